@@ -1,0 +1,209 @@
+"""Reading the configuration and the scene sheet, with errors that a person can act on."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from floodloom.config.project import Config
+from floodloom.errors import ConfigError
+
+_COLUMNS = ("scene", "event", "role", "source")
+_ROLES = ("before", "after")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+SIMULATED = "simulated"
+DATASET = "dataset"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One row of the scene sheet."""
+
+    name: str
+    event: str
+    role: str
+    source: str
+    sha256: str | None = None
+
+
+def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
+    """Validate a configuration.
+
+    Parameters
+    ----------
+    content
+        The parsed YAML.
+    origin
+        Name of the file, for messages.
+
+    Returns
+    -------
+    Config
+        Frozen, with defaults filled in.
+
+    Raises
+    ------
+    ConfigError
+        One line that names the first wrong key, its value and what is expected.
+    """
+    try:
+        return Config.model_validate(dict(content))
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_suggestion(first['loc'])}; see config/README.md"
+    if first["type"] == "missing":
+        return f"{key}: missing key; see config/README.md"
+    if first["type"] == "value_error" and not key:
+        return str(first["ctx"]["error"])
+    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    model: Any = Config
+    for part in location[:-1]:
+        model = _inner_model(model, str(part))
+        if model is None:
+            return ""
+    close = difflib.get_close_matches(str(location[-1]), list(model.model_fields), n=1)
+    return f", did you mean `{close[0]}`?" if close else ""
+
+
+def _inner_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    if name not in model.model_fields:
+        return None
+    annotation: Any = model.model_fields[name].annotation
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    for candidate in candidates:
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def load_scenes(config: Config, folder: Path | None = None) -> dict[str, Scene]:
+    """Read and check the scene sheet.
+
+    Parameters
+    ----------
+    config
+        The configuration that names it.
+    folder
+        Folder that relative paths start from; the working directory by default.
+
+    Returns
+    -------
+    dict
+        Scene by name; empty when the configuration names no sheet.
+
+    Raises
+    ------
+    ConfigError
+        One line that names the row and column.
+    """
+    if config.scenes is None:
+        return {}
+    folder = folder or Path()
+    sheet = folder / config.scenes
+    if not sheet.is_file():
+        raise ConfigError(f"scenes: {config.scenes} not found; check the path of the scene sheet")
+    with sheet.open(newline="") as lines:
+        rows = csv.DictReader((x for x in lines if not x.startswith("#")), delimiter="\t")
+        missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+        if missing:
+            raise ConfigError(
+                f"{config.scenes}: column {missing[0]!r} is missing; the header must have "
+                + ", ".join(_COLUMNS)
+            )
+        scenes: dict[str, Scene] = {}
+        for number, row in enumerate(rows, start=2):
+            scene = _scene(row, config, f"{config.scenes}: row {number}", folder)
+            if scene.name in scenes:
+                raise ConfigError(
+                    f"{config.scenes}: row {number}: scene {scene.name!r} is there twice; "
+                    "give every scene its own name"
+                )
+            scenes[scene.name] = scene
+    _check_pairs(scenes, config.scenes)
+    return scenes
+
+
+def _scene(row: Mapping[str, str | None], config: Config, where: str, folder: Path) -> Scene:
+    values = {column: (row.get(column) or "").strip() for column in (*_COLUMNS, "sha256")}
+    empty = [column for column in _COLUMNS if not values[column]]
+    if empty:
+        raise ConfigError(f"{where}: {empty[0]} is empty")
+    if not _NAME.match(values["scene"]):
+        raise ConfigError(
+            f"{where}: scene {values['scene']!r} must be of letters, digits, '.', '_' and '-'"
+        )
+    if values["event"] not in config.events:
+        have = ", ".join(config.events) or "none"
+        raise ConfigError(
+            f"{where}: event {values['event']!r} is not among `events` ({have}); add it there"
+        )
+    if values["role"] not in _ROLES:
+        raise ConfigError(f"{where}: role {values['role']!r} must be `before` or `after`")
+    source = values["source"]
+    local = source not in (SIMULATED, DATASET) and "://" not in source
+    if local and not (folder / source).exists():
+        raise ConfigError(f"{where}: source {source} not found; check the path")
+    if source == DATASET and config.dataset is None:
+        raise ConfigError(f"{where}: source is `dataset`, but the key `dataset` is not set")
+    return Scene(
+        values["scene"], values["event"], values["role"], source, values["sha256"] or None
+    )
+
+
+def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for scene in scenes.values():
+        other = seen.setdefault((scene.event, scene.role), scene.name)
+        if other != scene.name:
+            raise ConfigError(
+                f"{sheet}: scenes {other!r} and {scene.name!r} are both `{scene.role}` of event "
+                f"{scene.event!r}; keep one of them"
+            )
+
+
+def check_paths(config: Config, folder: Path | None = None) -> None:
+    """Check that the files that the events name exist.
+
+    Raises
+    ------
+    ConfigError
+        One line that names the key.
+    """
+    folder = folder or Path()
+    for name, event in config.events.items():
+        for key in ("dem", "labels", "optical", "reference_water"):
+            path = getattr(event, key)
+            if path is not None and not (folder / path).exists():
+                raise ConfigError(f"events.{name}.{key}: {path} not found; check the path")
+    if config.data_root is not None and not (folder / config.data_root).is_dir():
+        published = PUBLISHED.get(str(config.dataset), "")
+        raise ConfigError(
+            f"data_root: {config.data_root} not found; {config.dataset} is published at "
+            f"{published}: fetch it and set `data_root` to its folder"
+        )
+
+
+PUBLISHED = {
+    "etci2021": "https://nasa-impact.github.io/etci2021/",
+    "ombria": "https://github.com/geodrak/OMBRIA",
+    "sen1floods11": "https://github.com/cloudtostreet/Sen1Floods11",
+    "stac-overflow": "https://www.drivendata.org/competitions/81/detect-flood-water/",
+    "folder": "a place of your own",
+}
+"""Where each data set is published."""

@@ -1,0 +1,112 @@
+"""The whole configuration: the run, its events, and one section per stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from floodloom.config.base import Settings
+from floodloom.config.learning import DistillSettings, RelabelSettings, TeachSettings, TrainSettings
+from floodloom.config.mapping import (
+    DelineateSettings,
+    EvaluateSettings,
+    PredictSettings,
+    ReportSettings,
+)
+from floodloom.config.sentinel1 import CalibrateSettings, GeocodeSettings, SimulateSettings
+from floodloom.config.tiles import TileSettings
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+class RunSettings(Settings):
+    """What is run: the name of the results folder, the ensemble, the rounds."""
+
+    name: str = Field(
+        pattern=_NAME, description="Name of the run; everything lies under results/<name>/"
+    )
+    models: tuple[str, ...] = Field(
+        default=("unet",), min_length=1, description="Architectures of the ensemble"
+    )
+    seeds: tuple[int, ...] = Field(
+        default=(0,), min_length=1, description="Seeds; every architecture is trained with each"
+    )
+    rounds: int = Field(default=1, ge=0, le=9, description="Rounds of relabelling; 0 does none")
+
+
+class EventSettings(Settings):
+    """One flood event."""
+
+    split: Literal["train", "validation", "test", "target", "blocks"] = Field(
+        description="Side of the split; `blocks` splits the event's own ground, `target` events "
+        "give no labels and are mapped"
+    )
+    mapped: bool = Field(default=False, description="Predict and map this event too")
+    seed: int | None = Field(default=None, description="Seed of a simulated event")
+    dem: str | None = Field(default=None, description="Elevation raster, m")
+    labels: str | None = Field(
+        default=None,
+        description="Label raster: 0 dry, 1 permanent water, 2 flood, 255 unknown",
+    )
+    optical: str | None = Field(
+        default=None, description="Optical raster: reflectance bands and a cloud mask"
+    )
+    reference_water: str | None = Field(
+        default=None, description="Raster of permanent water: 1 water, 0 land"
+    )
+
+
+class Config(Settings):
+    """Everything that decides a run."""
+
+    run: RunSettings = Field(description="What is run")
+    dataset: Literal["etci2021", "ombria", "sen1floods11", "stac-overflow", "folder"] | None = (
+        Field(default=None, description="Published data set that the scenes or chips come from")
+    )
+    data_root: str | None = Field(default=None, description="Folder of that data set")
+    scenes: str | None = Field(
+        default=None,
+        description="Scene sheet (tab-separated): scene, event, role, source",
+    )
+    events: dict[str, EventSettings] = Field(
+        default_factory=dict, description="The events by name"
+    )
+    simulate: SimulateSettings = Field(
+        default_factory=SimulateSettings, description="Simulated scenes"
+    )
+    calibrate: CalibrateSettings = Field(
+        default_factory=CalibrateSettings, description="Radiometric calibration"
+    )
+    geocode: GeocodeSettings = Field(
+        default_factory=GeocodeSettings, description="Terrain correction"
+    )
+    tile: TileSettings = Field(default_factory=TileSettings, description="Cutting of tiles")
+    teach: TeachSettings | None = Field(
+        default=None, description="Training of the optical teacher; used with `distill` only"
+    )
+    distill: DistillSettings | None = Field(
+        default=None, description="Distillation of the teacher into the radar model; null: none"
+    )
+    train: TrainSettings = Field(default_factory=TrainSettings, description="Training")
+    relabel: RelabelSettings = Field(
+        default_factory=RelabelSettings, description="Semi-supervised relabelling"
+    )
+    predict: PredictSettings = Field(
+        default_factory=PredictSettings, description="Mosaic-level prediction"
+    )
+    delineate: DelineateSettings = Field(
+        default_factory=DelineateSettings, description="From water to flood"
+    )
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings, description="Scores")
+    report: ReportSettings = Field(default_factory=ReportSettings, description="Report and map")
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        if self.dataset is not None and self.data_root is None:
+            raise ValueError(f"data_root: not set; set it to the folder of {self.dataset}")
+        if self.scenes is None and self.dataset is None:
+            raise ValueError("scenes: not set; give a scene sheet, or a dataset")
+        if self.distill is not None and self.teach is None:
+            raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
+        return self

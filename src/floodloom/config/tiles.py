@@ -1,0 +1,39 @@
+"""Settings of the stage `tile`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from floodloom.config.base import Settings
+
+
+class TileSettings(Settings):
+    """How scenes are cut into tiles."""
+
+    bands: tuple[str, ...] = Field(
+        default=("vv", "vh"),
+        description="Input bands in order: a variable of the scene, `ratio` (VH/VV in dB), or one "
+        "of them with `before_` from the pre-event scene",
+        min_length=1,
+    )
+    db_range: tuple[float, float] = Field(
+        default=(-30.0, 5.0), description="Decibel range that is mapped to -1..1"
+    )
+    size: int = Field(default=128, ge=32, description="Side of a tile, px")
+    stride: int | None = Field(
+        default=None, ge=1, description="Step of the regular plan, px; null: the tile size"
+    )
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        description="Class-balanced tiles drawn at random per labelled scene, instead of the "
+        "regular plan",
+    )
+    minimum_valid: float = Field(
+        default=0.5, ge=0, le=1, description="Least share of pixels with data in a tile"
+    )
+    block_shares: tuple[float, float, float] = Field(
+        default=(0.6, 0.2, 0.2),
+        description="Shares of training, validation and test ground for events with split `blocks`",
+    )
+    seed: int = Field(default=0, description="Seed of the random draw")

@@ -1,0 +1,1 @@
+"""Published flood data sets as scenes and tiles."""

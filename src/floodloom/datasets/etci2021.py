@@ -1,0 +1,151 @@
+"""ETCI 2021 (NASA IMPACT): 256 px PNG tiles whose names say where they lie in their scene.
+
+The pixels are display-stretched 8-bit values of VV and VH without georeference. `flood_label`
+contains permanent water, `water_body_label` is permanent water alone.
+
+Source: NASA IMPACT, ETCI 2021 Competition on Flood Detection,
+https://nasa-impact.github.io/etci2021/
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from floodloom.datasets.scenes import LabelledScene, read_png, require_root
+from floodloom.errors import InputError
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import stamp
+from floodloom.tiles.inputs import standardisation
+from floodloom.tiles.store import IGNORE
+
+TITLE = "ETCI 2021"
+PUBLISHED = "https://nasa-impact.github.io/etci2021/"
+TILE = 256
+_BLANK = {0, 255}
+_NAME = re.compile(r"(?P<scene>.+)_x-(?P<row>\d+)_y-(?P<col>\d+)(_v[vh])?\.png$")
+
+
+def scene_names(root: Path) -> list[str]:
+    """Return the names of the scenes below `root`, labelled and unlabelled.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    folders = _scene_folders(root)
+    if not folders:
+        require_root(root, "labelled", TITLE, PUBLISHED)
+    return sorted(folders)
+
+
+def _scene_folders(root: Path) -> dict[str, Path]:
+    return {tiles.parent.name: tiles for tiles in root.glob("**/tiles") if tiles.is_dir()}
+
+
+def scenes(root: Path) -> Iterator[LabelledScene]:
+    """Yield every scene below `root` as a mosaic."""
+    for name in scene_names(root):
+        yield read_scene(root, name)
+
+
+def read_scene(root: Path, name: str) -> LabelledScene:
+    """Rebuild the mosaic of a scene from the rows and columns in its tiles' names.
+
+    Parameters
+    ----------
+    root
+        Folder that holds `<...>/<scene>/tiles/{vv,vh,flood_label,water_body_label}`.
+    name
+        Name of the scene's folder.
+
+    Returns
+    -------
+    LabelledScene
+        `vv` and `vh` 0-255 float32 (display values, no unit), NaN where there is no tile or a
+        tile is blank in both bands; labels are 255 there, and everywhere in scenes without any.
+
+    Raises
+    ------
+    InputError
+        If the scene or its tiles are missing.
+    """
+    folders = _scene_folders(root)
+    if name not in folders:
+        have = ", ".join(sorted(folders)) or "none"
+        raise InputError(f"{root}: no {TITLE} scene {name}; found: {have}; published: {PUBLISHED}")
+    tiles = folders[name]
+    positions = _positions(tiles / "vv")
+    vv = _mosaic(tiles / "vv", positions, np.nan, "_vv")
+    vh = _mosaic(tiles / "vh", positions, np.nan, "_vh")
+    blank = np.isnan(vv) | (np.isin(vv, list(_BLANK)) & np.isin(vh, list(_BLANK)))
+    vv[blank] = vh[blank] = np.nan
+    return LabelledScene(name, _dataset(name, vv, vh), _labels(tiles, positions, blank))
+
+
+def _positions(folder: Path) -> dict[tuple[int, int], str]:
+    found = {}
+    for path in sorted(folder.glob("*.png")):
+        match = _NAME.match(path.name)
+        if match:
+            stem = path.stem.removesuffix("_vv")
+            found[int(match["row"]), int(match["col"])] = stem
+    if not found:
+        raise InputError(f"{folder}: no tile named <scene>_x-<row>_y-<col>_vv.png; see {PUBLISHED}")
+    return found
+
+
+def _mosaic(
+    folder: Path, positions: dict[tuple[int, int], str], fill: float, suffix: str = ""
+) -> NDArray[np.float32]:
+    rows, cols = zip(*positions, strict=True)
+    top, left = min(rows), min(cols)
+    shape = (max(rows) - top + 1) * TILE, (max(cols) - left + 1) * TILE
+    mosaic = np.full(shape, fill, dtype=np.float32)
+    for (row, col), stem in positions.items():
+        y, x = (row - top) * TILE, (col - left) * TILE
+        mosaic[y : y + TILE, x : x + TILE] = read_png(folder / f"{stem}{suffix}.png")
+    return mosaic
+
+
+def _labels(
+    tiles: Path, positions: dict[tuple[int, int], str], blank: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    label = np.full(blank.shape, IGNORE, dtype=np.uint8)
+    if (tiles / "flood_label").is_dir():
+        flood = _mosaic(tiles / "flood_label", positions, 0) > 127
+        permanent = _mosaic(tiles / "water_body_label", positions, 0) > 127
+        label[...] = np.where(permanent, 1, np.where(flood, 2, 0))
+        label[blank] = IGNORE
+    return label
+
+
+def _dataset(name: str, vv: NDArray[np.float32], vh: NDArray[np.float32]) -> xr.Dataset:
+    event, _, stamp_text = name.rpartition("_")
+    when = np.datetime64(f"{stamp_text[:4]}-{stamp_text[4:6]}-{stamp_text[6:8]}")
+    dataset = xr.Dataset(
+        {band: (("y", "x"), values) for band, values in (("vv", vv), ("vh", vh))},
+        attrs={
+            "title": f"{TITLE}, {event}",
+            "acquisition_time": str(when),
+            "statistics": json.dumps({"vv": standardisation(vv), "vh": standardisation(vh)}),
+        },
+    )
+    return stamp(dataset, Recipe(quantity="display"))
+
+
+def tile_level_labels(root: Path, name: str) -> dict[str, bool]:
+    """Return which tiles of an unlabelled scene hold flood, where `labels.csv` says so."""
+    table = _scene_folders(root)[name] / "labels.csv"
+    if not table.exists():
+        return {}
+    with table.open(newline="") as lines:
+        return {row["tile"]: row["flood_label"] == "1" for row in csv.DictReader(lines)}

@@ -1,0 +1,132 @@
+"""Georeferenced chips in folders: Sen1Floods11, STAC Overflow, or your own.
+
+One layout per data set says where the bands and labels lie; everything else is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.xr import wrap_xr
+
+from floodloom.datasets.scenes import LabelledScene, require_root
+from floodloom.errors import InputError
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import stamp
+from floodloom.tiles.store import IGNORE
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the files of a data set lie below its root.
+
+    `bands` maps a band to a pattern in which `{name}` is the chip and to the band number in that
+    file; `label` is the pattern of the label. `water` are the label values that mean water and
+    `dry` those that mean none; every other value is unknown. `empty` is a value in decibel that
+    stands for missing data.
+    """
+
+    title: str
+    published: str
+    bands: dict[str, tuple[str, int]]
+    label: str
+    water: tuple[int, ...] = (1,)
+    dry: tuple[int, ...] = (0,)
+    empty: float | None = 0.0
+
+
+SEN1FLOODS11 = Layout(
+    title="Sen1Floods11",
+    published="https://github.com/cloudtostreet/Sen1Floods11",
+    bands={"vv": ("S1Hand/{name}_S1Hand.tif", 1), "vh": ("S1Hand/{name}_S1Hand.tif", 2)},
+    label="LabelHand/{name}_LabelHand.tif",
+)
+STAC_OVERFLOW = Layout(
+    title="STAC Overflow",
+    published="https://www.drivendata.org/competitions/81/detect-flood-water/",
+    bands={"vv": ("features/{name}_vv.tif", 1), "vh": ("features/{name}_vh.tif", 1)},
+    label="labels/{name}.tif",
+)
+FOLDER = Layout(
+    title="GeoTIFF folder",
+    published="your own archive",
+    bands={"vv": ("vv/{name}.tif", 1), "vh": ("vh/{name}.tif", 1)},
+    label="labels/{name}.tif",
+)
+
+
+def scenes(root: Path, layout: Layout) -> Iterator[LabelledScene]:
+    """Yield every chip below `root` as a small scene of its own.
+
+    Parameters
+    ----------
+    root
+        Folder of the data set; bands in decibel.
+    layout
+        Where its files lie.
+
+    Yields
+    ------
+    LabelledScene
+        Linear power, NaN where data are missing; labels 0 dry, 2 water of unstated permanence,
+        255 unknown (everywhere in chips without a label file).
+
+    Raises
+    ------
+    InputError
+        If the data set isn't there or files don't fit together.
+    """
+    pattern = layout.bands["vv"][0]
+    require_root(root, str(Path(pattern).parent), layout.title, layout.published)
+    before, _, after = pattern.partition("{name}")
+    prefix = before.rpartition("/")[2]
+    for path in sorted(root.glob(before + "*" + after)):
+        yield read_scene(root, layout, path.name.removeprefix(prefix).removesuffix(after))
+
+
+def read_scene(root: Path, layout: Layout, name: str) -> LabelledScene:
+    """Read one chip with its label."""
+    geobox = geobox_of(root / layout.bands["vv"][0].format(name=name))
+    variables = {}
+    for band, (pattern, number) in layout.bands.items():
+        decibel = _read(root / pattern.format(name=name), number)
+        if layout.empty is not None:
+            decibel[decibel == layout.empty] = np.nan
+        power = (10.0 ** (decibel / 10.0)).astype(np.float32)
+        variables[band] = wrap_xr(power, geobox, nodata=None)
+    label = _label(root / layout.label.format(name=name), layout, tuple(geobox.shape.yx))
+    scene = stamp(
+        xr.Dataset(variables, attrs={"title": f"{layout.title}, {name}"}),
+        Recipe(quantity="sigma0", spacing=float(abs(geobox.resolution.x))),
+    )
+    return LabelledScene(name, scene, label)
+
+
+def _read(path: Path, number: int) -> NDArray[np.float32]:
+    try:
+        with rasterio.open(path) as raster:
+            values = raster.read(number).astype(np.float32)
+            if raster.nodata is not None:
+                values[values == raster.nodata] = np.nan
+            return values
+    except (rasterio.errors.RasterioIOError, IndexError) as error:
+        raise InputError(f"{path}: not a readable GeoTIFF ({error})") from error
+
+
+def _label(path: Path, layout: Layout, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    label = np.full(shape, IGNORE, dtype=np.uint8)
+    if not path.exists():
+        return label
+    values = _read(path, 1)
+    if values.shape != shape:
+        raise InputError(f"{path}: label is {values.shape} px but its image is {shape}")
+    label[np.isin(values, layout.dry)] = 0
+    label[np.isin(values, layout.water)] = 2
+    return label

@@ -1,0 +1,78 @@
+"""The digest of the code that a stage runs: what decides whether its results are still current."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+_PACKAGE = "floodloom"
+_ROOT = Path(__file__).parent
+
+
+def code_digest(stage: str) -> str:
+    """Hash the module of a stage and every floodloom module that it imports, transitively.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage.
+
+    Returns
+    -------
+    str
+        Twelve hexadecimal digits; comments and layout don't change them.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(stage_modules(stage)):
+        digest.update(module.encode())
+        digest.update(_code(module))
+    return digest.hexdigest()[:12]
+
+
+def stage_modules(stage: str) -> set[str]:
+    """Return the names of the floodloom modules that a stage consists of."""
+    found: set[str] = set()
+    waiting = [f"{_PACKAGE}.stages.{stage}"]
+    while waiting:
+        module = waiting.pop()
+        if module not in found and _path(module) is not None:
+            found.add(module)
+            waiting.extend(_imports(module))
+    return found
+
+
+def _path(module: str) -> Path | None:
+    relative = Path(*module.split(".")[1:])
+    for path in (_ROOT / relative.with_suffix(".py"), _ROOT / relative / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _tree(path: Path, changed: int) -> ast.Module:
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def _parsed(module: str) -> ast.Module:
+    path = _path(module)
+    if path is None:
+        raise ModuleNotFoundError(module)
+    return _tree(path, path.stat().st_mtime_ns)
+
+
+def _code(module: str) -> bytes:
+    return ast.dump(_parsed(module), annotate_fields=False).encode()
+
+
+def _imports(module: str) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(_parsed(module)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {name for name in found if name.split(".")[0] == _PACKAGE and name != _PACKAGE}

@@ -1,0 +1,58 @@
+"""Logging and progress: bars where a person waits at a terminal, plain lines in jobs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track as rich_track
+
+Item = TypeVar("Item")
+
+_FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Return the logger of a module."""
+    return logging.getLogger(name)
+
+
+def set_up_logging(level: str = "INFO") -> None:
+    """Send log lines of this process to standard error."""
+    logging.basicConfig(level=level, format=_FORMAT, datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.captureWarnings(True)
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """Iterate over `items` and show how far the work has come.
+
+    Parameters
+    ----------
+    items
+        What to iterate over.
+    description
+        What is being done, a few words.
+    total
+        Number of items, when `items` has no length.
+
+    Yields
+    ------
+    The items, unchanged. At a terminal a progress bar follows them; elsewhere one log line says
+    when the work is done and how long it took.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    console = Console(stderr=True)
+    if console.is_terminal:
+        yield from rich_track(items, description, total=total, console=console, transient=True)
+        return
+    started = time.perf_counter()
+    count = 0
+    for count, item in enumerate(items, start=1):  # noqa: B007
+        yield item
+    elapsed = time.perf_counter() - started
+    get_logger("floodloom").info("%s: %d done in %.1f s", description, count, elapsed)

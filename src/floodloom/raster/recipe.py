@@ -1,0 +1,83 @@
+"""What the numbers in a band mean, as one frozen value that travels with the data."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from floodloom.errors import RecipeMismatchError
+
+Quantity = Literal["beta0", "sigma0", "gamma0", "display"]
+Normalisation = Literal["fixed", "scene"]
+
+_PRODUCT_FIELDS = ("quantity", "noise_removed", "flattened", "speckle_filter", "spacing")
+
+
+class Recipe(BaseModel):
+    """Everything that decides what a number in an input band means.
+
+    A scene store carries the product part (quantity to spacing); a tile store and a checkpoint
+    carry the input part too (bands to normalisation).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantity: Quantity = Field(description="Backscatter coefficient, or display-stretched values")
+    noise_removed: bool = Field(default=False, description="Thermal noise subtracted")
+    flattened: bool = Field(default=False, description="Terrain-flattened by area projection")
+    speckle_filter: str = Field(default="none", description="Speckle filter and its window")
+    spacing: float | None = Field(default=None, description="Pixel spacing, m")
+    bands: tuple[str, ...] = Field(default=(), description="Input bands in order")
+    db_range: tuple[float, float] = Field(
+        default=(-30.0, 5.0), description="Decibel range mapped to -1..1 by fixed normalisation"
+    )
+    normalisation: Normalisation = Field(
+        default="fixed", description="Fixed constants, or the statistics of the whole scene"
+    )
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change when any field does."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    def for_inputs(
+        self,
+        bands: tuple[str, ...],
+        db_range: tuple[float, float] = (-30.0, 5.0),
+        normalisation: Normalisation = "fixed",
+    ) -> Recipe:
+        """Return this product recipe completed by the inputs made from it."""
+        return self.model_copy(
+            update={"bands": bands, "db_range": db_range, "normalisation": normalisation}
+        )
+
+    def require_scene(self, scene: Recipe, name: str) -> None:
+        """Check that a scene was made the way this recipe's data were.
+
+        Raises
+        ------
+        RecipeMismatchError
+            Naming the scene and the first field that differs.
+        """
+        self._require(scene, name, _PRODUCT_FIELDS)
+
+    def require_inputs(self, other: Recipe, name: str) -> None:
+        """Check that two sets of inputs agree in every field.
+
+        Raises
+        ------
+        RecipeMismatchError
+            Naming the other artefact and the first field that differs.
+        """
+        self._require(other, name, tuple(Recipe.model_fields))
+
+    def _require(self, other: Recipe, name: str, fields: tuple[str, ...]) -> None:
+        for field in fields:
+            expected, found = getattr(self, field), getattr(other, field)
+            if expected != found:
+                raise RecipeMismatchError(
+                    f"{name}: {field} is {found!r} but {expected!r} is expected; "
+                    "process it with the same settings or use a model trained on such data"
+                )

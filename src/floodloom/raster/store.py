@@ -1,0 +1,203 @@
+"""Chunked stores between the stages: Zarr for arrays, cloud-optimised GeoTIFF for maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.io import MemoryFile
+from rio_cogeo.cogeo import cog_translate
+from rio_cogeo.profiles import cog_profiles
+from zarr.codecs import BloscCodec
+
+from floodloom.errors import InputError
+from floodloom.files import atomic_path
+from floodloom.raster.grid import geobox_of, quiet_about_georeference
+from floodloom.raster.recipe import Recipe
+
+_STACK_SHARD = 64
+_COMPRESSOR = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+
+
+def write_store(
+    dataset: xr.Dataset, path: str | Path, *, chunk: int = 512, shard: int = 2048
+) -> Path:
+    """Write a dataset as a sharded Zarr v3 store, whole or not at all.
+
+    Parameters
+    ----------
+    dataset
+        Variables on two trailing spatial dimensions (others are stored whole); numpy or dask.
+    path
+        Where the store goes; an existing one is replaced.
+    chunk
+        Side of the chunks that are read at once, px.
+    shard
+        Side of the files that hold them, px; a multiple of `chunk`.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    rechunked = dataset.chunk(_shard_chunks(dataset, shard)) if dataset.chunks else dataset.copy()
+    encoding = {
+        str(name): _encoding(variable, chunk, shard)
+        for name, variable in dataset.variables.items()
+        if variable.ndim >= 2 and variable.dtype.kind in "fiub"
+    }
+    for name, variable in rechunked.variables.items():
+        variable.encoding.clear()
+        if variable.dtype.kind == "U":  # fixed-length text has no Zarr v3 specification
+            rechunked[name] = variable.astype(object)
+    if "spatial_ref" in dataset.variables:
+        for variable in rechunked.data_vars.values():
+            if variable.dims[-2:] == ("y", "x"):
+                variable.attrs["grid_mapping"] = "spatial_ref"
+    with atomic_path(path) as temporary:
+        rechunked.to_zarr(temporary, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+    return Path(path)
+
+
+def _shard_chunks(dataset: xr.Dataset, shard: int) -> dict[Any, int]:
+    sizes: dict[Any, int] = {}
+    for variable in dataset.variables.values():
+        for axis, dim in enumerate(variable.dims if variable.ndim >= 2 else ()):
+            limit = shard if axis >= variable.ndim - 2 else _STACK_SHARD
+            sizes[dim] = max(min(limit, dataset.sizes[dim]), 1)
+    return sizes
+
+
+def _encoding(variable: xr.Variable, chunk: int, shard: int) -> dict[str, Any]:
+    chunks, shards = [], []
+    for axis, length in enumerate(variable.shape):
+        spatial = axis >= variable.ndim - 2
+        inner = max(min(chunk, length), 1) if spatial else 1
+        outer = max(min(shard if spatial else _STACK_SHARD, length), 1)
+        chunks.append(inner)
+        shards.append(math.ceil(outer / inner) * inner)
+    return {"chunks": tuple(chunks), "shards": tuple(shards), "compressors": (_COMPRESSOR,)}
+
+
+def open_store(path: str | Path) -> xr.Dataset:
+    """Open a Zarr store lazily, with its grid.
+
+    Raises
+    ------
+    InputError
+        If `path` isn't a Zarr store.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: store not found; check the path or run the stage that makes it")
+    if not (path / "zarr.json").exists():
+        raise InputError(f"{path}: not a Zarr v3 store; give a store written by floodloom")
+    return xr.open_zarr(path, consolidated=False, decode_coords="all", chunks={})
+
+
+def stamp(dataset: xr.Dataset, recipe: Recipe) -> xr.Dataset:
+    """Return the dataset with its recipe and fingerprint among the attributes."""
+    return dataset.assign_attrs(recipe=recipe.model_dump_json(), fingerprint=recipe.fingerprint)
+
+
+def recipe_of(dataset: xr.Dataset) -> Recipe:
+    """Return the recipe that a store carries.
+
+    Raises
+    ------
+    InputError
+        If the store carries none.
+    """
+    if "recipe" not in dataset.attrs:
+        source = dataset.encoding.get("source", "dataset")
+        raise InputError(f"{source}: no recipe among the attributes; write it with floodloom")
+    return Recipe.model_validate_json(dataset.attrs["recipe"])
+
+
+def write_cog(
+    data: NDArray[Any],
+    path: str | Path,
+    *,
+    geobox: GeoBox,
+    nodata: float,
+    descriptions: Sequence[str] = (),
+    colormap: Mapping[int, tuple[int, int, int, int]] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Path:
+    """Write an array as a cloud-optimised GeoTIFF with overviews, whole or not at all.
+
+    Parameters
+    ----------
+    data
+        (band, y, x) or (y, x), any GeoTIFF dtype.
+    path
+        Where the file goes.
+    geobox
+        Grid of the array; without a CRS the file has none either.
+    nodata
+        Value that means no data.
+    descriptions
+        One per band.
+    colormap
+        Colours of the values of the first band, RGBA 0-255.
+    tags
+        Metadata of the file.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    bands = data[np.newaxis] if data.ndim == 2 else data
+    profile = {
+        "driver": "GTiff",
+        "count": bands.shape[0],
+        "height": bands.shape[1],
+        "width": bands.shape[2],
+        "dtype": bands.dtype,
+        "nodata": nodata,
+        "crs": None if geobox.crs is None else geobox.crs.to_wkt(),
+        "transform": geobox.affine,
+    }
+    with MemoryFile() as memory, quiet_about_georeference():
+        with memory.open(**profile) as raster:
+            raster.write(bands)
+            raster.descriptions = tuple(descriptions) or (None,) * bands.shape[0]
+            raster.update_tags(**(tags or {}))
+            if colormap:
+                raster.write_colormap(1, dict(colormap))
+        with memory.open() as raster, atomic_path(path) as temporary:
+            cog_translate(
+                raster,
+                temporary,
+                cog_profiles.get("deflate"),
+                in_memory=False,
+                quiet=True,
+                overview_resampling="nearest",
+                forward_band_tags=True,
+                use_cog_driver=True,
+                config={"GDAL_TIFF_INTERNAL_MASK": True},
+            )
+    return Path(path)
+
+
+def read_raster(path: str | Path, what: str = "raster") -> tuple[NDArray[Any], GeoBox]:
+    """Read the first band of a raster file and its grid.
+
+    Raises
+    ------
+    InputError
+        If the file can't be opened; `what` says what it should have been.
+    """
+    try:
+        with quiet_about_georeference(), rasterio.open(path) as raster:
+            return raster.read(1), geobox_of(path)
+    except rasterio.errors.RasterioIOError as error:
+        raise InputError(f"{path}: not a readable {what} ({error})") from error

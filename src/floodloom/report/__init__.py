@@ -1,0 +1,1 @@
+"""What a duty officer and a reviewer look at."""

@@ -1,0 +1,1 @@
+"""Optical images on the radar grid."""

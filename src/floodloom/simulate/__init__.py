@@ -1,0 +1,1 @@
+"""Physically plausible flood events with known truth."""

@@ -1,0 +1,49 @@
+"""A scene of a published data set → a scene store and its label raster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from floodloom.datasets.catalogue import read_scene
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.store import write_cog, write_store
+from floodloom.tiles.store import IGNORE
+
+
+def ingest(*, dataset: str, root: Path, scene: str, out: Path, labels: Path | None = None) -> Path:
+    """Rebuild one scene of a published data set.
+
+    Parameters
+    ----------
+    dataset
+        Name of the data set.
+    root
+        Folder it lies in.
+    scene
+        Name of the scene.
+    out
+        Scene store to write (.zarr).
+    labels
+        Label raster to write: 0 dry, 1 permanent water, 2 flood, 255 unknown.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    InputError
+        If the data set or the scene isn't there.
+    """
+    found = read_scene(dataset, Path(root), scene)
+    if labels is not None:
+        write_cog(
+            found.label,
+            labels,
+            geobox=geobox_of(found.scene),
+            nodata=IGNORE,
+            descriptions=("label",),
+            tags={"FLOODLOOM_PRODUCT": "truth"},
+        )
+    return write_store(found.scene, out)

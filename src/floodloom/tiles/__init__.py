@@ -1,0 +1,1 @@
+"""Aligned tiles of scenes, labels and optical images."""

@@ -1,0 +1,166 @@
+"""Cutting aligned tiles out of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from floodloom.errors import InputError
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.windows import Window, plan_windows
+from floodloom.tiles.blocks import split_blocks
+from floodloom.tiles.sample import balanced_windows
+from floodloom.tiles.store import IGNORE, SPLITS, tile_dataset
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scene to cut: its inputs and what overlays them pixel by pixel.
+
+    `inputs` is (band, y, x) float32 with NaN = no data, `label` (y, x) uint8 with 255 = ignore,
+    `optical` (channel, y, x) float32 reflectance with NaN = cloud or missing.
+    """
+
+    inputs: xr.DataArray
+    label: NDArray[np.uint8]
+    event: str
+    scene: str
+    orbit_pass: str
+    optical: xr.DataArray | None = None
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """How many tiles are cut where, and which side of the split they are on.
+
+    `split` is train, validation, test, target or blocks (from west to east by `block_shares`);
+    scenes without any label are always target. Tiles of `size` px lie on a regular plan with step
+    `stride` (the size by default), or `count` class-balanced ones are drawn at random with `seed`.
+    Tiles with a smaller share of valid pixels than `minimum_valid` are left out.
+    """
+
+    split: str
+    size: int
+    stride: int | None = None
+    count: int | None = None
+    minimum_valid: float = 0.5
+    block_shares: tuple[float, ...] = (0.6, 0.2, 0.2)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.split not in (*SPLITS, "blocks"):
+            raise InputError(f"tiles: split {self.split!r} is none of {', '.join(SPLITS)}, blocks")
+        if not 0 <= self.minimum_valid <= 1:
+            raise InputError(f"tiles: minimum_valid {self.minimum_valid} must lie in 0..1")
+        if len(self.block_shares) != 3 or abs(sum(self.block_shares) - 1) > 1e-6:
+            raise InputError(f"tiles: block_shares {self.block_shares} must be three, summing to 1")
+
+
+def cut_tiles(
+    source: Source, recipe: Recipe, *, classes: Sequence[str], plan: TilePlan
+) -> xr.Dataset:
+    """Cut the tiles of a plan out of a scene.
+
+    Parameters
+    ----------
+    source
+        Scene, labels and optical image on one grid.
+    recipe
+        Recipe of the inputs.
+    classes
+        Names of the label values 0, 1, ...
+    plan
+        Where tiles are cut.
+
+    Returns
+    -------
+    xr.Dataset
+        Tiles with their index, see `floodloom.tiles.store.open_tiles`.
+
+    Raises
+    ------
+    InputError
+        If labels or optical image don't have the scene's shape.
+    """
+    image = source.inputs.compute().values
+    _require_shape(source, image.shape[1:])
+    valid = np.isfinite(image).all(axis=0)
+    label = np.where(valid, source.label, IGNORE).astype(np.uint8)
+    labelled = bool((label != IGNORE).any())
+    windows = _windows(label, valid, plan, labelled)
+    optical = None if source.optical is None else source.optical.compute().values
+    tiles = tile_dataset(
+        _stack(image, windows, plan.size),
+        _stack(label[np.newaxis], windows, plan.size)[:, 0],
+        _index(source, windows, plan.split if labelled else "target"),
+        recipe,
+        classes,
+        None if optical is None else _stack(optical, windows, plan.size),
+        () if source.optical is None else [str(c) for c in source.optical.channel.values],
+    )
+    return split_blocks(tiles, plan.block_shares) if labelled and plan.split == "blocks" else tiles
+
+
+def _windows(
+    label: NDArray[np.uint8], valid: NDArray[np.bool_], plan: TilePlan, labelled: bool
+) -> list[Window]:
+    if plan.count is not None and labelled:
+        windows = balanced_windows(label, valid, plan.size, plan.count, plan.seed)
+    else:
+        stride = min(plan.stride or plan.size, plan.size)
+        windows = plan_windows(*valid.shape, plan.size, plan.size - stride)
+    return [
+        window
+        for window in windows
+        if min(window.height, window.width) == plan.size
+        and valid[window.slices].mean() >= plan.minimum_valid
+    ]
+
+
+def _stack(array: NDArray[np.generic], windows: list[Window], size: int) -> NDArray[np.generic]:
+    if not windows:
+        return np.empty((0, array.shape[0], size, size), dtype=array.dtype)
+    return np.stack([array[(slice(None), *window.slices)] for window in windows])
+
+
+def _index(source: Source, windows: list[Window], split: str) -> dict[str, list[object]]:
+    geobox = geobox_of(source.inputs)
+    boxes = [_bounds(geobox, window) for window in windows]
+    columns: dict[str, list[object]] = {
+        "tile_id": [f"{source.scene}_{w.row:05d}_{w.col:05d}" for w in windows],
+        "event": [source.event] * len(windows),
+        "scene": [source.scene] * len(windows),
+        "split": [split] * len(windows),
+        "orbit_pass": [source.orbit_pass] * len(windows),
+        "row": [w.row for w in windows],
+        "col": [w.col for w in windows],
+    }
+    for position, side in enumerate(("left", "bottom", "right", "top")):
+        columns[side] = [box[position] for box in boxes]
+    return columns
+
+
+def _bounds(geobox: GeoBox, window: Window) -> tuple[float, float, float, float]:
+    if geobox.crs is None:
+        return (float("nan"),) * 4
+    left, bottom, right, top = geobox[window.slices].geographic_extent.boundingbox.bbox
+    return left, bottom, right, top
+
+
+def _require_shape(source: Source, shape: tuple[int, ...]) -> None:
+    if source.label.shape != shape:
+        raise InputError(
+            f"{source.scene}: labels are {source.label.shape} px but the scene is {shape}; "
+            "put them on the scene's grid"
+        )
+    if source.optical is not None and source.optical.shape[1:] != shape:
+        raise InputError(
+            f"{source.scene}: the optical image is {source.optical.shape[1:]} px but the scene "
+            f"is {shape}; align it first"
+        )

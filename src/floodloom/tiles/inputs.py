@@ -1,0 +1,118 @@
+"""The one way from a scene store to the bands that a network sees."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import xarray as xr
+
+from floodloom.errors import InputError
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import recipe_of
+
+_RATIO_RANGE = (-15.0, 0.0)
+_FLOOR = 1e-6
+BEFORE = "before_"
+"""Prefix of the bands that come from the pre-event scene."""
+
+
+def compose_inputs(
+    scene: xr.Dataset, recipe: Recipe, *, before: xr.Dataset | None = None
+) -> xr.DataArray:
+    """Compose the input bands of a network from a scene and, where asked, its pre-event scene.
+
+    Parameters
+    ----------
+    scene
+        Scene store with (y, x) float32 variables: linear power, or display values.
+    recipe
+        Which bands in which order and how they are normalised. `ratio` is VH/VV in decibel
+        (HH/HV scenes: HV/HH); a name with `before_` is taken from the pre-event scene.
+    before
+        Pre-event scene on the same grid.
+
+    Returns
+    -------
+    xr.DataArray
+        (band, y, x) float32, as lazy as the scene. Fixed normalisation maps the recipe's decibel
+        range to -1..1 (ratio: -15..0 dB) and clips; scene normalisation subtracts the mean and
+        divides by the standard deviation that the scene store carries. NaN where there is no data.
+
+    Raises
+    ------
+    InputError
+        If a band, the pre-event scene or the statistics are missing.
+    """
+    bands = []
+    for name in recipe.bands:
+        source, band = (before, name.removeprefix(BEFORE)) if _is_before(name) else (scene, name)
+        if source is None:
+            raise InputError(f"band {name}: no pre-event scene was given")
+        bands.append(_normalised(source, band, recipe).drop_vars("time", errors="ignore"))
+    stacked = xr.concat(bands, dim="band", join="override", coords="minimal", compat="override")
+    return stacked.assign_coords(band=list(recipe.bands)).transpose("band", "y", "x")
+
+
+def _is_before(name: str) -> bool:
+    return name.startswith(BEFORE)
+
+
+def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
+    if recipe.normalisation == "scene":
+        return _standardised(scene, band)
+    if band == "ratio":
+        co, cross = ("vv", "vh") if "vv" in scene else ("hh", "hv")
+        ratio = to_decibel(_variable(scene, cross)) - to_decibel(_variable(scene, co))
+        return _scaled(ratio, _RATIO_RANGE)
+    return _scaled(to_decibel(_variable(scene, band)), recipe.db_range)
+
+
+def to_decibel(power: xr.DataArray) -> xr.DataArray:
+    """Return linear power in decibel; zero and below become -60 dB, NaN stays NaN."""
+    return (10.0 * np.log10(power.clip(min=_FLOOR))).astype(np.float32)
+
+
+def _scaled(decibel: xr.DataArray, limits: tuple[float, float]) -> xr.DataArray:
+    low, high = limits
+    return ((decibel.clip(low, high) - low) * (2.0 / (high - low)) - 1.0).astype(np.float32)
+
+
+def _standardised(scene: xr.Dataset, band: str) -> xr.DataArray:
+    statistics = json.loads(scene.attrs.get("statistics", "{}"))
+    if band not in statistics:
+        raise InputError(f"band {band}: the scene carries no statistics for it; ingest it again")
+    mean, deviation = statistics[band]
+    return ((_variable(scene, band) - mean) / deviation).astype(np.float32)
+
+
+def _variable(scene: xr.Dataset, band: str) -> xr.DataArray:
+    if band not in scene:
+        have = ", ".join(str(name) for name in scene.data_vars)
+        raise InputError(f"band {band}: not in the scene, which has {have}")
+    return scene[band]
+
+
+def standardisation(values: xr.DataArray | np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of the valid values, the latter at least 1e-6."""
+    array = np.asarray(values, dtype=np.float64)
+    valid = array[np.isfinite(array)]
+    if valid.size == 0:
+        return 0.0, 1.0
+    deviation = float(valid.std())
+    return float(valid.mean()), deviation if math.isfinite(deviation) and deviation > _FLOOR else 1.0
+
+
+def inputs_recipe(
+    scene: xr.Dataset, bands: tuple[str, ...], db_range: tuple[float, float]
+) -> Recipe:
+    """Return the recipe of the inputs made from a scene.
+
+    Display-stretched scenes are standardised by their own statistics; backscatter is scaled by
+    fixed constants.
+    """
+    product = recipe_of(scene)
+    return product.for_inputs(
+        bands, db_range, "scene" if product.quantity == "display" else "fixed"
+    )

@@ -1,0 +1,189 @@
+"""The tile store: aligned tiles of inputs, labels and optical images, with their index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from floodloom.errors import InputError
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import open_store, recipe_of, write_store
+
+IGNORE = 255
+"""Label of pixels that nobody can or should score."""
+
+_COLUMN_TYPES: dict[str, type] = {
+    "row": np.int64,
+    "col": np.int64,
+    "left": np.float64,
+    "bottom": np.float64,
+    "right": np.float64,
+    "top": np.float64,
+}
+
+SPLITS = ("train", "validation", "test", "target")
+
+
+def write_tiles(tiles: xr.Dataset, path: str | Path) -> Path:
+    """Write a tile store, whole or not at all; the tile index lies in its coordinates."""
+    return write_store(tiles, path, chunk=1024, shard=1024)
+
+
+def open_tiles(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
+    """Open one tile store, or several as one.
+
+    Parameters
+    ----------
+    paths
+        Store or stores. Where only some have optical images, the others' are all NaN.
+
+    Returns
+    -------
+    xr.Dataset
+        `image` (tile, band, y, x) float32 normalised, NaN = no data; `label` (tile, y, x) uint8,
+        255 = ignore; optional `optical` (tile, channel, y, x) float32 reflectance 0-1, NaN = cloud
+        or missing. Along `tile`: tile_id, event, scene, split, row, col, valid_fraction and
+        fraction_<class>.
+
+    Raises
+    ------
+    InputError
+        If a store is missing or no tile store.
+    RecipeMismatchError
+        If the stores disagree on what their bands mean; the message names the field.
+    """
+    several = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    if not several:
+        raise InputError("tiles: no tile store was given")
+    stores = [_open_one(Path(path)) for path in several]
+    if len(stores) == 1:
+        return stores[0]
+    first = recipe_of(stores[0])
+    for path, store in zip(several[1:], stores[1:], strict=True):
+        first.require_inputs(recipe_of(store), str(path))
+        _require_like(stores[0], store, str(path))
+    return concatenate_tiles(stores)
+
+
+def concatenate_tiles(stores: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Put tile sets of one recipe behind one another; missing optical images become NaN."""
+    filled = [store for store in stores if store.sizes["tile"]] or list(stores[:1])
+    columns = set.intersection(*({str(name) for name in store.coords} for store in filled))
+    trimmed = [store.drop_vars(set(store.coords) - columns) for store in _with_optical(filled)]
+    return xr.concat(
+        trimmed,
+        dim="tile",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="override",
+    )
+
+
+def _open_one(path: Path) -> xr.Dataset:
+    store = open_store(path)
+    if "image" not in store or "tile" not in store.dims:
+        raise InputError(f"{path}: not a tile store; make one with `floodloom tile`")
+    columns = {name: c for name, c in store.coords.items() if c.ndim == 1}
+    return store.assign_coords({name: (c.dims, _loaded(c)) for name, c in columns.items()})
+
+
+def _loaded(column: xr.DataArray) -> np.ndarray:
+    values: np.ndarray = column.values
+    return values if values.dtype.kind in "fiub" else values.astype(str)
+
+
+def _require_like(first: xr.Dataset, other: xr.Dataset, name: str) -> None:
+    for attribute in ("classes",):
+        if first.attrs.get(attribute) != other.attrs.get(attribute):
+            raise InputError(
+                f"{name}: {attribute} are {other.attrs.get(attribute)} but the first store's are "
+                f"{first.attrs.get(attribute)}; cut both with the same classes"
+            )
+    if first.sizes["y"] != other.sizes["y"]:
+        raise InputError(
+            f"{name}: tiles are {other.sizes['y']} px but the first store's are "
+            f"{first.sizes['y']} px; cut both with the same size"
+        )
+
+
+def _with_optical(stores: list[xr.Dataset]) -> list[xr.Dataset]:
+    owner = next((store for store in stores if "optical" in store), None)
+    if owner is None:
+        return stores
+    channels = owner.channel
+    filled = []
+    for store in stores:
+        if "optical" not in store:
+            shape = (store.sizes["tile"], channels.size, store.sizes["y"], store.sizes["x"])
+            blank = np.full(shape, np.nan, dtype=np.float32)
+            store = store.assign(optical=(("tile", "channel", "y", "x"), blank))
+            store = store.assign_coords(channel=channels)
+        filled.append(store)
+    return filled
+
+
+def tile_dataset(
+    image: np.ndarray,
+    label: np.ndarray,
+    index: dict[str, list[object]],
+    recipe: Recipe,
+    classes: Sequence[str],
+    optical: np.ndarray | None = None,
+    channels: Sequence[str] = (),
+) -> xr.Dataset:
+    """Put tiles and their index together.
+
+    Parameters
+    ----------
+    image
+        (tile, band, y, x) float32, normalised, NaN = no data.
+    label
+        (tile, y, x) uint8, 255 = ignore.
+    index
+        Columns, one value per tile: tile_id, event, scene, split, row, col and, optionally,
+        orbit_pass and the bounds left, bottom, right, top in degrees.
+    recipe
+        Recipe of the inputs.
+    classes
+        Names of the label values 0, 1, ...
+    optical
+        (tile, channel, y, x) float32 reflectance, NaN = cloud or missing.
+    channels
+        Names of the optical channels.
+
+    Returns
+    -------
+    xr.Dataset
+        As `open_tiles` gives it; valid and class fractions are added to the index.
+    """
+    variables: dict[str, object] = {
+        "image": (("tile", "band", "y", "x"), image.astype(np.float32)),
+        "label": (("tile", "y", "x"), label.astype(np.uint8), {"ignore": IGNORE}),
+    }
+    coordinates: dict[str, object] = {"band": list(recipe.bands)}
+    if optical is not None:
+        variables["optical"] = (("tile", "channel", "y", "x"), optical.astype(np.float32))
+        coordinates["channel"] = list(channels)
+    for name, values in index.items():
+        coordinates[name] = ("tile", np.asarray(values, dtype=_COLUMN_TYPES.get(name, str)))
+    pixels = max(label[0].size if len(label) else 1, 1)
+    valid = np.isfinite(image).all(axis=1).reshape(len(image), -1).mean(axis=1)
+    coordinates["valid_fraction"] = ("tile", valid.astype(np.float32))
+    for value, name in enumerate(classes):
+        share = (label == value).reshape(len(label), -1).sum(axis=1) / pixels
+        coordinates[f"fraction_{name}"] = ("tile", share.astype(np.float32))
+    return xr.Dataset(
+        variables,
+        coordinates,
+        attrs={
+            "recipe": recipe.model_dump_json(),
+            "fingerprint": recipe.fingerprint,
+            "classes": json.dumps(list(classes)),
+        },
+    )

@@ -95,7 +95,7 @@ def _open_one(path: Path) -> xr.Dataset:
 
 def _loaded(column: xr.DataArray) -> np.ndarray:
     values: np.ndarray = column.values
-    return values if values.dtype.kind in "fiub" else values.astype(str)
+    return values if values.dtype.kind in "fiub" else np.array(values.tolist(), dtype=str)
 
 
 def _require_like(first: xr.Dataset, other: xr.Dataset, name: str) -> None:

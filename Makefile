@@ -1,0 +1,47 @@
+# The two commands of the README, and what stands beside them.
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= all
+STAMP := .venv/.installed
+
+.PHONY: demo test setup check format docs figures bench clean
+
+demo: setup ## Simulated flood, from the raw product to the map
+	$(BIN)/snakemake --cores $(CORES)
+
+test: setup ## All tests, among them a tiny run of the whole workflow
+	$(BIN)/pytest -n $(or $(WORKERS),2) --dist worksteal
+
+setup: $(STAMP) ## Virtual environment with the pinned dependencies
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "floodloom needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+check: setup ## Lint, format, types, workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: setup ## Bring code and workflow into the agreed form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+docs: setup ## Generated pages: config/README.md, the schema, the benchmark tables
+	$(BIN)/python -m floodloom.config.document
+	$(BIN)/python -m benchmarks.tables
+
+figures: setup ## The README's map, from the results of `make demo`
+	$(BIN)/python -m floodloom.report.figures results/demo docs/images/demo-map.png
+
+bench-%: setup ## One benchmark, e.g. make bench-stages
+	$(BIN)/python -m benchmarks.$*
+
+clean: ## Results of all runs
+	rm -rf results .snakemake

@@ -1,0 +1,28 @@
+from snakemake.utils import min_version
+
+min_version("9.1")
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        f"{RUN}/report.html",
+        f"{RUN}/map.html",
+    default_target: True
+
+
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/scenes.smk"
+include: "workflow/rules/learning.smk"
+include: "workflow/rules/maps.smk"

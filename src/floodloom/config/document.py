@@ -1,0 +1,118 @@
+"""The pages made from the configuration models: config/README.md and the JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from floodloom.config.project import Config, EventSettings, RunSettings
+
+REFERENCE = Path("config/README.md")
+SCHEMA = Path("workflow/schemas/config.schema.json")
+
+_HEAD = """# Configuration
+
+Every key of a configuration file, its type, default and meaning. This page and
+`workflow/schemas/config.schema.json` are made from the models in `floodloom.config` by
+`make docs`; edit the models, not the page.
+
+One file describes one run: `snakemake --cores 2 --configfile config/etci2021.yaml`. Without
+`--configfile`, `config/config.yaml` (the simulated event) is used. Unknown keys are refused.
+
+| file | run |
+|---|---|
+| `config.yaml`, `scenes.tsv` | the simulated flood of `make demo` |
+| `etci2021.yaml`, `etci2021.tsv` | ETCI 2021: labels of one scene, another without any |
+| `ombria.yaml` | OMBRIA: chips before and after, with optical images for some |
+
+## The scene sheet
+
+A tab-separated file with one row per scene:
+
+| column | meaning |
+|---|---|
+| `scene` | name of the scene: letters, digits, `.`, `_`, `-`; no two alike |
+| `event` | the event it shows, one of the keys of `events` |
+| `role` | `before` or `after` the flood; an event has at most one scene of each |
+| `source` | path of a SAFE folder or zip, URL of a zip, `simulated`, or `dataset` |
+| `sha256` | optional: digest of the file behind a URL |
+"""
+
+
+def reference() -> str:
+    """Return the text of config/README.md."""
+    parts = [_HEAD, "## Top level\n", _table(Config)]
+    for name, model in sections().items():
+        note = "\n".join((model.__doc__ or "").strip().splitlines()[:1])
+        parts += [f"## `{name}`\n", f"{note}\n", _table(model)]
+    return "\n".join(parts)
+
+
+def schema() -> str:
+    """Return the JSON Schema of a configuration file."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    """Return the model of every section by its key."""
+    found: dict[str, type[BaseModel]] = {"run": RunSettings, "events.<name>": EventSettings}
+    for name, field in Config.model_fields.items():
+        model = _model_of(field)
+        if model is not None:
+            found.setdefault(name, model)
+    return found
+
+
+def _model_of(field: FieldInfo) -> type[BaseModel] | None:
+    annotation: Any = field.annotation
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate if candidate is not EventSettings else None
+    return None
+
+
+def _table(model: type[BaseModel]) -> str:
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    properties = model.model_json_schema()["properties"]
+    for name, field in model.model_fields.items():
+        default = "required" if field.is_required() else _default(field)
+        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        rows.append(f"| `{name}` | {_type(properties[name])} | {default} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, BaseModel) or value == {}:
+        return "see below"
+    return f"`{json.dumps(value)}`"
+
+
+def _type(part: dict[str, Any]) -> str:
+    if "enum" in part:
+        return ", ".join(f"`{value}`" for value in part["enum"])
+    if "const" in part:
+        return f"`{part['const']}`"
+    if "anyOf" in part:
+        return " or ".join(_type(option) for option in part["anyOf"])
+    if "$ref" in part:
+        return "section"
+    if part.get("type") == "array":
+        return f"list of {_type(part['items'])}" if "items" in part else "list"
+    if part.get("type") == "object":
+        return "mapping"
+    return str(part.get("type", "any"))
+
+
+def main() -> None:
+    """Write the generated pages."""
+    REFERENCE.write_text(reference())
+    SCHEMA.write_text(schema())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Making confidences mean what they say: temperature scaling on held-out labels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from floodloom.learning.metrics import IGNORE, Reliability, reliability
+
+_LIMITS = (0.05, 20.0)
+
+
+def fit_temperature(logits: Tensor, label: Tensor) -> float:
+    """Find the divisor of the logits that maximises the likelihood of held-out labels.
+
+    Parameters
+    ----------
+    logits
+        (pixel, class) float32.
+    label
+        (pixel,) int64, 255 = ignore.
+
+    Returns
+    -------
+    float
+        Temperature in 0.05-20; 1 if no pixel is labelled.
+
+    References
+    ----------
+    Guo et al. (2017), On calibration of modern neural networks, arXiv 1706.04599, section 4.2.
+    """
+    scored = label != IGNORE
+    if not bool(scored.any()):
+        return 1.0
+    logits, label = logits[scored].double(), label[scored].long()
+
+    def slope(scale: float) -> float:
+        """Derivative of the negative log-likelihood by the inverse temperature, increasing."""
+        probability = (logits * scale).softmax(dim=1)
+        expected = (probability * logits).sum(dim=1)
+        actual = logits.gather(1, label.unsqueeze(1)).squeeze(1)
+        return float((expected - actual).mean())
+
+    low, high = 1 / _LIMITS[1], 1 / _LIMITS[0]
+    for _ in range(40):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return 1 / (low * high) ** 0.5
+
+
+def reliability_at(logits: Tensor, label: Tensor, temperature: float) -> Reliability:
+    """Return the reliability of the most likely class of (pixel, class) logits."""
+    scored = label != IGNORE
+    probability = F.softmax(logits[scored].double() / temperature, dim=1)
+    confidence, prediction = probability.max(dim=1)
+    correct = prediction == label[scored].long()
+    return reliability(confidence.numpy(), correct.numpy())
+
+
+def sample_pixels(
+    logits: Tensor, label: Tensor, count: int, draw: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw labelled pixels at random.
+
+    Parameters
+    ----------
+    logits
+        (tile, class, y, x) float32.
+    label
+        (tile, y, x), 255 = ignore.
+    count
+        Greatest number of pixels; if there are fewer, all are taken.
+    draw
+        Random generator.
+
+    Returns
+    -------
+    tuple
+        (pixel, class) float32 logits and (pixel,) int64 labels.
+    """
+    flat = label.flatten().long()
+    index = torch.nonzero(flat != IGNORE).squeeze(1)
+    if len(index) > count:
+        index = index[torch.randperm(len(index), generator=draw)[:count]]
+    return logits.movedim(1, -1).flatten(0, 2)[index].float(), flat[index]

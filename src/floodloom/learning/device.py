@@ -1,0 +1,112 @@
+"""Where and in which number format networks run."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from floodloom.errors import ConfigError
+from floodloom.log import get_logger
+
+_FASTER = 1.2  # a format must win by this much, so that noise doesn't choose it
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Device, autocast to bfloat16 or not, channels-last memory or not."""
+
+    device: torch.device
+    bfloat16: bool = False
+    channels_last: bool = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Memory format of images and weights."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which the network runs."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """Move a module here."""
+        moved: nn.Module = module.to(self.device)
+        return moved.to(memory_format=self.memory_format)  # type: ignore[call-overload,no-any-return]
+
+    def image(self, image: Tensor) -> Tensor:
+        """Move an image batch here."""
+        return image.to(self.device).contiguous(memory_format=self.memory_format)
+
+    def __str__(self) -> str:
+        number = "bfloat16" if self.bfloat16 else "float32"
+        return f"{self.device.type} {number}{' channels-last' if self.channels_last else ''}"
+
+
+def default_device() -> torch.device:
+    """Return the GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_execution(model: nn.Module, batch: Tensor, precision: str) -> Execution:
+    """Choose how to train a model.
+
+    Parameters
+    ----------
+    model
+        The network; its state is left as it was.
+    batch
+        (N, band, y, x) float32, of the shape to train with.
+    precision
+        `float32`, `bfloat16`, or `auto`: on a GPU bfloat16, on a CPU what a training step is
+        fastest in, measured. A measurement may come out differently on another machine; fix the
+        precision where results must agree to the bit.
+
+    Raises
+    ------
+    ConfigError
+        If `precision` is none of these.
+    """
+    device = default_device()
+    if precision == "float32":
+        return Execution(device)
+    if precision == "bfloat16" or (precision == "auto" and device.type == "cuda"):
+        return Execution(device, bfloat16=True, channels_last=True)
+    if precision != "auto":
+        raise ConfigError(f"precision {precision!r}: choose auto, float32 or bfloat16")
+    return _fastest(model, batch, device)
+
+
+def _fastest(model: nn.Module, batch: Tensor, device: torch.device) -> Execution:
+    candidates = [
+        Execution(device),
+        Execution(device, channels_last=True),
+        Execution(device, bfloat16=True, channels_last=True),
+    ]
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    best, best_time = candidates[0], _step_time(model, batch, candidates[0])
+    for candidate in candidates[1:]:
+        elapsed = _step_time(model, batch, candidate)
+        if elapsed * _FASTER < best_time:
+            best, best_time = candidate, elapsed
+    candidates[0].place(model).load_state_dict(state)
+    model.zero_grad(set_to_none=True)
+    _log.info("training runs in %s: %.0f ms per step", best, 1000 * best_time)
+    return best
+
+
+def _step_time(model: nn.Module, batch: Tensor, execution: Execution) -> float:
+    execution.place(model).train()
+    image = execution.image(batch)
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        with execution.autocast():
+            logits = model(image)
+        logits.float().mean().backward()
+        times.append(time.perf_counter() - started)
+    return min(times[1:])

@@ -1,0 +1,145 @@
+"""Logits and probabilities of one model or an ensemble, with test-time augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from floodloom.errors import CheckpointError
+from floodloom.learning.augment import rotate_and_flip, undo
+from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
+from floodloom.learning.device import Execution, default_device
+from floodloom.raster.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Models of one recipe whose calibrated logits are averaged.
+
+    Averaging logits instead of probabilities follows Paul and Ganju (2021), arXiv 2107.08369; each
+    member's logits are divided by its temperature first.
+    """
+
+    models: tuple[nn.Module, ...]
+    temperatures: tuple[float, ...]
+    recipe: Recipe
+    classes: tuple[str, ...]
+    device: torch.device
+
+    @torch.inference_mode()
+    def logits(self, image: Tensor, *, tta: bool = False, precision: str = "float32") -> Tensor:
+        """Return averaged logits.
+
+        Parameters
+        ----------
+        image
+            (N, band, y, x) float32 without NaN, y and x at least 32 px.
+        tta
+            Average over the eight symmetries of the square.
+        precision
+            `float32` or `bfloat16`.
+
+        Returns
+        -------
+        Tensor
+            (N, class, y, x) float32 on the CPU.
+        """
+        bfloat16 = precision == "bfloat16"
+        execution = Execution(self.device, bfloat16=bfloat16, channels_last=True)
+        moved = execution.image(image)
+        views = range(8 if tta else 1)
+        total = torch.zeros(())
+        for model, temperature in zip(self.models, self.temperatures, strict=True):
+            for element in views:
+                view = rotate_and_flip(moved, element)
+                with execution.autocast():
+                    logits = model(view.contiguous(memory_format=execution.memory_format))
+                total = total + undo(logits.float().cpu(), element) / temperature
+        return total / (len(self.models) * len(views))
+
+    def probabilities(
+        self, batch: NDArray[np.float32], *, tta: bool = False, precision: str = "float32"
+    ) -> NDArray[np.float32]:
+        """Return class probabilities of normalised inputs.
+
+        Parameters
+        ----------
+        batch
+            (N, band, y, x) float32, NaN = no data, y and x at least 32 px.
+        tta, precision
+            As for `logits`.
+
+        Returns
+        -------
+        ndarray
+            (N, class, y, x) float32, NaN where any band has no data.
+        """
+        missing = ~np.isfinite(batch).all(axis=1, keepdims=True)
+        image = torch.from_numpy(np.where(np.isfinite(batch), batch, np.float32(0)))
+        probability = self.logits(image, tta=tta, precision=precision).softmax(dim=1).numpy()
+        return np.where(missing, np.float32(np.nan), probability)
+
+
+def load_ensemble(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    threads: int = 1,
+    device: torch.device | None = None,
+) -> Ensemble:
+    """Load checkpoints as one ensemble.
+
+    Parameters
+    ----------
+    paths
+        One checkpoint or several.
+    threads
+        CPU threads of the networks.
+    device
+        Where they run; a GPU if there is one by default.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, one can't be read, is an optical teacher, or has other classes.
+    RecipeMismatchError
+        If their recipes differ; the message names the field.
+    """
+    several = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    if not several:
+        raise CheckpointError("checkpoint: none was given")
+    torch.set_num_threads(threads)
+    checkpoints = [load_checkpoint(path) for path in several]
+    for path, checkpoint in zip(several, checkpoints, strict=True):
+        _require_like(checkpoints[0], checkpoint, path)
+    return ensemble_of(checkpoints, device)
+
+
+def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None = None) -> Ensemble:
+    """Return the ensemble of checkpoints that are known to agree."""
+    execution = Execution(device or default_device(), channels_last=True)
+    return Ensemble(
+        tuple(execution.place(checkpoint.model()) for checkpoint in checkpoints),
+        tuple(checkpoint.temperature for checkpoint in checkpoints),
+        checkpoints[0].recipe,
+        checkpoints[0].classes,
+        execution.device,
+    )
+
+
+def _require_like(first: Checkpoint, other: Checkpoint, path: str | Path) -> None:
+    if other.inputs != "radar":
+        raise CheckpointError(
+            f"{path}: it takes optical channels, so it can't map radar scenes; distill it first"
+        )
+    if other.classes != first.classes:
+        raise CheckpointError(
+            f"{path}: classes are {list(other.classes)} but {list(first.classes)} are expected; "
+            "use checkpoints trained on the same classes"
+        )
+    first.recipe.require_inputs(other.recipe, str(path))

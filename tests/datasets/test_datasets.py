@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from floodloom.datasets import catalogue, etci2021, ombria
+from floodloom.errors import InputError
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.store import open_store
+from floodloom.stages.ingest import ingest
+from floodloom.stages.tile import tile
+from floodloom.tiles.store import open_tiles
+
+
+def write_etci(root, labelled: bool = True) -> None:
+    draw = np.random.default_rng(0)
+    tiles = root / "labelled" / "place_20200102t030405" / "tiles"
+    folders = ["vv", "vh", *(["flood_label", "water_body_label"] if labelled else [])]
+    for folder in folders:
+        (tiles / folder).mkdir(parents=True)
+        suffix = f"_{folder}" if folder in ("vv", "vh") else ""
+        for row, col in [(3, 5), (4, 6)]:
+            values = draw.integers(1, 255, (256, 256)).astype("uint8")
+            if suffix == "":
+                values = np.where(values > 200, 255, 0).astype("uint8")
+            if (row, col) == (4, 6) and suffix:
+                values[:10] = 0
+            name = f"place_20200102t030405_x-{row}_y-{col}{suffix}.png"
+            Image.fromarray(values).save(tiles / folder / name)
+
+
+def test_mosaic_is_rebuilt_from_the_names(tmp_path) -> None:
+    write_etci(tmp_path)
+    found = etci2021.read_scene(tmp_path, "place_20200102t030405")
+    tiles = tmp_path / "labelled" / "place_20200102t030405" / "tiles"
+    first = np.asarray(Image.open(tiles / "vv" / "place_20200102t030405_x-3_y-5_vv.png"))
+    np.testing.assert_array_equal(found.scene.vv[:256, :256], first)
+    assert found.scene.vv.shape == (512, 512)
+    assert found.scene.vv[:256, 256:].isnull().all()
+    assert found.scene.vv[256:266, 256:].isnull().all()
+    assert (found.label[256:266, 256:] == 255).all()
+    flood = np.asarray(Image.open(tiles / "flood_label" / "place_20200102t030405_x-3_y-5.png"))
+    permanent = np.asarray(
+        Image.open(tiles / "water_body_label" / "place_20200102t030405_x-3_y-5.png")
+    )
+    expected = np.where(permanent > 0, 1, np.where(flood > 0, 2, 0))
+    np.testing.assert_array_equal(found.label[:256, :256], expected)
+
+
+def test_ingest_and_tile_agree(tmp_path) -> None:
+    write_etci(tmp_path)
+    scene = ingest(
+        dataset="etci2021",
+        root=tmp_path,
+        scene="place_20200102t030405",
+        out=tmp_path / "place_20200102t030405.zarr",
+        labels=tmp_path / "labels.tif",
+    )
+    direct = tile(dataset="etci2021", root=tmp_path, out=tmp_path / "a.zarr", event="e")
+    through = tile(
+        scene=[scene], labels=tmp_path / "labels.tif", out=tmp_path / "b.zarr", event="e"
+    )
+    one, other = open_tiles(direct), open_tiles(through)
+    np.testing.assert_array_equal(one.image, other.image)
+    np.testing.assert_array_equal(one.label, other.label)
+    assert list(one.tile_id.values) == list(other.tile_id.values)
+    assert geobox_of(open_store(scene)).crs is None
+
+
+def test_unlabelled_scene_becomes_target_tiles(tmp_path) -> None:
+    write_etci(tmp_path, labelled=False)
+    tiles = open_tiles(tile(dataset="etci2021", root=tmp_path, out=tmp_path / "a.zarr"))
+    assert set(tiles.split.values) == {"target"}
+    assert (tiles.label == 255).all()
+
+
+@pytest.mark.parametrize("dataset", ["etci2021", "ombria", "stac-overflow", "sen1floods11"])
+def test_missing_data_set_says_where_it_is_published(tmp_path, dataset: str) -> None:
+    with pytest.raises(InputError, match=r"not found; it is published at https://.*data_root"):
+        tile(dataset=dataset, root=tmp_path / "nowhere", out=tmp_path / "t.zarr")
+    assert not (tmp_path / "t.zarr").exists()
+
+
+def test_unknown_data_set_is_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"dataset 'nope' is not known; choose one of etci2021"):
+        tile(dataset="nope", root=tmp_path, out=tmp_path / "t.zarr")
+
+
+def test_real_ombria(shared_data, tmp_path) -> None:
+    chips = ombria.chips(shared_data / "ombria")
+    splits = np.asarray(chips.splits)
+    assert chips.image.shape == (694, 2, 256, 256)
+    assert (splits == "test").sum() == 70
+    assert 0.25 < (chips.label == 1).mean() < 0.4
+    with_optical = np.isfinite(chips.optical).all(axis=(1, 2, 3))
+    assert with_optical[splits != "test"].sum() == 312
+    assert with_optical[splits == "test"].all()
+    np.testing.assert_allclose(chips.image.mean(axis=(2, 3)), 0.0, atol=1e-3)
+
+
+def test_real_stac_overflow_keeps_missing_data_missing(shared_data) -> None:
+    found = catalogue.read_scene("stac-overflow", shared_data / "c2s_stac_overflow", "awc00")
+    missing = found.scene.vv.isnull()
+    assert 0.2 < float(missing.mean()) < 0.3
+    assert (found.label[missing.values] == 255).mean() > 0.9
+    assert geobox_of(found.scene).crs.is_projected

@@ -1,0 +1,137 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+from odc.geo.xr import wrap_xr
+
+from floodloom.errors import InputError, RecipeMismatchError
+from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.recipe import Recipe
+from floodloom.tiles.cut import Source, TilePlan, cut_tiles
+from floodloom.tiles.leaks import refuse_leaks
+from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, write_tiles
+
+CLASSES = ("dry", "water")
+RECIPE = Recipe(quantity="sigma0", spacing=10.0).for_inputs(("vv", "vh"))
+GRID = grid_from_bounds((400000, 5000000, 403000, 5002000), 32633, 10.0)
+
+
+def source(name: str = "s", orbit_pass: str = "ascending-1", optical: bool = False) -> Source:
+    rows, cols = np.mgrid[: GRID.shape.y, : GRID.shape.x].astype("float32")
+    inputs = xr.concat([wrap_xr(rows, GRID), wrap_xr(cols, GRID)], "band")
+    inputs = inputs.where(inputs.x > 400500.0)
+    image = inputs.rename(band="channel").assign_coords(channel=["green", "nir"])
+    label = (cols > 250).astype("uint8")
+    return Source(inputs, label, "event", name, orbit_pass, image if optical else None)
+
+
+def cut(origin: Source | None = None, recipe: Recipe = RECIPE, **plan: object) -> xr.Dataset:
+    settings = {"split": "train", "size": 64, **plan}
+    return cut_tiles(origin or source(), recipe, classes=CLASSES, plan=TilePlan(**settings))
+
+
+def test_tiles_hold_what_lies_at_their_place() -> None:
+    tiles = cut(source(optical=True), stride=40, minimum_valid=0.0)
+    rows, cols = np.mgrid[:64, :64]
+    for tile in range(tiles.sizes["tile"]):
+        one = tiles.isel(tile=tile)
+        valid = np.isfinite(one.image.values[0])
+        np.testing.assert_array_equal(one.image.values[0][valid], (rows + int(one.row))[valid])
+        np.testing.assert_array_equal(one.image.values[1][valid], (cols + int(one.col))[valid])
+        np.testing.assert_array_equal(one.optical.values, one.image.values)
+        expected = np.where(valid, cols + int(one.col) > 250, IGNORE)
+        np.testing.assert_array_equal(one.label.values, expected)
+        assert float(one.valid_fraction) == pytest.approx(valid.mean())
+        assert float(one.fraction_water) == pytest.approx((one.label.values == 1).mean())
+
+
+def test_regular_plan_covers_the_scene() -> None:
+    tiles = cut(stride=64, minimum_valid=0.0)
+    painted = np.zeros(tuple(GRID.shape.yx), dtype=int)
+    for row, col in zip(tiles.row.values, tiles.col.values, strict=True):
+        painted[row : row + 64, col : col + 64] += 1
+    assert painted.min() == 1
+
+
+def test_empty_tiles_are_left_out() -> None:
+    assert cut(minimum_valid=0.9).valid_fraction.min() >= 0.9
+    assert cut(minimum_valid=0.9).sizes["tile"] < cut(minimum_valid=0.0).sizes["tile"]
+
+
+def test_random_tiles_are_balanced_and_reproducible() -> None:
+    tiles = cut(count=60, seed=3)
+    centre = tiles.label.isel(y=32, x=32).values
+    inside = (tiles.col.values > 0) & (tiles.col.values < GRID.shape.x - 64)
+    share = (centre[inside] == 1).mean()
+    assert tiles.sizes["tile"] == 60
+    assert 0.2 < share < 0.8  # water covers 17 % of the scene
+    np.testing.assert_array_equal(tiles.row, cut(count=60, seed=3).row)
+    assert (tiles.row.values != cut(count=60, seed=4).row.values).any()
+
+
+def test_blocks_share_no_pixel() -> None:
+    tiles = cut(split="blocks", size=32, stride=16, minimum_valid=0.0)
+    columns = {
+        split: {
+            pixel
+            for col in tiles.col.values[tiles.split.values == split]
+            for pixel in range(col, col + 32)
+        }
+        for split in ("train", "validation", "test")
+    }
+    assert all(columns.values())
+    assert not columns["train"] & columns["validation"]
+    assert not columns["validation"] & columns["test"]
+
+
+def test_scene_without_labels_is_a_target() -> None:
+    blank = source()
+    blank = dataclasses.replace(blank, label=np.full_like(blank.label, IGNORE))
+    assert set(cut(blank, count=5).split.values) == {"target"}
+
+
+def test_stores_concatenate_and_optical_is_filled_with_nan(tmp_path) -> None:
+    paths = [tmp_path / "with.zarr", tmp_path / "without.zarr", tmp_path / "empty.zarr"]
+    write_tiles(cut(source(optical=True)), paths[0])
+    write_tiles(cut(source("other")), paths[1])
+    write_tiles(cut().isel(tile=slice(0)), paths[2])
+    both = open_tiles(paths)
+    count = open_tiles(paths[0]).sizes["tile"]
+    assert both.sizes["tile"] == 2 * count
+    assert both.optical[:count].notnull().any()
+    assert both.optical[count:].isnull().all()
+    assert list(both.scene.values) == ["s"] * count + ["other"] * count
+    assert list(both.band.values) == ["vv", "vh"]
+    assert open_tiles(paths[2]).sizes["tile"] == 0
+
+
+def test_stores_of_different_recipes_do_not_mix(tmp_path) -> None:
+    write_tiles(cut(), tmp_path / "a.zarr")
+    write_tiles(cut(recipe=RECIPE.model_copy(update={"spacing": 20.0})), tmp_path / "b.zarr")
+    with pytest.raises(RecipeMismatchError, match=r"b\.zarr: spacing"):
+        open_tiles([tmp_path / "a.zarr", tmp_path / "b.zarr"])
+
+
+def test_same_ground_on_both_sides_is_refused() -> None:
+    training, held_out = cut(), cut(source("other"), split="validation", stride=50)
+    with pytest.raises(InputError, match="show the same place on the same pass"):
+        refuse_leaks(concatenate_tiles([training, held_out]))
+    refuse_leaks(training)
+    elsewhere = cut(source("other", orbit_pass="descending-7"), split="validation", stride=50)
+    refuse_leaks(concatenate_tiles([training, elsewhere]))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [{"split": "holdout"}, {"minimum_valid": 1.5}, {"block_shares": (0.5, 0.5, 0.5)}],
+)
+def test_senseless_plans_are_refused(plan: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="tiles: "):
+        cut(**plan)
+
+
+def test_labels_of_another_size_are_refused() -> None:
+    bad = dataclasses.replace(source(), label=np.zeros((3, 3), "uint8"))
+    with pytest.raises(InputError, match="put them on the scene's grid"):
+        cut(bad)

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from floodloom.errors import InputError
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import stamp
+from floodloom.tiles.inputs import compose_inputs, inputs_recipe, standardisation
+
+
+def scene(**bands: list[list[float]]) -> xr.Dataset:
+    variables = {name: (("y", "x"), np.asarray(v, "float32")) for name, v in bands.items()}
+    return stamp(xr.Dataset(variables), Recipe(quantity="sigma0", spacing=10.0))
+
+
+def test_fixed_normalisation_by_hand() -> None:
+    power = scene(vv=[[0.1, 1e-3, np.nan, 0.0, 100.0]], vh=[[0.01, 1e-3, 0.1, 0.1, 0.1]])
+    inputs = compose_inputs(power, inputs_recipe(power, ("vv", "ratio"), (-30.0, 10.0)))
+    np.testing.assert_allclose(inputs[0, 0], [0.0, -1.0, np.nan, -1.0, 1.0], atol=1e-6)
+    # VH/VV: -10 dB, 0 dB, unknown, far above, far below the range -15..0 dB
+    np.testing.assert_allclose(inputs[1, 0], [-1 / 3, 1.0, np.nan, 1.0, -1.0], atol=1e-5)
+    assert inputs.dtype == np.float32
+
+
+def test_display_products_are_standardised_by_their_scene() -> None:
+    values = np.array([[10.0, 20.0], [30.0, np.nan]], "float32")
+    display = xr.Dataset({"vv": (("y", "x"), values)}, attrs={})
+    display.attrs["statistics"] = json.dumps({"vv": standardisation(values)})
+    display = stamp(display, Recipe(quantity="display"))
+    inputs = compose_inputs(display, inputs_recipe(display, ("vv",), (-30.0, 5.0)))
+    assert float(inputs.mean()) == pytest.approx(0.0, abs=1e-6)
+    assert float(inputs.std()) == pytest.approx(1.0, abs=1e-6)
+    part = compose_inputs(display.isel(y=[0]), inputs_recipe(display, ("vv",), (-30.0, 5.0)))
+    np.testing.assert_array_equal(part, inputs.isel(y=[0]))
+
+
+def test_bands_before_the_event_come_from_the_other_scene() -> None:
+    after, before = scene(vv=[[0.1, 0.1]]), scene(vv=[[0.01, 0.001]])
+    recipe = inputs_recipe(after, ("before_vv", "vv"), (-30.0, -10.0))
+    inputs = compose_inputs(after, recipe, before=before)
+    assert list(inputs.band.values) == ["before_vv", "vv"]
+    np.testing.assert_allclose(inputs[:, 0], [[0.0, -1.0], [1.0, 1.0]], atol=1e-5)
+    with pytest.raises(InputError, match="no pre-event scene"):
+        compose_inputs(after, recipe)
+
+
+def test_missing_band_is_named() -> None:
+    with pytest.raises(InputError, match="band vh: not in the scene, which has vv"):
+        compose_inputs(scene(vv=[[1.0]]), Recipe(quantity="sigma0").for_inputs(("vh",)))

@@ -1,0 +1,209 @@
+import sys
+
+from floodloom.config.load import DATASET, SIMULATED, check_paths, load_config, load_scenes
+from floodloom.digest import code_digest
+from floodloom.errors import ConfigError
+
+try:
+    CONFIG = load_config(config, ", ".join(map(str, workflow.configfiles)) or "config")
+    SCENES = load_scenes(CONFIG)
+    check_paths(CONFIG)
+except ConfigError as error:
+    print(f"floodloom: {error}", file=sys.stderr)
+    sys.exit(2)
+
+RUN = f"results/{CONFIG.run.name}"
+ROUNDS = CONFIG.run.rounds
+EVENTS = CONFIG.events
+MEMBERS = [(model, seed) for model in CONFIG.run.models for seed in CONFIG.run.seeds]
+INGESTED = [scene.name for scene in SCENES.values() if scene.source == DATASET]
+PROCESSED = [name for name in SCENES if name not in INGESTED]
+
+
+wildcard_constraints:
+    event="[^/]+",
+    scene="[^/]+",
+    role="before|after",
+    model="[a-z0-9_]+",
+    seed=r"\d+",
+    round=r"\d+",
+
+
+def settings(stage):
+    """Keyword arguments of a stage, from its section of the configuration."""
+    section = getattr(CONFIG, stage)
+    return {} if section is None else section.model_dump(mode="json")
+
+
+def names(*values):
+    """A pattern that matches exactly these names."""
+    return "|".join(map(re.escape, values)) or "(?!)"
+
+
+def scene_of(event, role):
+    """The scene of an event before or after the flood, or None."""
+    found = [s.name for s in SCENES.values() if (s.event, s.role) == (event, role)]
+    return found[0] if found else None
+
+
+def is_simulated(event):
+    return any(s.event == event and s.source == SIMULATED for s in SCENES.values())
+
+
+def mapped_events():
+    """Events that are predicted and mapped."""
+    return [
+        name
+        for name, event in EVENTS.items()
+        if (event.split == "target" or event.mapped) and scene_of(name, "after")
+    ]
+
+
+def event_file(event, key):
+    """A raster of an event: what the configuration names, or what the simulator writes."""
+    given = getattr(EVENTS[event], key)
+    if given is not None:
+        return given
+    simulated = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
+    if is_simulated(event) and key in simulated:
+        return f"{RUN}/simulated/{event}/{simulated[key]}"
+    scene = scene_of(event, "after")
+    if key == "labels" and scene in INGESTED and EVENTS[event].split != "target":
+        return f"{RUN}/labels/{scene}.tif"
+    return None
+
+
+def given(**inputs):
+    """The inputs that are there."""
+    return {name: value for name, value in inputs.items() if value}
+
+
+def product(wildcards):
+    """Where the product of a scene lies: simulated, on disk, or to be fetched."""
+    scene = SCENES[wildcards.scene]
+    if scene.source == SIMULATED:
+        return f"{RUN}/simulated/{scene.event}/{scene.role}.SAFE"
+    return f"resources/{scene.name}.zip" if "://" in scene.source else scene.source
+
+
+def geocoded(event, role):
+    scene = scene_of(event, role)
+    return scene and f"{RUN}/geocoded/{scene}.zarr"
+
+
+def needs_before():
+    return any(band.startswith("before_") for band in CONFIG.tile.bands)
+
+
+def tile_inputs(wildcards):
+    event = wildcards.event
+    teaches = CONFIG.distill is not None
+    return given(
+        scene=[scene for scene in [geocoded(event, "after")] if scene],
+        before=needs_before() and geocoded(event, "before"),
+        labels=EVENTS[event].split != "target" and event_file(event, "labels"),
+        optical=teaches and event_file(event, "optical"),
+    )
+
+
+def tiles(*splits):
+    """Tile stores of the events on these sides of the split."""
+    return [f"{RUN}/tiles/{name}.zarr" for name, e in EVENTS.items() if e.split in splits]
+
+
+def labelled_tiles():
+    return tiles("train", "validation", "blocks")
+
+
+def target_tiles():
+    return tiles("target") or tiles("blocks")
+
+
+def checkpoint(round, model, seed):
+    """The checkpoint of a member of the ensemble after a round; round 0 may be distilled."""
+    if int(round) == 0 and CONFIG.distill is not None:
+        return f"{RUN}/models/distilled/{model}-{seed}.safetensors"
+    return f"{RUN}/models/round-{round}/{model}-{seed}.safetensors"
+
+
+def ensemble(round):
+    return [checkpoint(round, model, seed) for model, seed in MEMBERS]
+
+
+def train_inputs(wildcards):
+    round, previous = int(wildcards.round), int(wildcards.round) - 1
+    if round == 0:
+        return {"tiles": labelled_tiles()}
+    return {
+        "tiles": labelled_tiles(),
+        "pseudo": [f"{RUN}/tiles/pseudo-{round}.zarr"],
+        "init": checkpoint(previous, wildcards.model, wildcards.seed),
+    }
+
+
+def relabel_inputs(wildcards):
+    previous = int(wildcards.round) - 1
+    return given(
+        tiles=target_tiles(),
+        validation=labelled_tiles(),
+        checkpoints=ensemble(previous),
+        previous=previous > 0 and f"{RUN}/tiles/pseudo-{previous}.zarr",
+    )
+
+
+def mosaic(event, role):
+    return geocoded(event, role) and f"{RUN}/mosaics/{event}/{role}.probability.tif"
+
+
+def predict_inputs(wildcards):
+    return given(
+        scene=geocoded(wildcards.event, wildcards.role),
+        before=needs_before() and geocoded(wildcards.event, "before"),
+        checkpoint=ensemble(ROUNDS),
+    )
+
+
+def delineate_inputs(wildcards):
+    event = wildcards.event
+    return given(
+        probability=mosaic(event, "after"),
+        scene=geocoded(event, "after"),
+        before=not needs_before() and mosaic(event, "before"),
+        reference_water=event_file(event, "reference_water"),
+    )
+
+
+def test_tiles():
+    """Stores with a test split of their own."""
+    return tiles("test", "blocks")
+
+
+def scored_events():
+    """Mapped events whose truth is known."""
+    return [e for e in mapped_events() if event_file(e, "labels")]
+
+
+def evaluate_inputs(wildcards):
+    return given(
+        prediction=[f"{RUN}/maps/{e}/flood.tif" for e in scored_events()],
+        truth=[event_file(e, "labels") for e in scored_events()],
+        tiles=test_tiles(),
+        checkpoint=test_tiles() and ensemble(ROUNDS),
+    )
+
+
+def report_inputs(wildcards):
+    events = mapped_events()
+    maps = [f"{RUN}/maps/{e}" for e in events]
+    return given(
+        evaluation=f"{RUN}/evaluation/summary.json",
+        maps=[f"{folder}/flood.tif" for folder in maps],
+        vectors=[f"{folder}/flood.gpkg" for folder in maps],
+        scenes=[geocoded(e, "after") for e in events],
+        before_scenes=[geocoded(e, "before") for e in events if geocoded(e, "before")],
+        probabilities=[mosaic(e, "after") for e in events],
+        truth=[event_file(e, "labels") for e in scored_events()],
+        checkpoints=[c for r in range(ROUNDS + 1) for c in ensemble(r)],
+        audits=[f"{RUN}/relabel/round-{r}.json" for r in range(1, ROUNDS + 1)],
+        tiles=test_tiles() or labelled_tiles(),
+    )

@@ -1,0 +1,81 @@
+rule teach:
+    input:
+        tiles=labelled_tiles(),
+    output:
+        out=f"{RUN}/models/teacher.safetensors",
+    log:
+        f"{RUN}/logs/teach/teacher.log",
+    benchmark:
+        f"{RUN}/benchmarks/teach/teacher.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        code=code_digest("teach"),
+        **settings("teach"),
+    script:
+        "../scripts/stage.py"
+
+
+rule distill:
+    input:
+        tiles=labelled_tiles(),
+        teacher=f"{RUN}/models/teacher.safetensors",
+    output:
+        out=f"{RUN}/models/distilled/{{model}}-{{seed}}.safetensors",
+    log:
+        f"{RUN}/logs/distill/{{model}}-{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/distill/{{model}}-{{seed}}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        code=code_digest("distill"),
+        model=lambda wildcards: wildcards.model,
+        seed=lambda wildcards: int(wildcards.seed),
+        **settings("distill"),
+    script:
+        "../scripts/stage.py"
+
+
+rule train:
+    input:
+        unpack(train_inputs),
+    output:
+        out=f"{RUN}/models/round-{{round}}/{{model}}-{{seed}}.safetensors",
+    log:
+        f"{RUN}/logs/train/round-{{round}}-{{model}}-{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train/round-{{round}}-{{model}}-{{seed}}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        code=code_digest("train"),
+        model=lambda wildcards: wildcards.model,
+        seed=lambda wildcards: int(wildcards.seed),
+        **settings("train"),
+    script:
+        "../scripts/stage.py"
+
+
+rule relabel:
+    input:
+        unpack(relabel_inputs),
+    output:
+        out=directory(f"{RUN}/tiles/pseudo-{{round}}.zarr"),
+        audit=f"{RUN}/relabel/round-{{round}}.json",
+    log:
+        f"{RUN}/logs/relabel/round-{{round}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/relabel/round-{{round}}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        code=code_digest("relabel"),
+        round=lambda wildcards: int(wildcards.round),
+        **settings("relabel"),
+    script:
+        "../scripts/stage.py"

@@ -1,0 +1,74 @@
+rule predict:
+    input:
+        unpack(predict_inputs),
+    output:
+        out=f"{RUN}/mosaics/{{event}}/{{role}}.probability.tif",
+    log:
+        f"{RUN}/logs/predict/{{event}}-{{role}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/predict/{{event}}-{{role}}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        code=code_digest("predict"),
+        **settings("predict"),
+    script:
+        "../scripts/stage.py"
+
+
+rule delineate:
+    input:
+        unpack(delineate_inputs),
+    output:
+        out=report(
+            f"{RUN}/maps/{{event}}/flood.tif",
+            category="Maps",
+            caption="../report/flood.rst",
+        ),
+        vectors=f"{RUN}/maps/{{event}}/flood.gpkg",
+        item=f"{RUN}/maps/{{event}}/flood.json",
+    log:
+        f"{RUN}/logs/delineate/{{event}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/delineate/{{event}}.tsv"
+    params:
+        code=code_digest("delineate"),
+        **settings("delineate"),
+    script:
+        "../scripts/stage.py"
+
+
+rule evaluate:
+    input:
+        unpack(evaluate_inputs),
+    output:
+        out=f"{RUN}/evaluation/summary.json",
+    log:
+        f"{RUN}/logs/evaluate.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate/summary.tsv"
+    threads: 8
+    params:
+        code=code_digest("evaluate"),
+        event=scored_events(),
+        **settings("evaluate"),
+    script:
+        "../scripts/stage.py"
+
+
+rule report:
+    input:
+        unpack(report_inputs),
+    output:
+        out=report(f"{RUN}/report.html", category="Report", caption="../report/report.rst"),
+        map_page=report(f"{RUN}/map.html", category="Report", caption="../report/map.rst"),
+    log:
+        f"{RUN}/logs/report.log",
+    params:
+        code=code_digest("report"),
+        events=mapped_events(),
+        benchmarks=f"{RUN}/benchmarks",
+        **settings("report"),
+    script:
+        "../scripts/stage.py"

@@ -10,7 +10,7 @@ demo: setup ## Simulated flood, from the raw product to the map
 	$(BIN)/snakemake --cores $(CORES)
 
 test: setup ## All tests, among them a tiny run of the whole workflow
-	$(BIN)/pytest -n $(or $(WORKERS),2) --dist worksteal
+	$(BIN)/pytest -n $(or $(WORKERS),2) --dist loadgroup
 
 setup: $(STAMP) ## Virtual environment with the pinned dependencies
 

@@ -16,10 +16,10 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         f"{RUN}/report.html",
         f"{RUN}/map.html",
-    default_target: True
 
 
 include: "workflow/rules/collect.smk"

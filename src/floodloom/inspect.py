@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ def models_table() -> Table:
     """Return the registry of architectures as a table."""
     rows = describe_models()
     table = Table(title="Architectures")
-    for column in rows[0]:
-        table.add_column(column.replace("_", " "))
+    for column in fields(rows[0]):
+        table.add_column(column.name.replace("_", " "))
     for row in rows:
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
+        values = astuple(row)
+        table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in values))
     return table
 
 

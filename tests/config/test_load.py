@@ -43,7 +43,10 @@ def test_mistakes_are_one_line_that_names_the_key(change: dict, message: str) ->
     ("sheet", "message"),
     [
         ("scene\tevent\tsource\n", r"s\.tsv: column 'role' is missing"),
-        (HEADER + "a\te\tafter\tsimulated\na\te\tbefore\tsimulated\n", r"row 3: scene 'a' .* twice"),
+        (
+            HEADER + "a\te\tafter\tsimulated\na\te\tbefore\tsimulated\n",
+            r"row 3: scene 'a' .* twice",
+        ),
         (HEADER + "a\tf\tafter\tsimulated\n", r"row 2: event 'f' is not among `events` \(e\)"),
         (HEADER + "a\te\tlater\tsimulated\n", r"row 2: role 'later' must be"),
         (HEADER + "a\te\tafter\tnone.zip\n", r"row 2: source none\.zip not found"),

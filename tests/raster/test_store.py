@@ -43,7 +43,9 @@ def test_failed_write_leaves_the_old_store_and_no_leftovers(tmp_path) -> None:
         raise OSError("disk full")
 
     bad = scene(200)
-    bad["vv"] = bad.vv.copy(data=bad.vv.data.map_blocks(fail, dtype="float32", meta=np.empty((0, 0))))
+    bad["vv"] = bad.vv.copy(
+        data=bad.vv.data.map_blocks(fail, dtype="float32", meta=np.empty((0, 0)))
+    )
     with pytest.raises(OSError, match="disk full"):
         write_store(bad, tmp_path / "s.zarr")
     assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]

@@ -23,7 +23,9 @@ def test_neighbours_share_the_overlap() -> None:
     assert max(np.diff(columns)) == 48
 
 
-@pytest.mark.parametrize("arguments", [(0, 10, 5, 0), (10, 10, 0, 0), (10, 10, 5, 5), (9, 9, 4, -1)])
+@pytest.mark.parametrize(
+    "arguments", [(0, 10, 5, 0), (10, 10, 0, 0), (10, 10, 5, 5), (9, 9, 4, -1)]
+)
 def test_senseless_plans_are_refused(arguments: tuple[int, int, int, int]) -> None:
     with pytest.raises(InputError, match="window plan"):
         plan_windows(*arguments)

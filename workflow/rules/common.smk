@@ -1,6 +1,12 @@
 import sys
 
-from floodloom.config.load import DATASET, SIMULATED, check_paths, load_config, load_scenes
+from floodloom.config.load import (
+    DATASET,
+    SIMULATED,
+    check_paths,
+    load_config,
+    load_scenes,
+)
 from floodloom.digest import code_digest
 from floodloom.errors import ConfigError
 
@@ -108,7 +114,9 @@ def tile_inputs(wildcards):
 
 def tiles(*splits):
     """Tile stores of the events on these sides of the split."""
-    return [f"{RUN}/tiles/{name}.zarr" for name, e in EVENTS.items() if e.split in splits]
+    return [
+        f"{RUN}/tiles/{name}.zarr" for name, e in EVENTS.items() if e.split in splits
+    ]
 
 
 def labelled_tiles():
@@ -119,7 +127,7 @@ def target_tiles():
     return tiles("target") or tiles("blocks")
 
 
-def checkpoint(round, model, seed):
+def weights(round, model, seed):
     """The checkpoint of a member of the ensemble after a round; round 0 may be distilled."""
     if int(round) == 0 and CONFIG.distill is not None:
         return f"{RUN}/models/distilled/{model}-{seed}.safetensors"
@@ -127,7 +135,7 @@ def checkpoint(round, model, seed):
 
 
 def ensemble(round):
-    return [checkpoint(round, model, seed) for model, seed in MEMBERS]
+    return [weights(round, model, seed) for model, seed in MEMBERS]
 
 
 def train_inputs(wildcards):
@@ -137,7 +145,7 @@ def train_inputs(wildcards):
     return {
         "tiles": labelled_tiles(),
         "pseudo": [f"{RUN}/tiles/pseudo-{round}.zarr"],
-        "init": checkpoint(previous, wildcards.model, wildcards.seed),
+        "init": weights(previous, wildcards.model, wildcards.seed),
     }
 
 
@@ -159,7 +167,7 @@ def predict_inputs(wildcards):
     return given(
         scene=geocoded(wildcards.event, wildcards.role),
         before=needs_before() and geocoded(wildcards.event, "before"),
-        checkpoint=ensemble(ROUNDS),
+        **{"checkpoint": ensemble(ROUNDS)},
     )
 
 
@@ -188,7 +196,7 @@ def evaluate_inputs(wildcards):
         prediction=[f"{RUN}/maps/{e}/flood.tif" for e in scored_events()],
         truth=[event_file(e, "labels") for e in scored_events()],
         tiles=test_tiles(),
-        checkpoint=test_tiles() and ensemble(ROUNDS),
+        **{"checkpoint": test_tiles() and ensemble(ROUNDS)},
     )
 
 

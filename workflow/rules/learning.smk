@@ -11,8 +11,8 @@ rule teach:
     resources:
         gpu=1,
     params:
-        code=code_digest("teach"),
         **settings("teach"),
+        code=code_digest("teach"),
     script:
         "../scripts/stage.py"
 
@@ -31,10 +31,10 @@ rule distill:
     resources:
         gpu=1,
     params:
+        **settings("distill"),
         code=code_digest("distill"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
-        **settings("distill"),
     script:
         "../scripts/stage.py"
 
@@ -52,10 +52,10 @@ rule train:
     resources:
         gpu=1,
     params:
+        **settings("train"),
         code=code_digest("train"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
-        **settings("train"),
     script:
         "../scripts/stage.py"
 
@@ -74,8 +74,8 @@ rule relabel:
     resources:
         gpu=1,
     params:
+        **settings("relabel"),
         code=code_digest("relabel"),
         round=lambda wildcards: int(wildcards.round),
-        **settings("relabel"),
     script:
         "../scripts/stage.py"

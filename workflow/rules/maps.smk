@@ -11,8 +11,8 @@ rule predict:
     resources:
         gpu=1,
     params:
-        code=code_digest("predict"),
         **settings("predict"),
+        code=code_digest("predict"),
     script:
         "../scripts/stage.py"
 
@@ -33,8 +33,8 @@ rule delineate:
     benchmark:
         f"{RUN}/benchmarks/delineate/{{event}}.tsv"
     params:
-        code=code_digest("delineate"),
         **settings("delineate"),
+        code=code_digest("delineate"),
     script:
         "../scripts/stage.py"
 
@@ -50,9 +50,9 @@ rule evaluate:
         f"{RUN}/benchmarks/evaluate/summary.tsv"
     threads: 8
     params:
+        **settings("evaluate"),
         code=code_digest("evaluate"),
         event=scored_events(),
-        **settings("evaluate"),
     script:
         "../scripts/stage.py"
 
@@ -61,14 +61,18 @@ rule report:
     input:
         unpack(report_inputs),
     output:
-        out=report(f"{RUN}/report.html", category="Report", caption="../report/report.rst"),
-        map_page=report(f"{RUN}/map.html", category="Report", caption="../report/map.rst"),
+        out=report(
+            f"{RUN}/report.html", category="Report", caption="../report/report.rst"
+        ),
+        map_page=report(
+            f"{RUN}/map.html", category="Report", caption="../report/map.rst"
+        ),
     log:
         f"{RUN}/logs/report.log",
     params:
+        **settings("report"),
         code=code_digest("report"),
         events=mapped_events(),
         benchmarks=f"{RUN}/benchmarks",
-        **settings("report"),
     script:
         "../scripts/stage.py"

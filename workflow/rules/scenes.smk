@@ -10,10 +10,10 @@ rule simulate:
     benchmark:
         f"{RUN}/benchmarks/simulate/{{event}}.tsv"
     params:
+        **settings("simulate"),
         code=code_digest("simulate"),
         event=lambda wildcards: wildcards.event,
         seed=lambda wildcards: EVENTS[wildcards.event].seed,
-        **settings("simulate"),
     script:
         "../scripts/stage.py"
 
@@ -40,8 +40,8 @@ rule calibrate:
     benchmark:
         f"{RUN}/benchmarks/calibrate/{{scene}}.tsv"
     params:
-        code=code_digest("calibrate"),
         **settings("calibrate"),
+        code=code_digest("calibrate"),
     script:
         "../scripts/stage.py"
 
@@ -59,8 +59,8 @@ rule geocode:
     wildcard_constraints:
         scene=names(*PROCESSED),
     params:
-        code=code_digest("geocode"),
         **settings("geocode"),
+        code=code_digest("geocode"),
     script:
         "../scripts/stage.py"
 
@@ -96,11 +96,11 @@ rule tile:
     wildcard_constraints:
         event=names(*EVENTS),
     params:
+        **settings("tile"),
         code=code_digest("tile"),
         event=lambda wildcards: wildcards.event,
         split=lambda wildcards: EVENTS[wildcards.event].split,
         dataset=lambda wildcards: None if tile_inputs(wildcards) else CONFIG.dataset,
         root=CONFIG.data_root,
-        **settings("tile"),
     script:
         "../scripts/stage.py"

@@ -5,8 +5,8 @@ import os
 import sys
 
 for library in ("OMP", "OPENBLAS", "MKL", "NUMBA", "GDAL"):
-    os.environ[f"{library}_NUM_THREADS"] = str(snakemake.threads)  # noqa: F821
+    os.environ[f"{library}_NUM_THREADS"] = str(snakemake.threads)
 
 from floodloom.dispatch import run_stage
 
-sys.exit(run_stage(snakemake))  # noqa: F821
+sys.exit(run_stage(snakemake))

@@ -161,9 +161,7 @@ def _scene(row: Mapping[str, str | None], config: Config, where: str, folder: Pa
         raise ConfigError(f"{where}: source {source} not found; check the path")
     if source == DATASET and config.dataset is None:
         raise ConfigError(f"{where}: source is `dataset`, but the key `dataset` is not set")
-    return Scene(
-        values["scene"], values["event"], values["role"], source, values["sha256"] or None
-    )
+    return Scene(values["scene"], values["event"], values["role"], source, values["sha256"] or None)
 
 
 def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:

@@ -69,9 +69,7 @@ class Config(Settings):
         default=None,
         description="Scene sheet (tab-separated): scene, event, role, source",
     )
-    events: dict[str, EventSettings] = Field(
-        default_factory=dict, description="The events by name"
-    )
+    events: dict[str, EventSettings] = Field(default_factory=dict, description="The events by name")
     simulate: SimulateSettings = Field(
         default_factory=SimulateSettings, description="Simulated scenes"
     )

@@ -112,7 +112,7 @@ def read_scene(root: Path, layout: Layout, name: str) -> LabelledScene:
 def _read(path: Path, number: int) -> NDArray[np.float32]:
     try:
         with rasterio.open(path) as raster:
-            values = raster.read(number).astype(np.float32)
+            values: NDArray[np.float32] = raster.read(number).astype(np.float32)
             if raster.nodata is not None:
                 values[values == raster.nodata] = np.nan
             return values

@@ -120,5 +120,5 @@ def _optical(folder: Path, number: str, shape: tuple[int, ...]) -> NDArray[np.fl
     paths = [folder / w.upper() / f"S2_{w}_{number}.png" for w in ("before", "after")]
     if not all(path.exists() for path in paths):
         return np.full((len(CHANNELS), *shape), np.nan, dtype=np.float32)
-    pair = [read_png(path)[..., :3].astype(np.float32) / 255 for path in paths]
-    return np.concatenate(pair, axis=-1).transpose(2, 0, 1)
+    pair = np.concatenate([read_png(path)[..., :3] for path in paths], axis=-1)
+    return pair.transpose(2, 0, 1).astype(np.float32) / np.float32(255)

@@ -63,7 +63,8 @@ def gamma(looks: float, size: Sequence[int], generator: torch.Generator) -> Tens
     """
     normal = torch.randn(*size, generator=generator)
     third = 1 / (9 * looks)
-    return (1 - third + normal * third**0.5).clamp(min=0.05) ** 3
+    cube: Tensor = (1 - third + normal * third**0.5).clamp(min=0.05) ** 3
+    return cube
 
 
 def radar_noise(recipe: Recipe, looks: float | None, offset_db: float) -> RadarNoise | None:

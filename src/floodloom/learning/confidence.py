@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from floodloom.learning.data import Samples
+from floodloom.learning.inference import Ensemble
 from floodloom.learning.metrics import IGNORE, Reliability, reliability
 
 _LIMITS = (0.05, 20.0)
+_PIXELS = 500_000
+_BATCH = 8
 
 
 def fit_temperature(logits: Tensor, label: Tensor) -> float:
@@ -44,9 +50,9 @@ def fit_temperature(logits: Tensor, label: Tensor) -> float:
 
     low, high = 1 / _LIMITS[1], 1 / _LIMITS[0]
     for _ in range(40):
-        middle = (low * high) ** 0.5
+        middle = math.sqrt(low * high)
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
-    return 1 / (low * high) ** 0.5
+    return 1 / math.sqrt(low * high)
 
 
 def reliability_at(logits: Tensor, label: Tensor, temperature: float) -> Reliability:
@@ -56,6 +62,23 @@ def reliability_at(logits: Tensor, label: Tensor, temperature: float) -> Reliabi
     confidence, prediction = probability.max(dim=1)
     correct = prediction == label[scored].long()
     return reliability(confidence.numpy(), correct.numpy())
+
+
+def held_out_pixels(
+    ensemble: Ensemble, samples: Samples, *, tta: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return logits (pixel, class) and labels (pixel,) of labelled pixels of held-out tiles.
+
+    At most half a million pixels are drawn, the same number from each batch and always the same.
+    """
+    draw = torch.Generator().manual_seed(0)
+    share = _PIXELS * _BATCH // max(len(samples), _BATCH)
+    parts = []
+    for first in range(0, len(samples), _BATCH):
+        part = samples.take(torch.arange(first, min(first + _BATCH, len(samples))))
+        logits = ensemble.logits(part.image, tta=tta)
+        parts.append(sample_pixels(logits, part.label, share, draw))
+    return torch.cat([logits for logits, _ in parts]), torch.cat([label for _, label in parts])
 
 
 def sample_pixels(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +38,7 @@ class Samples:
     `image` (tile, band, y, x) float32, 0 where there is no data; `label` (tile, y, x) uint8,
     255 = ignore, also where there is no data; with an optical companion `optical`
     (tile, channel, y, x) float32, standardised, 0 under clouds, and `clear` (tile, y, x) bool,
-    False under clouds.
+    True where both have data.
     """
 
     image: Tensor
@@ -81,7 +80,8 @@ def radar_samples(tiles: xr.Dataset, standardisation: Standardisation | None = N
     if standardisation is None:
         return Samples(image, label)
     optical, clear = _optical(tiles, standardisation)
-    return Samples(image, label, optical, clear)
+    seen = torch.from_numpy(np.isfinite(tiles["image"].values).all(axis=1))
+    return Samples(image, label, optical, clear & seen)
 
 
 def optical_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
@@ -111,7 +111,7 @@ def has_optical(tiles: xr.Dataset) -> NDArray[np.bool_]:
     """Return for each tile whether any pixel of its optical image is clear."""
     if "optical" not in tiles:
         return np.zeros(tiles.sizes["tile"], dtype=np.bool_)
-    return np.isfinite(tiles["optical"].values).any(axis=(1, 2, 3))
+    return np.asarray(np.isfinite(tiles["optical"].values).any(axis=(1, 2, 3)))
 
 
 def _channels(tiles: xr.Dataset, channels: Sequence[str]) -> NDArray[np.float32]:
@@ -165,63 +165,3 @@ def sampling_weights(label: Tensor, classes: int, balance: float) -> Tensor:
     if not present:
         return uniform
     return balance * torch.stack(present).mean(dim=0) + (1 - balance) * uniform
-
-
-def select(tiles: xr.Dataset, keep: NDArray[np.bool_]) -> xr.Dataset:
-    """Return the tiles where `keep` (tile,) is True."""
-    return tiles.isel(tile=np.flatnonzero(keep))
-
-
-def labelled(tiles: xr.Dataset) -> NDArray[np.bool_]:
-    """Return for each tile whether any of its pixels is labelled."""
-    return np.asarray((tiles["label"].values != IGNORE).any(axis=(1, 2)))
-
-
-def hold_out(tiles: xr.Dataset, share: float, seed: int, block: int = 4) -> NDArray[np.bool_]:
-    """Choose tiles for validation by blocks of ground, so that neighbours stay together.
-
-    Parameters
-    ----------
-    tiles
-        Tile store with the index columns event, scene, row and col.
-    share
-        Share of the tiles to hold out, 0-1; at least one block is, and at least one is not.
-    seed
-        Seed of the draw.
-    block
-        Side of a block in tiles. Where that makes fewer than 8 blocks, the scenes, then the tiles
-        themselves are the blocks.
-
-    Returns
-    -------
-    ndarray
-        (tile,) bool, True = held out.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two tiles.
-    """
-    if tiles.sizes["tile"] < 2:
-        raise InputError("tiles: fewer than two labelled training tiles; cut more of them")
-    groups = _blocks(tiles, block)
-    names = np.unique(groups)
-    order = np.random.default_rng(seed).permutation(names)
-    wanted = share * len(groups)
-    sizes = np.cumsum([np.count_nonzero(groups == name) for name in order])
-    count = int(np.clip(np.searchsorted(sizes, wanted) + 1, 1, len(names) - 1))
-    return np.isin(groups, order[:count])
-
-
-def _blocks(tiles: xr.Dataset, block: int) -> NDArray[Any]:
-    side = block * tiles.sizes["y"]
-    rows, cols = tiles["row"].values // side, tiles["col"].values // side
-    places = zip(tiles["event"].values, rows, cols, strict=True)
-    candidates = [
-        np.array([f"{event}|{row}|{col}" for event, row, col in places]),
-        np.asarray(tiles["scene"].values).astype(str),
-    ]
-    for candidate in candidates:
-        if len(np.unique(candidate)) >= 8:
-            return candidate
-    return np.arange(tiles.sizes["tile"])

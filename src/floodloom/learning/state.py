@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was killed: one safetensors file beside its output."""
+"""How far a training is, and the safetensors file beside its output that lets it go on."""
 
 from __future__ import annotations
 
@@ -19,95 +19,114 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class TrainingState:
-    """How far a training is: epochs done, their records, the best weights and their epoch."""
+class Progress:
+    """Records of the epochs done, the best epoch (from 1) and its weights."""
 
-    epoch: int = 0
+    history: tuple[dict[str, Any], ...] = ()
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
 
-    def after(self, record: dict[str, Any], module: nn.Module) -> TrainingState:
-        """Return the state after one more epoch that left `module`."""
-        history = [*self.history, record]
-        if self.history and _rank(record) <= _rank(self.history[self.best_epoch - 1]):
-            return TrainingState(record["epoch"], self.best_epoch, self.best_weights, history)
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.history)
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """Record of the best epoch."""
+        return self.history[self.best_epoch - 1]
+
+    def after(self, record: dict[str, Any], module: nn.Module) -> Progress:
+        """Return the progress after one more epoch, which left `module` and scored `record`."""
+        history = (*self.history, record)
+        if self.history and _rank(record) <= _rank(self.best):
+            return Progress(history, self.best_epoch, self.best_weights)
         weights = {name: t.detach().clone().contiguous() for name, t in module.state_dict().items()}
-        return TrainingState(record["epoch"], record["epoch"], weights, history)
+        return Progress(history, len(history), weights)
 
 
 def _rank(record: dict[str, Any]) -> tuple[float, float]:
     return record["iou"], -record["validation_loss"]
 
 
-def save_state(
-    path: Path | None,
-    identity: str,
-    progress: TrainingState,
-    module: nn.Module,
-    averaged: nn.Module | None,
-    optimizer: torch.optim.Optimizer,
-    draw: torch.Generator,
-) -> None:
-    """Write the state of a training after an epoch; without a path nothing is written."""
+@dataclass(frozen=True)
+class Machinery:
+    """Everything of a training that changes from step to step."""
+
+    module: nn.Module
+    averaged: nn.Module | None
+    optimizer: torch.optim.Optimizer
+    draw: torch.Generator
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the whole state as named tensors."""
+        moments = self.optimizer.state_dict()["state"]
+        averaged = {} if self.averaged is None else self.averaged.state_dict()
+        return {
+            **{f"module/{name}": tensor for name, tensor in self.module.state_dict().items()},
+            **{f"averaged/{name}": tensor for name, tensor in averaged.items()},
+            **{f"moment/{i}/{name}": t for i, row in moments.items() for name, t in row.items()},
+            "random/draw": self.draw.get_state(),
+            "random/torch": torch.get_rng_state(),
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take the state from what `tensors` gave."""
+        self.module.load_state_dict(_part(tensors, "module/"))
+        if self.averaged is not None:
+            self.averaged.load_state_dict(_part(tensors, "averaged/"))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _part(tensors, "moment/").items():
+            index, name = key.split("/")
+            moments.setdefault(int(index), {})[name] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.draw.set_state(tensors["random/draw"])
+        torch.set_rng_state(tensors["random/torch"])
+
+
+def save_state(path: Path | None, identity: str, progress: Progress, machinery: Machinery) -> None:
+    """Write the state of a training after an epoch; without a path nothing is written.
+
+    `identity` says which training it is: what differs in settings or data differs in it.
+    """
     if path is None:
         return
-    moments = optimizer.state_dict()["state"]
+    best = {f"best/{name}": tensor for name, tensor in progress.best_weights.items()}
     tensors = {
-        **{f"best/{name}": tensor for name, tensor in progress.best_weights.items()},
-        **{f"module/{name}": tensor for name, tensor in module.state_dict().items()},
-        **{f"moment/{i}/{name}": t for i, row in moments.items() for name, t in row.items()},
-        "random/draw": draw.get_state(),
-        "random/torch": torch.get_rng_state(),
+        name: tensor.detach().cpu().clone().contiguous()
+        for name, tensor in (best | machinery.tensors()).items()
     }
-    if averaged is not None:
-        tensors |= {f"averaged/{name}": tensor for name, tensor in averaged.state_dict().items()}
     metadata = {
         "identity": identity,
         "best_epoch": str(progress.best_epoch),
         "history": json.dumps(progress.history),
     }
-    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(copies, temporary, metadata)
+        save_file(tensors, temporary, metadata)
 
 
-def load_state(
-    path: Path | None,
-    identity: str,
-    module: nn.Module,
-    averaged: nn.Module | None,
-    optimizer: torch.optim.Optimizer,
-    draw: torch.Generator,
-) -> TrainingState:
+def load_state(path: Path | None, identity: str, machinery: Machinery) -> Progress:
     """Put a killed training back to where it was.
 
     Returns
     -------
-    TrainingState
-        A fresh one if there is no state, or it belongs to another training (`identity`).
+    Progress
+        None made if there is no state, it is damaged, or it belongs to another training.
     """
     if path is None or not path.is_file():
-        return TrainingState()
+        return Progress()
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
             if metadata.get("identity") != identity:
-                return TrainingState()
+                return Progress()
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError):
-        return TrainingState()
-    module.load_state_dict(_part(tensors, "module/"))
-    if averaged is not None:
-        averaged.load_state_dict(_part(tensors, "averaged/"))
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": _moments(tensors)})
-    draw.set_state(tensors["random/draw"])
-    torch.set_rng_state(tensors["random/torch"])
-    history = json.loads(metadata["history"])
+        return Progress()
+    machinery.restore(tensors)
+    history = tuple(json.loads(metadata["history"]))
     _log.info("training goes on after epoch %d, found in %s", len(history), path.name)
-    return TrainingState(
-        len(history), int(metadata["best_epoch"]), _part(tensors, "best/"), history
-    )
+    return Progress(history, int(metadata["best_epoch"]), _part(tensors, "best/"))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -116,11 +135,3 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-
-
-def _moments(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in _part(tensors, "moment/").items():
-        index, name = key.split("/")
-        moments.setdefault(int(index), {})[name] = tensor
-    return moments

@@ -29,7 +29,7 @@ class FCN8(Segmenter):
     """
 
     def __init__(
-        self, in_channels: int, classes: int, width: int = 32, norm: Normalisation = "batch"
+        self, in_channels: int, classes: int, width: int = 16, norm: Normalisation = "batch"
     ) -> None:
         super().__init__()
         widths = [width * min(2**level, 8) for level in range(5)]

@@ -53,7 +53,7 @@ class LinkNet(Segmenter):
         self,
         in_channels: int,
         classes: int,
-        width: int = 32,
+        width: int = 16,
         depth: int = 3,
         upsampling: Upsampling = "bilinear",
         norm: Normalisation = "batch",

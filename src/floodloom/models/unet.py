@@ -28,8 +28,8 @@ class UNet(Segmenter):
         self,
         in_channels: int,
         classes: int,
-        width: int = 32,
-        depth: int = 3,
+        width: int = 16,
+        depth: int = 4,
         upsampling: Upsampling = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:

@@ -14,7 +14,6 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox
 from odc.geo.xr import ODCExtension  # noqa: F401  registers the `.odc` accessor
-
 from rasterio.errors import NotGeoreferencedWarning
 
 from floodloom.errors import InputError

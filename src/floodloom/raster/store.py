@@ -13,8 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
-from rio_cogeo.cogeo import cog_translate
-from rio_cogeo.profiles import cog_profiles
+from rasterio.shutil import copy
 from zarr.codecs import BloscCodec
 
 from floodloom.errors import InputError
@@ -53,10 +52,10 @@ def write_store(
         for name, variable in dataset.variables.items()
         if variable.ndim >= 2 and variable.dtype.kind in "fiub"
     }
-    for name, variable in rechunked.variables.items():
-        variable.encoding.clear()
-        if variable.dtype.kind == "U":  # fixed-length text has no Zarr v3 specification
-            rechunked[name] = variable.astype(object)
+    for name, column in list(rechunked.variables.items()):
+        column.encoding.clear()
+        if column.dtype.kind == "U":  # fixed-length text has no Zarr v3 specification
+            rechunked[name] = column.astype(object)
     if "spatial_ref" in dataset.variables:
         for variable in rechunked.data_vars.values():
             if variable.dims[-2:] == ("y", "x"):
@@ -99,7 +98,8 @@ def open_store(path: str | Path) -> xr.Dataset:
         raise InputError(f"{path}: store not found; check the path or run the stage that makes it")
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: not a Zarr v3 store; give a store written by floodloom")
-    return xr.open_zarr(path, consolidated=False, decode_coords="all", chunks={})
+    store: xr.Dataset = xr.open_zarr(path, consolidated=False, decode_coords="all", chunks={})
+    return store
 
 
 def stamp(dataset: xr.Dataset, recipe: Recipe) -> xr.Dataset:
@@ -174,17 +174,7 @@ def write_cog(
             if colormap:
                 raster.write_colormap(1, dict(colormap))
         with memory.open() as raster, atomic_path(path) as temporary:
-            cog_translate(
-                raster,
-                temporary,
-                cog_profiles.get("deflate"),
-                in_memory=False,
-                quiet=True,
-                overview_resampling="nearest",
-                forward_band_tags=True,
-                use_cog_driver=True,
-                config={"GDAL_TIFF_INTERNAL_MASK": True},
-            )
+            copy(raster, temporary, driver="COG", compress="DEFLATE", overview_resampling="nearest")
     return Path(path)
 
 

@@ -78,6 +78,8 @@ def _asset_href(item: str, asset: str) -> str:
         content = json.load(stream)
     assets = content.get("assets", {})
     if asset not in assets:
-        raise InputError(f"{item}: no asset {asset!r}; it has {', '.join(sorted(assets)) or 'none'}")
+        raise InputError(
+            f"{item}: no asset {asset!r}; it has {', '.join(sorted(assets)) or 'none'}"
+        )
     href: str = assets[asset]["href"]
     return urljoin(item, href) if "://" in item else str(Path(item).parent / href)

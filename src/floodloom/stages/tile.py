@@ -113,9 +113,7 @@ def tile(
         )
         earlier = None if before is None else open_store(before)
         limits = (float(db_range[0]), float(db_range[1]))
-        parts = [
-            _cut(overlay, earlier, event, tuple(bands), limits, plan) for overlay in overlays
-        ]
+        parts = [_cut(overlay, earlier, event, tuple(bands), limits, plan) for overlay in overlays]
         tiles = concatenate_tiles(parts)
     if tiles.sizes["tile"] == 0:
         raise InputError(

@@ -114,7 +114,8 @@ def _windows(
         windows = balanced_windows(label, valid, plan.size, plan.count, plan.seed)
     else:
         stride = min(plan.stride or plan.size, plan.size)
-        windows = plan_windows(*valid.shape, plan.size, plan.size - stride)
+        height, width = valid.shape
+        windows = plan_windows(height, width, plan.size, plan.size - stride)
     return [
         window
         for window in windows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import xarray as xr
@@ -71,7 +70,8 @@ def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
 
 def to_decibel(power: xr.DataArray) -> xr.DataArray:
     """Return linear power in decibel; zero and below become -60 dB, NaN stays NaN."""
-    return (10.0 * np.log10(power.clip(min=_FLOOR))).astype(np.float32)
+    decibel: xr.DataArray = 10.0 * xr.apply_ufunc(np.log10, power.clip(min=_FLOOR), dask="allowed")
+    return decibel.astype(np.float32)
 
 
 def _scaled(decibel: xr.DataArray, limits: tuple[float, float]) -> xr.DataArray:
@@ -84,7 +84,8 @@ def _standardised(scene: xr.Dataset, band: str) -> xr.DataArray:
     if band not in statistics:
         raise InputError(f"band {band}: the scene carries no statistics for it; ingest it again")
     mean, deviation = statistics[band]
-    return ((_variable(scene, band) - mean) / deviation).astype(np.float32)
+    standardised: xr.DataArray = (_variable(scene, band) - mean) / deviation
+    return standardised.astype(np.float32)
 
 
 def _variable(scene: xr.Dataset, band: str) -> xr.DataArray:
@@ -101,7 +102,7 @@ def standardisation(values: xr.DataArray | np.ndarray) -> tuple[float, float]:
     if valid.size == 0:
         return 0.0, 1.0
     deviation = float(valid.std())
-    return float(valid.mean()), deviation if math.isfinite(deviation) and deviation > _FLOOR else 1.0
+    return float(valid.mean()), deviation if deviation > _FLOOR else 1.0
 
 
 def inputs_recipe(

@@ -59,7 +59,8 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
             src_nodata=IGNORE,
         ) as warped,
     ):
-        return warped.read(1).astype(np.uint8)
+        label: NDArray[np.uint8] = warped.read(1).astype(np.uint8)
+    return label
 
 
 def water_labels(label: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,0 +1,131 @@
+"""Settings of the stages `teach`, `distill`, `train` and `relabel`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from floodloom.config.base import Settings
+
+LossName = Literal["cross_entropy", "dice", "ce_dice", "focal"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class _Training(Settings):
+    """What every training has in common."""
+
+    width: int = Field(default=16, ge=1, description="Channels of the network's first level")
+    epochs: int = Field(default=15, ge=1, description="Passes over the tiles")
+    batch: int = Field(default=8, ge=1, description="Tiles per step")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")
+    weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay of AdamW")
+    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
+    balance: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="0 draws tiles alike, 1 by what they hold of each class",
+    )
+    patience: int = Field(
+        default=10, ge=1, description="Epochs without a better validation IoU before stopping"
+    )
+    validation_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the training tiles held out when no tile is in the validation split",
+    )
+    precision: Precision = Field(
+        default="auto", description="Number format of training; auto takes what is fastest"
+    )
+
+
+class _RadarTraining(_Training):
+    """What every training on radar bands has in common."""
+
+    speckle_looks: float | None = Field(
+        default=20.0, gt=0, description="Looks of the speckle added in training; null: none"
+    )
+    offset_db: float = Field(
+        default=1.0, ge=0, description="Greatest offset per polarisation added in training, dB"
+    )
+    average: float = Field(
+        default=0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none"
+    )
+
+
+class TeachSettings(_Training):
+    """Training of the optical teacher."""
+
+    model: str = Field(default="unet", description="Architecture, see `floodloom models`")
+    seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
+
+
+class DistillSettings(_RadarTraining):
+    """Training of a radar student beside the optical teacher."""
+
+    feature_weight: float = Field(
+        default=0.5, ge=0, description="Weight of the distance to the teacher's features"
+    )
+    logit_weight: float = Field(
+        default=0.5, ge=0, description="Weight of the divergence from the teacher's softened logits"
+    )
+    softening: float = Field(
+        default=2.0, gt=0, description="Temperature that softens both networks' logits"
+    )
+
+
+class TrainSettings(_RadarTraining):
+    """Supervised training and fine-tuning."""
+
+    fine_tune_epochs: int = Field(
+        default=8, ge=1, description="Passes over the tiles after a round of relabelling"
+    )
+    fine_tune_learning_rate: float = Field(
+        default=3e-4, gt=0, description="Highest learning rate after a round of relabelling"
+    )
+
+
+class RelabelSettings(Settings):
+    """Which pixels get pseudo labels, and when a round is refused."""
+
+    gate: Literal["pixel", "paul-ganju"] = Field(
+        default="pixel",
+        description="pixel: sure pixels, by class; paul-ganju: whole tiles of which more than 90 % "
+        "of the pixels are surer than 0.95",
+    )
+    thresholds: tuple[float, ...] = Field(
+        default=(0.95,),
+        min_length=1,
+        description="Least confidence of a kept pixel, one for all classes or one each",
+    )
+    quotas: tuple[float, ...] = Field(
+        default=(0.9,),
+        min_length=1,
+        description="Greatest share of the pixels predicted as a class that are kept, one for all "
+        "classes or one each",
+    )
+    minimum_kept: float = Field(
+        default=0.05, ge=0, le=1, description="Least share of labelled pixels in a kept tile"
+    )
+    minimum_water_share: float = Field(
+        default=0.001, ge=0, le=1, description="A round with a smaller share of water is refused"
+    )
+    maximum_water_share: float = Field(
+        default=0.9, ge=0, le=1, description="A round with a greater share of water is refused"
+    )
+    maximum_flips: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="A round in which a greater share of the labels changed is refused",
+    )
+    validation_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the training tiles held out when no tile is in the validation split; "
+        "the same as in training",
+    )
+    tta: bool = Field(default=True, description="Average over the eight symmetries of the square")

@@ -1,0 +1,202 @@
+"""One round of relabelling: calibrate, predict, gate, guard, audit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from floodloom.errors import ConfigError
+from floodloom.learning.confidence import fit_temperature, held_out_pixels, reliability_at
+from floodloom.learning.data import Samples
+from floodloom.learning.inference import Ensemble
+from floodloom.learning.metrics import IGNORE
+from floodloom.learning.relabel import (
+    Limits,
+    agreement_with,
+    confidence_histogram,
+    gate_pixels,
+    gate_tiles,
+    kept_area,
+    per_class,
+    refusal,
+    share_of,
+)
+from floodloom.learning.splits import select
+from floodloom.log import get_logger, track
+from floodloom.raster.store import recipe_of
+
+_log = get_logger(__name__)
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How pseudo labels are chosen: `pixel` with its numbers, or `paul-ganju`."""
+
+    kind: str = "pixel"
+    thresholds: tuple[float, ...] = (0.95,)
+    quotas: tuple[float, ...] = (0.9,)
+    minimum_kept: float = 0.05
+
+    def __call__(
+        self, confidence: NDArray[np.float32], prediction: NDArray[np.uint8], classes: int
+    ) -> NDArray[np.uint8]:
+        """Return (tile, y, x) uint8 labels, 255 where the prediction isn't sure enough.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such gate, or its numbers don't match the classes.
+        """
+        if self.kind == "paul-ganju":
+            return gate_tiles(confidence, prediction)
+        if self.kind != "pixel":
+            raise ConfigError(f"gate {self.kind!r}: choose pixel or paul-ganju")
+        thresholds = per_class(self.thresholds, classes, "thresholds")
+        quotas = per_class(self.quotas, classes, "quotas")
+        return gate_pixels(confidence, prediction, thresholds, quotas)
+
+
+@dataclass(frozen=True)
+class CalibratedEnsemble:
+    """An ensemble, the temperature of its mean logits, and its reliability on held-out labels."""
+
+    ensemble: Ensemble
+    temperature: float
+    tta: bool
+    calibration: dict[str, Any]
+
+    def predict(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return confidence (tile, y, x), NaN = no data, and predicted class (tile, y, x)."""
+        valid = np.isfinite(image).all(axis=1)
+        filled = torch.from_numpy(np.where(np.isfinite(image), image, np.float32(0)))
+        logits = self.ensemble.logits(filled, tta=self.tta) / self.temperature
+        confidence, prediction = logits.softmax(dim=1).max(dim=1)
+        sure = np.where(valid, confidence.numpy(), np.float32(np.nan))
+        return sure, prediction.numpy().astype(np.uint8)
+
+
+def calibrate_ensemble(
+    ensemble: Ensemble, held_out: Samples, *, tta: bool = True
+) -> CalibratedEnsemble:
+    """Find the temperature of an ensemble's mean logits on held-out labelled tiles."""
+    logits, label = held_out_pixels(ensemble, held_out, tta=tta)
+    temperature = fit_temperature(logits, label)
+    calibration = {
+        "temperature": temperature,
+        "pixels": len(label),
+        "before": reliability_at(logits, label, 1.0).as_dict(),
+        "after": reliability_at(logits, label, temperature).as_dict(),
+    }
+    return CalibratedEnsemble(ensemble, temperature, tta, calibration)
+
+
+def relabel_tiles(
+    tiles: xr.Dataset,
+    ensemble: CalibratedEnsemble,
+    *,
+    gate: Gate,
+    limits: Limits,
+    previous: xr.Dataset | None = None,
+) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Label tiles where an ensemble is sure.
+
+    Parameters
+    ----------
+    tiles
+        Tile store; its labels are never read.
+    ensemble
+        What predicts.
+    gate
+        What is sure enough.
+    limits
+        What the round must keep to.
+    previous
+        Pseudo-labelled tiles of the round before.
+
+    Returns
+    -------
+    tuple
+        The pseudo-labelled tiles, split `train`, without any tile if the round is refused; and
+        the audit.
+
+    Raises
+    ------
+    RecipeMismatchError
+        If the tiles aren't what the ensemble was trained on; the message names the field.
+    """
+    classes = ensemble.ensemble.classes
+    ensemble.ensemble.recipe.require_inputs(recipe_of(tiles), "tiles")
+    confidence, prediction = _predictions(tiles, ensemble)
+    label = gate(confidence, prediction, len(classes))
+    kept = _kept_tiles(label, gate.minimum_kept)
+    label[~kept] = IGNORE
+    agreement = _agreement(tiles, label, previous)
+    reason = refusal(prediction, confidence, label, agreement, limits)
+    if reason is not None:
+        _log.warning("the round is refused: %s", reason)
+        kept[:] = False
+    report = {
+        "accepted": reason is None,
+        "reason": reason,
+        "tiles": {"offered": len(label), "kept": int(kept.sum())},
+        "passed_gate": kept_area(label, classes, recipe_of(tiles).spacing),
+        "water_share": share_of(1, prediction, np.isfinite(confidence)),
+        "agreement_with_previous": agreement,
+        "confidence": confidence_histogram(confidence, prediction, classes),
+        "calibration": ensemble.calibration,
+        "gate": asdict(gate),
+        "limits": asdict(limits),
+        "tta": ensemble.tta,
+    }
+    return _pseudo_labelled(tiles, label, kept, classes), report
+
+
+def _predictions(
+    tiles: xr.Dataset, ensemble: CalibratedEnsemble
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    shape = (tiles.sizes["tile"], tiles.sizes["y"], tiles.sizes["x"])
+    confidence = np.empty(shape, dtype=np.float32)
+    prediction = np.empty(shape, dtype=np.uint8)
+    for first in track(range(0, shape[0], _BATCH), "labelling tiles"):
+        part = slice(first, first + _BATCH)
+        image = tiles["image"].isel(tile=part).values
+        confidence[part], prediction[part] = ensemble.predict(image)
+    return confidence, prediction
+
+
+def _kept_tiles(label: NDArray[np.uint8], least: float) -> NDArray[np.bool_]:
+    share = (label != IGNORE).mean(axis=(1, 2))
+    return np.asarray((share >= least) & (share > 0))
+
+
+def _agreement(
+    tiles: xr.Dataset, label: NDArray[np.uint8], previous: xr.Dataset | None
+) -> float | None:
+    if previous is None:
+        return None
+    names, before = tiles["tile_id"].values.tolist(), previous["tile_id"].values.tolist()
+    return agreement_with(names, label, before, previous["label"].values)
+
+
+def _pseudo_labelled(
+    tiles: xr.Dataset,
+    label: NDArray[np.uint8],
+    kept: NDArray[np.bool_],
+    classes: tuple[str, ...],
+) -> xr.Dataset:
+    labels = label[kept]
+    unread = ["label", "optical", "channel"]
+    pseudo = select(tiles, kept).drop_vars(unread, errors="ignore").compute()
+    fractions = {
+        f"fraction_{name}": ("tile", (labels == value).mean(axis=(1, 2)).astype(np.float32))
+        for value, name in enumerate(classes)
+    }
+    split = ("tile", np.full(len(labels), "train", dtype="<U10"))
+    pseudo = pseudo.assign(label=(("tile", "y", "x"), labels, {"ignore": IGNORE}))
+    return pseudo.assign_coords({"split": split, **fractions})

@@ -1,0 +1,199 @@
+"""Range-Doppler geometry: where on the image a point on the ground lies.
+
+A point is imaged when its Doppler frequency is zero: (P − S(t)) · V(t) = 0, with P the point and
+S, V the satellite's position and velocity.
+
+Source: Small and Schubert (2008), Guide to ASAR geocoding, RSL-ASAR-GC-AD, sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from floodloom.sentinel1.annotation import Annotation, RangeConversion
+from floodloom.sentinel1.orbit import Orbit, fit_orbit
+
+_MARGIN_S = 2.0
+_ITERATIONS = 12
+_TOLERANCE_S = 1e-10
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ImageGeometry:
+    """All that places ground points on a ground range image."""
+
+    orbit: Orbit
+    conversion: RangeConversion
+    lines: int
+    samples: int
+    azimuth_time_interval: float
+    range_pixel_spacing: float
+    azimuth_pixel_spacing: float
+
+    def to_json(self) -> str:
+        """Return the geometry as JSON text, to travel in a store."""
+        return json.dumps(asdict(self), default=lambda array: array.tolist())
+
+    @classmethod
+    def from_json(cls, text: str) -> ImageGeometry:
+        """Return the geometry that `to_json` wrote."""
+        facts: dict[str, Any] = json.loads(text)
+        orbit = facts.pop("orbit")
+        conversion = {name: np.array(values) for name, values in facts.pop("conversion").items()}
+        return cls(
+            orbit=Orbit(np.array(orbit["coefficients"]), orbit["middle"], orbit["half"]),
+            conversion=RangeConversion(**conversion),
+            **facts,
+        )
+
+    def locate(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return where points are imaged.
+
+        Parameters
+        ----------
+        points
+            (..., 3) float64, Earth-fixed, m.
+
+        Returns
+        -------
+        line, pixel, slant_range
+            Each (...) float64; line and pixel may lie outside the image; m.
+        """
+        time, slant_range = zero_doppler(points, self.orbit)
+        ground_range = ground_range_of(slant_range, time, self.conversion)
+        return (
+            time / self.azimuth_time_interval,
+            ground_range / self.range_pixel_spacing,
+            slant_range,
+        )
+
+    def line_of_sight(self, points: Floats, line: Floats) -> Floats:
+        """Return unit vectors (..., 3) from the points to the satellite at their lines."""
+        sight = self.orbit.position(line * self.azimuth_time_interval) - points
+        return np.asarray(sight / np.linalg.norm(sight, axis=-1, keepdims=True))
+
+
+def image_geometry(annotation: Annotation) -> ImageGeometry:
+    """Return the geometry that an annotation describes.
+
+    Raises
+    ------
+    InputError
+        If the state vectors don't cover the image.
+    """
+    stop = (annotation.lines - 1) * annotation.azimuth_time_interval
+    orbit = fit_orbit(
+        annotation.orbit_time,
+        annotation.orbit_position,
+        annotation.orbit_velocity,
+        -_MARGIN_S,
+        stop + _MARGIN_S,
+    )
+    return ImageGeometry(
+        orbit=orbit,
+        conversion=annotation.conversion,
+        lines=annotation.lines,
+        samples=annotation.samples,
+        azimuth_time_interval=annotation.azimuth_time_interval,
+        range_pixel_spacing=annotation.range_pixel_spacing,
+        azimuth_pixel_spacing=annotation.azimuth_pixel_spacing,
+    )
+
+
+def zero_doppler(points: Floats, orbit: Orbit) -> tuple[Floats, Floats]:
+    """Solve the zero-Doppler equation for each point by Newton's method.
+
+    Parameters
+    ----------
+    points
+        (..., 3) float64, Earth-fixed, m.
+    orbit
+        Path of the satellite.
+
+    Returns
+    -------
+    time, slant_range
+        (...) float64, s after the first line, and m. NaN where a coordinate is NaN.
+    """
+    flat = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 3)
+    time, slant_range = _solve(flat, orbit.coefficients, orbit.middle, orbit.half)
+    shape = points.shape[:-1]
+    return time.reshape(shape), slant_range.reshape(shape)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=False)
+def _solve(points, coefficients, middle, half):  # type: ignore[no-untyped-def]
+    count, degree = points.shape[0], coefficients.shape[1] - 1
+    time, slant_range = np.empty(count), np.empty(count)
+    guess = 0.0
+    for i in range(count):
+        t = guess
+        distance = np.nan
+        for _ in range(_ITERATIONS):
+            miss = 0.0
+            slope = 0.0
+            square = 0.0
+            for axis in range(3):
+                s = v = a = 0.0
+                for k in range(degree, -1, -1):
+                    a = a * t + 2.0 * v
+                    v = v * t + s
+                    s = s * t + coefficients[axis, k]
+                d = points[i, axis] - s
+                miss += d * v
+                slope += d * a - v * v
+                square += d * d
+            distance = np.sqrt(square)
+            step = miss / slope
+            t -= step
+            if not abs(step) * half > _TOLERANCE_S:
+                break
+        time[i] = t * half + middle
+        slant_range[i] = distance
+        guess = t if abs(t) < 10.0 else 0.0
+    return time, slant_range
+
+
+def ground_range_of(slant_range: Floats, time: Floats, conversion: RangeConversion) -> Floats:
+    """Convert slant range to ground range, interpolating linearly between azimuth times.
+
+    Parameters
+    ----------
+    slant_range
+        float64, m.
+    time
+        Of the same shape, s after the first line.
+    conversion
+        Polynomials of the product.
+
+    Returns
+    -------
+    ndarray
+        Ground range, m, measured from the first sample.
+    """
+    last = len(conversion.times) - 1
+    position = np.interp(time, conversion.times, np.arange(last + 1))
+    lower = np.minimum(np.nan_to_num(position).astype(int), max(last - 1, 0))
+    upper = np.minimum(lower + 1, last)
+    weight = position - lower
+    below = _polynomial(slant_range, lower, conversion)
+    above = _polynomial(slant_range, upper, conversion)
+    return np.asarray(below * (1 - weight) + above * weight)
+
+
+def _polynomial(
+    slant_range: Floats, entry: NDArray[np.int_], conversion: RangeConversion
+) -> Floats:
+    result = np.zeros_like(slant_range)
+    for index in np.unique(entry):
+        here = entry == index
+        offset = slant_range[here] - conversion.origins[index]
+        result[here] = np.polynomial.polynomial.polyval(offset, conversion.coefficients[index])
+    return result

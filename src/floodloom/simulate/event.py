@@ -1,0 +1,187 @@
+"""A whole flood event: landscape, two acquisitions, optical image, truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+from scipy.interpolate import LinearNDInterpolator
+
+from floodloom.raster.grid import grid_from_bounds
+from floodloom.sentinel1.geometry import zero_doppler
+from floodloom.sentinel1.terrain import earth_fixed, geodetic_to_earth_fixed
+from floodloom.simulate.acquisition import Acquisition, plan_acquisition
+from floodloom.simulate.backscatter import sigma0
+from floodloom.simulate.landscape import Landscape, make_landscape
+from floodloom.simulate.render import (
+    CALIBRATION_BETA0,
+    View,
+    digital_numbers,
+    incidence_of_pixels,
+    noise_equivalent_sigma0,
+    render_sigma0,
+    speckled,
+    view_surface,
+)
+from floodloom.simulate.safe import SafeContent, TiePoints
+
+EPSG = 32633
+EAST_M, NORTH_M = 450_000.0, 5_080_000.0
+BEFORE = np.datetime64("2023-05-02T16:58:21.000000", "us")
+AFTER = np.datetime64("2023-05-14T16:58:21.500000", "us")
+_TURN = 1.23
+_CROSS_POLARISED_NOISE_DB = -1.5
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A place and how the radar sees it.
+
+    `geobox` is the map grid of the landscape, `view` how its surface lies to the radar, `incidence`
+    and `noise` (pixel,) float64 the image's incidence angle (degrees) and noise (sigma0, linear).
+    """
+
+    seed: int
+    geobox: GeoBox
+    landscape: Landscape
+    acquisition: Acquisition
+    view: View
+    incidence: Floats
+    noise: Floats
+
+    @property
+    def truth(self) -> NDArray[np.uint8]:
+        """(y, x) uint8: 0 dry, 1 permanent water, 2 flood."""
+        flood = np.where(self.landscape.flooded, 2, 0)
+        return np.where(self.landscape.permanent, 1, flood).astype(np.uint8)
+
+
+def make_event(seed: int, size: int, spacing: float, flood_depth: float, relief: float) -> Event:
+    """Make an event.
+
+    Parameters
+    ----------
+    seed
+        Seed of the place.
+    size
+        Lines and pixels of the radar's image; the map reaches around its turned footprint.
+    spacing
+        Pixel spacing of image and map, m.
+    flood_depth
+        Level of the flood above the drainage, m.
+    relief
+        Standard deviation of the hills' height, m.
+
+    Returns
+    -------
+    Event
+    """
+    side = round(size * _TURN)
+    east, north = EAST_M + 40_000.0 * (seed % 7), NORTH_M + 30_000.0 * (seed % 5)
+    extent = (east, north, east + side * spacing, north + side * spacing)
+    geobox = grid_from_bounds(extent, EPSG, spacing)
+    landscape = make_landscape(seed, side, spacing, flood_depth, relief)
+    to_degrees = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:4326", always_xy=True)
+    centre = to_degrees.transform((extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2)
+    acquisition = plan_acquisition(
+        *centre, float(landscape.elevation.mean()), lines=size, samples=size, spacing=spacing
+    )
+    view = view_surface(earth_fixed(geobox, landscape.elevation), acquisition.geometry)
+    return Event(
+        seed=seed,
+        geobox=geobox,
+        landscape=landscape,
+        acquisition=acquisition,
+        view=view,
+        incidence=incidence_of_pixels(view, size),
+        noise=noise_equivalent_sigma0(size),
+    )
+
+
+def image_event(event: Event, flood: bool) -> dict[str, Floats]:
+    """Return the speckled image of one date, signal and thermal noise together.
+
+    Parameters
+    ----------
+    event
+        The event.
+    flood
+        Whether the flood is there.
+
+    Returns
+    -------
+    dict
+        `vv` and `vh`, each (line, pixel) float64 sigma0, linear power. The sigma0 that calibration
+        should give back is this less the noise of `band_noise`.
+    """
+    date = 2 * event.seed + int(flood)
+    clean = sigma0(event.landscape, flood, event.view.incidence_deg, date)
+    geometry = event.acquisition.geometry
+    images = {}
+    for number, (band, surface) in enumerate(clean.items()):
+        rendered = render_sigma0(surface, event.view, geometry, event.incidence)
+        images[band] = speckled(rendered, band_noise(event, band), 1000 * date + number)
+    return images
+
+
+def band_noise(event: Event, band: str) -> Floats:
+    """Return the thermal noise of a polarisation across the swath, (pixel,), sigma0."""
+    offset = _CROSS_POLARISED_NOISE_DB if band in ("vh", "hv") else 0.0
+    return np.asarray(event.noise * 10 ** (offset / 10))
+
+
+def product_content(event: Event, images: dict[str, Floats], flood: bool) -> SafeContent:
+    """Put one date's images into the form of a product."""
+    sine = np.sin(np.radians(event.incidence))
+    cosine = np.cos(np.radians(event.incidence))
+    sigma_table = CALIBRATION_BETA0 / np.sqrt(sine)
+    tables = {
+        "betaNought": np.full_like(sine, CALIBRATION_BETA0),
+        "dn": np.full_like(sine, CALIBRATION_BETA0),
+        "sigmaNought": sigma_table,
+        "gamma": sigma_table * np.sqrt(cosine),
+    }
+    return SafeContent(
+        start=AFTER if flood else BEFORE,
+        acquisition=event.acquisition,
+        measurements={b: digital_numbers(image, sigma_table) for b, image in images.items()},
+        tables=tables,
+        noise={band: band_noise(event, band) * sigma_table**2 for band in images},
+        tie_points=_tie_points(event),
+    )
+
+
+def _tie_points(event: Event) -> TiePoints:
+    view, thin = event.view, (slice(None, None, 8), slice(None, None, 8))
+    places = np.stack([view.line[thin].ravel(), view.pixel[thin].ravel()], axis=-1)
+    height, width = event.geobox.shape.yx
+    cols, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    a, _, c, _, e, f = tuple(event.geobox.affine)[:6]
+    to_degrees = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform(
+        (a * cols + c)[thin].ravel(), (e * rows + f)[thin].ravel()
+    )
+    facts = np.stack(
+        [
+            longitude,
+            latitude,
+            event.landscape.elevation[thin].ravel(),
+            view.incidence_deg[thin].ravel(),
+        ],
+        axis=-1,
+    )
+    geometry = event.acquisition.geometry
+    line, pixel = np.meshgrid(
+        np.linspace(0, geometry.lines - 1, 6),
+        np.linspace(0, geometry.samples - 1, 11),
+        indexing="ij",
+    )
+    line, pixel = np.rint(line).ravel(), np.rint(pixel).ravel()
+    at = LinearNDInterpolator(places, facts)(np.stack([line, pixel], axis=-1))
+    points = geodetic_to_earth_fixed(at[:, 0], at[:, 1], at[:, 2])
+    _, slant_range = zero_doppler(points, geometry.orbit)
+    return TiePoints(line, pixel, at[:, 1], at[:, 0], at[:, 2], slant_range, at[:, 3])

@@ -1,0 +1,128 @@
+"""The stage `distill`: a radar student beside a frozen optical teacher."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from floodloom.digest import code_digest
+from floodloom.learning.augment import Augmentation, radar_noise
+from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
+from floodloom.learning.data import Standardisation, radar_samples
+from floodloom.learning.distill import Distillation, distill_student, require_teacher
+from floodloom.learning.loop import Sidecars
+from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.splits import training_and_validation
+from floodloom.learning.supervise import untrained
+from floodloom.tiles.store import open_tiles
+
+
+def distill(
+    *,
+    tiles: list[Path],
+    teacher: Path,
+    out: Path,
+    model: str = "unet",
+    seed: int = 0,
+    width: int = 16,
+    epochs: int = 15,
+    batch: int = 8,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 1e-4,
+    loss: str = "ce_dice",
+    feature_weight: float = 0.5,
+    logit_weight: float = 0.5,
+    softening: float = 2.0,
+    balance: float = 0.5,
+    speckle_looks: float | None = 20.0,
+    offset_db: float = 1.0,
+    average: float = 0.0,
+    patience: int = 10,
+    validation_share: float = 0.2,
+    precision: str = "auto",
+    threads: int = 1,
+) -> Path:
+    """Train a radar network that also learns from an optical teacher where the sky was clear.
+
+    Parameters
+    ----------
+    tiles
+        Tile stores; tiles without an optical image give the supervised loss only.
+    teacher
+        Checkpoint of `teach`; its weights don't change.
+    out
+        Checkpoint (.safetensors) that takes radar alone.
+    model
+        Architecture of the student; that of the teacher unless there is a reason.
+    seed
+        Of the weights, the draw and the augmentation.
+    width
+        Channels of the network's first level.
+    epochs
+        Passes over the tiles.
+    batch
+        Tiles per step.
+    learning_rate
+        Highest learning rate.
+    weight_decay
+        Of AdamW.
+    loss
+        Supervised loss: cross_entropy, dice, ce_dice or focal.
+    feature_weight
+        Weight of the distance to the teacher's features.
+    logit_weight
+        Weight of the divergence from the teacher's softened logits.
+    softening
+        Temperature that softens both networks' logits.
+    balance
+        0 draws tiles alike, 1 by what they hold of each class.
+    speckle_looks
+        Looks of the speckle added in training; none adds no speckle.
+    offset_db
+        Greatest offset per polarisation added in training, dB.
+    average
+        Decay of the moving average of the weights; 0 averages nothing.
+    patience
+        Epochs without a better validation IoU after which training stops.
+    validation_share
+        Share of the training tiles held out when no tile is in the validation split.
+    precision
+        auto, float32 or bfloat16; auto takes what is fastest here.
+    threads
+        CPU threads.
+
+    Returns
+    -------
+    Path
+        `out`.
+    """
+    torch.set_num_threads(threads)
+    opened, guide = open_tiles(tiles), load_checkpoint(teacher)
+    start = untrained(opened, model, width, seed)
+    require_teacher(guide, start, str(teacher))
+    training, validation = training_and_validation(opened, validation_share)
+    plan = TrainingPlan(
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        patience=patience,
+        balance=balance,
+        average=average,
+        precision=precision,
+        seed=seed,
+    )
+    learned = distill_student(
+        start,
+        guide,
+        radar_samples(training, Standardisation(**guide.statistics)),
+        radar_samples(validation),
+        plan,
+        settings=Distillation(feature_weight, logit_weight, softening),
+        loss=loss,
+        augmentation=Augmentation(radar_noise(start.recipe, speckle_looks, offset_db)),
+        sidecars=Sidecars.of(Path(out)),
+    )
+    return save_checkpoint(replace(learned, code=code_digest("distill")), out)

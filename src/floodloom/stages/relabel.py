@@ -1,0 +1,94 @@
+"""The stage `relabel`: pseudo labels for unlabelled tiles, gated, guarded and audited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from floodloom.files import write_json
+from floodloom.learning.data import radar_samples
+from floodloom.learning.inference import load_ensemble
+from floodloom.learning.relabel import Limits
+from floodloom.learning.rounds import Gate, calibrate_ensemble, relabel_tiles
+from floodloom.learning.splits import select, training_and_validation
+from floodloom.tiles.store import open_tiles, write_tiles
+
+
+def relabel(
+    *,
+    tiles: list[Path],
+    validation: list[Path],
+    checkpoints: list[Path],
+    out: Path,
+    audit: Path,
+    round: int = 1,
+    previous: Path | None = None,
+    gate: str = "pixel",
+    thresholds: Sequence[float] = (0.95,),
+    quotas: Sequence[float] = (0.9,),
+    minimum_kept: float = 0.05,
+    minimum_water_share: float = 0.001,
+    maximum_water_share: float = 0.9,
+    maximum_flips: float = 0.2,
+    validation_share: float = 0.2,
+    tta: bool = True,
+    threads: int = 1,
+) -> Path:
+    """Label unlabelled tiles with an ensemble where it is sure.
+
+    Parameters
+    ----------
+    tiles
+        Tile stores; only tiles of the split `target` are used and their labels are never read.
+    validation
+        Labelled tile stores; those of the split `validation` calibrate the confidences.
+    checkpoints
+        The ensemble.
+    out
+        Pseudo-labelled tile store; empty if the round is refused.
+    audit
+        JSON: what was kept, how sure the ensemble was and how far that can be believed.
+    round
+        Number of the round, from 1.
+    previous
+        Pseudo-labelled tile store of the round before.
+    gate
+        pixel: confident pixels, with thresholds and quotas per class; paul-ganju: whole tiles of
+        which more than 90 % of the pixels are surer than 0.95.
+    thresholds
+        Least confidence of a kept pixel, one for all classes or one each.
+    quotas
+        Greatest share of the pixels predicted as a class that are kept, one for all or one each.
+    minimum_kept
+        Least share of labelled pixels in a kept tile.
+    minimum_water_share, maximum_water_share
+        Band that the share of water must keep to; otherwise the round is refused.
+    maximum_flips
+        Greatest share of labels that may change from round to round.
+    validation_share
+        Share of the training tiles held out when no tile is in the validation split; the same as
+        in training.
+    tta
+        Average over the eight symmetries of the square.
+    threads
+        CPU threads.
+
+    Returns
+    -------
+    Path
+        `out`.
+    """
+    ensemble = load_ensemble(checkpoints, threads=threads)
+    _, held_out = training_and_validation(open_tiles(validation), validation_share)
+    offered = open_tiles(tiles)
+    offered = select(offered, offered["split"].values == "target")
+    pseudo, report = relabel_tiles(
+        offered,
+        calibrate_ensemble(ensemble, radar_samples(held_out), tta=tta),
+        gate=Gate(gate, tuple(thresholds), tuple(quotas), minimum_kept),
+        limits=Limits((minimum_water_share, maximum_water_share), maximum_flips),
+        previous=None if previous is None else open_tiles(previous),
+    )
+    names = [str(path) for path in checkpoints]
+    write_json(audit, {"round": round, **report, "checkpoints": names})
+    return write_tiles(pseudo, out)

@@ -1,0 +1,227 @@
+"""The stages teach, distill, train and relabel on tiny tile stores."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic_core import PydanticUndefined
+
+from floodloom.config import learning as settings
+from floodloom.digest import code_digest
+from floodloom.errors import InputError, RecipeMismatchError
+from floodloom.learning.checkpoint import load_checkpoint, read_metadata
+from floodloom.learning.inference import load_ensemble
+from floodloom.learning.metrics import confusion_matrix, foreground_scores
+from floodloom.stages.distill import distill
+from floodloom.stages.relabel import relabel
+from floodloom.stages.teach import teach
+from floodloom.stages.train import train
+from floodloom.tiles.store import open_tiles, write_tiles
+
+QUICK: dict[str, Any] = {
+    "width": 4,
+    "epochs": 6,
+    "batch": 4,
+    "learning_rate": 5e-3,
+    "precision": "float32",
+}
+
+
+@pytest.fixture(scope="module")
+def stores(make_tiles, tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("stores")
+    torch.set_num_threads(1)
+    tiles = {
+        "train": make_tiles(24, optical=True),
+        "validation": make_tiles(8, "validation", seed=1, optical=True),
+        "target": make_tiles(12, "target", seed=2, labelled=False, event="target"),
+    }
+    for name, dataset in tiles.items():
+        write_tiles(dataset, folder / f"{name}.zarr")
+    return {name: folder / f"{name}.zarr" for name in tiles} | {"folder": folder}
+
+
+@pytest.fixture(scope="module")
+def trained(stores) -> Path:
+    out = stores["folder"] / "model.safetensors"
+    return train(tiles=[stores["train"], stores["validation"]], out=out, **QUICK)
+
+
+def test_train_writes_a_checkpoint_that_works(stores, trained):
+    metadata = read_metadata(trained)
+    assert metadata["scores"]["iou"] > 0.8
+    assert metadata["classes"] == ["dry", "water"]
+    assert metadata["recipe"]["bands"] == ["vv", "vh"]
+    assert metadata["code"] == code_digest("train")
+    assert len(metadata["history"]) == QUICK["epochs"]
+    journal = trained.with_suffix(".history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in journal] == metadata["history"]
+    tiles = open_tiles(stores["validation"])
+    probability = load_ensemble(trained).probabilities(tiles.image.values)
+    prediction = np.nan_to_num(probability).argmax(axis=1)
+    label = np.where(np.isnan(probability[:, 0]), 255, tiles.label.values)
+    found = foreground_scores(confusion_matrix(prediction, label, 2))["iou"]
+    assert found == pytest.approx(metadata["scores"]["iou"], abs=1e-3)
+
+
+def test_train_repeats_itself(stores, trained, tmp_path):
+    again = train(
+        tiles=[stores["train"], stores["validation"]], out=tmp_path / "b.safetensors", **QUICK
+    )
+    first, second = load_checkpoint(trained).weights, load_checkpoint(again).weights
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def relabelled(stores, trained, folder, **options):
+    audit = folder / "audit.json"
+    out = relabel(
+        tiles=[stores["target"]],
+        validation=[stores["train"], stores["validation"]],
+        checkpoints=[trained],
+        out=folder / "pseudo.zarr",
+        audit=audit,
+        **options,
+    )
+    return out, json.loads(audit.read_text())
+
+
+def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
+    pseudo, audit = relabelled(stores, trained, tmp_path, thresholds=(0.8,))
+    assert audit["accepted"]
+    assert audit["calibration"]["after"]["expected_calibration_error"] < 0.1
+    tiles = open_tiles(pseudo)
+    assert tiles.sizes["tile"] == audit["tiles"]["kept"] > 0
+    assert set(tiles.split.values) == {"train"}
+    label = tiles.label.values
+    kept = label != 255
+    truth = make_tiles(12, "target", seed=2, event="target")
+    order = [truth.tile_id.values.tolist().index(name) for name in tiles.tile_id.values]
+    assert 0 < kept.mean() < 0.95
+    assert (label == truth.label.values[order])[kept].mean() > 0.95
+    assert audit["passed_gate"]["water"]["pixels"] == (label == 1).sum()
+    tuned = train(
+        tiles=[stores["train"], stores["validation"]],
+        pseudo=[pseudo],
+        init=trained,
+        out=tmp_path / "tuned.safetensors",
+        fine_tune_epochs=2,
+        **QUICK,
+    )
+    notes = read_metadata(tuned)["notes"]
+    better = notes["fine_tuned_iou"] >= notes["initial_iou"]
+    assert notes["kept"] == ("fine-tuned weights" if better else "initial weights")
+
+
+def test_labels_of_the_target_are_never_read(stores, trained, make_tiles, tmp_path):
+    lying = make_tiles(12, "target", seed=2, event="target")
+    write_tiles(lying.assign(label=1 - lying.label), tmp_path / "lying.zarr")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    honest, _ = relabelled(stores, trained, tmp_path / "a")
+    misled, _ = relabelled({**stores, "target": tmp_path / "lying.zarr"}, trained, tmp_path / "b")
+    np.testing.assert_array_equal(open_tiles(honest).label, open_tiles(misled).label)
+
+
+def test_a_refused_round_passes_the_model_on(stores, trained, tmp_path):
+    pseudo, audit = relabelled(stores, trained, tmp_path, maximum_water_share=0.01)
+    assert not audit["accepted"]
+    assert "outside 0.10% to 1.00%" in audit["reason"]
+    assert open_tiles(pseudo).sizes["tile"] == 0
+    passed = train(
+        tiles=[stores["train"]], pseudo=[pseudo], init=trained, out=tmp_path / "p.safetensors"
+    )
+    first, second = load_checkpoint(trained).weights, load_checkpoint(passed).weights
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert read_metadata(passed)["notes"]["reason"] == "no pseudo labels"
+
+
+def test_a_second_round_is_compared_with_the_first(stores, trained, tmp_path):
+    first, _ = relabelled(stores, trained, tmp_path)
+    (tmp_path / "second").mkdir()
+    _, audit = relabelled(stores, trained, tmp_path / "second", previous=first, round=2)
+    assert audit["round"] == 2
+    assert audit["agreement_with_previous"] == 1.0
+
+
+def test_only_target_tiles_are_labelled(stores, trained, tmp_path):
+    pseudo, audit = relabelled({**stores, "target": stores["train"]}, trained, tmp_path)
+    assert audit["tiles"] == {"offered": 0, "kept": 0}
+    assert audit["reason"] == "no tile is in the split `target`"
+    assert open_tiles(pseudo).sizes["tile"] == 0
+
+
+def test_fine_tuning_that_harms_is_undone(stores, trained, tmp_path):
+    kept = train(
+        tiles=[stores["train"], stores["validation"]],
+        init=trained,
+        out=tmp_path / "harmed.safetensors",
+        fine_tune_epochs=1,
+        fine_tune_learning_rate=10.0,
+        **QUICK,
+    )
+    first, second = load_checkpoint(trained).weights, load_checkpoint(kept).weights
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    notes = read_metadata(kept)["notes"]
+    assert notes["kept"] == "initial weights"
+    assert notes["fine_tuned_iou"] < notes["initial_iou"]
+
+
+def test_teach_then_distill(stores, tmp_path):
+    tiles = [stores["train"], stores["validation"]]
+    teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **QUICK)
+    metadata = read_metadata(teacher)
+    assert metadata["inputs"] == "optical"
+    assert metadata["channels"] == ["green", "red", "nir"]
+    bytes_before = teacher.read_bytes()
+    student = distill(tiles=tiles, teacher=teacher, out=tmp_path / "s.safetensors", **QUICK)
+    assert teacher.read_bytes() == bytes_before
+    assert read_metadata(student)["inputs"] == "radar"
+    assert read_metadata(student)["scores"]["iou"] > 0.8
+    assert load_ensemble(student).probabilities(np.zeros((1, 2, 32, 32), np.float32)).shape[1] == 2
+
+
+def test_teach_needs_optical_images(stores, tmp_path):
+    with pytest.raises(InputError, match="none has an optical image"):
+        teach(tiles=[stores["target"]], out=tmp_path / "t.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(stores, trained, make_tiles, tmp_path):
+    other = make_tiles(4, "target")
+    recipe = other.attrs["recipe"].replace("gamma0", "sigma0")
+    write_tiles(other.assign_attrs(recipe=recipe), tmp_path / "other.zarr")
+    with pytest.raises(RecipeMismatchError, match="quantity is 'sigma0' but 'gamma0'"):
+        relabelled({**stores, "target": tmp_path / "other.zarr"}, trained, tmp_path)
+    with pytest.raises(RecipeMismatchError, match="quantity"):
+        train(tiles=[tmp_path / "other.zarr"], init=trained, out=tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "model", "given"),
+    [
+        (teach, settings.TeachSettings, ()),
+        (distill, settings.DistillSettings, ("model", "seed")),
+        (train, settings.TrainSettings, ("model", "seed")),
+        (relabel, settings.RelabelSettings, ("round",)),
+    ],
+)
+def test_settings_are_the_arguments_of_their_stage(stage, model, given):
+    """`given` come from the rule's wildcards instead of the configuration."""
+    arguments = {
+        name: parameter.default
+        for name, parameter in inspect.signature(stage).parameters.items()
+        if "Path" not in str(parameter.annotation) and name not in (*given, "threads")
+    }
+    fields = model.model_fields
+    assert set(fields) == set(arguments)
+    for name, field in fields.items():
+        assert field.default is not PydanticUndefined
+        assert field.default == arguments[name], name
+        assert field.description

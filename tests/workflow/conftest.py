@@ -1,0 +1,84 @@
+"""A tiny run of the whole workflow, shared by the tests that look at it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHEET = "scene\tevent\trole\tsource\n" + "".join(
+    f"{event}_{role}\t{event}\t{role}\tsimulated\n"
+    for event, role in [("a", "after"), ("b", "after"), ("c", "before"), ("c", "after")]
+)
+
+Snakemake = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def project(folder: Path) -> Path:
+    """Lay a copy of the project into a folder, as a clone would."""
+    for name in ("workflow", "profiles", "src"):
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
+    shutil.copy(REPOSITORY / "Snakefile", folder)
+    (folder / "config").mkdir()
+    (folder / "config" / "scenes.tsv").write_text(SHEET)
+    content = yaml.safe_load((Path(__file__).parent / "tiny.yaml").read_text())
+    write_config(folder, content)
+    return folder
+
+
+def write_config(folder: Path, content: dict[str, object]) -> None:
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the workflow of a folder with the package of that folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        env={**_environment(), "PYTHONPATH": str(folder / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
+
+
+def planned(run: subprocess.CompletedProcess[str]) -> set[str]:
+    """Rules that a dry run would run."""
+    lines = run.stdout.splitlines()
+    return {line.split()[1].rstrip(":") for line in lines if line.startswith(("rule ", "localrule "))}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny run that has finished; tests must leave it as it is."""
+    folder = project(tmp_path_factory.mktemp("tiny"))
+    run = snakemake(folder)
+    assert run.returncode == 0, run.stderr[-6000:]
+    return folder
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """Folder of a project in which nothing has run yet."""
+    return project(tmp_path / "project")
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may change."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder, symlinks=True)
+    return folder

@@ -1,0 +1,149 @@
+"""The DAG itself: what runs when, and what it leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import planned, snakemake, write_config
+
+pytestmark = pytest.mark.xdist_group("workflow")
+MAPS = {"predict", "delineate", "evaluate", "report"}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def change(folder: Path, **sections: dict[str, object]) -> None:
+    content = yaml.safe_load((folder / "config" / "config.yaml").read_text())
+    for name, values in sections.items():
+        content[name] = {**(content.get(name) or {}), **values}
+    write_config(folder, content)
+
+
+def test_run_leaves_what_it_promises(finished: Path) -> None:
+    run = finished / "results" / "tiny"
+    for name in (
+        "report.html",
+        "map.html",
+        "maps/c/flood.tif",
+        "maps/c/flood.gpkg",
+        "maps/c/flood.json",
+        "evaluation/summary.json",
+        "relabel/round-1.json",
+    ):
+        assert (run / name).stat().st_size > 0, name
+    summary = json.loads((run / "evaluation/summary.json").read_text())
+    for water in ("flood", "water"):
+        scores = summary[water]
+        assert set(scores) >= {"iou", "f1", "precision", "recall", "tp", "fp", "fn", "tn"}
+        union = scores["tp"] + scores["fp"] + scores["fn"]
+        assert scores["iou"] == pytest.approx(scores["tp"] / union if union else 0.0, abs=1e-6)
+    assert set(summary["by_event"]) == {"c"}
+    logs = {path.parent.name for path in (run / "logs").rglob("*.log")} | {
+        path.stem for path in (run / "logs").glob("*.log")
+    }
+    assert logs >= {"simulate", "calibrate", "geocode", "tile", "train", "relabel", *MAPS}
+
+
+def test_nothing_touched_runs_nothing(finished: Path) -> None:
+    run = snakemake(finished, "--dry-run")
+    assert run.returncode == 0, run.stderr
+    assert planned(run) == set()
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_editing_mapping_redoes_prediction_and_what_follows(copied: Path) -> None:
+    module = copied / "src/floodloom/mapping/blend.py"
+    module.write_text(module.read_text() + "\nEDITED = True\n")
+    assert planned(snakemake(copied, "--dry-run")) == {*MAPS, "all"}
+
+
+def test_editing_a_comment_redoes_nothing(copied: Path) -> None:
+    module = copied / "src/floodloom/raster/windows.py"
+    module.write_text("# a comment\n" + module.read_text())
+    assert planned(snakemake(copied, "--dry-run")) == set()
+
+
+def test_training_parameter_redoes_no_scene(copied: Path) -> None:
+    change(copied, train={"learning_rate": 0.00321})
+    assert planned(snakemake(copied, "--dry-run")) == {"train", *MAPS, "all"}
+
+
+def test_calibration_parameter_redoes_calibration_and_what_follows(copied: Path) -> None:
+    change(copied, calibrate={"remove_noise": False})
+    rules = planned(snakemake(copied, "--dry-run"))
+    assert {"calibrate", "geocode", "tile", "train", "report"} <= rules
+    assert "simulate" not in rules
+
+
+@pytest.mark.parametrize(
+    ("target", "last", "absent"),
+    [
+        ("calibrated", "calibrate", "geocode"),
+        ("geocoded", "geocode", "tile"),
+        ("tiled", "tile", "train"),
+        ("trained", "distill", "relabel"),
+        ("relabelled", "relabel", "predict"),
+        ("predicted", "predict", "delineate"),
+        ("delineated", "delineate", "evaluate"),
+        ("evaluated", "evaluate", "report"),
+        ("all", "report", "nothing"),
+    ],
+)
+def test_single_stage_is_a_target(fresh: Path, target: str, last: str, absent: str) -> None:
+    run = snakemake(fresh, "--dry-run", target)
+    assert run.returncode == 0, run.stderr
+    rules = planned(run)
+    assert last in rules
+    assert absent not in rules
+
+
+def test_without_distillation_round_0_is_trained(fresh: Path) -> None:
+    content = yaml.safe_load((fresh / "config" / "config.yaml").read_text())
+    del content["distill"], content["teach"]
+    write_config(fresh, content)
+    rules = planned(snakemake(fresh, "--dry-run", "trained"))
+    assert "train" in rules
+    assert not rules & {"teach", "distill"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("tile:", "tiles:", "tiles: unknown key, did you mean `tile`?"),
+        ("size: 64", "size: many", "tile.size:"),
+        ("scenes.tsv", "none.tsv", "scenes: config/none.tsv not found"),
+    ],
+)
+def test_config_mistake_is_one_line(fresh: Path, old: str, new: str, message: str) -> None:
+    edit(fresh / "config" / "config.yaml", old, new)
+    before = sorted(fresh.rglob("*"))
+    run = snakemake(fresh)
+    assert run.returncode != 0
+    lines = [line for line in run.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1
+    assert message in lines[0]
+    written = {p for p in sorted(fresh.rglob("*")) if p not in before}
+    assert not {p for p in written if "__pycache__" not in p.parts and ".snakemake" not in p.parts}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\trole\t", "\tpart\t", "column 'role' is missing"),
+        ("c_after\t", "c_before\t", "scene 'c_before' is there twice"),
+    ],
+)
+def test_scene_sheet_mistake_is_one_line(fresh: Path, old: str, new: str, message: str) -> None:
+    edit(fresh / "config" / "scenes.tsv", old, new)
+    run = snakemake(fresh)
+    assert run.returncode != 0
+    lines = [line for line in run.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (fresh / "results").exists()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
-from scipy.interpolate import LinearNDInterpolator
+from scipy.spatial import cKDTree
 
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.sentinel1.geometry import zero_doppler
@@ -156,32 +156,29 @@ def product_content(event: Event, images: dict[str, Floats], flood: bool) -> Saf
 
 
 def _tie_points(event: Event) -> TiePoints:
-    view, thin = event.view, (slice(None, None, 8), slice(None, None, 8))
-    places = np.stack([view.line[thin].ravel(), view.pixel[thin].ravel()], axis=-1)
-    height, width = event.geobox.shape.yx
-    cols, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    a, _, c, _, e, f = tuple(event.geobox.affine)[:6]
-    to_degrees = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:4326", always_xy=True)
-    longitude, latitude = to_degrees.transform(
-        (a * cols + c)[thin].ravel(), (e * rows + f)[thin].ravel()
-    )
-    facts = np.stack(
-        [
-            longitude,
-            latitude,
-            event.landscape.elevation[thin].ravel(),
-            view.incidence_deg[thin].ravel(),
-        ],
-        axis=-1,
-    )
-    geometry = event.acquisition.geometry
+    """Pixels of the map nearest to a regular grid on the image, with their exact places."""
+    view, geometry = event.view, event.acquisition.geometry
     line, pixel = np.meshgrid(
         np.linspace(0, geometry.lines - 1, 6),
         np.linspace(0, geometry.samples - 1, 11),
         indexing="ij",
     )
-    line, pixel = np.rint(line).ravel(), np.rint(pixel).ravel()
-    at = LinearNDInterpolator(places, facts)(np.stack([line, pixel], axis=-1))
-    points = geodetic_to_earth_fixed(at[:, 0], at[:, 1], at[:, 2])
-    _, slant_range = zero_doppler(points, geometry.orbit)
-    return TiePoints(line, pixel, at[:, 1], at[:, 0], at[:, 2], slant_range, at[:, 3])
+    places = np.stack([view.line.ravel(), view.pixel.ravel()], axis=-1)
+    _, nearest = cKDTree(places).query(np.stack([line.ravel(), pixel.ravel()], axis=-1))
+    rows, cols = np.unravel_index(nearest, view.line.shape)
+    east, north = event.geobox.affine @ (cols + 0.5, rows + 0.5)
+    to_degrees = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform(east, north)
+    height = event.landscape.elevation[rows, cols]
+    _, slant_range = zero_doppler(
+        geodetic_to_earth_fixed(longitude, latitude, height), geometry.orbit
+    )
+    return TiePoints(
+        line=view.line[rows, cols],
+        pixel=view.pixel[rows, cols],
+        latitude=latitude,
+        longitude=longitude,
+        height=height,
+        slant_range=slant_range,
+        incidence=view.incidence_deg[rows, cols],
+    )

@@ -1,0 +1,178 @@
+"""Maps and truth, or tiles and checkpoints → scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from floodloom.errors import InputError
+from floodloom.files import write_json
+from floodloom.learning.inference import load_ensemble
+from floodloom.learning.metrics import reliability
+from floodloom.mapping.align import onto_grid
+from floodloom.mapping.scores import (
+    Counts,
+    count,
+    score_map,
+    score_probability,
+    undecided,
+)
+from floodloom.mapping.tiles import predict_tiles
+from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.store import read_raster, recipe_of
+from floodloom.tiles.store import IGNORE, open_tiles
+
+_EMPTY = {"flood": Counts(), "water": Counts()}
+
+
+def evaluate(
+    *,
+    out: Path,
+    prediction: Sequence[Path] = (),
+    truth: Sequence[Path] = (),
+    tiles: Sequence[Path] = (),
+    checkpoint: Sequence[Path] = (),
+    event: Sequence[str] = (),
+    batch: int = 16,
+    threads: int = 1,
+) -> Path:
+    """Score maps against the truth, and checkpoints on test tiles.
+
+    Parameters
+    ----------
+    out
+        Scores to write (.json): `flood` and `water`, each with iou, f1, precision, recall, tp, fp,
+        fn, tn, summed over all events, and the same by event.
+    prediction
+        Flood maps or probability mosaics.
+    truth
+        Label rasters, one per prediction: 0 dry, 1 permanent water, 2 flood, 255 unknown.
+    tiles
+        Tile stores; the test split is scored, or everything labelled if there is none.
+    checkpoint
+        Checkpoints of the ensemble that predicts the tiles.
+    event
+        Names of the predictions' events; their file's folder when not given.
+    batch
+        Tiles predicted at once.
+    threads
+        CPU threads.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to compare, or predictions and truths aren't pairs.
+    """
+    if len(prediction) != len(truth):
+        raise InputError(
+            f"evaluate: {len(prediction)} predictions but {len(truth)} truths; give one per map"
+        )
+    if bool(tiles) != bool(checkpoint):
+        raise InputError("evaluate: tiles are scored with checkpoints; give both or neither")
+    names = list(event) or [Path(path).parent.name for path in prediction]
+    by_event = {
+        name: _score_pair(Path(mapped), Path(true))
+        for name, mapped, true in zip(names, prediction, truth, strict=True)
+    }
+    total = _sum([scores["counts"] for scores in by_event.values()])
+    summary: dict[str, Any] = {"by_event": {n: _written(s) for n, s in by_event.items()}}
+    if tiles:
+        tested = _score_tiles(tiles, checkpoint, batch, threads)
+        summary["tiles"] = tested["summary"]
+        summary["by_event"] |= tested["by_event"]
+        if not prediction:
+            total = tested["counts"]
+    summary = {name: counts.scores() for name, counts in {**_EMPTY, **total}.items()} | summary
+    return write_json(out, summary)
+
+
+def _score_pair(prediction: Path, truth: Path) -> dict[str, Any]:
+    values, grid = read_raster(prediction, "prediction")
+    true, source = read_raster(truth, "truth")
+    true = onto_grid(true.astype(np.uint8), source, grid, IGNORE, str(truth))
+    with quiet_about_georeference(), rasterio.open(prediction) as raster:
+        kind = raster.tags().get("FLOODLOOM_PRODUCT")
+    if kind == "water_probability":
+        return {"counts": score_probability(values, true), "facts": {}}
+    return {"counts": score_map(values, true), "facts": {"undecided": undecided(values, true)}}
+
+
+def _sum(parts: Sequence[dict[str, Counts]]) -> dict[str, Counts]:
+    names = {name for part in parts for name in part}
+    return {
+        name: sum((part[name] for part in parts if name in part), Counts())
+        for name in sorted(names)
+    }
+
+
+def _written(scored: dict[str, Any]) -> dict[str, Any]:
+    counts = {name: value.scores() for name, value in scored["counts"].items()}
+    return {**counts, **scored["facts"]}
+
+
+def _score_tiles(
+    tiles: Sequence[Path], checkpoints: Sequence[Path], batch: int, threads: int
+) -> dict[str, Any]:
+    """Pooled and per-chip scores of an ensemble on tiles; class 1 is both flood and water."""
+    store = open_tiles(tiles)
+    ensemble = load_ensemble(checkpoints, threads=threads)
+    ensemble.recipe.require_inputs(recipe_of(store), ", ".join(map(str, tiles)))
+    if (store.split == "test").any():
+        store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
+    probability = predict_tiles(store, ensemble.probabilities, batch)
+    label = store.label.values
+    scored = (label != IGNORE) & np.isfinite(probability)
+    if not scored.any():
+        raise InputError(f"{tiles[0]}: no labelled tile to score; give tiles with labels")
+    predicted = probability >= 0.5
+    chips = [count(*chip) for chip in zip(predicted, label == 1, scored, strict=True)]
+    by_event = {
+        str(name): _class_scores([chips[i] for i in np.flatnonzero(store.event.values == name)])
+        for name in np.unique(store.event.values)
+    }
+    pooled = sum(chips, Counts())
+    return {
+        "counts": {"flood": pooled, "water": pooled},
+        "by_event": by_event,
+        "summary": {
+            "count": len(chips),
+            "pooled": pooled.scores(),
+            "mean_of_chip_iou": _mean_iou(chips),
+            "mean_of_chip_macro_jaccard": _mean_macro_jaccard(chips),
+            "calibration": _calibration(probability[scored], (label == 1)[scored]),
+        },
+    }
+
+
+def _class_scores(chips: Sequence[Counts]) -> dict[str, Any]:
+    pooled = sum(chips, Counts()).scores()
+    return {"flood": pooled, "water": pooled}
+
+
+def _mean_iou(chips: Sequence[Counts]) -> float:
+    held = [chip.scores()["iou"] for chip in chips if chip.tp + chip.fp + chip.fn]
+    return float(np.mean(held)) if held else 0.0
+
+
+def _mean_macro_jaccard(chips: Sequence[Counts]) -> float:
+    both = []
+    for chip in chips:
+        dry = Counts(tp=chip.tn, fp=chip.fn, fn=chip.fp, tn=chip.tp)
+        held = [c.scores()["iou"] for c in (chip, dry) if c.tp + c.fp + c.fn]
+        both.append(np.mean(held))
+    return float(np.mean(both))
+
+
+def _calibration(probability: NDArray[np.float32], true: NDArray[np.bool_]) -> dict[str, Any]:
+    confidence = np.where(probability >= 0.5, probability, 1 - probability)
+    return reliability(confidence, (probability >= 0.5) == true).as_dict()

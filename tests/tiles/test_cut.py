@@ -60,14 +60,14 @@ def test_empty_tiles_are_left_out() -> None:
 
 
 def test_random_tiles_are_balanced_and_reproducible() -> None:
-    tiles = cut(count=60, seed=3)
+    tiles = cut(samples=60, seed=3)
     centre = tiles.label.isel(y=32, x=32).values
     inside = (tiles.col.values > 0) & (tiles.col.values < GRID.shape.x - 64)
     share = (centre[inside] == 1).mean()
     assert tiles.sizes["tile"] == 60
     assert 0.2 < share < 0.8  # water covers 17 % of the scene
-    np.testing.assert_array_equal(tiles.row, cut(count=60, seed=3).row)
-    assert (tiles.row.values != cut(count=60, seed=4).row.values).any()
+    np.testing.assert_array_equal(tiles.row, cut(samples=60, seed=3).row)
+    assert (tiles.row.values != cut(samples=60, seed=4).row.values).any()
 
 
 def test_blocks_share_no_pixel() -> None:
@@ -88,7 +88,7 @@ def test_blocks_share_no_pixel() -> None:
 def test_scene_without_labels_is_a_target() -> None:
     blank = source()
     blank = dataclasses.replace(blank, label=np.full_like(blank.label, IGNORE))
-    assert set(cut(blank, count=5).split.values) == {"target"}
+    assert set(cut(blank, samples=5).split.values) == {"target"}
 
 
 def test_stores_concatenate_and_optical_is_filled_with_nan(tmp_path) -> None:

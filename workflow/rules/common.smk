@@ -74,7 +74,8 @@ def event_file(event, key):
     if is_simulated(event) and key in simulated:
         return f"{RUN}/simulated/{event}/{simulated[key]}"
     scene = scene_of(event, "after")
-    if key == "labels" and scene in INGESTED and EVENTS[event].split != "target":
+    from_dataset = key in ("labels", "reference_water") and scene in INGESTED
+    if from_dataset and EVENTS[event].split != "target":
         return f"{RUN}/labels/{scene}.tif"
     return None
 
@@ -187,8 +188,9 @@ def test_tiles():
 
 
 def scored_events():
-    """Mapped events whose truth is known."""
-    return [e for e in mapped_events() if event_file(e, "labels")]
+    """Mapped events whose truth is known and that gave no labels."""
+    held_out = [e for e in mapped_events() if EVENTS[e].split in ("target", "test")]
+    return [e for e in held_out if event_file(e, "labels")]
 
 
 def evaluate_inputs(wildcards):

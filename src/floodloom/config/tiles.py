@@ -23,7 +23,7 @@ class TileSettings(Settings):
     stride: int | None = Field(
         default=None, ge=1, description="Step of the regular plan, px; null: the tile size"
     )
-    count: int | None = Field(
+    samples: int | None = Field(
         default=None,
         ge=1,
         description="Class-balanced tiles drawn at random per labelled scene, instead of the "

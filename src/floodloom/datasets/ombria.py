@@ -32,21 +32,22 @@ CHANNELS = (
     "optical_3",
 )
 CLASSES = ("dry", "flood")
+_RUN = 26
+_RUN_SPLITS = ("train", "train", "target", "train", "validation", "train", "target", "train")
 
 
-def chips(root: Path, validation_share: float = 0.15, target_share: float = 0.25) -> Chips:
+def chips(root: Path) -> Chips:
     """Read all chips.
 
     The official test chips are the test split. Chips with neighbouring numbers show the same
-    event, so validation and target (labels hidden) chips are one run of numbers each instead of a
-    random draw.
+    event, so validation and target (labels hidden) chips are whole runs of numbers instead of a
+    random draw; the runs are spread over the numbers, because the share of flood changes with
+    them.
 
     Parameters
     ----------
     root
         Folder with OmbriaS1 and OmbriaS2.
-    validation_share, target_share
-        Shares of the training chips held out for validation, and used without their labels.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def chips(root: Path, validation_share: float = 0.15, target_share: float = 0.25
     require_root(root, "OmbriaS1", TITLE, PUBLISHED)
     numbers = [(part, number) for part in ("train", "test") for number in _numbers(root, part)]
     read = [_read(root, part, number) for part, number in track(numbers, "reading OMBRIA")]
-    splits = _splits([part for part, _ in numbers], validation_share, target_share)
+    splits = [_split(part, position) for position, (part, _) in enumerate(numbers)]
     return Chips(
         image=np.stack([image for image, _, _ in read]),
         label=np.stack([label for _, label, _ in read]),
@@ -84,20 +85,9 @@ def _numbers(root: Path, part: str) -> list[str]:
     return numbers
 
 
-def _splits(parts: list[str], validation_share: float, target_share: float) -> list[str]:
-    training = parts.count("train")
-    target_from = training - round(training * target_share)
-    validation_from = target_from - round(training * validation_share)
-    return [
-        "test"
-        if part == "test"
-        else "target"
-        if position >= target_from
-        else "validation"
-        if position >= validation_from
-        else "train"
-        for position, part in enumerate(parts)
-    ]
+def _split(part: str, position: int) -> str:
+    run = position // _RUN % len(_RUN_SPLITS)
+    return "test" if part == "test" else _RUN_SPLITS[run]
 
 
 def _read(

@@ -40,7 +40,7 @@ def tile(
     db_range: Sequence[float] = (-30.0, 5.0),
     size: int = 128,
     stride: int | None = None,
-    count: int | None = None,
+    samples: int | None = None,
     minimum_valid: float = 0.5,
     block_shares: Sequence[float] = (0.6, 0.2, 0.2),
     seed: int = 0,
@@ -75,7 +75,7 @@ def tile(
         Side of a tile, px.
     stride
         Step of the regular plan, px; the tile size when not given.
-    count
+    samples
         Number of class-balanced tiles drawn at random, instead of the regular plan.
     minimum_valid
         Least share of pixels with data, 0-1.
@@ -98,7 +98,7 @@ def tile(
         split=split,
         size=size,
         stride=stride,
-        count=count,
+        samples=samples,
         minimum_valid=minimum_valid,
         block_shares=tuple(block_shares),
         seed=seed,

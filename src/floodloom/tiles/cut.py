@@ -41,14 +41,14 @@ class TilePlan:
 
     `split` is train, validation, test, target or blocks (from west to east by `block_shares`);
     scenes without any label are always target. Tiles of `size` px lie on a regular plan with step
-    `stride` (the size by default), or `count` class-balanced ones are drawn at random with `seed`.
+    `stride` (the size by default), or `samples` class-balanced ones are drawn at random with `seed`.
     Tiles with a smaller share of valid pixels than `minimum_valid` are left out.
     """
 
     split: str
     size: int
     stride: int | None = None
-    count: int | None = None
+    samples: int | None = None
     minimum_valid: float = 0.5
     block_shares: tuple[float, ...] = (0.6, 0.2, 0.2)
     seed: int = 0
@@ -110,8 +110,8 @@ def cut_tiles(
 def _windows(
     label: NDArray[np.uint8], valid: NDArray[np.bool_], plan: TilePlan, labelled: bool
 ) -> list[Window]:
-    if plan.count is not None and labelled:
-        windows = balanced_windows(label, valid, plan.size, plan.count, plan.seed)
+    if plan.samples is not None and labelled:
+        windows = balanced_windows(label, valid, plan.size, plan.samples, plan.seed)
     else:
         stride = min(plan.stride or plan.size, plan.size)
         height, width = valid.shape

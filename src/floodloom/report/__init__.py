@@ -1,1 +1,1 @@
-"""What a duty officer and a reviewer look at."""
+"""What a duty officer and a reviewer look at: report, map page, figure."""

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from floodloom.sentinel1.annotation import Annotation, RangeConversion
 from floodloom.sentinel1.orbit import Orbit, fit_orbit
 
-_MARGIN_S = 2.0
 _ITERATIONS = 12
 _TOLERANCE_S = 1e-10
 Floats = NDArray[np.float64]
@@ -93,8 +92,8 @@ def image_geometry(annotation: Annotation) -> ImageGeometry:
         annotation.orbit_time,
         annotation.orbit_position,
         annotation.orbit_velocity,
-        -_MARGIN_S,
-        stop + _MARGIN_S,
+        0.0,
+        stop,
     )
     return ImageGeometry(
         orbit=orbit,

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy.interpolate import KroghInterpolator
 
 from floodloom.errors import InputError
 
-_STATES = 8
+_REACH_S = 40.0
 _DEGREE = 7
 Floats = NDArray[np.float64]
 
@@ -43,7 +42,7 @@ class Orbit:
 
 
 def fit_orbit(time: Floats, position: Floats, velocity: Floats, start: float, stop: float) -> Orbit:
-    """Fit the path between two times through the nearest state vectors.
+    """Fit the path over an image to its state vectors.
 
     Parameters
     ----------
@@ -52,13 +51,13 @@ def fit_orbit(time: Floats, position: Floats, velocity: Floats, start: float, st
     position, velocity
         (state, 3) float64, m and m/s, Earth-fixed.
     start, stop
-        First and last time that is needed, s.
+        First and last time of the image, s; the path holds for a few seconds beyond.
 
     Returns
     -------
     Orbit
-        Osculating (Hermite) interpolation of positions and velocities, resampled to a polynomial
-        of degree 7.
+        Polynomials of degree 7, least squares of the positions and velocities within 40 s of the
+        image.
 
     Raises
     ------
@@ -70,14 +69,13 @@ def fit_orbit(time: Floats, position: Floats, velocity: Floats, start: float, st
             f"orbit: state vectors cover {time[0]:.1f}..{time[-1]:.1f} s of {start:.1f}..{stop:.1f}"
             " s; use a product or orbit file whose state vectors cover the scene"
         )
-    middle, half = (start + stop) / 2, max((stop - start) / 2, 1.0)
-    nearest = np.sort(np.argsort(np.abs(time - middle), kind="stable")[:_STATES])
-    scaled = (time[nearest] - middle) / half
-    nodes = np.repeat(scaled, 2)
-    values = np.empty((len(nodes), 3))
-    values[0::2], values[1::2] = position[nearest], velocity[nearest] * half
-    path = KroghInterpolator(nodes, values)
-    at = np.cos(np.pi * (np.arange(4 * _DEGREE) + 0.5) / (4 * _DEGREE))
-    samples = path(at)
-    fitted = [Polynomial.fit(at, samples[:, axis], _DEGREE, domain=[-1, 1]) for axis in range(3)]
-    return Orbit(np.array([p.coef for p in fitted]), middle, half)
+    near = (time > start - _REACH_S) & (time < stop + _REACH_S)
+    middle = (time[near][0] + time[near][-1]) / 2
+    half = (time[near][-1] - time[near][0]) / 2
+    scaled = (time[near] - middle) / half
+    powers = np.vander(scaled, _DEGREE + 1, increasing=True)
+    slopes = np.zeros_like(powers)
+    slopes[:, 1:] = powers[:, :-1] * np.arange(1, _DEGREE + 1)
+    known = np.concatenate([position[near], velocity[near] * half])
+    coefficients, *_ = np.linalg.lstsq(np.concatenate([powers, slopes]), known, rcond=None)
+    return Orbit(np.ascontiguousarray(coefficients.T), float(middle), float(half))

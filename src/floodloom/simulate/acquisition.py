@@ -66,7 +66,7 @@ def plan_acquisition(
     middle = (lines - 1) / 2 * interval
     time = (np.arange(_STATES) - _STATES // 2) * _STATE_STEP_S + np.floor(middle)
     position, velocity = _path(node, argument, time - middle)
-    orbit = fit_orbit(time, position, velocity, -2.0, (lines - 1) * interval + 2.0)
+    orbit = fit_orbit(time, position, velocity, 0.0, (lines - 1) * interval)
     _, distance = zero_doppler(target[np.newaxis], orbit)
     radius = float(np.linalg.norm(target))
     conversion = _conversion(float(distance[0]), radius, samples, spacing, lines * interval)

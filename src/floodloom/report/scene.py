@@ -1,0 +1,192 @@
+"""What the pages show of one event: backdrops, values, outlines, areas, places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import xarray as xr
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from floodloom.mapping.align import onto_grid
+from floodloom.mapping.areas import area_of, pixel_areas, pixel_size
+from floodloom.mapping.delineate import FloodClass
+from floodloom.raster.grid import geobox_of
+from floodloom.report.images import (
+    Shrunk,
+    backdrop_band,
+    brightness,
+    colour_uri,
+    grey_uri,
+    stretch_limits,
+    to_greys,
+)
+from floodloom.report.outlines import Outline, outline_of, outline_of_mask
+
+LARGEST_IMAGE = 1600
+"""Longest side of the images of a page, px."""
+
+_MOST_VERTICES = 250_000
+_PLACES = 17
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class EventLayers:
+    """An event, opened; what isn't there is None.
+
+    `classes` and `reasons` (y, x) uint8 are the flood map and `polygons` its vectors; `percent`
+    (y, x) uint8 is the probability of water and `truth` (y, x) uint8 the labels on the same grid;
+    `scene` and `before` are scene stores.
+    """
+
+    name: str
+    geobox: GeoBox
+    classes: Bytes
+    reasons: Bytes
+    polygons: gpd.GeoDataFrame
+    percent: Bytes | None = None
+    scene: xr.Dataset | None = None
+    before: xr.Dataset | None = None
+    truth: Bytes | None = None
+
+
+def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, Any]:
+    """Return what a page needs to show an event, ready for JSON.
+
+    Parameters
+    ----------
+    layers
+        The event.
+    largest
+        Longest side of the images, px; larger rasters are shrunk.
+
+    Returns
+    -------
+    dict
+        name, height, width (px) and extent (px that the images cover); after, before and values as
+        PNG data URIs, the red of the values being the class, the green the reason, the blue the
+        percent; paths by class in pixels, and leftOut, the number of patches that aren't drawn;
+        areas; places; crs, affine and pixel (m).
+    """
+    height, width = layers.classes.shape
+    shrunk = Shrunk.to_fit(height, width, largest)
+    outlines = _outlines(layers, shrunk)
+    return {
+        "name": layers.name,
+        "height": height,
+        "width": width,
+        "extent": shrunk.extent,
+        **_backdrops(layers, shrunk),
+        "values": _values(layers, shrunk),
+        "hasLikelihood": layers.percent is not None,
+        "paths": {name: outline.path for name, outline in outlines.items()},
+        "leftOut": sum(outline.left_out for outline in outlines.values()),
+        "areas": class_shares(layers.classes, layers.geobox),
+        "places": _places(layers.geobox),
+        "crs": None if layers.geobox.crs is None else str(layers.geobox.crs),
+        "affine": list(layers.geobox.affine)[:6],
+        "pixel": pixel_size(layers.geobox),
+    }
+
+
+def _backdrops(layers: EventLayers, shrunk: Shrunk) -> dict[str, Any]:
+    if layers.scene is None:
+        return {"after": None, "before": None, "dates": {}, "band": None, "sensor": ""}
+    after = brightness(layers.scene, shrunk)
+    limits = stretch_limits(after)
+    dates = {"after": _date(layers.scene)}
+    before = None
+    if layers.before is not None:
+        target = shrunk.grid(layers.geobox)
+        before = grey_uri(_before_greys(layers.before, shrunk, target, limits))
+        dates["before"] = _date(layers.before)
+    return {
+        "after": grey_uri(to_greys(after, limits)),
+        "before": before,
+        "dates": dates,
+        "band": backdrop_band(layers.scene).upper(),
+        "sensor": _sensor(layers.scene),
+    }
+
+
+def _before_greys(
+    before: xr.Dataset, shrunk: Shrunk, target: GeoBox, limits: tuple[float, float]
+) -> Bytes:
+    own = Shrunk(before.sizes["y"], before.sizes["x"], shrunk.factor)
+    greys = to_greys(brightness(before, own), limits)
+    return onto_grid(greys, own.grid(geobox_of(before)), target, 0, "scene before the flood")
+
+
+def _date(scene: xr.Dataset) -> str:
+    return str(scene.attrs.get("acquisition_time", ""))[:16].replace("T", " ")
+
+
+def _sensor(scene: xr.Dataset) -> str:
+    orbit = scene.attrs.get("relative_orbit")
+    parts = (
+        scene.attrs.get("title"),
+        scene.attrs.get("orbit_direction"),
+        None if orbit is None else f"orbit {orbit}",
+    )
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _values(layers: EventLayers, shrunk: Shrunk) -> str:
+    percent = layers.percent
+    if percent is None:
+        percent = np.full_like(layers.classes, FloodClass.NODATA.value)
+    bands = [shrunk.every(band) for band in (layers.classes, layers.reasons, percent)]
+    return colour_uri(np.stack(bands, axis=-1))
+
+
+def _outlines(layers: EventLayers, shrunk: Shrunk) -> dict[str, Outline]:
+    found = {
+        level.name.lower(): outline_of(
+            layers.polygons.geometry[layers.polygons["class"] == level.value],
+            layers.geobox.affine,
+            _MOST_VERTICES,
+        )
+        for level in (FloodClass.PERMANENT, FloodClass.FLOOD, FloodClass.EXCLUDED)
+    }
+    scale = Affine.scale(shrunk.factor)
+    missing = shrunk.every(layers.classes) == FloodClass.NODATA.value
+    found["nodata"] = outline_of_mask(missing, scale)
+    if layers.truth is not None:
+        found["truth"] = outline_of_mask(shrunk.every(layers.truth) == 2, scale)
+    return found
+
+
+def class_shares(classes: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
+    """Return the pixels of each class, their share of what was seen, and hectares with a CRS."""
+    rows = pixel_areas(geobox)
+    seen = max(int((classes != FloodClass.NODATA.value).sum()), 1)
+    found: dict[str, dict[str, float]] = {}
+    for level in FloodClass:
+        mask = classes == level.value
+        pixels = int(mask.sum())
+        entry: dict[str, float] = {"pixels": pixels, "share": round(pixels / seen, 6)}
+        if rows is not None:
+            entry["ha"] = round(area_of(mask, rows) / 10_000, 2)
+        found[level.name.lower()] = entry
+    return found
+
+
+def _places(geobox: GeoBox) -> dict[str, Any] | None:
+    """Longitude and latitude (degrees) on a lattice of places over the grid, row by row."""
+    if geobox.crs is None:
+        return None
+    height, width = geobox.shape.yx
+    cols, rows = np.meshgrid(np.linspace(0, width, _PLACES), np.linspace(0, height, _PLACES))
+    to_degrees = Transformer.from_crs(geobox.crs.to_wkt(), "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform(*(geobox.affine @ (cols, rows)))
+    return {
+        "side": _PLACES,
+        "longitude": np.round(longitude, 6).ravel().tolist(),
+        "latitude": np.round(latitude, 6).ravel().tolist(),
+    }

@@ -1,0 +1,78 @@
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from floodloom.errors import InputError
+from floodloom.sentinel1.lut import calibration_lut
+from floodloom.sentinel1.noise import parse_noise
+
+CALIBRATION = """<calibration><calibrationVectorList>
+<calibrationVector><line>0</line><pixel>0 10</pixel><sigmaNought>100 200</sigmaNought>
+<betaNought>50 50</betaNought></calibrationVector>
+<calibrationVector><line>20</line><pixel>0 10</pixel><sigmaNought>300 400</sigmaNought>
+<betaNought>50 50</betaNought></calibrationVector>
+</calibrationVectorList></calibration>"""
+
+OLD = """<noise><noiseVectorList>
+<noiseVector><line>0</line><pixel>0 10</pixel><noiseLut>1000 2000</noiseLut></noiseVector>
+<noiseVector><line>10</line><pixel>0 10</pixel><noiseLut>3000 4000</noiseLut></noiseVector>
+</noiseVectorList></noise>"""
+
+NEW = """<noise><noiseRangeVectorList>
+<noiseRangeVector><line>0</line><pixel>0 10</pixel><noiseRangeLut>1000 2000</noiseRangeLut>
+</noiseRangeVector></noiseRangeVectorList>
+<noiseAzimuthVectorList>{blocks}</noiseAzimuthVectorList></noise>"""
+
+BLOCK = """<noiseAzimuthVector><firstAzimuthLine>{0}</firstAzimuthLine>
+<lastAzimuthLine>{1}</lastAzimuthLine><firstRangeSample>{2}</firstRangeSample>
+<lastRangeSample>{3}</lastRangeSample><line>{4}</line><noiseAzimuthLut>{5}</noiseAzimuthLut>
+</noiseAzimuthVector>"""
+
+
+def noise(text: str, rows: list[float], cols: list[float]) -> np.ndarray:
+    return parse_noise(ET.fromstring(text), "noise").on_block(np.array(rows), np.array(cols))
+
+
+def test_calibration_table_is_bilinear() -> None:
+    lut = calibration_lut(ET.fromstring(CALIBRATION), "sigma0", "calibration")
+    block = lut.on_block(np.array([0.0, 5.0, 20.0, 30.0]), np.array([0.0, 5.0, 10.0, 12.0]))
+    expected = [[100, 150, 200, 200], [150, 200, 250, 250], [300, 350, 400, 400], [300, 350, 400, 400]]
+    np.testing.assert_allclose(block, expected)
+
+
+def test_blocks_of_a_table_agree_with_the_whole() -> None:
+    lut = calibration_lut(ET.fromstring(CALIBRATION), "sigma0", "calibration")
+    rows, cols = np.arange(25.0), np.arange(12.0)
+    whole = lut.on_block(rows, cols)
+    parts = np.vstack([lut.on_block(rows[i : i + 7], cols) for i in range(0, 25, 7)])
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_old_noise_is_range_only() -> None:
+    np.testing.assert_allclose(noise(OLD, [0, 5, 50], [0, 5]), [[1000, 1500], [2000, 2500], [3000, 3500]])
+
+
+def test_new_noise_is_scaled_along_azimuth() -> None:
+    text = NEW.format(blocks=BLOCK.format(0, 10, 0, 10, "0 10", "1 3"))
+    np.testing.assert_allclose(noise(text, [0, 5, 10], [0, 10]), [[1000, 2000], [2000, 4000], [3000, 6000]])
+
+
+def test_pixels_outside_every_block_take_the_nearest() -> None:
+    blocks = BLOCK.format(0, 4, 0, 4, "0 4", "2 2") + BLOCK.format(0, 4, 6, 9, "0 4", "5 5")
+    factor = noise(NEW.format(blocks=blocks), [0, 100], [0, 4, 6, 10]) / noise(
+        NEW.format(blocks=""), [0, 100], [0, 4, 6, 10]
+    )
+    np.testing.assert_allclose(factor, [[2, 2, 5, 5]] * 2)
+
+
+@pytest.mark.parametrize("values", ["3", ""])
+def test_one_value_and_missing_azimuth_tables_are_constant(values: str) -> None:
+    text = NEW.format(blocks=BLOCK.format(0, 9, 0, 10, "0", values))
+    expected = 3000 if values else 1000
+    np.testing.assert_allclose(noise(text, [0, 9], [0]), [[expected]] * 2)
+
+
+def test_noise_without_vectors_is_refused() -> None:
+    with pytest.raises(InputError, match="no noise vector inside"):
+        noise("<noise/>", [0], [0])

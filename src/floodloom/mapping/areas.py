@@ -56,6 +56,14 @@ def pixel_size(geobox: GeoBox) -> tuple[float, float] | None:
     return float(sides[0][middle]), float(sides[1][middle])
 
 
+def crs_name(geobox: GeoBox) -> str | None:
+    """Return `EPSG:<code>`, the CRS as WKT where it has no code, or None without one."""
+    if geobox.crs is None:
+        return None
+    code = geobox.crs.to_epsg()
+    return f"EPSG:{code}" if code else str(geobox.crs.to_wkt())
+
+
 def area_of(mask: NDArray[np.bool_], areas: Metres) -> float:
     """Return the area, m², of a (y, x) mask on rows whose pixels have `areas` (y,), m²."""
     return float(mask.sum(axis=1) @ areas)

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from floodloom.mapping.align import onto_grid
-from floodloom.mapping.areas import area_of, pixel_areas, pixel_size
+from floodloom.mapping.areas import area_of, crs_name, pixel_areas, pixel_size
 from floodloom.mapping.delineate import FloodClass
 from floodloom.raster.grid import geobox_of
 from floodloom.report.images import (
@@ -89,7 +89,7 @@ def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, A
         "leftOut": sum(outline.left_out for outline in outlines.values()),
         "areas": class_shares(layers.classes, layers.geobox),
         "places": _places(layers.geobox),
-        "crs": None if layers.geobox.crs is None else str(layers.geobox.crs),
+        "crs": crs_name(layers.geobox),
         "affine": list(layers.geobox.affine)[:6],
         "pixel": pixel_size(layers.geobox),
     }
@@ -163,14 +163,13 @@ def _outlines(layers: EventLayers, shrunk: Shrunk) -> dict[str, Outline]:
 
 
 def class_shares(classes: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
-    """Return the pixels of each class, their share of what was seen, and hectares with a CRS."""
+    """Return the pixels of each class, their share of all, and their hectares with a CRS."""
     rows = pixel_areas(geobox)
-    seen = max(int((classes != FloodClass.NODATA.value).sum()), 1)
     found: dict[str, dict[str, float]] = {}
     for level in FloodClass:
         mask = classes == level.value
         pixels = int(mask.sum())
-        entry: dict[str, float] = {"pixels": pixels, "share": round(pixels / seen, 6)}
+        entry: dict[str, float] = {"pixels": pixels, "share": round(pixels / classes.size, 6)}
         if rows is not None:
             entry["ha"] = round(area_of(mask, rows) / 10_000, 2)
         found[level.name.lower()] = entry

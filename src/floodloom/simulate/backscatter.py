@@ -15,6 +15,8 @@ from floodloom.simulate.fields import smooth_field
 from floodloom.simulate.landscape import BARE, CROPS, FOREST, URBAN, Landscape
 
 REFERENCE_ANGLE_DEG = 38.0
+_WINDY = 0.9  # of a standard normal field: a fifth of the water is roughened
+_EMERGENT = 5  # one flooded field in five stands above the water
 Floats = NDArray[np.float64]
 
 
@@ -28,14 +30,14 @@ class Surface:
 
 
 WATER = Surface(-21.5, -28.5, 0.35)
-ROUGH_WATER = Surface(-16.0, -26.5, 0.25)
+ROUGH_WATER = Surface(-13.5, -24.5, 0.22)
 FLOODED_FOREST = Surface(-4.5, -13.0, 0.08)
-FLOODED_CROPS = Surface(-17.5, -24.5, 0.20)
+FLOODED_CROPS = Surface(-14.0, -20.5, 0.18)
 LAND = {
     CROPS: Surface(-11.0, -17.5, 0.13),
     FOREST: Surface(-8.5, -14.0, 0.08),
     URBAN: Surface(-3.0, -10.5, 0.05),
-    BARE: Surface(-15.5, -23.5, 0.18),
+    BARE: Surface(-17.0, -25.0, 0.20),
 }
 
 
@@ -63,21 +65,17 @@ def sigma0(
     draw = np.random.default_rng(seed)
     shape = landscape.cover.shape
     texture = 0.8 * smooth_field(draw, shape, 3)
-    parcel = np.random.default_rng(int(landscape.field.max())).normal(
-        0, 1.6, int(landscape.field.max()) + 1
-    )[landscape.field]
     wind = smooth_field(draw, shape, shape[0] / 15)
     surfaces = _surfaces(landscape, flood, wind)
-    land = np.ones(shape, dtype=bool)
+    dry = ~(landscape.permanent | (landscape.flooded & flood))
+    parcels = np.where((landscape.cover == CROPS) & dry, landscape.roughness, 0.0)
     decibel = {}
     for band in ("vv", "vh"):
         level = np.zeros(shape)
         for mask, surface in surfaces:
             value = getattr(surface, band) - surface.slope * (incidence_deg - REFERENCE_ANGLE_DEG)
             level = np.where(mask, value, level)
-        land = landscape.cover == CROPS
-        dry = ~(landscape.permanent | (landscape.flooded & flood))
-        decibel[band] = level + texture + np.where(land & dry, parcel, 0)
+        decibel[band] = level + texture + parcels
     return {band: 10 ** (level / 10) for band, level in decibel.items()}
 
 
@@ -88,15 +86,15 @@ def _surfaces(
     if flood:
         forest = landscape.flooded & (landscape.cover == FOREST)
         crops = landscape.flooded & (landscape.cover == CROPS)
-        shallow = crops & (landscape.field % 7 == 0)
+        shallow = crops & (landscape.field % _EMERGENT == 0)
         surfaces += [
             (landscape.flooded, WATER),
-            (landscape.flooded & (wind > 1.4), ROUGH_WATER),
+            (landscape.flooded & (wind > _WINDY), ROUGH_WATER),
             (shallow, FLOODED_CROPS),
             (forest, FLOODED_FOREST),
         ]
     surfaces += [
         (landscape.permanent, WATER),
-        (landscape.permanent & (wind > 1.4), ROUGH_WATER),
+        (landscape.permanent & (wind > _WINDY), ROUGH_WATER),
     ]
     return surfaces

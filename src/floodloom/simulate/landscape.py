@@ -22,13 +22,15 @@ class Landscape:
     """A place before and after a flood; all (y, x).
 
     `elevation` float64, m above the ellipsoid; `above_drainage` float64, m; `cover` int classes;
-    `field` int, index of the parcel; `permanent` and `flooded` bool, never both.
+    `field` int, index of the parcel; `roughness` float64, dB that a parcel is brighter than others;
+    `permanent` and `flooded` bool, never both.
     """
 
     elevation: Floats
     above_drainage: Floats
     cover: NDArray[np.int_]
     field: NDArray[np.int_]
+    roughness: Floats
     permanent: Mask
     flooded: Mask
 
@@ -73,6 +75,7 @@ def make_landscape(
         above_drainage=above,
         cover=cover,
         field=field,
+        roughness=draw.normal(0, 1.6, int(field.max()) + 1)[field],
         permanent=permanent,
         flooded=_connected(above < level, permanent) & ~permanent,
     )
@@ -134,7 +137,7 @@ def _land_cover(
     cover = np.full(shape, CROPS)
     wooded = smooth_field(draw, shape, 25 * 10 / spacing) + np.clip(above / 25, 0, 1.5)
     cover[wooded > 1.15] = FOREST
-    bare = draw.random(count) < 0.05
+    bare = draw.random(count) < 0.08
     cover[bare[field] & (cover == CROPS)] = BARE
     town = smooth_field(draw, shape, 18 * 10 / spacing)
     cover[(town > 2.2) & (above > 2.5) & (above < 25)] = URBAN

@@ -1,0 +1,187 @@
+import json
+import warnings
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+from rasterio.features import rasterize
+
+from floodloom.errors import InputError
+from floodloom.mapping.align import onto_grid
+from floodloom.mapping.delineate import Evidence, delineate_flood, minimum_pixels
+from floodloom.mapping.scores import Counts, score_map, undecided
+from floodloom.raster.flags import Flag
+from floodloom.raster.grid import grid_from_bounds, pixel_geobox
+from floodloom.raster.store import read_raster, write_cog
+from floodloom.stages.delineate import delineate
+from floodloom.stages.evaluate import evaluate
+
+GRID = grid_from_bounds((400000, 5000000, 401000, 5000800), 32633, 10.0)
+SHAPE = tuple(GRID.shape.yx)
+TAGS = {"ACQUISITION_TIME": "2023-05-14T16:58:21", "FLOODLOOM_SCENE": "s"}
+
+
+def uint8(*values: int) -> np.ndarray:
+    return np.array([values], "uint8")
+
+
+def test_truth_table() -> None:
+    evidence = Evidence(
+        after=uint8(0, 49, 50, 100, 100, 100, 100, 255, 0, 255),
+        before=uint8(0, 0, 49, 50, 255, 255, 0, 0, 0, 100),
+        permanent=np.array([[False, False, False, False, False, True, False, False, False, False]]),
+        flags=uint8(0, 0, 0, 0, 0, 0, Flag.LAYOVER, Flag.LAYOVER, Flag.SHADOW | Flag.LOW_ANGLE, 0),
+    )
+    classes, reasons = delineate_flood(evidence, threshold=50, minimum_pixels=1)
+    assert classes.tolist() == [[0, 0, 2, 1, 3, 1, 3, 255, 3, 255]]
+    assert reasons.tolist() == [[0, 0, 0, 0, 3, 0, 1, 0, 2, 0]]
+
+
+def test_small_patches_go_to_their_surroundings_but_not_into_nodata() -> None:
+    after = np.zeros((20, 20), "uint8")
+    after[2:4, 2:4] = 100
+    after[8:14, 8:14] = 100
+    after[10, 10] = 0
+    after[:, 18:] = 255
+    classes, _ = delineate_flood(Evidence(after), threshold=50, minimum_pixels=6)
+    assert (classes[2:4, 2:4] == 0).all()
+    assert (classes[8:14, 8:14] == 2).all()
+    assert (classes[:, 18:] == 255).all()
+
+
+def test_minimum_mapping_unit_in_pixels() -> None:
+    assert minimum_pixels(0.3, 100.0) == 30
+    assert minimum_pixels(0.0, 100.0) == 1
+
+
+def mosaic(path, seed: int = 0, dry: bool = False, grid=GRID):
+    shape = tuple(grid.shape.yx)
+    rows, cols = np.mgrid[: shape[0], : shape[1]]
+    water = (np.hypot(rows - 40, cols - 50) < 20) | ((cols > 80) & (rows % 7 < 3))
+    percent = np.where(water & (not dry), 90, 5).astype("uint8")
+    percent[:5] = 255
+    return write_cog(percent, path, geobox=grid, nodata=255, tags=TAGS)
+
+
+def run(folder, **arguments):
+    return delineate(
+        out=folder / "flood.tif",
+        vectors=folder / "flood.gpkg",
+        item=folder / "flood.json",
+        **arguments,
+    )
+
+
+@pytest.mark.parametrize("grid", [GRID, pixel_geobox(80, 100)])
+def test_polygons_are_the_raster_to_the_pixel(tmp_path, grid) -> None:
+    run(tmp_path, probability=mosaic(tmp_path / "p.tif", grid=grid), minimum_mapping_unit=0.05)
+    classes, found = read_raster(tmp_path / "flood.tif")
+    frame = pyogrio.read_dataframe(tmp_path / "flood.gpkg")
+    pairs = list(zip(frame.geometry, frame["class"], strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        painted = rasterize(pairs, SHAPE, transform=found.affine, dtype="uint8")
+    expected = np.where(np.isin(classes, [1, 2, 3]), classes, 0)
+    np.testing.assert_array_equal(painted, expected)
+    pixel = abs(found.affine.a * found.affine.e) / 10_000
+    flood = frame[frame["name"] == "flood"]
+    assert flood["area_ha"].sum() == pytest.approx((classes == 2).sum() * pixel)
+    assert (flood["likelihood"] == 90).all()
+    assert set(flood["date"]) == {"2023-05-14"}
+
+
+def test_item_and_map_say_what_they_are(tmp_path) -> None:
+    run(tmp_path, probability=mosaic(tmp_path / "p.tif"))
+    item = json.loads((tmp_path / "flood.json").read_text())
+    assert item["properties"]["datetime"] == "2023-05-14T16:58:21Z"
+    assert set(item["assets"]) == {"flood", "polygons"}
+    assert item["bbox"][0] < item["bbox"][2]
+    with rasterio.open(tmp_path / "flood.tif") as raster:
+        assert raster.count == 2
+        assert raster.nodata == 255
+        assert raster.tags()["FLOODLOOM_PRODUCT"] == "flood_map"
+        assert raster.colormap(1)[2] == (230, 85, 13, 255)
+        areas = {name: (raster.read(1) == v).sum() / 100 for name, v in (("flood", 2), ("dry", 0))}
+    assert item["properties"]["area_ha"]["flood"] == pytest.approx(areas["flood"])
+    assert item["properties"]["area_ha"]["dry"] == pytest.approx(areas["dry"])
+
+
+def test_dry_scene_gives_empty_valid_products(tmp_path) -> None:
+    run(tmp_path, probability=mosaic(tmp_path / "p.tif", dry=True))
+    classes, _ = read_raster(tmp_path / "flood.tif")
+    assert set(np.unique(classes)) == {0, 255}
+    frame = pyogrio.read_dataframe(tmp_path / "flood.gpkg")
+    assert len(frame) == 0
+    assert {"class", "name", "area_ha", "likelihood"} <= set(frame.columns)
+
+
+def test_raster_shifted_by_whole_pixels_is_moved_exactly() -> None:
+    other = grid_from_bounds((400050, 4999900, 400950, 5000700), 32633, 10.0)
+    values = np.random.default_rng(0).integers(0, 100, tuple(other.shape.yx)).astype("uint8")
+    moved = onto_grid(values, other, GRID, 255, "before")
+    np.testing.assert_array_equal(moved[10:80, 5:95], values[:70])
+    assert (moved[:10] == 255).all()
+    assert (moved[:, :5] == 255).all()
+
+
+def test_raster_on_another_grid_is_reprojected_and_said_so(caplog) -> None:
+    other = grid_from_bounds((400003, 5000000, 401003, 5000800), 32633, 20.0)
+    values = np.full(tuple(other.shape.yx), 7, "uint8")
+    moved = onto_grid(values, other, GRID, 255, "before")
+    assert (moved[10:70, 10:90] == 7).all()
+    assert "before: on another grid" in caplog.text
+
+
+def test_rasters_that_cannot_be_placed_are_refused() -> None:
+    with pytest.raises(InputError, match="no CRS in common"):
+        onto_grid(np.zeros((3, 3), "uint8"), pixel_geobox(3, 3), GRID, 255, "before")
+
+
+def test_scores_by_hand() -> None:
+    classes = uint8(2, 2, 2, 0, 1, 3, 255, 2, 1, 0)
+    truth = uint8(2, 2, 0, 2, 1, 2, 2, 255, 2, 0)
+    scores = score_map(classes, truth)
+    assert scores["flood"] == Counts(tp=2, fp=1, fn=3, tn=2)
+    assert scores["water"] == Counts(tp=4, fp=1, fn=2, tn=1)
+    assert undecided(classes, truth) == pytest.approx({"excluded": 1 / 9, "nodata": 1 / 9}, abs=1e-6)
+    assert Counts().scores()["iou"] == 0.0
+    flood = scores["flood"].scores()
+    assert flood["iou"] == pytest.approx(2 / 6)
+    assert flood["f1"] == pytest.approx(4 / 8)
+    assert flood["precision"] == pytest.approx(2 / 3)
+    assert flood["recall"] == pytest.approx(2 / 5)
+
+
+def test_evaluation_pools_events_and_names_them(tmp_path) -> None:
+    paths = {}
+    for name, share in (("one", 0.5), ("two", 0.1)):
+        true = np.zeros(SHAPE, "uint8")
+        true[:, : int(SHAPE[1] * share)] = 2
+        folder = tmp_path / name
+        predicted = np.roll(true, 10, axis=1)
+        tags = {"FLOODLOOM_PRODUCT": "flood_map"}
+        write_cog(predicted, folder / "flood.tif", geobox=GRID, nodata=255, tags=tags)
+        write_cog(true, folder / "truth.tif", geobox=GRID, nodata=255)
+        paths[name] = (folder / "flood.tif", folder / "truth.tif")
+    evaluate(
+        out=tmp_path / "e.json",
+        prediction=[p for p, _ in paths.values()],
+        truth=[t for _, t in paths.values()],
+    )
+    summary = json.loads((tmp_path / "e.json").read_text())
+    by_event = summary["by_event"]
+    assert set(by_event) == {"one", "two"}
+    for count in ("tp", "fp", "fn", "tn"):
+        assert summary["flood"][count] == sum(by_event[e]["flood"][count] for e in by_event)
+    tp, fp, fn = (summary["flood"][count] for count in ("tp", "fp", "fn"))
+    assert summary["flood"]["iou"] == pytest.approx(tp / (tp + fp + fn))
+    mean = np.mean([by_event[e]["flood"]["iou"] for e in by_event])
+    assert summary["flood"]["iou"] != pytest.approx(mean)
+
+
+def test_evaluation_without_pairs_is_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="1 predictions but 0 truths"):
+        evaluate(out=tmp_path / "e.json", prediction=[tmp_path / "p.tif"])
+    with pytest.raises(InputError, match="give both or neither"):
+        evaluate(out=tmp_path / "e.json", tiles=[tmp_path / "t.zarr"])

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from cyclopts import App
+from cyclopts.config import Env
 from rich.console import Console
 
 from floodloom import __version__
 from floodloom.errors import FloodloomError
 from floodloom.log import set_up_logging
 
-STAGES = (
-    "simulate",
-    "acquire",
-    "calibrate",
-    "geocode",
-    "ingest",
-    "tile",
-    "teach",
-    "distill",
-    "train",
-    "relabel",
-    "predict",
-    "delineate",
-    "evaluate",
-    "report",
-)
-"""The stages in the order of the workflow."""
+STAGES = {
+    "simulate": "A seed: SAFE products before and after a flood, elevation, optical image, truth.",
+    "acquire": "A path, URL or STAC item: the product on disk, verified.",
+    "calibrate": "A SAFE product: backscatter in radar geometry, thermal noise removed.",
+    "geocode": "Backscatter in radar geometry: a scene on a map grid.",
+    "ingest": "A scene of a published data set: a scene store and its labels.",
+    "tile": "Scenes, labels and optical images, or a data set: a tile store.",
+    "teach": "Tiles with optical images: the optical teacher.",
+    "distill": "Teacher and tiles: a model that needs radar alone.",
+    "train": "Tiles: a trained model.",
+    "relabel": "Ensemble and unlabelled tiles: pseudo labels, with an audit.",
+    "predict": "A scene and an ensemble: the probability of water.",
+    "delineate": "Probabilities after and before: flood map, polygons, STAC item.",
+    "evaluate": "Maps and truth, or tiles and checkpoints: scores.",
+    "report": "All results: report and map page.",
+}
+"""The stages in the order of the workflow, and what each makes of what."""
 
 app = App(
     name="floodloom",
@@ -36,12 +38,15 @@ app = App(
     "`snakemake` runs them all.",
     version=__version__,
     help_format="plaintext",
+    config=Env("FLOODLOOM_", command=False),
 )
-for _stage in STAGES:
-    app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage)
+for _position, (_stage, _help) in enumerate(STAGES.items()):
+    app.command(
+        f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position
+    )
 
 
-@app.command
+@app.command(sort_key=100)
 def models() -> None:
     """List the architectures: name, parameters, receptive field and source."""
     from floodloom.inspect import models_table
@@ -49,7 +54,7 @@ def models() -> None:
     Console().print(models_table())
 
 
-@app.command
+@app.command(sort_key=100)
 def inspect(file: Path) -> None:
     """Say what a store, checkpoint, map or product is and how it was made.
 
@@ -64,8 +69,12 @@ def inspect(file: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status."""
+    """Run the command line and return its exit status.
+
+    Options may also come from the environment, FLOODLOOM_<OPTION>; threads are all by default.
+    """
     set_up_logging()
+    os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
         app(arguments, result_action="return_value")
     except FloodloomError as error:

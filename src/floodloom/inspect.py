@@ -46,6 +46,8 @@ def describe(path: Path) -> Table:
         raise InputError(f"{path}: no kind of file that floodloom reads ({', '.join(_READERS)})")
     title, facts = _READERS[suffix](path)
     table = Table(title=f"{title}: {path.name}", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(name, value if isinstance(value, str) else json.dumps(value, default=str))
     return table

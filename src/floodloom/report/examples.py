@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -64,21 +65,16 @@ def example_tiles(tiles: xr.Dataset, network: Network, number: int) -> list[dict
 
 def _candidates(tiles: xr.Dataset) -> NDArray[np.int64]:
     """Held-out tiles that hold land and water, at most a few dozen, spread evenly."""
-    split = tiles.split.values
+    split, classes = tiles.split.values, json.loads(tiles.attrs["classes"])
     for side in ("test", "validation", "train"):
         at_side = np.flatnonzero(split == side)
-        water = _fraction(tiles, 1)[at_side]
-        known = _fraction(tiles, 0)[at_side] + water
+        water = tiles[f"fraction_{classes[1]}"].values[at_side]
+        known = tiles[f"fraction_{classes[0]}"].values[at_side] + water
         mixed = at_side[(water > 0) & (water < known) & (known > _LEAST_KNOWN)]
         if len(mixed):
             spread = np.linspace(0, len(mixed) - 1, min(_CANDIDATES, len(mixed)))
             return np.asarray(mixed[spread.round().astype(int)])
     return np.empty(0, dtype=np.int64)
-
-
-def _fraction(tiles: xr.Dataset, value: int) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = (tiles.label == value).mean(("y", "x")).values
-    return shares
 
 
 def _known(label: NDArray[np.uint8], probability: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -95,7 +91,7 @@ def _example(tile: xr.Dataset, probability: NDArray[np.float32], iou: float) -> 
     panels = [
         *((f"{band} before", image) for band, image in _radar(tile, before=True)),
         *_radar(tile, before=False),
-        ("label", colour_uri(_painted(label, label == 1, _known(label, probability)))),
+        ("label", colour_uri(_painted(label, label == 1, label != IGNORE))),
         ("prediction", colour_uri(_judged(label, probability))),
     ]
     return {

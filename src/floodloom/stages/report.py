@@ -1,5 +1,218 @@
-"""All results → report and map page."""
+"""All results of a run → report and map page."""
+
 from __future__ import annotations
+
+import json
+from collections.abc import Sequence
 from pathlib import Path
-def report(*, out: Path, map_page: Path, title: str = "Flood mapping run", examples: int = 6) -> Path:
-    raise SystemExit(1)
+from typing import Any
+
+import numpy as np
+import pyogrio
+import rasterio
+
+from floodloom.errors import InputError
+from floodloom.files import atomic_path, read_json
+from floodloom.learning.checkpoint import read_metadata
+from floodloom.learning.inference import load_ensemble
+from floodloom.log import get_logger
+from floodloom.mapping.align import onto_grid
+from floodloom.raster.grid import geobox_of, quiet_about_georeference
+from floodloom.raster.store import open_store, read_raster
+from floodloom.report.examples import example_tiles
+from floodloom.report.pages import map_page as render_map
+from floodloom.report.pages import report_page as render_report
+from floodloom.report.results import (
+    Trained,
+    audit_views,
+    calibration_chart,
+    runtimes,
+    trained_rows,
+    training_charts,
+)
+from floodloom.report.scene import Bytes, EventLayers, event_view
+from floodloom.tiles.store import IGNORE, open_tiles
+
+_ORDER = (
+    "simulate", "calibrate", "geocode", "ingest", "tile", "teach", "distill", "train", "relabel",
+    "predict", "delineate", "evaluate",
+)  # fmt: skip
+_FIGURE = 1000
+
+
+def report(
+    *,
+    out: Path,
+    map_page: Path,
+    evaluation: Path | None = None,
+    maps: Sequence[Path] = (),
+    vectors: Sequence[Path] = (),
+    scenes: Sequence[Path] = (),
+    before_scenes: Sequence[Path] = (),
+    probabilities: Sequence[Path] = (),
+    truth: Sequence[Path] = (),
+    checkpoints: Sequence[Path] = (),
+    audits: Sequence[Path] = (),
+    tiles: Sequence[Path] = (),
+    benchmarks: Path | None = None,
+    events: Sequence[str] = (),
+    before_events: Sequence[str] = (),
+    truth_events: Sequence[str] = (),
+    config: str = "",
+    title: str = "Flood mapping run",
+    examples: int = 6,
+    threads: int = 1,
+) -> Path:
+    """Write the report and the map page; both open without network.
+
+    Parameters
+    ----------
+    out
+        Report to write (.html).
+    map_page
+        Map page to write (.html).
+    evaluation
+        Scores (.json).
+    maps
+        Flood maps.
+    vectors
+        Their polygons (.gpkg), one file per map.
+    scenes
+        Scene stores after the flood, one per map.
+    before_scenes
+        Scene stores before the flood.
+    probabilities
+        Probability mosaics, one per map.
+    truth
+        Label rasters.
+    checkpoints
+        Checkpoints in the order they were trained; those in the last one's folder are the ensemble
+        that predicts the example tiles.
+    audits
+        Audits of the rounds of relabelling (.json).
+    tiles
+        Labelled tile stores, for examples.
+    benchmarks
+        Folder of Snakemake's benchmark files, one folder per stage.
+    events
+        Names of the maps' events; their file's folder when not given.
+    before_events
+        Events of the scenes before the flood; those of the maps when not given.
+    truth_events
+        Events of the label rasters; those of the maps when not given.
+    config
+        Configuration that ran, as JSON text.
+    title
+        Title of the pages.
+    examples
+        Example tiles.
+    threads
+        CPU threads.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    InputError
+        If files and events aren't pairs, or a file can't be read.
+    """
+    names = list(events) or [Path(path).parent.name for path in maps]
+    files = {
+        "map": _paired("maps", names, maps),
+        "vectors": _paired("vectors", names, vectors),
+        "scene": _paired("scenes", names, scenes),
+        "percent": _paired("probabilities", names, probabilities),
+        "before": _paired("before_scenes", list(before_events) or names, before_scenes),
+        "truth": _paired("truth", list(truth_events) or names, truth),
+    }
+    opened = [_open_event(name, files) for name in names if name in files["map"]]
+    shown = _examples(tiles, checkpoints, examples, threads)
+    trained = [_trained(Path(path)) for path in checkpoints]
+    scores = {} if evaluation is None else read_json(evaluation)
+    page = render_report(
+        title,
+        views=[event_view(layers, _FIGURE) for layers in opened],
+        evaluation=scores,
+        training=training_charts(trained),
+        models=trained_rows(trained),
+        audits=audit_views([read_json(path) for path in audits]),
+        examples=shown,
+        runtimes=[] if benchmarks is None else runtimes(Path(benchmarks), _ORDER),
+        calibration=_calibration(scores),
+        configuration=_configuration(config),
+    )
+    _write(render_map(title, [event_view(layers) for layers in opened], shown), map_page)
+    get_logger(__name__).info("%s: %d maps, %d example tiles", out, len(opened), len(shown))
+    return _write(page, out)
+
+
+def _paired(what: str, names: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
+    if paths and len(names) != len(paths):
+        raise InputError(
+            f"report: {len(paths)} {what} for the events {', '.join(names) or '(none)'}; "
+            "give one per event, or name their events"
+        )
+    return {name: Path(path) for name, path in zip(names, paths, strict=False)}
+
+
+def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
+    path, vectors = files["map"][name], files["vectors"].get(name)
+    if vectors is None:
+        raise InputError(f"report: event {name} has a map but no vectors; give its .gpkg, too")
+    read_raster(path, "flood map")
+    with quiet_about_georeference(), rasterio.open(path) as raster:
+        classes, reasons = raster.read()
+    scene, before = (files[role].get(name) for role in ("scene", "before"))
+    return EventLayers(
+        name=name,
+        geobox=geobox_of(path),
+        classes=classes,
+        reasons=reasons,
+        polygons=pyogrio.read_dataframe(vectors),
+        percent=_aligned(files["percent"].get(name), path),
+        scene=None if scene is None else open_store(scene),
+        before=None if before is None else open_store(before),
+        truth=_aligned(files["truth"].get(name), path),
+    )
+
+
+def _aligned(path: Path | None, onto: Path) -> Bytes | None:
+    if path is None:
+        return None
+    values, grid = read_raster(path)
+    return onto_grid(values.astype(np.uint8), grid, geobox_of(onto), IGNORE, str(path))
+
+
+def _trained(path: Path) -> Trained:
+    return Trained(path.stem, path.parent.name, read_metadata(path))
+
+
+def _examples(
+    tiles: Sequence[Path], checkpoints: Sequence[Path], number: int, threads: int
+) -> list[dict[str, Any]]:
+    if not tiles or not checkpoints or number < 1:
+        return []
+    final = Path(checkpoints[-1]).parent
+    ensemble = load_ensemble([p for p in checkpoints if Path(p).parent == final], threads=threads)
+    return example_tiles(open_tiles(tiles), ensemble.probabilities, number)
+
+
+def _calibration(scores: dict[str, Any]) -> Any:
+    found = scores.get("tiles", {}).get("calibration")
+    return calibration_chart({"test tiles": found}) if found else None
+
+
+def _configuration(text: str) -> Any:
+    try:
+        return json.loads(text) if text else {}
+    except ValueError as error:
+        raise InputError(f"report: config isn't JSON text ({error}); pass a JSON dump") from error
+
+
+def _write(page: str, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return Path(path)

@@ -14,7 +14,9 @@ from floodloom.files import write_json
 RESULTS = Path(__file__).parent / "results"
 
 
-def record(name: str, figures: dict[str, Any], *, command: str, seeds: list[int] | None = None) -> Path:
+def record(
+    name: str, figures: dict[str, Any], *, command: str, seeds: list[int] | None = None
+) -> Path:
     """Write `benchmarks/results/<name>.json`.
 
     Parameters

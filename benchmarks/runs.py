@@ -24,7 +24,9 @@ COMMANDS = {
 
 def main() -> None:
     """Collect every finished run."""
-    finished = [name for name in COMMANDS if Path(f"results/{name}/evaluation/summary.json").exists()]
+    finished = [
+        name for name in COMMANDS if Path(f"results/{name}/evaluation/summary.json").exists()
+    ]
     if not finished:
         raise InputError("results: no finished run; run `make demo` first")
     before = read_json(RESULTS / "runs.json")["runs"] if (RESULTS / "runs.json").exists() else {}

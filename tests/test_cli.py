@@ -27,7 +27,9 @@ def test_help_explains_every_option(stage: str, capsys) -> None:
     described = function.__doc__
     for name in inspect.signature(function).parameters:
         assert f"--{name.replace('_', '-')}" in text
-        assert f"\n    {name}\n" in described or f"{name}, " in described or f", {name}" in described
+        assert (
+            f"\n    {name}\n" in described or f"{name}, " in described or f", {name}" in described
+        )
 
 
 def test_models_are_listed(capsys) -> None:

@@ -41,9 +41,7 @@ app = App(
     config=Env("FLOODLOOM_", command=False),
 )
 for _position, (_stage, _help) in enumerate(STAGES.items()):
-    app.command(
-        f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position
-    )
+    app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position)
 
 
 @app.command(sort_key=100)

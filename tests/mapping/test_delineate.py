@@ -144,7 +144,9 @@ def test_scores_by_hand() -> None:
     scores = score_map(classes, truth)
     assert scores["flood"] == Counts(tp=2, fp=1, fn=3, tn=2)
     assert scores["water"] == Counts(tp=4, fp=1, fn=2, tn=1)
-    assert undecided(classes, truth) == pytest.approx({"excluded": 1 / 9, "nodata": 1 / 9}, abs=1e-6)
+    assert undecided(classes, truth) == pytest.approx(
+        {"excluded": 1 / 9, "nodata": 1 / 9}, abs=1e-6
+    )
     assert Counts().scores()["iou"] == 0.0
     flood = scores["flood"].scores()
     assert flood["iou"] == pytest.approx(2 / 6)

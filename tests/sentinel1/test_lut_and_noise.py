@@ -37,7 +37,12 @@ def noise(text: str, rows: list[float], cols: list[float]) -> np.ndarray:
 def test_calibration_table_is_bilinear() -> None:
     lut = calibration_lut(ET.fromstring(CALIBRATION), "sigma0", "calibration")
     block = lut.on_block(np.array([0.0, 5.0, 20.0, 30.0]), np.array([0.0, 5.0, 10.0, 12.0]))
-    expected = [[100, 150, 200, 200], [150, 200, 250, 250], [300, 350, 400, 400], [300, 350, 400, 400]]
+    expected = [
+        [100, 150, 200, 200],
+        [150, 200, 250, 250],
+        [300, 350, 400, 400],
+        [300, 350, 400, 400],
+    ]
     np.testing.assert_allclose(block, expected)
 
 
@@ -50,12 +55,16 @@ def test_blocks_of_a_table_agree_with_the_whole() -> None:
 
 
 def test_old_noise_is_range_only() -> None:
-    np.testing.assert_allclose(noise(OLD, [0, 5, 50], [0, 5]), [[1000, 1500], [2000, 2500], [3000, 3500]])
+    np.testing.assert_allclose(
+        noise(OLD, [0, 5, 50], [0, 5]), [[1000, 1500], [2000, 2500], [3000, 3500]]
+    )
 
 
 def test_new_noise_is_scaled_along_azimuth() -> None:
     text = NEW.format(blocks=BLOCK.format(0, 10, 0, 10, "0 10", "1 3"))
-    np.testing.assert_allclose(noise(text, [0, 5, 10], [0, 10]), [[1000, 2000], [2000, 4000], [3000, 6000]])
+    np.testing.assert_allclose(
+        noise(text, [0, 5, 10], [0, 10]), [[1000, 2000], [2000, 4000], [3000, 6000]]
+    )
 
 
 def test_pixels_outside_every_block_take_the_nearest() -> None:

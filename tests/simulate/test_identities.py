@@ -67,7 +67,9 @@ def test_quantities_agree(files, event, tmp_path) -> None:
     inside = np.isfinite(stores["beta0"]) & (stores["beta0"] > 0)
     sine = np.broadcast_to(np.sin(angle), inside.shape)[inside]
     cosine = np.broadcast_to(np.cos(angle), inside.shape)[inside]
-    np.testing.assert_allclose((stores["sigma0"][inside] / stores["beta0"][inside]), sine, rtol=1e-4)
+    np.testing.assert_allclose(
+        (stores["sigma0"][inside] / stores["beta0"][inside]), sine, rtol=1e-4
+    )
     np.testing.assert_allclose(
         (stores["gamma0"][inside] / stores["sigma0"][inside]), 1 / cosine, rtol=1e-4
     )

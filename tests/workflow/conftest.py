@@ -58,7 +58,9 @@ def _environment() -> dict[str, str]:
 def planned(run: subprocess.CompletedProcess[str]) -> set[str]:
     """Rules that a dry run would run."""
     lines = run.stdout.splitlines()
-    return {line.split()[1].rstrip(":") for line in lines if line.startswith(("rule ", "localrule "))}
+    return {
+        line.split()[1].rstrip(":") for line in lines if line.startswith(("rule ", "localrule "))
+    }
 
 
 @pytest.fixture(scope="session")

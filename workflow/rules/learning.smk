@@ -7,6 +7,8 @@ rule teach:
         f"{RUN}/logs/teach/teacher.log",
     benchmark:
         f"{RUN}/benchmarks/teach/teacher.tsv"
+    conda:
+        "../../environment.yml"
     threads: 8
     resources:
         gpu=1,
@@ -27,6 +29,8 @@ rule distill:
         f"{RUN}/logs/distill/{{model}}-{{seed}}.log",
     benchmark:
         f"{RUN}/benchmarks/distill/{{model}}-{{seed}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 8
     resources:
         gpu=1,
@@ -48,6 +52,8 @@ rule train:
         f"{RUN}/logs/train/round-{{round}}-{{model}}-{{seed}}.log",
     benchmark:
         f"{RUN}/benchmarks/train/round-{{round}}-{{model}}-{{seed}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 8
     resources:
         gpu=1,
@@ -70,6 +76,8 @@ rule relabel:
         f"{RUN}/logs/relabel/round-{{round}}.log",
     benchmark:
         f"{RUN}/benchmarks/relabel/round-{{round}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 8
     resources:
         gpu=1,

@@ -7,6 +7,8 @@ rule predict:
         f"{RUN}/logs/predict/{{event}}-{{role}}.log",
     benchmark:
         f"{RUN}/benchmarks/predict/{{event}}-{{role}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 8
     resources:
         gpu=1,
@@ -32,6 +34,8 @@ rule delineate:
         f"{RUN}/logs/delineate/{{event}}.log",
     benchmark:
         f"{RUN}/benchmarks/delineate/{{event}}.tsv"
+    conda:
+        "../../environment.yml"
     params:
         **settings("delineate"),
         code=code_digest("delineate"),
@@ -48,6 +52,8 @@ rule evaluate:
         f"{RUN}/logs/evaluate.log",
     benchmark:
         f"{RUN}/benchmarks/evaluate/summary.tsv"
+    conda:
+        "../../environment.yml"
     threads: 8
     params:
         **settings("evaluate"),
@@ -69,6 +75,8 @@ rule report:
         ),
     log:
         f"{RUN}/logs/report.log",
+    conda:
+        "../../environment.yml"
     params:
         **settings("report"),
         code=code_digest("report"),

@@ -9,6 +9,8 @@ rule simulate:
         f"{RUN}/logs/simulate/{{event}}.log",
     benchmark:
         f"{RUN}/benchmarks/simulate/{{event}}.tsv"
+    conda:
+        "../../environment.yml"
     params:
         **settings("simulate"),
         code=code_digest("simulate"),
@@ -23,6 +25,8 @@ rule acquire:
         out="resources/{scene}.zip",
     log:
         "resources/logs/{scene}.log",
+    conda:
+        "../../environment.yml"
     params:
         source=lambda wildcards: SCENES[wildcards.scene].source,
         sha256=lambda wildcards: SCENES[wildcards.scene].sha256,
@@ -39,6 +43,8 @@ rule calibrate:
         f"{RUN}/logs/calibrate/{{scene}}.log",
     benchmark:
         f"{RUN}/benchmarks/calibrate/{{scene}}.tsv"
+    conda:
+        "../../environment.yml"
     params:
         **settings("calibrate"),
         code=code_digest("calibrate"),
@@ -58,6 +64,8 @@ rule geocode:
         f"{RUN}/benchmarks/geocode/{{scene}}.tsv"
     wildcard_constraints:
         scene=names(*PROCESSED),
+    conda:
+        "../../environment.yml"
     params:
         **settings("geocode"),
         code=code_digest("geocode"),
@@ -75,6 +83,8 @@ rule ingest:
         f"{RUN}/benchmarks/ingest/{{scene}}.tsv"
     wildcard_constraints:
         scene=names(*INGESTED),
+    conda:
+        "../../environment.yml"
     params:
         code=code_digest("ingest"),
         dataset=CONFIG.dataset,
@@ -95,6 +105,8 @@ rule tile:
         f"{RUN}/benchmarks/tile/{{event}}.tsv"
     wildcard_constraints:
         event=names(*EVENTS),
+    conda:
+        "../../environment.yml"
     params:
         **settings("tile"),
         code=code_digest("tile"),

@@ -3,9 +3,12 @@ keyword arguments."""
 
 import os
 import sys
+from pathlib import Path
 
 for library in ("OMP", "OPENBLAS", "MKL", "NUMBA", "GDAL"):
     os.environ[f"{library}_NUM_THREADS"] = str(snakemake.threads)
+
+sys.path.insert(0, str(Path(snakemake.scriptdir).parents[1] / "src"))
 
 from floodloom.dispatch import run_stage
 

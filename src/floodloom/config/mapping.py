@@ -14,13 +14,9 @@ class PredictSettings(Settings):
 
     tile: int = Field(default=512, ge=32, description="Side of a window, px")
     overlap: int = Field(default=128, ge=0, description="Pixels that neighbouring windows share")
-    rim: int = Field(
-        default=16, ge=0, description="Pixels at a window's border that are not used"
-    )
+    rim: int = Field(default=16, ge=0, description="Pixels at a window's border that are not used")
     batch: int = Field(default=4, ge=1, description="Windows predicted at once")
-    tta: bool = Field(
-        default=False, description="Average over the eight symmetries of the square"
-    )
+    tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Number format; bfloat16 is faster where it is built in"
     )

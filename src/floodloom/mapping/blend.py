@@ -1,7 +1,7 @@
 """Blending overlapping predictions without seams.
 
-Each window is weighted by a Hann bell whose rim is cut off, and the sum is divided by the sum of the
-weights. Only a strip of rows is held at a time.
+Each window is weighted by a Hann bell whose rim is cut off, and the sum is divided by the sum of
+the weights. Only a strip of rows is held at a time.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _bell(length: int, rim: int, at_start: bool, at_end: bool) -> Floats:
         bell[:half] = np.maximum(bell[:half], bell.max())
     if at_end:
         bell[half:] = np.maximum(bell[half:], bell.max())
-    return bell.astype(np.float32)
+    return np.asarray(bell, dtype=np.float32)
 
 
 class StripBlender:

@@ -82,9 +82,7 @@ def delineate_flood(
     return classes, reasons
 
 
-def _permanent_water(
-    evidence: Evidence, threshold: int, minimum_pixels: int
-) -> tuple[Mask, Mask]:
+def _permanent_water(evidence: Evidence, threshold: int, minimum_pixels: int) -> tuple[Mask, Mask]:
     shape = evidence.after.shape
     known = np.ones(shape, dtype=bool)
     permanent = np.zeros(shape, dtype=bool)

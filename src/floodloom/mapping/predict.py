@@ -73,7 +73,7 @@ def _run(
     waiting: list[tuple[Window, Floats | None]], network: Network
 ) -> Iterator[tuple[Window, Floats | None]]:
     images = [image for _, image in waiting if image is not None]
-    predicted = iter(network(np.stack(images)) if images else [])
+    predicted: Iterator[Floats] = iter(network(np.stack(images)) if images else ())
     for window, image in waiting:
         if image is None:
             yield window, None
@@ -82,9 +82,7 @@ def _run(
         yield window, np.where(np.isfinite(image).all(axis=0), values, np.nan).astype(np.float32)
 
 
-def water_probability(
-    ensemble: Callable[[Floats], Floats], smallest: int = 32
-) -> Network:
+def water_probability(ensemble: Callable[[Floats], Floats], smallest: int = 32) -> Network:
     """Return a network that gives the probability of class 1 and takes any size of window.
 
     Parameters

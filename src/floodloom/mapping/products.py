@@ -58,7 +58,11 @@ def class_areas(classes: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
 
 
 def stac_item(
-    name: str, geobox: GeoBox, acquired: str | None, assets: Mapping[str, Path], facts: dict[str, Any]
+    name: str,
+    geobox: GeoBox,
+    acquired: str | None,
+    assets: Mapping[str, Path],
+    facts: dict[str, Any],
 ) -> pystac.Item:
     """Describe a flood map as a STAC item.
 

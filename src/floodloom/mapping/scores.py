@@ -45,7 +45,9 @@ def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def count(predicted: NDArray[np.bool_], true: NDArray[np.bool_], scored: NDArray[np.bool_]) -> Counts:
+def count(
+    predicted: NDArray[np.bool_], true: NDArray[np.bool_], scored: NDArray[np.bool_]
+) -> Counts:
     """Count agreement on the scored pixels; all bool, of one shape."""
     return Counts(
         tp=int((predicted & true & scored).sum()),
@@ -91,6 +93,8 @@ def undecided(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str,
     known = max(int((truth != UNKNOWN).sum()), 1)
     within = truth != UNKNOWN
     return {
-        "excluded": round(float(((classes == FloodClass.EXCLUDED.value) & within).sum() / known), 6),
+        "excluded": round(
+            float(((classes == FloodClass.EXCLUDED.value) & within).sum() / known), 6
+        ),
         "nodata": round(float(((classes == FloodClass.NODATA.value) & within).sum() / known), 6),
     }

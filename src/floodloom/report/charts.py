@@ -65,9 +65,7 @@ def line_chart(
         An SVG element and its legend.
     """
     frame = _Frame.around(series, x, y, size)
-    lines = [
-        _line(one, frame, COLOURS[number % len(COLOURS)]) for number, one in enumerate(series)
-    ]
+    lines = [_line(one, frame, COLOURS[number % len(COLOURS)]) for number, one in enumerate(series)]
     body = frame.axes(x.title, y.title) + (frame.diagonal() if diagonal else "") + "".join(lines)
     svg = f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img">{body}</svg>'
     return Markup(svg + (_legend(series) if len(series) > 1 else ""))

@@ -96,20 +96,18 @@ def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, A
 
 
 def _backdrops(layers: EventLayers, shrunk: Shrunk) -> dict[str, Any]:
+    found: dict[str, Any] = {"after": None, "before": None, "band": "", "sensor": ""}
+    found["dates"] = {"after": _date(layers.scene), "before": _date(layers.before)}
     if layers.scene is None:
-        return {"after": None, "before": None, "dates": {}, "band": None, "sensor": ""}
+        return found
     after = brightness(layers.scene, shrunk)
     limits = stretch_limits(after)
-    dates = {"after": _date(layers.scene)}
-    before = None
     if layers.before is not None:
         target = shrunk.grid(layers.geobox)
-        before = grey_uri(_before_greys(layers.before, shrunk, target, limits))
-        dates["before"] = _date(layers.before)
+        found["before"] = grey_uri(_before_greys(layers.before, shrunk, target, limits))
     return {
+        **found,
         "after": grey_uri(to_greys(after, limits)),
-        "before": before,
-        "dates": dates,
         "band": backdrop_band(layers.scene).upper(),
         "sensor": _sensor(layers.scene),
     }
@@ -123,7 +121,9 @@ def _before_greys(
     return onto_grid(greys, own.grid(geobox_of(before)), target, 0, "scene before the flood")
 
 
-def _date(scene: xr.Dataset) -> str:
+def _date(scene: xr.Dataset | None) -> str:
+    if scene is None:
+        return ""
     return str(scene.attrs.get("acquisition_time", ""))[:16].replace("T", " ")
 
 

@@ -105,9 +105,14 @@ def calibrate_measurement(
         first, last = location[0]  # type: ignore[index]
         return _calibrated_strip(path, calibration, first, last, shape)[quantity]
 
-    power = da.map_blocks(strip, 0, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), "f4"))
-    flags = da.map_blocks(strip, 1, chunks=chunks, dtype=np.uint8, meta=np.empty((0, 0), "u1"))
-    return power, flags
+    def lazily(quantity: int, dtype: str) -> da.Array:
+        blank = np.empty((0, 0), dtype)
+        made: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+            strip, quantity, chunks=chunks, dtype=blank.dtype, meta=blank
+        )
+        return made
+
+    return lazily(0, "float32"), lazily(1, "uint8")
 
 
 def _calibrated_strip(

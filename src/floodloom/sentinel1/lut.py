@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 
-Quantity = Literal["beta0", "sigma0", "gamma0", "dn"]
-_ELEMENTS = {"beta0": "betaNought", "sigma0": "sigmaNought", "gamma0": "gamma", "dn": "dn"}
+Coefficient = Literal["beta0", "sigma0", "gamma0"]
+"""Backscatter coefficients that a product can be calibrated to."""
+
+_ELEMENTS = {"beta0": "betaNought", "sigma0": "sigmaNought", "gamma0": "gamma"}
 Floats = NDArray[np.float64]
 
 
@@ -44,10 +46,11 @@ class Lut:
             [np.interp(cols, self.pixels, self.values[k]) for k in range(lower[0], upper[-1] + 1)]
         )
         weight = (position - lower)[:, np.newaxis]
-        return across[lower - lower[0]] * (1 - weight) + across[upper - lower[0]] * weight
+        block: Floats = across[lower - lower[0]] * (1 - weight) + across[upper - lower[0]] * weight
+        return block
 
 
-def calibration_lut(root: ET.Element, quantity: Quantity, source: str) -> Lut:
+def calibration_lut(root: ET.Element, quantity: Coefficient, source: str) -> Lut:
     """Read the table A by which pixel values are divided.
 
     Parameters
@@ -55,7 +58,7 @@ def calibration_lut(root: ET.Element, quantity: Quantity, source: str) -> Lut:
     root
         Root of the calibration file.
     quantity
-        beta0, sigma0, gamma0 or dn.
+        beta0, sigma0 or gamma0.
     source
         Its name, for messages.
 

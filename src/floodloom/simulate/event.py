@@ -86,9 +86,16 @@ def make_event(seed: int, size: int, spacing: float, flood_depth: float, relief:
     geobox = grid_from_bounds(extent, EPSG, spacing)
     landscape = make_landscape(seed, side, spacing, flood_depth, relief)
     to_degrees = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:4326", always_xy=True)
-    centre = to_degrees.transform((extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2)
+    longitude, latitude = to_degrees.transform(
+        (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
+    )
     acquisition = plan_acquisition(
-        *centre, float(landscape.elevation.mean()), lines=size, samples=size, spacing=spacing
+        longitude,
+        latitude,
+        float(landscape.elevation.mean()),
+        lines=size,
+        samples=size,
+        spacing=spacing,
     )
     view = view_surface(earth_fixed(geobox, landscape.elevation), acquisition.geometry)
     return Event(

@@ -31,7 +31,7 @@ def rough_field(draw: np.random.Generator, shape: tuple[int, int], scale: float)
 def patches(draw: np.random.Generator, shape: tuple[int, int], count: int) -> NDArray[np.int_]:
     """Divide a plane into fields: the index of the nearest of `count` random points (y, x)."""
     points = draw.uniform((0, 0), shape, (count, 2))
-    grid = np.stack(np.mgrid[: shape[0], : shape[1]], axis=-1).reshape(-1, 2)
+    grid = np.indices(shape).reshape(2, -1).T
     stretched = np.array([1.0, 1.6])
     _, nearest = cKDTree(points * stretched).query(grid * stretched)
     return np.asarray(nearest).reshape(shape)

@@ -87,11 +87,11 @@ def _after(start: np.datetime64, seconds: float) -> np.datetime64:
 
 
 def _iso(time: np.datetime64) -> str:
-    return str(np.datetime64(time, "us"))
+    return str(time.astype("datetime64[us]"))
 
 
 def _compact(time: np.datetime64) -> str:
-    return str(np.datetime64(time, "s")).replace("-", "").replace(":", "")
+    return str(time.astype("datetime64[s]")).replace("-", "").replace(":", "")
 
 
 def _write_measurement(path: Path, dn: NDArray[np.uint16]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import dask.array as da
 import xarray as xr
@@ -15,7 +16,7 @@ from floodloom.raster.store import stamp, write_store
 from floodloom.sentinel1.annotation import Annotation, parse_annotation
 from floodloom.sentinel1.calibrate import Calibration, calibrate_measurement
 from floodloom.sentinel1.geometry import image_geometry
-from floodloom.sentinel1.lut import calibration_lut
+from floodloom.sentinel1.lut import Coefficient, calibration_lut
 from floodloom.sentinel1.noise import parse_noise
 from floodloom.sentinel1.product import Product, open_product
 
@@ -53,8 +54,7 @@ def calibrate(
     InputError
         If the product is damaged, incomplete or of another kind.
     """
-    if quantity not in ("beta0", "sigma0", "gamma0"):
-        raise InputError(f"quantity {quantity!r} must be beta0, sigma0 or gamma0")
+    coefficient = _coefficient(quantity)
     product = open_product(safe)
     bands = [band.lower() for band in polarisations]
     annotation = _annotation(product, bands[0])
@@ -62,7 +62,7 @@ def calibrate(
     variables = {}
     flags: da.Array | None = None
     for band in bands:
-        tables = _tables(product, band, quantity, remove_noise)
+        tables = _tables(product, band, coefficient, remove_noise)
         power, doubts = calibrate_measurement(product.measurement(band), tables, shape)
         attributes = {"units": "1", "long_name": f"{band.upper()} {quantity}, linear power"}
         variables[band] = (("line", "pixel"), power, attributes)
@@ -81,17 +81,25 @@ def calibrate(
         },
     )
     recipe = Recipe(
-        quantity=quantity, noise_removed=remove_noise, spacing=annotation.range_pixel_spacing
+        quantity=coefficient, noise_removed=remove_noise, spacing=annotation.range_pixel_spacing
     )
     return write_store(stamp(scene, recipe), out)
+
+
+def _coefficient(quantity: str) -> Coefficient:
+    known: tuple[Coefficient, ...] = get_args(Coefficient)
+    for coefficient in known:
+        if quantity == coefficient:
+            return coefficient
+    raise InputError(f"quantity {quantity!r} must be {', '.join(known[:-1])} or {known[-1]}")
 
 
 def _annotation(product: Product, band: str) -> Annotation:
     return parse_annotation(product.xml("annotation", band), f"{product.path} {band}")
 
 
-def _tables(product: Product, band: str, quantity: str, remove_noise: bool) -> Calibration:
+def _tables(product: Product, band: str, quantity: Coefficient, remove_noise: bool) -> Calibration:
     source = f"{product.path} {band}"
-    lut = calibration_lut(product.xml("calibration", band), quantity, source)  # type: ignore[arg-type]
+    lut = calibration_lut(product.xml("calibration", band), quantity, source)
     noise = parse_noise(product.xml("noise", band), source) if remove_noise else None
     return Calibration(lut, noise)

@@ -85,8 +85,9 @@ def delineate(
     areas = class_areas(classes, grid)
     assets = {"flood": Path(out), "polygons": Path(vectors)}
     write_item(stac_item(Path(item).parent.name, grid, acquired, assets, {"area_ha": areas}), item)
-    get_logger(__name__).info("%s: flood %.1f ha, excluded %.1f ha", out, areas["flood"],
-                              areas["excluded"])
+    get_logger(__name__).info(
+        "%s: flood %.1f ha, excluded %.1f ha", out, areas["flood"], areas["excluded"]
+    )
     return Path(out)
 
 

@@ -99,7 +99,9 @@ def geocode(
     _warn_of_holes(dem, elevation)
     if speckle_filter != "none":
         for band in bands:
-            layers[band] = FILTERS[speckle_filter](layers[band], speckle_window, _LOOKS)
+            layers[band] = FILTERS[speckle_filter](
+                layers[band].astype(np.float32), speckle_window, _LOOKS
+            )
     filtered = speckle_filter if speckle_filter == "none" else f"{speckle_filter}-{speckle_window}"
     made = recipe.model_copy(
         update={

@@ -80,9 +80,7 @@ def predict(
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
     get_logger(__name__).info("%s: %d models, %s", scene, len(ensemble.models), precision)
     network = water_probability(partial(ensemble.probabilities, tta=tta, precision=precision))
-    mosaic = predict_mosaic(
-        inputs, network, tile=tile, overlap=overlap, rim=rim, batch=batch
-    )
+    mosaic = predict_mosaic(inputs, network, tile=tile, overlap=overlap, rim=rim, batch=batch)
     return write_cog(
         mosaic,
         out,

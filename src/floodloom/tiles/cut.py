@@ -39,9 +39,9 @@ class Source:
 class TilePlan:
     """How many tiles are cut where, and which side of the split they are on.
 
-    `split` is train, validation, test, target or blocks (from west to east by `block_shares`);
+    `split` is train, validation, test, target or blocks (west to east by `block_shares`);
     scenes without any label are always target. Tiles of `size` px lie on a regular plan with step
-    `stride` (the size by default), or `samples` class-balanced ones are drawn at random with `seed`.
+    `stride` (the size by default), or `samples` class-balanced ones are drawn with `seed`.
     Tiles with a smaller share of valid pixels than `minimum_valid` are left out.
     """
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks import tables
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONDA_NAMES = {
     "dask[array]": "dask-core",
@@ -46,3 +48,9 @@ def test_every_lower_bound_has_its_reason() -> None:
 
 def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def test_tables_are_made_from_the_results() -> None:
+
+    assert tables.PAGE.read_text() == tables.page(), "run `make docs`"
+    assert tables.README.read_text() == tables.readme(), "run `make docs`"

@@ -81,6 +81,9 @@ rule report:
         **settings("report"),
         code=code_digest("report"),
         events=mapped_events(),
+        before_events=[e for e in mapped_events() if geocoded(e, "before")],
+        truth_events=scored_events(),
+        config=CONFIG.model_dump_json(),
         benchmarks=f"{RUN}/benchmarks",
     script:
         "../scripts/stage.py"

@@ -64,6 +64,12 @@ def crs_name(geobox: GeoBox) -> str | None:
     return f"EPSG:{code}" if code else str(geobox.crs.to_wkt())
 
 
+def row_areas(geobox: GeoBox) -> Metres:
+    """Return the area of the pixels of each row, (y,) float64: m², or px² without a CRS."""
+    areas = pixel_areas(geobox)
+    return np.ones(int(geobox.shape.y)) if areas is None else areas
+
+
 def area_of(mask: NDArray[np.bool_], areas: Metres) -> float:
     """Return the area, m², of a (y, x) mask on rows whose pixels have `areas` (y,), m²."""
     return float(mask.sum(axis=1) @ areas)

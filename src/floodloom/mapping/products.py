@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry import box, mapping
 
 from floodloom.files import write_json
+from floodloom.mapping.areas import area_of, crs_name, row_areas
 from floodloom.mapping.delineate import FloodClass
 from floodloom.raster.store import write_cog
 
@@ -50,9 +51,9 @@ def write_flood_map(
 
 def class_areas(classes: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
     """Return the area of each class, ha; pixels / 10 000 without a CRS."""
-    pixel = abs(geobox.affine.a * geobox.affine.e) / 10_000
+    rows = row_areas(geobox)
     return {
-        level.name.lower(): round(float((classes == level.value).sum() * pixel), 4)
+        level.name.lower(): round(area_of(classes == level.value, rows) / 10_000, 4)
         for level in FloodClass
     }
 

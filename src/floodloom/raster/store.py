@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,9 @@ def open_store(path: str | Path) -> xr.Dataset:
         raise InputError(f"{path}: store not found; check the path or run the stage that makes it")
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: not a Zarr v3 store; give a store written by floodloom")
-    store: xr.Dataset = xr.open_zarr(path, consolidated=False, decode_coords="all", chunks={})
+    with warnings.catch_warnings():  # a workflow may keep files of its own beside the arrays
+        warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
+        store: xr.Dataset = xr.open_zarr(path, consolidated=False, decode_coords="all", chunks={})
     return store
 
 

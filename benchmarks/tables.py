@@ -1,0 +1,100 @@
+"""The tables of benchmarks/README.md and of the project's README, made from benchmarks/results.
+
+`make docs` writes them; a test keeps them in step.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS
+from floodloom.files import read_json
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PAGE = REPOSITORY / "benchmarks" / "README.md"
+README = REPOSITORY / "README.md"
+BEGIN, END = "<!-- scores: made by `make docs` -->", "<!-- end of scores -->"
+
+_HEAD = """# Benchmarks
+
+Each table is one command, `make bench-<name>`, which writes `benchmarks/results/<name>.json` with
+the figures, the hardware, the commit, the command and the seeds. `make docs` makes this page from
+those files; nothing in it is typed by hand.
+"""
+
+_SCORED = {
+    "demo": "simulated event that gave no label, flood map",
+    "etci2021": "ETCI 2021, held-out eastern ground of North Alabama, water",
+    "ombria": "OMBRIA, the 70 test chips, flood",
+}
+
+
+def page() -> str:
+    """Return the text of benchmarks/README.md."""
+    return "\n".join([_HEAD, "## runs\n", _facts(_runs()), scores_table(), runtime_table()])
+
+
+def scores_table() -> str:
+    """Return the scores of the finished runs as a table."""
+    rows = [
+        "| run | scored on | IoU | F1 | precision | recall | mean of chips, IoU | command |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, run in _runs()["runs"].items():
+        scores = run["scores"]["flood"]
+        chips = run["scores"].get("tiles", {}).get("mean_of_chip_iou")
+        cells = [f"{scores[key]:.3f}" for key in ("iou", "f1", "precision", "recall")]
+        mean = "" if chips is None else f"{chips:.3f}"
+        rows.append(
+            f"| {name} | {_SCORED[name]} | {' | '.join(cells)} | {mean} | `{run['command']}` |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def runtime_table() -> str:
+    """Return the seconds that each stage took as a table."""
+    runs = _runs()["runs"]
+    stages = list(dict.fromkeys(s for run in runs.values() for s in run["seconds_by_stage"]))
+    rows = [
+        "| seconds, all jobs of a stage | " + " | ".join(runs) + " |",
+        "|---|" + "---|" * len(runs),
+    ]
+    for stage in stages:
+        cells = [run["seconds_by_stage"].get(stage) for run in runs.values()]
+        rows.append(
+            f"| {stage} | " + " | ".join("" if c is None else f"{c:.0f}" for c in cells) + " |"
+        )
+    peaks = [f"{run['peak_memory_mib']:.0f}" for run in runs.values()]
+    rows.append("| peak memory of a job, MiB | " + " | ".join(peaks) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def readme() -> str:
+    """Return the project's README with its scores brought up to date."""
+    text = README.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{scores_table()}{END}{after}"
+
+
+def _runs() -> dict[str, Any]:
+    runs: dict[str, Any] = read_json(RESULTS / "runs.json")
+    return runs
+
+
+def _facts(result: dict[str, Any]) -> str:
+    return (
+        f"`{result['command']}`, {result['date']}, commit {result['commit']}, "
+        f"{result['hardware']}, seeds {result['seeds']}\n"
+    )
+
+
+def main() -> None:
+    """Write both pages."""
+    PAGE.write_text(page())
+    README.write_text(readme())
+
+
+if __name__ == "__main__":
+    main()

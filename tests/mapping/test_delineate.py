@@ -1,19 +1,24 @@
 import json
 import warnings
 
+import geopandas as gpd
 import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import xarray as xr
+from odc.geo.xr import wrap_xr
 from rasterio.features import rasterize
+from shapely.geometry import box
 
 from floodloom.errors import InputError
 from floodloom.mapping.align import onto_grid
+from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, delineate_flood, minimum_pixels
-from floodloom.mapping.scores import Counts, score_map, undecided
+from floodloom.mapping.scores import Counts, PairScores, score_map, score_probability
 from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
-from floodloom.raster.store import read_raster, write_cog
+from floodloom.raster.store import read_raster, write_cog, write_store
 from floodloom.stages.delineate import delineate
 from floodloom.stages.evaluate import evaluate
 
@@ -142,17 +147,28 @@ def test_scores_by_hand() -> None:
     classes = uint8(2, 2, 2, 0, 1, 3, 255, 2, 1, 0)
     truth = uint8(2, 2, 0, 2, 1, 2, 2, 255, 2, 0)
     scores = score_map(classes, truth)
-    assert scores["flood"] == Counts(tp=2, fp=1, fn=3, tn=2)
-    assert scores["water"] == Counts(tp=4, fp=1, fn=2, tn=1)
-    assert undecided(classes, truth) == pytest.approx(
-        {"excluded": 1 / 9, "nodata": 1 / 9}, abs=1e-6
-    )
+    assert scores.flood == Counts(tp=2, fp=1, fn=3, tn=2)
+    assert scores.water == Counts(tp=4, fp=1, fn=2, tn=1)
+    assert (scores.known, scores.excluded, scores.nodata) == (9, 1, 1)
+    assert scores + PairScores() == scores
+    assert (scores + scores).flood == Counts(tp=4, fp=2, fn=6, tn=4)
+    assert (scores + scores).as_dict()["undecided"] == scores.as_dict()["undecided"]
     assert Counts().scores()["iou"] == 0.0
-    flood = scores["flood"].scores()
+    flood = scores.flood.scores()
     assert flood["iou"] == pytest.approx(2 / 6)
     assert flood["f1"] == pytest.approx(4 / 8)
     assert flood["precision"] == pytest.approx(2 / 3)
     assert flood["recall"] == pytest.approx(2 / 5)
+
+
+def test_probability_scores_by_hand() -> None:
+    percent = uint8(80, 50, 49, 90, 10, 255, 60)
+    scores = score_probability(percent, uint8(2, 0, 2, 1, 1, 2, 255))
+    assert scores.water == Counts(tp=2, fp=1, fn=2, tn=0)
+    assert scores.flood == Counts(tp=1, fp=1, fn=1, tn=0)
+    assert (scores.known, scores.nodata) == (6, 1)
+    binary = score_probability(percent, uint8(1, 0, 1, 1, 0, 1, 255))
+    assert binary.flood == binary.water == Counts(tp=2, fp=1, fn=1, tn=1)
 
 
 def test_evaluation_pools_events_and_names_them(tmp_path) -> None:
@@ -187,3 +203,81 @@ def test_evaluation_without_pairs_is_refused(tmp_path) -> None:
         evaluate(out=tmp_path / "e.json", prediction=[tmp_path / "p.tif"])
     with pytest.raises(InputError, match="give both or neither"):
         evaluate(out=tmp_path / "e.json", tiles=[tmp_path / "t.zarr"])
+    with pytest.raises(InputError, match="nothing to score"):
+        evaluate(out=tmp_path / "e.json")
+
+
+def test_two_maps_of_one_event_are_both_counted(tmp_path) -> None:
+    pairs = []
+    for number, flooded in enumerate((300, 50)):
+        true = np.zeros(SHAPE, "uint8")
+        true.flat[:flooded] = 2
+        path = tmp_path / f"{number}.tif"
+        pairs.append(write_cog(true, path, geobox=GRID, nodata=255))
+    evaluate(out=tmp_path / "e.json", prediction=pairs, truth=pairs, event=["one", "one"])
+    summary = json.loads((tmp_path / "e.json").read_text())
+    assert summary["by_event"]["one"]["flood"] == summary["flood"]
+    assert summary["flood"]["tp"] == 350
+
+
+def test_fringe_of_a_lake_is_not_flood() -> None:
+    lake = np.zeros((30, 30), "uint8")
+    lake[5:15, 5:15] = 100
+    after = lake.copy()
+    after[4, 5:15] = 100
+    after[20:26, 3:20] = 100
+    classes, _ = delineate_flood(Evidence(after, lake), threshold=50, minimum_pixels=20)
+    assert (classes[4:15, 5:15] == 1).all()
+    assert (classes[20:26, 3:20] == 2).all()
+    assert (classes == 2).sum() == 6 * 17
+
+
+def test_pixels_of_a_grid_in_degrees_have_their_area_on_the_ellipsoid() -> None:
+    grid = grid_from_bounds((14.0, 46.0, 14.02, 46.03), 4326, 0.001)
+    frame = gpd.GeoSeries([box(14.0, 46.0, 14.02, 46.03)], crs=4326).to_crs(
+        "+proj=laea +lat_0=46 +lon_0=14"
+    )
+    rows = pixel_areas(grid)
+    assert rows.sum() * grid.shape.x == pytest.approx(frame.area[0], rel=1e-5)
+    assert (np.diff(rows) > 0).all()
+    assert pixel_areas(pixel_geobox(3, 3)) is None
+    np.testing.assert_allclose(pixel_areas(GRID), 100.0)
+
+
+def test_grid_in_degrees_keeps_its_patches_and_has_hectares(tmp_path) -> None:
+    grid = grid_from_bounds((14.0, 46.0, 14.01, 46.008), 4326, 0.0001)
+    run(tmp_path, probability=mosaic(tmp_path / "p.tif", grid=grid), minimum_mapping_unit=0.02)
+    classes, _ = read_raster(tmp_path / "flood.tif")
+    frame = pyogrio.read_dataframe(tmp_path / "flood.gpkg")
+    expected = ((classes == 2).sum(axis=1) @ pixel_areas(grid)) / 10_000
+    assert frame.loc[frame["class"] == 2, "area_ha"].sum() == pytest.approx(expected, rel=1e-9)
+    assert expected > 5
+    item = json.loads((tmp_path / "flood.json").read_text())
+    assert item["properties"]["area_ha"]["flood"] == pytest.approx(expected, abs=1e-3)
+    assert item["properties"]["proj:code"] == "EPSG:4326"
+
+
+def test_products_name_their_event(tmp_path) -> None:
+    run(tmp_path, probability=mosaic(tmp_path / "p.tif"), event="dunlin")
+    assert set(pyogrio.read_dataframe(tmp_path / "flood.gpkg")["event"]) == {"dunlin"}
+    assert json.loads((tmp_path / "flood.json").read_text())["id"] == "dunlin"
+
+
+def test_item_without_a_date_says_when_it_may_have_been(tmp_path) -> None:
+    path = write_cog(np.zeros(SHAPE, "uint8"), tmp_path / "p.tif", geobox=GRID, nodata=255)
+    run(tmp_path, probability=path)
+    properties = json.loads((tmp_path / "flood.json").read_text())["properties"]
+    assert properties["datetime"] is None
+    assert properties["start_datetime"] < properties["end_datetime"]
+
+
+def test_flags_exclude_only_their_own_ground(tmp_path) -> None:
+    other = grid_from_bounds((400100, 5000000, 400500, 5000800), 32633, 10.0)
+    flags = np.full(tuple(other.shape.yx), Flag.SHADOW.value, "uint8")
+    scene = xr.Dataset({"flags": wrap_xr(flags, other)})
+    write_store(scene, tmp_path / "scene.zarr")
+    run(tmp_path, probability=mosaic(tmp_path / "p.tif"), scene=tmp_path / "scene.zarr")
+    classes, _ = read_raster(tmp_path / "flood.tif")
+    assert (classes[5:, 10:50] == 3).all()
+    assert not (classes[:, 50:] == 3).any()
+    assert (classes[:5] == 255).all()

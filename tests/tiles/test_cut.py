@@ -118,6 +118,9 @@ def test_same_ground_on_both_sides_is_refused() -> None:
     with pytest.raises(InputError, match="show the same place on the same pass"):
         refuse_leaks(concatenate_tiles([training, held_out]))
     refuse_leaks(training)
+    placeless = concatenate_tiles([training, held_out])
+    nowhere = {s: ("tile", np.full(placeless.sizes["tile"], np.nan)) for s in ("left", "bottom")}
+    refuse_leaks(placeless.assign_coords(nowhere))
     elsewhere = cut(source("other", orbit_pass="descending-7"), split="validation", stride=50)
     refuse_leaks(concatenate_tiles([training, elsewhere]))
 

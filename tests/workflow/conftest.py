@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,15 +17,14 @@ SHEET = "scene\tevent\trole\tsource\n" + "".join(
     for event, role in [("a", "after"), ("b", "after"), ("c", "before"), ("c", "after")]
 )
 
-Snakemake = Callable[..., subprocess.CompletedProcess[str]]
-
 
 def project(folder: Path) -> Path:
     """Lay a copy of the project into a folder, as a clone would."""
     for name in ("workflow", "profiles", "src"):
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
-    shutil.copy(REPOSITORY / "Snakefile", folder)
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy(REPOSITORY / name, folder)
     (folder / "config").mkdir()
     (folder / "config" / "scenes.tsv").write_text(SHEET)
     content = yaml.safe_load((Path(__file__).parent / "tiny.yaml").read_text())
@@ -50,14 +49,12 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
 
 
 def planned(run: subprocess.CompletedProcess[str]) -> set[str]:
     """Rules that a dry run would run."""
-    lines = run.stdout.splitlines()
+    lines = (run.stdout + run.stderr).splitlines()
     return {
         line.split()[1].rstrip(":") for line in lines if line.startswith(("rule ", "localrule "))
     }

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import yaml
@@ -23,6 +24,12 @@ def change(folder: Path, **sections: dict[str, object]) -> None:
     for name, values in sections.items():
         content[name] = {**(content.get(name) or {}), **values}
     write_config(folder, content)
+
+
+def said(run: CompletedProcess[str]) -> list[str]:
+    """What a run printed, without Snakemake's own line about its profile."""
+    lines = (run.stdout + run.stderr).splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("Using workflow")]
 
 
 def test_run_leaves_what_it_promises(finished: Path) -> None:
@@ -125,7 +132,7 @@ def test_config_mistake_is_one_line(fresh: Path, old: str, new: str, message: st
     before = sorted(fresh.rglob("*"))
     run = snakemake(fresh)
     assert run.returncode != 0
-    lines = [line for line in run.stderr.splitlines() if line.strip()]
+    lines = said(run)
     assert len(lines) == 1
     assert message in lines[0]
     written = {p for p in sorted(fresh.rglob("*")) if p not in before}
@@ -143,7 +150,7 @@ def test_scene_sheet_mistake_is_one_line(fresh: Path, old: str, new: str, messag
     edit(fresh / "config" / "scenes.tsv", old, new)
     run = snakemake(fresh)
     assert run.returncode != 0
-    lines = [line for line in run.stderr.splitlines() if line.strip()]
+    lines = said(run)
     assert len(lines) == 1
     assert message in lines[0]
     assert not (fresh / "results").exists()

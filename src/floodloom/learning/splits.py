@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.learning.metrics import IGNORE
 from floodloom.log import get_logger
+from floodloom.tiles.leaks import refuse_leaks
 
 _log = get_logger(__name__)
 _ENOUGH_BLOCKS = 8
@@ -43,8 +44,10 @@ def training_and_validation(
     Raises
     ------
     InputError
-        If there is no labelled training tile, or only one and none to validate on.
+        If there is no labelled training tile, or only one and none to validate on, or if training
+        and held-out tiles show the same place on the same pass.
     """
+    refuse_leaks(tiles)
     split, known = tiles["split"].values, labelled(tiles)
     training = select(tiles, known & (split == "train"))
     validation = select(tiles, known & (split == "validation"))

@@ -60,7 +60,8 @@ def delineate_flood(
     threshold
         Percent from which a pixel is water.
     minimum_pixels
-        Patches of water or land of fewer pixels are given to their surroundings.
+        Patches of water or land of fewer pixels are given to their surroundings, and so are
+        patches of flood within permanent water, such as the fringe of a lake, and the reverse.
 
     Returns
     -------
@@ -72,10 +73,11 @@ def delineate_flood(
     seen = evidence.after != FloodClass.NODATA.value
     water = _sieved(seen & (evidence.after >= threshold), seen, minimum_pixels)
     before_known, permanent = _permanent_water(evidence, threshold, minimum_pixels)
-    classes = np.where(water, FloodClass.FLOOD.value, FloodClass.DRY.value).astype(np.uint8)
-    classes[water & permanent] = FloodClass.PERMANENT.value
+    flood = _sieved(water & ~permanent, water, minimum_pixels)
+    classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
+    classes[flood] = FloodClass.FLOOD.value
     reasons = _reasons(evidence.flags, classes.shape)
-    reasons[water & ~before_known & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
+    reasons[flood & ~before_known & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
     classes[reasons > 0] = FloodClass.EXCLUDED.value
     classes[~seen] = FloodClass.NODATA.value
     reasons[~seen] = Reason.NONE.value

@@ -90,7 +90,7 @@ def water_probability(ensemble: Callable[[Floats], Floats], smallest: int = 32) 
     ensemble
         From (n, band, y, x) to class probabilities (n, class, y, x), y and x at least `smallest`.
     smallest
-        Windows are padded up to this by mirroring their edge.
+        Windows are padded up to this by repeating their edge.
     """
 
     def network(images: Floats) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 import pystac
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pystac.extensions.projection import ProjectionExtension
 from shapely.geometry import box, mapping
 
 from floodloom.files import write_json
@@ -26,7 +27,7 @@ COLOURS = {
 }
 """Colours of the classes, RGBA; told apart under colour blindness."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
 
 
 def write_flood_map(
@@ -74,24 +75,25 @@ def stac_item(
     geobox
         Grid of the map; without a CRS the item has no geometry.
     acquired
-        Acquisition time, ISO 8601, UTC.
+        Acquisition time, ISO 8601, UTC; unknown, it lies between the launch of Sentinel-1A and now.
     assets
         Files by key.
     facts
         Further properties.
     """
-    when = _time(acquired)
     geometry, bounds = None, None
     if geobox.crs is not None:
         extent = geobox.geographic_extent.boundingbox
         geometry, bounds = mapping(box(*extent.bbox)), list(extent.bbox)
         facts = {
             **facts,
-            "proj:code": str(geobox.crs),
+            "proj:code": crs_name(geobox),
             "proj:shape": list(geobox.shape.yx),
             "proj:transform": list(geobox.affine)[:6],
         }
-    item = pystac.Item(name, geometry, bounds, when, facts)
+    item = pystac.Item(name, geometry, bounds, _time(acquired), {**facts, **_span(acquired)})
+    if geobox.crs is not None:
+        item.stac_extensions.append(ProjectionExtension.get_schema_uri())
     kinds = {".tif": pystac.MediaType.COG, ".gpkg": pystac.MediaType.GEOPACKAGE}
     for key, path in assets.items():
         item.add_asset(key, pystac.Asset(path.name, media_type=kinds[path.suffix], roles=["data"]))
@@ -103,7 +105,13 @@ def write_item(item: pystac.Item, path: str | Path) -> Path:
     return write_json(path, item.to_dict(include_self_link=False, transform_hrefs=False))
 
 
-def _time(acquired: str | None) -> datetime:
-    if not acquired:
-        return _EPOCH
-    return datetime.fromisoformat(acquired[:26]).replace(tzinfo=UTC)
+def _time(acquired: str | None) -> datetime | None:
+    return datetime.fromisoformat(acquired[:26]).replace(tzinfo=UTC) if acquired else None
+
+
+def _span(acquired: str | None) -> dict[str, str]:
+    """What STAC wants instead of a time that isn't known."""
+    if acquired:
+        return {}
+    first, last = (pystac.utils.datetime_to_str(t) for t in (_FIRST_SENTINEL1, datetime.now(UTC)))
+    return {"start_datetime": first, "end_datetime": last}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +56,42 @@ def count(
     )
 
 
-def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Mapping[str, Counts]:
+@dataclass(frozen=True)
+class PairScores:
+    """What comparing maps with truths gives; the scores of several pairs add up.
+
+    `flood` and `water` are counts; `known` is the number of pixels with truth, `excluded` and
+    `nodata` that of those among them that the map excludes or has no data for.
+    """
+
+    flood: Counts = Counts()
+    water: Counts = Counts()
+    known: int = 0
+    excluded: int = 0
+    nodata: int = 0
+
+    def __add__(self, other: PairScores) -> PairScores:
+        return PairScores(
+            self.flood + other.flood,
+            self.water + other.water,
+            self.known + other.known,
+            self.excluded + other.excluded,
+            self.nodata + other.nodata,
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Return both classes' scores, and the shares of the known ground that are undecided."""
+        return {
+            "flood": self.flood.scores(),
+            "water": self.water.scores(),
+            "undecided": {
+                "excluded": round(_ratio(self.excluded, self.known), 6),
+                "nodata": round(_ratio(self.nodata, self.known), 6),
+            },
+        }
+
+
+def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScores:
     """Compare a flood map with the truth.
 
     Parameters
@@ -69,32 +103,47 @@ def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Mapping[s
 
     Returns
     -------
-    dict
-        Counts of `flood` (class 2) and `water` (1 or 2). Pixels without data or truth aren't
-        counted. Excluded pixels are counted as if they said "no water": flood that the map leaves
-        out is missed, whatever the reason.
+    PairScores
+        Of `flood` (class 2) and `water` (1 or 2). Pixels without data or truth aren't counted.
+        Excluded pixels are counted as if they said "no water": flood that the map leaves out is
+        missed, whatever the reason.
     """
-    scored = (truth != UNKNOWN) & (classes != FloodClass.NODATA.value)
+    known = truth != UNKNOWN
+    missing = classes == FloodClass.NODATA.value
+    excluded = classes == FloodClass.EXCLUDED.value
     wet = (FloodClass.PERMANENT.value, FloodClass.FLOOD.value)
-    return {
-        "flood": count(classes == FloodClass.FLOOD.value, truth == 2, scored),
-        "water": count(np.isin(classes, wet), np.isin(truth, wet), scored),
-    }
+    return PairScores(
+        flood=count(classes == FloodClass.FLOOD.value, truth == 2, known & ~missing),
+        water=count(np.isin(classes, wet), np.isin(truth, wet), known & ~missing),
+        known=int(known.sum()),
+        excluded=int((excluded & known).sum()),
+        nodata=int((missing & known).sum()),
+    )
 
 
-def score_probability(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Mapping[str, Counts]:
-    """Compare a probability mosaic, water from 50 %, with the truth: counts of `water`."""
-    scored = (truth != UNKNOWN) & (percent != UNKNOWN)
-    return {"water": count(percent >= 50, (truth == 1) | (truth == 2), scored)}
+def score_probability(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScores:
+    """Compare a probability mosaic with the truth; a pixel is water from 50 %.
 
+    Parameters
+    ----------
+    percent
+        (y, x) uint8 percent of water, 255 = no data.
+    truth
+        (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown; or 0 and 1 alone.
 
-def undecided(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, float]:
-    """Return the shares of the known ground that the map excludes and has no data for."""
-    known = max(int((truth != UNKNOWN).sum()), 1)
-    within = truth != UNKNOWN
-    return {
-        "excluded": round(
-            float(((classes == FloodClass.EXCLUDED.value) & within).sum() / known), 6
-        ),
-        "nodata": round(float(((classes == FloodClass.NODATA.value) & within).sum() / known), 6),
-    }
+    Returns
+    -------
+    PairScores
+        `water` against 1 or 2. `flood` against 2, with permanent water not counted, because a
+        probability of water can't tell the two apart; where the truth has no 2, it is `water`.
+    """
+    known, missing = truth != UNKNOWN, percent == UNKNOWN
+    wet, scored = (percent >= 50) & ~missing, known & ~missing
+    water = count(wet, (truth == 1) | (truth == 2), scored)
+    told_apart = bool((truth == 2).any())
+    return PairScores(
+        flood=count(wet, truth == 2, scored & (truth != 1)) if told_apart else water,
+        water=water,
+        known=int(known.sum()),
+        nodata=int((missing & known).sum()),
+    )

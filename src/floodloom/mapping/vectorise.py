@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize, shapes
 from scipy.ndimage import mean as label_mean
+from scipy.ndimage import sum_labels
 from shapely.geometry import shape
 
 from floodloom.files import atomic_path
+from floodloom.mapping.areas import row_areas
 from floodloom.mapping.delineate import FloodClass
 
 CLASS_NAMES = {
@@ -63,31 +66,32 @@ def flood_polygons(
         geometry=[polygon for polygon, _ in pairs],
         crs=None if geobox.crs is None else geobox.crs.to_wkt(),
     )
-    frame["area_ha"] = frame.area / 10_000
-    frame["likelihood"] = _mean_likelihood(frame, classes, likelihood, geobox)
+    frame["area_ha"], frame["likelihood"] = _measures(frame, likelihood, geobox)
     for name, value in facts.items():
         frame[name] = value
     columns = [*_COLUMNS, *facts, "geometry"]
     return frame[columns].sort_values("area_ha", ascending=False, ignore_index=True)
 
 
-def _mean_likelihood(
-    frame: gpd.GeoDataFrame,
-    classes: NDArray[np.uint8],
-    likelihood: NDArray[np.uint8],
-    geobox: GeoBox,
-) -> NDArray[np.float64]:
+def _measures(
+    frame: gpd.GeoDataFrame, likelihood: NDArray[np.uint8], geobox: GeoBox
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Area (ha) and mean likelihood (percent) of each patch, from its pixels."""
     if frame.empty:
-        return np.zeros(0)
-    numbered = zip(frame.geometry, range(1, len(frame) + 1), strict=True)
-    patch = rasterize(numbered, classes.shape, transform=geobox.affine, dtype="int32")
-    means = label_mean(likelihood.astype(np.float64), patch, np.arange(1, len(frame) + 1))
-    return np.round(np.asarray(means), 1)
+        return np.zeros(0), np.zeros(0)
+    numbers = np.arange(1, len(frame) + 1)
+    numbered = zip(frame.geometry, numbers, strict=True)
+    patch = rasterize(numbered, likelihood.shape, transform=geobox.affine, dtype="int32")
+    area = np.broadcast_to(row_areas(geobox)[:, np.newaxis], patch.shape)
+    hectares = np.asarray(sum_labels(area, patch, numbers)) / 10_000
+    means = np.asarray(label_mean(likelihood.astype(np.float64), patch, numbers))
+    return hectares, np.round(means, 1)
 
 
 def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
     """Write polygons as the layer `flood` of a GeoPackage, whole or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")
         pyogrio.write_dataframe(
             frame, temporary, layer="flood", driver="GPKG", geometry_type="Polygon"
         )

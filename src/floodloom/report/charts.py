@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 COLOURS = ("#1f4e79", "#e6550d", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#444444")
 """Told apart under colour blindness, after Okabe and Ito (2008), Color universal design."""
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 12, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 12, 40
 _MOST_TICKS = 6
 
 

@@ -78,7 +78,7 @@ def _candidates(tiles: xr.Dataset) -> NDArray[np.int64]:
 
 
 def _known(label: NDArray[np.uint8], probability: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return (label != IGNORE) & np.isfinite(probability)
+    return np.asarray((label != IGNORE) & np.isfinite(probability))
 
 
 def _iou(label: NDArray[np.uint8], probability: NDArray[np.float32]) -> float:

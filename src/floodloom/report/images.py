@@ -22,6 +22,7 @@ GREYS = 63
 _PREFERRED = ("vv", "hh", "vh", "hv")
 _NO_DATA = 0
 _FLOOR = 1e-6
+_GAMMA = 1.25
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ class Shrunk:
         """Return the mean of each block without its NaN; NaN where a block has no data."""
         if self.factor > 1:
             blocks = values.coarsen(y=self.factor, x=self.factor, boundary="trim")
-            values = blocks.mean()  # type: ignore[attr-defined]
+            values = blocks.mean()
         return np.asarray(values.values, dtype=np.float32)
 
     def grid(self, geobox: GeoBox) -> GeoBox:
         """Return the grid of the shrunk image."""
         shape = tuple(side // self.factor for side in self.extent)
-        return GeoBox(shape, geobox.affine * Affine.scale(self.factor), geobox.crs)
+        return GeoBox(shape, geobox.affine @ Affine.scale(self.factor), geobox.crs)
 
 
 def backdrop_band(scene: xr.Dataset) -> str:
@@ -100,7 +101,7 @@ def to_greys(values: NDArray[np.float32], limits: tuple[float, float]) -> NDArra
     """Return (y, x) uint8 grey steps from 1 (dark) to `GREYS`; 0 = no data."""
     low, high = limits
     share = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0, 1)
-    steps = 1 + np.rint(share * (GREYS - 1))
+    steps = 1 + np.rint(share**_GAMMA * (GREYS - 1))
     return np.where(np.isfinite(values), steps, _NO_DATA).astype(np.uint8)
 
 

@@ -53,7 +53,7 @@ def report_page(title: str, **content: Any) -> str:
         (a chart or None), configuration (nested plain values, empty if unknown).
     """
     settings = content.pop("configuration")
-    configuration = yaml.safe_dump(settings, sort_keys=False) if settings else ""
+    configuration = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
     notes = caveats(content["views"], content["evaluation"])
     template = _environment().get_template("report.html")
     return template.render(title=title, configuration=configuration, caveats=notes, **content)
@@ -81,6 +81,13 @@ def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -
     if not evaluation.get("by_event"):
         notes.append("No truth was given for any event, so nothing here is scored.")
     return notes
+
+
+def _set_values(settings: Any) -> Any:
+    """Settings without those that are left open."""
+    if not isinstance(settings, Mapping):
+        return settings
+    return {key: _set_values(value) for key, value in settings.items() if value is not None}
 
 
 def _environment() -> Environment:

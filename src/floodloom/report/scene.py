@@ -104,7 +104,7 @@ def _backdrops(layers: EventLayers, shrunk: Shrunk) -> dict[str, Any]:
     limits = stretch_limits(after)
     if layers.before is not None:
         target = shrunk.grid(layers.geobox)
-        found["before"] = grey_uri(_before_greys(layers.before, shrunk, target, limits))
+        found["before"] = grey_uri(before_greys(layers.before, shrunk, target, limits))
     return {
         **found,
         "after": grey_uri(to_greys(after, limits)),
@@ -113,9 +113,10 @@ def _backdrops(layers: EventLayers, shrunk: Shrunk) -> dict[str, Any]:
     }
 
 
-def _before_greys(
+def before_greys(
     before: xr.Dataset, shrunk: Shrunk, target: GeoBox, limits: tuple[float, float]
 ) -> Bytes:
+    """Return the grey steps (y, x) of a scene before the flood on the shrunk grid of the map."""
     own = Shrunk(before.sizes["y"], before.sizes["x"], shrunk.factor)
     greys = to_greys(brightness(before, own), limits)
     return onto_grid(greys, own.grid(geobox_of(before)), target, 0, "scene before the flood")

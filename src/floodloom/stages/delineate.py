@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 from floodloom.log import get_logger
 from floodloom.mapping.align import onto_grid
+from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, delineate_flood, minimum_pixels
 from floodloom.mapping.products import class_areas, stac_item, write_flood_map, write_item
 from floodloom.mapping.vectorise import flood_polygons, write_polygons
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store, read_raster
 
 
@@ -24,6 +28,7 @@ def delineate(
     scene: Path | None = None,
     before: Path | None = None,
     reference_water: Path | None = None,
+    event: str = "",
     threshold: int = 50,
     minimum_mapping_unit: float = 0.3,
 ) -> Path:
@@ -45,10 +50,12 @@ def delineate(
         Probability mosaic before the flood: what is water there is permanent.
     reference_water
         Raster of permanent water: 1 water, 0 land.
+    event
+        Name of the event; that of the probability mosaic, or the item's folder, when not given.
     threshold
         Percent from which a pixel is water.
     minimum_mapping_unit
-        Smallest patch, ha.
+        Smallest patch, ha; without a CRS a pixel is taken for 100 m².
 
     Returns
     -------
@@ -69,30 +76,56 @@ def delineate(
     if reference_water is not None:
         values, source = read_raster(reference_water, "reference water")
         permanent = onto_grid(values.astype("uint8"), source, grid, 255, str(reference_water)) == 1
-    store = None if scene is None else open_store(scene)
-    flags = store["flags"].values if store is not None and "flags" in store else None
-    pixel_area = 100.0 if grid.crs is None else abs(grid.affine.a * grid.affine.e)
+    if before is None and reference_water is None:
+        get_logger(__name__).warning(
+            "%s: neither a scene before the flood nor reference water; all water counts as flood",
+            probability,
+        )
     classes, reasons = delineate_flood(
-        Evidence(after, earlier, permanent, flags),
+        Evidence(after, earlier, permanent, _flags(scene, grid)),
         threshold=threshold,
-        minimum_pixels=minimum_pixels(minimum_mapping_unit, pixel_area),
+        minimum_pixels=minimum_pixels(minimum_mapping_unit, _pixel_area(grid)),
     )
     tags = _tags(probability)
+    name = event or tags.get("FLOODLOOM_EVENT") or Path(item).resolve().parent.name
     acquired = tags.get("ACQUISITION_TIME")
-    facts = {"date": (acquired or "")[:10], "scene": tags.get("FLOODLOOM_SCENE", "")}
-    write_flood_map(classes, reasons, out, geobox=grid, tags=tags)
+    facts = {
+        "event": name,
+        "date": (acquired or "")[:10],
+        "scene": tags.get("FLOODLOOM_SCENE", ""),
+    }
+    write_flood_map(classes, reasons, out, geobox=grid, tags={**tags, "FLOODLOOM_EVENT": name})
     write_polygons(flood_polygons(classes, after, grid, facts), vectors)
     areas = class_areas(classes, grid)
     assets = {"flood": Path(out), "polygons": Path(vectors)}
-    write_item(stac_item(Path(item).parent.name, grid, acquired, assets, {"area_ha": areas}), item)
+    write_item(stac_item(name, grid, acquired, assets, {"area_ha": areas}), item)
     get_logger(__name__).info(
         "%s: flood %.1f ha, excluded %.1f ha", out, areas["flood"], areas["excluded"]
     )
     return Path(out)
 
 
+def _flags(scene: Path | None, grid: GeoBox) -> NDArray[np.uint8] | None:
+    store = None if scene is None else open_store(scene)
+    if store is None or "flags" not in store:
+        return None
+    return onto_grid(store["flags"].values, geobox_of(store), grid, 0, str(scene))
+
+
+def _pixel_area(grid: GeoBox) -> float:
+    """Area of a pixel in the middle of the grid, m²; of Sentinel-1's 10 m pixel without a CRS."""
+    areas = pixel_areas(grid)
+    return 100.0 if areas is None else float(areas[len(areas) // 2])
+
+
 def _tags(path: Path) -> dict[str, str]:
-    kept = ("FLOODLOOM_RECIPE", "FLOODLOOM_SCENE", "FLOODLOOM_CHECKPOINT", "ACQUISITION_TIME")
+    kept = (
+        "FLOODLOOM_RECIPE",
+        "FLOODLOOM_EVENT",
+        "FLOODLOOM_SCENE",
+        "FLOODLOOM_CHECKPOINT",
+        "ACQUISITION_TIME",
+    )
     with quiet_about_georeference(), rasterio.open(path) as raster:
         tags = raster.tags()
     return {name: tags[name] for name in kept if name in tags}

@@ -17,17 +17,15 @@ from floodloom.learning.metrics import reliability
 from floodloom.mapping.align import onto_grid
 from floodloom.mapping.scores import (
     Counts,
+    PairScores,
     count,
     score_map,
     score_probability,
-    undecided,
 )
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.raster.grid import quiet_about_georeference
 from floodloom.raster.store import read_raster, recipe_of
 from floodloom.tiles.store import IGNORE, open_tiles
-
-_EMPTY = {"flood": Counts(), "water": Counts()}
 
 
 def evaluate(
@@ -79,45 +77,45 @@ def evaluate(
         )
     if bool(tiles) != bool(checkpoint):
         raise InputError("evaluate: tiles are scored with checkpoints; give both or neither")
-    names = list(event) or [Path(path).parent.name for path in prediction]
+    if not prediction and not tiles:
+        raise InputError("evaluate: nothing to score; give predictions with truths, or tiles")
+    names = _event_names(event, prediction)
+    pairs = [_score_pair(Path(p), Path(t)) for p, t in zip(prediction, truth, strict=True)]
     by_event = {
-        name: _score_pair(Path(mapped), Path(true))
-        for name, mapped, true in zip(names, prediction, truth, strict=True)
+        name: _together([pair for own, pair in zip(names, pairs, strict=True) if own == name])
+        for name in dict.fromkeys(names)
     }
-    total = _sum([scores["counts"] for scores in by_event.values()])
-    summary: dict[str, Any] = {"by_event": {n: _written(s) for n, s in by_event.items()}}
+    total = _together(pairs)
+    summary: dict[str, Any] = {}
     if tiles:
         tested = _score_tiles(tiles, checkpoint, batch, threads)
-        summary["tiles"] = tested["summary"]
-        summary["by_event"] |= tested["by_event"]
+        summary["tiles"] = {**tested["summary"], "by_event": tested["by_event"]}
+        by_event = {**tested["by_event"], **by_event}
         if not prediction:
-            total = tested["counts"]
-    summary = {name: counts.scores() for name, counts in {**_EMPTY, **total}.items()} | summary
-    return write_json(out, summary)
+            total = tested["pooled"]
+    return write_json(out, {**total, "by_event": by_event, **summary})
 
 
-def _score_pair(prediction: Path, truth: Path) -> dict[str, Any]:
+def _event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
+    if event and len(event) != len(prediction):
+        raise InputError(
+            f"evaluate: {len(event)} events for {len(prediction)} predictions; give one per map"
+        )
+    return list(event) or [Path(path).resolve().parent.name for path in prediction]
+
+
+def _score_pair(prediction: Path, truth: Path) -> PairScores:
     values, grid = read_raster(prediction, "prediction")
     true, source = read_raster(truth, "truth")
     true = onto_grid(true.astype(np.uint8), source, grid, IGNORE, str(truth))
     with quiet_about_georeference(), rasterio.open(prediction) as raster:
         kind = raster.tags().get("FLOODLOOM_PRODUCT")
-    if kind == "water_probability":
-        return {"counts": score_probability(values, true), "facts": {}}
-    return {"counts": score_map(values, true), "facts": {"undecided": undecided(values, true)}}
+    probable = kind == "water_probability"
+    return score_probability(values, true) if probable else score_map(values, true)
 
 
-def _sum(parts: Sequence[dict[str, Counts]]) -> dict[str, Counts]:
-    names = {name for part in parts for name in part}
-    return {
-        name: sum((part[name] for part in parts if name in part), Counts())
-        for name in sorted(names)
-    }
-
-
-def _written(scored: dict[str, Any]) -> dict[str, Any]:
-    counts = {name: value.scores() for name, value in scored["counts"].items()}
-    return {**counts, **scored["facts"]}
+def _together(pairs: Sequence[PairScores]) -> dict[str, Any]:
+    return sum(pairs, PairScores()).as_dict()
 
 
 def _score_tiles(
@@ -142,7 +140,7 @@ def _score_tiles(
     }
     pooled = sum(chips, Counts())
     return {
-        "counts": {"flood": pooled, "water": pooled},
+        "pooled": _class_scores(chips),
         "by_event": by_event,
         "summary": {
             "count": len(chips),

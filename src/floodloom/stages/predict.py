@@ -21,6 +21,7 @@ def predict(
     checkpoint: Sequence[Path],
     out: Path,
     before: Path | None = None,
+    event: str = "",
     tile: int = 512,
     overlap: int = 128,
     rim: int = 16,
@@ -41,6 +42,8 @@ def predict(
         Cloud-optimised GeoTIFF to write: percent, 255 = no data.
     before
         Pre-event scene store, for models with bands that begin with `before_`.
+    event
+        Name of the event, for the file's tags.
     tile
         Side of a window, px.
     overlap
@@ -90,6 +93,7 @@ def predict(
         tags={
             "FLOODLOOM_PRODUCT": "water_probability",
             "FLOODLOOM_RECIPE": ensemble.recipe.fingerprint,
+            "FLOODLOOM_EVENT": event,
             "FLOODLOOM_SCENE": Path(scene).stem,
             "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in checkpoint),
             "FLOODLOOM_PRECISION": precision,

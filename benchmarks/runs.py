@@ -6,14 +6,14 @@ Runs that haven't finished are left as they were measured last.
 
 from __future__ import annotations
 
-import csv
-import re
 from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS, record
+from floodloom.cli import STAGES
 from floodloom.errors import InputError
 from floodloom.files import read_json
+from floodloom.report.results import runtimes
 
 COMMANDS = {
     "demo": "make demo",
@@ -37,35 +37,13 @@ def main() -> None:
 def collect(name: str) -> dict[str, Any]:
     """Return scores and runtimes of one run."""
     folder = Path("results") / name
-    summary = read_json(folder / "evaluation/summary.json")
+    stages = runtimes(folder / "benchmarks", tuple(STAGES))
     return {
         "command": COMMANDS[name],
-        "scores": summary,
-        "seconds_by_stage": runtimes(folder / "benchmarks"),
-        "peak_memory_mib": peak_memory(folder / "benchmarks"),
+        "scores": read_json(folder / "evaluation/summary.json"),
+        "seconds_by_stage": {row.stage: round(row.seconds, 1) for row in stages},
+        "peak_memory_mib": max((row.memory or 0.0 for row in stages), default=0.0),
     }
-
-
-def runtimes(folder: Path) -> dict[str, float]:
-    """Return the seconds that the jobs of each stage took, summed."""
-    return {
-        stage.name: round(sum(float(row["s"]) for row in _rows(stage)), 1)
-        for stage in sorted(folder.iterdir())
-    }
-
-
-def peak_memory(folder: Path) -> float:
-    """Return the largest resident memory of any job, MiB."""
-    values = [row["max_rss"] for stage in folder.iterdir() for row in _rows(stage)]
-    return max((float(v) for v in values if re.match(r"^[\d.]+$", v)), default=0.0)
-
-
-def _rows(stage: Path) -> list[dict[str, str]]:
-    rows = []
-    for path in sorted(stage.glob("*.tsv")):
-        with path.open(newline="") as lines:
-            rows += list(csv.DictReader(lines, delimiter="\t"))
-    return rows
 
 
 if __name__ == "__main__":

@@ -75,8 +75,11 @@ rule report:
         ),
     log:
         f"{RUN}/logs/report.log",
+    benchmark:
+        f"{RUN}/benchmarks/report/report.tsv"
     conda:
         "../../environment.yml"
+    threads: 8
     params:
         **settings("report"),
         code=code_digest("report"),

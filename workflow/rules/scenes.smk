@@ -25,9 +25,12 @@ rule acquire:
         out="resources/{scene}.zip",
     log:
         "resources/logs/{scene}.log",
+    benchmark:
+        "resources/benchmarks/{scene}.tsv"
     conda:
         "../../environment.yml"
     params:
+        code=code_digest("acquire"),
         source=lambda wildcards: SCENES[wildcards.scene].source,
         sha256=lambda wildcards: SCENES[wildcards.scene].sha256,
     script:

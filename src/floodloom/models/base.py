@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Segmenter(nn.Module):
+class Segmenter(nn.Module, ABC):
     """A network from (N, band, y, x) inputs to (N, class, y, x) logits of the same size.
 
     `features` gives feature maps from the coarsest to the finest, whose channel counts are
@@ -19,13 +20,13 @@ class Segmenter(nn.Module):
 
     feature_channels: tuple[int, ...]
 
+    @abstractmethod
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the feature maps, coarsest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return logits at the size of the finest feature map."""
-        raise NotImplementedError
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (N, class, y, x) logits at the size of `image`, y and x at least 32 px."""

@@ -57,7 +57,8 @@ def map_figure(layers: EventLayers) -> bytes:
     """
     if layers.scene is None:
         raise InputError(f"figure: event {layers.name} has no scene to draw; give its store")
-    shrunk = Shrunk.to_fit(*layers.classes.shape, _LARGEST)
+    height, width = layers.classes.shape
+    shrunk = Shrunk.to_fit(height, width, _LARGEST)
     values = brightness(layers.scene, shrunk)
     limits = stretch_limits(values)
     after = _paper(to_greys(values, limits))
@@ -120,6 +121,7 @@ def _labelled(level: FloodClass, areas: dict[str, dict[str, float]]) -> str:
 
 def _scale_bar(frame: Any, pixel: float, rows: int, cols: int) -> None:
     length = ticks(0.0, cols * pixel)[1]
+    frame.autoscale(False)
     frame.plot([0, length / pixel], [rows * 1.025] * 2, color="#1b2329", lw=2, clip_on=False)
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     frame.text(length / pixel + 8, rows * 1.04, text, fontsize=9, color="#1b2329")

@@ -136,7 +136,7 @@ function draw() {
   }
   painted(layers.paths.nodata, dots);
   onMap();
-  const opacity = $("opacity").value / 100;
+  const opacity = on("likelihood") ? 0 : $("opacity").value / 100;
   for (const name of ["permanent", "flood"]) {
     if (!on(name)) continue;
     context.fillStyle = `rgba(${FILL[name]},${opacity})`; context.fill(layers.paths[name], "evenodd");

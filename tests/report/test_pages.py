@@ -1,0 +1,225 @@
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+from PIL import Image
+from pyproj import Transformer
+
+from floodloom.errors import InputError
+from floodloom.files import write_json
+from floodloom.raster.grid import geobox_of, quiet_about_georeference
+from floodloom.raster.store import open_store, read_raster
+from floodloom.report.figures import map_figure
+from floodloom.report.pages import caveats, map_page
+from floodloom.report.scene import EventLayers, event_view
+from floodloom.stages.evaluate import evaluate
+from floodloom.stages.report import report
+from tests.report.conftest import GRID, Files, write_event
+from tests.report.test_images_and_outlines import decoded, even_odd
+
+
+def opened(files: Files, name: str = "dunlin") -> EventLayers:
+    with quiet_about_georeference(), rasterio.open(files.map) as raster:
+        classes, reasons = raster.read()
+    return EventLayers(
+        name=name,
+        geobox=geobox_of(files.map),
+        classes=classes,
+        reasons=reasons,
+        polygons=pyogrio.read_dataframe(files.vectors),
+        percent=read_raster(files.probability)[0],
+        scene=open_store(files.scene),
+        before=open_store(files.before),
+        truth=read_raster(files.truth)[0],
+    )
+
+
+def embedded(page: str) -> dict[str, object]:
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+
+
+def needs_network(page: str) -> list[str]:
+    """Everything that a browser would fetch."""
+    found = re.findall(r'(?:src|href|action)\s*=\s*"(?!data:|#)([^"]*)"', page)
+    found += re.findall(r"url\(\s*['\"]?(?!#)([^)]*)\)|@import\s+(\S+)|fetch\(", page)
+    return [str(each) for each in found if each not in ("map.html", "report.html")]
+
+
+def test_view_agrees_with_the_map_to_the_pixel(event: Files) -> None:
+    layers = opened(event)
+    view = event_view(layers)
+    size = layers.classes.shape
+    for name, value in (("flood", 2), ("excluded", 3), ("nodata", 255)):
+        mask = layers.classes == value
+        assert mask.any()
+        np.testing.assert_array_equal(even_odd(view["paths"][name], size), mask)
+        assert view["areas"][name]["pixels"] == mask.sum()
+        assert view["areas"][name]["ha"] == pytest.approx(mask.sum() / 100)
+    assert view["paths"]["permanent"] == ""
+    values = np.asarray(decoded(view["values"]))
+    np.testing.assert_array_equal(values[..., 0], layers.classes)
+    np.testing.assert_array_equal(values[..., 1], layers.reasons)
+    np.testing.assert_array_equal(values[..., 2], layers.percent)
+    np.testing.assert_array_equal(even_odd(view["paths"]["truth"], size), layers.truth == 2)
+    assert view["crs"] == "EPSG:32633"
+    assert view["pixel"] == (10.0, 10.0)
+
+
+def test_shrunk_view_keeps_its_outlines_and_its_areas(event: Files) -> None:
+    whole, small = event_view(opened(event)), event_view(opened(event), 50)
+    assert small["extent"] == (80, 100)
+    assert decoded(small["after"]).size == (50, 40)
+    assert small["areas"] == whole["areas"]
+    assert small["paths"]["flood"] == whole["paths"]["flood"]
+
+
+def test_places_are_where_the_corners_are(event: Files) -> None:
+    places = event_view(opened(event))["places"]
+    to_degrees = Transformer.from_crs("EPSG:32633", "EPSG:4326", always_xy=True)
+    for at, corner in ((0, (400000, 5000800)), (-1, (401000, 5000000))):
+        longitude, latitude = to_degrees.transform(*corner)
+        assert places["longitude"][at] == pytest.approx(longitude, abs=1e-6)
+        assert places["latitude"][at] == pytest.approx(latitude, abs=1e-6)
+    assert len(places["longitude"]) == places["side"] ** 2
+
+
+def test_map_page_needs_no_network_and_carries_its_data(event: Files) -> None:
+    view = event_view(opened(event, name="</script><b>"))
+    page = map_page("Title & more", [view], [])
+    assert needs_network(page) == []
+    assert "http" not in page
+    assert page.count("</script>") == 2
+    assert "Title &amp; more" in page
+    (shown,) = embedded(page)["events"]
+    assert shown["paths"] == view["paths"]
+    assert shown["name"] == "</script><b>"
+
+
+def test_scene_without_georeference_is_shown_in_pixels(plain_event: Files) -> None:
+    view = event_view(opened(plain_event))
+    assert view["places"] is None
+    assert view["pixel"] is None
+    assert view["areas"]["flood"] == {"pixels": 900, "share": 900 / 8000}
+    assert "no georeference" in " ".join(caveats([view], {}))
+    assert embedded(map_page("t", [view], []))["events"][0]["crs"] is None
+
+
+def test_run_without_a_mosaic_says_so(tmp_path: Path) -> None:
+    report(out=tmp_path / "report.html", map_page=tmp_path / "map.html")
+    page = (tmp_path / "map.html").read_text()
+    assert "This run has no map" in page
+    assert "<script" not in page
+    assert "No truth was given" in (tmp_path / "report.html").read_text()
+
+
+def run(folder: Path, files: Files, **changes: object) -> tuple[str, str]:
+    arguments = {
+        "maps": [files.map],
+        "vectors": [files.vectors],
+        "scenes": [files.scene],
+        "before_scenes": [files.before],
+        "probabilities": [files.probability],
+        "truth": [files.truth],
+        "events": ["dunlin"],
+        **changes,
+    }
+    report(out=folder / "report.html", map_page=folder / "map.html", **arguments)
+    return (folder / "report.html").read_text(), (folder / "map.html").read_text()
+
+
+def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) -> None:
+    scores = evaluate(out=tmp_path / "e.json", prediction=[event.map], truth=[event.truth])
+    curve = {
+        "expected_calibration_error": 0.1,
+        "count": [3],
+        "confidence": [0.9],
+        "accuracy": [0.8],
+    }
+    audit = {
+        "round": 1,
+        "accepted": False,
+        "reason": "water is 0.01% of the predictions",
+        "tiles": {"offered": 5, "kept": 0},
+        "passed_gate": {"dry": {"pixels": 10, "share": 0.2, "km2": 0.001}},
+        "water_share": 0.0001,
+        "agreement_with_previous": None,
+        "calibration": {"temperature": 1.2, "before": curve, "after": curve},
+        "gate": {"kind": "pixel", "thresholds": [0.95], "quotas": [0.9], "minimum_kept": 0.05},
+    }
+    text, page = run(
+        tmp_path,
+        event,
+        evaluation=scores,
+        audits=[write_json(tmp_path / "audit.json", audit)],
+        config=json.dumps({"predict": {"tile": 512}, "data_root": None}),
+        title="Dunlin in flood",
+    )
+    assert needs_network(text) == needs_network(page) == []
+    assert "http" not in text
+    iou = json.loads(scores.read_text())["flood"]["iou"]
+    assert f"<dd>{iou:.3f}</dd>" in text
+    assert "0.09 km²" in text  # 900 pixels of 10 m
+    assert "tile: 512" in text
+    assert "data_root" not in text
+    assert "refused" in text
+    assert "water is 0.01% of the predictions" in text
+    assert text.count("<h1>Dunlin in flood</h1>") == 1
+    assert "radar can&#39;t tell" in text or "radar can't tell" in text
+
+
+def test_dry_event_has_a_page_too(tmp_path: Path) -> None:
+    files = write_event(tmp_path / "dry", GRID, dry=True)
+    _, page = run(tmp_path, files, truth=())
+    (shown,) = embedded(page)["events"]
+    assert shown["paths"]["flood"] == ""
+    assert shown["areas"]["flood"]["pixels"] == 0
+    assert "truth" not in shown["paths"]
+
+
+def test_before_and_truth_find_their_event(event: Files, plain_event: Files, tmp_path) -> None:
+    _, page = run(
+        tmp_path,
+        event,
+        maps=[plain_event.map, event.map],
+        vectors=[plain_event.vectors, event.vectors],
+        scenes=[plain_event.scene, event.scene],
+        probabilities=[plain_event.probability, event.probability],
+        events=["plain", "dunlin"],
+        before_events=["dunlin"],
+        truth_events=["dunlin"],
+    )
+    plain, placed = embedded(page)["events"]
+    assert plain["before"] is None
+    assert "truth" not in plain["paths"]
+    assert placed["before"] is not None
+    assert placed["paths"]["truth"]
+
+
+def test_files_that_are_no_pairs_are_refused(event: Files, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="1 before_scenes for the events a, b"):
+        run(
+            tmp_path,
+            event,
+            maps=[event.map] * 2,
+            vectors=[event.vectors] * 2,
+            scenes=[event.scene] * 2,
+            probabilities=[event.probability] * 2,
+            events=["a", "b"],
+        )
+    with pytest.raises(InputError, match="config isn't JSON text"):
+        run(tmp_path, event, config="{")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_figure_is_small_and_shows_its_panels(event: Files) -> None:
+    picture = map_figure(opened(event))
+    assert len(picture) < 300_000
+    image = Image.open(io.BytesIO(picture))
+    assert image.width > 2.5 * image.height
+    colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 20)}
+    assert any(red > 150 and green < 110 and blue < 70 for red, green, blue in colours)

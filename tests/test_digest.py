@@ -38,3 +38,15 @@ def test_digest_follows_code_but_not_comments(tmp_path: Path, monkeypatch) -> No
     assert digest.code_digest("tile") == before
     windows.write_text(windows.read_text() + "\nNEW = 1\n")
     assert digest.code_digest("tile") != before
+
+
+def test_digest_of_the_report_follows_its_templates(tmp_path: Path, monkeypatch) -> None:
+    root = tmp_path / "floodloom"
+    source = Path(digest.__file__).parent
+    shutil.copytree(source, root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(digest, "_ROOT", root)
+    report, training = digest.code_digest("report"), digest.code_digest("train")
+    page = root / "report" / "templates" / "report.html"
+    page.write_text(page.read_text() + "<!-- new -->")
+    assert digest.code_digest("report") != report
+    assert digest.code_digest("train") == training

@@ -25,10 +25,19 @@ def code_digest(stage: str) -> str:
         Twelve hexadecimal digits; comments and layout don't change them.
     """
     digest = hashlib.sha256()
-    for module in sorted(stage_modules(stage)):
+    modules = stage_modules(stage)
+    for module in sorted(modules):
         digest.update(module.encode())
         digest.update(_code(module))
+    for template in _templates(modules):
+        digest.update(template.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _templates(modules: set[str]) -> list[Path]:
+    """Templates that lie beside the modules."""
+    paths = [path for path in map(_path, modules) if path is not None]
+    return sorted({file for path in paths for file in path.parent.glob("templates/*")})
 
 
 def stage_modules(stage: str) -> set[str]:

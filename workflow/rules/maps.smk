@@ -15,6 +15,7 @@ rule predict:
     params:
         **settings("predict"),
         code=code_digest("predict"),
+        event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
 
@@ -39,6 +40,7 @@ rule delineate:
     params:
         **settings("delineate"),
         code=code_digest("delineate"),
+        event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
 

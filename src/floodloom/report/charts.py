@@ -51,7 +51,7 @@ def line_chart(
     Parameters
     ----------
     series
-        The lines; several are named in a legend below.
+        The lines; several, or those beside a diagonal, are named in a legend below.
     x, y
         The axes.
     size
@@ -68,7 +68,7 @@ def line_chart(
     lines = [_line(one, frame, COLOURS[number % len(COLOURS)]) for number, one in enumerate(series)]
     body = frame.axes(x.title, y.title) + (frame.diagonal() if diagonal else "") + "".join(lines)
     svg = f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img">{body}</svg>'
-    return Markup(svg + (_legend(series) if len(series) > 1 else ""))
+    return Markup(svg + (_legend(series) if len(series) > 1 or diagonal else ""))
 
 
 def reliability_chart(curves: Sequence[Series]) -> Markup:

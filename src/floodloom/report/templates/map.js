@@ -89,11 +89,11 @@ function describe() {
   $("flooded").textContent = areaText(areas.flood);
   $("floodedNote").textContent = areas.flood.ha === undefined
     ? "flooded; the scene has no georeference, so areas are in pixels"
-    : `flooded, ${number(areas.flood.ha)} ha`;
+    : areas.flood.ha >= 1000 ? `flooded, ${number(areas.flood.ha)} ha` : "flooded";
   const seen = dates.after ? `Seen ${dates.after} UTC` : "";
   $("dates").textContent = [seen + (event.sensor ? ` by ${event.sensor}` : ""), dates.before ? `compared with ${dates.before} UTC` : ""].filter(Boolean).join("; ") + ".";
   for (const name of ["flood", "permanent", "excluded", "nodata"]) $(`area-${name}`).textContent = areaText(areas[name]);
-  $("choice-before").hidden = $("choice-compare").hidden = !layers.before;
+  $("images").hidden = !layers.before;
   if (!layers.before) document.querySelector("input[name=base][value=after]").checked = true;
   $("layer-likelihood").hidden = !event.hasLikelihood;
   $("layer-truth").hidden = !event.paths.truth;
@@ -137,10 +137,11 @@ function draw() {
   painted(layers.paths.nodata, dots);
   onMap();
   const opacity = on("likelihood") ? 0 : $("opacity").value / 100;
+  const outline = Math.min(1.4, 0.5 + 1.6 * view.scale);
   for (const name of ["permanent", "flood"]) {
     if (!on(name)) continue;
     context.fillStyle = `rgba(${FILL[name]},${opacity})`; context.fill(layers.paths[name], "evenodd");
-    context.strokeStyle = `rgb(${FILL[name]})`; context.lineWidth = 1.4 / view.scale; context.stroke(layers.paths[name]);
+    context.strokeStyle = `rgb(${FILL[name]})`; context.lineWidth = outline / view.scale; context.stroke(layers.paths[name]);
   }
   if (on("excluded")) {
     painted(layers.paths.excluded, hatch); onMap();

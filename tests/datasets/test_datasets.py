@@ -102,4 +102,4 @@ def test_real_stac_overflow_keeps_missing_data_missing(shared_data) -> None:
     missing = found.scene.vv.isnull()
     assert 0.2 < float(missing.mean()) < 0.3
     assert (found.label[missing.values] == 255).mean() > 0.9
-    assert geobox_of(found.scene).crs.is_projected
+    assert geobox_of(found.scene).crs.projected

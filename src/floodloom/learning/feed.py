@@ -27,8 +27,8 @@ def feed(
     order
         One (N,) int64 per batch.
     workers
-        Threads that read; 0 reads each batch when it is asked for. Two batches per thread are held
-        ready.
+        Threads that read; with 0, and where the tiles are at hand anyway, each batch is read when
+        it is asked for. Two batches per thread are held ready.
     pin
         Copy batches to pinned memory, from which a GPU copies while it computes.
 
@@ -42,7 +42,8 @@ def feed(
         batch = tiles.take(index)
         return batch.pinned() if pin else batch
 
-    if workers == 0:
+    at_hand = isinstance(tiles, Samples) and not pin
+    if workers == 0 or at_hand:
         yield from map(read, order)
         return
     waiting: deque[Future[Samples]] = deque()

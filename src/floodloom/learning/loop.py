@@ -90,9 +90,10 @@ def fit(
         If there is nothing to train or to validate on, labels are wrong, or the loss is no longer
         finite.
     """
-    objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
-    seen = seen or survey(training, classes, "training", plan.workers)
+    labelled = objective is None  # tiles without labels may still teach otherwise
+    seen = seen or survey(training, classes, workers=plan.workers, labelled=labelled)
     survey(validation, classes, "validation", plan.workers)
+    objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
 
     # Numbers are as the seed says, whatever the choice of the execution has drawn.
     crew, micro = team(), MicroBatch(plan.micro_batch or plan.batch)

@@ -36,7 +36,14 @@ class Survey:
         return tuple((pooled / pooled.sum().clamp(min=1)).tolist())
 
 
-def survey(tiles: Tiles, classes: int, what: str = "training", workers: int = 0) -> Survey:
+def survey(
+    tiles: Tiles,
+    classes: int,
+    what: str = "training",
+    workers: int = 0,
+    *,
+    labelled: bool = True,
+) -> Survey:
     """Count classes and take statistics of the bands over all tiles.
 
     Parameters
@@ -49,12 +56,14 @@ def survey(tiles: Tiles, classes: int, what: str = "training", workers: int = 0)
         Which split it is, for messages.
     workers
         See `floodloom.learning.feed.feed`.
+    labelled
+        Whether every tile must have a labelled pixel; those of a distillation needn't.
 
     Raises
     ------
     TrainingError
-        If there is no tile, a label is neither a class nor 255, or a tile has no labelled pixel
-        with data; the message names the tile.
+        If there is no tile, a label is neither a class nor 255, or no pixel is labelled of a tile
+        that should be, or of all; the message names the tile.
     """
     if not len(tiles):
         raise TrainingError(
@@ -65,12 +74,15 @@ def survey(tiles: Tiles, classes: int, what: str = "training", workers: int = 0)
     order = torch.split(torch.arange(len(tiles)), _BATCH)
     for first, batch in zip(range(0, len(tiles), _BATCH), feed(tiles, order, workers), strict=True):
         counts.append(_counted(batch, classes, what, first))
-        labelled = (batch.label != IGNORE).unsqueeze(1)
-        values = torch.where(labelled, batch.image, 0.0).double()
+        if labelled:
+            _require_labels(counts[-1], batch, what, first)
+        values = torch.where((batch.label != IGNORE).unsqueeze(1), batch.image, 0.0).double()
         sums = sums + values.sum(dim=(0, 2, 3))
         squares = squares + values.square().sum(dim=(0, 2, 3))
     pooled = torch.cat(counts)
     pixels = pooled.sum()
+    if not pixels:
+        raise TrainingError(f"{what} tiles: no pixel of any is labelled; give labelled tiles")
     mean = sums / pixels
     return Survey(pooled, mean, (squares / pixels - mean**2).clamp(min=0).sqrt())
 
@@ -84,14 +96,16 @@ def _counted(batch: Samples, classes: int, what: str, first: int) -> Tensor:
             f"{what} tile {_name(batch, tile, first)}: label {int(flat[tile, pixel])} is no class; "
             f"labels must be 0 to {classes - 1}, or {IGNORE} for pixels to ignore"
         )
-    counts = torch.stack([(flat == value).sum(dim=1) for value in range(classes)], dim=1)
+    return torch.stack([(flat == value).sum(dim=1) for value in range(classes)], dim=1)
+
+
+def _require_labels(counts: Tensor, batch: Samples, what: str, first: int) -> None:
     empty = torch.nonzero(counts.sum(dim=1) == 0)
     if len(empty):
         raise TrainingError(
             f"{what} tile {_name(batch, int(empty[0]), first)}: no labelled pixel has data; "
             "leave the tile out, or cut it where there are data"
         )
-    return counts
 
 
 def _name(batch: Samples, position: int, first: int) -> str:

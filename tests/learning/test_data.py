@@ -14,7 +14,12 @@ from floodloom.learning.data import (
     radar_samples,
     standardise_optical,
 )
-from floodloom.learning.splits import hold_out, training_and_validation
+from floodloom.learning.splits import (
+    hold_out,
+    places,
+    split_by_fold,
+    training_and_validation,
+)
 from floodloom.tiles.store import concatenate_tiles
 
 
@@ -98,3 +103,39 @@ def test_nothing_labelled_is_refused(make_tiles):
         training_and_validation(make_tiles(3, labelled=False), 0.2)
     with pytest.raises(InputError, match="fewer than two"):
         training_and_validation(make_tiles(1), 0.2)
+
+
+def events(make_tiles):
+    counts = {"a": 6, "b": 5, "c": 4, "d": 3, "e": 2}
+    tiles = [make_tiles(count, event=name) for name, count in counts.items()]
+    return concatenate_tiles(
+        [*tiles, make_tiles(2, "validation", event="f"), make_tiles(3, "test")]
+    )
+
+
+def test_every_event_is_validated_on_once(make_tiles):
+    tiles = events(make_tiles)
+    held = []
+    for fold in range(3):
+        training, validation = training_and_validation(tiles, 0.2, 3, fold)
+        mine = set(validation.event.values.tolist())
+        assert not mine & set(training.event.values.tolist())
+        assert training.sizes["tile"] + validation.sizes["tile"] == 22
+        assert 7 <= validation.sizes["tile"] <= 8
+        held += mine
+    assert sorted(held) == ["a", "b", "c", "d", "e", "f"]
+    assert (split_by_fold(tiles, 3, 0) == "test").sum() == 3
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(7, 0), (1, 0), (3, 3), (3, -1)])
+def test_folds_that_are_not_there_are_refused(make_tiles, folds, fold):
+    with pytest.raises(InputError, match=r"there are 6 labelled events; choose 2 to 6 folds"):
+        training_and_validation(events(make_tiles), 0.2, folds, fold)
+
+
+def test_places_are_blocks_of_an_events_ground(make_tiles):
+    tiles = concatenate_tiles([make_tiles(64), make_tiles(1, event="other")])
+    found = places(tiles)
+    assert len(set(found)) == 5
+    assert found[0] == found[27] != found[4]
+    assert found[64] == "other|0|0"

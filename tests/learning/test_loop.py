@@ -8,14 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
+from floodloom.config.learning import Monitor
 from floodloom.errors import ConfigError, TrainingError
-from floodloom.learning import loop
+from floodloom.learning import feed, loop
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.data import radar_samples
 from floodloom.learning.device import choose_execution
-from floodloom.learning.loop import Sidecars, fit
+from floodloom.learning.journal import Sidecars
+from floodloom.learning.loop import fit
 from floodloom.learning.losses import ce_dice
 from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.validation import MONITORS
 from floodloom.models.registry import build
 
 PLAN = TrainingPlan(epochs=4, batch=4, precision="float32", learning_rate=3e-3)
@@ -104,6 +107,19 @@ def test_patience_ends_training(samples):
     assert len(result.history) >= first_best + 3
 
 
+def test_the_chosen_score_chooses_the_epoch(samples):
+    for monitor in MONITORS:
+        _, result = fitted(samples, replace(PLAN, epochs=6, monitor=monitor, learning_rate=1e-2))
+        assert result.scores[monitor] == max(row[monitor] for row in result.history)
+    assert set(Monitor.__args__) == set(MONITORS)
+
+
+def test_threads_that_read_change_nothing(samples, monkeypatch):
+    monkeypatch.setattr(feed, "Samples", type(None))  # memory is read as if it were a disk
+    (_, alone), (_, ahead) = fitted(samples), fitted(samples, replace(PLAN, workers=3))
+    assert all(torch.equal(alone.weights[n], t) for n, t in ahead.weights.items())
+
+
 def test_the_rate_rises_then_falls(samples):
     _, result = fitted(samples, replace(PLAN, warm_up=0.5))
     rates = [row["learning_rate"] for row in result.history]
@@ -123,7 +139,8 @@ def test_a_diverging_loss_is_an_error_that_says_what_to_do(samples):
     def broken(logits, label):
         return (logits * torch.nan).sum()
 
-    with pytest.raises(TrainingError, match="lower `learning_rate`"):
+    named = r"epoch 1, step 1, tiles (event_train_\d+, ){3}event_train_\d+; .*lower `learning_rate`"
+    with pytest.raises(TrainingError, match=named):
         fit(network(), *samples, PLAN, classes=2, loss=broken)
     with pytest.raises(TrainingError, match="at least one"):
         fit(network(), samples[0].take(torch.arange(0)), samples[1], PLAN, classes=2, loss=ce_dice)

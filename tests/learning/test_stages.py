@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from floodloom.config import learning as settings
 from floodloom.digest import code_digest
-from floodloom.errors import InputError, RecipeMismatchError
+from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics import confusion_matrix, foreground_scores
@@ -76,6 +76,45 @@ def test_train_repeats_itself(stores, trained, tmp_path):
     )
     first, second = load_checkpoint(trained).weights, load_checkpoint(again).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_checkpoint_says_what_the_training_tiles_held(trained):
+    told = read_metadata(trained)["training"]
+    assert told["class_fractions"][1] == pytest.approx(0.35, abs=0.03)
+    assert told["bands"]["vv"]["unit"] == "dB"
+    assert -14 < told["bands"]["vv"]["mean"] < -11
+
+
+def test_where_tiles_lie_changes_nothing(stores, trained, tmp_path):
+    tiles = [stores["train"], stores["validation"]]
+    out = tmp_path / "streamed.safetensors"
+    streamed = train(tiles=tiles, out=out, memory_gib=0.0, workers=3, **QUICK)
+    first, second = load_checkpoint(trained).weights, load_checkpoint(streamed).weights
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_fold_validates_on_its_events(stores, make_tiles, tmp_path):
+    write_tiles(make_tiles(8, seed=5, event="second"), tmp_path / "second.zarr")
+    out = tmp_path / "fold.safetensors"
+    tiles = [stores["train"], tmp_path / "second.zarr"]
+    train(tiles=tiles, out=out, folds=2, fold=1, space=1.0, **{**QUICK, "epochs": 1})
+    only = tmp_path / "only.safetensors"
+    write_tiles(make_tiles(8, "validation", seed=5, event="second"), tmp_path / "held.zarr")
+    train(
+        tiles=[stores["train"], tmp_path / "held.zarr"],
+        out=only,
+        space=1.0,
+        **{**QUICK, "epochs": 1},
+    )
+    first, second = load_checkpoint(out), load_checkpoint(only)
+    assert first.scores == second.scores
+    assert all(torch.equal(first.weights[name], t) for name, t in second.weights.items())
+
+
+def test_a_pickle_is_no_start(stores, tmp_path):
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=r"model\.pt: .*pickled checkpoints"):
+        train(tiles=[stores["train"]], init=tmp_path / "model.pt", out=tmp_path / "x.safetensors")
 
 
 def relabelled(stores, trained, folder, **options):

@@ -219,8 +219,10 @@ def test_products_that_contradict_themselves_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match=r"decibel is promised .* linear"):
         read_rtc(write_hyp3(tmp_path, "gduned"))
     unnamed = "S1A__IW___A_20150309T173017_VV_grd_mli_geo_db.tif"
+    path = write(tmp_path / "pyrosar" / unnamed, decibel(power()))
+    assert is_rtc(path)
     with pytest.raises(InputError, match="says neither gamma0"):
-        read_rtc(write(tmp_path / "pyrosar" / unnamed, decibel(power())))
+        read_rtc(path)
 
 
 def test_unknown_missing_and_several_products_are_refused(tmp_path) -> None:

@@ -209,6 +209,17 @@ def test_blocks_give_what_the_whole_gives_to_the_last_bit(
     )
 
 
+def test_point_targets_are_seen_across_blocks() -> None:
+    power = speckle(LOOKS, (40, 40))
+    target = ([9, 10, 11, 11, 11], [20, 21, 20, 21, 22])  # a tip that only its base makes a target
+    power[target] = [60, 90, 30, 45, 70]
+    whole = FILTERS["lee_sigma"](power, 3, LOOKS)
+    np.testing.assert_array_equal(whole[target], power[target])
+    for side in (10, 21):
+        blocks = filter_blocks(da.from_array(power, chunks=side), "lee_sigma", 3, LOOKS)
+        np.testing.assert_array_equal(blocks.compute(scheduler="synchronous"), whole)
+
+
 @pytest.mark.parametrize("name", IMAGE_FILTERS)
 def test_nothing_beyond_the_halo_matters(name: str) -> None:
     power = scene()[150:190, 100:140]

@@ -20,7 +20,7 @@ from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
-from floodloom.sentinel1.rtc_products import RtcProduct, Scale, find_rtc, products
+from floodloom.sentinel1.rtc_products import RtcProduct, Scale, candidates, find_rtc
 
 _CHUNK = 2048
 _SAMPLES = 4
@@ -88,7 +88,7 @@ def read_rtc(path: Path) -> xr.Dataset:
 
 def is_rtc(path: Path) -> bool:
     """Whether a path is a terrain-corrected product of a known kind, by its files' names."""
-    return next(products(path), None) is not None
+    return next(candidates(path), None) is not None
 
 
 def linear_power(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:

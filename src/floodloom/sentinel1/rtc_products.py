@@ -82,20 +82,21 @@ def find_rtc(path: Path) -> RtcProduct:
     """
     if not path.exists():
         raise InputError(f"{path}: product not found; check the path")
-    found = list(products(path))
+    found = list(candidates(path))
     if not found:
         raise InputError(
             f"{path}: no terrain-corrected product of a known kind; give the folder or a file of "
             f"{', '.join(title for title, *_ in _CONVENTIONS)}, under its own name"
         )
     if len(found) > 1:
-        names = ", ".join(next(iter(product.bands.values())).name for product in found[:3])
+        names = ", ".join(match.string for _, match, _ in found[:3])
         raise InputError(f"{path}: {len(found)} products inside ({names}…); give one's file")
-    return found[0]
+    reader, match, bands = found[0]
+    return reader(match, bands)
 
 
-def products(path: Path) -> Iterator[RtcProduct]:
-    """Yield the products of known kinds in a folder, or the one to which a file belongs."""
+def candidates(path: Path) -> Iterator[tuple[Reader, re.Match[str], Bands]]:
+    """Yield what looks like a product in a folder, or like that to which a file belongs."""
     folders = [path, path / "measurement"] if path.is_dir() else [path.parent]
     files = sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir())
     for _, pattern, reader in _CONVENTIONS:
@@ -106,12 +107,10 @@ def products(path: Path) -> Iterator[RtcProduct]:
                 key = (file.parent, file.name[:start] + "*" + file.name[end:])
                 groups.setdefault(key, {})[match["polarisation"].lower()] = match
         for (folder, _), matches in groups.items():
-            bands = {
-                name: folder / matches[name].string
-                for name in sorted(matches, key=lambda name: (name[0] != name[1], name))
-            }
+            order = sorted(matches, key=lambda name: (name[0] != name[1], name))
+            bands = {name: folder / matches[name].string for name in order}
             if path.is_dir() or path in bands.values():
-                yield reader(next(iter(matches.values())), bands)
+                yield reader, matches[order[0]], bands
 
 
 def _hyp3(match: re.Match[str], bands: Bands) -> RtcProduct:

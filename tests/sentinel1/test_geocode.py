@@ -323,3 +323,49 @@ def test_dates_with_other_footprints_share_one_grid(mountains, chunked, tmp_path
     assert open_store(one).sizes["x"] > mountains.event.geobox.shape.x
     with pytest.raises(InputError, match=r"bounds .* nothing of .* lies there"):
         geocode(scene=scene, bounds=(0, 0, 10, 10), out=tmp_path / "x.zarr")
+
+
+def test_speckle_filters_do_not_see_the_blocks(mountains, chunked, tmp_path) -> None:
+    safe, _ = chunked
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr")
+    for name in ("lee", "refined_lee", "multitemporal"):
+        made = [
+            open_store(
+                geocode(
+                    scene=scene,
+                    companions=[scene],
+                    dem=mountains.dem,
+                    out=tmp_path / "g.zarr",
+                    speckle_filter=name,
+                    speckle_window=7,
+                    chunk=chunk,
+                )
+            ).load()
+            for chunk in (2048, 100)
+        ]
+        assert made[0].identical(made[1])
+        assert recipe_of(made[0]).speckle_filter == f"{name}-7"
+        plain = open_store(geocode(scene=scene, dem=mountains.dem, out=tmp_path / "p.zarr"))
+        if name == "multitemporal":  # two dates that are the same hold nothing to average
+            np.testing.assert_allclose(made[0].vv, plain.vv, rtol=1e-4)
+        else:
+            rough = [float(np.abs(store.vv.diff("x")).mean()) for store in (made[0], plain)]
+            assert rough[0] < 0.6 * rough[1]
+    with pytest.raises(InputError, match="speckle filter 'median' must be one of"):
+        geocode(scene=scene, out=tmp_path / "x.zarr", speckle_filter="median")
+
+
+def test_heights_above_the_geoid_are_lifted_by_its_undulation(mountains, monkeypatch) -> None:
+    monkeypatch.setattr("floodloom.sentinel1.elevation.require_datum", lambda datum: None)
+    monkeypatch.setattr(
+        "floodloom.sentinel1.elevation.geoid_undulation",
+        lambda longitude, latitude, datum: (40.0 if datum == "egm2008" else 0.0) + 0 * longitude,
+    )
+    above_geoid = open_elevation(mountains.dem, "egm2008", 10.0)
+    above_ellipsoid = open_elevation(mountains.dem, "ellipsoid", 10.0)
+    window = Window(10, 10, 50, 50)
+    lifted = above_geoid.read(grid(420), window, 64) - above_ellipsoid.read(grid(420), window, 64)
+    np.testing.assert_allclose(lifted, 40.0, atol=1e-3)
+    low, high = above_geoid.height_range(grid(420), 64)
+    assert low >= 40.0
+    assert high == pytest.approx(440.0, abs=1.0)

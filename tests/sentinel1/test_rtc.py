@@ -10,7 +10,9 @@ from odc.geo.geobox import GeoBox
 from floodloom.errors import InputError
 from floodloom.raster.flags import Flag
 from floodloom.raster.store import open_store, recipe_of, write_store
-from floodloom.sentinel1.rtc import is_rtc, read_rtc
+from floodloom.sentinel1.rtc import read_rtc
+from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.stages.geocode import geocode
 
 GRID = GeoBox((120, 150), Affine(30.0, 0, 500010.0, 0, -30.0, 4900020.0), "EPSG:32632")
 HYP3 = "S1A_IW_20200708T182643_DVP_RTC30_G_{options}_FD6A"
@@ -247,3 +249,32 @@ def test_truncated_file_is_named(tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(InputError, match=r"_VH\.tif: missing or damaged"):
         read_rtc(tmp_path).vh.compute()
+
+
+def test_geocode_takes_products_of_others(tmp_path) -> None:
+    """On the product's own grid nothing changes; on a coarser one the mean level stays."""
+    folder = write_hyp3(tmp_path)
+    scene = read_rtc(folder).load()
+    code = scene.odc.geobox.crs.epsg
+    box = scene.odc.geobox.boundingbox
+    spacing = float(scene.odc.geobox.resolution.x)
+    own = geocode(
+        scene=folder,
+        out=tmp_path / "own.zarr",
+        epsg=code,
+        resolution=spacing,
+        bounds=(box.left, box.bottom, box.right, box.top),
+    )
+    store = open_store(own).load()
+    inside = store.odc.geobox.boundingbox
+    assert inside.left <= box.left
+    assert inside.top >= box.top
+    placed = store.vv.reindex_like(scene.vv, method="nearest", tolerance=0.01)
+    np.testing.assert_allclose(placed, scene.vv, rtol=1e-6)
+    assert recipe_of(store).flattened
+    assert (store.flags.values[np.isnan(store.vv.values)] & Flag.NODATA.value).all()
+    coarse = open_store(
+        geocode(scene=folder, out=tmp_path / "c.zarr", epsg=code, resolution=2 * spacing)
+    )
+    assert float(coarse.vv.mean()) == pytest.approx(float(scene.vv.mean()), rel=0.1)
+    assert recipe_of(coarse).spacing == 2 * spacing

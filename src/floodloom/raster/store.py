@@ -25,7 +25,7 @@ from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.recipe import Recipe
 
 _STACK_SHARD = 64
-_COMPRESSOR = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+_COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
 
 def write_store(

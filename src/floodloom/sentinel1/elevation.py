@@ -16,7 +16,11 @@ from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.windows import Window
+from floodloom.sentinel1.heights import geoid_undulation, require_datum
 from floodloom.sentinel1.lattice import between_rows, places_of_nodes
+
+METRES_PER_DEGREE = 111_320.0
+"""Length of a degree of latitude, about."""
 
 _STRIP = 2048
 _FINEST = float(1 << 20)  # a raster that shares the grid's pixels is taken as it is
@@ -41,11 +45,10 @@ class ConstantHeight:
 
 @dataclass(frozen=True)
 class ElevationModel:
-    """A raster of elevations, and what they are measured from.
+    """A raster of elevations above a vertical datum.
 
-    `undulation` gives the geoid's height above the ellipsoid (m) at longitudes and latitudes, for
-    a raster of heights above the geoid; None for ellipsoidal heights. `average` raster pixels in a
-    row and in a column are averaged before anything else, where the raster is finer than the grid.
+    `average` raster pixels in a row and in a column are averaged before anything else, where the
+    raster is finer than the grid; `to_pixels` gives columns and rows of these averages.
     """
 
     path: str
@@ -112,7 +115,7 @@ class ElevationModel:
         )
         a, b, c, d, e, f = self.to_pixels
         col, row = a * x + b * y + c - 0.5, d * x + e * y + f - 0.5
-        return np.stack([row, col, undulation(self.datum, longitude, latitude)], axis=-1)
+        return np.stack([row, col, geoid_undulation(longitude, latitude, self.datum)], axis=-1)
 
     def _around(self, nodes: Floats) -> tuple[Elevations, int, int]:
         """Read the part of the raster that a window needs, and where it begins."""
@@ -153,15 +156,16 @@ def open_elevation(path: str | Path, datum: str, resolution_m: float) -> Elevati
     InputError
         If the raster can't be opened or has no CRS, or its heights can't be converted.
     """
+    require_datum(datum)
     with _opened(path) as raster:
-        unit = 111_320.0 if raster.crs.is_geographic else raster.crs.linear_units_factor[1]
+        unit = METRES_PER_DEGREE if raster.crs.is_geographic else raster.crs.linear_units_factor[1]
         average = max(int(resolution_m // (abs(raster.transform.e) * unit * 1.5)), 1)
         scaled = raster.transform @ raster.transform.scale(average)
         return ElevationModel(
             path=str(path),
             height=raster.height,
             width=raster.width,
-            to_pixels=tuple(~scaled)[:6],  # type: ignore[arg-type]
+            to_pixels=tuple(~scaled)[:6],
             crs=raster.crs.to_wkt(),
             datum=datum,
             average=average,
@@ -192,11 +196,6 @@ def elevation_bounds(path: str | Path, crs: str) -> tuple[float, float, float, f
             raster.crs, crs, *raster.bounds, densify_pts=51
         )
     return bounds
-
-
-def undulation(datum: str, longitude: Floats, latitude: Floats) -> Floats:
-    """Return the height of a vertical datum above the ellipsoid at places, m."""
-    return np.zeros_like(longitude)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -27,7 +27,7 @@ def geodetic_to_earth_fixed(longitude: Floats, latitude: Floats, height: Floats)
 
 
 def ellipsoid_radius(latitude: float) -> float:
-    """Return the distance of the ellipsoid from the Earth's centre at a geocentric latitude (rad), m."""
+    """Return the ellipsoid's distance from the Earth's centre at a geocentric latitude (rad), m."""
     semi_minor = SEMI_MAJOR_M * (1 - _FLATTENING)
     return (
         SEMI_MAJOR_M

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
 
 from floodloom.errors import InputError
-from floodloom.raster.grid import grid_from_bounds, utm_epsg
-from floodloom.sentinel1.elevation import elevation_bounds
+from floodloom.raster.grid import geobox_of, grid_from_bounds, utm_epsg
+from floodloom.sentinel1.elevation import METRES_PER_DEGREE, elevation_bounds
 
 _MARGIN_DEG = 0.01
 Bounds = tuple[float, float, float, float]
@@ -55,9 +56,10 @@ def event_grid(
     code = utm_epsg((west + east) / 2, (south + north) / 2) if epsg is None else epsg
     covered = _union([_projected(footprint, code) for footprint in footprints])
     if dem is not None:
-        covered = _within(covered, elevation_bounds(dem, f"EPSG:{code}"))
-        if covered is None:
+        known = _within(covered, elevation_bounds(dem, f"EPSG:{code}"))
+        if known is None:
             raise InputError(f"{dem}: doesn't cover {source}; give elevations of its place")
+        covered = known
     if bounds is not None:
         left, bottom, right, top = bounds
         kept = _within(covered, (left, bottom, right, top))
@@ -67,6 +69,21 @@ def event_grid(
             )
         covered = kept
     return grid_from_bounds(covered, code, resolution)
+
+
+def footprint_of(scene: xr.Dataset) -> Sequence[float]:
+    """Return west, south, east and north of a calibrated or terrain-corrected scene, degrees."""
+    if "footprint" in scene.attrs:
+        footprint: Sequence[float] = scene.attrs["footprint"]
+        return footprint
+    box = geobox_of(scene).geographic_extent.boundingbox
+    return [box.left, box.bottom, box.right, box.top]
+
+
+def metres_per_pixel(grid: GeoBox) -> float:
+    """Return the spacing of a grid from north to south, m."""
+    unit = METRES_PER_DEGREE if grid.crs.geographic else 1.0
+    return float(abs(grid.resolution.y)) * unit
 
 
 def _projected(footprint: Sequence[float], epsg: int) -> Bounds:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -29,7 +29,7 @@ from floodloom.sentinel1.terrain import TerrainView, reach_m, view_terrain
 ANGLES = ("incidence_angle", "local_incidence_angle")
 """Names of the layers of angles, degrees."""
 
-Layers = dict[str, NDArray[np.generic]]
+Layers = dict[str, NDArray[Any]]
 
 
 class Elevation(Protocol):
@@ -158,11 +158,13 @@ def _sampled(
 ) -> Layers:
     layers: Layers = {band: sample_bilinear(image[band], part, places) for band in bands}
     flags = sample_nearest(image["flags"], part, places, Flag.NODATA.value)
-    seen = flags & Flag.NODATA.value == 0
+    unseen = flags & Flag.NODATA.value > 0
     for name, angle in zip(ANGLES, (view.incidence_angle, view.local_incidence_angle), strict=True):
-        layers[name] = np.where(seen, angle, np.float32(np.nan))
-    flags[seen] |= view.flags[seen]
-    flags[np.isnan(layers[bands[0]])] |= Flag.NODATA.value
+        angle[unseen] = np.nan
+        layers[name] = angle
+    view.flags[unseen] = 0
+    flags |= view.flags
+    flags |= np.isnan(layers[bands[0]]) * np.uint8(Flag.NODATA.value)
     return {**layers, "flags": flags}
 
 
@@ -214,12 +216,12 @@ def _multilooked(layers: Layers, k: int) -> Layers:
     return averaged
 
 
-def _merged_flags(blocks: NDArray[np.generic]) -> NDArray[np.uint8]:
-    flags = blocks.astype(np.uint8)
+def _merged_flags(blocks: NDArray[Any]) -> NDArray[np.uint8]:
+    flags: NDArray[np.uint8] = blocks.astype(np.uint8)
     seen = flags & Flag.NODATA.value == 0
     merged = np.bitwise_or.reduce(np.where(seen, flags, 0), axis=(1, 3))
     unseen = np.bitwise_or.reduce(flags, axis=(1, 3))
-    return np.where(seen.any(axis=(1, 3)), merged, unseen).astype(np.uint8)
+    return np.asarray(np.where(seen.any(axis=(1, 3)), merged, unseen), dtype=np.uint8)
 
 
 def _grown(window: Window, margin: int) -> Window:

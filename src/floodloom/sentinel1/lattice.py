@@ -34,9 +34,9 @@ class Lattice:
 
     The node (0, 0) lies on the centre of the pixel (`row`, `col`) of the grid, neighbours are
     `step` pixels apart. Heights enter as (h − `middle`) / `half`. `image` is (node row, node
-    column, 8): the coefficients of line and of slant range (m), by rising power of the height. `sight` is
-    (node row, node column, 6): at the middle height, and its change with the height, the unit
-    vector to the satellite along the grid's columns, rows and up. `metres` is (node row, node
+    column, 8): the coefficients of line and of slant range (m), by rising power of the height.
+    `sight` is (node row, node column, 6): at the middle height, and its change with the height, the
+    unit vector to the satellite along the grid's columns, rows and up. `metres` is (node row, node
     column, 2): ground distance of one column and of one row.
     """
 
@@ -103,7 +103,9 @@ def build_lattice(
     rows, cols, (longitude, latitude) = places_of_nodes(geobox, window, step)
     levels = middle + half * _HEIGHTS
     points = geodetic_to_earth_fixed(
-        *(np.repeat(place[..., np.newaxis], 4, axis=-1) for place in (longitude, latitude)), levels
+        np.repeat(longitude[..., np.newaxis], len(levels), axis=-1),
+        np.repeat(latitude[..., np.newaxis], len(levels), axis=-1),
+        levels,
     )
     line, _, distance = geometry.locate(points)
     axes = _axes(geobox, rows, cols)

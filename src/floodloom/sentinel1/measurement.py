@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import dask
 import dask.array as da
 import numpy as np
 import rasterio
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -61,8 +61,8 @@ def calibrate_measurements(
     """
     for path in paths.values():
         _require_size(path, shape)
-    tables = dask.delayed(dict(calibrations), traverse=False)
-    read = dask.delayed(_calibrated_strip, nout=None)
+    tables = delayed(dict(calibrations), traverse=False)
+    read = delayed(_calibrated_strip, nout=None)
     parts = []
     for first in range(0, shape[0], strip):
         last = min(first + strip, shape[0])

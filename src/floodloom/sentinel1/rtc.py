@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import wrap_xr
+from odc.geo.xr import wrap_xr, xr_reproject
 from rasterio.windows import Window
 
 from floodloom.errors import InputError
@@ -20,7 +20,7 @@ from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
-from floodloom.sentinel1.rtc_products import RtcProduct, Scale, candidates, find_rtc
+from floodloom.sentinel1.rtc_products import RtcProduct, Scale, find_rtc
 
 _CHUNK = 2048
 _SAMPLES = 4
@@ -86,9 +86,36 @@ def read_rtc(path: Path) -> xr.Dataset:
     )
 
 
-def is_rtc(path: Path) -> bool:
-    """Whether a path is a terrain-corrected product of a known kind, by its files' names."""
-    return next(candidates(path), None) is not None
+def mosaic_rtc(scenes: Sequence[xr.Dataset], grid: GeoBox) -> dict[str, da.Array]:
+    """Put the terrain-corrected products of one pass onto a grid, lazily.
+
+    Parameters
+    ----------
+    scenes
+        As `read_rtc` gives them; where they overlap, the first that saw the ground counts.
+    grid
+        The event's grid.
+
+    Returns
+    -------
+    dict
+        (y, x) dask arrays by layer: bilinear in linear power and in degrees, flags of the nearest
+        pixel.
+    """
+    first, *others = [_onto(scene, grid) for scene in scenes]
+    for other in others:
+        seen = first["flags"] & Flag.NODATA.value == 0
+        first = {name: da.where(seen, layer, other[name]) for name, layer in first.items()}
+    return first
+
+
+def _onto(scene: xr.Dataset, grid: GeoBox) -> dict[str, da.Array]:
+    layers = {}
+    for name, layer in scene.data_vars.items():
+        how, outside = ("nearest", Flag.NODATA.value) if name == "flags" else ("bilinear", np.nan)
+        moved = xr_reproject(layer, grid, resampling=how, dst_nodata=outside, src_nodata=outside)
+        layers[str(name)] = moved.data
+    return layers
 
 
 def linear_power(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:

@@ -248,3 +248,8 @@ def _granule(text: str) -> dict[str, str | int]:
 
 def _time(compact: str) -> str:
     return str(np.datetime64(datetime.strptime(compact, "%Y%m%dT%H%M%S"), "ns"))
+
+
+def is_rtc(path: Path) -> bool:
+    """Whether a path is a terrain-corrected product of a known kind, by its files' names."""
+    return next(candidates(path), None) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dask.array as da
 import numpy as np
@@ -111,3 +111,26 @@ def _bright_level(power: da.Array) -> object:
 
 def _level_of_all(counts: list[np.ndarray]) -> float:
     return level_of(np.sum(counts, axis=0))
+
+
+def despeckle(dates: Sequence[da.Array], name: str, window: int, looks: float) -> da.Array:
+    """Filter the first of several dates lazily.
+
+    Parameters
+    ----------
+    dates
+        (y, x) float32 dask arrays of one grid, linear power, NaN = no data; only `multitemporal`
+        looks at more than the first.
+    name, window, looks
+        See `filter_blocks`.
+
+    Returns
+    -------
+    dask array
+        (y, x) float32.
+    """
+    if name != "multitemporal":
+        return filter_blocks(dates[0], name, window, looks)
+    stack = da.stack(dates).rechunk({0: -1})  # type: ignore[no-untyped-call]
+    first: da.Array = filter_blocks(stack, name, window, looks)[0]
+    return first

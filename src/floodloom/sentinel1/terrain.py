@@ -31,9 +31,11 @@ _LAYOVER, _SHADOW, _LOW_ANGLE = Flag.LAYOVER.value, Flag.SHADOW.value, Flag.LOW_
 
 @dataclass(frozen=True)
 class TerrainView:
-    """All (y, x): angles float32, degrees, against the ellipsoid's vertical and against the
-    terrain; `area` float32, m², the pixel's ground as the radar sees it, perpendicular to the
-    line of sight, 0 where it faces away; `flags` uint8. NaN where there is no elevation.
+    """How each pixel is seen, all (y, x).
+
+    Angles are float32, degrees to 1/256, against the ellipsoid's vertical and against the terrain,
+    NaN where there is no elevation. `area` is float32, m²: the pixel's ground as the radar sees it,
+    perpendicular to the line of sight, 0 where it faces away. `flags` is uint8.
     """
 
     incidence_angle: NDArray[np.float32]
@@ -126,8 +128,8 @@ def _view(  # type: ignore[no-untyped-def]
             slope_y = _slope(elevation[row - 1, col], z, elevation[row + 1, col]) / dy
             facing = up - slope_x * east - slope_y * south
             steep = np.sqrt(1.0 + slope_x * slope_x + slope_y * slope_y)
-            angles[0, y, x] = np.degrees(np.arccos(min(max(up, -1.0), 1.0)))
-            angles[1, y, x] = np.degrees(np.arccos(min(max(facing / steep, -1.0), 1.0)))
+            angles[0, y, x] = _rounded_angle(up)
+            angles[1, y, x] = _rounded_angle(facing / steep)
             area[y, x] = max(facing, 0.0) * dx * dy
             flag = _LOW_ANGLE if angles[0, y, x] < LOW_ANGLE_DEG else 0
             if facing <= 0.0:
@@ -165,6 +167,12 @@ def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
             if right * right + down * down >= limit:
                 cells[row // _CELL, col // _CELL] = True
     return cells
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _rounded_angle(cosine):  # type: ignore[no-untyped-def]
+    """Return the angle in degrees, to 1/256: smooth layers of such numbers pack well."""
+    return np.rint(np.degrees(np.arccos(min(max(cosine, -1.0), 1.0))) * 256.0) / 256.0
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

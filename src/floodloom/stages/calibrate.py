@@ -122,10 +122,11 @@ def _bands(product: Product, polarisations: Sequence[str]) -> list[str]:
     kinds = {"co": [b for b in have if b[0] == b[1]], "cross": [b for b in have if b[0] != b[1]]}
     found: list[str] = []
     for name in (polarisation.lower() for polarisation in polarisations):
-        found += kinds[name] if name in kinds else [name]
+        found += kinds.get(name, [name])
     if not found:
         raise InputError(
-            f"{product.path}: no {', '.join(polarisations)}; it has {', '.join(have)}: ask for these"
+            f"{product.path}: no {', '.join(polarisations)} polarisation; it has "
+            f"{', '.join(have)}: ask for these"
         )
     return found
 

@@ -1,15 +1,12 @@
-"""Backscatter in radar geometry → a scene store on a map grid."""
+"""Backscatter in radar geometry, or terrain-corrected by others → a scene store on a map grid."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import dask
 import dask.array as da
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
@@ -18,15 +15,18 @@ from floodloom.log import get_logger
 from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
-from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation import ConstantHeight, ElevationModel, open_elevation
-from floodloom.sentinel1.footprint import event_grid
-from floodloom.sentinel1.geocode import ANGLES, Geocoding, Layers, geocode_block
+from floodloom.sentinel1.footprint import event_grid, footprint_of, metres_per_pixel
+from floodloom.sentinel1.geocode import ANGLES, Geocoding
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.speckle import FILTERS
+from floodloom.sentinel1.mosaic import Part, mosaic_layers
+from floodloom.sentinel1.rtc import mosaic_rtc, read_rtc
+from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.sentinel1.speckle import despeckle, require_filter
 
 _LOOKS = 4.4
 _POLARISATIONS = ("vv", "vh", "hh", "hv")
+_OWN_TO_CALIBRATION = ("geometry", "footprint")
 
 
 def geocode(
@@ -50,14 +50,15 @@ def geocode(
     Parameters
     ----------
     scene
-        Calibrated stores of one pass; where they overlap, the first that saw the ground counts.
+        Calibrated stores of one pass, or terrain-corrected products of others (Planetary Computer,
+        HyP3, OPERA, pyroSAR); where they overlap, the first that saw the ground counts.
     out
         Scene store to write (.zarr).
     dem
         Elevation raster, m. Without one, every pixel is put at `constant_height`, and the store
         says so.
     companions
-        Calibrated stores of the event's other dates: the grid covers them, too, so that all dates
+        The event's other dates, in the same form: the grid covers them, too, so that all dates
         overlay to the pixel.
     epsg
         EPSG code of the grid; the UTM zone of the scenes' centre when not given.
@@ -72,11 +73,12 @@ def geocode(
     constant_height
         Height above the ellipsoid without `dem`, m.
     speckle_filter
-        none, boxcar or lee.
+        none, boxcar, lee, lee_sigma, refined_lee, gamma_map, or multitemporal, which filters the
+        date together with its companions.
     speckle_window
-        Side of the filter's window, px.
+        Side of the filter's window, px; odd.
     chunk
-        Side of the blocks that are worked on at once, px; the result doesn't depend on it.
+        Greatest side of the blocks that are worked on at once, px; the result doesn't depend on it.
 
     Returns
     -------
@@ -87,122 +89,90 @@ def geocode(
     ------
     InputError
         If the elevations don't cover the scene, have no CRS or other heights, or the scenes aren't
-        calibrated alike or to what flattening needs.
+        made alike or not as flattening needs.
     """
     paths = [Path(scene)] if isinstance(scene, (str, Path)) else [Path(path) for path in scene]
-    parts = [_open(path) for path in paths]
-    recipe = recipe_of(parts[0])
-    for path, part in zip(paths, parts, strict=True):
-        recipe.require_scene(recipe_of(part), str(path))
+    if speckle_filter != "none":
+        require_filter(speckle_filter)
+    opened = [_open(path) for path in (*paths, *companions)]
+    scenes = opened[: len(paths)]
+    recipe = recipe_of(scenes[0])
+    for path, other in zip((*paths, *companions), opened, strict=True):
+        recipe.require_scene(recipe_of(other), str(path))
     if flatten and recipe.quantity != "beta0":
         raise InputError(f"{paths[0]}: flattening needs beta0 but this is {recipe.quantity}")
-    footprints = [part.attrs["footprint"] for part in (*parts, *map(_open, companions))]
-    grid = event_grid(footprints, epsg, resolution, bounds, dem, str(paths[0]))
-    metres = _metres_per_pixel(grid)
-    elevation: ElevationModel | ConstantHeight = ConstantHeight(constant_height)
-    if dem is not None:
-        elevation = open_elevation(dem, dem_heights, metres)
-    plans = [
-        Geocoding(
-            grid,
-            ImageGeometry.from_json(part.attrs["geometry"]),
-            elevation,
-            metres,
-            max(round(metres / float(recipe.spacing or metres)), 1),
-            flatten,
-        )
-        for part in parts
-    ]
-    bands = tuple(name for name in _POLARISATIONS if name in parts[0])
-    layers = _lazily(parts, bands, plans, chunk)
+    ready = is_rtc(paths[0])
+    elevations = None if ready else dem
+    footprints = [footprint_of(part) for part in opened]
+    grid = event_grid(footprints, epsg, resolution, bounds, elevations, str(paths[0]))
+    bands = tuple(name for name in _POLARISATIONS if name in scenes[0])
+    if ready:
+        dates = [mosaic_rtc(scenes, grid)]
+        dates += [mosaic_rtc([other], grid) for other in opened[len(paths) :]]
+        note = "put on the event's grid"
+    else:
+        height = _elevation(dem, dem_heights, constant_height, grid)
+        parts = [_part(part, grid, height, recipe, flatten) for part in opened]
+        dates = [mosaic_layers(parts[: len(paths)], bands, chunk)]
+        dates += [mosaic_layers([part], bands, chunk) for part in parts[len(paths) :]]
+        note = _terrain_note(dem, dem_heights, constant_height)
+    layers = dict(dates[0])
     if speckle_filter != "none":
         for band in bands:
-            layers[band] = _filtered(layers[band], speckle_filter, speckle_window)
+            images = [date[band] for date in dates]
+            layers[band] = despeckle(images, speckle_filter, speckle_window, _LOOKS)
     made = _recipe(recipe, resolution, flatten, speckle_filter, speckle_window)
-    dataset = _dataset(layers, grid, parts, _terrain_note(dem, dem_heights, constant_height))
+    dataset = _dataset(layers, grid, scenes, note)
     write_store(stamp(dataset, made), out, progress="geocoding")
     _report(out, dem)
     return Path(out)
 
 
 def _open(path: Path) -> xr.Dataset:
+    if is_rtc(path):
+        return read_rtc(path)
     store = open_store(path, lazily=False)
     if "geometry" not in store.attrs:
         raise InputError(f"{path}: not a calibrated store; make one with `floodloom calibrate`")
     return store
 
 
-def _metres_per_pixel(grid: GeoBox) -> float:
-    unit = 111_320.0 if grid.crs.geographic else 1.0
-    return float(abs(grid.resolution.y)) * unit
+def _elevation(
+    dem: Path | None, dem_heights: str, constant_height: float, grid: GeoBox
+) -> ElevationModel | ConstantHeight:
+    if dem is None:
+        return ConstantHeight(constant_height)
+    return open_elevation(dem, dem_heights, metres_per_pixel(grid))
 
 
-def _lazily(
-    parts: Sequence[xr.Dataset], bands: tuple[str, ...], plans: Sequence[Geocoding], chunk: int
-) -> dict[str, da.Array]:
-    height, width = plans[0].geobox.shape.yx
-    layers = [{name: part[name] for name in (*bands, "flags")} for part in parts]
-    shared = dask.delayed((layers, list(plans)), traverse=False)
-    block = dask.delayed(_mosaicked_block)
-    dtypes = {**dict.fromkeys((*bands, *ANGLES), np.float32), "flags": np.uint8}
-    rows: dict[str, list[list[da.Array]]] = {name: [] for name in dtypes}
-    for row in range(0, height, chunk):
-        windows = [
-            Window(row, col, min(chunk, height - row), min(chunk, width - col))
-            for col in range(0, width, chunk)
-        ]
-        made = [block(shared, bands, window) for window in windows]
-        for name, dtype in dtypes.items():
-            rows[name].append(
-                [
-                    da.from_delayed(b[name], (w.height, w.width), dtype)  # type: ignore[no-untyped-call]
-                    for b, w in zip(made, windows, strict=True)
-                ]
-            )
-    return {name: da.block(blocks) for name, blocks in rows.items()}  # type: ignore[no-untyped-call]
-
-
-def _mosaicked_block(
-    shared: tuple[list[Mapping[str, xr.DataArray]], list[Geocoding]],
-    bands: tuple[str, ...],
-    window: Window,
-) -> Layers:
-    merged: Layers | None = None
-    for layers, plan in zip(*shared, strict=True):
-        block = geocode_block(layers, bands, plan, window)
-        if merged is None:
-            merged = block
-            continue
-        missing = (merged["flags"] & Flag.NODATA.value != 0) & (
-            block["flags"] & Flag.NODATA.value == 0
-        )
-        for name in merged:
-            merged[name][missing] = block[name][missing]
-    if merged is None:
-        raise InputError("geocode: no scene; give at least one calibrated store")
-    return merged
-
-
-def _filtered(layer: da.Array, name: str, window: int) -> da.Array:
-    def apply(power: NDArray[np.float32]) -> NDArray[np.float32]:
-        return FILTERS[name](power, window, _LOOKS)
-
-    filtered: da.Array = layer.map_overlap(apply, depth=window, boundary="reflect", dtype="f4")
-    return filtered
+def _part(
+    scene: xr.Dataset,
+    grid: GeoBox,
+    elevation: ElevationModel | ConstantHeight,
+    recipe: Recipe,
+    flatten: bool,
+) -> Part:
+    metres = metres_per_pixel(grid)
+    plan = Geocoding(
+        geobox=grid,
+        geometry=ImageGeometry.from_json(scene.attrs["geometry"]),
+        elevation=elevation,
+        metres_per_pixel=metres,
+        looks=max(round(metres / float(recipe.spacing or metres)), 1),
+        flatten=flatten,
+    )
+    return Part({str(name): layer for name, layer in scene.data_vars.items()}, plan)
 
 
 def _recipe(
     recipe: Recipe, resolution: float, flatten: bool, speckle_filter: str, window: int
 ) -> Recipe:
-    filtered = speckle_filter if speckle_filter == "none" else f"{speckle_filter}-{window}"
-    return recipe.model_copy(
-        update={
-            "quantity": "gamma0" if flatten else recipe.quantity,
-            "flattened": flatten,
-            "speckle_filter": filtered,
-            "spacing": resolution,
-        }
-    )
+    update: dict[str, object] = {"spacing": resolution}
+    if flatten:
+        update |= {"quantity": "gamma0", "flattened": True}
+    if speckle_filter != "none":
+        update["speckle_filter"] = f"{speckle_filter}-{window}"
+    return recipe.model_copy(update=update)
 
 
 def _terrain_note(dem: Path | None, dem_heights: str, constant_height: float) -> str:
@@ -212,20 +182,24 @@ def _terrain_note(dem: Path | None, dem_heights: str, constant_height: float) ->
 
 
 def _dataset(
-    layers: Mapping[str, da.Array], grid: GeoBox, parts: Sequence[xr.Dataset], note: str
+    layers: Mapping[str, da.Array], grid: GeoBox, scenes: Sequence[xr.Dataset], note: str
 ) -> xr.Dataset:
-    first = parts[0]
+    first = scenes[0]
     dataset = xr.Dataset(
         {name: (("y", "x"), layer) for name, layer in layers.items()}, coords=xr_coords(grid)
     )
     for name in dataset.data_vars:
         if name in first:
-            dataset[name].attrs.update(first[name].attrs)
+            attributes = first[name].attrs
+            dataset[name].attrs.update(
+                {k: attributes[k] for k in ("units", "long_name") if k in attributes}
+            )
     dataset["flags"].attrs.update(FLAG_ATTRS)
     for name in ANGLES:
-        dataset[name].attrs.update(units="degree", long_name=name.replace("_", " "))
-    kept = {k: v for k, v in first.attrs.items() if k not in ("geometry", "footprint")}
-    history = "; ".join(str(part.attrs.get("history", "")) for part in parts)
+        if name in dataset:
+            dataset[name].attrs.update(units="degree", long_name=name.replace("_", " "))
+    kept = {k: v for k, v in first.attrs.items() if k not in _OWN_TO_CALIBRATION}
+    history = "; ".join(str(scene.attrs.get("history", "")) for scene in scenes)
     return dataset.assign_attrs({**kept, "history": f"{history}; {note}"})
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from benchmarks.neighbours import peak_mib
 from benchmarks.record import record
 from benchmarks.semisynthetic import write_elevations, write_product
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
@@ -158,8 +158,7 @@ def measured(step: str, paths: list[Path]) -> Figures:
         began, spent = time.perf_counter(), time.process_time()
         steps[step](*paths)
         seconds, cpu = time.perf_counter() - began, time.process_time() - spent
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak}
+    return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak_mib()}
 
 
 def decode_and_write(safe: Path, out: Path) -> None:

@@ -75,5 +75,7 @@ class GeocodeSettings(Settings):
     ] = Field(default="none", description="Speckle filter after geocoding")
     speckle_window: int = Field(default=5, ge=3, description="Side of the filter's window, px; odd")
     chunk: int = Field(
-        default=2048, ge=64, description="Side of the blocks that are worked on at once, px"
+        default=1536,
+        ge=64,
+        description="Greatest side of the blocks that are worked on at once, px",
     )

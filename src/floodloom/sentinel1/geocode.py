@@ -22,7 +22,13 @@ from floodloom.raster.flags import Flag
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.flatten import beta_areas, flattening_ratio, in_shadow
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step, locate_block
+from floodloom.sentinel1.lattice import (
+    Lattice,
+    build_lattice,
+    image_of_nodes,
+    lattice_step,
+    locate_block,
+)
 from floodloom.sentinel1.resample import Places, sample_bilinear, sample_nearest
 from floodloom.sentinel1.terrain import TerrainView, reach_m, view_terrain
 
@@ -93,6 +99,16 @@ class Geocoding:
         whole = _grown(Window(0, 0, height, width), self.margin)
         return build_lattice(self.fine_grid, whole, self.geometry, self.heights, self.step)
 
+    def misses(self, window: Window) -> bool:
+        """Whether no height that occurs puts a pixel of a window on the radar's image."""
+        line, pixel = image_of_nodes(self.lattice.around(window))
+        return bool(
+            line.max() < -1
+            or line.min() > self.geometry.lines
+            or pixel.max() < -1
+            or pixel.min() > self.geometry.samples
+        )
+
     @cached_property
     def incidence(self) -> NDArray[np.float64]:
         """Incidence angle of the image's samples, degrees."""
@@ -129,6 +145,8 @@ def geocode_block(
     """
     k = plan.looks
     fine = Window(window.row * k, window.col * k, window.height * k, window.width * k)
+    if plan.misses(fine):
+        return _unseen(bands, (window.height, window.width))
     margin = plan.margin
     elevation = plan.elevation.read(plan.fine_grid, _grown(fine, margin), plan.step)
     lattice = plan.lattice.around(_grown(fine, margin))

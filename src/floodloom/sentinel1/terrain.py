@@ -103,7 +103,7 @@ def view_terrain(
 def _view(  # type: ignore[no-untyped-def]
     sight, metres, start, step, scale, elevation, margin, limits, rugged, angles, area, flags
 ):
-    sights = np.empty((sight.shape[1], 6))
+    sights = np.empty((sight.shape[1], 8))
     spacings = np.empty((sight.shape[1], 2))
     for y in range(area.shape[0]):
         position = (start[0] + y) / step
@@ -120,16 +120,17 @@ def _view(  # type: ignore[no-untyped-def]
                 area[y, x] = 0.0
                 continue
             h = (z - scale[0]) / scale[1]
-            east = at(sights, left, w, 0) + h * at(sights, left, w, 3)
-            south = at(sights, left, w, 1) + h * at(sights, left, w, 4)
-            up = at(sights, left, w, 2) + h * at(sights, left, w, 5)
+            east = at(sights, left, w, 0) + h * at(sights, left, w, 4)
+            south = at(sights, left, w, 1) + h * at(sights, left, w, 5)
+            up = at(sights, left, w, 2) + h * at(sights, left, w, 6)
             dx, dy = at(spacings, left, w, 0), at(spacings, left, w, 1)
             slope_x = _slope(elevation[row, col - 1], z, elevation[row, col + 1]) / dx
             slope_y = _slope(elevation[row - 1, col], z, elevation[row + 1, col]) / dy
             facing = up - slope_x * east - slope_y * south
             steep = np.sqrt(1.0 + slope_x * slope_x + slope_y * slope_y)
-            angles[0, y, x] = _rounded_angle(up)
-            angles[1, y, x] = _rounded_angle(facing / steep)
+            incidence = at(sights, left, w, 3) + h * at(sights, left, w, 7)
+            local = np.degrees(np.arccos(min(max(facing / steep, -1.0), 1.0)))
+            angles[0, y, x], angles[1, y, x] = _rounded(incidence), _rounded(local)
             area[y, x] = max(facing, 0.0) * dx * dy
             flag = _LOW_ANGLE if angles[0, y, x] < LOW_ANGLE_DEG else 0
             if facing <= 0.0:
@@ -170,9 +171,9 @@ def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _rounded_angle(cosine):  # type: ignore[no-untyped-def]
-    """Return the angle in degrees, to 1/256: smooth layers of such numbers pack well."""
-    return np.rint(np.degrees(np.arccos(min(max(cosine, -1.0), 1.0))) * 256.0) / 256.0
+def _rounded(angle):  # type: ignore[no-untyped-def]
+    """Return an angle to 1/256: smooth layers of such numbers pack well."""
+    return np.rint(angle * 256.0) / 256.0
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

@@ -25,6 +25,7 @@ from floodloom.sentinel1.rtc_products import is_rtc
 from floodloom.sentinel1.speckle import despeckle, require_filter
 
 _LOOKS = 4.4
+_SHARD = 1536
 _POLARISATIONS = ("vv", "vh", "hh", "hv")
 _OWN_TO_CALIBRATION = ("geometry", "footprint")
 
@@ -43,7 +44,7 @@ def geocode(
     constant_height: float = 0.0,
     speckle_filter: str = "none",
     speckle_window: int = 5,
-    chunk: int = 2048,
+    chunk: int = 1536,
 ) -> Path:
     """Correct the scenes of one pass for the terrain and put them on one map grid.
 
@@ -123,7 +124,7 @@ def geocode(
             layers[band] = despeckle(images, speckle_filter, speckle_window, _LOOKS)
     made = _recipe(recipe, resolution, flatten, speckle_filter, speckle_window)
     dataset = _dataset(layers, grid, scenes, note)
-    write_store(stamp(dataset, made), out, progress="geocoding")
+    write_store(stamp(dataset, made), out, progress="geocoding", shard=_SHARD)
     _report(out, dem)
     return Path(out)
 

@@ -209,7 +209,7 @@ def apart(store: Path, dem: Path, places: Path) -> Figures:
     first = np.datetime64(open_store(store).attrs["acquisition_time"], "ns").astype(np.int64)
     elevation, grid = read_raster(dem)
     height, width = elevation.shape
-    rows, cols, (longitude, latitude) = places_of_nodes(grid, Block(0, 0, height, width), 1)
+    _, _, (longitude, latitude) = places_of_nodes(grid, Block(0, 0, height, width), 1)
     inside = slice(0, height), slice(0, width)
     points = geodetic_to_earth_fixed(longitude[inside], latitude[inside], elevation.astype(float))
     line, _, distance = geometry.locate(points)

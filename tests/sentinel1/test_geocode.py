@@ -18,7 +18,8 @@ from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.elevation import ConstantHeight, open_elevation
 from floodloom.sentinel1.geocode import Geocoding
 from floodloom.sentinel1.geometry import image_geometry
-from floodloom.sentinel1.lattice import build_lattice, locate_block
+from floodloom.sentinel1.lattice import build_lattice
+from floodloom.sentinel1.locate import locate_block
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.terrain import view_terrain
 from floodloom.simulate.facets import earth_fixed

@@ -22,13 +22,8 @@ from floodloom.raster.flags import Flag
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.flatten import beta_areas, flattening_ratio, in_shadow
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.lattice import (
-    Lattice,
-    build_lattice,
-    image_of_nodes,
-    lattice_step,
-    locate_block,
-)
+from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step
+from floodloom.sentinel1.locate import image_of_nodes, locate_block
 from floodloom.sentinel1.resample import Places, sample_bilinear, sample_nearest
 from floodloom.sentinel1.terrain import TerrainView, reach_m, view_terrain
 

@@ -26,9 +26,7 @@ EVENTS = CONFIG.events
 MEMBERS = [(model, seed) for model in CONFIG.run.models for seed in CONFIG.run.seeds]
 INGESTED = [scene.name for scene in SCENES.values() if scene.source == DATASET]
 PROCESSED = [name for name in SCENES if name not in INGESTED]
-TERRAIN_CORRECTED = [
-    name for name in PROCESSED if is_rtc(Path(SCENES[name].source))
-]
+TERRAIN_CORRECTED = [name for name in PROCESSED if is_rtc(Path(SCENES[name].source))]
 
 
 wildcard_constraints:

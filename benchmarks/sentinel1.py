@@ -44,7 +44,7 @@ WORKERS = 2
 STRIP = 1024
 PRODUCT = "S1A_IW_GRDH_1SDV_20200708T182643_20200708T182708_033367_03DDAA_9550.zip"
 NEIGHBOURS = ("sarsen==0.9.6", "xarray-sentinel==0.9.6")
-SIDE_BY_SIDE = 4000
+SIDE_BY_SIDE = {"gtc": 6000, "rtc": 2000}
 CURVE = (2240, 5000, 10000)
 RELIEF_M = 1000.0
 
@@ -111,17 +111,20 @@ def warm_up(folder: Path) -> None:
 def beside(safe: Path, dem: Path, stores: dict[str, Path], folder: Path) -> dict[str, Any]:
     """Return neighbours' and own figures on one elevation raster, taken in turn."""
     python = environment(folder / "neighbours")
-    part = cut_elevations(dem, stores["map"], SIDE_BY_SIDE, folder / "side.tif")
-    output = folder / "neighbour.tif"
-    found = {
-        "megapixels": SIDE_BY_SIDE**2 / 1e6,
-        "sarsen_gtc": other(python, "gtc", safe, part, output),
-        "floodloom_gtc": own("geocode", stores["gamma0"], part, folder / "side.zarr"),
-        "sarsen_rtc": other(python, "rtc", safe, part, output),
-        "floodloom_rtc": own("flatten", stores["beta0"], part, folder / "side.zarr"),
+    single = folder / "vv.zarr"
+    own("vv", safe, single)
+    found: dict[str, Any] = {
         "xarray_sentinel_calibrate": other(python, "calibrate", safe, "1024", "8192"),
         "xarray_sentinel_megapixels": 1024 * 8192 / 1e6,
     }
+    for kind, side in SIDE_BY_SIDE.items():
+        part = cut_elevations(dem, stores["map"], side, folder / f"side-{kind}.tif")
+        step = "geocode" if kind == "gtc" else "flatten"
+        found[kind] = {
+            "megapixels": side**2 / 1e6,
+            "sarsen": other(python, kind, safe, part, folder / f"{kind}.tif"),
+            "floodloom": own(step, single, part, folder / f"{kind}.zarr"),
+        }
     small = cut_elevations(dem, stores["map"], 1000, folder / "small.tif")
     other(python, "places", safe, small, folder / "places.npz")
     return {**found, "apart": apart(stores["gamma0"], small, folder / "places.npz")}
@@ -163,6 +166,9 @@ def measured(step: str, paths: list[Path]) -> Figures:
         "copy": decode_and_write,
         "gamma0": lambda safe, out: calibrate(safe=safe, out=out, quantity="gamma0"),
         "beta0": lambda safe, out: calibrate(safe=safe, out=out, quantity="beta0"),
+        "vv": lambda safe, out: calibrate(
+            safe=safe, out=out, quantity="beta0", polarisations=["vv"]
+        ),
         "geocode": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out),
         "flatten": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out, flatten=True),
     }

@@ -10,11 +10,11 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
+from floodloom.raster.places import transformer
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.heights import geoid_undulation, require_datum
 from floodloom.sentinel1.lattice import between_rows, places_of_nodes
@@ -110,9 +110,7 @@ class ElevationModel:
 
     def _nodes(self, longitude: Floats, latitude: Floats) -> Floats:
         """Return raster row, raster column and undulation (m) at places, (y, x, 3)."""
-        x, y = Transformer.from_crs("EPSG:4326", self.crs, always_xy=True).transform(
-            longitude, latitude
-        )
+        x, y = transformer("EPSG:4326", self.crs).transform(longitude, latitude)
         a, b, c, d, e, f = self.to_pixels
         col, row = a * x + b * y + c - 0.5, d * x + e * y + f - 0.5
         return np.stack([row, col, geoid_undulation(longitude, latitude, self.datum)], axis=-1)

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
 
+from floodloom.raster.places import transformer
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import ImageGeometry
@@ -173,7 +173,7 @@ def _places(
     """Return longitude and latitude (row, col) of pixel centres, degrees."""
     a, b, c, d, e, f = tuple(geobox.affine)[:6]
     x, y = np.meshgrid(cols + 0.5, rows + 0.5)
-    to_degrees = Transformer.from_crs(geobox.crs.to_wkt(), "EPSG:4326", always_xy=True)
+    to_degrees = transformer(geobox.crs.to_wkt(), "EPSG:4326")
     longitude, latitude = to_degrees.transform(a * x + b * y + c, d * x + e * y + f)
     return np.asarray(longitude), np.asarray(latitude)
 

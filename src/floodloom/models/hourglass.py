@@ -16,18 +16,22 @@ class _Residual(nn.Module):
     def __init__(self, before: int, after: int, norm: Normalisation) -> None:
         super().__init__()
         inner = max(after // 2, 1)
-        layers: list[nn.Module] = []
-        for entry, exit_, size in ((before, inner, 1), (inner, inner, 3), (inner, after, 1)):
-            layers += [
-                normalisation(norm, entry),
-                nn.ReLU(),
-                nn.Conv2d(entry, exit_, size, padding=size // 2),
-            ]
-        self.body = nn.Sequential(*layers)
+        self.body = nn.Sequential(
+            *_activation(before, norm),
+            nn.Conv2d(before, inner, 1, bias=False),
+            *_activation(inner, norm),
+            nn.Conv2d(inner, inner, 3, padding=1, bias=False),
+            *_activation(inner, norm),
+            nn.Conv2d(inner, after, 1),
+        )
         self.shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) + self.shortcut(x)  # type: ignore[no-any-return]
+
+
+def _activation(channels: int, norm: Normalisation) -> tuple[nn.Module, nn.Module]:
+    return normalisation(norm, channels), nn.ReLU()
 
 
 class Hourglass(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Segmenter, register
@@ -27,10 +26,27 @@ class PyramidPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, `out_channels`, y, x) of `x` (N, C, y, x)."""
         context = [
-            resize(reduce(F.adaptive_avg_pool2d(x, bins)), x.shape[-2:])
+            resize(reduce(regional_means(x, bins)), x.shape[-2:])
             for reduce, bins in zip(self.reduce, BINS, strict=True)
         ]
         return torch.cat([x, *context], dim=1)
+
+
+def regional_means(x: Tensor, bins: int) -> Tensor:
+    """Return the means (N, C, bins, bins) of `x` (N, C, y, x) over a grid of regions.
+
+    It is adaptive average pooling, by two matrix products: those can be exported with free sizes.
+    """
+    rows, cols = (_membership(length, bins, x) for length in x.shape[-2:])
+    return rows @ x @ cols.T
+
+
+def _membership(length: int, bins: int, like: Tensor) -> Tensor:
+    """Return the weight (bin, place) of each place in the mean of each bin, for one axis."""
+    place = torch.arange(length, device=like.device)
+    bin_ = torch.arange(bins, device=like.device)[:, None]
+    inside = (place * bins > bin_ * length - bins) & (place * bins < (bin_ + 1) * length)
+    return inside.to(like.dtype) / inside.sum(1, keepdim=True)
 
 
 @register("pspnet", source="Zhao et al. 2017, arXiv 1612.01105")

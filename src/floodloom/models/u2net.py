@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,8 +12,8 @@ from floodloom.models.base import Segmenter, register
 from floodloom.models.blocks import Normalisation, convolution, head, resize
 
 DEPTHS = (7, 6, 5, 4, 4, 4)
-"""Depth of the block of each level, Table 1 of the paper; the last two levels are flat."""
-_FLAT = 4  # from this level on
+"""Depth of the block of each level, Table 1 of the paper."""
+_FLAT = 2  # so many of the last levels dilate instead of halving
 
 
 class ResidualU(nn.Module):
@@ -86,6 +88,8 @@ class U2Net(Segmenter):
     middle
         Channels inside every block, whose results then all have `width`; None: half of what the
         level above gives, as in the full version.
+    depths
+        Depth of the block of each level; the last two levels are flat.
     norm
         See `floodloom.models.blocks`.
     """
@@ -96,10 +100,12 @@ class U2Net(Segmenter):
         classes: int,
         width: int = 16,
         middle: int | None = None,
+        depths: Sequence[int] = DEPTHS,
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
-        levels = range(len(DEPTHS))
+        levels = range(len(depths))
+        flat = len(depths) - _FLAT
         growth = [1 if middle else min(2**level, 8) for level in levels]
         widths = [width * factor for factor in growth]
         above = [width, *widths[:-1]]
@@ -107,18 +113,18 @@ class U2Net(Segmenter):
         inside_up = [middle or max(inside[level] // (1 if level else 2), 1) for level in levels]
         inputs = [in_channels, *widths]
         self.encoder = nn.ModuleList(
-            ResidualU(inputs[i], inside[i], widths[i], DEPTHS[i], i >= _FLAT, norm) for i in levels
+            ResidualU(inputs[i], inside[i], widths[i], depths[i], i >= flat, norm) for i in levels
         )
-        raised = [*above[1:], widths[-1]]
+        raised = [*above[1:-1], widths[-1]]
         self.decoder = nn.ModuleList(
-            ResidualU(raised[i] + widths[i], inside_up[i], above[i], DEPTHS[i], i >= _FLAT, norm)
+            ResidualU(raised[i] + widths[i], inside_up[i], above[i], depths[i], i >= flat, norm)
             for i in reversed(levels[:-1])
         )
         self.feature_channels = (widths[-1], *reversed(above[:-1]))
         self.sides = nn.ModuleList(
             nn.Conv2d(channels, classes, 3, padding=1) for channels in self.feature_channels
         )
-        self.fuse = head(len(DEPTHS) * classes, classes)
+        self.fuse = head(len(depths) * classes, classes)
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the coarsest map and the decoder's maps, coarsest first."""

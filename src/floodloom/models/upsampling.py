@@ -117,7 +117,6 @@ def places_of_maxima(skip: Tensor, x: Tensor) -> Tensor:
     These are the indices that a 2×2 max-pooling of `skip` stores. Where `x` has more channels than
     `skip`, it takes the places of the skip's channels in turn.
     """
-    ceil = x.shape[-2] * 2 > skip.shape[-2] or x.shape[-1] * 2 > skip.shape[-1]
-    _, places = F.max_pool2d(skip, 2, ceil_mode=ceil, return_indices=True)
+    _, places = F.max_pool2d(skip, 2, ceil_mode=True, return_indices=True)
     turns = torch.arange(x.shape[1], device=x.device) % skip.shape[1]
-    return places[:, turns]
+    return places[:, turns, : x.shape[-2], : x.shape[-1]]

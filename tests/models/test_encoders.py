@@ -122,15 +122,17 @@ def test_networks_start_from_imagenet(name, tmp_path):
     assert model(torch.randn(2, 2, 47, 65)).shape == (2, 2, 47, 65)
 
 
-def test_fcn_turns_vggs_fully_connected_layers_into_convolutions(tmp_path):
-    hidden = torch.randn(4096, 512 * 7 * 7) / 100
-    second = torch.randn(4096, 4096) / 100
+def test_fcn_turns_vggs_fully_connected_layers_into_convolutions(tmp_path, monkeypatch):
+    units = 64  # instead of 4096, for speed
+    monkeypatch.setattr("floodloom.models.fcn._FULLY_CONNECTED", units)
+    hidden = torch.randn(units, 512 * 7 * 7) / 100
+    second = torch.randn(units, units) / 10
     classifier = {
         "classifier.0.weight": hidden,
-        "classifier.0.bias": torch.randn(4096),
+        "classifier.0.bias": torch.randn(units),
         "classifier.3.weight": second,
-        "classifier.3.bias": torch.randn(4096),
-        "classifier.6.weight": torch.randn(1000, 4096),
+        "classifier.3.bias": torch.randn(units),
+        "classifier.6.weight": torch.randn(1000, units),
     }
     _, path = imagenet_file(tmp_path, "vgg16", classifier)
     model = build("fcn8", 3, 2, encoder="vgg16", encoder_weights=path).eval()

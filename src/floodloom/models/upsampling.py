@@ -118,5 +118,6 @@ def places_of_maxima(skip: Tensor, x: Tensor) -> Tensor:
     `skip`, it takes the places of the skip's channels in turn.
     """
     _, places = F.max_pool2d(skip, 2, ceil_mode=True, return_indices=True)
-    turns = torch.arange(x.shape[1], device=x.device) % skip.shape[1]
-    return places[:, turns, : x.shape[-2], : x.shape[-1]]
+    channels, rows, cols = (torch.arange(n, device=x.device) for n in x.shape[1:])
+    # Indices, not slices: a slice makes an export decide whether the skip's size is even.
+    return places[:, (channels % skip.shape[1])[:, None, None], rows[:, None], cols]

@@ -84,7 +84,7 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
         client = Client(scheduler, timeout=_CONNECT_S)  # type: ignore[no-untyped-call]
     except ImportError as error:
         raise ConfigError(
-            f"dask.scheduler: {scheduler} needs dask.distributed; pip install distributed"
+            f"dask.scheduler: {scheduler} needs dask.distributed; pip install 'floodloom[cluster]'"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS
+from benchmarks.sentinel1_tables import sentinel1_tables
 from floodloom.files import read_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -31,8 +33,13 @@ _SCORED = {
 
 
 def page() -> str:
-    """Return the text of benchmarks/README.md."""
-    return "\n".join([_HEAD, "## runs\n", _facts(_runs()), scores_table(), runtime_table()])
+    """Return the text of benchmarks/README.md: a section for every benchmark that was taken."""
+    sections = [_HEAD]
+    for name, tables in TABLES.items():
+        if (RESULTS / f"{name}.json").exists():
+            result = read_json(RESULTS / f"{name}.json")
+            sections += [f"## {name}\n", _facts(result), *tables(result)]
+    return "\n".join(sections)
 
 
 def scores_table() -> str:
@@ -88,6 +95,13 @@ def _facts(result: dict[str, Any]) -> str:
         f"`{result['command']}`, {result['date']}, commit {result['commit']}, "
         f"{result['hardware']}, seeds {result['seeds']}\n"
     )
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "runs": lambda _: [scores_table(), runtime_table()],
+    "sentinel1": sentinel1_tables,
+}
+"""The tables of each benchmark, in the order of the page."""
 
 
 def main() -> None:

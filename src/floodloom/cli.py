@@ -46,7 +46,7 @@ for _position, (_stage, _help) in enumerate(STAGES.items()):
 
 @app.command(sort_key=100)
 def models() -> None:
-    """List the architectures: name, parameters, receptive field and source."""
+    """List the architectures: parameters, receptive field, multiply-adds and source."""
     from floodloom.inspect import models_table
 
     Console().print(models_table())

@@ -7,14 +7,17 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 
-from floodloom.errors import FloodloomError
+from floodloom.errors import ConfigError, FloodloomError
 from floodloom.log import get_logger, set_up_logging
+
+_CONNECT_S = 20
 
 
 def run_stage(job: Any) -> int:
@@ -39,7 +42,7 @@ def run_stage(job: Any) -> int:
     if "threads" in inspect.signature(stage).parameters:
         arguments["threads"] = job.threads
     try:
-        with dask.config.set(scheduler="threads", num_workers=job.threads):
+        with dask_workers(_scheduler(job), job.threads):
             stage(**arguments)
     except FloodloomError as error:
         logger.error("%s", error)
@@ -48,6 +51,47 @@ def run_stage(job: Any) -> int:
         logger.error("unexpected error\n%s", traceback.format_exc())
         return 1
     return 0
+
+
+def _scheduler(job: Any) -> str:
+    return str((job.config.get("dask") or {}).get("scheduler", "threads"))
+
+
+@contextmanager
+def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
+    """Compute dask's graphs by the given workers while the context is open.
+
+    Parameters
+    ----------
+    scheduler
+        threads, processes or synchronous on this machine, or the address of a dask.distributed
+        scheduler, such as tcp://10.0.0.1:8786.
+    threads
+        Workers on this machine.
+
+    Raises
+    ------
+    ConfigError
+        If nothing answers at the address, or dask.distributed isn't installed.
+    """
+    if "://" not in scheduler:
+        with dask.config.set(scheduler=scheduler, num_workers=threads):
+            yield
+        return
+    try:
+        from distributed import Client
+
+        client = Client(scheduler, timeout=_CONNECT_S)  # type: ignore[no-untyped-call]
+    except ImportError as error:
+        raise ConfigError(
+            f"dask.scheduler: {scheduler} needs dask.distributed; pip install 'floodloom[cluster]'"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"dask.scheduler: nothing answers at {scheduler} ({error}); start it or use threads"
+        ) from error
+    with client:
+        yield
 
 
 def _paths(items: Any) -> dict[str, Path | list[Path]]:

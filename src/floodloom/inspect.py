@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from floodloom.errors import InputError
 from floodloom.files import require_file
+from floodloom.models.registry import LARGEST_FIELD
 from floodloom.models.registry import describe as describe_models
 from floodloom.raster.grid import quiet_about_georeference
 from floodloom.raster.store import open_store
@@ -24,11 +24,18 @@ def models_table() -> Table:
     """Return the registry of architectures as a table."""
     rows = describe_models()
     table = Table(title="Architectures")
-    for column in fields(rows[0]):
-        table.add_column(column.name.replace("_", " "))
+    columns = ("name", "parameters", "receptive field, px", "10⁹ multiply-adds / Mpx", "source")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("name", "source") else "right")
     for row in rows:
-        values = astuple(row)
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in values))
+        field = f"{row.receptive_field:,}"
+        table.add_row(
+            row.name,
+            f"{row.parameters:,}",
+            f"≥ {field}" if row.receptive_field == LARGEST_FIELD else field,
+            f"{row.multiply_adds_per_mpx:.1f}",
+            row.source,
+        )
     return table
 
 

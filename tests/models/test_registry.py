@@ -1,4 +1,4 @@
-"""Every architecture: sizes, gradients, receptive field, distillable features."""
+"""The registry: names, what is listed of them, and how a wrong choice is answered."""
 
 from __future__ import annotations
 
@@ -8,67 +8,15 @@ from torch import nn
 
 from floodloom.errors import ConfigError
 from floodloom.models.base import Segmenter
-from floodloom.models.blocks import Upsample, convolution, normalisation
-from floodloom.models.registry import build, describe, names, receptive_field
-
-WIDTH = 4
-
-
-@pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize(("bands", "classes"), [(1, 2), (2, 3), (7, 2)])
-@pytest.mark.parametrize("size", [(32, 32), (33, 47), (63, 96)])
-def test_logits_have_the_size_of_the_input(name, bands, classes, size):
-    model = build(name, bands, classes, width=WIDTH).eval()
-    assert model(torch.randn(2, bands, *size)).shape == (2, classes, *size)
-
-
-@pytest.mark.parametrize("name", names())
-def test_features_go_from_coarse_to_fine_and_make_the_logits(name):
-    model = build(name, 2, 2, width=WIDTH).eval()
-    image = torch.randn(1, 2, 45, 64)
-    features = model.features(image)
-    assert tuple(f.shape[1] for f in features) == model.feature_channels
-    heights = [f.shape[-2] for f in features]
-    assert heights == sorted(heights)
-    assert torch.equal(model.logits(features, image), model(image))
-
-
-@pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("norm", ["batch", "group"])
-def test_gradients_reach_every_parameter(name, norm):
-    torch.manual_seed(0)
-    model = build(name, 2, 2, width=WIDTH, norm=norm)
-    model(torch.randn(2, 2, 64, 64)).square().sum().backward()
-    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert silent == []
-
-
-@pytest.mark.parametrize("name", ["unet", "unetplusplus", "linknet"])
-@pytest.mark.parametrize("upsampling", ["nearest", "bilinear", "transposed"])
-def test_upsampling_is_selectable(name, upsampling):
-    model = build(name, 2, 2, width=WIDTH, upsampling=upsampling).eval()
-    assert model(torch.randn(1, 2, 37, 50)).shape == (1, 2, 37, 50)
-
-
-@pytest.mark.parametrize(("width", "millions"), [(8, 0.49), (16, 1.96)])
-def test_unet_has_the_parameters_it_is_chosen_for(width, millions):
-    count = sum(p.numel() for p in build("unet", 2, 2, width=width).parameters())
-    assert count == pytest.approx(millions * 1e6, rel=0.01)
-
-
-def test_a_network_can_learn_one_batch_by_heart():
-    torch.manual_seed(0)
-    model = build("unet", 2, 2, width=8)
-    image = torch.randn(2, 2, 32, 32)
-    label = (image[:, 0] + image[:, 1].roll(1, -1) > 0.5).long()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(120):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(image), label).backward()
-        optimizer.step()
-    water = model(image).argmax(1).bool()
-    iou = (water & label.bool()).sum() / (water | label.bool()).sum()
-    assert iou > 0.98
+from floodloom.models.blocks import convolution, normalisation
+from floodloom.models.registry import (
+    LARGEST_FIELD,
+    build,
+    describe,
+    multiply_adds,
+    names,
+    receptive_field,
+)
 
 
 class Convolutions(Segmenter):
@@ -99,16 +47,25 @@ def test_receptive_field_of_a_small_unet_is_known():
 
 
 def test_describe_lists_every_model_with_its_paper():
-    rows = describe()
-    assert [row.name for row in rows] == list(names())
-    assert all(row.parameters > 5e5 and row.receptive_field > 50 for row in rows)
-    assert all("arXiv" in row.source for row in rows)
+    rows = {row.name: row for row in describe()}
+    assert tuple(rows) == names()
+    assert rows["per_pixel"].receptive_field == 1
+    assert rows["pspnet"].receptive_field == LARGEST_FIELD
+    assert rows["unet"].parameters == 1_963_970
+    assert all(row.source for row in rows.values())
+
+
+def test_multiply_adds_of_known_layers():
+    # 3×3 from 2 to 3 channels, 3×3 from 3 to 3, 5×5 from 3 to 2, at every one of 2²⁰ pixels.
+    expected = (9 * 2 * 3 + 9 * 3 * 3 + 25 * 3 * 2) * 2**20
+    with torch.device("meta"):
+        assert multiply_adds(Convolutions()) == expected
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "unett"}, "'unett': unknown; choose one of fcn8"),
+        ({"name": "unett"}, "'unett': unknown; choose one of deconvnet"),
         ({"name": "unet", "wide": 3}, "wide"),
         ({"name": "unet", "norm": "layer"}, "'layer': choose batch or group"),
         ({"name": "unet", "upsampling": "cubic"}, "'cubic': choose nearest"),
@@ -125,10 +82,11 @@ def test_group_normalisation_takes_any_number_of_channels(channels):
     assert normalisation("group", channels)(torch.randn(1, channels, 3, 3)).shape[1] == channels
 
 
-@pytest.mark.parametrize("kind", ["nearest", "bilinear"])
-def test_upsampling_leaves_the_right_size_alone_and_constants_constant(kind):
-    up = Upsample(2, kind)
-    image = torch.randn(1, 2, 5, 7)
-    assert torch.equal(up(image, image.shape[-2:]), image)
-    raised = up(torch.full((1, 2, 5, 7), 3.0), torch.Size((11, 13)))
-    torch.testing.assert_close(raised, torch.full((1, 2, 11, 13), 3.0))
+def test_a_lone_value_is_normalised_by_the_running_statistics():
+    layer = normalisation("batch", 3).train()
+    layer.running_mean.fill_(1.0)
+    layer.running_var.fill_(4.0)
+    lone = torch.tensor([1.0, 3.0, 5.0]).reshape(1, 3, 1, 1)
+    torch.testing.assert_close(
+        layer(lone).flatten(), torch.tensor([0.0, 1.0, 2.0]), rtol=1e-5, atol=1e-5
+    )

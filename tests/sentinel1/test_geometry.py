@@ -2,11 +2,21 @@ import numpy as np
 import pytest
 
 from floodloom.errors import InputError
-from floodloom.sentinel1.annotation import SPEED_OF_LIGHT, parse_annotation
-from floodloom.sentinel1.geometry import ImageGeometry, image_geometry, zero_doppler
-from floodloom.sentinel1.orbit import fit_orbit
+from floodloom.sentinel1.annotation import (
+    SPEED_OF_LIGHT,
+    Annotation,
+    GeolocationGrid,
+    parse_annotation,
+)
+from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
+from floodloom.sentinel1.geometry import (
+    ImageGeometry,
+    annotated_orbit,
+    image_geometry,
+    zero_doppler,
+)
+from floodloom.sentinel1.orbit import Orbit, fit_orbit
 from floodloom.sentinel1.product import open_product
-from floodloom.sentinel1.terrain import geodetic_to_earth_fixed
 from floodloom.simulate.acquisition import plan_acquisition
 
 
@@ -61,7 +71,40 @@ def test_nan_stays_nan(acquisition) -> None:
 
 def test_orbit_that_does_not_cover_is_refused(acquisition) -> None:
     with pytest.raises(InputError, match=r"state vectors cover .* use a product or orbit file"):
-        fit_orbit(acquisition.time, acquisition.position, acquisition.velocity, 0.0, 999.0)
+        fit_orbit(acquisition.time, acquisition.position, 0.0, 999.0)
+
+
+def test_rounded_state_times_are_put_right(acquisition) -> None:
+    """Stamps that are 0.4 ms late are found from the geolocation grid; larger ones are left."""
+    geometry = acquisition.geometry
+    longitude, latitude = np.meshgrid(np.linspace(14.9, 15.1, 5), np.linspace(44.95, 45.05, 5))
+    longitude, latitude, height = longitude.ravel(), latitude.ravel(), np.full(25, 100.0)
+    points = geodetic_to_earth_fixed(longitude, latitude, height)
+    time, slant_range = zero_doppler(points, geometry.orbit)
+    none = np.zeros(25)
+    grid = GeolocationGrid(
+        time, slant_range * 2 / SPEED_OF_LIGHT, none, none, latitude, longitude, height, none
+    )
+
+    def orbit_of(late: float, rounded: bool) -> Orbit:
+        annotation = Annotation(
+            lines=geometry.lines,
+            samples=geometry.samples,
+            first_line_time=np.datetime64("2015-02-03T04:31:09.215560"),
+            azimuth_time_interval=geometry.azimuth_time_interval,
+            range_pixel_spacing=10.0,
+            azimuth_pixel_spacing=10.0,
+            orbit_time=acquisition.time + late,
+            orbit_position=acquisition.position,
+            orbit_time_rounded=rounded,
+            conversion=geometry.conversion,
+            grid=grid,
+        )
+        return annotated_orbit(annotation)
+
+    for late, rounded, left in ((0.4e-3, True, 0), (0.4e-3, False, 0.4e-3), (2e-3, True, 2e-3)):
+        found, _ = zero_doppler(points, orbit_of(late, rounded))
+        np.testing.assert_allclose(found - time, left, atol=1e-8)
 
 
 def test_real_tie_points(shared_data) -> None:
@@ -75,7 +118,5 @@ def test_real_tie_points(shared_data) -> None:
         time, slant_range = zero_doppler(points, geometry.orbit)
         lines_off = np.abs(time - grid.azimuth_time) / annotation.azimuth_time_interval
         metres_off = np.abs(slant_range - grid.slant_range_time * SPEED_OF_LIGHT / 2)
-        # processors before IPF 2.9 annotate times that are up to 0.3 lines off their own orbit
-        tolerance = 0.01 if product.ipf_version >= (2, 90) else 0.35
-        assert lines_off.max() < tolerance, path.name
+        assert lines_off.max() < 0.01, path.name
         assert metres_off.max() < 0.01, path.name

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from floodloom.errors import InputError
+from floodloom.sentinel1.calibrate import Calibration
 from floodloom.sentinel1.lut import calibration_lut
 from floodloom.sentinel1.noise import parse_noise
 
@@ -29,29 +30,39 @@ BLOCK = """<noiseAzimuthVector><firstAzimuthLine>{0}</firstAzimuthLine>
 <lastRangeSample>{3}</lastRangeSample><line>{4}</line><noiseAzimuthLut>{5}</noiseAzimuthLut>
 </noiseAzimuthVector>"""
 
-
-def noise(text: str, rows: list[float], cols: list[float]) -> np.ndarray:
-    return parse_noise(ET.fromstring(text), "noise").on_block(np.array(rows), np.array(cols))
+UNIT = calibration_lut(ET.fromstring("<calibration/>"), "dn", "none")
 
 
-def test_calibration_table_is_bilinear() -> None:
+def noise(text: str, rows: list[int], cols: list[int]) -> np.ndarray:
+    """Noise power in squared digital numbers on a few lines and pixels."""
+    tables = Calibration(max(cols) + 1, UNIT, parse_noise(ET.fromstring(text), "noise"))
+    dn = np.ones((max(rows) + 1, max(cols) + 1), dtype=np.uint16)
+    _, floor, _ = tables.calibrated(dn, 0, with_noise=True)
+    return floor[np.ix_(rows, cols)]
+
+
+def table(rows: list[int], samples: int) -> np.ndarray:
     lut = calibration_lut(ET.fromstring(CALIBRATION), "sigma0", "calibration")
-    block = lut.on_block(np.array([0.0, 5.0, 20.0, 30.0]), np.array([0.0, 5.0, 10.0, 12.0]))
+    dn = np.ones((max(rows) + 1, samples), dtype=np.uint16)
+    power, _, _ = Calibration(samples, lut, None, remove_noise=False).calibrated(dn, 0)
+    return 1 / np.sqrt(power[rows].astype(np.float64))
+
+
+def test_calibration_table_is_bilinear_and_ends_with_its_last_values() -> None:
     expected = [
         [100, 150, 200, 200],
         [150, 200, 250, 250],
         [300, 350, 400, 400],
         [300, 350, 400, 400],
     ]
-    np.testing.assert_allclose(block, expected)
+    found = table([0, 5, 20, 30], 13)[:, [0, 5, 10, 12]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_blocks_of_a_table_agree_with_the_whole() -> None:
-    lut = calibration_lut(ET.fromstring(CALIBRATION), "sigma0", "calibration")
-    rows, cols = np.arange(25.0), np.arange(12.0)
-    whole = lut.on_block(rows, cols)
-    parts = np.vstack([lut.on_block(rows[i : i + 7], cols) for i in range(0, 25, 7)])
-    np.testing.assert_array_equal(parts, whole)
+def test_digital_numbers_stay_as_they_are() -> None:
+    dn = np.array([[7, 300, 65535]], dtype=np.uint16)
+    power, _, _ = Calibration(3, UNIT, None).calibrated(dn, 0)
+    np.testing.assert_allclose(power, [[49, 90000, 65535**2]], rtol=1e-7)
 
 
 def test_old_noise_is_range_only() -> None:
@@ -73,6 +84,14 @@ def test_pixels_outside_every_block_take_the_nearest() -> None:
         NEW.format(blocks=""), [0, 100], [0, 4, 6, 10]
     )
     np.testing.assert_allclose(factor, [[2, 2, 5, 5]] * 2)
+
+
+def test_of_overlapping_blocks_the_first_counts() -> None:
+    blocks = BLOCK.format(0, 9, 0, 6, "0", "2") + BLOCK.format(0, 9, 4, 9, "0", "3")
+    found = noise(NEW.format(blocks=blocks), [0], [0, 5, 8]) / noise(
+        NEW.format(blocks=""), [0], [0, 5, 8]
+    )
+    np.testing.assert_allclose(found, [[2, 2, 3]])
 
 
 @pytest.mark.parametrize("values", ["3", ""])

@@ -10,8 +10,6 @@ from scipy.ndimage import distance_transform_edt, maximum_position
 from floodloom.errors import InputError
 from floodloom.raster.flags import Flag
 from floodloom.raster.store import open_store, recipe_of
-from floodloom.sentinel1.flatten import flattening_ratio
-from floodloom.sentinel1.terrain import earth_fixed
 from floodloom.simulate.event import band_noise, image_event, make_event, product_content
 from floodloom.simulate.render import digital_numbers, render_sigma0
 from floodloom.simulate.safe import write_safe
@@ -94,7 +92,7 @@ def test_point_targets_land_where_they_stand(event, tmp_path, files) -> None:
     surface = np.full(shape, 1e-3)
     for place in chosen:
         surface[place] = 100.0
-    image = render_sigma0(surface, event.view, event.acquisition.geometry, event.incidence)
+    image = render_sigma0(surface, event.view, event.acquisition.geometry)
     content = product_content(event, {"vv": image, "vh": image}, flood=True)
     write_safe(content, tmp_path / "points.SAFE")
     calibrate(safe=tmp_path / "points.SAFE", out=tmp_path / "c.zarr", remove_noise=False)
@@ -134,30 +132,6 @@ def test_two_dates_overlay_to_the_pixel(files, tmp_path) -> None:
         geocode(scene=tmp_path / f"{role}.zarr", dem=files / "dem.tif", out=tmp_path / "g.zarr")
         grids.append(open_store(tmp_path / "g.zarr").odc.geobox)
     assert grids[0] == grids[1]
-
-
-def test_flattening_flat_ground_is_gamma0(event) -> None:
-    """On a plain, the illuminated area over the pixel's area is 1 / tan(incidence)."""
-    flat = np.zeros_like(event.landscape.elevation)
-    ratio, shadow = flattening_ratio(earth_fixed(event.geobox, flat), event.acquisition.geometry)
-    middle = ratio[100:156, 100:156]
-    expected = 1 / np.tan(np.radians(event.incidence[100:156]))
-    np.testing.assert_allclose(middle.mean(axis=0), expected, rtol=0.02)
-    assert middle.std() / middle.mean() < 0.02
-    assert not shadow[100:156, 100:156].any()
-
-
-def test_flattening_removes_the_terrain(files, tmp_path) -> None:
-    calibrate(safe=files / "before.SAFE", out=tmp_path / "c.zarr", quantity="beta0")
-    geocode(scene=tmp_path / "c.zarr", dem=files / "dem.tif", out=tmp_path / "f.zarr", flatten=True)
-    store = open_store(tmp_path / "f.zarr")
-    assert recipe_of(store).quantity == "gamma0"
-    assert recipe_of(store).flattened
-    calibrate(safe=files / "before.SAFE", out=tmp_path / "g.zarr", quantity="gamma0")
-    with pytest.raises(InputError, match="flattening needs beta0 but this is gamma0"):
-        geocode(
-            scene=tmp_path / "g.zarr", dem=files / "dem.tif", out=tmp_path / "n.zarr", flatten=True
-        )
 
 
 def test_elevation_without_crs_or_elsewhere_is_refused(files, tmp_path) -> None:

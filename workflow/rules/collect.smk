@@ -1,7 +1,15 @@
 # One target per stage, so that a single stage is a word on the command line.
 COLLECTED = {
-    "calibrated": [f"{RUN}/calibrated/{scene}.zarr" for scene in PROCESSED],
-    "geocoded": [f"{RUN}/geocoded/{scene}.zarr" for scene in SCENES],
+    "calibrated": [
+        f"{RUN}/calibrated/{scene}.zarr"
+        for scene in PROCESSED
+        if scene not in TERRAIN_CORRECTED
+    ],
+    "geocoded": [
+        f"{RUN}/geocoded/{name}.zarr"
+        for name, scene in SCENES.items()
+        if name == scene_of(scene.event, scene.role)
+    ],
     "tiled": [f"{RUN}/tiles/{event}.zarr" for event in EVENTS],
     "taught": [f"{RUN}/models/teacher.safetensors"] if CONFIG.distill else [],
     "distilled": ensemble(0) if CONFIG.distill else [],

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 from floodloom.config.load import (
     DATASET,
@@ -9,6 +10,7 @@ from floodloom.config.load import (
 )
 from floodloom.digest import code_digest
 from floodloom.errors import ConfigError
+from floodloom.sentinel1.rtc_products import is_rtc
 
 try:
     CONFIG = load_config(config, ", ".join(map(str, workflow.configfiles)) or "config")
@@ -24,6 +26,7 @@ EVENTS = CONFIG.events
 MEMBERS = [(model, seed) for model in CONFIG.run.models for seed in CONFIG.run.seeds]
 INGESTED = [scene.name for scene in SCENES.values() if scene.source == DATASET]
 PROCESSED = [name for name in SCENES if name not in INGESTED]
+TERRAIN_CORRECTED = [name for name in PROCESSED if is_rtc(Path(SCENES[name].source))]
 
 
 wildcard_constraints:
@@ -47,7 +50,10 @@ def names(*values):
 
 
 def scene_of(event, role):
-    """The scene of an event before or after the flood, or None."""
+    """The scene of an event before or after the flood, or None.
+
+    Of several scenes of one pass the first gives its name to their mosaic.
+    """
     found = [s.name for s in SCENES.values() if (s.event, s.role) == (event, role)]
     return found[0] if found else None
 
@@ -91,6 +97,25 @@ def product(wildcards):
     if scene.source == SIMULATED:
         return f"{RUN}/simulated/{scene.event}/{scene.role}.SAFE"
     return f"resources/{scene.name}.zip" if "://" in scene.source else scene.source
+
+
+def calibrated(event, role):
+    """Calibrated stores of one pass, or products that others have terrain-corrected."""
+    same = [s for s in SCENES.values() if (s.event, s.role) == (event, role)]
+    return [
+        s.source if s.name in TERRAIN_CORRECTED else f"{RUN}/calibrated/{s.name}.zarr"
+        for s in same
+    ]
+
+
+def geocode_inputs(wildcards):
+    scene = SCENES[wildcards.scene]
+    other = "before" if scene.role == "after" else "after"
+    return given(
+        scene=calibrated(scene.event, scene.role),
+        companions=calibrated(scene.event, other),
+        dem=event_file(scene.event, "dem"),
+    )
 
 
 def geocoded(event, role):

@@ -57,8 +57,7 @@ rule calibrate:
 
 rule geocode:
     input:
-        scene=f"{RUN}/calibrated/{{scene}}.zarr",
-        dem=lambda wildcards: event_file(SCENES[wildcards.scene].event, "dem") or [],
+        unpack(geocode_inputs),
     output:
         out=directory(f"{RUN}/geocoded/{{scene}}.zarr"),
     log:

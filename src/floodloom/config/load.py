@@ -165,8 +165,11 @@ def _scene(row: Mapping[str, str | None], config: Config, where: str, folder: Pa
 
 
 def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
+    """Several products of one pass are mosaicked; simulated and published scenes can't be."""
     seen: dict[tuple[str, str], str] = {}
     for scene in scenes.values():
+        if scene.source not in (SIMULATED, DATASET):
+            continue
         other = seen.setdefault((scene.event, scene.role), scene.name)
         if other != scene.name:
             raise ConfigError(
@@ -189,6 +192,9 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
             path = getattr(event, key)
             if path is not None and not (folder / path).exists():
                 raise ConfigError(f"events.{name}.{key}: {path} not found; check the path")
+    orbit = config.calibrate.orbit
+    if orbit is not None and not (folder / orbit).exists():
+        raise ConfigError(f"calibrate.orbit: {orbit} not found; check the path")
     if config.data_root is not None and not (folder / config.data_root).is_dir():
         published = PUBLISHED.get(str(config.dataset), "")
         raise ConfigError(

@@ -35,6 +35,17 @@ class RunSettings(Settings):
     rounds: int = Field(default=1, ge=0, le=9, description="Rounds of relabelling; 0 does none")
 
 
+class DaskSettings(Settings):
+    """Who computes the raster stages; no result depends on it."""
+
+    scheduler: str = Field(
+        default="threads",
+        pattern=r"^(threads|processes|synchronous|(tcp|tls|ucx)://.+)$",
+        description="threads, processes or synchronous on the job's machine, or the address of a "
+        "dask.distributed scheduler",
+    )
+
+
 class EventSettings(Settings):
     """One flood event."""
 
@@ -61,6 +72,9 @@ class Config(Settings):
     """Everything that decides a run."""
 
     run: RunSettings = Field(description="What is run")
+    dask: DaskSettings = Field(
+        default_factory=DaskSettings, description="Who computes the raster stages"
+    )
     dataset: Literal["etci2021", "ombria", "sen1floods11", "stac-overflow", "folder"] | None = (
         Field(default=None, description="Published data set that the scenes or chips come from")
     )

@@ -28,13 +28,24 @@ class SimulateSettings(Settings):
 class CalibrateSettings(Settings):
     """From digital numbers to backscatter in radar geometry."""
 
-    quantity: Literal["beta0", "sigma0", "gamma0"] = Field(
-        default="gamma0", description="Backscatter coefficient; flattening needs beta0"
+    quantity: Literal["beta0", "sigma0", "gamma0", "dn"] = Field(
+        default="gamma0",
+        description="Backscatter coefficient; flattening needs beta0; dn: squared digital numbers",
     )
     polarisations: tuple[str, ...] = Field(
-        default=("vv", "vh"), min_length=1, description="Polarisations to calibrate"
+        default=("vv", "vh"),
+        min_length=1,
+        description="Polarisations to calibrate; co and cross name those of the product",
     )
     remove_noise: bool = Field(default=True, description="Subtract the thermal noise")
+    noise_layers: bool = Field(
+        default=False, description="Write the noise-equivalent backscatter beside each polarisation"
+    )
+    orbit: str | None = Field(
+        default=None,
+        description="Orbit file (.EOF) or a folder of them; null: the product's own state vectors",
+    )
+    chunk: int = Field(default=1024, ge=64, description="Lines that are worked on at once")
 
 
 class GeocodeSettings(Settings):
@@ -43,16 +54,28 @@ class GeocodeSettings(Settings):
     epsg: int | None = Field(
         default=None, description="EPSG code of the map grid; null: the UTM zone of the scene"
     )
+    bounds: tuple[float, float, float, float] | None = Field(
+        default=None,
+        description="Left, bottom, right, top that the grid is kept to, in the units of its CRS; "
+        "null: where there are scenes and elevations",
+    )
     resolution: float = Field(default=10.0, gt=0, description="Pixel spacing of the map grid, m")
     flatten: bool = Field(
         default=False,
         description="Flatten the terrain by area projection: beta0 becomes gamma0",
     )
-    dem_heights: Literal["ellipsoid"] = Field(
-        default="ellipsoid",
-        description="What the elevations are measured from; only ellipsoidal heights so far",
+    dem_heights: Literal["ellipsoid", "egm96", "egm2008"] = Field(
+        default="ellipsoid", description="What the elevations are measured from"
     )
-    speckle_filter: Literal["none", "boxcar", "lee"] = Field(
-        default="none", description="Speckle filter after geocoding"
+    constant_height: float = Field(
+        default=0.0, description="Height above the ellipsoid of events without elevations, m"
     )
-    speckle_window: int = Field(default=5, ge=3, description="Side of the filter's window, px")
+    speckle_filter: Literal[
+        "none", "boxcar", "lee", "lee_sigma", "refined_lee", "gamma_map", "multitemporal"
+    ] = Field(default="none", description="Speckle filter after geocoding")
+    speckle_window: int = Field(default=5, ge=3, description="Side of the filter's window, px; odd")
+    chunk: int = Field(
+        default=1536,
+        ge=64,
+        description="Greatest side of the blocks that are worked on at once, px",
+    )

@@ -53,7 +53,7 @@ def untrained(
     """
     recipe, classes = recipe_of(tiles), tuple(json.loads(tiles.attrs["classes"]))
     bands = recipe.bands if optical is None else optical.channels
-    arguments = {"in_channels": len(bands), "classes": len(classes), "width": width}
+    arguments: dict[str, Any] = {"in_channels": len(bands), "classes": len(classes), "width": width}
     torch.manual_seed(seed)
     weights = build(architecture, **arguments).state_dict()
     fresh = Checkpoint(architecture, arguments, classes, recipe, weights)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from floodloom.models.blocks import resize
+from floodloom.models.encoders.base import Encoder
+from floodloom.models.encoders.weights import load_encoder
 
 
 class Segmenter(nn.Module, ABC):
@@ -34,10 +39,29 @@ class Segmenter(nn.Module, ABC):
 
     def logits(self, features: list[Tensor], image: Tensor) -> Tensor:
         """Return the logits of features that `features(image)` gave, at the size of `image`."""
-        logits = self.classify(features)
-        if logits.shape[-2:] == image.shape[-2:]:
-            return logits
-        return F.interpolate(logits, image.shape[-2:], mode="bilinear", align_corners=False)
+        return resize(self.classify(features), image.shape[-2:])
+
+    def load_encoder(self, path: str | Path) -> None:
+        """Give the encoder the ImageNet weights of a local file.
+
+        Raises
+        ------
+        ValueError
+            If the network has no encoder of that kind.
+        CheckpointError
+            As `floodloom.models.encoders.weights.load_encoder`.
+        """
+        self.adopt(load_encoder(self.named_encoder(), path))
+
+    def named_encoder(self) -> Encoder:
+        """Return the encoder that ImageNet weights are for."""
+        encoder = getattr(self, "encoder", None)
+        if not isinstance(encoder, Encoder):
+            raise ValueError("encoder_weights are for networks with a named encoder; choose one")
+        return encoder
+
+    def adopt(self, classifier: Mapping[str, Tensor]) -> None:
+        """Use what ImageNet's classifier has learned, where the network has a place for it."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +76,14 @@ ARCHITECTURES: dict[str, Architecture] = {}
 Made = TypeVar("Made", bound=type[Segmenter])
 
 
-def register(name: str, *, source: str) -> Callable[[Made], Made]:
-    """Make a network class known by `name`; `source` cites the paper that it follows."""
+def register(name: str, *, source: str, **preset: Any) -> Callable[[Made], Made]:
+    """Make a network class known by `name`; `source` cites the paper that it follows.
+
+    One class may have several names, each with its own preset arguments.
+    """
 
     def decorate(make: Made) -> Made:
-        ARCHITECTURES[name] = Architecture(make, source)
+        ARCHITECTURES[name] = Architecture(partial(make, **preset), source)
         return make
 
     return decorate

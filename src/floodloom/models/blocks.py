@@ -9,9 +9,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Normalisation = Literal["batch", "group"]
-Upsampling = Literal["nearest", "bilinear", "transposed"]
 
 _GROUPS = 8
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that trains on a lone value per channel, too.
+
+    A globally pooled map of a batch of one has no variance; it is normalised by the running
+    statistics, where PyTorch would raise an error.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` (N, C, y, x) normalised."""
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+            mean, var = self.running_mean, self.running_var
+            return F.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(x)
 
 
 def normalisation(kind: Normalisation, channels: int) -> nn.Module:
@@ -23,7 +37,7 @@ def normalisation(kind: Normalisation, channels: int) -> nn.Module:
         If `kind` is neither batch nor group.
     """
     if kind == "batch":
-        return nn.BatchNorm2d(channels)
+        return BatchNorm2d(channels)
     if kind == "group":
         groups = next(n for n in range(min(_GROUPS, channels), 0, -1) if channels % n == 0)
         return nn.GroupNorm(groups, channels)
@@ -36,13 +50,38 @@ def convolution(
     size: int = 3,
     *,
     stride: int = 1,
+    dilation: int = 1,
     norm: Normalisation = "batch",
 ) -> nn.Sequential:
     """Return convolution, normalisation and ReLU; the size is kept when the stride is 1."""
+    padding = dilation * (size // 2)
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False),
+        nn.Conv2d(in_channels, out_channels, size, stride, padding, dilation, bias=False),
         normalisation(norm, out_channels),
         nn.ReLU(inplace=True),
+    )
+
+
+def separable_convolution(
+    in_channels: int, out_channels: int, *, dilation: int = 1, norm: Normalisation = "batch"
+) -> nn.Sequential:
+    """Return a 3×3 convolution per channel and a 1×1 across channels, each normalised with ReLU.
+
+    With a dilation it is the atrous separable convolution of DeepLabV3+ (arXiv 1802.02611, 3.1).
+    """
+    return nn.Sequential(
+        nn.Conv2d(
+            in_channels,
+            in_channels,
+            3,
+            padding=dilation,
+            dilation=dilation,
+            groups=in_channels,
+            bias=False,
+        ),
+        normalisation(norm, in_channels),
+        nn.ReLU(inplace=True),
+        *convolution(in_channels, out_channels, 1, norm=norm),
     )
 
 
@@ -80,54 +119,15 @@ class Residual(nn.Module):
         return F.relu(self.body(x) + self.shortcut(x))
 
 
-class Upsample(nn.Module):
-    """Bring a feature map to another's size, whatever that is: nothing is ever cropped.
-
-    `transposed` doubles the size by a 2×2 transposed convolution of stride 2, which leaves no
-    checkerboard, and closes the odd pixel by interpolation.
-    """
-
-    def __init__(self, channels: int, kind: Upsampling = "bilinear") -> None:
-        super().__init__()
-        if kind not in ("nearest", "bilinear", "transposed"):
-            raise ValueError(f"upsampling {kind!r}: choose nearest, bilinear or transposed")
-        self.mode = "nearest" if kind == "nearest" else "bilinear"
-        self.enlarge: nn.Module = nn.Identity()
-        if kind == "transposed":
-            self.enlarge = nn.ConvTranspose2d(channels, channels, 2, stride=2)
-
-    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
-        """Return `x` (N, C, y, x) at `size` (y, x)."""
-        return resize(self.enlarge(x), size, self.mode)
-
-
 def resize(x: Tensor, size: torch.Size, mode: str = "bilinear") -> Tensor:
-    """Return `x` interpolated to `size` (y, x), or as it is if it has that size."""
-    if x.shape[-2:] == size:
+    """Return `x` interpolated to `size` (y, x), or as it is if it has that size.
+
+    An export with free height and width always interpolates, since it can't tell.
+    """
+    if not torch.compiler.is_exporting() and x.shape[-2:] == size:
         return x
     align = None if mode == "nearest" else False
     return F.interpolate(x, size, mode=mode, align_corners=align)
-
-
-class Merge(nn.Module):
-    """One step of a decoder: upsample, concatenate the skips, convolve twice."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        skip_channels: int,
-        out_channels: int,
-        upsampling: Upsampling = "bilinear",
-        norm: Normalisation = "batch",
-    ) -> None:
-        super().__init__()
-        self.up = Upsample(in_channels, upsampling)
-        self.convolve = double_convolution(in_channels + skip_channels, out_channels, norm)
-
-    def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
-        """Return the features at the size of the skips."""
-        raised = self.up(x, skips[0].shape[-2:])
-        return self.convolve(torch.cat([*skips, raised], dim=1))  # type: ignore[no-any-return]
 
 
 def head(in_channels: int, classes: int) -> nn.Conv2d:

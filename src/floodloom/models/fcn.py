@@ -1,7 +1,12 @@
-"""FCN-8s: class scores of three depths, added and interpolated."""
+"""FCN-32s, -16s and -8s: class scores of one to three depths, added and interpolated."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Literal
+
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Segmenter, register
@@ -12,11 +17,17 @@ from floodloom.models.blocks import (
     head,
     resize,
 )
+from floodloom.models.encoders.vgg import VGG16
+
+_SOURCE = "Long et al. 2015, arXiv 1411.4038"
+_FULLY_CONNECTED = 4096
 
 
-@register("fcn8", source="Long et al. 2015, arXiv 1411.4038")
-class FCN8(Segmenter):
-    """FCN-8s on a plain convolutional encoder that halves the size five times.
+@register("fcn32", source=_SOURCE, finest=32)
+@register("fcn16", source=_SOURCE, finest=16)
+@register("fcn8", source=_SOURCE)
+class FCN(Segmenter):
+    """FCN on an encoder that halves the size five times.
 
     Parameters
     ----------
@@ -24,35 +35,89 @@ class FCN8(Segmenter):
         Bands of the input, classes of the logits.
     width
         Channels of the first level; they double per level up to eight times as many.
+    finest
+        32, 16 or 8: scores are taken from there to 1/32 of the size.
+    encoder
+        None: a plain one of `width`; vgg16: the paper's, with its fully connected layers turned
+        into convolutions of 7×7 and 1×1 and dropout after each.
     norm
-        See `floodloom.models.blocks`.
+        See `floodloom.models.blocks`; VGG-16 has no normalisation.
+
+    Raises
+    ------
+    ValueError
+        If `finest` or `encoder` is none of these.
     """
 
     def __init__(
-        self, in_channels: int, classes: int, width: int = 16, norm: Normalisation = "batch"
+        self,
+        in_channels: int,
+        classes: int,
+        width: int = 16,
+        finest: Literal[8, 16, 32] = 8,
+        encoder: Literal["vgg16"] | None = None,
+        norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
-        widths = [width * min(2**level, 8) for level in range(5)]
-        self.encoder = nn.ModuleList(
-            nn.Sequential(double_convolution(before, after, norm), nn.MaxPool2d(2))
-            for before, after in zip([in_channels, *widths], widths, strict=False)
-        )
-        self.classifier = convolution(widths[-1], widths[-1], norm=norm)
-        self.feature_channels = (widths[-1], widths[3], widths[2])
+        if finest not in (8, 16, 32):
+            raise ValueError(f"finest {finest!r}: choose 8, 16 or 32")
+        if encoder not in (None, "vgg16"):
+            raise ValueError(f"encoder {encoder!r}: choose vgg16, or none for a plain one")
+        if encoder is None:
+            widths = [width * min(2**level, 8) for level in range(5)]
+            self.encoder: nn.Module = _pooled_levels(in_channels, widths, norm)
+            self.classifier = convolution(widths[-1], widths[-1], norm=norm)
+            channels = (widths[-1], widths[3], widths[2])
+        else:
+            self.encoder = VGG16(in_channels)
+            self.classifier = _convolutionalised(self.encoder.channels[-1])
+            channels = (_FULLY_CONNECTED, self.encoder.channels[3], self.encoder.channels[2])
+        self.feature_channels = channels[: {32: 1, 16: 2, 8: 3}[finest]]
         self.heads = nn.ModuleList(head(channels, classes) for channels in self.feature_channels)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Return the encoder's maps at 1/32, 1/16 and 1/8 of the size."""
-        x = image
-        levels: list[Tensor] = []
-        for encode in self.encoder:
-            x = encode(x)
-            levels.append(x)
-        return [self.classifier(levels[4]), levels[3], levels[2]]
+        """Return the encoder's maps at 1/32, 1/16 and 1/8 of the size, as many as are used."""
+        if isinstance(self.encoder, VGG16):
+            _, _, quarter, eighth, _, coarse = self.encoder(image)
+            maps = [F.max_pool2d(quarter, 2), F.max_pool2d(eighth, 2), coarse]
+        else:
+            x, maps = image, []
+            for encode in self.encoder.children():
+                x = encode(x)
+                maps.append(x)
+        *finer, coarse = maps
+        return [self.classifier(coarse), *reversed(finer)][: len(self.heads)]
 
     def classify(self, features: list[Tensor]) -> Tensor:
-        """Return the summed scores at 1/8 of the size."""
+        """Return the summed scores at the finest of their sizes."""
         total: Tensor = self.heads[0](features[0])
         for score, feature in zip(list(self.heads)[1:], features[1:], strict=True):
             total = resize(total, feature.shape[-2:]) + score(feature)
         return total
+
+    def adopt(self, classifier: Mapping[str, Tensor]) -> None:
+        """Take VGG-16's two hidden fully connected layers as convolutions."""
+        layers = [layer for layer in self.classifier if isinstance(layer, nn.Conv2d)]
+        for layer, name in zip(layers, ("classifier.0", "classifier.3"), strict=True):
+            if f"{name}.weight" in classifier:
+                weight = classifier[f"{name}.weight"].reshape(layer.weight.shape)
+                layer.load_state_dict({"weight": weight, "bias": classifier[f"{name}.bias"]})
+
+
+def _pooled_levels(in_channels: int, widths: list[int], norm: Normalisation) -> nn.ModuleList:
+    return nn.ModuleList(
+        nn.Sequential(double_convolution(before, after, norm), nn.MaxPool2d(2))
+        for before, after in pairwise([in_channels, *widths])
+    )
+
+
+def _convolutionalised(in_channels: int) -> nn.Sequential:
+    """Return VGG-16's two hidden fully connected layers as convolutions."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, _FULLY_CONNECTED, 7, padding=3),
+        nn.ReLU(inplace=True),
+        nn.Dropout2d(),
+        nn.Conv2d(_FULLY_CONNECTED, _FULLY_CONNECTED, 1),
+        nn.ReLU(inplace=True),
+        nn.Dropout2d(),
+    )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from floodloom.models.base import Segmenter, register
-from floodloom.models.blocks import (
-    Normalisation,
-    Residual,
-    Upsample,
-    Upsampling,
-    convolution,
-    head,
-)
+from floodloom.models.blocks import Normalisation, Residual, convolution, head
+from floodloom.models.encoders.base import Encoder
+from floodloom.models.encoders.catalogue import EncoderName, make_encoder
+from floodloom.models.upsampling import Upsample, Upsampling
 
 
 class _Decoder(nn.Module):
@@ -29,13 +26,13 @@ class _Decoder(nn.Module):
         self.smooth = convolution(inner, inner, norm=norm)
         self.expand = convolution(inner, out_channels, 1, norm=norm)
 
-    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
-        return self.expand(self.smooth(self.up(self.squeeze(x), size)))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        return self.expand(self.smooth(self.up(self.squeeze(x), skip)))  # type: ignore[no-any-return]
 
 
 @register("linknet", source="Chaurasia and Culurciello 2017, arXiv 1707.03718")
 class LinkNet(Segmenter):
-    """LinkNet on a ResNet-18 encoder, whose stem halves the size once instead of twice.
+    """LinkNet; `encoder="resnet18"` is the paper's, but for a link at half the size, too.
 
     Parameters
     ----------
@@ -45,8 +42,11 @@ class LinkNet(Segmenter):
         Channels of the first level; every further level has twice as many.
     depth
         How often the size is halved after the stem.
+    encoder
+        None: ResNet-18 of `width` and `depth`, whose stem halves the size once instead of twice; or
+        a name of `floodloom.models.encoders.catalogue`.
     upsampling, norm
-        See `floodloom.models.blocks`.
+        See `floodloom.models.upsampling` and `floodloom.models.blocks`.
     """
 
     def __init__(
@@ -55,40 +55,55 @@ class LinkNet(Segmenter):
         classes: int,
         width: int = 16,
         depth: int = 3,
+        encoder: EncoderName | None = None,
         upsampling: Upsampling = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
-        self.stem = convolution(in_channels, width, 7, stride=2, norm=norm)
-        self.encoder = nn.ModuleList(
-            nn.Sequential(
-                Residual(before, after, 2 if before != after else 1, norm),
-                Residual(after, after, 1, norm),
-            )
-            for before, after in zip([width, *widths], widths, strict=False)
-        )
+        if encoder is None:
+            self.stem = convolution(in_channels, width, 7, stride=2, norm=norm)
+            self.encoder: nn.Module = _residual_levels(widths, norm)
+        else:
+            self.encoder = make_encoder(encoder, in_channels, norm=norm)
+            widths = list(self.encoder.channels[1:])
         self.decoder = nn.ModuleList(
-            _Decoder(2 * w, w, upsampling, norm) for w in reversed(widths[:-1])
+            _Decoder(before, after, upsampling, norm)
+            for after, before in reversed(list(pairwise(widths)))
         )
-        self.finish = _Decoder(width, width, upsampling, norm)
-        self.head = head(width, classes)
-        self.feature_channels = (*reversed(widths), width)
+        self.finish = _Decoder(widths[0], widths[0], upsampling, norm)
+        self.head = head(widths[0], classes)
+        self.feature_channels = (*reversed(widths), widths[0])
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the bottleneck and the decoder's maps, coarsest first."""
-        x = self.stem(image)
-        skips: list[Tensor] = []
-        for encode in self.encoder:
-            x = encode(x)
-            skips.append(x)
+        skips = self._encoded(image)
         features = [skips.pop()]
         for decode in self.decoder:
             skip = skips.pop()
-            features.append(decode(features[-1], skip.shape[-2:]) + skip)
-        features.append(self.finish(features[-1], image.shape[-2:]))
+            features.append(decode(features[-1], skip) + skip)
+        features.append(self.finish(features[-1], image))
         return features
+
+    def _encoded(self, image: Tensor) -> list[Tensor]:
+        """Return the encoder's maps from half the size on, finest first."""
+        if isinstance(self.encoder, Encoder):
+            return self.encoder(image)[1:]  # type: ignore[no-any-return]
+        maps = [self.stem(image)]
+        for encode in self.encoder.children():
+            maps.append(encode(maps[-1]))
+        return maps[1:]
 
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits of the finest map."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+
+def _residual_levels(widths: list[int], norm: Normalisation) -> nn.ModuleList:
+    return nn.ModuleList(
+        nn.Sequential(
+            Residual(before, after, 2 if before != after else 1, norm),
+            Residual(after, after, 1, norm),
+        )
+        for before, after in pairwise([widths[0], *widths])
+    )

@@ -4,28 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from floodloom.errors import ConfigError
-from floodloom.models import fcn, linknet, unet, unetplusplus
+from floodloom.models import (
+    deeplab,
+    fcn,
+    full_resolution,
+    hourglass,
+    hrnet,
+    late_fusion,
+    linknet,
+    octconv,
+    pspnet,
+    segnet,
+    sliding_window,
+    u2net,
+    unet,
+    unetplusplus,
+)
 from floodloom.models.base import ARCHITECTURES, Segmenter, register
 
-__all__ = ["ModelRow", "build", "describe", "names", "receptive_field", "register"]
+__all__ = [
+    "LARGEST_FIELD",
+    "ModelRow",
+    "build",
+    "describe",
+    "multiply_adds",
+    "names",
+    "receptive_field",
+    "register",
+]
 
-_MODULES = (fcn, linknet, unet, unetplusplus)  # importing them registers what they define
-_PROBE_WIDTH = 1024
+# Importing them registers what they define.
+_MODULES = (
+    deeplab, fcn, full_resolution, hourglass, hrnet, late_fusion, linknet, octconv, pspnet, segnet,
+    sliding_window, u2net, unet, unetplusplus,
+)  # fmt: skip
+LARGEST_FIELD = 1024
+"""Widest receptive field that is measured, px; what reaches further reports this."""
+
+_PROBE_WIDTHS = (64, 256, LARGEST_FIELD)
 _PROBE_HEIGHT = 32
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One row of `floodloom models`."""
+    """One row of `floodloom models`, for the architecture's default arguments.
+
+    Attributes
+    ----------
+    name
+        What `build` takes.
+    parameters
+        Trained values.
+    receptive_field
+        As `receptive_field` measures it, px.
+    multiply_adds_per_mpx
+        Multiply-adds of convolutions and matrix products, in billions, on an image of one megapixel
+        (2²⁰ pixels); normalisation, activation, pooling and interpolation are not counted.
+    source
+        Paper.
+    """
 
     name: str
     parameters: int
     receptive_field: int
+    multiply_adds_per_mpx: float
     source: str
 
 
@@ -34,7 +83,14 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(ARCHITECTURES))
 
 
-def build(name: str, in_channels: int, classes: int, **arguments: Any) -> Segmenter:
+def build(
+    name: str,
+    in_channels: int,
+    classes: int,
+    *,
+    encoder_weights: str | Path | None = None,
+    **arguments: Any,
+) -> Segmenter:
     """Return a network with fresh weights.
 
     Parameters
@@ -45,6 +101,8 @@ def build(name: str, in_channels: int, classes: int, **arguments: Any) -> Segmen
         Bands of the input.
     classes
         Classes of the logits.
+    encoder_weights
+        Local .safetensors file with ImageNet weights for the network's `encoder`.
     **arguments
         Further arguments of the architecture, such as `width`.
 
@@ -52,40 +110,70 @@ def build(name: str, in_channels: int, classes: int, **arguments: Any) -> Segmen
     ------
     ConfigError
         If the name is unknown or the arguments don't suit the architecture.
+    CheckpointError
+        If the encoder's weights can't be read or are another network's.
     """
     if name not in ARCHITECTURES:
         raise ConfigError(f"model {name!r}: unknown; choose one of {', '.join(names())}")
     try:
-        return ARCHITECTURES[name].make(in_channels, classes, **arguments)
+        model = ARCHITECTURES[name].make(in_channels, classes, **arguments)
+        if encoder_weights is not None:
+            model.load_encoder(encoder_weights)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model {name!r}: {error}") from error
+    return model
 
 
 def describe(in_channels: int = 2, classes: int = 2) -> list[ModelRow]:
-    """Return name, parameter count (default width), receptive field and source of each model."""
-    return [
-        ModelRow(
-            name,
-            sum(p.numel() for p in build(name, in_channels, classes).parameters()),
-            receptive_field(build(name, in_channels, classes, width=4)),
-            ARCHITECTURES[name].source,
+    """Return what is known of each model with its default arguments."""
+    rows = []
+    for name in names():
+        with torch.device("meta"):
+            default = build(name, in_channels, classes)
+        rows.append(
+            ModelRow(
+                name,
+                sum(p.numel() for p in default.parameters()),
+                receptive_field(build(name, in_channels, classes, width=4), in_channels),
+                round(multiply_adds(default, in_channels) / 1e9, 2),
+                ARCHITECTURES[name].source,
+            )
         )
-        for name in names()
-    ]
+    return rows
+
+
+def multiply_adds(model: Segmenter, in_channels: int = 2) -> int:
+    """Return the multiply-adds of convolutions and matrix products on 1024 by 1024 px.
+
+    Shapes are all that counts: nothing is computed for a model on the meta device.
+    """
+    device = next(model.parameters()).device
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        model.eval()(torch.empty(1, in_channels, 1024, 1024, device=device))
+    return int(counter.get_total_flops()) // 2
 
 
 def receptive_field(model: Segmenter, in_channels: int = 2) -> int:
-    """Return how many input columns can change one output column, px (at most 1024).
+    """Return how many input columns can change one output column, px, at most `LARGEST_FIELD`.
 
     A NaN reaches every value that is computed from it, through convolution, pooling and
     interpolation alike. Bisecting for the outermost column whose NaN reaches the central output
     therefore measures the field of any network. Double precision keeps to plain convolutions.
     """
     probe = model.double().eval()
-    centre = _PROBE_WIDTH // 2
+    for width in _PROBE_WIDTHS:
+        field = _field_within(probe, in_channels, width)
+        if field < width // 2:
+            return field
+    return field
+
+
+def _field_within(probe: Segmenter, in_channels: int, width: int) -> int:
+    centre = width // 2
 
     def reaches(columns: slice) -> bool:
-        image = torch.zeros(1, in_channels, _PROBE_HEIGHT, _PROBE_WIDTH, dtype=torch.float64)
+        image = torch.zeros(1, in_channels, _PROBE_HEIGHT, width, dtype=torch.float64)
         image[..., columns] = torch.nan
         with torch.inference_mode():
             return bool(probe(image)[0, :, _PROBE_HEIGHT // 2, centre].isnan().any())

@@ -5,7 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from floodloom.models.base import Segmenter, register
-from floodloom.models.blocks import Merge, Normalisation, Upsampling, double_convolution, head
+from floodloom.models.blocks import Normalisation, head
+from floodloom.models.decoder import Merge, Skips
+from floodloom.models.encoders.catalogue import EncoderName, make_encoder
+from floodloom.models.encoders.plain import PlainEncoder
+from floodloom.models.upsampling import Upsampling
 
 
 @register("unetplusplus", source="Zhou et al. 2018, arXiv 1807.10165")
@@ -13,17 +17,20 @@ class UNetPlusPlus(Segmenter):
     """U-Net++ without deep supervision (the paper's accurate mode with one head).
 
     Node (i, j) sees every earlier node of its level i and the upsampled node (i + 1, j - 1).
+    `width=32, upsampling="transposed"` is the paper's.
 
     Parameters
     ----------
     in_channels, classes
         Bands of the input, classes of the logits.
     width
-        Channels of the first level; every further level has twice as many.
+        Channels of the first level; every further level of nodes has twice as many.
     depth
-        How often the size is halved.
-    upsampling, norm
-        See `floodloom.models.blocks`.
+        How often the size is halved; with a named encoder five times.
+    encoder
+        None: that of U-Net, of `width`; or a name of `floodloom.models.encoders.catalogue`.
+    upsampling, skips, norm
+        See `floodloom.models.upsampling`, `.decoder` and `.blocks`.
     """
 
     def __init__(
@@ -32,34 +39,40 @@ class UNetPlusPlus(Segmenter):
         classes: int,
         width: int = 16,
         depth: int = 4,
+        encoder: EncoderName | None = None,
         upsampling: Upsampling = "bilinear",
+        skips: Skips = "concatenate",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
-        self.depth = depth
-        widths = [width * 2**level for level in range(depth + 1)]
-        self.encoder = nn.ModuleList(
-            double_convolution(before, after, norm)
-            for before, after in zip([in_channels, *widths], widths, strict=False)
+        self.encoder = (
+            PlainEncoder(in_channels, [width * 2**level for level in range(depth + 1)], norm)
+            if encoder is None
+            else make_encoder(encoder, in_channels, norm=norm)
         )
-        self.pool = nn.MaxPool2d(2)
+        given = self.encoder.channels
+        self.depth = len(given) - 1
+        widths = [width * 2**level for level in range(self.depth)]
         self.nodes = nn.ModuleDict(
             {
-                f"{i}_{j}": Merge(2 * widths[i], j * widths[i], widths[i], upsampling, norm)
-                for j in range(1, depth + 1)
-                for i in range(depth + 1 - j)
+                f"{i}_{j}": Merge(
+                    given[i + 1] if j == 1 else widths[i + 1],
+                    [given[i], *[widths[i]] * (j - 1)],
+                    widths[i],
+                    upsampling,
+                    norm,
+                    skips,
+                )
+                for j in range(1, self.depth + 1)
+                for i in range(self.depth + 1 - j)
             }
         )
         self.head = head(width, classes)
-        self.feature_channels = tuple(reversed(widths))
+        self.feature_channels = (given[-1], *reversed(widths))
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the last node of every level, coarsest first."""
-        x = image
-        levels: list[list[Tensor]] = []
-        for level, encode in enumerate(self.encoder):
-            x = encode(self.pool(x) if level else x)
-            levels.append([x])
+        levels = [[x] for x in self.encoder(image)]
         for j in range(1, self.depth + 1):
             for i in range(self.depth + 1 - j):
                 node = self.nodes[f"{i}_{j}"]

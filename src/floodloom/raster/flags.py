@@ -14,6 +14,7 @@ class Flag(IntFlag):
     LAYOVER = 8
     SHADOW = 16
     LOW_ANGLE = 32
+    NO_ELEVATION = 64
 
 
 FLAG_ATTRS: dict[str, object] = {

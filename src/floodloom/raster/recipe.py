@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from floodloom.errors import RecipeMismatchError
 
-Quantity = Literal["beta0", "sigma0", "gamma0", "display"]
+Quantity = Literal["beta0", "sigma0", "gamma0", "dn", "display"]
 Normalisation = Literal["fixed", "scene"]
 
 _PRODUCT_FIELDS = ("quantity", "noise_removed", "flattened", "speckle_filter", "spacing")

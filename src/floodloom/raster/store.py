@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,21 @@ from zarr.codecs import BloscCodec
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
+from floodloom.log import dask_progress
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.recipe import Recipe
 
 _STACK_SHARD = 64
-_COMPRESSOR = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+_COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
 
 def write_store(
-    dataset: xr.Dataset, path: str | Path, *, chunk: int = 512, shard: int = 2048
+    dataset: xr.Dataset,
+    path: str | Path,
+    *,
+    chunk: int = 512,
+    shard: int = 2048,
+    progress: str | None = None,
 ) -> Path:
     """Write a dataset as a sharded Zarr v3 store, whole or not at all.
 
@@ -41,6 +48,8 @@ def write_store(
         Side of the chunks that are read at once, px.
     shard
         Side of the files that hold them, px; a multiple of `chunk`.
+    progress
+        What to call the work while it is shown; None shows nothing.
 
     Returns
     -------
@@ -61,7 +70,8 @@ def write_store(
         for variable in rechunked.data_vars.values():
             if variable.dims[-2:] == ("y", "x"):
                 variable.attrs["grid_mapping"] = "spatial_ref"
-    with atomic_path(path) as temporary:
+    shown = nullcontext() if progress is None else dask_progress(progress)
+    with atomic_path(path) as temporary, shown:
         rechunked.to_zarr(temporary, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
     return Path(path)
 
@@ -86,8 +96,15 @@ def _encoding(variable: xr.Variable, chunk: int, shard: int) -> dict[str, Any]:
     return {"chunks": tuple(chunks), "shards": tuple(shards), "compressors": (_COMPRESSOR,)}
 
 
-def open_store(path: str | Path) -> xr.Dataset:
-    """Open a Zarr store lazily, with its grid.
+def open_store(path: str | Path, *, lazily: bool = True) -> xr.Dataset:
+    """Open a Zarr store with its grid.
+
+    Parameters
+    ----------
+    path
+        The store.
+    lazily
+        Give dask arrays; without, an array is read when its values are asked for.
 
     Raises
     ------
@@ -101,7 +118,9 @@ def open_store(path: str | Path) -> xr.Dataset:
         raise InputError(f"{path}: not a Zarr v3 store; give a store written by floodloom")
     with warnings.catch_warnings():  # a workflow may keep files of its own beside the arrays
         warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
-        store: xr.Dataset = xr.open_zarr(path, consolidated=False, decode_coords="all", chunks={})
+        store: xr.Dataset = xr.open_zarr(
+            path, consolidated=False, decode_coords="all", chunks={} if lazily else None
+        )
     return store
 
 

@@ -40,13 +40,26 @@ class GeolocationGrid:
     height: Floats
     incidence_angle: Floats
 
+    @property
+    def footprint(self) -> list[float]:
+        """West, south, east and north of the tie points, degrees.
+
+        East is over 180 where the image crosses the antimeridian.
+        """
+        longitude = self.longitude
+        if np.ptp(longitude) > 180:
+            longitude = longitude % 360
+        west, east = float(longitude.min()), float(longitude.max())
+        return [west, float(self.latitude.min()), east, float(self.latitude.max())]
+
 
 @dataclass(frozen=True)
 class Annotation:
     """Image information of one polarisation.
 
-    Times are in seconds after `first_line_time`; orbit positions (m) and velocities (m/s) are
-    (state, 3) in the Earth-fixed frame.
+    Times are in seconds after `first_line_time`; orbit positions (m) are (state, 3) in the
+    Earth-fixed frame. `orbit_time_rounded` says that the state vectors are stamped in whole
+    milliseconds, which processors before IPF 2.9 rounded them to.
     """
 
     lines: int
@@ -57,7 +70,7 @@ class Annotation:
     azimuth_pixel_spacing: float
     orbit_time: Floats
     orbit_position: Floats
-    orbit_velocity: Floats
+    orbit_time_rounded: bool
     conversion: RangeConversion
     grid: GeolocationGrid
 
@@ -102,7 +115,9 @@ def _annotation(root: ET.Element) -> Annotation:
         azimuth_pixel_spacing=float(_text(image, "azimuthPixelSpacing")),
         orbit_time=np.array([_seconds(orbit, "time", start) for orbit in orbits]),
         orbit_position=np.array([_vector(orbit, "position") for orbit in orbits]),
-        orbit_velocity=np.array([_vector(orbit, "velocity") for orbit in orbits]),
+        orbit_time_rounded=all(
+            _text(orbit, "time").ljust(26, "0")[23:] == "000" for orbit in orbits
+        ),
         conversion=_conversion(root, start),
         grid=_grid(root, start),
     )

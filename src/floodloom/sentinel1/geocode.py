@@ -1,4 +1,4 @@
-"""Range-Doppler terrain correction: from the radar's image to a map grid.
+"""Range-Doppler terrain correction: from the radar's image to a map grid, block by block.
 
 Every pixel of the grid, lifted to its elevation, is looked up where the radar imaged it.
 
@@ -7,7 +7,11 @@ Source: Small and Schubert (2008), Guide to ASAR geocoding, RSL-ASAR-GC-AD.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -15,176 +19,233 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.raster.flags import Flag
+from floodloom.raster.windows import Window
+from floodloom.sentinel1.flatten import beta_areas, flattening_ratio, in_shadow
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.terrain import earth_fixed, surface_normals
+from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step
+from floodloom.sentinel1.locate import image_of_nodes, locate_block
+from floodloom.sentinel1.resample import Places, sample_bilinear, sample_nearest
+from floodloom.sentinel1.terrain import TerrainView, reach_m, view_terrain
 
-LOW_ANGLE_DEG = 20.0
-_SHADOW_COSINE = 0.0
-Floats = NDArray[np.float64]
+ANGLES = ("incidence_angle", "local_incidence_angle")
+"""Names of the layers of angles, degrees."""
+
+Layers = dict[str, NDArray[Any]]
+
+
+class Elevation(Protocol):
+    """Where heights above the ellipsoid come from."""
+
+    def read(self, geobox: GeoBox, window: Window, step: int) -> NDArray[np.float32]:
+        """Return the heights at the pixel centres of a window, (y, x) float32, m."""
+
+    def height_range(self, geobox: GeoBox, step: int) -> tuple[float, float]:
+        """Return the least and the greatest height on a grid, m."""
 
 
 @dataclass(frozen=True)
-class Lookup:
-    """Where each pixel of a grid lies on the radar's image, and how it is seen.
+class Geocoding:
+    """How a calibrated scene is put onto a grid.
 
-    All (y, x): `line` and `pixel` float64, NaN where there is no elevation or no image;
-    `incidence_angle` float32 degrees against the vertical of the ellipsoid,
-    `local_incidence_angle` float32 degrees against the terrain; `flags` uint8.
+    `geobox` is the map grid, `looks` how many pixels in a row and in a column are averaged into
+    one of its pixels. `flatten` divides by the area that the radar illuminates.
     """
 
-    line: Floats
-    pixel: Floats
-    incidence_angle: NDArray[np.float32]
-    local_incidence_angle: NDArray[np.float32]
-    flags: NDArray[np.uint8]
+    geobox: GeoBox
+    geometry: ImageGeometry
+    elevation: Elevation
+    metres_per_pixel: float
+    looks: int = 1
+    flatten: bool = False
+    heights: tuple[float, float] = field(init=False)
 
+    def __post_init__(self) -> None:
+        heights = self.elevation.height_range(self.fine_grid, self.step)
+        object.__setattr__(self, "heights", heights)
 
-def build_lookup(geobox: GeoBox, elevation: NDArray[np.float32], geometry: ImageGeometry) -> Lookup:
-    """Look up the pixels of a grid on the radar's image.
+    @cached_property
+    def fine_grid(self) -> GeoBox:
+        """The grid before `looks` by `looks` pixels are averaged."""
+        height, width = self.geobox.shape.yx
+        affine = self.geobox.affine @ self.geobox.affine.scale(1 / self.looks)
+        return GeoBox((height * self.looks, width * self.looks), affine, self.geobox.crs)
 
-    Parameters
-    ----------
-    geobox
-        Grid with a CRS.
-    elevation
-        (y, x) float32, m above the ellipsoid, NaN where unknown.
-    geometry
-        Geometry of the image.
+    @cached_property
+    def step(self) -> int:
+        """Pixels between the nodes of the lattice."""
+        return lattice_step(self.metres_per_pixel / self.looks)
 
-    Returns
-    -------
-    Lookup
-    """
-    points = earth_fixed(geobox, elevation)
-    line, pixel, slant_range = geometry.locate(points)
-    sight = geometry.line_of_sight(points, line)
-    vertical = points / np.linalg.norm(points, axis=-1, keepdims=True)
-    incidence = np.degrees(np.arccos(np.clip((sight * vertical).sum(-1), -1, 1)))
-    normal = surface_normals(points)
-    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    facing = (sight * normal).sum(-1)
-    outside = ~(
-        (line >= 0) & (line <= geometry.lines - 1) & (pixel >= 0) & (pixel <= geometry.samples - 1)
-    )
-    line[outside], pixel[outside] = np.nan, np.nan
-    flags = np.zeros(line.shape, dtype=np.uint8)
-    flags[_layover(pixel, slant_range, sight, geobox)] |= Flag.LAYOVER.value
-    flags[facing <= _SHADOW_COSINE] |= Flag.SHADOW.value
-    flags[incidence < LOW_ANGLE_DEG] |= Flag.LOW_ANGLE.value
-    flags[outside] = Flag.NODATA.value
-    return Lookup(
-        line=line,
-        pixel=pixel,
-        incidence_angle=incidence.astype(np.float32),
-        local_incidence_angle=np.degrees(np.arccos(np.clip(facing, -1, 1))).astype(np.float32),
-        flags=flags,
-    )
+    @cached_property
+    def reach(self) -> int:
+        """Pixels over which layover and shadow can reach."""
+        angles = self.incidence
+        near, far = float(angles.min()) - 0.5, float(angles.max()) + 0.5
+        return math.ceil(reach_m(self.heights, (near, far)) / self.metres_per_pixel * self.looks)
 
+    @cached_property
+    def margin(self) -> int:
+        """Pixels around a window whose elevations decide what is seen in it."""
+        return (2 if self.flatten else 1) * (self.reach + 2)
 
-def _layover(
-    pixel: Floats, slant_range: Floats, sight: Floats, geobox: GeoBox
-) -> NDArray[np.bool_]:
-    """Active layover: away from the radar on the map, but nearer in slant range."""
-    rows, cols = np.gradient(slant_range)
-    away_row, away_col = np.gradient(np.nan_to_num(_flat_range(sight, geobox)))
-    growth = rows * away_row + cols * away_col
-    return np.asarray(growth < 0) & np.isfinite(pixel)
+    @cached_property
+    def lattice(self) -> Lattice:
+        """Nodes of the whole grid, solved once for all windows."""
+        height, width = self.fine_grid.shape.yx
+        whole = _grown(Window(0, 0, height, width), self.margin)
+        return build_lattice(self.fine_grid, whole, self.geometry, self.heights, self.step)
 
+    def misses(self, window: Window) -> bool:
+        """Whether no height that occurs puts a pixel of a window on the radar's image."""
+        line, pixel = image_of_nodes(self.lattice.around(window))
+        return bool(
+            line.max() < -1
+            or line.min() > self.geometry.lines
+            or pixel.max() < -1
+            or pixel.min() > self.geometry.samples
+        )
 
-def _flat_range(sight: Floats, geobox: GeoBox) -> Floats:
-    """Distance on the map away from the radar, from the mean direction of sight."""
-    height, width = geobox.shape.yx
-    mean = np.nanmean(sight.reshape(-1, 3), axis=0)
-    corner = earth_fixed(geobox[:2, :2], np.zeros((2, 2)))
-    per_row, per_col = corner[1, 0] - corner[0, 0], corner[0, 1] - corner[0, 0]
-    rows, cols = np.mgrid[:height, :width]
-    away = rows * float(per_row @ -mean) + cols * float(per_col @ -mean)
-    return np.asarray(away)
+    @cached_property
+    def incidence(self) -> NDArray[np.float64]:
+        """Incidence angle of the image's samples, degrees."""
+        return self.geometry.incidence_angles()
 
-
-def sample_bilinear(
-    image: NDArray[np.floating], line: Floats, pixel: Floats
-) -> NDArray[np.float32]:
-    """Sample an image between its pixels.
-
-    Parameters
-    ----------
-    image
-        (line, pixel) floating, NaN = no data.
-    line, pixel
-        Any shape, float64; NaN gives NaN.
-
-    Returns
-    -------
-    ndarray
-        float32 of the shape of `line`; NaN where any of the four neighbours is.
-    """
-    lines, samples = image.shape
-    known = np.isfinite(line) & np.isfinite(pixel)
-    safe_line, safe_pixel = np.where(known, line, 0.0), np.where(known, pixel, 0.0)
-    top = np.clip(safe_line.astype(int), 0, max(lines - 2, 0))
-    left = np.clip(safe_pixel.astype(int), 0, max(samples - 2, 0))
-    down, right = safe_line - top, safe_pixel - left
-    bottom, far = np.minimum(top + 1, lines - 1), np.minimum(left + 1, samples - 1)
-    upper = image[top, left] * (1 - right) + image[top, far] * right
-    lower = image[bottom, left] * (1 - right) + image[bottom, far] * right
-    sampled = upper * (1 - down) + lower * down
-    return np.where(known, sampled, np.nan).astype(np.float32)
-
-
-def sample_flags(flags: NDArray[np.uint8], line: Floats, pixel: Floats) -> NDArray[np.uint8]:
-    """Take the flags of the nearest pixel; 0 where line or pixel is NaN."""
-    known = np.isfinite(line) & np.isfinite(pixel)
-    row = np.rint(np.where(known, line, 0)).astype(int)
-    col = np.rint(np.where(known, pixel, 0)).astype(int)
-    return np.where(known, flags[row, col], 0).astype(np.uint8)
-
-
-def window_of(lookup: Lookup) -> tuple[slice, slice] | None:
-    """Return the part of the image that a lookup needs, or None if it needs nothing."""
-    known = np.isfinite(lookup.line)
-    if not known.any():
-        return None
-    line, pixel = lookup.line[known], lookup.pixel[known]
-    return (
-        slice(int(line.min()), int(line.max()) + 2),
-        slice(int(pixel.min()), int(pixel.max()) + 2),
-    )
+    @cached_property
+    def beta_area(self) -> NDArray[np.float64]:
+        """Area of the image's samples in the slant range plane, m²."""
+        return beta_areas(self.geometry)
 
 
 def geocode_block(
-    scene: xr.Dataset, lookup: Lookup, bands: tuple[str, ...]
-) -> dict[str, NDArray[np.generic]]:
-    """Geocode the bands and flags of a calibrated scene onto the grid of a lookup.
+    scene: Mapping[str, xr.DataArray], bands: tuple[str, ...], plan: Geocoding, window: Window
+) -> Layers:
+    """Geocode a window of the grid.
 
     Parameters
     ----------
     scene
-        Calibrated scene with (line, pixel) variables.
-    lookup
-        Lookup of the grid.
+        Calibrated layers (line, pixel), read lazily: the bands as float32 linear power, `flags`.
     bands
-        Names of the backscatter variables.
+        Names of the backscatter layers.
+    plan
+        How.
+    window
+        In pixels of the plan's grid.
 
     Returns
     -------
     dict
-        (y, x) arrays: the bands as float32, `incidence_angle`, `local_incidence_angle`, `flags`.
+        (y, x) arrays: the bands as float32 linear power, `incidence_angle` and
+        `local_incidence_angle` as float32 degrees, NaN = no data; `flags` uint8. The result doesn't
+        depend on how the grid is cut into windows.
     """
-    layers: dict[str, NDArray[np.generic]] = {
-        "incidence_angle": lookup.incidence_angle,
-        "local_incidence_angle": lookup.local_incidence_angle,
-    }
-    flags = lookup.flags.copy()
-    window = window_of(lookup)
-    if window is None:
-        blank = np.full(lookup.line.shape, np.nan, dtype=np.float32)
-        return {**dict.fromkeys(bands, blank), **layers, "flags": flags}
-    lines, pixels = window
-    cut = scene.isel(line=lines, pixel=pixels)
-    line, pixel = lookup.line - lines.start, lookup.pixel - pixels.start
-    for band in bands:
-        layers[band] = sample_bilinear(cut[band].values, line, pixel)
-    flags |= sample_flags(cut["flags"].values, line, pixel)
-    flags[np.isnan(layers[bands[0]])] |= Flag.NODATA.value
+    k = plan.looks
+    fine = Window(window.row * k, window.col * k, window.height * k, window.width * k)
+    if plan.misses(fine):
+        return _unseen(bands, (window.height, window.width))
+    margin = plan.margin
+    elevation = plan.elevation.read(plan.fine_grid, _grown(fine, margin), plan.step)
+    lattice = plan.lattice.around(_grown(fine, margin))
+    inner = elevation[margin:-margin, margin:-margin]
+    holes = np.isnan(inner)
+    filled = np.where(holes, np.float32(lattice.middle), inner)
+    places = Places(*locate_block(lattice, fine, filled))
+    part = places.window(plan.geometry.lines, plan.geometry.samples)
+    if part is None:
+        return _unseen(bands, (window.height, window.width))
+    image = {name: scene[name].isel(_slices(part)).values for name in (*bands, "flags")}
+    if plan.flatten:
+        image = _flattened(image, bands, plan, part, lattice, fine, elevation, margin)
+    view = view_terrain(lattice, fine, elevation, margin, search=True)
+    layers = _sampled(image, bands, part, places, view)
+    _blank_holes(layers, bands, holes)
+    return _multilooked(layers, k) if k > 1 else layers
+
+
+def _unseen(bands: tuple[str, ...], shape: tuple[int, int]) -> Layers:
+    blank = {name: np.full(shape, np.nan, dtype=np.float32) for name in (*bands, *ANGLES)}
+    return {**blank, "flags": np.full(shape, Flag.NODATA.value, dtype=np.uint8)}
+
+
+def _sampled(
+    image: Layers, bands: tuple[str, ...], part: Window, places: Places, view: TerrainView
+) -> Layers:
+    layers: Layers = {band: sample_bilinear(image[band], part, places) for band in bands}
+    flags = sample_nearest(image["flags"], part, places, Flag.NODATA.value)
+    unseen = flags & Flag.NODATA.value > 0
+    for name, angle in zip(ANGLES, (view.incidence_angle, view.local_incidence_angle), strict=True):
+        angle[unseen] = np.nan
+        layers[name] = angle
+    view.flags[unseen] = 0
+    flags |= view.flags
+    flags |= np.isnan(layers[bands[0]]) * np.uint8(Flag.NODATA.value)
     return {**layers, "flags": flags}
+
+
+def _blank_holes(layers: Layers, bands: tuple[str, ...], holes: NDArray[np.bool_]) -> None:
+    flags = layers["flags"]
+    imaged = holes & (flags & Flag.NODATA.value == 0)
+    flags[imaged] = Flag.NODATA.value | Flag.NO_ELEVATION.value
+    for band in bands:
+        layers[band][holes] = np.nan
+
+
+def _flattened(
+    image: Layers,
+    bands: tuple[str, ...],
+    plan: Geocoding,
+    part: Window,
+    lattice: Lattice,
+    fine: Window,
+    elevation: NDArray[np.float32],
+    margin: int,
+) -> Layers:
+    """Divide a part of the image by the area that all facets imaged there show to the radar."""
+    half = margin // 2
+    wide = _grown(fine, half)
+    around = elevation[half:-half, half:-half]
+    facets = view_terrain(lattice, wide, elevation, half, search=False)
+    places = Places(*locate_block(lattice, wide, around))
+    ratio = flattening_ratio(places, facets.area, part, plan.beta_area)
+    shadow = in_shadow(ratio, plan.incidence[part.col : part.col + part.width])
+    ratio[shadow] = np.nan
+    flat: Layers = {band: np.asarray(image[band] / ratio, dtype=np.float32) for band in bands}
+    flags = image["flags"] | np.where(shadow, Flag.SHADOW.value, 0).astype(np.uint8)
+    return {**flat, "flags": flags}
+
+
+def _multilooked(layers: Layers, k: int) -> Layers:
+    """Average k by k pixels: the mean of the known ones, and all of their flags but no data."""
+    averaged: Layers = {}
+    for name, layer in layers.items():
+        blocks = layer.reshape(layer.shape[0] // k, k, layer.shape[1] // k, k)
+        if name == "flags":
+            averaged[name] = _merged_flags(np.asarray(blocks))
+            continue
+        known = np.isfinite(blocks)
+        total = np.where(known, blocks, 0).sum(axis=(1, 3), dtype=np.float64)
+        count = known.sum(axis=(1, 3))
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        averaged[name] = mean.astype(np.float32)
+    return averaged
+
+
+def _merged_flags(blocks: NDArray[Any]) -> NDArray[np.uint8]:
+    flags: NDArray[np.uint8] = blocks.astype(np.uint8)
+    seen = flags & Flag.NODATA.value == 0
+    merged = np.bitwise_or.reduce(np.where(seen, flags, 0), axis=(1, 3))
+    unseen = np.bitwise_or.reduce(flags, axis=(1, 3))
+    return np.asarray(np.where(seen.any(axis=(1, 3)), merged, unseen), dtype=np.uint8)
+
+
+def _grown(window: Window, margin: int) -> Window:
+    return Window(
+        window.row - margin,
+        window.col - margin,
+        window.height + 2 * margin,
+        window.width + 2 * margin,
+    )
+
+
+def _slices(part: Window) -> dict[str, slice]:
+    rows, cols = part.slices
+    return {"line": rows, "pixel": cols}

@@ -1,4 +1,4 @@
-"""Look-up tables of the calibration and noise files, evaluated on blocks of the image."""
+"""Look-up tables of the calibration and noise files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 
-Coefficient = Literal["beta0", "sigma0", "gamma0"]
-"""Backscatter coefficients that a product can be calibrated to."""
+Coefficient = Literal["beta0", "sigma0", "gamma0", "dn"]
+"""What a product can be calibrated to; dn leaves the squared digital numbers."""
 
 _ELEMENTS = {"beta0": "betaNought", "sigma0": "sigmaNought", "gamma0": "gamma"}
 Floats = NDArray[np.float64]
@@ -26,28 +26,22 @@ class Lut:
     pixels: Floats
     values: Floats
 
-    def on_block(self, rows: Floats, cols: Floats) -> Floats:
-        """Interpolate bilinearly on a block; beyond the table the nearest values hold.
+    def across(self, samples: int) -> Floats:
+        """Return the vectors at every sample of a line, (vector, sample) float64.
 
-        Parameters
-        ----------
-        rows, cols
-            Lines and pixels of the block.
-
-        Returns
-        -------
-        ndarray
-            (row, col) float64.
+        Beyond the table's first and last pixel the nearest value holds.
         """
-        position = np.interp(rows, self.lines, np.arange(len(self.lines)))
-        upper = np.minimum(position.astype(int) + 1, len(self.lines) - 1)
-        lower = position.astype(int)
-        across = np.stack(
-            [np.interp(cols, self.pixels, self.values[k]) for k in range(lower[0], upper[-1] + 1)]
-        )
-        weight = (position - lower)[:, np.newaxis]
-        block: Floats = across[lower - lower[0]] * (1 - weight) + across[upper - lower[0]] * weight
-        return block
+        cols = np.arange(samples, dtype=np.float64)
+        return np.stack([np.interp(cols, self.pixels, vector) for vector in self.values])
+
+    def vectors_at(self, lines: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """Return between which vectors lines lie: the upper one's index and the next one's weight.
+
+        Beyond the table's first and last line the nearest vector holds.
+        """
+        position = np.interp(lines, self.lines, np.arange(len(self.lines), dtype=np.float64))
+        index = np.minimum(position.astype(np.int64), max(len(self.lines) - 2, 0))
+        return index, position - index
 
 
 def calibration_lut(root: ET.Element, quantity: Coefficient, source: str) -> Lut:
@@ -58,7 +52,7 @@ def calibration_lut(root: ET.Element, quantity: Coefficient, source: str) -> Lut
     root
         Root of the calibration file.
     quantity
-        beta0, sigma0 or gamma0.
+        beta0, sigma0, gamma0, or dn for a table of ones.
     source
         Its name, for messages.
 
@@ -71,6 +65,8 @@ def calibration_lut(root: ET.Element, quantity: Coefficient, source: str) -> Lut
     ----------
     ESA, Radiometric Calibration of S-1 Level-1 Products, ESA-EOPG-CSCOP-TN-0002, section 2.
     """
+    if quantity == "dn":
+        return Lut(np.zeros(1), np.zeros(1), np.ones((1, 1)))
     vectors = root.findall("calibrationVectorList/calibrationVector")
     return vector_lut(vectors, _ELEMENTS[quantity], f"{source}: no calibration vector")
 

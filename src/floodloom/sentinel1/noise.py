@@ -11,6 +11,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,35 +37,45 @@ class Noise:
     range_lut: Lut
     blocks: tuple[AzimuthBlock, ...]
 
-    def on_block(self, rows: Floats, cols: Floats) -> Floats:
-        """Return the noise power on a block (row, col), float64.
+    @property
+    def bounds(self) -> NDArray[np.int64]:
+        """First and last line, first and last pixel of each azimuth block, (block, 4)."""
+        rows = [(b.first_line, b.last_line, b.first_pixel, b.last_pixel) for b in self.blocks]
+        return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
-        Pixels and lines that no azimuth vector covers take the nearest vector's factor; without
-        any azimuth vector the factor is 1.
-        """
-        power = self.range_lut.on_block(rows, cols)
-        if self.blocks:
-            power *= self._azimuth_factor(rows, cols)
-        return power
-
-    def _azimuth_factor(self, rows: Floats, cols: Floats) -> Floats:
-        nearest = np.full((len(rows), len(cols)), np.inf)
-        factor = np.ones_like(nearest)
-        for block in self.blocks:
-            distance = (
-                _outside(rows, block.first_line, block.last_line)[:, np.newaxis]
-                + _outside(cols, block.first_pixel, block.last_pixel)[np.newaxis]
-            )
-            closer: NDArray[np.bool_] = distance < nearest
-            if closer.any():
-                along = np.interp(rows, block.lines, block.factors)[:, np.newaxis]
-                factor = np.where(closer, along, factor)
-                nearest = np.where(closer, distance, nearest)
-        return factor
+    def block_factors(self, lines: Floats) -> Floats:
+        """Return the factor of each azimuth block at lines, (line, block) float64."""
+        factors = [np.interp(lines, block.lines, block.factors) for block in self.blocks]
+        return np.stack(factors, axis=-1) if factors else np.empty((len(lines), 0))
 
 
-def _outside(values: Floats, first: float, last: float) -> Floats:
-    return np.maximum(np.maximum(first - values, values - last), 0.0)
+@numba.njit(cache=True, nogil=True)
+def azimuth_row(line, bounds, factors, row):  # type: ignore[no-untyped-def]
+    """Fill `row` (sample,) with the azimuth factors of one line.
+
+    Samples that no block covers take the nearest block's factor; without any block it is 1.
+    """
+    if len(bounds) == 0:
+        row[:] = 1.0
+        return
+    row[:] = np.nan
+    for block in range(len(bounds) - 1, -1, -1):
+        if bounds[block, 0] <= line <= bounds[block, 1]:
+            row[max(bounds[block, 2], 0) : bounds[block, 3] + 1] = factors[block]
+    for sample in range(len(row)):
+        if np.isnan(row[sample]):
+            row[sample] = factors[_nearest(line, sample, bounds)]
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(line, sample, bounds):  # type: ignore[no-untyped-def]
+    best, least = 0, np.inf
+    for block in range(len(bounds)):
+        along = max(bounds[block, 0] - line, line - bounds[block, 1], 0)
+        across = max(bounds[block, 2] - sample, sample - bounds[block, 3], 0)
+        if along + across < least:
+            best, least = block, along + across
+    return best
 
 
 def parse_noise(root: ET.Element, source: str) -> Noise:

@@ -1,59 +1,136 @@
-"""Speckle filters on linear power.
-
-Source: Lee (1980), Digital image enhancement and noise filtering by use of local statistics, IEEE
-PAMI 2(2).
-"""
+"""Speckle filters by name, for whole images and for images in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import dask.array as da
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from dask.delayed import delayed
 
-Power = NDArray[np.float32]
+from floodloom.errors import InputError
+from floodloom.sentinel1.speckle_moments import Power, boxcar, gamma_map, lee, require_window
+from floodloom.sentinel1.speckle_multitemporal import multitemporal
+from floodloom.sentinel1.speckle_refined import refined_lee
+from floodloom.sentinel1.speckle_sigma import TARGET_RADIUS, count_levels, lee_sigma, level_of
+
+FILTERS: dict[str, Callable[[Power, int, float], Power]] = {
+    "boxcar": boxcar,
+    "lee": lee,
+    "lee_sigma": lee_sigma,
+    "refined_lee": refined_lee,
+    "gamma_map": gamma_map,
+    "multitemporal": multitemporal,
+}
+"""Filters by name; each takes power, window (px) and the equivalent number of looks.
+
+All but `multitemporal` take and give one image (y, x); that one takes and gives a stack
+(time, y, x).
+"""
 
 
-def boxcar(power: Power, window: int, looks: float) -> Power:
-    """Return the mean of the valid pixels in a window; NaN stays NaN."""
-    mean, _ = _moments(power, window)
-    return np.where(np.isnan(power), np.nan, mean).astype(np.float32)
+def halo(name: str, window: int) -> int:
+    """Return how far around a block a filter must see, px.
+
+    Raises
+    ------
+    InputError
+        If there is no filter of that name.
+    """
+    require_filter(name)
+    return max(window // 2, TARGET_RADIUS) if name == "lee_sigma" else window // 2
 
 
-def lee(power: Power, window: int, looks: float) -> Power:
-    """Return Lee's minimum mean square error estimate.
+def require_filter(name: str) -> None:
+    """Check the name of a filter.
+
+    Raises
+    ------
+    InputError
+        If there is no filter of that name.
+    """
+    if name not in FILTERS:
+        raise InputError(f"speckle filter {name!r} must be one of {', '.join(FILTERS)}")
+
+
+def filter_blocks(power: da.Array, name: str, window: int, looks: float) -> da.Array:
+    """Filter an image or a stack lazily, block by block.
 
     Parameters
     ----------
     power
-        (y, x) float32, linear power, NaN = no data.
+        (y, x) float32 dask array, linear power, NaN = no data; for `multitemporal`
+        (time, y, x).
+    name
+        Key of `FILTERS`.
     window
-        Side of the window, px.
+        Side of the window, px; odd.
     looks
         Equivalent number of looks.
 
     Returns
     -------
-    ndarray
-        (y, x) float32; NaN where `power` is.
+    dask array
+        float32 of the same shape, equal to the last bit to the filter of the whole array, however
+        that is chunked.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, the number of dimensions isn't the filter's, the window is even or
+        too small, or the number of looks isn't positive.
     """
-    mean, variance = _moments(power, window)
-    noise = mean**2 / looks
-    signal = np.maximum((variance - noise) / (1 + 1 / looks), 0.0)
-    gain = signal / np.maximum(signal + noise, np.finfo(np.float64).tiny)
-    return (mean + gain * (power - mean)).astype(np.float32)
+    require_filter(name)
+    require_window(window, looks, smallest=5 if name == "refined_lee" else 3)
+    dimensions = 3 if name == "multitemporal" else 2
+    if power.ndim != dimensions:
+        raise InputError(f"speckle filter {name}: {power.ndim} dimensions given, not {dimensions}")
+    whole: da.Array = power
+    if dimensions == 3:
+        whole = power.rechunk({0: -1})  # type: ignore[no-untyped-call]
+    reach = halo(name, window)
+    depth = {axis: reach if axis >= dimensions - 2 else 0 for axis in range(dimensions)}
+    apart = dict.fromkeys(range(dimensions), "none")
+    extended = da.overlap.overlap(whole, depth, apart)  # type: ignore[no-untyped-call]
+    scene = {"bright": _bright_level(whole)} if name == "lee_sigma" else {}
+    blank = np.empty((0,) * dimensions, np.float32)
+    filtered = extended.map_blocks(
+        FILTERS[name], window, looks, **scene, dtype=blank.dtype, meta=blank
+    )
+    trimmed: da.Array = da.overlap.trim_internal(  # type: ignore[no-untyped-call]
+        filtered, depth, apart
+    )
+    return trimmed
 
 
-def _moments(power: Power, window: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    valid = np.isfinite(power)
-    filled = np.where(valid, power, 0).astype(np.float64)
-    share = uniform_filter(valid.astype(np.float64), window)
-    share = np.maximum(share, 0.5 / window**2)
-    mean = uniform_filter(filled, window) / share
-    square = uniform_filter(filled**2, window) / share
-    return mean, np.maximum(square - mean**2, 0.0)
+def _bright_level(power: da.Array) -> object:
+    """Return the scene's level of point targets, to be computed once for all blocks."""
+    counts = [delayed(count_levels)(block) for block in power.to_delayed().ravel()]  # type: ignore[no-untyped-call]
+    return delayed(_level_of_all)(counts)
 
 
-FILTERS: dict[str, Callable[[Power, int, float], Power]] = {"boxcar": boxcar, "lee": lee}
-"""Filters by name; each takes power, window (px) and the equivalent number of looks."""
+def _level_of_all(counts: list[np.ndarray]) -> float:
+    return level_of(np.sum(counts, axis=0))
+
+
+def despeckle(dates: Sequence[da.Array], name: str, window: int, looks: float) -> da.Array:
+    """Filter the first of several dates lazily.
+
+    Parameters
+    ----------
+    dates
+        (y, x) float32 dask arrays of one grid, linear power, NaN = no data; only `multitemporal`
+        looks at more than the first.
+    name, window, looks
+        See `filter_blocks`.
+
+    Returns
+    -------
+    dask array
+        (y, x) float32.
+    """
+    if name != "multitemporal":
+        return filter_blocks(dates[0], name, window, looks)
+    stack = da.stack(dates).rechunk({0: -1})  # type: ignore[no-untyped-call]
+    first: da.Array = filter_blocks(stack, name, window, looks)[0]
+    return first

@@ -1,140 +1,228 @@
-"""Elevation on a map grid and its points in the Earth-fixed frame."""
+"""How the radar sees the terrain: incidence angles, layover and shadow.
+
+Along the line of sight over the ground a place P is laid over by another, Q, that is as far from
+the radar: towards the radar Q then lies deeper than P by tan θ per metre, away from it higher. P is
+in shadow if terrain towards the radar rises above the ray, by cot θ per metre.
+
+Source: Kropatsch and Strobl (1990), The generation of SAR layover and shadow maps from digital
+elevation models, IEEE TGRS 28(1).
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
+import numba
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from pyproj import Transformer
-from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
+from scipy.ndimage import binary_dilation
 
-from floodloom.errors import InputError
+from floodloom.raster.flags import Flag
+from floodloom.raster.windows import Window
+from floodloom.sentinel1.lattice import Lattice, at, between_rows
 
-Floats = NDArray[np.float64]
+LOW_ANGLE_DEG = 20.0
+"""Incidence angle below which backscatter of water and land are hard to tell apart."""
+
+_CELL = 32
+_CAUTION = 0.97
+_LAYOVER, _SHADOW, _LOW_ANGLE = Flag.LAYOVER.value, Flag.SHADOW.value, Flag.LOW_ANGLE.value
 
 
-def elevation_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.float32]:
-    """Read elevations onto a grid by bilinear interpolation.
+@dataclass(frozen=True)
+class TerrainView:
+    """How each pixel is seen, all (y, x).
 
-    Parameters
-    ----------
-    path
-        Elevation raster, m.
-    geobox
-        Grid of the scene.
-
-    Returns
-    -------
-    ndarray
-        (y, x) float32, m; NaN where the raster has none.
-
-    Raises
-    ------
-    InputError
-        If the raster can't be opened or has no CRS.
+    Angles are float32, degrees to 1/256, against the ellipsoid's vertical and against the terrain,
+    NaN where there is no elevation. `area` is float32, m²: the pixel's ground as the radar sees it,
+    perpendicular to the line of sight, 0 where it faces away. `flags` is uint8.
     """
-    height, width = geobox.shape.yx
-    with (
-        _opened(path) as raster,
-        WarpedVRT(
-            raster,
-            crs=geobox.crs.to_wkt(),
-            transform=geobox.affine,
-            height=height,
-            width=width,
-            resampling=Resampling.bilinear,
-            nodata=np.nan,
-            dtype="float32",
-        ) as warped,
-    ):
-        elevation: NDArray[np.float32] = warped.read(1)
-    return elevation
+
+    incidence_angle: NDArray[np.float32]
+    local_incidence_angle: NDArray[np.float32]
+    area: NDArray[np.float32]
+    flags: NDArray[np.uint8]
 
 
-def elevation_footprint(path: str | Path, epsg: int) -> tuple[float, float, float, float]:
-    """Return left, bottom, right, top of an elevation raster in a CRS."""
-    with _opened(path) as raster:
-        bounds: tuple[float, float, float, float] = transform_bounds(
-            raster.crs, f"EPSG:{epsg}", *raster.bounds
-        )
-    return bounds
+def reach_m(height_range: tuple[float, float], incidence_deg: tuple[float, float]) -> float:
+    """Return how far on the ground layover and shadow can reach, m."""
+    near, far = np.tan(np.radians(incidence_deg))
+    return float((height_range[1] - height_range[0]) * max(far, 1 / near))
 
 
-def _opened(path: str | Path) -> rasterio.DatasetReader:
-    try:
-        raster = rasterio.open(path)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable elevation raster ({error})") from error
-    if raster.crs is None:
-        raster.close()
-        raise InputError(f"{path}: has no CRS; assign one, for example with gdal_edit -a_srs")
-    return raster
-
-
-def earth_fixed(geobox: GeoBox, elevation: NDArray[np.floating]) -> Floats:
-    """Return the Earth-fixed coordinates of the pixel centres of a grid.
+def view_terrain(
+    lattice: Lattice, window: Window, elevation: NDArray[np.float32], margin: int, search: bool
+) -> TerrainView:
+    """Look at a window of a grid as the radar does.
 
     Parameters
     ----------
-    geobox
-        Grid with a CRS.
+    lattice
+        That covers the window.
+    window
+        In pixels of the grid.
     elevation
-        (y, x) heights above the ellipsoid, m.
+        (y, x) float32, m above the ellipsoid, of the window with `margin` more pixels on each side.
+    margin
+        At least 1; for exact masks at least the distance that layover and shadow can reach.
+    search
+        Whether to look for layover and shadow.
 
     Returns
     -------
-    ndarray
-        (y, x, 3) float64, m; NaN where the elevation is.
+    TerrainView
+        Of the window, without the margin.
     """
-    height, width = geobox.shape.yx
-    cols, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    a, b, c, d, e, f = tuple(geobox.affine)[:6]
-    to_degrees = Transformer.from_crs(geobox.crs.to_wkt(), "EPSG:4326", always_xy=True)
-    longitude, latitude = to_degrees.transform(a * cols + b * rows + c, d * cols + e * rows + f)
-    return geodetic_to_earth_fixed(longitude, latitude, np.asarray(elevation, dtype=np.float64))
-
-
-def geodetic_to_earth_fixed(longitude: Floats, latitude: Floats, height: Floats) -> Floats:
-    """Convert degrees and metres above WGS 84 to Earth-fixed coordinates (..., 3), m."""
-    semi_major, flattening = 6378137.0, 1 / 298.257223563
-    eccentricity = flattening * (2 - flattening)
-    sine, cosine = np.sin(np.radians(latitude)), np.cos(np.radians(latitude))
-    curvature = semi_major / np.sqrt(1 - eccentricity * sine**2)
-    around = np.radians(longitude)
-    return np.stack(
-        [
-            (curvature + height) * cosine * np.cos(around),
-            (curvature + height) * cosine * np.sin(around),
-            (curvature * (1 - eccentricity) + height) * sine,
-        ],
-        axis=-1,
+    shape = window.height, window.width
+    angles = np.empty((2, *shape), dtype=np.float32)
+    area = np.empty(shape, dtype=np.float32)
+    flags = np.zeros(shape, dtype=np.uint8)
+    if search:
+        rugged = _rugged_cells(lattice, elevation, margin)
+    else:
+        rugged = np.zeros((1, 1), dtype=np.bool_)
+    limits = (float(np.nanmin(elevation)), float(np.nanmax(elevation))) if search else (0.0, 0.0)
+    _view(
+        lattice.sight,
+        lattice.metres,
+        (window.row - lattice.row, window.col - lattice.col),
+        lattice.step,
+        (lattice.middle, lattice.half),
+        elevation,
+        margin,
+        limits,
+        rugged,
+        angles,
+        area,
+        flags,
     )
+    return TerrainView(angles[0], angles[1], area, flags)
 
 
-def surface_normals(points: Floats) -> Floats:
-    """Return the normals of the surface through a grid of points, their length its area.
+@numba.njit(cache=True, nogil=True)
+def _view(  # type: ignore[no-untyped-def]
+    sight, metres, start, step, scale, elevation, margin, limits, rugged, angles, area, flags
+):
+    sights = np.empty((sight.shape[1], 8))
+    spacings = np.empty((sight.shape[1], 2))
+    for y in range(area.shape[0]):
+        position = (start[0] + y) / step
+        between_rows(sight, position, sights)
+        between_rows(metres, position, spacings)
+        for x in range(area.shape[1]):
+            place = (start[1] + x) / step
+            left = min(int(place), sight.shape[1] - 2)
+            w = place - left
+            row, col = y + margin, x + margin
+            z = elevation[row, col]
+            if np.isnan(z):
+                angles[:, y, x] = np.nan
+                area[y, x] = 0.0
+                continue
+            h = (z - scale[0]) / scale[1]
+            east = at(sights, left, w, 0) + h * at(sights, left, w, 4)
+            south = at(sights, left, w, 1) + h * at(sights, left, w, 5)
+            up = at(sights, left, w, 2) + h * at(sights, left, w, 6)
+            dx, dy = at(spacings, left, w, 0), at(spacings, left, w, 1)
+            slope_x = _slope(elevation[row, col - 1], z, elevation[row, col + 1]) / dx
+            slope_y = _slope(elevation[row - 1, col], z, elevation[row + 1, col]) / dy
+            facing = up - slope_x * east - slope_y * south
+            steep = np.sqrt(1.0 + slope_x * slope_x + slope_y * slope_y)
+            incidence = at(sights, left, w, 3) + h * at(sights, left, w, 7)
+            local = np.degrees(np.arccos(min(max(facing / steep, -1.0), 1.0)))
+            angles[0, y, x], angles[1, y, x] = _rounded(incidence), _rounded(local)
+            area[y, x] = max(facing, 0.0) * dx * dy
+            flag = _LOW_ANGLE if angles[0, y, x] < LOW_ANGLE_DEG else 0
+            if facing <= 0.0:
+                flag |= _SHADOW
+            cell = min(row // _CELL, rugged.shape[0] - 1), min(col // _CELL, rugged.shape[1] - 1)
+            if rugged[cell]:
+                flag |= _search(elevation, row, col, (east, south, up), (dx, dy), limits)
+            flags[y, x] = flag
 
-    Parameters
-    ----------
-    points
-        (y, x, 3) float64, m, x to the east and y to the south.
 
-    Returns
-    -------
-    ndarray
-        (y, x, 3) float64, m² per pixel, pointing away from the ground.
+def _rugged_cells(
+    lattice: Lattice, elevation: NDArray[np.float32], reach: int
+) -> NDArray[np.bool_]:
+    """Mark cells of 32 pixels near enough to ground so steep that layover or shadow is possible.
+
+    Layover needs a slope of tan θ somewhere on the way, shadow one of cot θ.
     """
-    east = np.gradient(points, axis=1)
-    south = np.gradient(points, axis=0)
-    return np.asarray(np.cross(south, east, axis=-1))
+    up = np.clip(lattice.sight[..., 2], 0.01, 0.99)
+    tangent = np.sqrt(1 - up**2) / up
+    least = _CAUTION * min(float(tangent.min()), float(1 / tangent.max()))
+    cells = _steep_cells(elevation, *lattice.metres.min(axis=(0, 1)), least)
+    return np.asarray(binary_dilation(cells, np.ones((3, 3)), iterations=reach // _CELL + 2))
 
 
-def elevation_centre(path: str | Path) -> tuple[float, float]:
-    """Return longitude and latitude of the centre of an elevation raster, degrees."""
-    left, bottom, right, top = elevation_footprint(path, 4326)
-    return (left + right) / 2, (bottom + top) / 2
+@numba.njit(cache=True, nogil=True)
+def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
+    height, width = elevation.shape
+    cells = np.zeros((height // _CELL + 1, width // _CELL + 1), dtype=np.bool_)
+    limit = least * least
+    for row in range(height - 1):
+        for col in range(width - 1):
+            a, b = elevation[row, col], elevation[row, col + 1]
+            c, d = elevation[row + 1, col], elevation[row + 1, col + 1]
+            right, down = max(abs(b - a), abs(d - c)) / dx, max(abs(c - a), abs(d - b)) / dy
+            if right * right + down * down >= limit:
+                cells[row // _CELL, col // _CELL] = True
+    return cells
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _rounded(angle):  # type: ignore[no-untyped-def]
+    """Return an angle to 1/256: smooth layers of such numbers pack well."""
+    return np.rint(angle * 256.0) / 256.0
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _slope(before, here, after):  # type: ignore[no-untyped-def]
+    """Rise per pixel by central difference; one-sided beside a hole."""
+    if np.isnan(before):
+        return 0.0 if np.isnan(after) else after - here
+    return here - before if np.isnan(after) else (after - before) / 2.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-untyped-def]
+    """Walk towards the radar and away from it, as far as the terrain's heights allow."""
+    east, south, up = sight
+    level = np.sqrt(east * east + south * south)
+    right, down = east / level / metres[0], south / level / metres[1]
+    pixels = max(abs(right), abs(down))
+    right, down, stride = right / pixels, down / pixels, 1.0 / pixels
+    deeper, rising = stride * level / up, stride * up / level
+    z = elevation[row, col]
+    found = 0
+    k = 1
+    while z - k * deeper > limits[0] or z + k * rising < limits[1]:
+        other = _height(elevation, row + k * down, col + k * right)
+        if np.isinf(other):
+            break
+        if other <= z - k * deeper:
+            found |= _LAYOVER
+        if other > z + k * rising:
+            found |= _SHADOW
+        k += 1
+    k = 1
+    while z + k * deeper < limits[1] and not found & _LAYOVER:
+        other = _height(elevation, row - k * down, col - k * right)
+        if np.isinf(other):
+            break
+        if other >= z + k * deeper:
+            found |= _LAYOVER
+        k += 1
+    return found
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _height(elevation, row, col):  # type: ignore[no-untyped-def]
+    """Return the height between two pixels, one of whose coordinates is whole; inf outside."""
+    i, j = int(np.floor(row)), int(np.floor(col))
+    if i < 0 or j < 0 or i >= elevation.shape[0] - 1 or j >= elevation.shape[1] - 1:
+        return np.inf
+    down, right = row - i, col - j
+    upper = elevation[i, j] * (1.0 - right) + elevation[i, j + 1] * right
+    lower = elevation[i + 1, j] * (1.0 - right) + elevation[i + 1, j + 1] * right
+    return upper * (1.0 - down) + lower * down

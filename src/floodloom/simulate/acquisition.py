@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from floodloom.sentinel1.annotation import RangeConversion
+from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import ImageGeometry, zero_doppler
 from floodloom.sentinel1.orbit import fit_orbit
-from floodloom.sentinel1.terrain import geodetic_to_earth_fixed
 
 ORBIT_RADIUS_M = 7_071_000.0
 INCLINATION_RAD = np.radians(98.18)
@@ -66,7 +66,7 @@ def plan_acquisition(
     middle = (lines - 1) / 2 * interval
     time = (np.arange(_STATES) - _STATES // 2) * _STATE_STEP_S + np.floor(middle)
     position, velocity = _path(node, argument, time - middle)
-    orbit = fit_orbit(time, position, velocity, 0.0, (lines - 1) * interval)
+    orbit = fit_orbit(time, position, 0.0, (lines - 1) * interval)
     _, distance = zero_doppler(target[np.newaxis], orbit)
     radius = float(np.linalg.norm(target))
     conversion = _conversion(float(distance[0]), radius, samples, spacing, lines * interval)

@@ -11,10 +11,11 @@ from pyproj import Transformer
 from scipy.spatial import cKDTree
 
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import zero_doppler
-from floodloom.sentinel1.terrain import earth_fixed, geodetic_to_earth_fixed
 from floodloom.simulate.acquisition import Acquisition, plan_acquisition
 from floodloom.simulate.backscatter import sigma0
+from floodloom.simulate.facets import earth_fixed
 from floodloom.simulate.landscape import Landscape, make_landscape
 from floodloom.simulate.render import (
     CALIBRATION_BETA0,
@@ -84,10 +85,32 @@ def make_event(seed: int, size: int, spacing: float, flood_depth: float, relief:
     east, north = EAST_M + 40_000.0 * (seed % 7), NORTH_M + 30_000.0 * (seed % 5)
     extent = (east, north, east + side * spacing, north + side * spacing)
     geobox = grid_from_bounds(extent, EPSG, spacing)
-    landscape = make_landscape(seed, side, spacing, flood_depth, relief)
+    return look_at(seed, geobox, make_landscape(seed, side, spacing, flood_depth, relief), size)
+
+
+def look_at(seed: int, geobox: GeoBox, landscape: Landscape, size: int) -> Event:
+    """Let the radar pass over a landscape.
+
+    Parameters
+    ----------
+    seed
+        Seed of speckle and weather.
+    geobox
+        Map grid of the landscape, with a spacing in metres.
+    landscape
+        The place.
+    size
+        Lines and pixels of the radar's image, centred on the grid, of the grid's spacing.
+
+    Returns
+    -------
+    Event
+    """
+    extent = geobox.boundingbox
+    spacing = abs(geobox.resolution.y)
     to_degrees = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:4326", always_xy=True)
     longitude, latitude = to_degrees.transform(
-        (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
+        (extent.left + extent.right) / 2, (extent.bottom + extent.top) / 2
     )
     acquisition = plan_acquisition(
         longitude,
@@ -130,7 +153,7 @@ def image_event(event: Event, flood: bool) -> dict[str, Floats]:
     geometry = event.acquisition.geometry
     images = {}
     for number, (band, surface) in enumerate(clean.items()):
-        rendered = render_sigma0(surface, event.view, geometry, event.incidence)
+        rendered = render_sigma0(surface, event.view, geometry)
         images[band] = speckled(rendered, band_noise(event, band), 1000 * date + number)
     return images
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.sentinel1.flatten import beta_area, illuminated_area, project_facets
 from floodloom.sentinel1.geometry import ImageGeometry
+from floodloom.simulate.facets import illuminated_area, project_facets
 
 LOOKS = 4.4
 """Equivalent number of looks of an IW GRDH image."""
@@ -59,7 +59,7 @@ def noise_equivalent_sigma0(samples: int) -> Floats:
     return np.asarray(10 ** ((NESZ_DB + 2.5 * across**2 - 0.8 * np.cos(5 * across)) / 10))
 
 
-def render_sigma0(sigma0: Floats, view: View, geometry: ImageGeometry, incidence: Floats) -> Floats:
+def render_sigma0(sigma0: Floats, view: View, geometry: ImageGeometry) -> Floats:
     """Return the speckle-free image of a surface's backscatter.
 
     Parameters
@@ -70,8 +70,6 @@ def render_sigma0(sigma0: Floats, view: View, geometry: ImageGeometry, incidence
         How the surface lies to the radar.
     geometry
         Geometry of the image.
-    incidence
-        (pixel,) float64, degrees, by which the image is expressed as sigma0.
 
     Returns
     -------
@@ -81,9 +79,7 @@ def render_sigma0(sigma0: Floats, view: View, geometry: ImageGeometry, incidence
     gamma0 = sigma0 / np.cos(np.radians(view.incidence_deg))
     shape = (geometry.lines, geometry.samples)
     power = project_facets(view.line, view.pixel, gamma0 * view.area, shape, oversampling=3)
-    middle = float(incidence[len(incidence) // 2])
-    beta0 = power / beta_area(geometry, middle)
-    return np.asarray(beta0 * np.sin(np.radians(incidence))[np.newaxis])
+    return np.asarray(power / (geometry.range_pixel_spacing * geometry.azimuth_pixel_spacing))
 
 
 def speckled(sigma0: Floats, noise: Floats, seed: int) -> Floats:

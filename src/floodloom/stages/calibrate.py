@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import dask.array as da
+import numpy as np
 import xarray as xr
 
 from floodloom.errors import InputError
@@ -14,11 +15,17 @@ from floodloom.raster.flags import FLAG_ATTRS
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
 from floodloom.sentinel1.annotation import Annotation, parse_annotation
-from floodloom.sentinel1.calibrate import Calibration, calibrate_measurement
-from floodloom.sentinel1.geometry import image_geometry
+from floodloom.sentinel1.calibrate import Calibration
+from floodloom.sentinel1.geometry import ImageGeometry, image_geometry
 from floodloom.sentinel1.lut import Coefficient, calibration_lut
+from floodloom.sentinel1.measurement import FLAGS, calibrate_measurements, noise_layer
 from floodloom.sentinel1.noise import parse_noise
+from floodloom.sentinel1.orbit import fit_orbit
+from floodloom.sentinel1.orbit_file import find_orbit_file, read_orbit_file
 from floodloom.sentinel1.product import Product, open_product
+
+_SHARD = 1024
+_CLEAN_BORDERS_SINCE = (2, 90)
 
 
 def calibrate(
@@ -28,6 +35,9 @@ def calibrate(
     quantity: str = "gamma0",
     polarisations: Sequence[str] = ("vv", "vh"),
     remove_noise: bool = True,
+    noise_layers: bool = False,
+    orbit: Path | None = None,
+    chunk: int = 1024,
 ) -> Path:
     """Calibrate a ground range product and remove its thermal noise.
 
@@ -38,11 +48,17 @@ def calibrate(
     out
         Calibrated store to write (.zarr), in lines and pixels of the product.
     quantity
-        beta0, sigma0 or gamma0.
+        beta0, sigma0, gamma0, or dn for squared digital numbers.
     polarisations
-        Polarisations to calibrate.
+        Polarisations to calibrate; co and cross name those of the product.
     remove_noise
         Subtract the thermal noise.
+    noise_layers
+        Write the noise-equivalent backscatter beside each polarisation.
+    orbit
+        Orbit file (.EOF), or a folder of them; the product's own state vectors when not given.
+    chunk
+        Lines that are worked on at once; the result doesn't depend on it.
 
     Returns
     -------
@@ -52,23 +68,28 @@ def calibrate(
     Raises
     ------
     InputError
-        If the product is damaged, incomplete or of another kind.
+        If the product is damaged, incomplete or of another kind, or no orbit covers it.
     """
     coefficient = _coefficient(quantity)
     product = open_product(safe)
-    bands = [band.lower() for band in polarisations]
+    bands = _bands(product, polarisations)
     annotation = _annotation(product, bands[0])
-    shape = (annotation.lines, annotation.samples)
-    variables = {}
-    flags: da.Array | None = None
-    for band in bands:
-        tables = _tables(product, band, coefficient, remove_noise)
-        power, doubts = calibrate_measurement(product.measurement(band), tables, shape)
-        attributes = {"units": "1", "long_name": f"{band.upper()} {quantity}, linear power"}
-        variables[band] = (("line", "pixel"), power, attributes)
-        flags = doubts if flags is None else flags | doubts
+    tables = {
+        band: _tables(product, band, coefficient, annotation.samples, remove_noise, noise_layers)
+        for band in bands
+    }
+    layers = calibrate_measurements(
+        {band: product.measurement(band) for band in bands},
+        tables,
+        (annotation.lines, annotation.samples),
+        strip=chunk,
+        with_noise=noise_layers,
+    )
     scene = xr.Dataset(
-        {**variables, "flags": (("line", "pixel"), flags, FLAG_ATTRS)},
+        {
+            name: (("line", "pixel"), *_described(name, layer, quantity))
+            for name, layer in layers.items()
+        },
         attrs={
             "title": f"{product.mission} {product.mode} {product.product_type}",
             "platform": product.mission,
@@ -76,14 +97,15 @@ def calibrate(
             "relative_orbit": product.relative_orbit,
             "orbit_direction": product.orbit_direction,
             "ipf_version": "{}.{:02d}".format(*product.ipf_version),
-            "geometry": image_geometry(annotation).to_json(),
+            "geometry": _geometry(annotation, product, orbit).to_json(),
+            "footprint": annotation.grid.footprint,
             "history": f"calibrated from {Path(safe).name}",
         },
     )
     recipe = Recipe(
         quantity=coefficient, noise_removed=remove_noise, spacing=annotation.range_pixel_spacing
     )
-    return write_store(stamp(scene, recipe), out)
+    return write_store(stamp(scene, recipe), out, shard=_SHARD, progress="calibrating")
 
 
 def _coefficient(quantity: str) -> Coefficient:
@@ -94,12 +116,58 @@ def _coefficient(quantity: str) -> Coefficient:
     raise InputError(f"quantity {quantity!r} must be {', '.join(known[:-1])} or {known[-1]}")
 
 
+def _bands(product: Product, polarisations: Sequence[str]) -> list[str]:
+    """Resolve co and cross to what the product has."""
+    have = product.polarisations
+    kinds = {"co": [b for b in have if b[0] == b[1]], "cross": [b for b in have if b[0] != b[1]]}
+    found: list[str] = []
+    for name in (polarisation.lower() for polarisation in polarisations):
+        found += kinds.get(name, [name])
+    if not found:
+        raise InputError(
+            f"{product.path}: no {', '.join(polarisations)} polarisation; it has "
+            f"{', '.join(have)}: ask for these"
+        )
+    return found
+
+
 def _annotation(product: Product, band: str) -> Annotation:
     return parse_annotation(product.xml("annotation", band), f"{product.path} {band}")
 
 
-def _tables(product: Product, band: str, quantity: Coefficient, remove_noise: bool) -> Calibration:
+def _tables(
+    product: Product,
+    band: str,
+    quantity: Coefficient,
+    samples: int,
+    remove_noise: bool,
+    noise_layers: bool,
+) -> Calibration:
     source = f"{product.path} {band}"
-    lut = calibration_lut(product.xml("calibration", band), quantity, source)
-    noise = parse_noise(product.xml("noise", band), source) if remove_noise else None
-    return Calibration(lut, noise)
+    noisy_border = product.ipf_version < _CLEAN_BORDERS_SINCE
+    needed = remove_noise or noise_layers or noisy_border
+    return Calibration(
+        samples,
+        calibration_lut(product.xml("calibration", band), quantity, source),
+        parse_noise(product.xml("noise", band), source) if needed else None,
+        remove_noise,
+        noisy_border,
+    )
+
+
+def _geometry(annotation: Annotation, product: Product, orbit: Path | None) -> ImageGeometry:
+    if orbit is None:
+        return image_geometry(annotation)
+    duration = (annotation.lines - 1) * annotation.azimuth_time_interval
+    start = annotation.first_line_time
+    stop = start + np.timedelta64(round(duration * 1e9), "ns")
+    file = find_orbit_file(Path(orbit), product.mission, start, stop)
+    return image_geometry(annotation, fit_orbit(*read_orbit_file(file, start), 0.0, duration))
+
+
+def _described(name: str, layer: da.Array, quantity: str) -> tuple[da.Array, dict[str, Any]]:
+    if name == FLAGS:
+        return layer, dict(FLAG_ATTRS)
+    band = name.removesuffix(noise_layer("")).upper()
+    what = "noise-equivalent " if name.endswith(noise_layer("")) else ""
+    return layer, {"units": "1", "long_name": f"{band} {what}{quantity}, linear power"}

@@ -1,0 +1,249 @@
+"""`make bench-sentinel1`: calibration and geocoding of a full-size product, beside its neighbours.
+
+The product is semi-synthetic: real metadata and measurements made by inverting the calibration.
+FLOODLOOM_DATA names the folder of the real metadata. Needs 20 GB of disk and about half an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import rasterio
+import xarray as xr
+from dask.delayed import delayed
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from benchmarks.neighbours import peak_mib
+from benchmarks.record import record
+from benchmarks.semisynthetic import write_elevations, write_product
+from floodloom.raster.grid import geobox_of, quiet_about_georeference
+from floodloom.raster.store import open_store, read_raster, write_store
+from floodloom.raster.windows import Window as Block
+from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
+from floodloom.sentinel1.geometry import ImageGeometry
+from floodloom.sentinel1.lattice import places_of_nodes
+from floodloom.stages.calibrate import calibrate
+from floodloom.stages.geocode import geocode
+from floodloom.stages.simulate import simulate
+
+WORKERS = 2
+STRIP = 1024
+PRODUCT = "S1A_IW_GRDH_1SDV_20200708T182643_20200708T182708_033367_03DDAA_9550.zip"
+NEIGHBOURS = ("sarsen==0.9.6", "xarray-sentinel==0.9.6")
+SIDE_BY_SIDE = {"gtc": 6000, "rtc": 2000}
+CURVE = (2240, 5000, 10000)
+RELIEF_M = 1000.0
+
+Figures = dict[str, float]
+
+
+def main() -> None:
+    """Take all figures, each step in a process of its own."""
+    if len(sys.argv) > 1:
+        print(json.dumps(measured(sys.argv[1], [Path(argument) for argument in sys.argv[2:]])))
+        return
+    default = Path(__file__).parents[2] / "shared" / "data"
+    source = Path(os.environ.get("FLOODLOOM_DATA", default)) / "sentinel1_safe" / PRODUCT
+    with tempfile.TemporaryDirectory(prefix="bench-sentinel1-") as folder:
+        figures = take_figures(source, Path(folder))
+    record("sentinel1", figures, command="make bench-sentinel1")
+
+
+def take_figures(source: Path, folder: Path) -> dict[str, Any]:
+    """Return the figures of the whole way, of the curve, and of the neighbours."""
+    warm_up(folder / "small")
+    safe, annotation = write_product(source, folder)
+    dem = write_elevations(folder / "dem.tif", annotation, RELIEF_M)
+    pixels = 2 * annotation.lines * annotation.samples / 1e6
+    stores = {name: folder / f"{name}.zarr" for name in ("copy", "gamma0", "beta0", "map", "flat")}
+    whole = {
+        "decode_and_write": own("copy", safe, stores["copy"]),
+        "calibrate": own("gamma0", safe, stores["gamma0"]),
+        "geocode": own("geocode", stores["gamma0"], dem, stores["map"]),
+        "calibrate_beta0": own("beta0", safe, stores["beta0"]),
+        "geocode_flattened": own("flatten", stores["beta0"], dem, stores["flat"]),
+    }
+    grid = geobox_of(open_store(stores["map"]))
+    curve = [
+        {
+            "megapixels": side**2 / 1e6,
+            **own("geocode", stores["gamma0"], part, folder / "part.zarr"),
+        }
+        for side in CURVE
+        for part in [cut_elevations(dem, stores["map"], side, folder / f"dem-{side}.tif")]
+    ]
+    curve.append({"megapixels": grid.shape.y * grid.shape.x / 1e6, **whole["geocode"]})
+    return {
+        "product": PRODUCT,
+        "megapixels_of_image": pixels,
+        "megapixels_of_map": grid.shape.y * grid.shape.x / 1e6,
+        "workers": WORKERS,
+        "whole": whole,
+        "curve": curve,
+        "side_by_side": beside(safe, dem, stores, folder),
+    }
+
+
+def warm_up(folder: Path) -> None:
+    """Run everything on a small scene, so that compiling the kernels isn't measured."""
+    folder.mkdir()
+    names = {"dem": "dem.tif", "optical": "optical.tif", "truth": "truth.tif"}
+    files = {name: folder / file for name, file in names.items()}
+    simulate(out_before=folder / "before.SAFE", out_after=folder / "after.SAFE", size=128, **files)
+    own("beta0", folder / "after.SAFE", folder / "beta0.zarr")
+    own("flatten", folder / "beta0.zarr", files["dem"], folder / "map.zarr")
+
+
+def beside(safe: Path, dem: Path, stores: dict[str, Path], folder: Path) -> dict[str, Any]:
+    """Return neighbours' and own figures on one elevation raster, taken in turn."""
+    python = environment(folder / "neighbours")
+    single = folder / "vv.zarr"
+    own("vv", safe, single)
+    found: dict[str, Any] = {
+        "xarray_sentinel_calibrate": other(python, "calibrate", safe, "1024", "8192"),
+        "xarray_sentinel_megapixels": 1024 * 8192 / 1e6,
+    }
+    for kind, side in SIDE_BY_SIDE.items():
+        part = cut_elevations(dem, stores["map"], side, folder / f"side-{kind}.tif")
+        step = "geocode" if kind == "gtc" else "flatten"
+        found[kind] = {
+            "megapixels": side**2 / 1e6,
+            "sarsen": other(python, kind, safe, part, folder / f"{kind}.tif"),
+            "floodloom": own(step, single, part, folder / f"{kind}.zarr"),
+        }
+    small = cut_elevations(dem, stores["map"], 1000, folder / "small.tif")
+    other(python, "places", safe, small, folder / "places.npz")
+    return {**found, "apart": apart(stores["gamma0"], small, folder / "places.npz")}
+
+
+def own(step: str, *paths: Path) -> Figures:
+    """Measure a step of floodloom in a process of its own."""
+    return run([sys.executable, "-m", "benchmarks.sentinel1", step, *map(str, paths)])
+
+
+def other(python: Path, step: str, *arguments: Path | str) -> Figures:
+    """Measure a step of a neighbour in its environment."""
+    script = Path(__file__).with_name("neighbours.py")
+    return run([str(python), "-W", "ignore", str(script), step, *map(str, arguments)])
+
+
+def run(command: list[str]) -> Figures:
+    """Run a command whose last line is JSON."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
+    print(" ".join(command[-5:]), figures, flush=True)
+    return figures
+
+
+def environment(folder: Path) -> Path:
+    """Install the neighbours into an environment of their own and return its interpreter."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", *NEIGHBOURS, "rioxarray", "dask"]
+    subprocess.run(install, check=True)
+    return python
+
+
+def measured(step: str, paths: list[Path]) -> Figures:
+    """Run one step of floodloom here."""
+    steps: dict[str, Callable[..., object]] = {
+        "copy": decode_and_write,
+        "gamma0": lambda safe, out: calibrate(safe=safe, out=out, quantity="gamma0"),
+        "beta0": lambda safe, out: calibrate(safe=safe, out=out, quantity="beta0"),
+        "vv": lambda safe, out: calibrate(
+            safe=safe, out=out, quantity="beta0", polarisations=["vv"]
+        ),
+        "geocode": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out),
+        "flatten": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out, flatten=True),
+    }
+    with dask.config.set(scheduler="threads", num_workers=WORKERS):
+        began, spent = time.perf_counter(), time.process_time()
+        steps[step](*paths)
+        seconds, cpu = time.perf_counter() - began, time.process_time() - spent
+    return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak_mib()}
+
+
+def decode_and_write(safe: Path, out: Path) -> None:
+    """Decode the measurements and write their pixels in the layout of the calibrated store."""
+    layers = {}
+    for path in sorted((safe / "measurement").glob("*.tiff")):
+        with quiet_about_georeference(), rasterio.open(path) as raster:
+            height, width = raster.shape
+        strips = [
+            da.from_delayed(
+                delayed(read_lines)(path, first, min(first + STRIP, height)),
+                (min(STRIP, height - first), width),
+                np.float32,
+            )
+            for first in range(0, height, STRIP)
+        ]
+        layers[path.name.split("-")[3]] = (("line", "pixel"), da.concatenate(strips))
+    write_store(xr.Dataset(layers), out, shard=STRIP)
+
+
+def read_lines(path: Path, first: int, last: int) -> np.ndarray:
+    """Return lines of a measurement, float32."""
+    with quiet_about_georeference(), rasterio.open(path) as raster:
+        lines: np.ndarray = raster.read(1, window=Window(0, first, raster.width, last - first))
+    return lines.astype(np.float32)
+
+
+def cut_elevations(dem: Path, store: Path, side: int, out: Path) -> Path:
+    """Write the elevations of a square in the middle of a map, on the map's own grid."""
+    grid = geobox_of(open_store(store))
+    top, left = (grid.shape.y - side) // 2, (grid.shape.x - side) // 2
+    square = grid[top : top + side, left : left + side]
+    facts = {"crs": square.crs.to_wkt(), "transform": square.affine, "height": side, "width": side}
+    with (
+        rasterio.open(dem) as raster,
+        WarpedVRT(raster, resampling=Resampling.bilinear, **facts) as warped,
+        rasterio.open(
+            out, "w", driver="GTiff", count=1, dtype="float32", tiled=True, **facts
+        ) as cut,
+    ):
+        cut.write(warped.read(1), 1)
+    return out
+
+
+def apart(store: Path, dem: Path, places: Path) -> Figures:
+    """Compare sarsen's places with exact solves on the same elevations, in pixels of 10 m."""
+    geometry = ImageGeometry.from_json(open_store(store).attrs["geometry"])
+    first = np.datetime64(open_store(store).attrs["acquisition_time"], "ns").astype(np.int64)
+    elevation, grid = read_raster(dem)
+    height, width = elevation.shape
+    _, _, (longitude, latitude) = places_of_nodes(grid, Block(0, 0, height, width), 1)
+    inside = slice(0, height), slice(0, width)
+    points = geodetic_to_earth_fixed(longitude[inside], latitude[inside], elevation.astype(float))
+    line, _, distance = geometry.locate(points)
+    theirs = np.load(places)
+    their_line = (theirs["azimuth_ns"] - first) * 1e-9 / geometry.azimuth_time_interval
+    sine = np.sin(np.radians(geometry.incidence_angles().mean()))
+    along = np.abs(their_line - line)
+    across = np.abs(theirs["slant_range"] - distance) / sine / geometry.range_pixel_spacing
+    both = np.hypot(along, across)
+    return {
+        "median_px": float(np.median(both)),
+        "largest_px": float(both.max()),
+        "median_lines": float(np.median(along)),
+        "median_samples": float(np.median(across)),
+    }
+
+
+if __name__ == "__main__":
+    main()

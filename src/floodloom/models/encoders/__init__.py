@@ -1,0 +1,1 @@
+"""Encoders that several architectures share, named as torchvision names them."""

@@ -1,0 +1,47 @@
+"""VGG-16 (Simonyan and Zisserman 2015, arXiv 1409.1556), without its classifier."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from floodloom.models.encoders.base import Encoder, require_stride
+
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+"""3×3 convolutions per stage; a max-pooling follows each stage."""
+
+
+class VGG16(Encoder):
+    """The convolutions of VGG-16; its maps are taken before each pooling, the last one after.
+
+    Parameters
+    ----------
+    in_channels
+        Bands of the input.
+    output_stride
+        Only 32.
+    """
+
+    channels = (64, 128, 256, 512, 512, 512)
+    first = "features.0.weight"
+
+    def __init__(self, in_channels: int, output_stride: int = 32) -> None:
+        super().__init__()
+        require_stride("vgg16", output_stride, (32,))
+        layers: list[nn.Module] = []
+        before = in_channels
+        for count, after in zip(CONVOLUTIONS, self.channels, strict=False):
+            for _ in range(count):
+                layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True)]
+                before = after
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the maps at 1/1 to 1/32 of the size."""
+        x = image
+        maps: list[Tensor] = []
+        for layer in self.features:
+            if isinstance(layer, nn.MaxPool2d):
+                maps.append(x)
+            x = layer(x)
+        return [*maps, x]

@@ -1,0 +1,116 @@
+"""SegNet and DeconvNet: an encoder and its mirror image, joined by the places of the maxima."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from floodloom.models.base import Segmenter, register
+from floodloom.models.blocks import Normalisation, convolution, head, normalisation
+from floodloom.models.encoders.vgg import CONVOLUTIONS
+from floodloom.models.upsampling import max_unpool
+
+
+def _stage(channels: list[int], norm: Normalisation) -> nn.Sequential:
+    return nn.Sequential(
+        *(
+            layer
+            for before, after in pairwise(channels)
+            for layer in convolution(before, after, norm=norm)
+        )
+    )
+
+
+@register("segnet", source="Badrinarayanan et al. 2017, arXiv 1511.00561")
+class SegNet(Segmenter):
+    """SegNet; `width=64` is the paper's, on VGG-16.
+
+    Parameters
+    ----------
+    in_channels, classes
+        Bands of the input, classes of the logits.
+    width
+        Channels of the first level; they double per level up to eight times as many.
+    norm
+        See `floodloom.models.blocks`.
+    """
+
+    def __init__(
+        self, in_channels: int, classes: int, width: int = 16, norm: Normalisation = "batch"
+    ) -> None:
+        super().__init__()
+        levels = range(len(CONVOLUTIONS))
+        widths = [width * min(2**level, 8) for level in levels]
+        inputs, outputs = [in_channels, *widths], [width, *widths[:-1]]
+        self.encoder = nn.ModuleList(
+            _stage([inputs[i], *[widths[i]] * CONVOLUTIONS[i]], norm) for i in levels
+        )
+        self.bottleneck: nn.Module = nn.Identity()
+        self.decoder = nn.ModuleList(
+            _stage([*[widths[i]] * CONVOLUTIONS[i], outputs[i]], norm) for i in reversed(levels)
+        )
+        self.head = head(width, classes)
+        self.feature_channels = (widths[-1], *reversed(outputs))
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Return the coarsest map and the decoder's maps, coarsest first."""
+        x = image
+        pooled: list[tuple[Tensor, Tensor]] = []
+        for encode in self.encoder:
+            full = encode(x)
+            x, places = F.max_pool2d(full, 2, return_indices=True)
+            pooled.append((full, places))
+        features = [self.bottleneck(x)]
+        for decode in self.decoder:
+            full, places = pooled.pop()
+            features.append(decode(max_unpool(features[-1], places, full.shape[-2:])))
+        return features
+
+    def classify(self, features: list[Tensor]) -> Tensor:
+        """Return the logits of the finest map."""
+        return self.head(features[-1])  # type: ignore[no-any-return]
+
+
+@register("deconvnet", source="Noh et al. 2015, arXiv 1505.04366")
+class DeconvNet(SegNet):
+    """DeconvNet; `width=64, window=7, hidden=4096` is the paper's.
+
+    It is SegNet with VGG-16's fully connected layers at the bottom: a `window`² convolution to
+    `hidden` channels, a 1×1 one, and a transposed one back. The paper's is fed with 224 px windows,
+    which the 7×7 convolution sees whole; here it is padded and takes any size.
+
+    Parameters
+    ----------
+    in_channels, classes
+        Bands of the input, classes of the logits.
+    width
+        Channels of the first level; they double per level up to eight times as many.
+    window
+        Size of the bottom's convolutions, odd.
+    hidden
+        Channels at the bottom; by default 16 times `width`.
+    norm
+        See `floodloom.models.blocks`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        width: int = 16,
+        window: int = 3,
+        hidden: int | None = None,
+        norm: Normalisation = "batch",
+    ) -> None:
+        super().__init__(in_channels, classes, width, norm)
+        outer = self.feature_channels[0]
+        inner = hidden or 16 * width
+        self.bottleneck = nn.Sequential(
+            *convolution(outer, inner, window, norm=norm),
+            *convolution(inner, inner, 1, norm=norm),
+            nn.ConvTranspose2d(inner, outer, window, padding=window // 2, bias=False),
+            normalisation(norm, outer),
+            nn.ReLU(inplace=True),
+        )

@@ -1,0 +1,112 @@
+"""Precise and restituted orbits: the EOF files that ESA publishes beside the products.
+
+Source: ESA, Sentinels POD Service File Format Specification, GMES-GSEG-EOPG-FS-10-0075, section 3.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from floodloom.errors import InputError
+
+_NAME = re.compile(
+    r"^(?P<mission>S1[A-Z])_OPER_AUX_(?P<kind>POE|RES)ORB_.*"
+    r"V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})\.EOF$",
+    re.IGNORECASE,
+)
+Floats = NDArray[np.float64]
+
+
+def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
+    """Read the state vectors of an orbit file.
+
+    Parameters
+    ----------
+    path
+        EOF file.
+    origin
+        Time of the image's first line (UTC).
+
+    Returns
+    -------
+    time
+        (state,) float64, s after `origin`.
+    position
+        (state, 3) float64, m, Earth-fixed.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, holds no state vector or isn't in the Earth-fixed frame.
+    """
+    try:
+        root = ET.parse(path).getroot()
+        frame = root.findtext(".//Ref_Frame", "EARTH_FIXED")
+        states = root.findall(".//List_of_OSVs/OSV")
+        times = [np.datetime64(_text(s, "UTC").removeprefix("UTC="), "ns") for s in states]
+        position = [[float(_text(state, axis)) for axis in "XYZ"] for state in states]
+    except (OSError, ET.ParseError, ValueError) as error:
+        raise InputError(f"{path}: not a readable orbit file ({error}); fetch it again") from error
+    if not states:
+        raise InputError(f"{path}: no state vector inside; fetch the orbit file again")
+    if frame != "EARTH_FIXED":
+        raise InputError(f"{path}: orbit frame is {frame}; give an Earth-fixed orbit file")
+    elapsed = (np.array(times) - origin) / np.timedelta64(1, "ns")
+    return elapsed.astype(np.float64) * 1e-9, np.array(position)
+
+
+def _text(state: ET.Element, name: str) -> str:
+    text = state.findtext(name)
+    if text is None:
+        raise ValueError(f"a state vector without {name}")
+    return text.strip()
+
+
+def find_orbit_file(source: Path, mission: str, start: np.datetime64, stop: np.datetime64) -> Path:
+    """Find the orbit file that covers an image.
+
+    Parameters
+    ----------
+    source
+        An EOF file, or a folder of them.
+    mission
+        Such as S1A.
+    start, stop
+        First and last line (UTC).
+
+    Returns
+    -------
+    Path
+        The file; of several in a folder a precise one, else the one produced last.
+
+    Raises
+    ------
+    InputError
+        If no file covers the image.
+    """
+    files = [source] if source.is_file() else sorted(source.glob("*.EOF"))
+    fitting = [file for file in files if _covers(file, mission, start, stop)]
+    if not fitting:
+        raise InputError(
+            f"{source}: no orbit file of {mission} covers {start}..{stop}; fetch the one of that "
+            "day, or leave `orbit` out to use the product's own state vectors"
+        )
+    return max(fitting, key=lambda file: ("POEORB" in file.name.upper(), file.name))
+
+
+def _covers(file: Path, mission: str, start: np.datetime64, stop: np.datetime64) -> bool:
+    match = _NAME.match(file.name)
+    if match is None or match["mission"].upper() != mission:
+        return False
+    return bool(_time(match["start"]) <= start and stop <= _time(match["stop"]))
+
+
+def _time(text: str) -> np.datetime64:
+    date, clock = text.split("T")
+    iso = f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}"
+    return np.datetime64(iso, "ns")

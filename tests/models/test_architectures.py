@@ -1,0 +1,133 @@
+"""What holds for every architecture: sizes, gradients, learning, and equality after a save."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from floodloom.models.base import ARCHITECTURES
+from floodloom.models.registry import build, names
+from tests.models.zoo import WIDTH, iou, settle, small
+
+
+def takes(name: str, argument: str) -> bool:
+    return argument in inspect.signature(ARCHITECTURES[name].make).parameters
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("bands", [1, 2, 5])
+@pytest.mark.parametrize("size", [(32, 33), (47, 63), (71, 45)])
+def test_logits_have_the_size_of_the_input(name, bands, size):
+    classes = bands + 1
+    model = small(name, bands, classes).eval()
+    assert model(torch.randn(2, bands, *size)).shape == (2, classes, *size)
+
+
+@pytest.mark.parametrize("name", names())
+def test_one_small_tile_can_be_trained_on(name):
+    logits = small(name).train()(torch.randn(1, 2, 32, 32))
+    assert logits.shape == (1, 2, 32, 32)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", names())
+def test_features_go_from_coarse_to_fine_and_make_the_logits(name):
+    model = small(name).eval()
+    image = torch.randn(1, 2, 45, 64)
+    features = model.features(image)
+    assert tuple(f.shape[1] for f in features) == model.feature_channels
+    heights = [f.shape[-2] for f in features]
+    assert heights == sorted(heights)
+    assert torch.equal(model.logits(features, image), model(image))
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_gradients_reach_every_parameter(name, norm):
+    # Four values of one pixel to a group: of two, normalisation leaves only the sign.
+    arguments = {"norm": norm, "width": 4 * WIDTH} if norm == "group" else {}
+    model = small(name, **arguments if takes(name, "norm") else {})
+    model(torch.randn(2, 2, 64, 65)).square().sum().backward()
+    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def noise(size: int = 32):
+    """Water wherever a pixel is bright: only a network that keeps every pixel can learn it."""
+    image = torch.randn(2, 2, size, size, generator=torch.Generator().manual_seed(0))
+    return image, (image[:, 0] > 0.3).long()
+
+
+def lakes(size: int = 64):
+    """A round lake per tile."""
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    discs = [(y - 20) ** 2 + (x - 24) ** 2 < 15**2, (y - 40) ** 2 + (x - 30) ** 2 < 18**2]
+    return bright(torch.stack(discs).long())
+
+
+def shore(size: int = 64):
+    """The right half is water."""
+    label = torch.zeros(2, size, size, dtype=torch.long)
+    label[..., size // 2 :] = 1
+    return bright(label)
+
+
+def bright(label: torch.Tensor):
+    speckle = torch.randn(2, 2, *label.shape[1:], generator=torch.Generator().manual_seed(0))
+    return label[:, None] + 0.3 * speckle, label
+
+
+COARSE = {
+    "fcn16": shore,  # from 1/16 of the size on a circle has corners
+    "fcn32": shore,
+    "sliding_window": shore,  # sees every pixel, but takes its time to learn noise by heart
+    **dict.fromkeys(
+        ("deeplabv3plus", "fcn8", "hourglass", "hrnet", "late_fusion", "linknet", "pspnet"), lakes
+    ),
+}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_batch_can_be_learned_by_heart(name):
+    model = small(name, width=WIDTH if name in ("deconvnet", "u2net", "unetplusplus") else 8)
+    image, label = COARSE.get(name, noise)()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    reached = 0.0
+    for _ in range(250):
+        optimizer.zero_grad()
+        logits = model(image)
+        nn.functional.cross_entropy(logits, label).backward()
+        optimizer.step()
+        reached = iou(logits, label)
+        if reached > 0.98:
+            break
+    assert reached > 0.98
+
+
+@pytest.mark.parametrize("name", names())
+def test_weights_from_a_file_give_the_same_logits(name, tmp_path):
+    model = settle(small(name))
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    torch.manual_seed(1)
+    other = build(name, 2, 2, width=WIDTH).eval()
+    image = torch.randn(1, 2, 33, 47)
+    assert not torch.equal(other(image), model(image))
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    assert torch.equal(other(image), model(image))
+
+
+@pytest.mark.parametrize("name", ["hourglass", "u2net"])
+def test_side_outputs_end_in_what_is_trained_on(name):
+    model = small(name).eval()
+    features = model.features(torch.randn(1, 2, 64, 64))
+    sides = model.side_logits(features)
+    assert len(sides) == len(features)
+    assert len({side.shape for side in sides}) == 1
+    if name == "hourglass":
+        assert torch.equal(sides[-1], model.classify(features))
+    else:
+        assert torch.equal(model.fuse(torch.cat(sides, dim=1)), model.classify(features))

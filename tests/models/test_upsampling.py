@@ -1,0 +1,124 @@
+"""Upsampling: exact sizes, worked examples, and where the checkerboard comes from."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from floodloom.models.upsampling import (
+    Upsample,
+    Upsampling,
+    bed_of_nails,
+    max_unpool,
+    places_of_maxima,
+)
+from tests.models.zoo import small
+
+KINDS = get_args(Upsampling)
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+
+
+def like(height: int, width: int, channels: int = 2) -> torch.Tensor:
+    return torch.randn(1, channels, height, width)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(10, 14), (11, 14), (9, 13), (9, 14)])
+def test_any_size_is_reached(kind, size):
+    coarse = like(5, 7, channels=3)
+    assert Upsample(3, kind)(coarse, like(*size)).shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize("name", ["unet", "unetplusplus", "linknet", "hourglass"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_decoders_take_every_kind(name, kind):
+    model = small(name, upsampling=kind)
+    logits = model(torch.randn(2, 2, 37, 50))
+    assert logits.shape == (2, 2, 37, 50)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["unet", "unetplusplus"])
+@pytest.mark.parametrize("encoder", [None, "mobilenet_v2"])
+def test_skips_are_added_or_concatenated(name, encoder):
+    image = torch.randn(2, 2, 37, 50)
+    models = {skips: small(name, skips=skips, encoder=encoder) for skips in ("add", "concatenate")}
+    assert all(model(image).shape == (2, 2, 37, 50) for model in models.values())
+    if encoder is None:
+        count = {s: sum(p.numel() for p in m.parameters()) for s, m in models.items()}
+        assert count["add"] < count["concatenate"]
+
+
+@pytest.mark.parametrize("kind", INTERPOLATIONS)
+def test_interpolation_keeps_a_constant_and_leaves_the_right_size_alone(kind):
+    up = Upsample(2, kind)
+    image = like(5, 7)
+    assert torch.equal(up(image, image), image)
+    constant = torch.full((1, 2, 5, 7), 3.0)
+    torch.testing.assert_close(up(constant, like(11, 13)), torch.full((1, 2, 11, 13), 3.0))
+
+
+def test_bed_of_nails_by_hand():
+    x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    expected = torch.tensor([[1.0, 0, 2, 0, 0], [0, 0, 0, 0, 0], [3, 0, 4, 0, 0], [0, 0, 0, 0, 0]])
+    assert torch.equal(bed_of_nails(x, torch.Size((4, 5)))[0, 0], expected)
+    assert torch.equal(bed_of_nails(x, torch.Size((3, 3)))[0, 0], expected[:3, :3])
+
+
+POOLED = torch.tensor([[[[1.0, 5, 2, 0], [3, 4, 8, 1], [7, 0, 0, 2], [6, 1, 3, 9]]]])
+"""Its maxima in 2×2 blocks are 5, 8, 7 and 9."""
+
+
+def test_max_unpooling_by_hand():
+    # SegNet (arXiv 1511.00561, Fig. 3): values go back to where the encoder found its maxima.
+    maxima, places = F.max_pool2d(POOLED, 2, return_indices=True)
+    assert maxima.flatten().tolist() == [5, 8, 7, 9]
+    assert places.flatten().tolist() == [1, 6, 8, 15]
+    raised = max_unpool(torch.tensor([[[[10.0, 20], [30, 40]]]]), places, torch.Size((4, 4)))
+    expected = torch.tensor([[0.0, 10, 0, 0], [0, 0, 20, 0], [30, 0, 0, 0], [0, 0, 0, 40]])
+    assert torch.equal(raised[0, 0], expected)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (9, 13), (8, 13)])
+def test_max_unpooling_is_torchs(size):
+    full = like(*size)
+    pooled, places = F.max_pool2d(full, 2, return_indices=True)
+    expected = F.max_unpool2d(pooled, places, 2, output_size=list(size))
+    assert torch.equal(max_unpool(pooled, places, full.shape[-2:]), expected)
+    again, _ = F.max_pool2d(
+        max_unpool(pooled.abs(), places, full.shape[-2:]), 2, return_indices=True
+    )
+    assert torch.equal(again, pooled.abs())
+
+
+def test_a_skip_tells_the_places_that_its_pooling_stored():
+    assert places_of_maxima(POOLED, torch.zeros(1, 1, 2, 2)).flatten().tolist() == [1, 6, 8, 15]
+    wide = places_of_maxima(like(9, 12), torch.zeros(1, 5, 5, 6))
+    assert torch.equal(wide[:, 0], wide[:, 2])
+    assert torch.equal(wide[:, 1], wide[:, 3])
+
+
+def footprint(kind: str) -> torch.Tensor:
+    """Return what a constant becomes, all weights being one, away from the border."""
+    up = Upsample(1, kind)
+    nn.init.ones_(up.enlarge.weight)
+    nn.init.zeros_(up.enlarge.bias)
+    with torch.no_grad():
+        return up(torch.ones(1, 1, 8, 8), like(16, 16))[0, 0, 4:12, 4:12]
+
+
+@pytest.mark.parametrize(("kind", "level"), [("transposed", 1), ("transposed_4x4", 4)])
+def test_kernels_that_the_stride_divides_leave_no_checkerboard(kind, level):
+    assert torch.equal(footprint(kind), torch.full((8, 8), float(level)))
+
+
+def test_a_3x3_kernel_at_stride_2_draws_a_checkerboard():
+    drawn = footprint("transposed_3x3")
+    assert sorted(drawn.unique().tolist()) == [1, 2, 4]
+    assert torch.equal(drawn[:2, :2], torch.tensor([[1.0, 2], [2, 4]]))
+    assert torch.equal(drawn, drawn[:2, :2].repeat(4, 4))

@@ -1,0 +1,79 @@
+"""Mountains that the radar looks at, with products that know the truth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from odc.geo.geobox import GeoBox
+
+from floodloom.raster.grid import grid_from_bounds
+from floodloom.simulate.event import EPSG, Event, look_at, product_content
+from floodloom.simulate.landscape import Landscape
+from floodloom.simulate.render import render_sigma0
+from floodloom.simulate.safe import write_safe
+
+EAST, NORTH = 500_000.0, 5_090_000.0
+
+
+def grid(side: int) -> GeoBox:
+    return grid_from_bounds((EAST, NORTH, EAST + 10 * side, NORTH + 10 * side), EPSG, 10.0)
+
+
+def landscape(elevation: np.ndarray) -> Landscape:
+    """A bare place of this shape."""
+    none = np.zeros(elevation.shape, dtype=bool)
+    return Landscape(
+        elevation=elevation.astype(np.float64),
+        above_drainage=np.full(elevation.shape, 99.0),
+        cover=none.astype(int),
+        field=none.astype(int),
+        roughness=none.astype(float),
+        permanent=none,
+        flooded=none,
+    )
+
+
+def ridges(side: int, height: float, length: float) -> np.ndarray:
+    """Crossing ridges, (y, x) m; the steepest slope is about 2π·height/length per pixel of 10 m."""
+    y, x = np.mgrid[:side, :side]
+    waves = np.sin(2 * np.pi * (x + 0.3 * y) / length) + np.cos(2 * np.pi * (y - 0.2 * x) / length)
+    return height / 4 * (waves + 2)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A simulated place in a folder."""
+
+    event: Event
+    dem: Path
+
+    def write(self, path: Path, sigma0: np.ndarray) -> Path:
+        """Write a product of this backscatter (y, x), linear power, without noise or speckle."""
+        image = render_sigma0(sigma0, self.event.view, self.event.acquisition.geometry)
+        return write_safe(product_content(self.event, {"vv": image, "vh": image}, True), path)
+
+
+def make_place(folder: Path, elevation: np.ndarray, size: int) -> Place:
+    """Write the elevations of a place and let the radar look at it."""
+    side = len(elevation)
+    dem = folder / "dem.tif"
+    box = grid(side)
+    profile = {"driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "float32"}
+    with rasterio.open(dem, "w", crs=f"EPSG:{EPSG}", transform=box.affine, **profile) as raster:
+        raster.write(elevation.astype(np.float32), 1)
+    return Place(look_at(0, box, landscape(elevation), size), dem)
+
+
+@pytest.fixture(scope="session")
+def mountains(tmp_path_factory) -> Place:
+    """Ridges of 400 m with slopes up to 45 degrees."""
+    return make_place(tmp_path_factory.mktemp("mountains"), ridges(420, 400.0, 96.0), 340)
+
+
+@pytest.fixture
+def place_of(tmp_path) -> Callable[[np.ndarray, int], Place]:
+    """Make a place from elevations (y, x) and the size of the image."""
+    return lambda elevation, size: make_place(tmp_path, elevation, size)

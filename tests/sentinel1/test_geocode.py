@@ -1,0 +1,372 @@
+"""Geocoding against exact solves, analytic masks and the simulator's truth."""
+
+import logging
+
+import dask
+import numpy as np
+import pytest
+import rasterio
+from pyproj import Transformer
+from scipy.ndimage import maximum_filter
+
+from floodloom.errors import InputError
+from floodloom.raster.flags import Flag
+from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.store import open_store, recipe_of, write_store
+from floodloom.raster.windows import Window
+from floodloom.sentinel1.annotation import parse_annotation
+from floodloom.sentinel1.elevation import ConstantHeight, open_elevation
+from floodloom.sentinel1.geocode import Geocoding
+from floodloom.sentinel1.geometry import image_geometry
+from floodloom.sentinel1.lattice import build_lattice
+from floodloom.sentinel1.locate import locate_block
+from floodloom.sentinel1.product import open_product
+from floodloom.sentinel1.terrain import view_terrain
+from floodloom.simulate.facets import earth_fixed
+from floodloom.stages.calibrate import calibrate
+from floodloom.stages.geocode import geocode
+
+from .conftest import grid, ridges
+
+
+def test_slopes_of_the_test_mountains_reach_45_degrees(mountains) -> None:
+    down, right = np.gradient(mountains.event.landscape.elevation, 10.0)
+    assert 44 < np.degrees(np.arctan(np.hypot(down, right).max())) < 60
+
+
+def test_lattice_agrees_with_exact_solves_on_steep_terrain(mountains) -> None:
+    event = mountains.event
+    geometry, elevation = event.acquisition.geometry, event.landscape.elevation.astype(np.float32)
+    line, pixel, _ = geometry.locate(earth_fixed(event.geobox, elevation))
+    heights = float(elevation.min()), float(elevation.max())
+    window = Window(0, 0, *elevation.shape)
+    lattice = build_lattice(event.geobox, window, geometry, heights, 64)
+    near_line, near_pixel = locate_block(lattice, window, elevation)
+    assert np.abs(near_line - line).max() < 0.01
+    assert np.abs(near_pixel - pixel).max() < 0.01
+
+
+@pytest.mark.parametrize("heights", [(0.0, 800.0), (-400.0, 8800.0)])
+def test_lattice_on_a_real_product(shared_data, heights) -> None:
+    """All heights of the Himalaya within one block of a real scene, far under 0.05 px."""
+    path = next((shared_data / "sentinel1_safe").glob("*20200708*.zip"))
+    annotation = parse_annotation(open_product(path).xml("annotation", "vv"), path.name)
+    geometry = image_geometry(annotation)
+    west, south, east, north = annotation.grid.footprint
+    x, y = Transformer.from_crs(4326, 32630, always_xy=True).transform(
+        (west + east) / 2, (south + north) / 2
+    )
+    box = grid_from_bounds((x, y, x + 20e3, y + 20e3), 32630, 10.0)
+    window = Window(777, 333, 256, 256)
+    elevation = np.random.default_rng(0).uniform(*heights, (256, 256)).astype(np.float32)
+    line, pixel, _ = geometry.locate(earth_fixed(box[777:1033, 333:589], elevation))
+    lattice = build_lattice(box, window, geometry, heights, 64)
+    near_line, near_pixel = locate_block(lattice, window, elevation)
+    assert np.abs(near_line - line).max() < 0.01
+    assert np.abs(near_pixel - pixel).max() < 0.01
+
+
+def test_point_targets_on_mountains(mountains, tmp_path) -> None:
+    """Bright points come back within half a pixel of where they stand."""
+    event = mountains.event
+    elevation = event.landscape.elevation
+    view, geometry = event.view, event.acquisition.geometry
+    plan = Geocoding(event.geobox, geometry, open_elevation(mountains.dem, "ellipsoid", 10.0), 10.0)
+    window = Window(0, 0, *elevation.shape)
+    lattice = build_lattice(event.geobox, window, geometry, plan.heights, plan.step)
+    padded = np.pad(elevation.astype(np.float32), 1, mode="edge")
+    doubtful = view_terrain(lattice, window, padded, 1, search=True).flags > 0
+    doubtful = maximum_filter(doubtful, 9)
+    inside = (view.line > 20) & (view.line < geometry.lines - 20)
+    inside &= (view.pixel > 20) & (view.pixel < geometry.samples - 20)
+    places = np.argwhere(inside & ~doubtful)
+    chosen: list[np.ndarray] = []
+    for place in np.random.default_rng(0).permutation(places):
+        if all(np.abs(place - other).max() > 25 for other in chosen):
+            chosen.append(place)
+    assert len(chosen) > 15
+    assert np.ptp([elevation[tuple(p)] for p in chosen]) > 200
+    surface = np.full(elevation.shape, 1e-5)
+    for place in chosen:
+        surface[tuple(place)] = 100.0
+    mountains.write(tmp_path / "points.SAFE", surface)
+    calibrate(safe=tmp_path / "points.SAFE", out=tmp_path / "c.zarr", remove_noise=False)
+    geocode(scene=tmp_path / "c.zarr", dem=mountains.dem, out=tmp_path / "g.zarr")
+    power = np.nan_to_num(open_store(tmp_path / "g.zarr").vv.values)
+    assert power.shape == elevation.shape
+    offsets = np.arange(-4, 5)
+    for row, col in chosen:
+        around = power[row - 4 : row + 5, col - 4 : col + 5]
+        weights = np.clip(around - 0.02 * around.max(), 0, None)
+        centre = np.array([weights.sum(1) @ offsets, weights.sum(0) @ offsets]) / weights.sum()
+        assert np.abs(centre).max() < 0.5, (row, col, centre)
+
+
+@pytest.fixture(scope="module")
+def chunked(mountains, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chunks")
+    draw = np.random.default_rng(0)
+    surface = 10 ** draw.uniform(-2, 0, mountains.event.landscape.elevation.shape)
+    return mountains.write(folder / "random.SAFE", surface), folder
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_chunks_and_workers_change_no_bit(mountains, chunked, tmp_path, flatten) -> None:
+    safe, _ = chunked
+    made = []
+    for chunk, workers in ((2048, 1), (256, 2), (100, 2), (1000, 2), (97, 1)):
+        with dask.config.set(scheduler="threads", num_workers=workers):
+            scene = calibrate(safe=safe, out=tmp_path / "c.zarr", quantity="beta0", chunk=chunk)
+            calibrated = open_store(scene).load()
+            out = geocode(
+                scene=scene,
+                dem=mountains.dem,
+                out=tmp_path / "g.zarr",
+                flatten=flatten,
+                chunk=chunk,
+            )
+            made.append((calibrated, open_store(out).load()))
+    assert (made[0][1].flags & Flag.LAYOVER.value).any()
+    for calibrated, geocoded in made[1:]:
+        assert calibrated.identical(made[0][0])
+        assert geocoded.identical(made[0][1])
+
+
+def plateau(side: int, height: float) -> np.ndarray:
+    """A flat-topped block with walls that climb within one pixel."""
+    elevation = np.zeros((side, side))
+    elevation[side // 3 : -side // 3, side // 3 : -side // 3] = height
+    return elevation
+
+
+def test_layover_and_shadow_of_a_block_are_as_long_as_geometry_says(place_of) -> None:
+    height = 200.0
+    place = place_of(plateau(240, height), 190)
+    event = place.event
+    plan = Geocoding(
+        event.geobox,
+        event.acquisition.geometry,
+        open_elevation(place.dem, "ellipsoid", 10.0),
+        10.0,
+    )
+    margin = plan.reach + 2
+    window = Window(0, 0, 240, 240)
+    around = Window(-margin, -margin, 240 + 2 * margin, 240 + 2 * margin)
+    lattice = build_lattice(event.geobox, around, plan.geometry, plan.heights, plan.step)
+    elevation = np.pad(event.landscape.elevation.astype(np.float32), margin)
+    view = view_terrain(lattice, window, elevation, margin, search=True)
+    sight = lattice.sight.mean(axis=(0, 1))[:3]
+    # the radar looks from the west, a little from the south: along the middle row
+    assert sight[0] < -0.5
+    tangent = np.tan(np.radians(view.incidence_angle[120, 120]))
+    along = -sight[0] / np.hypot(sight[0], sight[1])
+    layover = (view.flags[120] & Flag.LAYOVER.value) > 0
+    shadow = (view.flags[120] & Flag.SHADOW.value) > 0
+    wall, lee = 80, 160
+    in_front = layover[:wall].sum() * 10 / along
+    on_top = layover[wall:lee].sum() * 10 / along
+    behind = shadow[lee:].sum() * 10 / along
+    assert in_front == pytest.approx(height / tangent, abs=20)
+    assert on_top == pytest.approx(height / tangent, abs=20)
+    assert behind == pytest.approx(height * tangent, abs=20)
+    assert not shadow[: lee - 1].any()
+    assert not layover[lee + 1 :].any()
+
+
+def test_flat_ground_has_neither_layover_nor_shadow(place_of, tmp_path) -> None:
+    place = place_of(np.full((150, 150), 30.0), 110)
+    place.write(tmp_path / "flat.SAFE", np.full((150, 150), 0.1))
+    for quantity, flatten in (("beta0", True), ("gamma0", False)):
+        calibrate(
+            safe=tmp_path / "flat.SAFE",
+            out=tmp_path / "c.zarr",
+            quantity=quantity,
+            remove_noise=False,
+        )
+        geocode(
+            scene=tmp_path / "c.zarr", dem=place.dem, out=tmp_path / f"{quantity}.zarr",
+            flatten=flatten,
+        )  # fmt: skip
+    flat, plain = open_store(tmp_path / "beta0.zarr"), open_store(tmp_path / "gamma0.zarr")
+    assert not (flat.flags.values & (Flag.LAYOVER.value | Flag.SHADOW.value)).any()
+    inner = np.isfinite(flat.vv.values) & np.isfinite(plain.vv.values)
+    inner &= ~maximum_filter(~inner, 9)
+    decibel = 10 * np.log10(flat.vv.values[inner] / plain.vv.values[inner])
+    assert abs(np.median(decibel)) < 0.05
+    assert decibel.std() < 0.1
+    np.testing.assert_allclose(
+        flat.local_incidence_angle.values[inner], flat.incidence_angle.values[inner], atol=0.1
+    )
+
+
+def test_flattening_takes_the_terrain_out(place_of, tmp_path) -> None:
+    """Ground of one gamma0 looks the same on all slopes afterwards, without stripes."""
+    place = place_of(ridges(260, 180.0, 140.0), 200)
+    view = place.event.view
+    place.write(tmp_path / "hills.SAFE", 0.1 * np.cos(np.radians(view.incidence_deg)))
+    calibrate(
+        safe=tmp_path / "hills.SAFE", out=tmp_path / "c.zarr", quantity="beta0", remove_noise=False
+    )
+    spread = {}
+    for flatten in (False, True):
+        geocode(scene=tmp_path / "c.zarr", dem=place.dem, out=tmp_path / "g.zarr", flatten=flatten)
+        store = open_store(tmp_path / "g.zarr").load()
+        clear = np.isfinite(store.vv.values) & (store.flags.values == 0)
+        clear &= ~maximum_filter(~clear, 9)
+        decibel = 10 * np.log10(store.vv.values[clear])
+        spread[flatten] = decibel.std()
+        if flatten:
+            assert np.median(decibel) == pytest.approx(-10.0, abs=0.1)
+    assert spread[False] > 1.0
+    assert spread[True] < 0.3
+    assert recipe_of(store).quantity == "gamma0"
+    assert recipe_of(store).flattened
+
+
+def test_coarser_grids_average_the_power(mountains, chunked, tmp_path) -> None:
+    safe, _ = chunked
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr")
+    fine = open_store(geocode(scene=scene, dem=mountains.dem, out=tmp_path / "f.zarr")).load()
+    out = geocode(scene=scene, dem=mountains.dem, out=tmp_path / "h.zarr", resolution=20.0)
+    coarse = open_store(out).load()
+    assert coarse.vv.shape == (fine.sizes["y"] // 2, fine.sizes["x"] // 2)
+    np.testing.assert_allclose(coarse.vv, fine.vv.coarsen(y=2, x=2).mean(), rtol=1e-5, atol=1e-9)
+    assert recipe_of(coarse).spacing == 20.0
+
+
+def test_without_elevations_the_store_says_so(mountains, chunked, tmp_path) -> None:
+    safe, _ = chunked
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr")
+    out = geocode(scene=scene, out=tmp_path / "g.zarr", constant_height=200.0)
+    store = open_store(out)
+    assert "ellipsoid at 200 m: no elevations were given" in store.attrs["history"]
+    np.testing.assert_allclose(store.incidence_angle, store.local_incidence_angle, atol=1 / 128)
+
+
+def test_a_hole_in_the_elevations_is_flagged_and_counted(
+    mountains, chunked, tmp_path, caplog
+) -> None:
+    safe, _ = chunked
+    with rasterio.open(mountains.dem) as raster:
+        profile, values = raster.profile, raster.read()
+    values[0, 200:203, 200:210] = -9999
+    with rasterio.open(tmp_path / "holes.tif", "w", **{**profile, "nodata": -9999}) as raster:
+        raster.write(values)
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr")
+    with caplog.at_level(logging.WARNING):
+        out = geocode(scene=scene, dem=tmp_path / "holes.tif", out=tmp_path / "g.zarr")
+    flags = open_store(out).flags.values
+    holes = (flags & Flag.NO_ELEVATION.value) > 0
+    assert holes.sum() == 30
+    assert holes[200:203, 200:210].all()
+    assert np.isnan(open_store(out).vv.values[holes]).all()
+    assert "holes.tif: 30 px have no elevation" in caplog.text
+
+
+def test_elevations_are_the_same_in_every_window(mountains) -> None:
+    model = open_elevation(mountains.dem, "ellipsoid", 10.0)
+    box = grid(420)
+    whole = model.read(box, Window(0, 0, 420, 420), 64)
+    np.testing.assert_allclose(whole, mountains.event.landscape.elevation, atol=2e-3)
+    part = model.read(box, Window(123, 45, 77, 200), 64)
+    np.testing.assert_array_equal(part, whole[123:200, 45:245])
+    beyond = model.read(box, Window(-5, -5, 20, 20), 64)
+    assert np.isnan(beyond[:4]).all()
+    np.testing.assert_array_equal(beyond[5:, 5:], whole[:15, :15])
+
+
+def test_fine_elevations_are_averaged(mountains) -> None:
+    model = open_elevation(mountains.dem, "ellipsoid", 40.0)
+    box = grid(420).zoom_out(4)
+    coarse = model.read(box, Window(0, 0, 105, 105), 16)
+    expected = mountains.event.landscape.elevation.astype(np.float32)
+    expected = expected[: 105 * 4 // 2 * 2].reshape(210, 2, 210, 2).mean(axis=(1, 3))
+    assert model.average == 2
+    assert np.abs(coarse.mean() - expected.mean()) < 0.5
+
+
+def test_a_constant_height_has_no_range() -> None:
+    assert ConstantHeight(12.0).height_range(grid(4), 64) == (12.0, 12.0)
+
+
+def test_one_pass_in_two_scenes_is_one_mosaic(mountains, chunked, tmp_path) -> None:
+    """Two products that each saw a part of the ground give what one product gives."""
+    safe, _ = chunked
+    whole = calibrate(safe=safe, out=tmp_path / "whole.zarr")
+    expected = open_store(geocode(scene=whole, dem=mountains.dem, out=tmp_path / "g.zarr")).load()
+    halves = []
+    for name, lines in (("north", slice(0, 180)), ("south", slice(176, None))):
+        store = open_store(whole).load()
+        unseen = np.ones(store.sizes["line"], dtype=bool)
+        unseen[lines] = False
+        for band in ("vv", "vh"):
+            store[band].values[unseen] = np.nan
+        store.flags.values[unseen] = Flag.NODATA.value
+        halves.append(write_store(store, tmp_path / f"{name}.zarr"))
+    mosaic = open_store(geocode(scene=halves, dem=mountains.dem, out=tmp_path / "m.zarr")).load()
+    np.testing.assert_array_equal(mosaic.vv, expected.vv)
+    with pytest.raises(InputError, match=r"nothing\.zarr: store not found"):
+        geocode(scene=[whole, tmp_path / "nothing.zarr"], out=tmp_path / "x.zarr")
+
+
+def test_dates_with_other_footprints_share_one_grid(mountains, chunked, tmp_path) -> None:
+    safe, _ = chunked
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr")
+    store = open_store(scene).load()
+    west, south, east, north = store.attrs["footprint"]
+    other = write_store(
+        store.assign_attrs(footprint=[west + 0.01, south + 0.01, east + 0.02, north + 0.02]),
+        tmp_path / "other.zarr",
+    )
+    one = geocode(scene=scene, companions=[other], out=tmp_path / "one.zarr")
+    two = geocode(scene=other, companions=[scene], out=tmp_path / "two.zarr")
+    assert open_store(one).odc.geobox == open_store(two).odc.geobox
+    assert open_store(one).sizes["x"] > mountains.event.geobox.shape.x
+    with pytest.raises(InputError, match=r"bounds .* nothing of .* lies there"):
+        geocode(scene=scene, bounds=(0, 0, 10, 10), out=tmp_path / "x.zarr")
+
+
+def test_speckle_filters_do_not_see_the_blocks(mountains, chunked, tmp_path) -> None:
+    safe, _ = chunked
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr")
+    for name in ("lee", "refined_lee", "multitemporal"):
+        made = [
+            open_store(
+                geocode(
+                    scene=scene,
+                    companions=[scene],
+                    dem=mountains.dem,
+                    out=tmp_path / "g.zarr",
+                    speckle_filter=name,
+                    speckle_window=7,
+                    chunk=chunk,
+                )
+            ).load()
+            for chunk in (2048, 100)
+        ]
+        assert made[0].identical(made[1])
+        assert recipe_of(made[0]).speckle_filter == f"{name}-7"
+        plain = open_store(geocode(scene=scene, dem=mountains.dem, out=tmp_path / "p.zarr"))
+        if name == "multitemporal":  # two dates that are the same hold nothing to average
+            np.testing.assert_allclose(made[0].vv, plain.vv, rtol=1e-4)
+        else:
+            rough = [float(np.abs(store.vv.diff("x")).mean()) for store in (made[0], plain)]
+            assert rough[0] < 0.75 * rough[1]
+    with pytest.raises(InputError, match="speckle filter 'median' must be one of"):
+        geocode(scene=scene, out=tmp_path / "x.zarr", speckle_filter="median")
+
+
+def test_heights_above_the_geoid_are_lifted_by_its_undulation(mountains, monkeypatch) -> None:
+    monkeypatch.setattr("floodloom.sentinel1.elevation.require_datum", lambda datum: None)
+    monkeypatch.setattr(
+        "floodloom.sentinel1.elevation.geoid_undulation",
+        lambda longitude, latitude, datum: (40.0 if datum == "egm2008" else 0.0) + 0 * longitude,
+    )
+    above_geoid = open_elevation(mountains.dem, "egm2008", 10.0)
+    above_ellipsoid = open_elevation(mountains.dem, "ellipsoid", 10.0)
+    window = Window(10, 10, 50, 50)
+    lifted = above_geoid.read(grid(420), window, 64) - above_ellipsoid.read(grid(420), window, 64)
+    np.testing.assert_allclose(lifted, 40.0, atol=1e-3)
+    low, high = above_geoid.height_range(grid(420), 64)
+    assert low >= 40.0
+    assert high == pytest.approx(440.0, abs=1.0)

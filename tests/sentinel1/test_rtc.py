@@ -1,0 +1,280 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rioxarray  # noqa: F401  registers the `.rio` accessor
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from floodloom.errors import InputError
+from floodloom.raster.flags import Flag
+from floodloom.raster.store import open_store, recipe_of, write_store
+from floodloom.sentinel1.rtc import read_rtc
+from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.stages.geocode import geocode
+
+GRID = GeoBox((120, 150), Affine(30.0, 0, 500010.0, 0, -30.0, 4900020.0), "EPSG:32632")
+HYP3 = "S1A_IW_20200708T182643_DVP_RTC30_G_{options}_FD6A"
+OPERA = "OPERA_L2_RTC-S1_T069-147170-IW1_20231001T123456Z_20231002T010203Z_S1A_30_v1.0"
+GRANULE = "S1A_IW_GRDH_1SDV_20200708T182643_20200708T182708_033367_03DDAA_9550"
+RELATIVE_ORBIT = 45  # as that product's manifest states it
+
+
+def power(seed: int = 1) -> np.ndarray:
+    drawn = np.random.default_rng(seed).gamma(4.4, 0.02, tuple(GRID.shape.yx))
+    drawn[:9, :11] = np.nan
+    return drawn.astype("float32")
+
+
+def write(path: Path, data: np.ndarray, grid: GeoBox = GRID, **profile) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile = {"driver": "GTiff", "tiled": True, "blockxsize": 64, "blockysize": 64} | profile
+    height, width = data.shape
+    with rasterio.open(
+        path,
+        "w",
+        count=1,
+        dtype=data.dtype,
+        height=height,
+        width=width,
+        crs=grid.crs and grid.crs.to_wkt(),
+        transform=grid.affine,
+        **profile,
+    ) as raster:
+        raster.write(data, 1)
+    return path
+
+
+def write_hyp3(folder: Path, options: str = "gpuned", encode=lambda p: p) -> Path:
+    name = HYP3.format(options=options)
+    for number, band in enumerate(("VV", "VH")):
+        data = np.nan_to_num(encode(power(number))).astype("float32")
+        write(folder / name / f"{name}_{band}.tif", data, nodata=0)
+    return folder / name
+
+
+def write_opera(folder: Path, **profile) -> Path:
+    for number, band in enumerate(("VV", "VH")):
+        write(folder / f"{OPERA}_{band}.tif", power(number), nodata=np.nan, **profile)
+    return folder
+
+
+def write_planetary_computer(folder: Path) -> Path:
+    for number, band in enumerate(("vv", "vh")):
+        data = np.nan_to_num(power(number), nan=-32768)
+        write(folder / GRANULE / "measurement" / f"iw-{band}.rtc.tiff", data, nodata=-32768)
+    return folder / GRANULE
+
+
+def decibel(values: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(values)
+
+
+def require_bands(scene) -> None:
+    """Both polarisations come back as they were written, on their grid, lazily."""
+    assert scene.odc.geobox == GRID
+    assert scene.vv.chunks is not None
+    for number, band in enumerate(("vv", "vh")):
+        assert scene[band].dtype == np.float32
+        np.testing.assert_allclose(scene[band].values, power(number), rtol=2e-6)
+    assert scene.flags.dtype == np.uint8
+    nodata = (scene.flags.values & Flag.NODATA.value).astype(bool)
+    np.testing.assert_array_equal(nodata, np.isnan(power()))
+
+
+@pytest.mark.parametrize(
+    ("options", "encode"), [("gpuned", lambda p: p), ("gaunem", np.sqrt), ("gduned", decibel)]
+)
+def test_hyp3_scales_become_linear_power(tmp_path, options: str, encode) -> None:
+    folder = write_hyp3(tmp_path, options, encode)
+    assert is_rtc(folder)
+    scene = read_rtc(folder)
+    require_bands(scene)
+    assert scene.attrs["platform"] == "S1A"
+    assert scene.attrs["acquisition_time"] == "2020-07-08T18:26:43.000000000"
+    recipe = recipe_of(scene)
+    assert recipe.quantity == "gamma0"
+    assert recipe.flattened
+    assert recipe.noise_removed
+    assert recipe.speckle_filter == "none"
+    assert recipe.spacing == 30.0
+
+
+def test_hyp3_options_angles_masks_and_orbit_are_read(tmp_path) -> None:
+    folder = write_hyp3(tmp_path, "spufed")
+    values = np.zeros(power().shape, "uint8")
+    values[20, 20:25] = [1, 5, 17, 21, 11]
+    write(folder / f"{folder.name}_ls_map.tif", values)
+    angle = np.full(power().shape, np.radians(37.0), "float32")
+    angle[0, 0] = 0
+    write(folder / f"{folder.name}_inc_map.tif", angle, nodata=0)
+    (folder / f"{folder.name}.README.md.txt").write_text(f"The source granule is:\n{GRANULE}\n")
+    scene = read_rtc(folder / f"{folder.name}_VH.tif")
+    require_bands(scene)
+    layover, shadow = Flag.LAYOVER.value, Flag.SHADOW.value
+    expected = [0, layover, shadow, layover | shadow, 0]
+    np.testing.assert_array_equal(scene.flags.values[20, 20:25], expected)
+    assert scene.local_incidence_angle.attrs["units"] == "degree"
+    np.testing.assert_allclose(scene.local_incidence_angle.values[1:], 37.0, rtol=1e-6)
+    assert np.isnan(scene.local_incidence_angle.values[0, 0])
+    assert "incidence_angle" not in scene
+    assert scene.attrs["relative_orbit"] == RELATIVE_ORBIT
+    recipe = recipe_of(scene)
+    assert recipe.quantity == "sigma0"
+    assert recipe.speckle_filter == "enhanced_lee-7"
+
+
+def test_opera_burst_has_mask_track_and_static_angles(tmp_path) -> None:
+    write_opera(tmp_path)
+    mask = np.where(np.isnan(power()), 255, 0).astype("uint8")
+    mask[30, 30:33] = [1, 2, 3]
+    write(tmp_path / f"{OPERA}_mask.tif", mask, nodata=255)
+    static = "OPERA_L2_RTC-S1-STATIC_T069-147170-IW1_20140403_S1A_30_v1.0"
+    angle = np.full(power().shape, 41.5, "float32")
+    write(tmp_path / f"{static}_incidence_angle.tif", angle, nodata=np.nan)
+    scene = read_rtc(tmp_path)
+    require_bands(scene)
+    layover, shadow = Flag.LAYOVER.value, Flag.SHADOW.value
+    np.testing.assert_array_equal(
+        scene.flags.values[30, 30:33], [shadow, layover, layover | shadow]
+    )
+    np.testing.assert_array_equal(scene.incidence_angle.values, 41.5)
+    assert scene.attrs["relative_orbit"] == 69
+    assert scene.attrs["acquisition_time"].startswith("2023-10-01T12:34:56")
+
+
+def test_planetary_computer_folder_names_the_granule(tmp_path) -> None:
+    folder = write_planetary_computer(tmp_path)
+    for path in (folder, folder / "measurement", folder / "measurement" / "iw-vv.rtc.tiff"):
+        scene = read_rtc(path)
+        require_bands(scene)
+        assert scene.attrs["platform"] == "S1A"
+        assert scene.attrs["relative_orbit"] == RELATIVE_ORBIT
+    opera = read_rtc(write_opera(tmp_path / "opera"))
+    assert scene.attrs["fingerprint"] == opera.attrs["fingerprint"]
+
+
+def test_striped_files_and_stores_keep_the_values(tmp_path) -> None:
+    scene = read_rtc(write_opera(tmp_path / "product", tiled=False, blockysize=7))
+    require_bands(scene)
+    write_store(scene, tmp_path / "scene.zarr", chunk=64, shard=128)
+    stored = open_store(tmp_path / "scene.zarr")
+    require_bands(stored)
+    assert stored.attrs["fingerprint"] == scene.attrs["fingerprint"]
+
+
+def test_negative_power_is_flagged_and_set_to_zero(tmp_path) -> None:
+    data = power()
+    data[50, 50:53] = -0.001
+    write(tmp_path / f"{OPERA}_VV.tif", data, nodata=np.nan)
+    scene = read_rtc(tmp_path)
+    np.testing.assert_array_equal(scene.vv.values[50, 50:53], 0)
+    np.testing.assert_array_equal(scene.flags.values[50, 50:53], Flag.BELOW_NOISE.value)
+    assert scene.flags.values[50, 54] == 0
+
+
+def test_pixels_are_read_when_they_are_needed(tmp_path) -> None:
+    scene = read_rtc(write_opera(tmp_path))
+    (tmp_path / f"{OPERA}_VH.tif").unlink()
+    np.testing.assert_array_equal(scene.vv.values, power(0))
+    with pytest.raises(InputError, match=r"_VH\.tif: missing or damaged"):
+        scene.vh.compute()
+
+
+def test_masked_water_is_warned_of(tmp_path, caplog) -> None:
+    require_bands(read_rtc(write_hyp3(tmp_path, "gpwned")))
+    assert "open water is masked" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["iw-vv.rtc.tiff", "vv.rec.tif", "ew-hh.rtc.tiff"])
+def test_planetary_computer_files_are_known_without_their_folder(tmp_path, name: str) -> None:
+    scene = read_rtc(write(tmp_path / name, power(), nodata=-32768))
+    assert "flags" in scene
+    assert "platform" not in scene.attrs
+
+
+def test_real_pyrosar_product_is_read(shared_data) -> None:
+    path = shared_data / "sentinel1_safe" / "S1A__IW___A_20150309T173017_VV_grd_mli_geo_norm_db.tif"
+    scene = read_rtc(path)
+    with rasterio.open(path) as raster:
+        np.testing.assert_allclose(scene.vv.values, 10 ** (raster.read(1) / 10), rtol=2e-6)
+        assert scene.odc.geobox.affine == raster.transform
+    assert set(scene.data_vars) == {"vv", "flags"}
+    assert scene.rio.crs.to_epsg() == 32631
+    assert scene.attrs["orbit_direction"] == "ascending"
+    assert scene.attrs["acquisition_time"].startswith("2015-03-09T17:30:17")
+    assert recipe_of(scene).spacing == 20.0
+
+
+def test_products_that_contradict_themselves_are_refused(tmp_path) -> None:
+    shifted = GeoBox(GRID.shape, GRID.affine @ Affine.translation(1, 0), GRID.crs)
+    for name, profile, data, complaint in [
+        ("grid", {"grid": shifted}, power(), "VH.tif: lies on another grid"),
+        ("crs", {"grid": GeoBox(GRID.shape, GRID.affine, None)}, power(), "VH.tif: has no CRS"),
+        ("scale", {}, decibel(power()), "VH.tif: power is promised .* decibel"),
+    ]:
+        folder = write_opera(tmp_path / name)
+        write(folder / f"{OPERA}_VH.tif", data, nodata=np.nan, **profile)
+        with pytest.raises(InputError, match=complaint):
+            read_rtc(folder)
+    with pytest.raises(InputError, match=r"decibel is promised .* linear"):
+        read_rtc(write_hyp3(tmp_path, "gduned"))
+    unnamed = "S1A__IW___A_20150309T173017_VV_grd_mli_geo_db.tif"
+    path = write(tmp_path / "pyrosar" / unnamed, decibel(power()))
+    assert is_rtc(path)
+    with pytest.raises(InputError, match="says neither gamma0"):
+        read_rtc(path)
+
+
+def test_unknown_missing_and_several_products_are_refused(tmp_path) -> None:
+    other = write(tmp_path / "other" / "vv.tif", power())
+    for path in (other, other.parent, tmp_path / "nowhere"):
+        assert not is_rtc(path)
+    with pytest.raises(InputError, match="no terrain-corrected product of a known kind"):
+        read_rtc(other.parent)
+    with pytest.raises(InputError, match="nowhere: product not found"):
+        read_rtc(tmp_path / "nowhere")
+    write_opera(tmp_path / "two")
+    second = OPERA.replace("IW1", "IW2")
+    write(tmp_path / "two" / f"{second}_VV.tif", power(), nodata=np.nan)
+    with pytest.raises(InputError, match="2 products inside"):
+        read_rtc(tmp_path / "two")
+    assert set(read_rtc(tmp_path / "two" / f"{second}_VV.tif").data_vars) == {"vv", "flags"}
+
+
+def test_truncated_file_is_named(tmp_path) -> None:
+    write_opera(tmp_path)
+    path = tmp_path / f"{OPERA}_VH.tif"
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(InputError, match=r"_VH\.tif: missing or damaged"):
+        read_rtc(tmp_path).vh.compute()
+
+
+def test_geocode_takes_products_of_others(tmp_path) -> None:
+    """On the product's own grid nothing changes; on a coarser one the mean level stays."""
+    folder = write_hyp3(tmp_path)
+    scene = read_rtc(folder).load()
+    code = scene.odc.geobox.crs.epsg
+    box = scene.odc.geobox.boundingbox
+    spacing = float(scene.odc.geobox.resolution.x)
+    own = geocode(
+        scene=folder,
+        out=tmp_path / "own.zarr",
+        epsg=code,
+        resolution=spacing,
+        bounds=(box.left, box.bottom, box.right, box.top),
+    )
+    store = open_store(own).load()
+    inside = store.odc.geobox.boundingbox
+    assert inside.left <= box.left
+    assert inside.top >= box.top
+    placed = store.vv.reindex_like(scene.vv, method="nearest", tolerance=0.01)
+    np.testing.assert_allclose(placed, scene.vv, rtol=1e-6)
+    assert recipe_of(store).flattened
+    assert (store.flags.values[np.isnan(store.vv.values)] & Flag.NODATA.value).all()
+    coarse = open_store(
+        geocode(scene=folder, out=tmp_path / "c.zarr", epsg=code, resolution=2 * spacing)
+    )
+    assert float(coarse.vv.mean()) == pytest.approx(float(scene.vv.mean()), rel=0.1)
+    assert recipe_of(coarse).spacing == 2 * spacing

@@ -6,22 +6,15 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from scipy import stats
 
 from floodloom.errors import InputError, RecipeMismatchError
-from floodloom.learning.augment import Augmentation, gamma, radar_noise
 from floodloom.learning.data import (
-    Samples,
     has_optical,
     optical_samples,
     radar_samples,
-    sampling_weights,
     standardise_optical,
 )
 from floodloom.learning.splits import hold_out, training_and_validation
-from floodloom.raster.recipe import Recipe
-from floodloom.raster.store import stamp
-from floodloom.tiles.inputs import compose_inputs
 from floodloom.tiles.store import concatenate_tiles
 
 
@@ -61,17 +54,6 @@ def test_optical_is_asked_for_where_it_is_missing(make_tiles):
     taught = standardise_optical(make_tiles(2, optical=True))
     with pytest.raises(RecipeMismatchError, match=r"channels are \[\]"):
         radar_samples(tiles, taught)
-
-
-def test_classes_are_drawn_alike_when_balanced():
-    label = torch.zeros(10, 4, 4, dtype=torch.uint8)
-    label[0] = 1
-    label[1] = 255
-    balanced = sampling_weights(label, 2, 1.0)
-    torch.testing.assert_close(balanced[0].item(), 0.5)
-    assert balanced[1] == 0
-    torch.testing.assert_close(balanced.sum().item(), 1.0)
-    torch.testing.assert_close(sampling_weights(label, 2, 0.0), torch.full((10,), 0.1).double())
 
 
 def test_splits_are_taken_as_they_are(make_tiles):
@@ -116,65 +98,3 @@ def test_nothing_labelled_is_refused(make_tiles):
         training_and_validation(make_tiles(3, labelled=False), 0.2)
     with pytest.raises(InputError, match="fewer than two"):
         training_and_validation(make_tiles(1), 0.2)
-
-
-def test_everything_of_a_tile_turns_together():
-    plane = torch.arange(64.0).view(1, 1, 8, 8).repeat(20, 1, 1, 1)
-    batch = Samples(plane, plane[:, 0].byte(), plane.clone(), plane[:, 0] > 20)
-    turned = Augmentation()(batch, torch.Generator().manual_seed(0))
-    assert torch.equal(turned.image[:, 0].byte(), turned.label)
-    assert torch.equal(turned.image, turned.optical)
-    assert torch.equal(turned.clear, turned.image[:, 0] > 20)
-    assert len({tuple(tile.flatten().tolist()) for tile in turned.image}) == 8
-
-
-@pytest.mark.parametrize("looks", [4.0, 20.0])
-def test_speckle_has_mean_one_and_the_variance_of_its_looks(looks):
-    drawn = gamma(looks, (400_000,), torch.Generator().manual_seed(0)).double()
-    assert drawn.mean().item() == pytest.approx(1, abs=0.01)
-    assert drawn.var().item() == pytest.approx(1 / looks, rel=0.02)
-    assert stats.kstest(drawn[:20_000].numpy(), stats.gamma(looks, scale=1 / looks).cdf)[0] < 0.015
-
-
-def test_noise_is_what_it_would_be_in_power():
-    """Noise on the inputs equals the inputs of a scene with that noise on its power."""
-    bands = ("vv", "vh", "ratio", "before_vv")
-    recipe = Recipe(quantity="gamma0").for_inputs(bands)
-    gains = {"vv": 1.2, "vh": 0.7, "before_vv": 0.9}
-    power = {"vv": 0.08, "vh": 0.02}
-
-    def inputs(changes):
-        now = {name: ("yx", value * changes.get(name, 1)) for name, value in power.items()}
-        then = {name: value * changes.get(f"before_{name}", 1) for name, value in power.items()}
-        planes = [
-            stamp(
-                xr.Dataset({n: (("y", "x"), np.full((1, 1), v, np.float32)) for n, v in p.items()}),
-                recipe,
-            )
-            for p in ({n: v for n, (_, v) in now.items()}, then)
-        ]
-        return compose_inputs(planes[0], recipe, before=planes[1]).values[:, 0, 0]
-
-    noise = radar_noise(recipe, None, 1.0)
-    sources = [band for band in bands if band != "ratio"]
-    decibel = torch.tensor([10 * np.log10(gains[name]) for name in sources], dtype=torch.float32)
-    np.testing.assert_allclose(
-        inputs({}) + (noise.gain @ decibel).numpy(), inputs(gains), atol=1e-5
-    )
-
-
-def test_noise_spares_no_data_and_stays_in_range():
-    recipe = Recipe(quantity="gamma0").for_inputs(("vv", "vh", "ratio"))
-    image = torch.full((2, 3, 8, 8), 0.99)
-    image[:, :, 0] = 0
-    noisy = radar_noise(recipe, 4.0, 1.0)(image, torch.Generator().manual_seed(0))
-    assert not noisy[:, :, 0].any()
-    assert noisy.abs().max() <= 1
-    assert (noisy[:, :, 1:] != image[:, :, 1:]).float().mean() > 0.4
-
-
-def test_display_products_get_no_decibel_noise():
-    display = Recipe(quantity="display").for_inputs(("vv",), normalisation="scene")
-    assert radar_noise(display, 4.0, 1.0) is None
-    other = Recipe(quantity="gamma0").for_inputs(("slope",))
-    assert radar_noise(other, 4.0, 1.0) is None

@@ -143,9 +143,11 @@ def test_an_informative_teacher_helps_and_stays_as_it_is(toy):
     assert teacher.inputs == "optical"
     before = {name: tensor.clone() for name, tensor in teacher.weights.items()}
     plan = replace(PLAN, balance=0.0)
-    alone = learn(start, training, validation, plan, loss="ce_dice")
-    student = distill_student(
-        start, teacher, training, validation, plan, settings=Distillation(), loss="ce_dice"
+    alone, student = (
+        distill_student(
+            start, teacher, training, validation, plan, settings=settings, loss="ce_dice"
+        )
+        for settings in (Distillation(0.0, 0.0), Distillation())
     )
     assert all(torch.equal(before[name], tensor) for name, tensor in teacher.weights.items())
     assert student.scores["iou"] > alone.scores["iou"] + 0.03

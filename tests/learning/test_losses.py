@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 
 from floodloom.errors import ConfigError
-from floodloom.learning.losses import LOSSES, ce_dice, cross_entropy, focal, loss_of, soft_dice
+from floodloom.learning.border import border_weights
+from floodloom.learning.losses import (
+    LOSSES,
+    border_cross_entropy,
+    ce_dice,
+    class_weights,
+    cross_entropy,
+    focal,
+    loss_of,
+    soft_dice,
+)
 
 
 def logits_of(*probabilities: float) -> torch.Tensor:
@@ -90,6 +102,61 @@ def test_certainty_of_the_truth_is_the_minimum(name):
     sure = 50 * (F.one_hot(label, 2).movedim(-1, 1).float() - 0.5)
     assert float(LOSSES[name](sure, label)) == pytest.approx(0, abs=1e-6)
     assert float(LOSSES[name](-sure, label)) > 0.9
+
+
+def test_border_weights_by_hand():
+    """Objects in columns 0 and 4: column 1 is 1 px from one and 3 px from the other."""
+    label = torch.tensor([[1, 0, 0, 0, 1, 0, 255]] * 3).unsqueeze(0)
+    between = 10 * math.exp(-(4**2) / 50)
+    beyond = 10 * math.exp(-((1 + 5) ** 2) / 50)
+    expected = torch.tensor([0, between, between, between, 0, beyond, 0]).expand(3, 7)
+    torch.testing.assert_close(border_weights(label)[0], expected)
+
+
+def test_border_weights_are_those_of_all_distances():
+    """Against the distance to every object, taken over the whole tile."""
+    draw = np.random.default_rng(0)
+    label = (ndimage.gaussian_filter(draw.normal(size=(90, 90)), 2) > 0.12).astype(int)
+    objects, count = ndimage.label(label)
+    assert count > 10
+    each = [ndimage.distance_transform_edt(objects != n) for n in range(1, count + 1)]
+    first, second = np.sort(each, axis=0)[:2]
+    expected = 10 * np.exp(-((first + second) ** 2) / 50) * (label == 0)
+    found = border_weights(torch.from_numpy(label).unsqueeze(0))[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_border_weights_need_two_objects():
+    label = torch.zeros(1, 8, 8, dtype=torch.int64)
+    label[0, 2:4, 2:4] = 1
+    assert not border_weights(label).any()
+
+
+def test_border_weighted_cross_entropy_by_hand():
+    logits, label = logits_of(0.8, 0.4, 0.7, 0.9), labels(1, 0, 1, 255)
+    between = 10 * math.exp(-(2**2) / 50)
+    losses = -math.log(0.8), -(1 + between) * math.log(0.6), -math.log(0.7)
+    value = border_cross_entropy(logits, label)
+    assert float(value) == pytest.approx(sum(losses) / 3, rel=1e-5)
+    weighted = border_cross_entropy(logits, label, torch.tensor([2.0, 0.5]))
+    losses = 0.5 * losses[0], -(2 + between) * math.log(0.6), 0.5 * losses[2]
+    assert float(weighted) == pytest.approx(sum(losses) / 3, rel=1e-5)
+
+
+def test_class_weights_average_one_over_pixels():
+    fractions = (0.7, 0.2, 0.1)
+    weights = class_weights(fractions)
+    assert float(weights @ torch.tensor(fractions)) == pytest.approx(1)
+    assert float(weights[1] / weights[2]) == pytest.approx(0.5)
+    assert class_weights((0.5, 0.5, 0.0)).tolist() == [1.0, 1.0, 0.0]
+
+
+def test_priors_weigh_the_losses_that_take_them():
+    logits, label = logits_of(0.8, 0.4), labels(1, 0)
+    weights = class_weights((0.75, 0.25))
+    found = loss_of("weighted_cross_entropy", (0.75, 0.25))(logits, label)
+    torch.testing.assert_close(found, F.cross_entropy(logits, label, weights))
+    assert loss_of("dice", (0.75, 0.25)) is soft_dice
 
 
 def test_unknown_loss_is_refused():

@@ -8,7 +8,25 @@ from pydantic import Field
 
 from floodloom.config.base import Settings
 
-LossName = Literal["cross_entropy", "dice", "ce_dice", "focal"]
+LossName = Literal[
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "dice",
+    "ce_dice",
+    "focal",
+    "border_cross_entropy",
+    "festa",
+    "scribble",
+]
+SupervisedLossName = Literal[
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "dice",
+    "ce_dice",
+    "focal",
+    "border_cross_entropy",
+]
+Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -65,6 +83,7 @@ class TeachSettings(_Training):
 class DistillSettings(_RadarTraining):
     """Training of a radar student beside the optical teacher."""
 
+    loss: SupervisedLossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     feature_weight: float = Field(
         default=0.5, ge=0, description="Weight of the distance to the teacher's features"
     )
@@ -84,6 +103,48 @@ class TrainSettings(_RadarTraining):
     )
     fine_tune_learning_rate: float = Field(
         default=3e-4, gt=0, description="Highest learning rate after a round of relabelling"
+    )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Tiles whose gradients are computed at once and added up; null: the batch",
+    )
+    space: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 draws places with more tiles more often, 1 all places alike",
+    )
+    ramp_db: float = Field(
+        default=0.0,
+        ge=0,
+        description="Greatest rise of an added ramp from a tile's middle to its corner, dB",
+    )
+    band_drop: float = Field(
+        default=0.0, ge=0, le=1, description="Probability that a tile loses one of its bands"
+    )
+    cutmix: float = Field(
+        default=0.0, ge=0, le=1, description="Probability that a box of another tile is mixed in"
+    )
+    monitor: Monitor = Field(
+        default="iou", description="Validation score that chooses the best epoch"
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        description="Folds over the events of the training and validation split; null: the splits",
+    )
+    fold: int = Field(default=0, ge=0, description="Fold to validate on, from 0")
+    memory_gib: float = Field(
+        default=4.0,
+        ge=0,
+        description="Tiles that take more are read from disk as they are drawn, GiB",
+    )
+    workers: int = Field(
+        default=2, ge=1, description="Threads that read tiles ahead of the network"
+    )
+    tensorboard: bool = Field(
+        default=False, description="Draw the history in TensorBoard, beside the checkpoint"
     )
 
 
@@ -128,4 +189,8 @@ class RelabelSettings(Settings):
         description="Share of the training tiles held out when no tile is in the validation split; "
         "the same as in training",
     )
+    folds: int | None = Field(
+        default=None, ge=2, description="Folds over the events, the same as in training"
+    )
+    fold: int = Field(default=0, ge=0, description="Fold that was validated on in training")
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")

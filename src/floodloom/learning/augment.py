@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from floodloom.learning.data import Samples
+from floodloom.learning.survey import POLARISATIONS
 from floodloom.raster.recipe import Recipe
 
 _RATIO_SPAN_DB = 15.0  # `compose_inputs` scales the ratio from -15..0 dB; a test keeps them in step
@@ -31,43 +33,60 @@ def undo(tensor: Tensor, element: int) -> Tensor:
 
 @dataclass(frozen=True)
 class RadarNoise:
-    """Speckle and a constant offset, added in decibel to fixed-range inputs.
+    """Speckle, a constant offset and a ramp, added in decibel to fixed-range inputs.
 
     `gain` (band, source) says what one decibel of each polarisation does to each band: bands in
-    decibel move with their own, the ratio VH/VV with both.
+    decibel move with their own, the ratio VH/VV with both. The ramp rises in a random direction
+    from minus to plus a random height of at most `ramp_db` at the tile's corners, as backscatter
+    falls with the incidence angle across a swath; it is the same for all polarisations.
     """
 
     gain: Tensor
-    looks: float | None
-    offset_db: float
+    looks: float | None = None
+    offset_db: float = 0.0
+    ramp_db: float = 0.0
 
-    def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, image: Tensor, draws: Draws) -> Tensor:
         """Return `image` (tile, band, y, x) with noise; radar bands stay in -1..1, no data at 0."""
-        tiles, _, height, width = image.shape
+        _, _, height, width = image.shape
         sources = self.gain.shape[1]
-        uniform = torch.rand(tiles, sources, 1, 1, generator=generator)
-        decibel = self.offset_db * (2 * uniform - 1)
+        decibel = self.offset_db * (2 * draws.uniform(sources, 1, 1) - 1)
+        decibel = decibel.to(image.device).expand(-1, -1, height, width)
+        if self.ramp_db:
+            decibel = decibel + self._ramp(draws, height, width).to(image.device)
         if self.looks is not None:
-            size = (tiles, sources, height, width)
-            decibel = decibel + 10 * torch.log10(gamma(self.looks, size, generator))
-        change = torch.einsum("bs,nsyx->nbyx", self.gain, decibel.expand(-1, -1, height, width))
-        touched = (self.gain != 0).any(dim=1).view(1, -1, 1, 1) & (image != 0)
+            normal = draws.normal(sources, height, width, device=image.device)
+            decibel = decibel + 10 * torch.log10(gamma(self.looks, normal))
+        gain = self.gain.to(image.device)
+        change = torch.einsum("bs,nsyx->nbyx", gain, decibel)
+        touched = (gain != 0).any(dim=1).view(1, -1, 1, 1) & (image != 0)
         return torch.where(touched, (image + change).clamp(-1, 1), image)
 
+    def _ramp(self, draws: Draws, height: int, width: int) -> Tensor:
+        amount, turn = draws.uniform(2, 1, 1, 1).unbind(dim=1)
+        angle = 2 * math.pi * turn
+        down = torch.linspace(-1, 1, height).view(-1, 1)
+        right = torch.linspace(-1, 1, width)
+        plane = angle.sin() * down + angle.cos() * right
+        corner = angle.sin().abs() + angle.cos().abs()
+        ramp: Tensor = self.ramp_db * amount * plane / corner
+        return ramp
 
-def gamma(looks: float, size: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Draw multiplicative speckle of mean 1 and variance 1/looks.
+
+def gamma(looks: float, normal: Tensor) -> Tensor:
+    """Turn normal variables into multiplicative speckle of mean 1 and variance 1/looks.
 
     Wilson and Hilferty's cube of a normal variable stands in for the gamma distribution, whose
     own sampler takes no generator and is ten times slower; it is within 1 % from 4 looks on.
     """
-    normal = torch.randn(*size, generator=generator)
     third = 1 / (9 * looks)
     cube: Tensor = (1 - third + normal * third**0.5).clamp(min=0.05) ** 3
     return cube
 
 
-def radar_noise(recipe: Recipe, looks: float | None, offset_db: float) -> RadarNoise | None:
+def radar_noise(
+    recipe: Recipe, looks: float | None, offset_db: float, ramp_db: float = 0.0
+) -> RadarNoise | None:
     """Return the noise that suits a recipe, or None where a decibel has no known size.
 
     Parameters
@@ -79,10 +98,12 @@ def radar_noise(recipe: Recipe, looks: float | None, offset_db: float) -> RadarN
         Equivalent looks of the added speckle; None adds none.
     offset_db
         Greatest constant offset per polarisation and tile, dB.
+    ramp_db
+        Greatest rise from the middle to a corner, dB.
     """
-    if recipe.normalisation != "fixed" or (looks is None and offset_db == 0):
+    if recipe.normalisation != "fixed" or (looks is None and offset_db == 0 and ramp_db == 0):
         return None
-    polarisations = [band for band in recipe.bands if band.split("_")[-1] in _POLARISATIONS]
+    polarisations = [band for band in recipe.bands if band.split("_")[-1] in POLARISATIONS]
     if not polarisations:
         return None
     low, high = recipe.db_range
@@ -96,21 +117,60 @@ def radar_noise(recipe: Recipe, looks: float | None, offset_db: float) -> RadarN
                 for name in names:
                     if prefix + name in polarisations:
                         gain[row, polarisations.index(prefix + name)] = sign * 2 / _RATIO_SPAN_DB
-    return RadarNoise(gain, looks, offset_db)
+    return RadarNoise(gain, looks, offset_db, ramp_db)
 
 
-_POLARISATIONS = ("vv", "vh", "hh", "hv")
+class Draws:
+    """Random numbers of a batch, each tile's from its own seed.
+
+    So a tile is changed alike whichever process or thread works on it, and whatever else is in its
+    batch. Small numbers are drawn on the CPU, noise where it is needed.
+    """
+
+    def __init__(self, seeds: Tensor) -> None:
+        self._seeds = [int(seed) for seed in seeds]
+        self._generators = [torch.Generator().manual_seed(seed) for seed in self._seeds]
+
+    def uniform(self, *size: int) -> Tensor:
+        """Return (tile, *size) float32 in 0..1, on the CPU."""
+        return torch.stack([torch.rand(*size, generator=one) for one in self._generators])
+
+    def normal(self, *size: int, device: torch.device) -> Tensor:
+        """Return (tile, *size) float32 of mean 0 and variance 1, on the device."""
+        generators = self._generators
+        if device.type != "cpu":
+            generators = [torch.Generator(device).manual_seed(seed) for seed in self._seeds]
+        return torch.stack([torch.randn(*size, generator=g, device=device) for g in generators])
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """D4 symmetries for everything, radar noise for the input."""
+    """D4 symmetries for everything, noise and lost bands for the input, boxes of other tiles.
+
+    Attributes
+    ----------
+    noise
+        Of the radar bands.
+    band_drop
+        Probability that one band of a tile, drawn at random, is lost; one-band inputs keep theirs.
+    cutmix
+        Probability that a box of a tile is replaced by that of its partner, labels and all (Yun et
+        al. 2019, arXiv 1905.04899; labels by pixel as French et al. 2020, arXiv 1906.01916).
+    """
 
     noise: RadarNoise | None = None
+    band_drop: float = 0.0
+    cutmix: float = 0.0
 
-    def __call__(self, batch: Samples, generator: torch.Generator) -> Samples:
-        """Return the batch with every tile changed by its own draw."""
-        elements = torch.randint(8, (len(batch),), generator=generator).tolist()
+    def __call__(self, batch: Samples, seeds: Tensor, partner: Samples | None = None) -> Samples:
+        """Return the batch with every tile changed as its seed (tile,) int64 says.
+
+        `partner` has as many tiles as the batch; without it nothing is mixed in.
+        """
+        draws = Draws(seeds)
+        if partner is not None and self.cutmix > 0:
+            batch = mixed(batch, partner, _boxes(draws, self.cutmix, batch.label.shape))
+        elements = (8 * draws.uniform(1)).long().flatten().tolist()
 
         def turned(tensor: Tensor | None) -> Tensor | None:
             if tensor is None:
@@ -122,5 +182,47 @@ class Augmentation:
         if image is None or label is None:
             return batch
         if self.noise is not None:
-            image = self.noise(image, generator)
-        return Samples(image, label, turned(batch.optical), turned(batch.clear))
+            image = self.noise(image, draws)
+        if self.band_drop > 0:
+            image = image * _kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
+        return Samples(image, label, turned(batch.optical), turned(batch.clear), batch.ids)
+
+
+def _kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
+    """Return (tile, band, 1, 1) float32: 0 for a lost band, else 1."""
+    chance, which = draws.uniform(2).T
+    lost = (chance < probability) & (bands > 1)
+    band = (which * bands).long()
+    kept: Tensor = 1 - (F.one_hot(band, bands) * lost.unsqueeze(1)).float()
+    return kept.view(-1, bands, 1, 1)
+
+
+def _boxes(draws: Draws, probability: float, shape: torch.Size) -> Tensor:
+    """Return (tile, y, x) bool, True in a box of uniformly drawn area, or nowhere."""
+    _, height, width = shape
+    chance, area, down, right = draws.uniform(4).T.unsqueeze(-1)
+    side = area.sqrt() * (chance < probability)
+
+    def inside(centre: Tensor, length: int) -> Tensor:
+        middle = (torch.arange(length) + 0.5) / length
+        within: Tensor = (middle - (side / 2 + centre * (1 - side))).abs() < side / 2
+        return within
+
+    box: Tensor = inside(down, height).unsqueeze(2) & inside(right, width).unsqueeze(1)
+    return box
+
+
+def mixed(batch: Samples, partner: Samples, box: Tensor) -> Samples:
+    """Return the batch with its partner's pixels where `box` (tile, y, x) is True."""
+    box = box.to(batch.image.device)
+
+    def put(ours: Tensor | None, theirs: Tensor | None) -> Tensor | None:
+        if ours is None or theirs is None:
+            return None
+        return torch.where(box.unsqueeze(1) if ours.ndim == 4 else box, theirs, ours)
+
+    image, label = put(batch.image, partner.image), put(batch.label, partner.label)
+    if image is None or label is None:
+        return batch
+    optical, clear = put(batch.optical, partner.optical), put(batch.clear, partner.clear)
+    return Samples(image, label, optical, clear, batch.ids)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.learning.data import Samples
+from floodloom.learning.data import Tiles
 from floodloom.learning.inference import Ensemble
 from floodloom.learning.metrics import IGNORE, Reliability, reliability
 
@@ -65,7 +65,7 @@ def reliability_at(logits: Tensor, label: Tensor, temperature: float) -> Reliabi
 
 
 def held_out_pixels(
-    ensemble: Ensemble, samples: Samples, *, tta: bool = False
+    ensemble: Ensemble, samples: Tiles, *, tta: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return logits (pixel, class) and labels (pixel,) of labelled pixels of held-out tiles.
 

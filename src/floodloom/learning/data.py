@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -31,6 +33,20 @@ class Standardisation:
         return (optical - mean) / deviation
 
 
+class Tiles(Protocol):
+    """Tiles to train on, in memory (`Samples`) or on disk (`floodloom.learning.stored`)."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: Tensor) -> Samples:
+        """Return the tiles of `index` (N,) int64 in its order."""
+        ...
+
+    def identity(self) -> str:
+        """Return a digest that differs where the tiles do."""
+        ...
+
+
 @dataclass(frozen=True)
 class Samples:
     """Tiles in memory.
@@ -38,24 +54,56 @@ class Samples:
     `image` (tile, band, y, x) float32, 0 where there is no data; `label` (tile, y, x) uint8,
     255 = ignore, also where there is no data; with an optical companion `optical`
     (tile, channel, y, x) float32, standardised, 0 under clouds, and `clear` (tile, y, x) bool,
-    True where both have data.
+    True where both have data; `ids` names the tiles in messages.
     """
 
     image: Tensor
     label: Tensor
     optical: Tensor | None = None
     clear: Tensor | None = None
+    ids: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image)
 
     def take(self, index: Tensor) -> Samples:
         """Return the tiles of `index` in its order."""
-        return Samples(*(None if t is None else t[index] for t in self._tensors()))  # type: ignore[arg-type]
+        ids = tuple(self.ids[i] for i in index.tolist()) if self.ids else ()
+        return self._each(lambda tensor: tensor[index.to(tensor.device)], ids)
 
     def to(self, device: torch.device) -> Samples:
-        """Return the tiles on a device."""
-        return Samples(*(None if t is None else t.to(device) for t in self._tensors()))  # type: ignore[arg-type]
+        """Return the tiles on a device; from pinned memory they are copied while work goes on."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True), self.ids)
+
+    def pinned(self) -> Samples:
+        """Return the tiles in memory from which a GPU can copy by itself."""
+        return self._each(Tensor.pin_memory, self.ids)
+
+    def split(self, size: int) -> list[Samples]:
+        """Return the tiles in parts of `size`, the last one maybe smaller."""
+        firsts = range(0, len(self), size)
+        return [self.between(first, first + size) for first in firsts]
+
+    def between(self, first: int, last: int) -> Samples:
+        """Return the tiles from `first` to before `last`."""
+        return self._each(lambda tensor: tensor[first:last], self.ids[first:last])
+
+    def identity(self) -> str:
+        """Return a digest of images and labels."""
+        digest = hashlib.sha256(self.image.cpu().numpy().tobytes())
+        digest.update(self.label.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return sum(t.nbytes for t in self._tensors() if t is not None)
+
+    def _each(self, change: Callable[[Tensor], Tensor], ids: tuple[str, ...]) -> Samples:
+        image, label, optical, clear = (None if t is None else change(t) for t in self._tensors())
+        if image is None or label is None:
+            raise InputError("tiles: image and label are needed")
+        return Samples(image, label, optical, clear, ids)
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
         return self.image, self.label, self.optical, self.clear
@@ -76,18 +124,20 @@ def radar_samples(tiles: xr.Dataset, standardisation: Standardisation | None = N
     Samples
         In the order of the store.
     """
-    image, label = _without_nan(tiles["image"].values, tiles["label"].values)
+    values, ids = tiles["image"].values, _ids(tiles)
+    image, label = without_nan(values, tiles["label"].values)
     if standardisation is None:
-        return Samples(image, label)
+        return Samples(image, label, ids=ids)
     optical, clear = _optical(tiles, standardisation)
-    seen = torch.from_numpy(np.isfinite(tiles["image"].values).all(axis=1))
-    return Samples(image, label, optical, clear & seen)
+    seen = torch.from_numpy(np.isfinite(values).all(axis=1))
+    return Samples(image, label, optical, clear & seen, ids)
 
 
 def optical_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
     """Load tiles with the optical channels as the input; pixels under clouds aren't labelled."""
     optical = standardisation.apply(_channels(tiles, standardisation.channels))
-    return Samples(*_without_nan(optical, tiles["label"].values))
+    image, label = without_nan(optical, tiles["label"].values)
+    return Samples(image, label, ids=_ids(tiles))
 
 
 def standardise_optical(tiles: xr.Dataset) -> Standardisation:
@@ -131,37 +181,12 @@ def _optical(tiles: xr.Dataset, standardisation: Standardisation) -> tuple[Tenso
     return torch.from_numpy(np.nan_to_num(standardised, nan=0.0)), torch.from_numpy(clear)
 
 
-def _without_nan(image: NDArray[np.float32], label: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+def _ids(tiles: xr.Dataset) -> tuple[str, ...]:
+    return tuple(str(name) for name in tiles["tile_id"].values) if "tile_id" in tiles else ()
+
+
+def without_nan(image: NDArray[np.float32], label: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    """Return (tile, band, y, x) with 0 for NaN, and (tile, y, x) labels that are 255 there."""
     valid = np.isfinite(image).all(axis=1)
     masked = np.where(valid, label, np.uint8(IGNORE))
     return torch.from_numpy(np.nan_to_num(image, nan=0.0)), torch.from_numpy(masked)
-
-
-def sampling_weights(label: Tensor, classes: int, balance: float) -> Tensor:
-    """Return the probability of drawing each tile.
-
-    Parameters
-    ----------
-    label
-        (tile, y, x) uint8, 255 = ignore.
-    classes
-        Number of classes.
-    balance
-        0 draws all tiles alike; 1 draws tiles by what they hold of each class, each class
-        contributing the same; between them a mixture.
-
-    Returns
-    -------
-    Tensor
-        (tile,) float64 that sum to 1.
-
-    References
-    ----------
-    Volpi and Tuia (2017), IEEE TGRS 55(2), section III-C, carried from pixels to tiles.
-    """
-    uniform = torch.full((len(label),), 1 / len(label), dtype=torch.float64)
-    shares = [(label == value).flatten(1).sum(1).double() for value in range(classes)]
-    present = [share / share.sum() for share in shares if share.sum() > 0]
-    if not present:
-        return uniform
-    return balance * torch.stack(present).mean(dim=0) + (1 - balance) * uniform

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from floodloom.errors import ConfigError
+from floodloom.learning.data import Samples, Tiles
 from floodloom.log import get_logger
 
 _FASTER = 1.2  # a format must win by this much, so that noise doesn't choose it
+_HELD = 0.25  # of the free memory of a GPU may hold tiles
 _log = get_logger(__name__)
 
 
@@ -41,6 +43,23 @@ class Execution:
     def image(self, image: Tensor) -> Tensor:
         """Move an image batch here."""
         return image.to(self.device).contiguous(memory_format=self.memory_format)
+
+    def samples(self, batch: Samples) -> Samples:
+        """Bring a batch here, its images in the memory format."""
+        moved = batch.to(self.device)
+        return replace(moved, image=self.image(moved.image))
+
+    def hold(self, tiles: Tiles) -> Tiles:
+        """Move tiles in memory to a GPU, if they take less than a quarter of what is free."""
+        if self.device.type != "cuda" or not isinstance(tiles, Samples):
+            return tiles
+        free, _ = torch.cuda.mem_get_info()
+        return tiles.to(self.device) if tiles.nbytes < free * _HELD else tiles
+
+    def pins(self, tiles: Tiles) -> bool:
+        """Return whether batches of these tiles should go through pinned memory."""
+        there = isinstance(tiles, Samples) and tiles.image.device.type == self.device.type
+        return self.device.type == "cuda" and not there
 
     def __str__(self) -> str:
         number = "bfloat16" if self.bfloat16 else "float32"

@@ -22,8 +22,10 @@ from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples
 from floodloom.learning.device import default_device
-from floodloom.learning.loop import Objective, Sidecars, fit
+from floodloom.learning.journal import Sidecars
+from floodloom.learning.loop import fit
 from floodloom.learning.losses import Loss, loss_of
+from floodloom.learning.objective import Objective
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.supervise import completed, training_record
 from floodloom.models.base import Segmenter

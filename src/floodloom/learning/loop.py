@@ -1,34 +1,35 @@
-"""The training loop."""
+"""The training loop, from top to bottom."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import swa_utils
 
-from floodloom.errors import TrainingError
 from floodloom.learning.augment import Augmentation
-from floodloom.learning.data import Samples, sampling_weights
+from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.device import Execution, choose_execution
+from floodloom.learning.feed import feed
+from floodloom.learning.journal import LossWatch, Sidecars, bar, tell
 from floodloom.learning.losses import Loss
+from floodloom.learning.objective import Objective, supervised
 from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.state import Machinery, Progress, load_state, save_state
+from floodloom.learning.sampling import Draw, draw_epoch, sampling_weights
+from floodloom.learning.state import Machinery, load_state, save_state
+from floodloom.learning.step import MicroBatch, optimise
+from floodloom.learning.survey import Survey, survey
+from floodloom.learning.team import share_normalisation, team
 from floodloom.learning.validation import validate
 from floodloom.log import get_logger
 
 _log = get_logger(__name__)
-
-Objective = Callable[[nn.Module, Samples], Tensor]
-"""From the trained module and a batch to what is minimised."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,10 @@ class Fitted:
     execution: Execution
 
 
-@dataclass(frozen=True)
-class Sidecars:
-    """Files beside the output: one JSON line per epoch, and the state of a killed training."""
-
-    journal: Path | None = None
-    state: Path | None = None
-
-    @classmethod
-    def of(cls, out: Path) -> Sidecars:
-        """Return the usual names beside `out`."""
-        return cls(out.with_suffix(".history.jsonl"), out.with_suffix(".state.safetensors"))
-
-
 def fit(
     module: nn.Module,
-    training: Samples,
-    validation: Samples,
+    training: Tiles,
+    validation: Tiles,
     plan: TrainingPlan,
     *,
     classes: int,
@@ -65,15 +53,20 @@ def fit(
     objective: Objective | None = None,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
+    seen: Survey | None = None,
+    places: Sequence[object] = (),
 ) -> Fitted:
-    """Train a module and keep the weights of the epoch with the best validation IoU.
+    """Train a module and keep the weights of the epoch with the best validation score.
+
+    Started by `torchrun` inside `floodloom.learning.team.joined`, each process does its part of
+    every batch; all end with the same weights, and the first one writes the sidecars.
 
     Parameters
     ----------
     module
         What is trained; `module(image)` gives logits. It ends with the best weights.
     training, validation
-        Tiles. Ties of the validation IoU are broken by the validation loss.
+        Tiles. Ties of the validation score are broken by the validation loss.
     plan
         How to train.
     classes
@@ -86,24 +79,33 @@ def fit(
         Of the training tiles.
     sidecars
         Where to write the history as it grows, and the state from which to go on after a kill.
+    seen
+        Survey of the training tiles, if it has been made.
+    places
+        Where each training tile lies, for `plan.space`.
 
     Raises
     ------
     TrainingError
-        If there is nothing to train or to validate on, or the loss is no longer finite.
+        If there is nothing to train or to validate on, labels are wrong, or the loss is no longer
+        finite.
     """
-    if not len(training) or not len(validation):
-        raise TrainingError("tiles: training and validation both need at least one labelled tile")
+    labelled = objective is None  # tiles without labels may still teach otherwise
+    seen = seen or survey(training, classes, workers=plan.workers, labelled=labelled)
+    survey(validation, classes, "validation", plan.workers)
     objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
 
     # Numbers are as the seed says, whatever the choice of the execution has drawn.
-    execution = choose_execution(module, training.image[: min(plan.batch, 4)], plan.precision)
+    crew, micro = team(), MicroBatch(plan.micro_batch or plan.batch)
+    probe = training.take(torch.arange(min(plan.batch, 4, len(training)))).image
+    execution = crew.agreed(choose_execution(module, probe, plan.precision))
     torch.manual_seed(plan.seed)
-    execution.place(module)
-    machinery = _machinery(module, plan)
+    share_normalisation(execution.place(module))
+    training = execution.hold(training)
+    machinery = _machinery(module, plan, execution)
     identity = _identity(plan, training, validation)
     progress = load_state(sidecars.state, identity, machinery)
-    weights = sampling_weights(training.label, classes, plan.balance)
+    weights = sampling_weights(seen.counts, plan.balance, places, plan.space)
     steps = math.ceil(len(training) / plan.batch)
 
     for epoch in range(progress.epochs, plan.epochs):
@@ -111,65 +113,72 @@ def fit(
 
         # One pass over as many tiles as there are, drawn with replacement.
         module.train()
-        total = 0.0
-        for step, batch in enumerate(_batches(training, weights, plan.batch, steps, machinery)):
-            changed = augmentation(batch, machinery.draw) if augmentation else batch
+        watch = LossWatch(epoch + 1)
+        draw = draw_epoch(weights, steps, plan.batch, machinery.draw).of(crew)
+        batches = _batches(training, draw, augmentation, plan.workers, execution)
+        for step, batch in enumerate(bar(batches, f"epoch {epoch + 1}/{plan.epochs}", steps)):
             _set_rate(machinery.optimizer, plan, epoch * steps + step, plan.epochs * steps)
-            total += _step(machinery, changed, objective, execution, plan.clip)
+            watch.see(optimise(machinery, batch, objective, execution, plan, micro), batch.ids)
+        trained = time.perf_counter() - started
 
         # What is validated is what would be kept.
         kept = _kept(machinery)
-        scores = validate(kept, validation, classes, loss, execution, plan.batch)
-        record = {"epoch": epoch + 1, "loss": total / steps, **scores}
+        record = {"epoch": epoch + 1, "loss": watch.mean()}
+        record |= validate(kept, validation, classes, loss, execution, plan.batch, plan.workers)
         record["learning_rate"] = machinery.optimizer.param_groups[0]["lr"]
+        record["steps_per_second"] = round(steps / trained, 3)
         record["seconds"] = round(time.perf_counter() - started, 2)
-        progress = progress.after(record, kept)
-        _tell(progress, plan.epochs, sidecars.journal)
-        save_state(sidecars.state, identity, progress, machinery)
+        progress = progress.after(record, kept, plan.monitor)
+        if crew.leads:
+            tell(progress, plan.epochs, sidecars)
+            save_state(sidecars.state, identity, progress, machinery)
         if progress.epochs - progress.best_epoch >= plan.patience:
-            _log.info("no better validation IoU for %d epochs: stopped", plan.patience)
+            _log.info("no better validation %s for %d epochs: stopped", plan.monitor, plan.patience)
             break
 
     module.load_state_dict(progress.best_weights)
-    if sidecars.state is not None:
+    if sidecars.state is not None and crew.leads:
         sidecars.state.unlink(missing_ok=True)
     return Fitted(progress.best_weights, _scores(progress.best), progress.history, execution)
 
 
-def supervised(loss: Loss) -> Objective:
-    """Return the objective that is the loss of the module's logits."""
-
-    def objective(module: nn.Module, batch: Samples) -> Tensor:
-        return loss(module(batch.image).float(), batch.label.long())
-
-    return objective
-
-
-def _machinery(module: nn.Module, plan: TrainingPlan) -> Machinery:
+def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> Machinery:
     averaged = None
     if plan.average:
         follow = swa_utils.get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
         averaged = swa_utils.AveragedModel(module, multi_avg_fn=follow, use_buffers=True)
     optimizer = torch.optim.AdamW(
-        module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        module.parameters(),
+        lr=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+        fused=execution.device.type == "cuda",
     )
     return Machinery(module, averaged, optimizer, torch.Generator().manual_seed(plan.seed))
 
 
-def _identity(plan: TrainingPlan, training: Samples, validation: Samples) -> str:
-    digest = hashlib.sha256(repr(plan).encode())
-    for samples in (training, validation):
-        digest.update(samples.image.numpy().tobytes())
-        digest.update(samples.label.numpy().tobytes())
-    return digest.hexdigest()
+def _identity(plan: TrainingPlan, training: Tiles, validation: Tiles) -> str:
+    text = f"{plan!r}{training.identity()}{validation.identity()}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _batches(
-    samples: Samples, weights: Tensor, size: int, steps: int, machinery: Machinery
+    tiles: Tiles,
+    draw: Draw,
+    augmentation: Augmentation | None,
+    workers: int,
+    execution: Execution,
 ) -> Iterator[Samples]:
-    drawn = torch.multinomial(weights, steps * size, replacement=True, generator=machinery.draw)
-    for first in range(0, steps * size, size):
-        yield samples.take(drawn[first : first + size])
+    """Yield the batches of an epoch on the device, read ahead there and changed there."""
+    mixes = augmentation is not None and augmentation.cutmix > 0
+    order = torch.cat([draw.tile, draw.partner], dim=1) if mixes else draw.tile
+    size = draw.tile.shape[1]
+    read = feed(tiles, order, workers, pin=execution.pins(tiles))
+    for both, seeds in zip(read, draw.seed, strict=True):
+        moved = both.to(execution.device)
+        batch, partner = moved.between(0, size), moved.between(size, 2 * size)
+        if augmentation is not None:
+            batch = augmentation(batch, seeds, partner if mixes else None)
+        yield execution.samples(batch)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, total: int) -> None:
@@ -182,27 +191,6 @@ def _set_rate(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, t
         group["lr"] = plan.learning_rate * factor
 
 
-def _step(
-    machinery: Machinery, batch: Samples, objective: Objective, execution: Execution, clip: float
-) -> float:
-    moved = batch.to(execution.device)
-    moved = Samples(execution.image(moved.image), moved.label, moved.optical, moved.clear)
-    machinery.optimizer.zero_grad(set_to_none=True)
-    with execution.autocast():
-        value = objective(machinery.module, moved)
-    value.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(machinery.module.parameters(), clip)
-    number = float(value.detach())
-    if not math.isfinite(number):
-        raise TrainingError(
-            f"the loss became {number}; lower `learning_rate` or set `precision: float32`"
-        )
-    machinery.optimizer.step()
-    if isinstance(machinery.averaged, swa_utils.AveragedModel):
-        machinery.averaged.update_parameters(machinery.module)
-    return number
-
-
 def _kept(machinery: Machinery) -> nn.Module:
     if isinstance(machinery.averaged, swa_utils.AveragedModel):
         averaged: nn.Module = machinery.averaged.module
@@ -211,21 +199,5 @@ def _kept(machinery: Machinery) -> nn.Module:
 
 
 def _scores(record: dict[str, Any]) -> dict[str, float]:
-    names = ("iou", "f1", "precision", "recall", "validation_loss")
-    return {name: record[name] for name in names}
-
-
-def _tell(progress: Progress, epochs: int, journal: Path | None) -> None:
-    record = progress.history[-1]
-    _log.info(
-        "epoch %d/%d: loss %.4f, validation loss %.4f, IoU %.4f, %.1f s",
-        record["epoch"],
-        epochs,
-        record["loss"],
-        record["validation_loss"],
-        record["iou"],
-        record["seconds"],
-    )
-    if journal is not None:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        journal.write_text("".join(json.dumps(row) + "\n" for row in progress.history))
+    aside = ("epoch", "loss", "learning_rate", "steps_per_second", "seconds")
+    return {name: value for name, value in record.items() if name not in aside}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,28 @@ def scores_of(counts: dict[str, int]) -> dict[str, float]:
     }
 
 
+def pixel_accuracy(matrix: NDArray[np.int64]) -> float:
+    """Return the share of the labelled pixels that are right."""
+    return _ratio(int(np.trace(matrix)), int(matrix.sum()))
+
+
+def class_scores(matrix: NDArray[np.int64]) -> list[dict[str, float]]:
+    """Return `scores_of` each class against all others."""
+    return [scores_of(counts_of(matrix, index)) for index in range(len(matrix))]
+
+
+def mean_iou(matrix: NDArray[np.int64]) -> float:
+    """Return the mean IoU of the classes that are labelled or predicted."""
+    found = [s["iou"] for s in class_scores(matrix) if s["tp"] + s["fp"] + s["fn"]]
+    return float(np.mean(found)) if found else 0.0
+
+
+def f_beta(counts: Mapping[str, float], beta: float) -> float:
+    """Return (1 + β²) P R / (β² P + R): recall counts β times as much as precision."""
+    tp, square = counts["tp"], beta**2
+    return _ratio((1 + square) * tp, (1 + square) * tp + square * counts["fn"] + counts["fp"])
+
+
 def foreground_scores(matrix: NDArray[np.int64]) -> dict[str, float]:
     """Return the scores of class 1, or their means over classes 1, 2, ... if there are more."""
     classes = range(1, len(matrix))
@@ -61,7 +84,27 @@ def foreground_scores(matrix: NDArray[np.int64]) -> dict[str, float]:
     return {name: float(np.mean([score[name] for score in scores])) for name in names}
 
 
-def _ratio(numerator: int, denominator: int) -> float:
+def split_scores(matrices: NDArray[np.int64]) -> dict[str, float]:
+    """Return what the confusion matrices (chip, true class, predicted class) of a split say.
+
+    Returns
+    -------
+    dict
+        accuracy and miou, pooled over all pixels, and mean_of_chip_iou, the mean foreground IoU of
+        the chips that show or predict foreground.
+    """
+    pooled = matrices.sum(axis=0)
+    chips = [
+        foreground_scores(chip)["iou"] for chip in matrices if chip[1:].sum() + chip[0, 1:].sum()
+    ]
+    return {
+        "accuracy": pixel_accuracy(pooled),
+        "miou": mean_iou(pooled),
+        "mean_of_chip_iou": float(np.mean(chips)) if chips else 0.0,
+    }
+
+
+def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else 0.0
 
 

@@ -28,7 +28,7 @@ def labelled(tiles: xr.Dataset) -> NDArray[np.bool_]:
 
 
 def training_and_validation(
-    tiles: xr.Dataset, validation_share: float
+    tiles: xr.Dataset, validation_share: float, folds: int | None = None, fold: int = 0
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Return the labelled tiles of the training and of the validation split.
 
@@ -40,13 +40,19 @@ def training_and_validation(
         Share of the training tiles held out, by blocks of ground, if no tile is in the validation
         split. The choice depends on the tiles alone, so all members of an ensemble and all rounds
         make the same.
+    folds, fold
+        Validate on the events of this fold of so many instead, and train on those of the others,
+        whether they are in the training or the validation split.
 
     Raises
     ------
     InputError
-        If there is no labelled training tile, or only one and none to validate on, or if training
-        and held-out tiles show the same place on the same pass.
+        If there are fewer events than folds or no such fold, if there is no labelled training
+        tile, or only one and none to validate on, or if training and held-out tiles show the same
+        place on the same pass.
     """
+    if folds is not None:
+        tiles = tiles.assign_coords(split=("tile", split_by_fold(tiles, folds, fold)))
     refuse_leaks(tiles)
     split, known = tiles["split"].values, labelled(tiles)
     training = select(tiles, known & (split == "train"))
@@ -62,6 +68,49 @@ def training_and_validation(
         len(held),
     )
     return select(training, ~held), select(training, held)
+
+
+def split_by_fold(tiles: xr.Dataset, folds: int, fold: int) -> NDArray[np.str_]:
+    """Put the events of one fold into the validation split and those of the others into training.
+
+    Parameters
+    ----------
+    tiles
+        Tile store with the index columns event and split.
+    folds
+        Number of folds, at least 2. Events go, the greatest first, to the fold that has the fewest
+        labelled tiles so far; the choice depends on the tiles alone.
+    fold
+        The fold to validate on, from 0.
+
+    Returns
+    -------
+    ndarray
+        (tile,) str splits; tiles that aren't in the training or validation split keep theirs.
+
+    Raises
+    ------
+    InputError
+        If there are fewer events than folds, or no such fold.
+    """
+    split, event = tiles["split"].values.copy(), tiles["event"].values.astype(str)
+    pooled = np.isin(split, ("train", "validation"))
+    names, counts = np.unique(event[pooled & labelled(tiles)], return_counts=True)
+    if not 2 <= folds <= len(names) or not 0 <= fold < folds:
+        raise InputError(
+            f"folds {folds}, fold {fold}: there are {len(names)} labelled events; choose 2 to "
+            f"{max(len(names), 2)} folds and a fold from 0 to one less"
+        )
+    sizes = np.zeros(folds, dtype=np.int64)
+    held: set[str] = set()
+    for index in np.lexsort((names, -counts)):
+        smallest = int(sizes.argmin())
+        sizes[smallest] += counts[index]
+        if smallest == fold:
+            held.add(str(names[index]))
+    _log.info("fold %d of %d: validated on %s", fold, folds, ", ".join(sorted(held)))
+    changed = np.where(np.isin(event, list(held)), "validation", "train")
+    return np.where(pooled, changed, split)
 
 
 def hold_out(tiles: xr.Dataset, share: float, block: int = 4) -> NDArray[np.bool_]:
@@ -97,12 +146,17 @@ def hold_out(tiles: xr.Dataset, share: float, block: int = 4) -> NDArray[np.bool
     return np.isin(groups, order[: min(count, len(names) - 1)])
 
 
-def _blocks(tiles: xr.Dataset, block: int) -> NDArray[Any]:
+def places(tiles: xr.Dataset, block: int = 4) -> list[str]:
+    """Return for each tile the block of ground that it lies in, `block` tiles wide."""
     side = block * tiles.sizes["y"]
     rows, cols = tiles["row"].values // side, tiles["col"].values // side
-    places = zip(tiles["event"].values, rows, cols, strict=True)
+    found = zip(tiles["event"].values, rows, cols, strict=True)
+    return [f"{event}|{row}|{col}" for event, row, col in found]
+
+
+def _blocks(tiles: xr.Dataset, block: int) -> NDArray[Any]:
     candidates = [
-        np.array([f"{event}|{row}|{col}" for event, row, col in places]),
+        np.array(places(tiles, block)),
         np.asarray(tiles["scene"].values).astype(str),
     ]
     for candidate in candidates:

@@ -36,17 +36,17 @@ class Progress:
         """Record of the best epoch."""
         return self.history[self.best_epoch - 1]
 
-    def after(self, record: dict[str, Any], module: nn.Module) -> Progress:
+    def after(self, record: dict[str, Any], module: nn.Module, monitor: str = "iou") -> Progress:
         """Return the progress after one more epoch, which left `module` and scored `record`."""
         history = (*self.history, record)
-        if self.history and _rank(record) <= _rank(self.best):
+        if self.history and _rank(record, monitor) <= _rank(self.best, monitor):
             return Progress(history, self.best_epoch, self.best_weights)
         weights = {name: t.detach().clone().contiguous() for name, t in module.state_dict().items()}
         return Progress(history, len(history), weights)
 
 
-def _rank(record: dict[str, Any]) -> tuple[float, float]:
-    return record["iou"], -record["validation_loss"]
+def _rank(record: dict[str, Any], monitor: str) -> tuple[float, float]:
+    return record[monitor], -record["validation_loss"]
 
 
 @dataclass(frozen=True)

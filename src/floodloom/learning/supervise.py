@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,12 +15,14 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.confidence import fit_temperature, held_out_pixels
-from floodloom.learning.data import Samples, Standardisation
+from floodloom.learning.data import Standardisation, Tiles
 from floodloom.learning.device import Execution, default_device
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.loop import Fitted, Sidecars, fit
-from floodloom.learning.losses import loss_of
+from floodloom.learning.journal import Sidecars
+from floodloom.learning.loop import Fitted, fit
+from floodloom.learning.objective import objective_of
 from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.survey import described, survey
 from floodloom.learning.validation import validate
 from floodloom.log import get_logger
 from floodloom.models.registry import build
@@ -62,49 +64,71 @@ def untrained(
 
 def learn(
     start: Checkpoint,
-    training: Samples,
-    validation: Samples,
+    training: Tiles,
+    validation: Tiles,
     plan: TrainingPlan,
     *,
     loss: str,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
+    places: Sequence[object] = (),
 ) -> Checkpoint:
     """Train a checkpoint's weights on labelled tiles.
+
+    Parameters
+    ----------
+    start
+        Where training starts.
+    training, validation
+        Tiles.
+    plan
+        How to train.
+    loss
+        A name of `floodloom.learning.objective.objective_of`.
+    augmentation, sidecars, places
+        See `floodloom.learning.loop.fit`.
 
     Returns
     -------
     Checkpoint
-        With the best weights, their scores, history and temperature.
+        With the best weights, their scores, history and temperature, and what the training tiles
+        hold: class fractions and statistics of the bands.
 
     Raises
     ------
     TrainingError
         As `floodloom.learning.loop.fit`.
     """
-    model = start.model()
+    seen = survey(training, len(start.classes), "training", plan.workers)
+    validated, minimised = objective_of(loss, seen.class_fractions)
     fitted = fit(
-        model,
+        start.model(),
         training,
         validation,
         plan,
         classes=len(start.classes),
-        loss=loss_of(loss),
+        loss=validated,
+        objective=minimised,
         augmentation=augmentation,
         sidecars=sidecars,
+        seen=seen,
+        places=places,
     )
-    return completed(start, fitted, fitted.weights, validation, training_record(plan, loss=loss))
+    bands = start.channels or start.recipe.bands
+    record = training_record(plan, loss=loss, **described(seen, start.recipe, bands))
+    return completed(start, fitted, fitted.weights, validation, record)
 
 
 def fine_tune(
     start: Checkpoint,
-    training: Samples,
-    validation: Samples,
+    training: Tiles,
+    validation: Tiles,
     plan: TrainingPlan,
     *,
     loss: str,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
+    places: Sequence[object] = (),
 ) -> Checkpoint:
     """Train a checkpoint further, and keep it as it was unless its validation IoU is reached."""
     learned = learn(
@@ -115,6 +139,7 @@ def fine_tune(
         loss=loss,
         augmentation=augmentation,
         sidecars=sidecars,
+        places=places,
     )
     before = _validation_iou(start, validation, loss, plan.batch)
     reached = _validation_iou(learned, validation, loss, plan.batch)
@@ -125,19 +150,19 @@ def fine_tune(
     return replace(start, history=learned.history, notes={**notes, "kept": "initial weights"})
 
 
-def _validation_iou(checkpoint: Checkpoint, validation: Samples, loss: str, batch: int) -> float:
+def _validation_iou(checkpoint: Checkpoint, validation: Tiles, loss: str, batch: int) -> float:
     """Return the foreground IoU in float32, whatever number format training ran in."""
     execution = Execution(default_device(), channels_last=True)
     model = execution.place(checkpoint.model())
     classes = len(checkpoint.classes)
-    return validate(model, validation, classes, loss_of(loss), execution, batch)["iou"]
+    return validate(model, validation, classes, objective_of(loss)[0], execution, batch)["iou"]
 
 
 def completed(
     start: Checkpoint,
     fitted: Fitted,
     weights: Mapping[str, Tensor],
-    validation: Samples,
+    validation: Tiles,
     training: Mapping[str, Any],
 ) -> Checkpoint:
     """Return `start` with what a training has made of it, and a temperature from validation."""

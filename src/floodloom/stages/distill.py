@@ -12,7 +12,7 @@ from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data import Standardisation, radar_samples
 from floodloom.learning.distill import Distillation, distill_student, require_teacher
-from floodloom.learning.loop import Sidecars
+from floodloom.learning.journal import Sidecars
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
 from floodloom.learning.supervise import untrained

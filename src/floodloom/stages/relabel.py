@@ -31,6 +31,8 @@ def relabel(
     maximum_water_share: float = 0.9,
     maximum_flips: float = 0.2,
     validation_share: float = 0.2,
+    folds: int | None = None,
+    fold: int = 0,
     tta: bool = True,
     threads: int = 1,
 ) -> Path:
@@ -68,6 +70,8 @@ def relabel(
     validation_share
         Share of the training tiles held out when no tile is in the validation split; the same as
         in training.
+    folds, fold
+        Folds over the events and the one that was validated on, the same as in training.
     tta
         Average over the eight symmetries of the square.
     threads
@@ -79,7 +83,8 @@ def relabel(
         `out`.
     """
     ensemble = load_ensemble(checkpoints, threads=threads)
-    _, held_out = training_and_validation(open_tiles(validation), validation_share)
+    labelled = open_tiles(validation)
+    _, held_out = training_and_validation(labelled, validation_share, folds, fold)
     offered = open_tiles(tiles)
     offered = select(offered, offered["split"].values == "target")
     pseudo, report = relabel_tiles(

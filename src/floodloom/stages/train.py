@@ -10,12 +10,13 @@ import torch
 
 from floodloom.digest import code_digest
 from floodloom.learning.augment import Augmentation, radar_noise
-from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
-from floodloom.learning.data import radar_samples
-from floodloom.learning.loop import Sidecars
+from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from floodloom.learning.journal import Sidecars
 from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.splits import training_and_validation
+from floodloom.learning.splits import places, training_and_validation
+from floodloom.learning.stored import located, radar_tiles
 from floodloom.learning.supervise import fine_tune, learn, require_fit, untrained
+from floodloom.learning.team import joined
 from floodloom.log import get_logger
 from floodloom.raster.store import recipe_of
 from floodloom.tiles.store import concatenate_tiles, open_tiles
@@ -46,9 +47,22 @@ def train(
     patience: int = 10,
     validation_share: float = 0.2,
     precision: str = "auto",
+    micro_batch: int | None = None,
+    space: float = 0.0,
+    ramp_db: float = 0.0,
+    band_drop: float = 0.0,
+    cutmix: float = 0.0,
+    monitor: str = "iou",
+    folds: int | None = None,
+    fold: int = 0,
+    memory_gib: float = 4.0,
+    workers: int = 2,
+    tensorboard: bool = False,
     threads: int = 1,
 ) -> Path:
     """Train a network on labelled tiles.
+
+    Under `torchrun` several processes share every batch, with the result of one process.
 
     Parameters
     ----------
@@ -81,7 +95,8 @@ def train(
     weight_decay
         Of AdamW.
     loss
-        cross_entropy, dice, ce_dice or focal.
+        cross_entropy, weighted_cross_entropy, dice, ce_dice, focal or border_cross_entropy; for
+        sparse labels festa or scribble.
     balance
         0 draws tiles alike, 1 by what they hold of each class.
     speckle_looks
@@ -96,6 +111,28 @@ def train(
         Share of the training tiles held out when no tile is in the validation split.
     precision
         auto, float32 or bfloat16; auto takes what is fastest here.
+    micro_batch
+        Tiles whose gradients are computed at once and added up; none takes the whole batch.
+    space
+        0 draws places with more tiles more often, 1 all places alike.
+    ramp_db
+        Greatest rise of an added ramp from a tile's middle to its corner, dB.
+    band_drop
+        Probability that a tile loses one of its bands.
+    cutmix
+        Probability that a box of another tile is mixed in.
+    monitor
+        Validation score that chooses the best epoch: iou, f1, miou, accuracy, mean_of_chip_iou.
+    folds
+        Folds over the events of the training and validation split; none takes the splits.
+    fold
+        Fold to validate on, from 0.
+    memory_gib
+        Tiles that take more are read from disk as they are drawn, GiB.
+    workers
+        Threads that read tiles ahead of the network.
+    tensorboard
+        Draw the history in TensorBoard, beside the checkpoint (.tensorboard).
     threads
         CPU threads.
 
@@ -105,37 +142,50 @@ def train(
         `out`.
     """
     torch.set_num_threads(threads)
-    opened = open_tiles(tiles)
-    start = untrained(opened, model, width, seed) if init is None else load_checkpoint(init)
-    require_fit(start, opened, str(init))
-    training, validation = training_and_validation(opened, validation_share)
-    if pseudo:
-        extra = open_tiles(pseudo)
-        recipe_of(opened).require_inputs(recipe_of(extra), "pseudo")
-        if init is not None and not extra.sizes["tile"]:
-            _log.info("no pseudo labels: %s is passed on", init)
-            passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
-            return save_checkpoint(replace(start, notes=passed_on), out)
-        training = concatenate_tiles([training, extra])
+    fresh = init is None
     plan = TrainingPlan(
-        epochs=epochs if init is None else fine_tune_epochs,
+        epochs=epochs if fresh else fine_tune_epochs,
         batch=batch,
-        learning_rate=learning_rate if init is None else fine_tune_learning_rate,
+        learning_rate=learning_rate if fresh else fine_tune_learning_rate,
         weight_decay=weight_decay,
+        micro_batch=micro_batch,
         patience=patience,
+        monitor=monitor,
         balance=balance,
+        space=space,
         average=average,
         precision=precision,
         seed=seed,
+        workers=workers,
     )
-    method = learn if init is None else fine_tune
-    learned = method(
-        start,
-        radar_samples(training),
-        radar_samples(validation),
-        plan,
-        loss=loss,
-        augmentation=Augmentation(radar_noise(start.recipe, speckle_looks, offset_db)),
-        sidecars=Sidecars.of(Path(out)),
-    )
-    return save_checkpoint(replace(learned, code=code_digest("train")), out)
+    opened = located(open_tiles(tiles), tiles)
+    start = untrained(opened, model, width, seed) if init is None else load_checkpoint(init)
+    require_fit(start, opened, str(init))
+    training, validation = training_and_validation(opened, validation_share, folds, fold)
+    if pseudo:
+        extra = located(open_tiles(pseudo), pseudo)
+        recipe_of(opened).require_inputs(recipe_of(extra), "pseudo")
+        if init is not None and not extra.sizes["tile"]:
+            return _pass_on(start, init, out)
+        training = concatenate_tiles([training, extra])
+    noise = radar_noise(start.recipe, speckle_looks, offset_db, ramp_db)
+    with joined() as team:
+        learned = (learn if fresh else fine_tune)(
+            start,
+            radar_tiles(training, memory_gib),
+            radar_tiles(validation, memory_gib),
+            plan,
+            loss=loss,
+            augmentation=Augmentation(noise, band_drop, cutmix),
+            sidecars=Sidecars.of(Path(out), tensorboard=tensorboard),
+            places=places(training),
+        )
+        if team.leads:
+            save_checkpoint(replace(learned, code=code_digest("train")), out)
+    return Path(out)
+
+
+def _pass_on(start: Checkpoint, init: Path, out: Path) -> Path:
+    _log.info("no pseudo labels: %s is passed on", init)
+    passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
+    return save_checkpoint(replace(start, notes=passed_on), out)

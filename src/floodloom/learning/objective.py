@@ -1,0 +1,75 @@
+"""What is minimised: a loss of the logits, alone or beside terms that need no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from floodloom.errors import ConfigError
+from floodloom.learning.data import Samples
+from floodloom.learning.losses import LOSSES, Loss, cross_entropy, loss_of
+from floodloom.learning.unlabelled import continuity, festa, similarity
+from floodloom.models.base import Segmenter
+
+Objective = Callable[[nn.Module, Samples], Tensor]
+"""From the trained module and a batch to what is minimised."""
+
+FESTA_WEIGHT = 0.1  # Hua et al. 2021, section IV
+CONTINUITY_WEIGHT = 1.0  # Kim et al. 2020, scribbles: similarity 1, continuity 1, scribbles .5
+SCRIBBLE_WEIGHT = 0.5
+
+
+def supervised(loss: Loss) -> Objective:
+    """Return the objective that is the loss of the module's logits."""
+
+    def objective(module: nn.Module, batch: Samples) -> Tensor:
+        return loss(module(batch.image).float(), batch.label.long())
+
+    return objective
+
+
+def sparsely_supervised(module: nn.Module, batch: Samples) -> Tensor:
+    """Return cross-entropy on the labelled pixels and FESTA's terms on the finest features."""
+    if not isinstance(module, Segmenter):
+        raise TypeError(f"module: a Segmenter is expected, got {type(module).__name__}")
+    features = module.features(batch.image)
+    logits = module.logits(features, batch.image).float()
+    finest = features[-1]
+    valid = _has_data(batch)
+    if finest.shape[-2:] != valid.shape[-2:]:
+        size = (finest.shape[-2], finest.shape[-1])
+        valid = nn.functional.adaptive_max_pool2d(valid.float().unsqueeze(1), size)[:, 0] > 0
+    return cross_entropy(logits, batch.label.long()) + FESTA_WEIGHT * festa(finest, valid)
+
+
+def scribbled(module: nn.Module, batch: Samples) -> Tensor:
+    """Return Kim's similarity and continuity everywhere, and cross-entropy where labelled."""
+    logits, valid = module(batch.image).float(), _has_data(batch)
+    unsupervised = similarity(logits, valid) + CONTINUITY_WEIGHT * continuity(logits, valid)
+    return unsupervised + SCRIBBLE_WEIGHT * cross_entropy(logits, batch.label.long())
+
+
+def _has_data(batch: Samples) -> Tensor:
+    return (batch.image != 0).any(dim=1)
+
+
+OBJECTIVES: dict[str, Objective] = {"festa": sparsely_supervised, "scribble": scribbled}
+"""Objectives for sparse labels; what they are validated by is the cross-entropy."""
+
+
+def objective_of(name: str, class_fractions: Sequence[float] = ()) -> tuple[Loss, Objective]:
+    """Return the loss that is validated and the objective that is minimised.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    if name in OBJECTIVES:
+        return cross_entropy, OBJECTIVES[name]
+    if name not in LOSSES:
+        known = ", ".join((*LOSSES, *OBJECTIVES))
+        raise ConfigError(f"loss {name!r}: unknown; choose one of {known}")
+    loss = loss_of(name, class_fractions)
+    return loss, supervised(loss)

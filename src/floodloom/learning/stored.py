@@ -1,0 +1,102 @@
+"""Tiles that stay on disk and are read from their Zarr stores as they are drawn."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+import zarr
+from torch import Tensor
+
+from floodloom.learning.data import Samples, Tiles, radar_samples, without_nan
+from floodloom.log import get_logger
+
+_log = get_logger(__name__)
+_STORE, _ROW = "tile_store", "tile_row"
+
+
+def located(tiles: xr.Dataset, paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
+    """Return the tiles with the store and the row that each of them lies in.
+
+    Parameters
+    ----------
+    tiles
+        As `floodloom.tiles.store.open_tiles(paths)` gives them.
+    paths
+        The same store or stores.
+    """
+    several = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    counts = [zarr.open_array(Path(path) / "label", mode="r").shape[0] for path in several]
+    stores = np.repeat([str(path) for path in several], counts)
+    rows = np.concatenate([np.arange(count) for count in counts])
+    return tiles.assign_coords({_STORE: ("tile", stores), _ROW: ("tile", rows)})
+
+
+class StoredTiles:
+    """Radar tiles read from their stores when they are taken.
+
+    Parameters
+    ----------
+    tiles
+        Any selection from what `located` returned.
+    """
+
+    def __init__(self, tiles: xr.Dataset) -> None:
+        self._ids = [str(name) for name in tiles["tile_id"].values]
+        self._rows = np.asarray(tiles[_ROW].values, dtype=np.int64)
+        names, self._stores = np.unique(tiles[_STORE].values, return_inverse=True)
+        self._images = [zarr.open_array(Path(str(name)) / "image", mode="r") for name in names]
+        self._labels = [zarr.open_array(Path(str(name)) / "label", mode="r") for name in names]
+        self._recipe = str(tiles.attrs.get("recipe"))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def take(self, index: Tensor) -> Samples:
+        """Read the tiles of `index` in its order."""
+        chosen = index.numpy()
+        stores, rows = self._stores[chosen], self._rows[chosen]
+        image = np.empty((len(chosen), *self._images[0].shape[1:]), np.float32)
+        label = np.empty((len(chosen), *self._labels[0].shape[1:]), np.uint8)
+        for store in np.unique(stores):
+            here = np.flatnonzero(stores == store)
+            wanted, where = np.unique(rows[here], return_inverse=True)
+            image[here] = np.asarray(self._images[store].oindex[wanted])[where]
+            label[here] = np.asarray(self._labels[store].oindex[wanted])[where]
+        ids = tuple(self._ids[i] for i in chosen)
+        return Samples(*without_nan(image, label), ids=ids)
+
+    def identity(self) -> str:
+        """Return a digest of the recipe, the tiles' names and places, and a sample of labels."""
+        few = self.take(torch.linspace(0, len(self) - 1, min(len(self), 16)).long())
+        text = f"{self._recipe}{self._ids}{self._rows.tolist()}{few.identity()}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory if all tiles were read."""
+        pixels = int(np.prod(self._images[0].shape[1:])) * 4 + int(
+            np.prod(self._labels[0].shape[1:])
+        )
+        return pixels * len(self)
+
+
+def radar_tiles(tiles: xr.Dataset, memory_gib: float) -> Tiles:
+    """Return radar tiles, in memory if they fit there.
+
+    Parameters
+    ----------
+    tiles
+        Selection from what `located` returned.
+    memory_gib
+        Greatest size of tiles held in memory, GiB.
+    """
+    size = (tiles["image"].nbytes + tiles["label"].nbytes) / 2**30
+    if size <= memory_gib:
+        return radar_samples(tiles)
+    _log.info("%.1f GiB of tiles are read from disk as they are drawn", size)
+    return StoredTiles(tiles)

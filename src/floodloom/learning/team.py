@@ -1,0 +1,210 @@
+"""Several processes that train one network together, as `torchrun` starts them.
+
+Each process works on its part of every batch. What a loss sums over the batch is summed over all
+processes (`total`), and so are the statistics of batch normalisation (`share_normalisation`) and,
+at last, the gradients (`share_gradients`). The result is that of one process with the whole batch,
+but for rounding and for dropout, which every process draws for itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from floodloom.errors import TrainingError
+
+_APART: ContextVar[bool] = ContextVar("apart", default=False)
+
+
+@dataclass(frozen=True)
+class Team:
+    """Which process this is, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes what only one may write."""
+        return self.rank == 0
+
+    def part(self, batch: int) -> slice:
+        """Return this process's part of a batch.
+
+        Raises
+        ------
+        TrainingError
+            If the batch can't be cut into equal parts.
+        """
+        if batch % self.size:
+            raise TrainingError(
+                f"batch {batch} can't be shared by {self.size} processes; make it a multiple"
+            )
+        count = batch // self.size
+        return slice(self.rank * count, (self.rank + 1) * count)
+
+    def agreed(self, value: Any) -> Any:
+        """Return the first process's value, so that all go on with the same."""
+        if self.size == 1:
+            return value
+        held = [value]
+        distributed.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def summed(self, tensor: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes, without gradients."""
+        if self.size > 1:
+            tensor = tensor.detach().clone()
+            distributed.all_reduce(tensor)
+        return tensor
+
+
+def team() -> Team:
+    """Return the team that this process is in, alone if it has joined none."""
+    if distributed.is_available() and distributed.is_initialized():
+        return Team(distributed.get_rank(), distributed.get_world_size())
+    return Team()
+
+
+@contextmanager
+def joined() -> Iterator[Team]:
+    """Join the processes that `torchrun` started with this one, if it did, until the block ends.
+
+    GPUs talk through NCCL, one to a process; CPUs through gloo.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+        yield team()
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield team()
+    finally:
+        distributed.destroy_process_group()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Let `total` sum over this process alone, for work that the others don't do in step."""
+    token = _APART.set(True)
+    try:
+        yield
+    finally:
+        _APART.reset(token)
+
+
+def total(summed: Tensor) -> Tensor:
+    """Return a loss's sum over this process's tiles, summed over all processes.
+
+    Every process goes on to compute the same loss from it, so the gradient comes back as it is;
+    `share_gradients` then adds the processes' gradients up.
+    """
+    if _APART.get() or team().size == 1:
+        return summed
+    return _Total.apply(summed)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _Total(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, summed: Tensor) -> Tensor:
+        everywhere = summed.detach().clone()
+        distributed.all_reduce(everywhere)
+        return everywhere
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+class _SumOfParts(torch.autograd.Function):
+    """A sum over processes that each process uses for its own tiles, so gradients add up too."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:
+        everywhere = part.detach().clone()
+        distributed.all_reduce(everywhere)
+        return everywhere
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        everywhere = gradient.clone()
+        distributed.all_reduce(everywhere)
+        return everywhere
+
+
+def share_gradients(module: nn.Module) -> None:
+    """Add the gradients of all processes up, in one message."""
+    if team().size == 1:
+        return
+    owners = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for owner in owners:
+        if owner.grad is None:
+            owner.grad = torch.zeros_like(owner)
+    gradients = [owner.grad for owner in owners if owner.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    distributed.all_reduce(flat)
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+    for gradient, summed in zip(gradients, parts, strict=True):
+        gradient.copy_(summed.view_as(gradient))
+
+
+class TeamBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation by the statistics of all processes' tiles, on CPUs as on GPUs.
+
+    torch's own `SyncBatchNorm` runs on GPUs alone.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (N, channel, y, x)."""
+        if not self.training:
+            return super().forward(input)
+        shape = (1, -1, 1, 1)
+        values = input.float()
+        sums = torch.cat([values.sum((0, 2, 3)), values.new_tensor([values[:, 0].numel()])])
+        sums = _SumOfParts.apply(sums)  # type: ignore[no-untyped-call]
+        count = sums[-1]
+        centred = values - (sums[:-1] / count).view(shape)
+        spread = _SumOfParts.apply((centred**2).sum((0, 2, 3)))  # type: ignore[no-untyped-call]
+        self._follow(sums[:-1] / count, spread / (count - 1).clamp(min=1))
+        normalised = centred * torch.rsqrt(spread / count + self.eps).view(shape)
+        if self.affine:
+            normalised = normalised * self.weight.view(shape) + self.bias.view(shape)
+        result: Tensor = normalised.to(input.dtype)
+        return result
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None:
+            return
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        momentum = 0.1 if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance, momentum)
+
+
+def share_normalisation(module: nn.Module) -> None:
+    """Let the batch normalisations of a module use all processes' tiles; names stay."""
+    if team().size == 1:
+        return
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.BatchNorm2d:
+                setattr(parent, name, _shared(child))
+
+
+def _shared(norm: nn.BatchNorm2d) -> TeamBatchNorm2d:
+    shared = TeamBatchNorm2d(
+        norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
+    )
+    shared.load_state_dict(norm.state_dict())
+    device = next((t.device for t in norm.state_dict().values()), torch.device("cpu"))
+    return shared.to(device).train(norm.training)

@@ -12,13 +12,31 @@ from floodloom.config.base import Settings
 class PredictSettings(Settings):
     """Mosaic-level prediction."""
 
-    tile: int = Field(default=512, ge=32, description="Side of a window, px")
-    overlap: int = Field(default=128, ge=0, description="Pixels that neighbouring windows share")
-    rim: int = Field(default=16, ge=0, description="Pixels at a window's border that are not used")
-    batch: int = Field(default=4, ge=1, description="Windows predicted at once")
+    tile: int = Field(
+        default=1024, ge=64, multiple_of=32, description="Largest side of a window, px"
+    )
+    overlap: int | None = Field(
+        default=None,
+        ge=0,
+        description="Least number of pixels that neighbouring windows share; null: twice the rim",
+    )
+    rim: int | None = Field(
+        default=None,
+        ge=0,
+        description="Pixels at a window's border that are not used; null: half of the network's "
+        "receptive field, with which the result doesn't depend on the windows",
+    )
+    batch: int = Field(default=1, ge=1, description="Windows predicted at once")
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
+    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        default="auto",
+        description="What runs the network; auto: what is installed and fastest on this machine",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Number format; bfloat16 is faster where it is built in"
+    )
+    mixed_orbits: bool = Field(
+        default=False, description="Accept a pre-event scene of the other orbit direction"
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
@@ -10,6 +13,7 @@ from rasterio.warp import reproject
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.raster.grid import geobox_of
 
 _TOLERANCE_PX = 1e-3
 
@@ -70,6 +74,83 @@ def onto_grid(
     if bottom > top and right > left:
         result[top:bottom, left:right] = values[top - row : bottom - row, left - col : right - col]
     return result
+
+
+def before_on_grid(
+    before: xr.Dataset, scene: xr.Dataset, *, name: str, mixed_orbits: bool = False
+) -> xr.Dataset:
+    """Return a scene before the flood on the grid of the scene after it.
+
+    Parameters
+    ----------
+    before, scene
+        Scene stores before and after the flood.
+    name
+        Name of the scene before, for messages.
+    mixed_orbits
+        Accept scenes of the other orbit direction.
+
+    Returns
+    -------
+    xr.Dataset
+        `before`, where the grids are the same; else reprojected, backscatter bilinearly, which the
+        log says.
+
+    Raises
+    ------
+    InputError
+        If one was taken ascending and the other descending, or the grids can't be related.
+    """
+    require_orbits(before.attrs, scene.attrs, name=name, mixed_orbits=mixed_orbits)
+    source, target = geobox_of(before), geobox_of(scene)
+    if source == target:
+        return before
+    if source.crs is None or target.crs is None:
+        raise InputError(f"{name}: has no CRS in common with the scene; give scenes on one grid")
+    get_logger(__name__).warning("%s: on another grid; reprojected bilinearly", name)
+    bands = before[[str(n) for n, v in before.data_vars.items() if v.dtype.kind == "f"]]
+    moved: xr.Dataset = bands.odc.reproject(target, resampling="bilinear", dst_nodata=np.nan)
+    renamed = {d: n for d, n in zip(moved.odc.spatial_dims, ("y", "x"), strict=True) if d != n}
+    return moved.rename(renamed).assign_attrs(before.attrs)
+
+
+def require_orbits(
+    before: Mapping[str, object],
+    scene: Mapping[str, object],
+    *,
+    name: str,
+    mixed_orbits: bool = False,
+) -> None:
+    """Check that two scenes look at the ground from the same side.
+
+    Parameters
+    ----------
+    before, scene
+        Attributes of the scenes: `orbit_direction`, `relative_orbit`; what isn't there isn't
+        checked.
+    name
+        Name of the scene before, for messages.
+    mixed_orbits
+        Accept the other orbit direction.
+
+    Raises
+    ------
+    InputError
+        If one was taken ascending and the other descending. Another orbit of the same direction
+        is said in the log.
+    """
+    directions = [str(a.get("orbit_direction", "")).lower() for a in (before, scene)]
+    if all(directions) and directions[0] != directions[1]:
+        message = f"{name}: taken {directions[0]}, but the scene after the flood {directions[1]}"
+        if not mixed_orbits:
+            raise InputError(
+                f"{message}; slopes and shadows differ, so give a scene of the same direction or "
+                "set mixed_orbits"
+            )
+        get_logger(__name__).warning("%s; slopes and shadows differ", message)
+    orbits = [str(a.get("relative_orbit", "")) for a in (before, scene)]
+    if all(orbits) and orbits[0] != orbits[1]:
+        get_logger(__name__).warning("%s: relative orbit %s, but %s after the flood", name, *orbits)
 
 
 def _whole_shift(source: GeoBox, target: GeoBox) -> tuple[int, int] | None:

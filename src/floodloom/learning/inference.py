@@ -99,13 +99,14 @@ class Ensemble:
             the latter 0 for a single sample.
         """
         image = torch.from_numpy(np.where(np.isfinite(batch), batch, np.float32(0)))
-        total = squares = torch.zeros((), device=self.device)
-        for logits in self._calibrated(image, tta, precision):
+        mean = squares = torch.zeros((), device=self.device)
+        for number, logits in enumerate(self._calibrated(image, tta, precision), start=1):
             probability = logits.softmax(dim=1)
-            total, squares = total + probability, squares + probability.square()
-        mean = total / self.samples(tta)
-        variance = (squares / self.samples(tta) - mean.square()).clamp(min=0)
-        return mean.cpu().numpy(), variance.sqrt().cpu().numpy()
+            deviation = probability - mean
+            mean = mean + deviation / number
+            squares = squares + deviation * (probability - mean)  # Welford (1962)
+        spread = (squares / self.samples(tta)).clamp(min=0).sqrt()
+        return mean.cpu().numpy(), spread.cpu().numpy()
 
     def probabilities(
         self, batch: NDArray[np.float32], *, tta: bool = False, precision: str = "float32"

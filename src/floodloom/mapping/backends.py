@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import ctypes
 import importlib.util
+import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -217,11 +219,23 @@ class Exported(nn.Module):
         return torch.from_numpy(self._compiled[shape](filled)[:number])
 
 
+@contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Trace a network as it is, whatever modes are on; its shapes are fixed, and that is meant."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with (
+        warnings.catch_warnings(),
+        torch.inference_mode(False),
+        torch.autocast("cpu", enabled=False),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _compile_onnxruntime(model: nn.Module, shape: Shape, request: Request) -> Compiled:
     import onnxruntime
 
-    with warnings.catch_warnings(), torch.inference_mode(False):
-        warnings.simplefilter("ignore")
+    with _quiet_tracing():
         program = torch.onnx.export(
             model, (torch.zeros(shape),), dynamo=True, verbose=False, input_names=["image"]
         )
@@ -243,8 +257,7 @@ def _compile_onnxruntime(model: nn.Module, shape: Shape, request: Request) -> Co
 def _compile_openvino(model: nn.Module, shape: Shape, request: Request) -> Compiled:
     import openvino
 
-    with warnings.catch_warnings(), torch.inference_mode(False):
-        warnings.simplefilter("ignore")
+    with _quiet_tracing():
         converted = openvino.convert_model(
             model, example_input=torch.zeros(shape), input=[list(shape)]
         )

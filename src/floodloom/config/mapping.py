@@ -46,7 +46,50 @@ class DelineateSettings(Settings):
     threshold: int = Field(
         default=50, ge=1, le=100, description="Percent from which a pixel is water"
     )
+    refine: Literal["none", "majority", "crf", "paul-ganju"] = Field(
+        default="none",
+        description="Cleaning before the sieve; crf follows edges in the backscatter, paul-ganju "
+        "is the dense CRF of Paul and Ganju (2021)",
+    )
+    majority_window: int = Field(default=3, ge=1, description="Side of the majority's window, px")
     minimum_mapping_unit: float = Field(default=0.3, ge=0, description="Smallest patch, ha")
+    reference_minimum: int | None = Field(
+        default=None,
+        description="Value of the reference water from which a pixel is permanent water, such as "
+        "50 for JRC occurrence; null: 1 alone is water",
+    )
+    minimum_change: float | None = Field(
+        default=None,
+        ge=0,
+        description="Flood whose backscatter has changed by less since before is excluded, dB",
+    )
+    maximum_slope: float | None = Field(
+        default=None, ge=0, description="Steeper ground is excluded, degrees"
+    )
+    maximum_height: float | None = Field(
+        default=None,
+        ge=0,
+        description="Ground higher above the nearest drainage is excluded, m",
+    )
+    channel_area: float = Field(
+        default=1.0, gt=0, description="Area from which collected water makes a channel, km²"
+    )
+    minimum_coverage: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Pixels with a smaller share of data within 32 px are excluded",
+    )
+    urban: tuple[int, ...] = Field(
+        default=(50,), description="Values of the land cover that are built-up (ESA WorldCover)"
+    )
+    vegetation: tuple[int, ...] = Field(
+        default=(10, 95),
+        description="Values of the land cover that are dense vegetation (ESA WorldCover)",
+    )
+    mixed_orbits: bool = Field(
+        default=False, description="Accept scenes before the flood of the other orbit direction"
+    )
 
 
 class EvaluateSettings(Settings):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
+from odc.geo.geobox import GeoBox, geobox_union_conservative
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
@@ -15,29 +16,40 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.grid import geobox_of
 
+Value = TypeVar("Value", bound=np.generic)
+
 _TOLERANCE_PX = 1e-3
+_NODATA = 255
 
 
 def onto_grid(
-    values: NDArray[np.uint8], source: GeoBox, target: GeoBox, nodata: int, name: str
-) -> NDArray[np.uint8]:
+    values: NDArray[Value],
+    source: GeoBox,
+    target: GeoBox,
+    nodata: float,
+    name: str,
+    *,
+    resampling: Resampling = Resampling.nearest,
+) -> NDArray[Value]:
     """Return a raster on another grid.
 
     Parameters
     ----------
     values
-        (y, x) uint8.
+        (y, x), any dtype.
     source, target
         Grid of the raster, and the one it is wanted on.
     nodata
         What stands for no data, also outside the raster.
     name
         Name of the raster, for messages.
+    resampling
+        How values are found between pixels.
 
     Returns
     -------
     ndarray
-        (y, x) uint8: shifted by whole pixels where the grids allow it, else by nearest neighbour,
+        (y, x), dtype of `values`: shifted by whole pixels where the grids allow it, else resampled,
         which the log says.
 
     Raises
@@ -51,10 +63,10 @@ def onto_grid(
         if source.crs is None and target.crs is None and values.shape == tuple(target.shape.yx):
             return values
         raise InputError(f"{name}: has no CRS in common with the scene; give rasters on one grid")
-    result = np.full(tuple(target.shape.yx), nodata, dtype=np.uint8)
+    result = np.full(tuple(target.shape.yx), nodata, dtype=values.dtype)
     shift = _whole_shift(source, target)
     if shift is None:
-        get_logger(__name__).warning("%s: on another grid; reprojected to the nearest pixel", name)
+        get_logger(__name__).warning("%s: on another grid; reprojected, %s", name, resampling.name)
         reproject(
             values,
             result,
@@ -64,7 +76,7 @@ def onto_grid(
             dst_crs=target.crs.to_wkt(),
             src_nodata=nodata,
             dst_nodata=nodata,
-            resampling=Resampling.nearest,
+            resampling=resampling,
         )
         return result
     row, col = shift
@@ -74,6 +86,37 @@ def onto_grid(
     if bottom > top and right > left:
         result[top:bottom, left:right] = values[top - row : bottom - row, left - col : right - col]
     return result
+
+
+def mosaicked(
+    percents: Sequence[NDArray[np.uint8]], grids: Sequence[GeoBox], names: Sequence[str]
+) -> tuple[NDArray[np.uint8], GeoBox]:
+    """Put probabilities of one date together, before any threshold.
+
+    Parameters
+    ----------
+    percents
+        (y, x) uint8 percent each, 255 = no data.
+    grids, names
+        Their grids, of one CRS and resolution, and names for messages.
+
+    Returns
+    -------
+    percent, grid
+        (y, x) uint8 on the smallest grid that holds all: the mean where several have data.
+    """
+    if len(percents) == 1:
+        return percents[0], grids[0]
+    grid = geobox_union_conservative(list(grids))
+    total = np.zeros(tuple(grid.shape.yx), dtype=np.uint16)
+    count = np.zeros(total.shape, dtype=np.uint8)
+    for percent, source, name in zip(percents, grids, names, strict=True):
+        placed = onto_grid(percent, source, grid, _NODATA, name)
+        known = placed != _NODATA
+        total[known] += placed[known]
+        count += known
+    mean = np.rint(total / np.maximum(count, 1))
+    return np.where(count > 0, mean, _NODATA).astype(np.uint8), grid
 
 
 def before_on_grid(

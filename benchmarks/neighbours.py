@@ -51,7 +51,7 @@ def calibrate(safe: str, lines: int, samples: int) -> None:
 
     image = xr.open_dataset(safe, engine="sentinel-1", group="IW/VV")
     tables = xr.open_dataset(safe, engine="sentinel-1", group="IW/VV/calibration")
-    block = image.measurement.isel(line=slice(0, lines), pixel=slice(0, samples))
+    block = image.measurement.isel(azimuth_time=slice(0, lines), ground_range=slice(0, samples))
     xarray_sentinel.calibrate_intensity(block, tables.sigmaNought).compute()
 
 

@@ -167,7 +167,7 @@ class TeamBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         shape = (1, -1, 1, 1)
-        values = input.float()
+        values = input if input.dtype == torch.float64 else input.float()
         sums = torch.cat([values.sum((0, 2, 3)), values.new_tensor([values[:, 0].numel()])])
         sums = _SumOfParts.apply(sums)  # type: ignore[no-untyped-call]
         count = sums[-1]
@@ -205,6 +205,7 @@ def _shared(norm: nn.BatchNorm2d) -> TeamBatchNorm2d:
     shared = TeamBatchNorm2d(
         norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
     )
+    like = next((t for t in norm.state_dict().values() if t.is_floating_point()), torch.zeros(()))
+    shared = shared.to(like.device, like.dtype)
     shared.load_state_dict(norm.state_dict())
-    device = next((t.device for t in norm.state_dict().values()), torch.device("cpu"))
-    return shared.to(device).train(norm.training)
+    return shared.train(norm.training)

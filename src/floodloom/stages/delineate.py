@@ -61,7 +61,7 @@ _log = get_logger(__name__)
 
 def delineate(
     *,
-    probability: Sequence[Path],
+    probability: Sequence[Path] | Path,
     out: Path,
     vectors: Path,
     item: Path,
@@ -69,7 +69,7 @@ def delineate(
     depth: Path | None = None,
     areas: Path | None = None,
     scene: Path | None = None,
-    before: Sequence[Path] = (),
+    before: Sequence[Path] | Path = (),
     before_scene: Path | None = None,
     reference_water: Path | None = None,
     land_cover: Path | None = None,
@@ -164,6 +164,7 @@ def delineate(
         missing.
     """
     limits = Limits(maximum_slope, maximum_height, minimum_coverage, urban, vegetation)
+    probability, before = _paths(probability), _paths(before)
     after = read_probability(probability)
     rules = Rules(
         threshold,
@@ -207,6 +208,10 @@ def delineate(
     )
     _write(products, Path(item), after, evidence, classes, reasons, terrain)
     return Path(out)
+
+
+def _paths(given: Sequence[Path] | Path) -> list[Path]:
+    return [Path(given)] if isinstance(given, (str, Path)) else [Path(path) for path in given]
 
 
 @dataclass(frozen=True)

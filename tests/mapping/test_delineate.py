@@ -14,7 +14,9 @@ from shapely.geometry import box
 from floodloom.errors import InputError
 from floodloom.mapping.align import onto_grid
 from floodloom.mapping.areas import pixel_areas
-from floodloom.mapping.delineate import Evidence, delineate_flood, minimum_pixels
+from floodloom.mapping.delineate import Evidence, Rules, delineate_flood
+from floodloom.mapping.exclusion import Ground
+from floodloom.mapping.refine import minimum_pixels
 from floodloom.mapping.scores import Counts, PairScores, score_map, score_probability
 from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
@@ -35,10 +37,12 @@ def test_truth_table() -> None:
     evidence = Evidence(
         after=uint8(0, 49, 50, 100, 100, 100, 100, 255, 0, 255),
         before=uint8(0, 0, 49, 50, 255, 255, 0, 0, 0, 100),
-        permanent=np.array([[False, False, False, False, False, True, False, False, False, False]]),
-        flags=uint8(0, 0, 0, 0, 0, 0, Flag.LAYOVER, Flag.LAYOVER, Flag.SHADOW | Flag.LOW_ANGLE, 0),
+        reference=uint8(255, 255, 255, 255, 255, 1, 255, 255, 255, 255),
+        ground=Ground(
+            uint8(0, 0, 0, 0, 0, 0, Flag.LAYOVER, Flag.LAYOVER, Flag.SHADOW | Flag.LOW_ANGLE, 0)
+        ),
     )
-    classes, reasons = delineate_flood(evidence, threshold=50, minimum_pixels=1)
+    classes, reasons = delineate_flood(evidence, Rules())
     assert classes.tolist() == [[0, 0, 2, 1, 3, 1, 3, 255, 3, 255]]
     assert reasons.tolist() == [[0, 0, 0, 0, 3, 0, 1, 0, 2, 0]]
 
@@ -49,7 +53,7 @@ def test_small_patches_go_to_their_surroundings_but_not_into_nodata() -> None:
     after[8:14, 8:14] = 100
     after[10, 10] = 0
     after[:, 18:] = 255
-    classes, _ = delineate_flood(Evidence(after), threshold=50, minimum_pixels=6)
+    classes, _ = delineate_flood(Evidence(after), Rules(minimum_pixels=6))
     assert (classes[2:4, 2:4] == 0).all()
     assert (classes[8:14, 8:14] == 2).all()
     assert (classes[:, 18:] == 255).all()
@@ -80,7 +84,7 @@ def run(folder, **arguments):
 
 @pytest.mark.parametrize("grid", [GRID, pixel_geobox(80, 100)])
 def test_polygons_are_the_raster_to_the_pixel(tmp_path, grid) -> None:
-    run(tmp_path, probability=mosaic(tmp_path / "p.tif", grid=grid), minimum_mapping_unit=0.05)
+    run(tmp_path, probability=[mosaic(tmp_path / "p.tif", grid=grid)], minimum_mapping_unit=0.05)
     classes, found = read_raster(tmp_path / "flood.tif")
     frame = pyogrio.read_dataframe(tmp_path / "flood.gpkg")
     pairs = list(zip(frame.geometry, frame["class"], strict=True))
@@ -97,7 +101,7 @@ def test_polygons_are_the_raster_to_the_pixel(tmp_path, grid) -> None:
 
 
 def test_item_and_map_say_what_they_are(tmp_path) -> None:
-    run(tmp_path, probability=mosaic(tmp_path / "p.tif"))
+    run(tmp_path, probability=[mosaic(tmp_path / "p.tif")])
     item = json.loads((tmp_path / "flood.json").read_text())
     assert item["properties"]["datetime"] == "2023-05-14T16:58:21Z"
     assert set(item["assets"]) == {"flood", "polygons"}
@@ -113,7 +117,7 @@ def test_item_and_map_say_what_they_are(tmp_path) -> None:
 
 
 def test_dry_scene_gives_empty_valid_products(tmp_path) -> None:
-    run(tmp_path, probability=mosaic(tmp_path / "p.tif", dry=True))
+    run(tmp_path, probability=[mosaic(tmp_path / "p.tif", dry=True)])
     classes, _ = read_raster(tmp_path / "flood.tif")
     assert set(np.unique(classes)) == {0, 255}
     frame = pyogrio.read_dataframe(tmp_path / "flood.gpkg")
@@ -226,7 +230,7 @@ def test_fringe_of_a_lake_is_not_flood() -> None:
     after = lake.copy()
     after[4, 5:15] = 100
     after[20:26, 3:20] = 100
-    classes, _ = delineate_flood(Evidence(after, lake), threshold=50, minimum_pixels=20)
+    classes, _ = delineate_flood(Evidence(after, lake), Rules(minimum_pixels=20))
     assert (classes[4:15, 5:15] == 1).all()
     assert (classes[20:26, 3:20] == 2).all()
     assert (classes == 2).sum() == 6 * 17
@@ -246,7 +250,7 @@ def test_pixels_of_a_grid_in_degrees_have_their_area_on_the_ellipsoid() -> None:
 
 def test_grid_in_degrees_keeps_its_patches_and_has_hectares(tmp_path) -> None:
     grid = grid_from_bounds((14.0, 46.0, 14.01, 46.008), 4326, 0.0001)
-    run(tmp_path, probability=mosaic(tmp_path / "p.tif", grid=grid), minimum_mapping_unit=0.02)
+    run(tmp_path, probability=[mosaic(tmp_path / "p.tif", grid=grid)], minimum_mapping_unit=0.02)
     classes, _ = read_raster(tmp_path / "flood.tif")
     frame = pyogrio.read_dataframe(tmp_path / "flood.gpkg")
     expected = ((classes == 2).sum(axis=1) @ pixel_areas(grid)) / 10_000
@@ -258,14 +262,14 @@ def test_grid_in_degrees_keeps_its_patches_and_has_hectares(tmp_path) -> None:
 
 
 def test_products_name_their_event(tmp_path) -> None:
-    run(tmp_path, probability=mosaic(tmp_path / "p.tif"), event="dunlin")
+    run(tmp_path, probability=[mosaic(tmp_path / "p.tif")], event="dunlin")
     assert set(pyogrio.read_dataframe(tmp_path / "flood.gpkg")["event"]) == {"dunlin"}
     assert json.loads((tmp_path / "flood.json").read_text())["id"] == "dunlin"
 
 
 def test_item_without_a_date_says_when_it_may_have_been(tmp_path) -> None:
     path = write_cog(np.zeros(SHAPE, "uint8"), tmp_path / "p.tif", geobox=GRID, nodata=255)
-    run(tmp_path, probability=path)
+    run(tmp_path, probability=[path])
     properties = json.loads((tmp_path / "flood.json").read_text())["properties"]
     assert properties["datetime"] is None
     assert properties["start_datetime"] < properties["end_datetime"]
@@ -276,7 +280,7 @@ def test_flags_exclude_only_their_own_ground(tmp_path) -> None:
     flags = np.full(tuple(other.shape.yx), Flag.SHADOW.value, "uint8")
     scene = xr.Dataset({"flags": wrap_xr(flags, other)})
     write_store(scene, tmp_path / "scene.zarr")
-    run(tmp_path, probability=mosaic(tmp_path / "p.tif"), scene=tmp_path / "scene.zarr")
+    run(tmp_path, probability=[mosaic(tmp_path / "p.tif")], scene=tmp_path / "scene.zarr")
     classes, _ = read_raster(tmp_path / "flood.tif")
     assert (classes[5:, 10:50] == 3).all()
     assert not (classes[:, 50:] == 3).any()

@@ -1,99 +1,206 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
-from numpy.typing import NDArray
+from odc.geo.xr import wrap_xr
+from rio_cogeo.cogeo import cog_validate
 
-from floodloom.mapping.blend import blend_rows, window_weights
-from floodloom.mapping.predict import predict_mosaic, water_probability
-from floodloom.raster.windows import plan_windows
+from floodloom.errors import InputError, RecipeMismatchError
+from floodloom.learning.checkpoint import save_checkpoint
+from floodloom.learning.inference import ensemble_of
+from floodloom.mapping.plan import plan_scene
+from floodloom.mapping.predict import predict_rows, read_strips, water_network
+from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import stamp, write_store
+from floodloom.stages.predict import predict
+from tests.mapping.conftest import PRODUCT, as_inputs, backscatter, untrained
 
-Floats = NDArray[np.float32]
-
-
-def inputs(height: int = 203, width: int = 331) -> xr.DataArray:
-    draw = np.random.default_rng(2)
-    values = draw.uniform(-1, 1, (2, height, width)).astype("float32")
-    values[0, 40:90, 60:75] = np.nan
-    values[1, -3:, :] = np.nan
-    values[:, 100:, 250:] = np.nan
-    return xr.DataArray(values, dims=("band", "y", "x"))
+GRID = grid_from_bounds((400000, 5000000, 403310, 5002030), 32633, 10.0)
 
 
-def sigmoid(images: Floats) -> Floats:
+def sigmoid(images):
     """A network that looks at one pixel alone."""
-    return 1 / (1 + np.exp(-3 * np.nan_to_num(images).sum(axis=1)))
+    return 1 / (1 + np.exp(-3 * np.nan_to_num(images).sum(axis=1, keepdims=True)))
 
 
-@pytest.mark.parametrize("rim", [0, 5])
-@pytest.mark.parametrize("shape", [(64, 64), (100, 130), (65, 300), (40, 40)])
-def test_painted_weights_sum_to_one(shape: tuple[int, int], rim: int) -> None:
-    windows = plan_windows(*shape, 64, 24)
-    ones = ((w, np.ones((w.height, w.width), "float32")) for w in windows)
-    painted = np.full(shape, np.nan, "float32")
-    for row, values in blend_rows(ones, shape, rim):
-        painted[row : row + len(values)] = values
-    np.testing.assert_allclose(painted, 1.0, atol=1e-6)
-
-
-def test_rim_is_kept_only_at_the_rasters_edge() -> None:
-    first, *_, last = plan_windows(100, 100, 64, 24)
-    weights = window_weights(first, (100, 100), rim=5)
-    assert (weights[:-5, :-5] > 0).all()
-    assert (weights[-5:] == 0).all()
-    assert (weights[:, -5:] == 0).all()
-    weights = window_weights(last, (100, 100), rim=5)
-    assert (weights[5:, 5:] > 0).all()
-    assert (weights[:5] == 0).all()
-
-
-def test_overlapping_values_blend_between_their_neighbours() -> None:
-    windows = plan_windows(64, 104, 64, 24)
-    values = [np.full((64, 64), float(n), "float32") for n in range(len(windows))]
-    ((_, blended),) = blend_rows(zip(windows, values, strict=True), (64, 104), 4)
-    assert (np.diff(blended, axis=1) >= -1e-6).all()
-    assert blended[0, 0] == 0
-    assert blended[0, -1] == 1
-    assert 0.4 < blended[30, 51:53].mean() < 0.6
-
-
-@pytest.mark.parametrize("tile", [64, 128, 400])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_windows_and_batches_change_nothing(tile: int, batch: int) -> None:
-    scene = inputs()
-    known = np.isfinite(scene.values).all(axis=0)
-    expected = np.where(known, np.rint(100 * sigmoid(scene.values[np.newaxis])[0]), 255)
-    mosaic = predict_mosaic(scene, sigmoid, tile=tile, overlap=32, rim=8, batch=batch)
-    assert mosaic.dtype == np.uint8
-    np.testing.assert_array_equal(mosaic, expected)
-
-
-def test_lazy_inputs_give_the_same() -> None:
-    scene = inputs()
-    eager = predict_mosaic(scene, sigmoid, tile=64, overlap=32, rim=8, batch=2)
-    lazy = predict_mosaic(
-        scene.chunk(band=1, y=50, x=70), sigmoid, tile=64, overlap=32, rim=8, batch=2
+def predicted(inputs, network, tile=128, batch=1, field=33, **arguments):
+    height, width = inputs.sizes["y"], inputs.sizes["x"]
+    plan = plan_scene(
+        height, width, **{"tile": tile, "field": field, "overlap": None, "rim": None, **arguments}
     )
-    np.testing.assert_array_equal(eager, lazy)
+    rows = [p for _, p in predict_rows(inputs, network, plan, layers=1, batch=batch)]
+    return np.concatenate(rows, axis=1)[0]
+
+
+@pytest.mark.parametrize("tile", [64, 128, 416])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_every_valid_pixel_is_predicted_and_no_other(tile, batch) -> None:
+    scene = as_inputs(backscatter(203, 331))
+    known = np.isfinite(scene.values).all(axis=0)
+    mosaic = predicted(scene, sigmoid, tile, batch, field=1, overlap=32)
+    assert mosaic.dtype == np.uint8
+    np.testing.assert_array_equal(mosaic == 255, ~known)
+    exact = 100 * sigmoid(scene.values[np.newaxis])[0, 0]
+    np.testing.assert_allclose(mosaic[known], exact[known], atol=0.52)
+
+
+@pytest.mark.parametrize(("tile", "batch"), [(96, 1), (128, 8), (256, 2)])
+def test_windows_and_batches_change_nothing(tile, batch) -> None:
+    scene = as_inputs(backscatter(203, 331))
+    ensemble = ensemble_of([untrained()])
+    assert 32 < ensemble.receptive_field() < 96
+    network, field = water_network(ensemble), ensemble.receptive_field()
+    whole = predicted(scene, network, 352, field=field)
+    assert np.ptp(whole[whole < 255].astype(int)) > 80
+    windows = predicted(scene, network, tile, batch, field=field)
+    np.testing.assert_array_equal(windows, whole)
+
+
+def test_strips_read_every_row_once_and_mirror_the_border() -> None:
+    scene = as_inputs(backscatter(203, 331))
+    reads = []
+
+    def block(values):
+        reads.append(values.shape)
+        return values
+
+    lazy = scene.chunk(band=2, y=29, x=331).map_blocks(block, template=scene.chunk(y=29))
+    plan = plan_scene(203, 331, tile=96, field=33, overlap=None, rim=None)
+    mirrored = np.pad(scene.values, ((0, 0), (0, 21), (0, 21)), mode="symmetric")
+    for row, strip in zip(plan.rows, read_strips(lazy, plan), strict=True):
+        np.testing.assert_array_equal(strip, mirrored[:, row : row + plan.size[0]])
+    assert len(reads) <= 7 + 2 * len(plan.rows)
 
 
 def test_empty_windows_are_skipped() -> None:
     seen = []
 
-    def network(images: Floats) -> Floats:
+    def network(images):
         seen.append(len(images))
         return sigmoid(images)
 
-    scene = inputs(128, 256)
+    scene = as_inputs(np.full((2, 128, 256), 0.1, "float32"))
     scene[:, :, 64:] = np.nan
-    predict_mosaic(scene, network, tile=64, overlap=0, rim=0, batch=1)
+    mosaic = predicted(scene, network, 64, overlap=0)
     assert sum(seen) == 2
+    assert (mosaic[:, 64:] == 255).all()
+    assert (mosaic[:, :64] < 255).all()
 
 
-def test_small_windows_are_padded_for_the_network() -> None:
-    def ensemble(images: Floats) -> Floats:
-        assert min(images.shape[-2:]) >= 32
-        return np.stack([np.zeros_like(images[:, 0]), sigmoid(images)], axis=1)
+def scene_store(path: Path, power, recipe: Recipe = PRODUCT, grid=GRID, **attrs) -> Path:
+    bands = {name: wrap_xr(values, grid) for name, values in zip(("vv", "vh"), power, strict=True)}
+    dataset = xr.Dataset(bands).assign_attrs(
+        acquisition_time="2023-05-14T16:58:21", orbit_direction="ascending", **attrs
+    )
+    return write_store(stamp(dataset, recipe), path, chunk=128, shard=256)
 
-    images = inputs(20, 40).values[np.newaxis]
-    expected = sigmoid(images)
-    np.testing.assert_allclose(water_probability(ensemble)(images), expected)
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory) -> Path:
+    return scene_store(tmp_path_factory.mktemp("scene") / "s.zarr", backscatter(203, 331))
+
+
+def test_mosaic_is_a_valid_cog_that_says_how_it_was_made(scene, checkpoints, tmp_path) -> None:
+    out = predict(scene=scene, checkpoint=checkpoints, out=tmp_path / "p.tif", event="e", tile=128)
+    assert cog_validate(out, strict=True)[0]
+    with rasterio.open(out) as raster:
+        tags = raster.tags()
+        percent, spread = raster.read()
+        assert raster.nodata == 255
+        assert raster.descriptions[1].startswith("standard deviation")
+    assert tags["FLOODLOOM_BACKEND"] == "torch"
+    assert tags["FLOODLOOM_PRECISION"] == "float32"
+    assert tags["FLOODLOOM_SAMPLES"] == "2"
+    assert tags["ORBIT_DIRECTION"] == "ascending"
+    assert max(json.loads(tags["FLOODLOOM_WINDOWS"])["size"]) <= 128
+    assert list(tmp_path.iterdir()) == [out]
+    known = percent < 255
+    np.testing.assert_array_equal(known, np.isfinite(backscatter(203, 331)).all(axis=0))
+    assert (spread[~known] == 255).all()
+    assert 1 < spread[known].mean() < 50
+
+
+def test_ensemble_is_the_mean_of_its_members(scene, checkpoints, tmp_path) -> None:
+    def mosaic(members):
+        out = predict(scene=scene, checkpoint=members, out=tmp_path / "p.tif", tile=128)
+        with rasterio.open(out) as raster:
+            return raster.read().astype(float)
+
+    first, other, both = (mosaic(m) for m in (checkpoints[:1], checkpoints[1:], checkpoints))
+    known = both[0] < 255
+    assert len(first) == 1
+    np.testing.assert_allclose(both[0][known], ((first + other)[0] / 2)[known], atol=1.01)
+    np.testing.assert_allclose(both[1][known], (abs(first - other)[0] / 2)[known], atol=1.01)
+
+
+def test_scene_without_any_data_gives_an_empty_valid_mosaic(checkpoints, tmp_path) -> None:
+    empty = scene_store(tmp_path / "s.zarr", np.full((2, 203, 331), np.nan, "float32"))
+    out = predict(scene=empty, checkpoint=checkpoints, out=tmp_path / "p.tif")
+    assert cog_validate(out)[0]
+    with rasterio.open(out) as raster:
+        assert (raster.read() == 255).all()
+
+
+def test_scene_smaller_than_any_window(checkpoints, tmp_path) -> None:
+    grid = grid_from_bounds((0, 0, 70, 190), 32633, 10.0)
+    small = scene_store(tmp_path / "s.zarr", np.full((2, 19, 7), 0.1, "float32"), grid=grid)
+    with rasterio.open(
+        predict(scene=small, checkpoint=checkpoints, out=tmp_path / "p.tif")
+    ) as raster:
+        assert raster.shape == (19, 7)
+        assert (raster.read(1) <= 100).all()
+
+
+def refused(tmp_path, error, message, **arguments) -> None:
+    with pytest.raises(error, match=message):
+        predict(out=tmp_path / "p.tif", **arguments)
+    assert not list(tmp_path.glob("*p.*tif"))
+
+
+def test_other_recipe_is_refused_by_its_field(checkpoints, tmp_path) -> None:
+    power = np.full((2, 203, 331), 0.1, "float32")
+    other = scene_store(tmp_path / "s.zarr", power, Recipe(quantity="sigma0", spacing=10.0))
+    refused(tmp_path, RecipeMismatchError, "quantity", scene=other, checkpoint=checkpoints)
+
+
+def test_missing_band_is_named(checkpoints, tmp_path) -> None:
+    one = xr.Dataset({"vv": wrap_xr(np.full((203, 331), 0.1, "float32"), GRID)})
+    path = write_store(stamp(one, PRODUCT), tmp_path / "s.zarr")
+    refused(tmp_path, InputError, "band vh: not in the scene", scene=path, checkpoint=checkpoints)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> list[Path]:
+    """A checkpoint that needs a scene before the flood."""
+    recipe = PRODUCT.for_inputs(("vv", "before_vv"))
+    path = tmp_path_factory.mktemp("pair") / "c.safetensors"
+    return [save_checkpoint(untrained(recipe=recipe), path)]
+
+
+def test_before_on_another_grid_is_reprojected_and_said_so(scene, pair, tmp_path, caplog) -> None:
+    wide = grid_from_bounds((399900, 4999900, 403410, 5002130), 32633, 10.0)
+    power = np.pad(np.full((2, 203, 331), 0.1, "float32"), ((0, 0), (10, 10), (10, 10)))
+    before = scene_store(tmp_path / "b.zarr", power, grid=wide)
+    same = scene_store(tmp_path / "a.zarr", np.full((2, 203, 331), 0.1, "float32"))
+    mosaics = []
+    for path in (before, same):
+        out = predict(scene=scene, checkpoint=pair, before=path, out=tmp_path / "p.tif")
+        with rasterio.open(out) as raster:
+            mosaics.append(raster.read(1))
+    assert "b.zarr: on another grid; reprojected bilinearly" in caplog.text
+    np.testing.assert_array_equal(*mosaics)
+
+
+def test_before_of_the_other_direction_is_refused_unless_forced(scene, pair, tmp_path) -> None:
+    power = np.full((2, 203, 331), 0.1, "float32")
+    before = scene_store(tmp_path / "b.zarr", power)
+    store = json.loads((before / "zarr.json").read_text())
+    store["attributes"]["orbit_direction"] = "descending"
+    (before / "zarr.json").write_text(json.dumps(store))
+    arguments = {"scene": scene, "checkpoint": pair, "before": before}
+    refused(tmp_path, InputError, "taken descending, but .* ascending", **arguments)
+    assert predict(out=tmp_path / "p.tif", mixed_orbits=True, **arguments).exists()

@@ -65,7 +65,7 @@ def test_nothing_touched_runs_nothing(finished: Path) -> None:
 
 
 def test_editing_mapping_redoes_prediction_and_what_follows(copied: Path) -> None:
-    module = copied / "src/floodloom/mapping/blend.py"
+    module = copied / "src/floodloom/mapping/predict.py"
     module.write_text(module.read_text() + "\nEDITED = True\n")
     assert planned(snakemake(copied, "--dry-run")) == {*MAPS, "all"}
 

@@ -200,11 +200,25 @@ def predict_inputs(wildcards):
 def delineate_inputs(wildcards):
     event = wildcards.event
     return given(
-        probability=mosaic(event, "after"),
+        probability=[mosaic(event, "after")],
         scene=geocoded(event, "after"),
-        before=not needs_before() and mosaic(event, "before"),
+        before=[mosaic(event, "before")] if sees_before(event) else [],
+        before_scene=geocoded(event, "before"),
         reference_water=event_file(event, "reference_water"),
+        land_cover=EVENTS[event].land_cover,
+        dem=event_file(event, "dem"),
+        zones=EVENTS[event].zones,
     )
+
+
+def sees_before(event):
+    """Whether water before the flood is predicted apart, not compared by the network itself."""
+    return not needs_before() and mosaic(event, "before") is not None
+
+
+def depth_output():
+    """The flood depth, where it is asked for."""
+    return {"depth": f"{RUN}/maps/{{event}}/depth.tif"} if CONFIG.run.depth else {}
 
 
 def test_tiles():

@@ -24,6 +24,7 @@ rule delineate:
     input:
         unpack(delineate_inputs),
     output:
+        **depth_output(),
         out=report(
             f"{RUN}/maps/{{event}}/flood.tif",
             category="Maps",
@@ -31,6 +32,8 @@ rule delineate:
         ),
         vectors=f"{RUN}/maps/{{event}}/flood.gpkg",
         item=f"{RUN}/maps/{{event}}/flood.json",
+        likelihood=f"{RUN}/maps/{{event}}/likelihood.tif",
+        areas=f"{RUN}/maps/{{event}}/areas.csv",
     log:
         f"{RUN}/logs/delineate/{{event}}.log",
     benchmark:

@@ -188,7 +188,7 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
     """
     folder = folder or Path()
     for name, event in config.events.items():
-        for key in ("dem", "labels", "optical", "reference_water"):
+        for key in ("dem", "labels", "optical", "reference_water", "land_cover", "zones"):
             path = getattr(event, key)
             if path is not None and not (folder / path).exists():
                 raise ConfigError(f"events.{name}.{key}: {path} not found; check the path")

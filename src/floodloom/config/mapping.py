@@ -12,13 +12,31 @@ from floodloom.config.base import Settings
 class PredictSettings(Settings):
     """Mosaic-level prediction."""
 
-    tile: int = Field(default=512, ge=32, description="Side of a window, px")
-    overlap: int = Field(default=128, ge=0, description="Pixels that neighbouring windows share")
-    rim: int = Field(default=16, ge=0, description="Pixels at a window's border that are not used")
-    batch: int = Field(default=4, ge=1, description="Windows predicted at once")
+    tile: int = Field(
+        default=1024, ge=64, multiple_of=32, description="Largest side of a window, px"
+    )
+    overlap: int | None = Field(
+        default=None,
+        ge=0,
+        description="Least number of pixels that neighbouring windows share; null: twice the rim",
+    )
+    rim: int | None = Field(
+        default=None,
+        ge=0,
+        description="Pixels at a window's border that are not used; null: half of the network's "
+        "receptive field, with which the result doesn't depend on the windows",
+    )
+    batch: int = Field(default=1, ge=1, description="Windows predicted at once")
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
+    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        default="auto",
+        description="What runs the network; auto: what is installed and fastest on this machine",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Number format; bfloat16 is faster where it is built in"
+    )
+    mixed_orbits: bool = Field(
+        default=False, description="Accept a pre-event scene of the other orbit direction"
     )
 
 
@@ -28,7 +46,50 @@ class DelineateSettings(Settings):
     threshold: int = Field(
         default=50, ge=1, le=100, description="Percent from which a pixel is water"
     )
+    refine: Literal["none", "majority", "crf", "paul-ganju"] = Field(
+        default="none",
+        description="Cleaning before the sieve; crf follows edges in the backscatter, paul-ganju "
+        "is the dense CRF of Paul and Ganju (2021)",
+    )
+    majority_window: int = Field(default=3, ge=1, description="Side of the majority's window, px")
     minimum_mapping_unit: float = Field(default=0.3, ge=0, description="Smallest patch, ha")
+    reference_minimum: int | None = Field(
+        default=None,
+        description="Value of the reference water from which a pixel is permanent water, such as "
+        "50 for JRC occurrence; null: 1 alone is water",
+    )
+    minimum_change: float | None = Field(
+        default=None,
+        ge=0,
+        description="Flood whose backscatter has changed by less since before is excluded, dB",
+    )
+    maximum_slope: float | None = Field(
+        default=None, ge=0, description="Steeper ground is excluded, degrees"
+    )
+    maximum_height: float | None = Field(
+        default=None,
+        ge=0,
+        description="Ground higher above the nearest drainage is excluded, m",
+    )
+    channel_area: float = Field(
+        default=1.0, gt=0, description="Area from which collected water makes a channel, km²"
+    )
+    minimum_coverage: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Pixels with a smaller share of data within 32 px are excluded",
+    )
+    urban: tuple[int, ...] = Field(
+        default=(50,), description="Values of the land cover that are built-up (ESA WorldCover)"
+    )
+    vegetation: tuple[int, ...] = Field(
+        default=(10, 95),
+        description="Values of the land cover that are dense vegetation (ESA WorldCover)",
+    )
+    mixed_orbits: bool = Field(
+        default=False, description="Accept scenes before the flood of the other orbit direction"
+    )
 
 
 class EvaluateSettings(Settings):

@@ -33,6 +33,9 @@ class RunSettings(Settings):
         default=(0,), min_length=1, description="Seeds; every architecture is trained with each"
     )
     rounds: int = Field(default=1, ge=0, le=9, description="Rounds of relabelling; 0 does none")
+    depth: bool = Field(
+        default=False, description="Map the flood depth, too; every mapped event needs a dem"
+    )
 
 
 class DaskSettings(Settings):
@@ -64,7 +67,14 @@ class EventSettings(Settings):
         default=None, description="Optical raster: reflectance bands and a cloud mask"
     )
     reference_water: str | None = Field(
-        default=None, description="Raster of permanent water: 1 water, 0 land"
+        default=None,
+        description="Raster of permanent water: 1 water, 0 land; see delineate.reference_minimum",
+    )
+    land_cover: str | None = Field(
+        default=None, description="Land cover raster; see delineate.urban and delineate.vegetation"
+    )
+    zones: str | None = Field(
+        default=None, description="Polygons whose areas are listed, named by their column `name`"
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,26 +16,48 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.device import Execution, default_device
+from floodloom.models.registry import build, receptive_field
 from floodloom.raster.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models of one recipe whose calibrated logits are averaged.
-
-    Averaging logits instead of probabilities follows Paul and Ganju (2021), arXiv 2107.08369; each
-    member's logits are divided by its temperature first.
-    """
+    """Models of one recipe, each with the temperature that calibrates it."""
 
     models: tuple[nn.Module, ...]
     temperatures: tuple[float, ...]
     recipe: Recipe
     classes: tuple[str, ...]
     device: torch.device
+    checkpoints: tuple[Checkpoint, ...] = ()
+
+    def samples(self, tta: bool = False) -> int:
+        """Return how many predictions are averaged."""
+        return len(self.models) * (8 if tta else 1)
+
+    def receptive_field(self) -> int:
+        """Return the widest receptive field of the members, px."""
+        thin = {_thin(checkpoint) for checkpoint in self.checkpoints}
+        bands = len(self.recipe.bands)
+        return max(receptive_field(build(name, **json.loads(a)), bands) for name, a in thin)
+
+    def _calibrated(self, image: Tensor, tta: bool, precision: str) -> Iterator[Tensor]:
+        """Logits (N, class, y, x) float32 of each member and view, divided by its temperature."""
+        execution = Execution(self.device, bfloat16=precision == "bfloat16", channels_last=True)
+        moved = execution.image(image)
+        for model, temperature in zip(self.models, self.temperatures, strict=True):
+            for element in range(8 if tta else 1):
+                view = rotate_and_flip(moved, element)
+                with execution.autocast():
+                    logits = model(view.contiguous(memory_format=execution.memory_format))
+                yield undo(logits.float(), element) / temperature
 
     @torch.inference_mode()
     def logits(self, image: Tensor, *, tta: bool = False, precision: str = "float32") -> Tensor:
         """Return averaged logits.
+
+        Averaging logits instead of probabilities follows Paul and Ganju (2021), arXiv 2107.08369;
+        relabelling, which reproduces them, uses it.
 
         Parameters
         ----------
@@ -50,18 +73,40 @@ class Ensemble:
         Tensor
             (N, class, y, x) float32 on the CPU.
         """
-        bfloat16 = precision == "bfloat16"
-        execution = Execution(self.device, bfloat16=bfloat16, channels_last=True)
-        moved = execution.image(image)
-        views = range(8 if tta else 1)
-        total = torch.zeros(())
-        for model, temperature in zip(self.models, self.temperatures, strict=True):
-            for element in views:
-                view = rotate_and_flip(moved, element)
-                with execution.autocast():
-                    logits = model(view.contiguous(memory_format=execution.memory_format))
-                total = total + undo(logits.float().cpu(), element) / temperature
-        return total / (len(self.models) * len(views))
+        total = torch.zeros((), device=self.device)
+        for logits in self._calibrated(image, tta, precision):
+            total = total + logits
+        return total.cpu() / self.samples(tta)
+
+    @torch.inference_mode()
+    def moments(
+        self, batch: NDArray[np.float32], *, tta: bool = False, precision: str = "float32"
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return mean and spread of the calibrated probabilities of all members and views.
+
+        Parameters
+        ----------
+        batch
+            (N, band, y, x) float32, NaN = no data, y and x at least 32 px. The networks see 0
+            where there is no data.
+        tta, precision
+            As for `logits`.
+
+        Returns
+        -------
+        mean, deviation
+            (N, class, y, x) float32 each: mean and standard deviation of the class probabilities,
+            the latter 0 for a single sample.
+        """
+        image = torch.from_numpy(np.where(np.isfinite(batch), batch, np.float32(0)))
+        mean = squares = torch.zeros((), device=self.device)
+        for number, logits in enumerate(self._calibrated(image, tta, precision), start=1):
+            probability = logits.softmax(dim=1)
+            deviation = probability - mean
+            mean = mean + deviation / number
+            squares = squares + deviation * (probability - mean)  # Welford (1962)
+        spread = (squares / self.samples(tta)).clamp(min=0).sqrt()
+        return mean.cpu().numpy(), spread.cpu().numpy()
 
     def probabilities(
         self, batch: NDArray[np.float32], *, tta: bool = False, precision: str = "float32"
@@ -70,10 +115,8 @@ class Ensemble:
 
         Parameters
         ----------
-        batch
-            (N, band, y, x) float32, NaN = no data, y and x at least 32 px.
-        tta, precision
-            As for `logits`.
+        batch, tta, precision
+            As for `moments`.
 
         Returns
         -------
@@ -81,9 +124,8 @@ class Ensemble:
             (N, class, y, x) float32, NaN where any band has no data.
         """
         missing = ~np.isfinite(batch).all(axis=1, keepdims=True)
-        image = torch.from_numpy(np.where(np.isfinite(batch), batch, np.float32(0)))
-        probability = self.logits(image, tta=tta, precision=precision).softmax(dim=1).numpy()
-        return np.where(missing, np.float32(np.nan), probability)
+        mean, _ = self.moments(batch, tta=tta, precision=precision)
+        return np.where(missing, np.float32(np.nan), mean)
 
 
 def load_ensemble(
@@ -129,7 +171,16 @@ def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None =
         checkpoints[0].recipe,
         checkpoints[0].classes,
         execution.device,
+        tuple(checkpoints),
     )
+
+
+def _thin(checkpoint: Checkpoint) -> tuple[str, str]:
+    """The same network with few channels, which has the same receptive field."""
+    arguments = dict(checkpoint.arguments)
+    if "width" in arguments:
+        arguments["width"] = 4
+    return checkpoint.architecture, json.dumps(arguments, sort_keys=True)
 
 
 def _require_like(first: Checkpoint, other: Checkpoint, path: str | Path) -> None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.features import sieve
 
-from floodloom.raster.flags import Flag
+from floodloom.mapping.exclusion import Ground, Limits, exclusions
+from floodloom.mapping.exclusion import Reason as Reason
+from floodloom.mapping.refine import (
+    PRESETS,
+    CrfSettings,
+    dense_crf,
+    in_strips,
+    majority,
+    sieved,
+)
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_STRIP = 2048
 
 
 class FloodClass(IntEnum):
@@ -22,46 +36,65 @@ class FloodClass(IntEnum):
     NODATA = 255
 
 
-class Reason(IntEnum):
-    """Why a pixel is excluded."""
-
-    NONE = 0
-    LAYOVER = 1
-    SHADOW = 2
-    BEFORE_UNKNOWN = 3
-
-
-Mask = NDArray[np.bool_]
-
-
 @dataclass(frozen=True)
 class Evidence:
     """What is known of each pixel; all (y, x).
 
-    `after` uint8 percent of water, 255 = no data; `before` the same for the scene before the
-    flood, or None; `permanent` bool reference water, or None; `flags` uint8 bits, or None.
+    Attributes
+    ----------
+    after, before
+        uint8 percent of water after and before the flood, 255 = no data; `before` may be None.
+    reference
+        uint8 reference water: 1 permanent water, 0 land, 255 unknown; or None.
+    ground
+        What may exclude a pixel.
+    change
+        float32 change of backscatter since before the flood, dB, NaN = unknown; or None.
+    decibel, before_decibel
+        float32 backscatter after and before the flood, dB, for refinements that look at it; or
+        None.
     """
 
-    after: NDArray[np.uint8]
-    before: NDArray[np.uint8] | None = None
-    permanent: Mask | None = None
-    flags: NDArray[np.uint8] | None = None
+    after: Bytes
+    before: Bytes | None = None
+    reference: Bytes | None = None
+    ground: Ground = field(default_factory=Ground)
+    change: Floats | None = None
+    decibel: Floats | None = None
+    before_decibel: Floats | None = None
 
 
-def delineate_flood(
-    evidence: Evidence, *, threshold: int, minimum_pixels: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Classify each pixel.
+@dataclass(frozen=True)
+class Rules:
+    """How pixels are classified.
 
-    Parameters
+    Attributes
     ----------
-    evidence
-        What is known.
     threshold
         Percent from which a pixel is water.
     minimum_pixels
         Patches of water or land of fewer pixels are given to their surroundings, and so are
         patches of flood within permanent water, such as the fringe of a lake, and the reverse.
+    refine
+        One of `refine.REFINEMENTS`.
+    majority_window
+        Side of the window of `majority`, px.
+    minimum_change
+        Flood whose backscatter has changed by less, dB, is excluded; None: isn't looked at.
+    limits
+        What excludes a pixel.
+    """
+
+    threshold: int = 50
+    minimum_pixels: int = 1
+    refine: str = "none"
+    majority_window: int = 3
+    minimum_change: float | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
+    """Classify each pixel.
 
     Returns
     -------
@@ -71,12 +104,13 @@ def delineate_flood(
         (y, x) uint8, see `Reason`; 0 outside excluded pixels.
     """
     seen = evidence.after != FloodClass.NODATA.value
-    water = _sieved(seen & (evidence.after >= threshold), seen, minimum_pixels)
-    before_known, permanent = _permanent_water(evidence, threshold, minimum_pixels)
-    flood = _sieved(water & ~permanent, water, minimum_pixels)
+    water = water_extent(evidence.after, rules, evidence.decibel)
+    before_known, permanent = _permanent_water(evidence, rules)
+    flood = sieved(water & ~permanent, water, rules.minimum_pixels)
     classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
     classes[flood] = FloodClass.FLOOD.value
-    reasons = _reasons(evidence.flags, classes.shape)
+    reasons = exclusions(evidence.ground, seen, rules.limits)
+    reasons[flood & _unchanged(evidence, rules) & (reasons == 0)] = Reason.UNCHANGED.value
     reasons[flood & ~before_known & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
     classes[reasons > 0] = FloodClass.EXCLUDED.value
     classes[~seen] = FloodClass.NODATA.value
@@ -84,34 +118,74 @@ def delineate_flood(
     return classes, reasons
 
 
-def _permanent_water(evidence: Evidence, threshold: int, minimum_pixels: int) -> tuple[Mask, Mask]:
+def water_extent(percent: Bytes, rules: Rules, decibel: Floats | None = None) -> Mask:
+    """Return where (y, x) there is water, refined and without small patches.
+
+    Parameters
+    ----------
+    percent
+        (y, x) uint8 percent of water, 255 = no data.
+    rules
+        Threshold and refinement.
+    decibel
+        (y, x) float32 backscatter, dB.
+    """
+    seen = percent != FloodClass.NODATA.value
+    water = seen & (percent >= rules.threshold)
+    if rules.refine in PRESETS:
+        water = seen & (_crf(percent, PRESETS[rules.refine], decibel) >= rules.threshold / 100)
+    elif rules.refine == "majority":
+        water = majority(water, seen, rules.majority_window)
+    return sieved(water, seen, rules.minimum_pixels)
+
+
+def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Floats:
+    missing = percent == FloodClass.NODATA.value
+    probability = np.where(missing, np.nan, percent / np.float32(100)).astype(np.float32)
+    rasters = (probability,) if decibel is None else (probability, decibel)
+
+    def refined(part: Floats, levels: Floats | None = None) -> Floats:
+        return dense_crf(part, settings, levels)
+
+    return in_strips(refined, *rasters, reach=settings.reach, rows=_STRIP)
+
+
+def _permanent_water(evidence: Evidence, rules: Rules) -> tuple[Mask, Mask]:
+    """Where (y, x) it is known what was before the flood, and where that was water."""
     shape = evidence.after.shape
-    known = np.ones(shape, dtype=bool)
-    permanent = np.zeros(shape, dtype=bool)
+    if evidence.before is None and evidence.reference is None:
+        return np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    known, permanent = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     if evidence.before is not None:
-        known = evidence.before != FloodClass.NODATA.value
-        permanent = _sieved(known & (evidence.before >= threshold), known, minimum_pixels)
-    if evidence.permanent is not None:
-        permanent = permanent | evidence.permanent
-        known = known | evidence.permanent
+        known |= evidence.before != FloodClass.NODATA.value
+        permanent |= water_extent(evidence.before, rules, evidence.before_decibel)
+    if evidence.reference is not None:
+        known |= evidence.reference != FloodClass.NODATA.value
+        permanent |= evidence.reference == 1
     return known, permanent
 
 
-def _reasons(flags: NDArray[np.uint8] | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    reasons = np.zeros(shape, dtype=np.uint8)
-    if flags is not None:
-        reasons[(flags & Flag.SHADOW.value) > 0] = Reason.SHADOW.value
-        reasons[(flags & Flag.LAYOVER.value) > 0] = Reason.LAYOVER.value
-    return reasons
+def _unchanged(evidence: Evidence, rules: Rules) -> Mask:
+    if evidence.change is None or rules.minimum_change is None:
+        return np.zeros(evidence.after.shape, dtype=bool)
+    return np.asarray(np.abs(evidence.change) < rules.minimum_change)
 
 
-def _sieved(water: Mask, seen: Mask, minimum_pixels: int) -> Mask:
-    if minimum_pixels < 2:
-        return water
-    patches = sieve(water.astype(np.uint8), size=minimum_pixels, mask=seen, connectivity=4)
-    return np.asarray(patches == 1) & seen
+def flood_likelihood(evidence: Evidence) -> Bytes:
+    """Return how likely a pixel is flooded.
 
-
-def minimum_pixels(hectares: float, pixel_area: float) -> int:
-    """Return how many pixels make up an area in hectares; `pixel_area` in m²."""
-    return max(int(np.ceil(hectares * 10_000 / pixel_area)), 1)
+    Returns
+    -------
+    ndarray
+        (y, x) uint8 percent, 255 = no data: the probability of water, times that of no water
+        before where it is known, and 0 on reference water.
+    """
+    likelihood = evidence.after.astype(np.float32)
+    if evidence.before is not None:
+        known = evidence.before != FloodClass.NODATA.value
+        dry_before = np.where(known, 100 - evidence.before.astype(np.float32), 100)
+        likelihood *= dry_before / 100
+    if evidence.reference is not None:
+        likelihood[evidence.reference == 1] = 0
+    seen = evidence.after != FloodClass.NODATA.value
+    return np.where(seen, np.rint(likelihood), FloodClass.NODATA.value).astype(np.uint8)

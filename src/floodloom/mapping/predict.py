@@ -1,102 +1,164 @@
-"""Predicting a mosaic of any size window by window."""
+"""Predicting a scene of any size: strips of rows in, strips of rows out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.mapping.blend import blend_rows
-from floodloom.raster.windows import Window, plan_windows
+from floodloom.learning.inference import Ensemble
+from floodloom.log import track
+from floodloom.mapping.ahead import ahead
+from floodloom.mapping.plan import WindowPlan
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 Network = Callable[[Floats], Floats]
-"""From inputs (n, band, y, x), NaN = no data, to probabilities (n, y, x), both float32."""
+"""From inputs (n, band, y, x), NaN = no data, to (n, layer, y, x) in 0..1, both float32."""
 
 PERCENT_NODATA = 255
 """What stands for no data in a probability mosaic."""
 
+LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
+"""Bands of a probability mosaic; the second is there where more than one member or view is."""
 
-def predict_mosaic(
-    inputs: xr.DataArray, network: Network, *, tile: int, overlap: int, rim: int, batch: int
-) -> NDArray[np.uint8]:
-    """Predict the probability of water on a whole scene.
-
-    Parameters
-    ----------
-    inputs
-        (band, y, x) float32, read window by window; NaN = no data.
-    network
-        What predicts a batch of windows.
-    tile
-        Side of a window, px.
-    overlap
-        Pixels that neighbouring windows share; at least twice the rim.
-    rim
-        Pixels at a window's border that are not used.
-    batch
-        Windows that are predicted at once.
-
-    Returns
-    -------
-    ndarray
-        (y, x) uint8 percent 0-100; 255 exactly where any band has no data.
-    """
-    height, width = inputs.sizes["y"], inputs.sizes["x"]
-    windows = plan_windows(height, width, tile, min(overlap, tile - 1))
-    mosaic = np.full((height, width), PERCENT_NODATA, dtype=np.uint8)
-    predicted = _predicted(inputs, windows, network, batch)
-    for row, values in blend_rows(predicted, (height, width), rim):
-        known = np.isfinite(values)
-        percent = np.rint(np.where(known, values, 0) * 100)
-        mosaic[row : row + len(values)] = np.where(known, percent, PERCENT_NODATA)
-    return mosaic
+_STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
 
 
-def _predicted(
-    inputs: xr.DataArray, windows: Iterable[Window], network: Network, batch: int
-) -> Iterator[tuple[Window, Floats | None]]:
-    waiting: list[tuple[Window, Floats | None]] = []
-    for window in windows:
-        rows, cols = window.slices
-        image = inputs.isel(y=rows, x=cols).values
-        waiting.append((window, image if np.isfinite(image).all(axis=0).any() else None))
-        if sum(image is not None for _, image in waiting) == batch:
-            yield from _run(waiting, network)
-            waiting = []
-    yield from _run(waiting, network)
-
-
-def _run(
-    waiting: list[tuple[Window, Floats | None]], network: Network
-) -> Iterator[tuple[Window, Floats | None]]:
-    images = [image for _, image in waiting if image is not None]
-    predicted: Iterator[Floats] = iter(network(np.stack(images)) if images else ())
-    for window, image in waiting:
-        if image is None:
-            yield window, None
-            continue
-        values = next(predicted)
-        yield window, np.where(np.isfinite(image).all(axis=0), values, np.nan).astype(np.float32)
-
-
-def water_probability(ensemble: Callable[[Floats], Floats], smallest: int = 32) -> Network:
-    """Return a network that gives the probability of class 1 and takes any size of window.
+def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "float32") -> Network:
+    """Return the network that gives the probability of class 1 and, of several, their spread.
 
     Parameters
     ----------
     ensemble
-        From (n, band, y, x) to class probabilities (n, class, y, x), y and x at least `smallest`.
-    smallest
-        Windows are padded up to this by repeating their edge.
+        Calibrated models.
+    tta, precision
+        See `Ensemble.moments`.
+
+    Returns
+    -------
+    callable
+        Layer 0 is the mean of the members' probabilities; layer 1, where there is more than one
+        member or view, their standard deviation.
     """
 
     def network(images: Floats) -> Floats:
-        height, width = images.shape[-2:]
-        padding = (max(smallest - height, 0), max(smallest - width, 0))
-        padded = np.pad(images, ((0, 0), (0, 0), (0, padding[0]), (0, padding[1])), mode="edge")
-        return ensemble(padded)[:, 1, :height, :width]
+        mean, deviation = ensemble.moments(images, tta=tta, precision=precision)
+        layers = [mean[:, 1]] if ensemble.samples(tta) == 1 else [mean[:, 1], deviation[:, 1]]
+        return np.stack(layers, axis=1)
 
     return network
+
+
+def predict_rows(
+    inputs: xr.DataArray, network: Network, plan: WindowPlan, *, layers: int, batch: int
+) -> Iterator[tuple[int, Bytes]]:
+    """Predict a scene and yield finished rows from top to bottom.
+
+    Parameters
+    ----------
+    inputs
+        (band, y, x) float32, read by rows as they are needed; NaN = no data. Beyond its right and
+        lower border the scene is mirrored up to the next multiple of `plan.ALIGNMENT`.
+    network
+        What predicts a batch of windows; windows without any data are left out.
+    plan
+        Windows of the scene.
+    layers
+        Layers that the network gives.
+    batch
+        Windows that are predicted at once.
+
+    Yields
+    ------
+    row, percent
+        First row, and (layer, y, x) uint8 percent 0-100 of the rows from there; 255 exactly where
+        any band has no data. Together they are the whole scene.
+    """
+    height, width = plan.shape
+    row_weights, col_weights = plan.row_weights(), plan.col_weights()
+    total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
+    starts = track(plan.rows, "predicting strips")
+    for index, (row, strip) in enumerate(zip(starts, read_strips(inputs, plan), strict=True)):
+        known = valid_data(strip)
+        for column, exact in _predicted(strip, known, network, plan, batch):
+            cols = slice(plan.cols[column], plan.cols[column] + plan.size[1])
+            values = np.rint(exact * _STEPS) / _STEPS
+            total[:, :, cols] += values * np.outer(row_weights[index], col_weights[column])
+        count = (*plan.rows[1:], height)[index] - row
+        yield row, _percent(total[:, :count, :width], known[:count, :width])
+        _advance(total, count)
+
+
+def valid_data(inputs: Floats) -> NDArray[np.bool_]:
+    """Return where (y, x) every band of `inputs` (band, y, x) has data."""
+    return np.asarray(np.isfinite(inputs).all(axis=0))
+
+
+def read_strips(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
+    """Read a scene once, strip by strip.
+
+    Parameters
+    ----------
+    inputs
+        (band, y, x) float32, NaN = no data.
+    plan
+        Windows of the scene.
+
+    Yields
+    ------
+    ndarray
+        (band, y, x) float32: the padded rows of each row of windows. It is one buffer, whose
+        content moves on with the next strip.
+    """
+    height, width = plan.shape
+    below, beside = plan.padded[0] - height, plan.padded[1] - width
+    strip = np.empty((inputs.sizes["band"], plan.size[0], plan.padded[1]), dtype=np.float32)
+    for row, (first, last, block) in zip(plan.rows, ahead(_blocks(inputs, plan)), strict=True):
+        strip[:, : first - row] = strip[:, strip.shape[1] - (first - row) :]
+        strip[:, first - row : last - row, :width] = block
+        if beside:
+            inside = strip[:, first - row : last - row, :width]
+            strip[:, first - row : last - row] = _mirrored(inside, 0, beside)
+        if last == height and below:
+            strip[:] = _mirrored(strip[:, : last - row], below, 0)
+        yield strip
+
+
+def _blocks(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[tuple[int, int, Floats]]:
+    """First row, last row and values of what each strip adds to the one before."""
+    first = 0
+    for row in plan.rows:
+        last = min(row + plan.size[0], plan.shape[0])
+        block = inputs.isel(y=slice(first, last)).transpose("band", "y", "x")
+        yield first, last, np.asarray(block.values, dtype=np.float32)
+        first = last
+
+
+def _mirrored(values: Floats, below: int, beside: int) -> Floats:
+    return np.pad(values, ((0, 0), (0, below), (0, beside)), mode="symmetric")
+
+
+def _predicted(
+    strip: Floats, known: NDArray[np.bool_], network: Network, plan: WindowPlan, batch: int
+) -> Iterator[tuple[int, Floats]]:
+    """Number and values (layer, y, x) of the windows of a strip that have data."""
+    wide = plan.size[1]
+    seen = [n for n, col in enumerate(plan.cols) if known[:, col : col + wide].any()]
+    for some in np.array_split(seen, math.ceil(len(seen) / batch)) if seen else ():
+        images = np.stack([strip[:, :, plan.cols[n] : plan.cols[n] + wide] for n in some])
+        yield from zip(some.tolist(), network(images), strict=True)
+
+
+def _percent(values: Floats, known: NDArray[np.bool_]) -> Bytes:
+    percent = np.rint(np.clip(values, 0, 1) * 100)
+    return np.where(known, percent, PERCENT_NODATA).astype(np.uint8)
+
+
+def _advance(total: Floats, count: int) -> None:
+    kept = total.shape[1] - count
+    total[:, :kept] = total[:, count:].copy()
+    total[:, kept:] = 0

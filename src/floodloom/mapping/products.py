@@ -1,21 +1,15 @@
-"""The files of a flood map: raster with colours, STAC item."""
+"""The rasters of a flood map, with colours and names that say what they are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pystac
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pystac.extensions.projection import ProjectionExtension
-from shapely.geometry import box, mapping
 
-from floodloom.files import write_json
-from floodloom.mapping.areas import area_of, crs_name, row_areas
+from floodloom.mapping.areas import area_of, row_areas
 from floodloom.mapping.delineate import FloodClass
 from floodloom.raster.store import write_cog
 
@@ -27,7 +21,14 @@ COLOURS = {
 }
 """Colours of the classes, RGBA; told apart under colour blindness."""
 
-_FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
+CLASS_WORDS = {
+    FloodClass.DRY.value: "no water",
+    FloodClass.PERMANENT.value: "permanent water",
+    FloodClass.FLOOD.value: "flood",
+    FloodClass.EXCLUDED.value: "excluded: radar can't tell",
+    FloodClass.NODATA.value: "no data",
+}
+"""What the classes mean, in words."""
 
 
 def write_flood_map(
@@ -46,7 +47,35 @@ def write_flood_map(
         nodata=FloodClass.NODATA.value,
         descriptions=("flood class", "reason of exclusion"),
         colormap=COLOURS,
-        tags={"FLOODLOOM_PRODUCT": "flood_map", **tags},
+        tags={**tags, "FLOODLOOM_PRODUCT": "flood_map"},
+    )
+
+
+def write_likelihood(
+    likelihood: NDArray[np.uint8], path: str | Path, *, geobox: GeoBox, tags: Mapping[str, str]
+) -> Path:
+    """Write the likelihood of flood, (y, x) uint8 percent, 255 = no data."""
+    return write_cog(
+        likelihood,
+        path,
+        geobox=geobox,
+        nodata=FloodClass.NODATA.value,
+        descriptions=("likelihood of flood, percent",),
+        tags={**tags, "FLOODLOOM_PRODUCT": "flood_likelihood"},
+    )
+
+
+def write_depth(
+    depth: NDArray[np.float32], path: str | Path, *, geobox: GeoBox, tags: Mapping[str, str]
+) -> Path:
+    """Write the depth of the flood, (y, x) float32, m, NaN = no flood or unknown."""
+    return write_cog(
+        depth,
+        path,
+        geobox=geobox,
+        nodata=np.nan,
+        descriptions=("flood depth, m",),
+        tags={**tags, "FLOODLOOM_PRODUCT": "flood_depth"},
     )
 
 
@@ -57,61 +86,3 @@ def class_areas(classes: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
         level.name.lower(): round(area_of(classes == level.value, rows) / 10_000, 4)
         for level in FloodClass
     }
-
-
-def stac_item(
-    name: str,
-    geobox: GeoBox,
-    acquired: str | None,
-    assets: Mapping[str, Path],
-    facts: dict[str, Any],
-) -> pystac.Item:
-    """Describe a flood map as a STAC item.
-
-    Parameters
-    ----------
-    name
-        Identifier.
-    geobox
-        Grid of the map; without a CRS the item has no geometry.
-    acquired
-        Acquisition time, ISO 8601, UTC; unknown, it lies between the launch of Sentinel-1A and now.
-    assets
-        Files by key.
-    facts
-        Further properties.
-    """
-    geometry, bounds = None, None
-    if geobox.crs is not None:
-        extent = geobox.geographic_extent.boundingbox
-        geometry, bounds = mapping(box(*extent.bbox)), list(extent.bbox)
-        facts = {
-            **facts,
-            "proj:code": crs_name(geobox),
-            "proj:shape": list(geobox.shape.yx),
-            "proj:transform": list(geobox.affine)[:6],
-        }
-    item = pystac.Item(name, geometry, bounds, _time(acquired), {**facts, **_span(acquired)})
-    if geobox.crs is not None:
-        item.stac_extensions.append(ProjectionExtension.get_schema_uri())
-    kinds = {".tif": pystac.MediaType.COG, ".gpkg": pystac.MediaType.GEOPACKAGE}
-    for key, path in assets.items():
-        item.add_asset(key, pystac.Asset(path.name, media_type=kinds[path.suffix], roles=["data"]))
-    return item
-
-
-def write_item(item: pystac.Item, path: str | Path) -> Path:
-    """Write a STAC item beside its assets."""
-    return write_json(path, item.to_dict(include_self_link=False, transform_hrefs=False))
-
-
-def _time(acquired: str | None) -> datetime | None:
-    return datetime.fromisoformat(acquired[:26]).replace(tzinfo=UTC) if acquired else None
-
-
-def _span(acquired: str | None) -> dict[str, str]:
-    """What STAC wants instead of a time that isn't known."""
-    if acquired:
-        return {}
-    first, last = (pystac.utils.datetime_to_str(t) for t in (_FIRST_SENTINEL1, datetime.now(UTC)))
-    return {"start_datetime": first, "end_datetime": last}

@@ -16,6 +16,7 @@ from scipy.ndimage import mean as label_mean
 from scipy.ndimage import sum_labels
 from shapely.geometry import shape
 
+from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.mapping.areas import row_areas
 from floodloom.mapping.delineate import FloodClass
@@ -27,6 +28,7 @@ CLASS_NAMES = {
 }
 """Classes that become polygons."""
 
+_DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
 _COLUMNS = ("class", "name", "area_ha", "likelihood")
 
 
@@ -89,10 +91,19 @@ def _measures(
 
 
 def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
-    """Write polygons as the layer `flood` of a GeoPackage, whole or not at all."""
+    """Write polygons as GeoPackage (.gpkg, layer `flood`) or FlatGeobuf (.fgb), or not at all.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise.
+    """
+    driver = _DRIVERS.get(Path(path).suffix)
+    if driver is None:
+        raise InputError(f"{path}: polygons are .gpkg or .fgb; choose one of these endings")
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")
         pyogrio.write_dataframe(
-            frame, temporary, layer="flood", driver="GPKG", geometry_type="Polygon"
+            frame, temporary, layer="flood", driver=driver, geometry_type="Polygon"
         )
     return Path(path)

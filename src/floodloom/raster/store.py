@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.io import MemoryFile
+from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 from zarr.codecs import BloscCodec
 
@@ -25,6 +27,7 @@ from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.recipe import Recipe
 
 _STACK_SHARD = 64
+_CACHE_MIB = 64  # GDAL would take a share of the machine's memory
 _COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
 
@@ -143,6 +146,82 @@ def recipe_of(dataset: xr.Dataset) -> Recipe:
     return Recipe.model_validate_json(dataset.attrs["recipe"])
 
 
+@dataclass(frozen=True)
+class CogProfile:
+    """What a cloud-optimised GeoTIFF is, besides its pixels.
+
+    Attributes
+    ----------
+    geobox
+        Grid; without a CRS the file has none either.
+    dtype
+        Any dtype of GeoTIFF.
+    nodata
+        Value that means no data.
+    count
+        Number of bands.
+    descriptions
+        One per band.
+    colormap
+        Colours of the values of the first band, RGBA 0-255.
+    tags
+        Metadata of the file.
+    """
+
+    geobox: GeoBox
+    dtype: str
+    nodata: float
+    count: int = 1
+    descriptions: Sequence[str] = ()
+    colormap: Mapping[int, tuple[int, int, int, int]] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def cog_writer(
+    path: str | Path, profile: CogProfile, *, threads: int = 1
+) -> Iterator[DatasetWriter]:
+    """Give a raster to write windows into, which becomes a cloud-optimised GeoTIFF at the end.
+
+    Parameters
+    ----------
+    path
+        Where the file goes, whole or not at all.
+    profile
+        What the file is.
+    threads
+        Threads that compress.
+
+    Yields
+    ------
+    DatasetWriter
+        Open for writing by windows, in any order; best from top to bottom.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = path.with_name(f".{path.stem}.{os.getpid()}.plain.tif")
+    crs = None if profile.geobox.crs is None else profile.geobox.crs.to_wkt()
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB), quiet_about_georeference():
+            with rasterio.open(
+                plain, "w", driver="GTiff", count=profile.count, dtype=profile.dtype,
+                height=profile.geobox.shape.y, width=profile.geobox.shape.x, crs=crs,
+                transform=profile.geobox.affine, nodata=profile.nodata, BIGTIFF="IF_SAFER",
+            ) as raster:  # fmt: skip
+                raster.descriptions = tuple(profile.descriptions) or (None,) * profile.count
+                raster.update_tags(**profile.tags)
+                if profile.colormap:
+                    raster.write_colormap(1, dict(profile.colormap))
+                yield raster
+            with rasterio.open(plain) as raster, atomic_path(path) as temporary:
+                copy(
+                    raster, temporary, driver="COG", compress="DEFLATE",
+                    overview_resampling="nearest", num_threads=threads,
+                )  # fmt: skip
+    finally:
+        plain.unlink(missing_ok=True)
+
+
 def write_cog(
     data: NDArray[Any],
     path: str | Path,
@@ -161,16 +240,8 @@ def write_cog(
         (band, y, x) or (y, x), any GeoTIFF dtype.
     path
         Where the file goes.
-    geobox
-        Grid of the array; without a CRS the file has none either.
-    nodata
-        Value that means no data.
-    descriptions
-        One per band.
-    colormap
-        Colours of the values of the first band, RGBA 0-255.
-    tags
-        Metadata of the file.
+    geobox, nodata, descriptions, colormap, tags
+        See `CogProfile`.
 
     Returns
     -------
@@ -178,25 +249,11 @@ def write_cog(
         `path`.
     """
     bands = data[np.newaxis] if data.ndim == 2 else data
-    profile = {
-        "driver": "GTiff",
-        "count": bands.shape[0],
-        "height": bands.shape[1],
-        "width": bands.shape[2],
-        "dtype": bands.dtype,
-        "nodata": nodata,
-        "crs": None if geobox.crs is None else geobox.crs.to_wkt(),
-        "transform": geobox.affine,
-    }
-    with MemoryFile() as memory, quiet_about_georeference():
-        with memory.open(**profile) as raster:
-            raster.write(bands)
-            raster.descriptions = tuple(descriptions) or (None,) * bands.shape[0]
-            raster.update_tags(**(tags or {}))
-            if colormap:
-                raster.write_colormap(1, dict(colormap))
-        with memory.open() as raster, atomic_path(path) as temporary:
-            copy(raster, temporary, driver="COG", compress="DEFLATE", overview_resampling="nearest")
+    profile = CogProfile(
+        geobox, str(bands.dtype), nodata, len(bands), descriptions, colormap, tags or {}
+    )
+    with cog_writer(path, profile) as raster:
+        raster.write(bands)
     return Path(path)
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 
-from floodloom.errors import InputError
+import xarray as xr
+from rasterio.windows import Window
+
 from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
-from floodloom.mapping.predict import PERCENT_NODATA, predict_mosaic, water_probability
+from floodloom.mapping.ahead import ahead
+from floodloom.mapping.align import before_on_grid
+from floodloom.mapping.backends import Request, accelerate
+from floodloom.mapping.plan import plan_scene
+from floodloom.mapping.predict import LAYERS, PERCENT_NODATA, predict_rows, water_network
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.store import open_store, recipe_of, write_cog
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import CogProfile, cog_writer, open_store, recipe_of
 from floodloom.tiles.inputs import compose_inputs
 
 
@@ -22,12 +30,14 @@ def predict(
     out: Path,
     before: Path | None = None,
     event: str = "",
-    tile: int = 512,
-    overlap: int = 128,
-    rim: int = 16,
-    batch: int = 4,
+    tile: int = 1024,
+    overlap: int | None = None,
+    rim: int | None = None,
+    batch: int = 1,
     tta: bool = False,
+    backend: str = "auto",
     precision: str = "float32",
+    mixed_orbits: bool = False,
     threads: int = 1,
 ) -> Path:
     """Predict the probability of water on a whole scene.
@@ -39,23 +49,30 @@ def predict(
     checkpoint
         Checkpoints of the ensemble.
     out
-        Cloud-optimised GeoTIFF to write: percent, 255 = no data.
+        Cloud-optimised GeoTIFF to write: percent, 255 = no data. Band 1 is the mean of the
+        members' calibrated probabilities; band 2, where there are several members or views, their
+        standard deviation.
     before
         Pre-event scene store, for models with bands that begin with `before_`.
     event
         Name of the event, for the file's tags.
     tile
-        Side of a window, px.
+        Largest side of a window, px.
     overlap
-        Pixels that neighbouring windows share.
+        Least number of pixels that neighbouring windows share; twice the rim when not given.
     rim
-        Pixels at a window's border that are not used.
+        Pixels at a window's border that are not used; half of the network's receptive field when
+        not given, with which the result doesn't depend on the windows.
     batch
         Windows predicted at once.
     tta
         Average over the eight symmetries of the square.
+    backend
+        torch, onnxruntime, openvino, or auto: what is installed and fastest here.
     precision
         float32 or bfloat16; bfloat16 is faster where the processor has it.
+    mixed_orbits
+        Accept a pre-event scene of the other orbit direction.
     threads
         CPU threads.
 
@@ -69,34 +86,61 @@ def predict(
     RecipeMismatchError
         If the scene was not made the way the model's data were; the message names the field.
     InputError
-        If windows, overlap and rim don't fit together, or a band is missing.
+        If windows, overlap and rim don't fit together, a band is missing, the scenes' orbits
+        differ, or the back end isn't installed.
     """
-    if not 2 * rim <= overlap < tile:
-        raise InputError(
-            f"predict: overlap {overlap} must be at least twice the rim ({rim}) and below tile "
-            f"({tile})"
-        )
     ensemble = load_ensemble(checkpoint, threads=threads)
     store = open_store(scene)
     ensemble.recipe.require_scene(recipe_of(store), str(scene))
-    earlier = None if before is None else open_store(before)
+    earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
-    get_logger(__name__).info("%s: %d models, %s", scene, len(ensemble.models), precision)
-    network = water_probability(partial(ensemble.probabilities, tta=tta, precision=precision))
-    mosaic = predict_mosaic(inputs, network, tile=tile, overlap=overlap, rim=rim, batch=batch)
-    return write_cog(
-        mosaic,
-        out,
-        geobox=geobox_of(store),
-        nodata=PERCENT_NODATA,
-        descriptions=("probability of water, percent",),
-        tags={
-            "FLOODLOOM_PRODUCT": "water_probability",
-            "FLOODLOOM_RECIPE": ensemble.recipe.fingerprint,
-            "FLOODLOOM_EVENT": event,
-            "FLOODLOOM_SCENE": Path(scene).stem,
-            "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in checkpoint),
-            "FLOODLOOM_PRECISION": precision,
-            "ACQUISITION_TIME": str(store.attrs.get("acquisition_time", "")),
-        },
+    field = ensemble.receptive_field()
+    plan = plan_scene(
+        inputs.sizes["y"], inputs.sizes["x"], tile=tile, field=field, overlap=overlap, rim=rim
     )
+    batch = min(batch, len(plan.cols))
+    request = Request(backend, precision, batch, *plan.size, plan.predicted_pixels, threads)
+    running, runtime = accelerate(ensemble, request)
+    get_logger(__name__).info(
+        "%s: %d models, %s %s", scene, len(ensemble.models), runtime, precision
+    )
+    network = water_network(running, tta=tta, precision=precision)
+    layers = min(ensemble.samples(tta), 2)
+    facts = {
+        "FLOODLOOM_PRODUCT": "water_probability",
+        "FLOODLOOM_RECIPE": ensemble.recipe.fingerprint,
+        "FLOODLOOM_EVENT": event,
+        "FLOODLOOM_SCENE": Path(scene).stem,
+        "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in checkpoint),
+        "FLOODLOOM_BACKEND": runtime,
+        "FLOODLOOM_PRECISION": precision,
+        "FLOODLOOM_SAMPLES": str(ensemble.samples(tta)),
+        "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
+    }
+    tags = {**facts, **_acquisition(store)}
+    profile = CogProfile(
+        geobox_of(store), "uint8", PERCENT_NODATA, layers, LAYERS[:layers], tags=tags
+    )
+    predicted = predict_rows(inputs, network, plan, layers=layers, batch=batch)
+    with cog_writer(out, profile, threads=threads) as raster, closing(ahead(predicted)) as rows:
+        for row, percent in rows:
+            window = Window(0, row, percent.shape[2], percent.shape[1])
+            raster.write(percent, window=window)
+    return Path(out)
+
+
+def _earlier(path: Path, scene: xr.Dataset, recipe: Recipe, mixed_orbits: bool) -> xr.Dataset:
+    before = open_store(path)
+    recipe.require_scene(recipe_of(before), str(path))
+    return before_on_grid(before, scene, name=str(path), mixed_orbits=mixed_orbits)
+
+
+def _acquisition(store: xr.Dataset) -> dict[str, str]:
+    """When and from where the scene was taken, as tags."""
+    tags = {
+        "ACQUISITION_TIME": "acquisition_time",
+        "PLATFORM": "platform",
+        "ORBIT_DIRECTION": "orbit_direction",
+        "RELATIVE_ORBIT": "relative_orbit",
+    }
+    return {tag: str(store.attrs.get(name, "")) for tag, name in tags.items()}

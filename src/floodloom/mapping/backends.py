@@ -1,0 +1,273 @@
+"""What runs a network: PyTorch, ONNX Runtime or OpenVINO, whichever is there and faster."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import importlib.util
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from floodloom.errors import InputError
+from floodloom.learning.inference import Ensemble
+from floodloom.log import get_logger
+
+Floats = NDArray[np.float32]
+Shape = tuple[int, int, int, int]
+Compiled = Callable[[Floats], Floats]
+"""From inputs (n, band, y, x) of one shape to logits (n, class, y, x), both float32."""
+
+_MODULES = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
+_FASTER = 1.1  # another back end must win by this much, so that noise doesn't choose it
+_WORTH_MEASURING = 30e6  # px; below, measuring takes longer than it can save
+_KEEP_BELOW = 1 << 30  # bytes
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """How an ensemble is to run.
+
+    Attributes
+    ----------
+    backend
+        `torch`, `onnxruntime`, `openvino`, or `auto`.
+    precision
+        `float32` or `bfloat16`.
+    batch, height, width
+        Windows that are predicted at once.
+    pixels
+        Pixels that will be predicted; `auto` measures only where that is worth it.
+    threads
+        CPU threads.
+    """
+
+    backend: str
+    precision: str
+    batch: int
+    height: int
+    width: int
+    pixels: int
+    threads: int = 1
+
+
+def accelerate(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
+    """Return the ensemble on a back end, and the back end's name.
+
+    Parameters
+    ----------
+    ensemble
+        As loaded.
+    request
+        How it is to run. `auto` is PyTorch on a GPU and for small scenes; else what predicts a
+        window fastest on this machine among what is installed. In float32 all back ends agree
+        within rounding.
+
+    Raises
+    ------
+    InputError
+        If the back end is unknown, isn't installed or lacks the precision.
+    """
+    if request.backend == "auto":
+        return _fastest(ensemble, request)
+    return _on(request.backend, ensemble, request), request.backend
+
+
+def available(precision: str) -> tuple[str, ...]:
+    """Return the back ends that are installed and have the precision; `torch` comes first."""
+    found = [name for name in _MODULES if not _missing(name)]
+    return ("torch", *(n for n in found if precision == "float32" or n != "onnxruntime"))
+
+
+def _missing(backend: str) -> list[str]:
+    return [name for name in _MODULES[backend] if importlib.util.find_spec(name) is None]
+
+
+def _fastest(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
+    best, name = _on("torch", ensemble, request), "torch"
+    others = available(request.precision)[1:]
+    if ensemble.device.type != "cpu" or request.pixels < _WORTH_MEASURING or not others:
+        return best, name
+    shortest = _seconds(best, request)
+    for other in others:
+        candidate = _on(other, ensemble, request)
+        elapsed = _seconds(candidate, request)
+        _log.info("%s: %.2f s per batch, %s %.2f s", other, elapsed, name, shortest)
+        if elapsed * _FASTER < shortest:
+            best, name, shortest = candidate, other, elapsed
+    return best, name
+
+
+def _seconds(ensemble: Ensemble, request: Request) -> float:
+    bands = len(ensemble.recipe.bands)
+    shape = (request.batch, bands, request.height, request.width)
+    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    first = replace(ensemble, models=ensemble.models[:1], temperatures=ensemble.temperatures[:1])
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        first.moments(images, precision=request.precision)
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:
+    if backend == "torch":
+        return _on_torch(ensemble)
+    if backend not in _MODULES:
+        choices = ", ".join(("auto", "torch", *_MODULES))
+        raise InputError(f"backend {backend!r}: unknown; choose one of {choices}")
+    if missing := _missing(backend):
+        raise InputError(
+            f"backend {backend}: {', '.join(missing)} isn't installed; "
+            f"run `pip install 'floodloom[{backend}]'` or choose torch"
+        )
+    if backend == "onnxruntime" and request.precision != "float32":
+        raise InputError(
+            f"backend onnxruntime: has no {request.precision} on a CPU; choose float32, or the "
+            "back end torch or openvino"
+        )
+    compiler = {"onnxruntime": _compile_onnxruntime, "openvino": _compile_openvino}[backend]
+    cpu = torch.device("cpu")
+    exported = tuple(
+        Exported(copy.deepcopy(model).to(cpu), compiler, request) for model in ensemble.models
+    )
+    return replace(ensemble, models=exported, device=cpu)
+
+
+def _on_torch(ensemble: Ensemble) -> Ensemble:
+    if ensemble.device.type != "cpu":
+        return ensemble
+    _keep_memory()
+    return replace(
+        ensemble, models=tuple(fold_normalisation(copy.deepcopy(m)) for m in ensemble.models)
+    )
+
+
+def _keep_memory() -> None:
+    """Let glibc reuse the memory of large activations instead of returning it to the kernel.
+
+    Each layer would otherwise pay for zeroed pages, which takes as long as the convolutions.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-1, _KEEP_BELOW)  # M_TRIM_THRESHOLD
+        mallopt(-3, _KEEP_BELOW)  # M_MMAP_THRESHOLD
+
+
+def fold_normalisation(model: nn.Module) -> nn.Module:
+    """Fold batch normalisations into the convolutions before them, in place.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode; pairs that follow one another in an `nn.Sequential` are folded.
+    """
+    for block in list(model.modules()):
+        if not isinstance(block, nn.Sequential):
+            continue
+        for index in range(len(block) - 1):
+            first, second = block[index], block[index + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                block[index], block[index + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return model
+
+
+class Exported(nn.Module):
+    """A network that another runtime runs; compiled when a shape of input first comes.
+
+    Parameters
+    ----------
+    model
+        Network on the CPU.
+    compile_for
+        Compiles it for a shape of input.
+    request
+        Precision, threads, and the batch, to which smaller ones are filled up with zeros.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        compile_for: Callable[[nn.Module, Shape, Request], Compiled],
+        request: Request,
+    ) -> None:
+        super().__init__()
+        self._model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self._compile_for = compile_for
+        self._request = request
+        self._compiled: dict[Shape, Compiled] = {}
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits (N, class, y, x) of `image` (N, band, y, x)."""
+        number, bands, height, width = image.shape
+        shape = (max(self._request.batch, number), bands, height, width)
+        filled = np.zeros(shape, dtype=np.float32)
+        filled[:number] = image.numpy()
+        if shape not in self._compiled:
+            self._compiled[shape] = self._compile_for(self._model, shape, self._request)
+        return torch.from_numpy(self._compiled[shape](filled)[:number])
+
+
+@contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Trace a network as it is, whatever modes are on; its shapes are fixed, and that is meant."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with (
+        warnings.catch_warnings(),
+        torch.inference_mode(False),
+        torch.autocast("cpu", enabled=False),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _compile_onnxruntime(model: nn.Module, shape: Shape, request: Request) -> Compiled:
+    import onnxruntime
+
+    with _quiet_tracing():
+        program = torch.onnx.export(
+            model, (torch.zeros(shape),), dynamo=True, verbose=False, input_names=["image"]
+        )
+    if program is None:
+        raise InputError("backend onnxruntime: the network can't be exported; choose torch")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = request.threads
+    session = onnxruntime.InferenceSession(
+        program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+    def run(images: Floats) -> Floats:
+        logits: Floats = session.run(None, {"image": images})[0]
+        return logits
+
+    return run
+
+
+def _compile_openvino(model: nn.Module, shape: Shape, request: Request) -> Compiled:
+    import openvino
+
+    with _quiet_tracing():
+        converted = openvino.convert_model(
+            model, example_input=torch.zeros(shape), input=[list(shape)]
+        )
+    settings = {
+        "INFERENCE_NUM_THREADS": request.threads,
+        "INFERENCE_PRECISION_HINT": "bf16" if request.precision == "bfloat16" else "f32",
+    }
+    compiled = openvino.Core().compile_model(converted, "CPU", settings)
+
+    def run(images: Floats) -> Floats:
+        return np.array(compiled(images)[0])  # the result lies in memory that is used again
+
+    return run

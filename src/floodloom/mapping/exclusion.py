@@ -1,0 +1,134 @@
+"""Where radar can't tell whether there is a flood, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
+
+from floodloom.raster.flags import Flag
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_NEIGHBOURHOOD = 65  # px, about what a network looks at
+
+
+class Reason(IntEnum):
+    """Why a pixel is excluded."""
+
+    NONE = 0
+    LAYOVER = 1
+    SHADOW = 2
+    BEFORE_UNKNOWN = 3
+    URBAN = 4
+    DENSE_VEGETATION = 5
+    STEEP = 6
+    ABOVE_DRAINAGE = 7
+    LOW_COVERAGE = 8
+    UNCHANGED = 9
+
+
+REASON_NAMES = {
+    Reason.LAYOVER.value: "layover",
+    Reason.SHADOW.value: "radar shadow",
+    Reason.BEFORE_UNKNOWN.value: "water, but not seen before the flood",
+    Reason.URBAN.value: "built-up land",
+    Reason.DENSE_VEGETATION.value: "dense vegetation",
+    Reason.STEEP.value: "steep slope",
+    Reason.ABOVE_DRAINAGE.value: "high above the drainage",
+    Reason.LOW_COVERAGE.value: "too little data around",
+    Reason.UNCHANGED.value: "water, but backscatter as before the flood",
+}
+"""What the reasons mean, in words."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on a pixel is excluded; None or empty doesn't exclude.
+
+    Attributes
+    ----------
+    slope
+        Degrees.
+    height
+        Height above the nearest drainage, m.
+    coverage
+        Least share of pixels with data within 32 px.
+    urban, vegetation
+        Values of the land cover; those of ESA WorldCover by default.
+    """
+
+    slope: float | None = None
+    height: float | None = None
+    coverage: float = 0.0
+    urban: Sequence[int] = (50,)
+    vegetation: Sequence[int] = (10, 95)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is known of the ground; all (y, x) or None.
+
+    `flags` uint8 bits of the scene store, `land_cover` uint8, `slope` float32 degrees, `height`
+    float32 m above the nearest drainage; NaN excludes nothing.
+    """
+
+    flags: Bytes | None = None
+    land_cover: Bytes | None = None
+    slope: Floats | None = None
+    height: Floats | None = None
+
+
+def exclusions(ground: Ground, seen: Mask, limits: Limits) -> Bytes:
+    """Return why each pixel is excluded.
+
+    Parameters
+    ----------
+    ground
+        What is known of the ground.
+    seen
+        (y, x) bool: where there is data.
+    limits
+        From where on a pixel is excluded.
+
+    Returns
+    -------
+    ndarray
+        (y, x) uint8, see `Reason`; of several reasons the one that distorts the image most.
+    """
+    reasons = np.zeros(seen.shape, dtype=np.uint8)
+    for reason, mask in _masks(ground, seen, limits):
+        reasons[mask & seen] = reason.value
+    return reasons
+
+
+def _masks(ground: Ground, seen: Mask, limits: Limits) -> list[tuple[Reason, Mask]]:
+    """Masks in the order in which they are painted over one another."""
+    found: list[tuple[Reason, Mask]] = []
+    if limits.coverage > 0:
+        found.append((Reason.LOW_COVERAGE, coverage(seen) < limits.coverage))
+    if ground.height is not None and limits.height is not None:
+        found.append((Reason.ABOVE_DRAINAGE, ground.height > limits.height))
+    if ground.land_cover is not None:
+        found.append((Reason.DENSE_VEGETATION, np.isin(ground.land_cover, limits.vegetation)))
+        found.append((Reason.URBAN, np.isin(ground.land_cover, limits.urban)))
+    if ground.slope is not None and limits.slope is not None:
+        found.append((Reason.STEEP, ground.slope > limits.slope))
+    if ground.flags is not None:
+        found.append((Reason.SHADOW, (ground.flags & Flag.SHADOW.value) > 0))
+        found.append((Reason.LAYOVER, (ground.flags & Flag.LAYOVER.value) > 0))
+    return found
+
+
+def coverage(seen: Mask) -> Floats:
+    """Return the share of pixels with data around each, beyond the raster there being none."""
+    ones = np.ones(_NEIGHBOURHOOD, dtype=np.int32)
+    along = correlate1d(seen.astype(np.int32), ones, axis=0, mode="constant")
+    count = correlate1d(along, ones, axis=1, mode="constant")
+    return np.asarray(count / _NEIGHBOURHOOD**2, dtype=np.float32)

@@ -1,0 +1,135 @@
+"""The STAC item of a flood map, with the SAR, projection, file and classification extensions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pystac
+from odc.geo.geobox import GeoBox
+from pystac.extensions.classification import Classification, ClassificationExtension
+from pystac.extensions.file import FileExtension
+from pystac.extensions.projection import ProjectionExtension
+from pystac.extensions.sar import FrequencyBand, Polarization, SarExtension
+from shapely.geometry import box, mapping
+
+from floodloom.files import write_json
+from floodloom.mapping.areas import crs_name
+from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.mapping.products import CLASS_WORDS, COLOURS
+
+_FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
+_SHA256 = "1220"  # multihash: sha2-256, 32 bytes
+_KINDS = {
+    ".tif": pystac.MediaType.COG,
+    ".gpkg": pystac.MediaType.GEOPACKAGE,
+    ".fgb": pystac.MediaType.FLATGEOBUF,
+    ".csv": "text/csv",
+}
+
+
+def stac_item(
+    name: str,
+    geobox: GeoBox,
+    acquired: str | None,
+    assets: Mapping[str, Path],
+    facts: dict[str, Any],
+    *,
+    polarisations: tuple[str, ...] = (),
+) -> pystac.Item:
+    """Describe a flood map as a STAC item.
+
+    Parameters
+    ----------
+    name
+        Identifier.
+    geobox
+        Grid of the map; without a CRS the item has no geometry.
+    acquired
+        Acquisition time, ISO 8601, UTC; unknown, it lies between the launch of Sentinel-1A and now.
+    assets
+        Files by key; they must be there. `flood` is the flood map.
+    facts
+        Further properties.
+    polarisations
+        Names of the polarisations that were used, for the SAR extension.
+    """
+    geometry, bounds = None, None
+    if geobox.crs is not None:
+        extent = geobox.geographic_extent.boundingbox
+        geometry, bounds = mapping(box(*extent.bbox)), list(extent.bbox)
+    item = pystac.Item(name, geometry, bounds, _time(acquired), {**facts, **_span(acquired)})
+    if geobox.crs is not None:
+        ProjectionExtension.ext(item, add_if_missing=True).apply(
+            code=crs_name(geobox) if geobox.crs.to_epsg() else None,
+            wkt2=None if geobox.crs.to_epsg() else geobox.crs.to_wkt(),
+            shape=list(geobox.shape.yx),
+            transform=list(geobox.affine)[:6],
+        )
+    if polarisations:
+        SarExtension.ext(item, add_if_missing=True).apply(
+            "IW", FrequencyBand.C, [Polarization(p.upper()) for p in polarisations], "GRD"
+        )
+    for key, path in assets.items():
+        _add(item, key, path)
+    return item
+
+
+def _add(item: pystac.Item, key: str, path: Path) -> None:
+    item.add_asset(key, pystac.Asset(path.name, media_type=_KINDS[path.suffix], roles=["data"]))
+    asset = item.assets[key]
+    FileExtension.ext(asset, add_if_missing=True).apply(
+        checksum=_SHA256 + _digest(path), size=path.stat().st_size
+    )
+    if key == "flood":
+        ClassificationExtension.ext(asset, add_if_missing=True).apply(classes=_classes())
+        asset.extra_fields["bands"] = [
+            {"name": "flood class"},
+            {"name": "reason of exclusion", "classification:classes": _reasons()},
+        ]
+
+
+def _classes() -> list[Classification]:
+    return [
+        Classification.create(
+            value=value,
+            name=word.partition(":")[0].replace(" ", "_"),
+            description=word,
+            color_hint="".join(f"{part:02X}" for part in COLOURS[value][:3])
+            if value in COLOURS
+            else None,
+        )
+        for value, word in CLASS_WORDS.items()
+    ]
+
+
+def _reasons() -> list[dict[str, Any]]:
+    return [
+        Classification.create(value=value, name=f"reason_{value}", description=word).to_dict()
+        for value, word in {0: "not excluded", **REASON_NAMES}.items()
+    ]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_item(item: pystac.Item, path: str | Path) -> Path:
+    """Write a STAC item beside its assets."""
+    return write_json(path, item.to_dict(include_self_link=False, transform_hrefs=False))
+
+
+def _time(acquired: str | None) -> datetime | None:
+    return datetime.fromisoformat(acquired[:26]).replace(tzinfo=UTC) if acquired else None
+
+
+def _span(acquired: str | None) -> dict[str, str]:
+    """What STAC wants instead of a time that isn't known."""
+    if acquired:
+        return {}
+    first, last = (pystac.utils.datetime_to_str(t) for t in (_FIRST_SENTINEL1, datetime.now(UTC)))
+    return {"start_datetime": first, "end_datetime": last}

@@ -1,0 +1,45 @@
+import threading
+import time
+
+import pytest
+
+from floodloom.mapping.ahead import ahead
+
+
+def test_items_come_in_order() -> None:
+    assert list(ahead(range(100), depth=3)) == list(range(100))
+    assert list(ahead([])) == []
+
+
+def test_no_more_is_made_than_asked_for() -> None:
+    made = []
+
+    def source():
+        for number in range(10):
+            made.append(number)
+            yield number
+
+    items = ahead(source(), depth=2)
+    assert next(items) == 0
+    time.sleep(0.05)
+    assert len(made) == 3
+    assert list(items) == list(range(1, 10))
+
+
+def test_error_is_raised_where_the_item_would_have_come() -> None:
+    def source():
+        yield 1
+        raise ValueError("broken strip")
+
+    items = ahead(source())
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="broken strip"):
+        next(items)
+
+
+def test_thread_ends_with_a_consumer_that_stops_early() -> None:
+    before = threading.active_count()
+    items = ahead(iter(int, 1))
+    assert next(items) == 0
+    items.close()
+    assert threading.active_count() == before

@@ -1,0 +1,96 @@
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from floodloom.errors import InputError
+from floodloom.learning.inference import ensemble_of
+from floodloom.mapping import backends
+from floodloom.mapping.backends import Request, accelerate, available, fold_normalisation
+from floodloom.models.registry import build
+from tests.mapping.conftest import as_inputs, backscatter, untrained
+
+INSTALLED = available("float32")
+
+
+def images(number: int = 2, height: int = 64, width: int = 96) -> np.ndarray:
+    return (
+        as_inputs(backscatter(number * height, width))
+        .values.reshape(2, number, height, width)[:, :]
+        .swapaxes(0, 1)
+    )
+
+
+def request(backend: str, precision: str = "float32", pixels: int = 0) -> Request:
+    return Request(backend, precision, 2, 64, 96, pixels)
+
+
+@pytest.mark.parametrize("backend", INSTALLED)
+def test_float32_back_ends_agree(backend) -> None:
+    ensemble = ensemble_of([untrained(0), untrained(1, temperature=2.0)])
+    running, name = accelerate(ensemble, request(backend))
+    assert name == backend
+    for batch, tta in ((images(), True), (images(1), False)):
+        expected = ensemble.moments(batch, tta=tta)
+        found = running.moments(batch, tta=tta)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", available("bfloat16"))
+def test_reduced_precision_moves_few_pixels(backend) -> None:
+    ensemble = ensemble_of([untrained()])
+    running, _ = accelerate(ensemble, request(backend, "bfloat16"))
+    exact = ensemble.moments(images())[0][:, 1]
+    reduced = running.moments(images(), precision="bfloat16")[0][:, 1]
+    # random weights put everything near the threshold; those of training leave it
+    assert 0 < np.abs(reduced - exact).mean() < 0.03
+    assert ((reduced >= 0.5) != (exact >= 0.5)).mean() < 0.03
+
+
+def test_auto_takes_the_fastest_where_it_is_worth_measuring(monkeypatch) -> None:
+    ensemble = ensemble_of([untrained()])
+    seconds = {"torch": 1.0, "fast": 0.5, "slow": 0.95}
+    monkeypatch.setattr(backends, "available", lambda precision: ("torch", "slow", "fast"))
+    monkeypatch.setattr(backends, "_on", lambda name, ensemble, request: name)
+    monkeypatch.setattr(backends, "_seconds", lambda running, request: seconds[running])
+    assert accelerate(ensemble, request("auto", pixels=10**9))[1] == "fast"
+    assert accelerate(ensemble, request("auto", pixels=10**6))[1] == "torch"
+    seconds["fast"] = 0.95
+    assert accelerate(ensemble, request("auto", pixels=10**9))[1] == "torch"
+
+
+def test_back_end_that_is_not_there_says_how_to_get_it(monkeypatch) -> None:
+    ensemble = ensemble_of([untrained()])
+    with pytest.raises(InputError, match="backend 'tensorrt': unknown; choose one of auto, torch"):
+        accelerate(ensemble, request("tensorrt"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert available("float32") == ("torch",)
+    with pytest.raises(InputError, match=r"pip install 'floodloom\[openvino\]'"):
+        accelerate(ensemble, request("openvino"))
+
+
+@pytest.mark.skipif("onnxruntime" not in INSTALLED, reason="needs the extra onnxruntime")
+def test_precision_that_a_back_end_lacks_is_refused() -> None:
+    with pytest.raises(InputError, match="onnxruntime: has no bfloat16"):
+        accelerate(ensemble_of([untrained()]), request("onnxruntime", "bfloat16"))
+
+
+@pytest.mark.parametrize("name", ["unet", "linknet", "unetplusplus", "fcn8"])
+def test_folded_normalisation_changes_nothing_but_rounding(name) -> None:
+    torch.manual_seed(0)
+    model = build(name, 2, 2, width=4)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.running_mean, -1, 1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    model.eval()
+    image = torch.randn(1, 2, 64, 64)
+    with torch.inference_mode():
+        expected = model(image)
+        folded = fold_normalisation(model)
+        torch.testing.assert_close(folded(image), expected, atol=1e-4, rtol=1e-4)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules() if name == "unet")

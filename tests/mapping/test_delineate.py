@@ -42,7 +42,7 @@ def test_truth_table() -> None:
             uint8(0, 0, 0, 0, 0, 0, Flag.LAYOVER, Flag.LAYOVER, Flag.SHADOW | Flag.LOW_ANGLE, 0)
         ),
     )
-    classes, reasons = delineate_flood(evidence, Rules())
+    classes, reasons = delineate_flood(evidence, Rules(before_threshold=50, fringe=0))
     assert classes.tolist() == [[0, 0, 2, 1, 3, 1, 3, 255, 3, 255]]
     assert reasons.tolist() == [[0, 0, 0, 0, 3, 0, 1, 0, 2, 0]]
 
@@ -234,6 +234,17 @@ def test_fringe_of_a_lake_is_not_flood() -> None:
     assert (classes[4:15, 5:15] == 1).all()
     assert (classes[20:26, 3:20] == 2).all()
     assert (classes == 2).sum() == 6 * 17
+
+
+def test_flood_is_what_was_land_with_confidence() -> None:
+    after = np.full((12, 40), 100, "uint8")
+    before = np.zeros((12, 40), "uint8")
+    before[:, :10] = 90
+    before[:, 10:15] = 6
+    before[:, 15:20] = 4
+    classes, _ = delineate_flood(Evidence(after, before), Rules(fringe=2))
+    assert (classes[:, :17] == 1).all()
+    assert (classes[:, 17:] == 2).all()
 
 
 def test_pixels_of_a_grid_in_degrees_have_their_area_on_the_ellipsoid() -> None:

@@ -61,9 +61,8 @@ def test_known_water_is_a_channel_and_missing_ground_is_missing() -> None:
     height = height_above_drainage(elevation, (10.0, 10.0), channel_area=1e9, water=water)
     assert np.isnan(height[30, 10])
     assert np.isfinite(height).sum() == height.size - 1
-    np.testing.assert_allclose(
-        height[5:55, 27:36], (2.0 * (np.arange(27, 36) - 26))[None], atol=0.2
-    )
+    expected = np.broadcast_to(2.0 * (np.arange(27, 36) - 26), (50, 9))
+    np.testing.assert_allclose(height[5:55, 27:36], expected, atol=0.2)
 
 
 def test_slope_of_a_plane() -> None:

@@ -46,6 +46,15 @@ class DelineateSettings(Settings):
     threshold: int = Field(
         default=50, ge=1, le=100, description="Percent from which a pixel is water"
     )
+    before_threshold: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="Percent from which a pixel may have been water before the flood",
+    )
+    fringe: int = Field(
+        default=1, ge=0, description="Pixels around permanent water whose water belongs to it"
+    )
     refine: Literal["none", "majority", "crf", "paul-ganju"] = Field(
         default="none",
         description="Cleaning before the sieve; crf follows edges in the backscatter, paul-ganju "

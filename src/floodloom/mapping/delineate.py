@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from floodloom.mapping.exclusion import Ground, Limits, exclusions
 from floodloom.mapping.exclusion import Reason as Reason
@@ -72,6 +73,12 @@ class Rules:
     ----------
     threshold
         Percent from which a pixel is water.
+    before_threshold
+        Percent from which a pixel may have been water before the flood. Flood is only what was
+        land with confidence, or the edges of rivers and lakes would be flooded in every scene.
+    fringe
+        Pixels around permanent water whose water belongs to it: mixed pixels, and the error of
+        geocoding between the scenes.
     minimum_pixels
         Patches of water or land of fewer pixels are given to their surroundings, and so are
         patches of flood within permanent water, such as the fringe of a lake, and the reverse.
@@ -86,6 +93,8 @@ class Rules:
     """
 
     threshold: int = 50
+    before_threshold: int = 5
+    fringe: int = 1
     minimum_pixels: int = 1
     refine: str = "none"
     majority_window: int = 3
@@ -158,10 +167,13 @@ def _permanent_water(evidence: Evidence, rules: Rules) -> tuple[Mask, Mask]:
     known, permanent = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     if evidence.before is not None:
         known |= evidence.before != FloodClass.NODATA.value
-        permanent |= water_extent(evidence.before, rules, evidence.before_decibel)
+        earlier = replace(rules, threshold=rules.before_threshold)
+        permanent |= water_extent(evidence.before, earlier, evidence.before_decibel)
     if evidence.reference is not None:
         known |= evidence.reference != FloodClass.NODATA.value
         permanent |= evidence.reference == 1
+    if rules.fringe > 0:
+        permanent = binary_dilation(permanent, np.ones((3, 3)), iterations=rules.fringe)
     return known, permanent
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 from rasterio.features import sieve
 from scipy.ndimage import correlate1d
@@ -149,12 +149,12 @@ def _normalised(unnormalised: Filter, known: Mask) -> Filter:
     return lambda values: scale * unnormalised(scale * values)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def _bilateral_sums(values, levels, spatial, sharpness):  # type: ignore[no-untyped-def]
     height, width = values.shape
     radius = spatial.shape[0] // 2
     result = np.zeros((height, width), np.float32)
-    for row in prange(height):
+    for row in range(height):
         for col in range(width):
             level = levels[row, col]
             if np.isnan(level):

@@ -77,6 +77,8 @@ def delineate(
     zones: Path | None = None,
     event: str = "",
     threshold: int = 50,
+    before_threshold: int = 5,
+    fringe: int = 1,
     refine: str = "none",
     majority_window: int = 3,
     minimum_mapping_unit: float = 0.3,
@@ -126,6 +128,10 @@ def delineate(
         Name of the event; that of the probability mosaic, or the item's folder, when not given.
     threshold
         Percent from which a pixel is water.
+    before_threshold
+        Percent from which a pixel may have been water before the flood.
+    fringe
+        Pixels around permanent water whose water belongs to it.
     refine
         none, majority, crf (follows edges in the backscatter) or paul-ganju (their dense CRF).
     majority_window
@@ -168,6 +174,8 @@ def delineate(
     after = read_probability(probability)
     rules = Rules(
         threshold,
+        before_threshold,
+        fringe,
         minimum_pixels(minimum_mapping_unit, _pixel_area(after.grid)),
         refine,
         majority_window,

@@ -90,17 +90,29 @@ def _measures(
     return hectares, np.round(means, 1)
 
 
-def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
-    """Write polygons as GeoPackage (.gpkg, layer `flood`) or FlatGeobuf (.fgb), or not at all.
+def require_polygon_file(path: str | Path) -> str:
+    """Return the driver for a file of polygons.
 
     Raises
     ------
     InputError
-        If the name ends otherwise.
+        If its name ends neither with .gpkg nor with .fgb.
     """
     driver = _DRIVERS.get(Path(path).suffix)
     if driver is None:
         raise InputError(f"{path}: polygons are .gpkg or .fgb; choose one of these endings")
+    return driver
+
+
+def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
+    """Write polygons as the layer `flood` of a GeoPackage or as FlatGeobuf, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        See `require_polygon_file`.
+    """
+    driver = require_polygon_file(path)
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")
         pyogrio.write_dataframe(

@@ -38,7 +38,7 @@ from floodloom.mapping.sources import (
 )
 from floodloom.mapping.stac import stac_item, write_item
 from floodloom.mapping.terrain import flood_depth
-from floodloom.mapping.vectorise import flood_polygons, write_polygons
+from floodloom.mapping.vectorise import flood_polygons, require_polygon_file, write_polygons
 from floodloom.mapping.zones import area_table, read_zones, write_table
 
 Bytes = NDArray[np.uint8]
@@ -183,6 +183,7 @@ def delineate(
         limits,
     )
     _check(rules, dem, depth, scene, before_scene, before)
+    require_polygon_file(vectors)
     wanted = depth or maximum_slope is not None or maximum_height is not None
     terrain = read_elevation(dem, after.grid) if dem is not None and wanted else None
     reference = None

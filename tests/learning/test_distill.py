@@ -26,7 +26,8 @@ from floodloom.learning.distill import (
 )
 from floodloom.learning.losses import ce_dice
 from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.supervise import learn, untrained
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.supervise import learn
 from floodloom.models.registry import build
 
 PLAN = TrainingPlan(epochs=8, batch=4, precision="float32", learning_rate=3e-3, patience=99)
@@ -119,7 +120,7 @@ def toy(make_tiles):
     validation = make_tiles(8, "validation", seed=8, optical=True, contrast=3.0)
     torch.set_num_threads(1)
     teacher = learn(
-        untrained(tiles, "unet", 4, 0, standardisation),
+        untrained(tiles, Network("unet", 4), 0, standardisation),
         optical_samples(tiles, standardisation),
         optical_samples(validation, standardisation),
         replace(PLAN, epochs=15),
@@ -134,7 +135,7 @@ def toy(make_tiles):
         torch.cat([few.optical, both.optical]),
         torch.cat([few.clear, both.clear]),
     )
-    return teacher, untrained(tiles, "unet", 4, 0), training, radar_samples(validation)
+    return teacher, untrained(tiles, Network("unet", 4), 0), training, radar_samples(validation)
 
 
 def test_an_informative_teacher_helps_and_stays_as_it_is(toy):

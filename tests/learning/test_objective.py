@@ -16,6 +16,7 @@ from floodloom.learning.objective import (
     objective_of,
 )
 from floodloom.learning.unlabelled import continuity, festa, similarity
+from floodloom.models.blocks import resize
 from floodloom.models.registry import build
 
 
@@ -33,6 +34,18 @@ def batch():
 def network():
     torch.manual_seed(1)
     return build("unet", 2, 2, width=4, depth=2).eval()
+
+
+@pytest.mark.parametrize(("name", "sides"), [("unet", 0), ("hourglass", 1), ("u2net", 6)])
+def test_side_outputs_are_learnt_from_too(name, sides, batch):
+    model = build(name, 2, 2, width=2).eval()
+    features = model.features(batch.image)
+    predictions = [model.classify(features), *model.side_logits(features)]
+    assert len(predictions) == 1 + sides
+    enlarged = [resize(one, batch.image.shape[-2:]) for one in predictions]
+    expected = sum(cross_entropy(one, batch.label.long()) for one in enlarged)
+    found = objective_of("cross_entropy")[1](model, batch)
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_config_offers_every_loss():

@@ -120,14 +120,22 @@ def test_weights_from_a_file_give_the_same_logits(name, tmp_path):
     assert torch.equal(other(image), model(image))
 
 
-@pytest.mark.parametrize("name", ["hourglass", "u2net"])
-def test_side_outputs_end_in_what_is_trained_on(name):
-    model = small(name).eval()
+def test_side_outputs_of_the_hourglass_are_the_earlier_predictions():
+    model = small("hourglass", stacks=3).eval()
     features = model.features(torch.randn(1, 2, 64, 64))
     sides = model.side_logits(features)
-    assert len(sides) == len(features)
-    assert len({side.shape for side in sides}) == 1
-    if name == "hourglass":
-        assert torch.equal(sides[-1], model.classify(features))
-    else:
-        assert torch.equal(model.fuse(torch.cat(sides, dim=1)), model.classify(features))
+    assert [tuple(side.shape) for side in sides] == [(1, 2, 16, 16)] * 2
+    assert not any(torch.equal(side, model.classify(features)) for side in sides)
+
+
+def test_side_outputs_of_u2net_are_what_is_fused():
+    model = small("u2net").eval()
+    features = model.features(torch.randn(1, 2, 64, 64))
+    sides = model.side_logits(features)
+    assert [tuple(side.shape) for side in sides] == [(1, 2, 64, 64)] * len(features)
+    assert torch.equal(model.fuse(torch.cat(sides, dim=1)), model.classify(features))
+
+
+def test_a_plain_network_has_no_side_outputs():
+    model = small("unet").eval()
+    assert model.side_logits(model.features(torch.randn(1, 2, 64, 64))) == []

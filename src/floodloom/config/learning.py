@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -27,6 +28,17 @@ SupervisedLossName = Literal[
     "border_cross_entropy",
 ]
 Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou"]
+EncoderName = Literal["vgg16", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "xception"]
+UpsamplingName = Literal[
+    "nearest",
+    "bilinear",
+    "bicubic",
+    "bed_of_nails",
+    "max_unpool",
+    "transposed",
+    "transposed_4x4",
+    "transposed_3x3",
+]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -34,6 +46,15 @@ class _Training(Settings):
     """What every training has in common."""
 
     width: int = Field(default=16, ge=1, description="Channels of the network's first level")
+    encoder: EncoderName | None = Field(
+        default=None, description="Encoder of the architecture; null: its own plain one"
+    )
+    encoder_weights: Path | None = Field(
+        default=None, description="File (.safetensors) with ImageNet weights for the encoder"
+    )
+    upsampling: UpsamplingName | None = Field(
+        default=None, description="How the decoder enlarges; null: the architecture's own choice"
+    )
     epochs: int = Field(default=15, ge=1, description="Passes over the tiles")
     batch: int = Field(default=8, ge=1, description="Tiles per step")
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")

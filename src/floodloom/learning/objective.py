@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from floodloom.errors import ConfigError
@@ -11,6 +12,7 @@ from floodloom.learning.data import Samples
 from floodloom.learning.losses import LOSSES, Loss, cross_entropy, loss_of
 from floodloom.learning.unlabelled import continuity, festa, similarity
 from floodloom.models.base import Segmenter
+from floodloom.models.blocks import resize
 
 Objective = Callable[[nn.Module, Samples], Tensor]
 """From the trained module and a batch to what is minimised."""
@@ -21,12 +23,27 @@ SCRIBBLE_WEIGHT = 0.5
 
 
 def supervised(loss: Loss) -> Objective:
-    """Return the objective that is the loss of the module's logits."""
+    """Return the objective that is the loss of the module's logits, and of its side outputs'.
+
+    All weigh alike: Qin et al. 2020 (U²-Net), eq. 1; Newell et al. 2016 (hourglass), section 3.2.
+    """
 
     def objective(module: nn.Module, batch: Samples) -> Tensor:
-        return loss(module(batch.image).float(), batch.label.long())
+        label = batch.label.long()
+        return sum(
+            (loss(logits.float(), label) for logits in _predictions(module, batch.image)),
+            torch.zeros((), device=label.device),
+        )
 
     return objective
+
+
+def _predictions(module: nn.Module, image: Tensor) -> list[Tensor]:
+    if not isinstance(module, Segmenter):
+        return [module(image)]
+    features = module.features(image)
+    sides = [resize(side, image.shape[-2:]) for side in module.side_logits(features)]
+    return [module.logits(features, image), *sides]
 
 
 def sparsely_supervised(module: nn.Module, batch: Samples) -> Tensor:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import torch
-import xarray as xr
 from torch import Tensor
 
-from floodloom.errors import CheckpointError
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.confidence import fit_temperature, held_out_pixels
-from floodloom.learning.data import Standardisation, Tiles
+from floodloom.learning.data import Tiles
 from floodloom.learning.device import Execution, default_device
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.journal import Sidecars
@@ -25,41 +21,8 @@ from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.survey import described, survey
 from floodloom.learning.validation import validate
 from floodloom.log import get_logger
-from floodloom.models.registry import build
-from floodloom.raster.store import recipe_of
 
 _log = get_logger(__name__)
-
-
-def untrained(
-    tiles: xr.Dataset,
-    architecture: str,
-    width: int,
-    seed: int,
-    optical: Standardisation | None = None,
-) -> Checkpoint:
-    """Return a checkpoint with fresh weights for the inputs of a tile store.
-
-    Parameters
-    ----------
-    tiles
-        Tile store that gives recipe and classes.
-    architecture, width
-        What to build.
-    seed
-        Of the weights.
-    optical
-        Given it, the inputs are these optical channels instead of the radar bands.
-    """
-    recipe, classes = recipe_of(tiles), tuple(json.loads(tiles.attrs["classes"]))
-    bands = recipe.bands if optical is None else optical.channels
-    arguments: dict[str, Any] = {"in_channels": len(bands), "classes": len(classes), "width": width}
-    torch.manual_seed(seed)
-    weights = build(architecture, **arguments).state_dict()
-    fresh = Checkpoint(architecture, arguments, classes, recipe, weights)
-    if optical is None:
-        return fresh
-    return replace(fresh, inputs="optical", channels=bands, statistics=asdict(optical))
 
 
 def learn(
@@ -181,24 +144,3 @@ def completed(
 def training_record(plan: TrainingPlan, **more: Any) -> dict[str, Any]:
     """Return the settings of a training as plain values."""
     return {**asdict(plan), **more}
-
-
-def require_fit(checkpoint: Checkpoint, tiles: xr.Dataset, path: str) -> None:
-    """Check that a checkpoint suits a tile store.
-
-    Raises
-    ------
-    CheckpointError
-        If it takes optical inputs or tells other classes apart.
-    RecipeMismatchError
-        If its recipe differs; the message names the field.
-    """
-    classes = tuple(json.loads(tiles.attrs["classes"]))
-    if checkpoint.inputs != "radar":
-        raise CheckpointError(f"{path}: it takes optical channels; give a radar checkpoint")
-    if checkpoint.classes != classes:
-        raise CheckpointError(
-            f"{path}: classes are {list(checkpoint.classes)} but the tiles' are {list(classes)}; "
-            "cut the tiles with the same classes"
-        )
-    checkpoint.recipe.require_inputs(recipe_of(tiles), "tiles")

@@ -41,6 +41,13 @@ class Segmenter(nn.Module, ABC):
         """Return the logits of features that `features(image)` gave, at the size of `image`."""
         return resize(self.classify(features), image.shape[-2:])
 
+    def side_logits(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the predictions made on the way to that of `classify`, of any size.
+
+        A loss is taken of each of them, too.
+        """
+        return []
+
     def load_encoder(self, path: str | Path) -> None:
         """Give the encoder the ImageNet weights of a local file.
 

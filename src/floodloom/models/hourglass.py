@@ -60,8 +60,7 @@ class Hourglass(nn.Module):
 class StackedHourglass(Segmenter):
     """Stacked hourglass; `width=64, stacks=8` is the paper's.
 
-    The prediction of each hourglass is fed to the next one; `side_logits` gives all of them, for a
-    loss on each.
+    The prediction of each hourglass is fed to the next one, and a loss is taken of each.
 
     Parameters
     ----------
@@ -128,5 +127,5 @@ class StackedHourglass(Segmenter):
         return self.heads[-1](features[-1])  # type: ignore[no-any-return]
 
     def side_logits(self, features: list[Tensor]) -> list[Tensor]:
-        """Return the logits of every hourglass at 1/4 of the size."""
-        return [score(x) for score, x in zip(self.heads, features, strict=True)]
+        """Return the logits of every hourglass but the last, at 1/4 of the size."""
+        return [score(x) for score, x in zip(self.heads[:-1], features[:-1], strict=True)]

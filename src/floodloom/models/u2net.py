@@ -145,6 +145,6 @@ class U2Net(Segmenter):
         return self.fuse(torch.cat(self.side_logits(features), dim=1))  # type: ignore[no-any-return]
 
     def side_logits(self, features: list[Tensor]) -> list[Tensor]:
-        """Return the logits of every level at the image's size, for a loss on each."""
+        """Return the logits of every level at the image's size."""
         size = features[-1].shape[-2:]
         return [resize(side(x), size) for side, x in zip(self.sides, features, strict=True)]

@@ -15,7 +15,7 @@ from floodloom.learning.distill import Distillation, distill_student, require_te
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
-from floodloom.learning.supervise import untrained
+from floodloom.learning.network import Network, untrained
 from floodloom.tiles.store import open_tiles
 
 
@@ -27,6 +27,9 @@ def distill(
     model: str = "unet",
     seed: int = 0,
     width: int = 16,
+    encoder: str | None = None,
+    encoder_weights: Path | None = None,
+    upsampling: str | None = None,
     epochs: int = 15,
     batch: int = 8,
     learning_rate: float = 1e-3,
@@ -60,6 +63,14 @@ def distill(
         Of the weights, the draw and the augmentation.
     width
         Channels of the network's first level.
+    encoder
+        vgg16, resnet18, resnet34, resnet50, mobilenet_v2 or xception; none takes
+        the architecture's own.
+    encoder_weights
+        File (.safetensors) with ImageNet weights for the encoder; none starts from random ones.
+    upsampling
+        nearest, bilinear, bicubic, bed_of_nails, max_unpool, transposed, transposed_4x4 or
+        transposed_3x3; none takes the architecture's own.
     epochs
         Passes over the tiles.
     batch
@@ -100,7 +111,8 @@ def distill(
     """
     torch.set_num_threads(threads)
     opened, guide = open_tiles(tiles), load_checkpoint(teacher)
-    start = untrained(opened, model, width, seed)
+    network = Network(model, width, encoder, upsampling, encoder_weights)
+    start = untrained(opened, network, seed)
     require_teacher(guide, start, str(teacher))
     training, validation = training_and_validation(opened, validation_share)
     plan = TrainingPlan(

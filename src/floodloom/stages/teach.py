@@ -15,7 +15,8 @@ from floodloom.learning.data import has_optical, optical_samples, standardise_op
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import select, training_and_validation
-from floodloom.learning.supervise import learn, untrained
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.supervise import learn
 from floodloom.tiles.store import open_tiles
 
 
@@ -26,6 +27,9 @@ def teach(
     model: str = "unet",
     seed: int = 0,
     width: int = 16,
+    encoder: str | None = None,
+    encoder_weights: Path | None = None,
+    upsampling: str | None = None,
     epochs: int = 15,
     batch: int = 8,
     learning_rate: float = 1e-3,
@@ -51,6 +55,14 @@ def teach(
         Of the weights, the draw and the augmentation.
     width
         Channels of the network's first level.
+    encoder
+        vgg16, resnet18, resnet34, resnet50, mobilenet_v2 or xception; none takes
+        the architecture's own.
+    encoder_weights
+        File (.safetensors) with ImageNet weights for the encoder; none starts from random ones.
+    upsampling
+        nearest, bilinear, bicubic, bed_of_nails, max_unpool, transposed, transposed_4x4 or
+        transposed_3x3; none takes the architecture's own.
     epochs
         Passes over the tiles.
     batch
@@ -84,6 +96,7 @@ def teach(
         raise InputError("tiles: none has an optical image; cut them with `--optical`")
     training, validation = training_and_validation(seen, validation_share)
     standardisation = standardise_optical(training)
+    network = Network(model, width, encoder, upsampling, encoder_weights)
     plan = TrainingPlan(
         epochs=epochs,
         batch=batch,
@@ -95,7 +108,7 @@ def teach(
         seed=seed,
     )
     learned = learn(
-        untrained(opened, model, width, seed, standardisation),
+        untrained(opened, network, seed, standardisation),
         optical_samples(training, standardisation),
         optical_samples(validation, standardisation),
         plan,

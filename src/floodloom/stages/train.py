@@ -15,7 +15,8 @@ from floodloom.learning.journal import Sidecars
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import places, training_and_validation
 from floodloom.learning.stored import located, radar_tiles
-from floodloom.learning.supervise import fine_tune, learn, require_fit, untrained
+from floodloom.learning.network import Network, require_fit, untrained
+from floodloom.learning.supervise import fine_tune, learn
 from floodloom.learning.team import joined
 from floodloom.log import get_logger
 from floodloom.raster.store import recipe_of
@@ -33,6 +34,9 @@ def train(
     model: str = "unet",
     seed: int = 0,
     width: int = 16,
+    encoder: str | None = None,
+    encoder_weights: Path | None = None,
+    upsampling: str | None = None,
     epochs: int = 15,
     fine_tune_epochs: int = 8,
     batch: int = 8,
@@ -82,6 +86,14 @@ def train(
         Of the weights, the draw and the augmentation.
     width
         Channels of the network's first level.
+    encoder
+        vgg16, resnet18, resnet34, resnet50, mobilenet_v2 or xception; none takes
+        the architecture's own.
+    encoder_weights
+        File (.safetensors) with ImageNet weights for the encoder; none starts from random ones.
+    upsampling
+        nearest, bilinear, bicubic, bed_of_nails, max_unpool, transposed, transposed_4x4 or
+        transposed_3x3; none takes the architecture's own.
     epochs
         Passes over the tiles.
     fine_tune_epochs
@@ -159,7 +171,8 @@ def train(
         workers=workers,
     )
     opened = located(open_tiles(tiles), tiles)
-    start = untrained(opened, model, width, seed) if init is None else load_checkpoint(init)
+    network = Network(model, width, encoder, upsampling, encoder_weights)
+    start = untrained(opened, network, seed) if init is None else load_checkpoint(init)
     require_fit(start, opened, str(init))
     training, validation = training_and_validation(opened, validation_share, folds, fold)
     if pseudo:

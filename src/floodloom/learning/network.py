@@ -1,0 +1,98 @@
+"""A network with fresh weights for the tiles of a store, and the check that one suits them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+
+from floodloom.errors import CheckpointError
+from floodloom.learning.checkpoint import Checkpoint
+from floodloom.learning.data import Standardisation
+from floodloom.models.registry import build
+from floodloom.raster.store import recipe_of
+
+
+@dataclass(frozen=True)
+class Network:
+    """What to build; None leaves a choice to the architecture.
+
+    Attributes
+    ----------
+    architecture, width
+        See `floodloom models`, and the channels of the first level.
+    encoder, upsampling
+        See `floodloom.models.encoders.catalogue` and `floodloom.models.upsampling`.
+    encoder_weights
+        Local .safetensors file with ImageNet weights for the encoder.
+    """
+
+    architecture: str = "unet"
+    width: int = 16
+    encoder: str | None = None
+    upsampling: str | None = None
+    encoder_weights: Path | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of it beside the architecture's name."""
+        chosen = {"encoder": self.encoder, "upsampling": self.upsampling}
+        return {"width": self.width} | {k: value for k, value in chosen.items() if value}
+
+
+def untrained(
+    tiles: xr.Dataset, network: Network, seed: int, optical: Standardisation | None = None
+) -> Checkpoint:
+    """Return a checkpoint with fresh weights for the inputs of a tile store.
+
+    Parameters
+    ----------
+    tiles
+        Tile store that gives recipe and classes.
+    network
+        What to build.
+    seed
+        Of the weights.
+    optical
+        Given it, the inputs are these optical channels instead of the radar bands.
+
+    Raises
+    ------
+    ConfigError
+        If the architecture is unknown or has no such choice.
+    CheckpointError
+        If the encoder's weights can't be read or are another network's.
+    """
+    recipe, classes = recipe_of(tiles), tuple(json.loads(tiles.attrs["classes"]))
+    bands = recipe.bands if optical is None else optical.channels
+    arguments = {"in_channels": len(bands), "classes": len(classes), **network.arguments()}
+    torch.manual_seed(seed)
+    model = build(network.architecture, **arguments, encoder_weights=network.encoder_weights)
+    fresh = Checkpoint(network.architecture, arguments, classes, recipe, model.state_dict())
+    if optical is None:
+        return fresh
+    return replace(fresh, inputs="optical", channels=bands, statistics=asdict(optical))
+
+
+def require_fit(checkpoint: Checkpoint, tiles: xr.Dataset, path: str) -> None:
+    """Check that a checkpoint suits a tile store.
+
+    Raises
+    ------
+    CheckpointError
+        If it takes optical inputs or tells other classes apart.
+    RecipeMismatchError
+        If its recipe differs; the message names the field.
+    """
+    classes = tuple(json.loads(tiles.attrs["classes"]))
+    if checkpoint.inputs != "radar":
+        raise CheckpointError(f"{path}: it takes optical channels; give a radar checkpoint")
+    if checkpoint.classes != classes:
+        raise CheckpointError(
+            f"{path}: classes are {list(checkpoint.classes)} but the tiles' are {list(classes)}; "
+            "cut the tiles with the same classes"
+        )
+    checkpoint.recipe.require_inputs(recipe_of(tiles), "tiles")

@@ -12,10 +12,10 @@ from floodloom.digest import code_digest
 from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from floodloom.learning.journal import Sidecars
+from floodloom.learning.network import Network, require_fit, untrained
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import places, training_and_validation
 from floodloom.learning.stored import located, radar_tiles
-from floodloom.learning.network import Network, require_fit, untrained
 from floodloom.learning.supervise import fine_tune, learn
 from floodloom.learning.team import joined
 from floodloom.log import get_logger

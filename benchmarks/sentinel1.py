@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import rasterio
@@ -30,6 +29,7 @@ from rasterio.windows import Window
 from benchmarks.neighbours import peak_mib
 from benchmarks.record import record
 from benchmarks.semisynthetic import write_elevations, write_product
+from floodloom.dispatch import dask_workers
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store, read_raster, write_store
 from floodloom.raster.windows import Window as Block
@@ -172,7 +172,7 @@ def measured(step: str, paths: list[Path]) -> Figures:
         "geocode": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out),
         "flatten": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out, flatten=True),
     }
-    with dask.config.set(scheduler="threads", num_workers=WORKERS):
+    with dask_workers("threads", WORKERS):
         began, spent = time.perf_counter(), time.process_time()
         steps[step](*paths)
         seconds, cpu = time.perf_counter() - began, time.process_time() - spent

@@ -22,7 +22,8 @@ def _introduction(result: dict[str, Any]) -> str:
     return (
         f"Both polarisations of {result['product'].removesuffix('.zip')} with semi-synthetic "
         f"measurements ({result['megapixels_of_image']:.0f} Mpx), onto a map of "
-        f"{result['megapixels_of_map']:.0f} Mpx at 10 m, {result['workers']} workers.\n"
+        f"{result['megapixels_of_map']:.0f} Mpx at 10 m, {result['workers']} workers. The first "
+        f"two steps are the medians of {len(result['turns'])} runs in turn.\n"
     )
 
 

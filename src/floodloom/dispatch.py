@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+from dask.base import named_schedulers
 
 from floodloom.errors import ConfigError, FloodloomError
 from floodloom.log import get_logger, set_up_logging
@@ -75,7 +76,9 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
         If nothing answers at the address, or dask.distributed isn't installed.
     """
     if "://" not in scheduler:
-        with dask.config.set(scheduler=scheduler, num_workers=threads):
+        # Left to choose, dask imports dask.distributed, where that is installed, to no end.
+        local = {"scheduler": named_schedulers[scheduler], "array.rechunk.method": "tasks"}
+        with dask.config.set(local, num_workers=threads):
             yield
         return
     try:

@@ -75,7 +75,7 @@ def test_point_targets_on_mountains(mountains, tmp_path) -> None:
     window = Window(0, 0, *elevation.shape)
     lattice = build_lattice(event.geobox, window, geometry, plan.heights, plan.step)
     padded = np.pad(elevation.astype(np.float32), 1, mode="edge")
-    doubtful = view_terrain(lattice, window, padded, 1, search=True).flags > 0
+    doubtful = view_terrain(lattice, window, padded, 1).flags > 0
     doubtful = maximum_filter(doubtful, 9)
     inside = (view.line > 20) & (view.line < geometry.lines - 20)
     inside &= (view.pixel > 20) & (view.pixel < geometry.samples - 20)
@@ -154,7 +154,7 @@ def test_layover_and_shadow_of_a_block_are_as_long_as_geometry_says(place_of) ->
     around = Window(-margin, -margin, 240 + 2 * margin, 240 + 2 * margin)
     lattice = build_lattice(event.geobox, around, plan.geometry, plan.heights, plan.step)
     elevation = np.pad(event.landscape.elevation.astype(np.float32), margin)
-    view = view_terrain(lattice, window, elevation, margin, search=True)
+    view = view_terrain(lattice, window, elevation, margin)
     sight = lattice.sight.mean(axis=(0, 1))[:3]
     # the radar looks from the west, a little from the south: along the middle row
     assert sight[0] < -0.5

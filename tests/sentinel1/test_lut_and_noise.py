@@ -48,6 +48,14 @@ def table(rows: list[int], samples: int) -> np.ndarray:
     return 1 / np.sqrt(power[rows].astype(np.float64))
 
 
+def test_a_value_that_nothing_can_be_divided_by_is_named() -> None:
+    damaged = ET.fromstring(CALIBRATION.replace("300 400", "0 400"))
+    with pytest.raises(
+        InputError, match=r"calibration-vv\.xml: sigmaNought holds 0 but all must be"
+    ):
+        calibration_lut(damaged, "sigma0", "calibration-vv.xml")
+
+
 def test_calibration_table_is_bilinear_and_ends_with_its_last_values() -> None:
     expected = [
         [100, 150, 200, 200],

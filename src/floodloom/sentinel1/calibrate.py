@@ -76,7 +76,7 @@ class Calibration:
         noise = self.noise or Noise(Lut(np.zeros(1), np.zeros(1), np.zeros((1, 1))), ())
         power = np.empty(dn.shape, dtype=np.float32)
         floor = np.empty(dn.shape if with_noise else (0, 0), dtype=np.float32)
-        flags = np.zeros(dn.shape, dtype=np.uint8)
+        flags = np.empty(dn.shape, dtype=np.uint8)
         spans = np.empty((len(dn), 2), dtype=np.int64)
         _calibrate(
             dn,
@@ -113,22 +113,37 @@ def _calibrate(  # type: ignore[no-untyped-def]
         n, v = noise_lower[row], noise_weight[row]
         n_next = min(n + 1, noise_across.shape[0] - 1)
         azimuth_row(int(lines[row]), bounds, factors[row], factor)
+        before, after = noise_across[n], noise_across[n_next]
         for col in range(samples):
-            across = noise_across[n, col] * (1.0 - v) + noise_across[n_next, col] * v
-            noise[col] = across * factor[col]
-            a = scale[k, col] * (1.0 - w) + scale[k_next, col] * w
-            square = float(dn[row, col]) ** 2
-            if remove_noise:
-                square -= noise[col]
-                if square < 0.0:
-                    square = 0.0
-                    flags[row, col] = _BELOW_NOISE
-            scaled = 1.0 / (a * a)
-            power[row, col] = square * scaled
-            if with_noise:
-                floor[row, col] = noise[col] * scaled
+            noise[col] = (before[col] * (1.0 - v) + after[col] * v) * factor[col]
+        _scale_row(dn[row], noise, scale[k], scale[k_next], w, remove_noise, power[row], flags[row])
+        if with_noise:
+            _scale_noise(noise, scale[k], scale[k_next], w, floor[row])
         first, last = echo_span(dn[row], noise) if noisy_border else lit_span(dn[row])
         spans[row, 0], spans[row, 1] = first, last
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _scale_row(  # type: ignore[no-untyped-def]
+    dn, noise, before, after, weight, remove_noise, power, flags
+):  # fmt: skip
+    """Calibrate one line; loops without branches, for the compiler to work on several pixels."""
+    removed = 1.0 if remove_noise else 0.0
+    for col in range(dn.size):
+        a = before[col] * (1.0 - weight) + after[col] * weight
+        number = float(dn[col])
+        square = number * number - removed * noise[col]
+        power[col] = max(square, 0.0) / (a * a)
+    for col in range(dn.size):
+        number = float(dn[col])
+        flags[col] = _BELOW_NOISE if number * number < removed * noise[col] else 0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _scale_noise(noise, before, after, weight, floor):  # type: ignore[no-untyped-def]
+    for col in range(noise.size):
+        a = before[col] * (1.0 - weight) + after[col] * weight
+        floor[col] = noise[col] / (a * a)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -49,7 +49,7 @@ def flattening_ratio(
         whole units of 2⁻²⁰ m², so that the order of the facets doesn't matter.
     """
     units = np.zeros((window.height, window.width), dtype=np.int64)
-    _sum_facets(places.line, places.pixel, area, window.row, window.col, SUBDIVISION, units)
+    _sum_facets(places.line, places.pixel, area, window.row, window.col, units)
     columns = beta_area[window.col : window.col + window.width]
     return (units / (_UNITS_PER_M2 * columns)).astype(np.float32)
 
@@ -77,58 +77,93 @@ def in_shadow(ratio: NDArray[np.float32], incidence_deg: Floats) -> NDArray[np.b
 
 
 @numba.njit(cache=True, nogil=True)
-def _sum_facets(line, pixel, area, first_line, first_pixel, parts, units):  # type: ignore[no-untyped-def]
+def _sum_facets(line, pixel, area, first_line, first_pixel, units):  # type: ignore[no-untyped-def]
     """Spread the parts of every facet over the four image pixels around them."""
     lines, samples = units.shape
+    scale = _UNITS_PER_M2 / SUBDIVISION**2
     for row in range(line.shape[0] - 1):
         for col in range(line.shape[1] - 1):
-            if not _near(line, pixel, row, col, first_line, first_pixel, lines, samples):
-                continue
-            for i in range(parts):
-                down = (i + 0.5) / parts
-                for j in range(parts):
-                    right = (j + 0.5) / parts
-                    weight = _inside(area, row, col, down, right) / (parts * parts)
-                    y = _inside(line, row, col, down, right)
-                    x = _inside(pixel, row, col, down, right)
-                    if not weight > 0.0:
+            y, x = _surface(line, row, col), _surface(pixel, row, col)
+            first_y, last_y = _range(y)
+            first_x, last_x = _range(x)
+            if not (
+                last_y > first_line - 1.0
+                and last_x > first_pixel - 1.0
+                and first_y < first_line + lines
+                and first_x < first_pixel + samples
+            ):
+                continue  # beside the window, or a corner is unknown
+            weight = _surface(area, row, col)
+            whole = (
+                first_y >= first_line
+                and first_x >= first_pixel
+                and last_y < first_line + lines - 1
+                and last_x < first_pixel + samples - 1
+            )
+            for i in range(SUBDIVISION):  # a constant, so the compiler unrolls the loops
+                down = (i + 0.5) / SUBDIVISION
+                for j in range(SUBDIVISION):
+                    right = (j + 0.5) / SUBDIVISION
+                    amount = _at(weight, down, right) * scale
+                    if not amount > 0.0:
                         continue
-                    top, left = int(np.floor(y)), int(np.floor(x))
-                    below, beside = y - top, x - left
-                    top, left = top - first_line, left - first_pixel
-                    if top < -1 or left < -1 or top >= lines or left >= samples:
-                        continue
-                    for a in range(2):
-                        share = weight * (below if a else 1.0 - below) * _UNITS_PER_M2
-                        if not 0 <= top + a < lines:
-                            continue
-                        if left >= 0:
-                            units[top + a, left] += int(share * (1.0 - beside) + 0.5)
-                        if left + 1 < samples:
-                            units[top + a, left + 1] += int(share * beside + 0.5)
+                    place_y = _at(y, down, right) - first_line
+                    place_x = _at(x, down, right) - first_pixel
+                    if whole:
+                        _spread(units, place_y, place_x, amount)
+                    else:
+                        _spread_within(units, place_y, place_x, amount)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _inside(values, row, col, down, right):  # type: ignore[no-untyped-def]
-    upper = values[row, col] * (1.0 - right) + values[row, col + 1] * right
-    lower = values[row + 1, col] * (1.0 - right) + values[row + 1, col + 1] * right
-    return upper * (1.0 - down) + lower * down
+def _spread(units, y, x, amount):  # type: ignore[no-untyped-def]
+    top, left = int(y), int(x)
+    lower, upper = amount * (y - top), amount * (1.0 - (y - top))
+    beside = x - left
+    # Unsigned indices spare the question whether they count from the end.
+    row, col, one = np.uint64(top), np.uint64(left), np.uint64(1)
+    units[row, col] += int(upper * (1.0 - beside) + 0.5)
+    units[row, col + one] += int(upper * beside + 0.5)
+    units[row + one, col] += int(lower * (1.0 - beside) + 0.5)
+    units[row + one, col + one] += int(lower * beside + 0.5)
+
+
+@numba.njit(cache=True, nogil=True)
+def _spread_within(units, y, x, amount):  # type: ignore[no-untyped-def]
+    """Spread over those of the four pixels that lie in the window."""
+    lines, samples = units.shape
+    top, left = int(np.floor(y)), int(np.floor(x))
+    if top < -1 or left < -1 or top >= lines or left >= samples:
+        return
+    below, beside = y - top, x - left
+    for a, share in enumerate((amount * (1.0 - below), amount * below)):
+        if not 0 <= top + a < lines:
+            continue
+        if left >= 0:
+            units[top + a, left] += int(share * (1.0 - beside) + 0.5)
+        if left + 1 < samples:
+            units[top + a, left + 1] += int(share * beside + 0.5)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _near(line, pixel, row, col, first_line, first_pixel, lines, samples):  # type: ignore[no-untyped-def]
-    """Whether a facet may reach into the window; False where a corner is unknown."""
-    y, x = line[row : row + 2, col : col + 2], pixel[row : row + 2, col : col + 2]
-    return (
-        _span(y, first_line - 1.0, first_line + lines)
-        and _span(x, first_pixel - 1.0, first_pixel + samples)
-    )  # fmt: skip
+def _surface(values, row, col):  # type: ignore[no-untyped-def]
+    """Return the bilinear surface between four corners: its value, slopes and twist."""
+    a, b = float(values[row, col]), float(values[row, col + 1])
+    c, d = float(values[row + 1, col]), float(values[row + 1, col + 1])
+    return a, c - a, b - a, d - c - b + a
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _span(corners, first, last):  # type: ignore[no-untyped-def]
-    """Whether four corners are known and their span overlaps an interval."""
-    a, b, c, d = corners[0, 0], corners[0, 1], corners[1, 0], corners[1, 1]
-    if np.isnan(a + b + c + d):
-        return False
-    return max(a, b, c, d) > first and min(a, b, c, d) < last
+def _at(surface, down, right):  # type: ignore[no-untyped-def]
+    value, along, across, twist = surface
+    return value + down * along + right * (across + down * twist)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _range(surface):  # type: ignore[no-untyped-def]
+    """Return the least and the greatest of the corners; NaN if one is unknown."""
+    value, along, across, twist = surface
+    b, c, d = value + across, value + along, value + along + across + twist
+    if np.isnan(value + b + c + d):
+        return np.nan, np.nan
+    return min(value, b, c, d), max(value, b, c, d)

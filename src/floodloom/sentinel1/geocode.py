@@ -145,18 +145,20 @@ def geocode_block(
     margin = plan.margin
     elevation = plan.elevation.read(plan.fine_grid, _grown(fine, margin), plan.step)
     lattice = plan.lattice.around(_grown(fine, margin))
-    inner = elevation[margin:-margin, margin:-margin]
-    holes = np.isnan(inner)
-    filled = np.where(holes, np.float32(lattice.middle), inner)
-    places = Places(*locate_block(lattice, fine, filled))
+    around = margin // 2 if plan.flatten else 0  # of what lies there, some may be imaged here
+    wide = _grown(fine, around)
+    holes = np.isnan(elevation)
+    filled = np.where(holes, np.float32(lattice.middle), elevation)
+    all_places = Places(*locate_block(lattice, wide, _cropped(filled, margin - around)))
+    places, holes = all_places.cropped(around), _cropped(holes, margin)
     part = places.window(plan.geometry.lines, plan.geometry.samples)
     if part is None:
         return _unseen(bands, (window.height, window.width))
+    view = view_terrain(lattice, wide, elevation, margin - around, around)
     image = {name: scene[name].isel(_slices(part)).values for name in (*bands, "flags")}
     if plan.flatten:
-        image = _flattened(image, bands, plan, part, lattice, fine, elevation, margin)
-    view = view_terrain(lattice, fine, elevation, margin, search=True)
-    layers = _sampled(image, bands, part, places, view)
+        image = _flattened(image, bands, plan, part, all_places, view.area)
+    layers = _sampled(image, bands, part, places, view.cropped(around))
     _blank_holes(layers, bands, holes)
     return _multilooked(layers, k) if k > 1 else layers
 
@@ -194,18 +196,11 @@ def _flattened(
     bands: tuple[str, ...],
     plan: Geocoding,
     part: Window,
-    lattice: Lattice,
-    fine: Window,
-    elevation: NDArray[np.float32],
-    margin: int,
+    places: Places,
+    area: NDArray[np.float32],
 ) -> Layers:
     """Divide a part of the image by the area that all facets imaged there show to the radar."""
-    half = margin // 2
-    wide = _grown(fine, half)
-    around = elevation[half:-half, half:-half]
-    facets = view_terrain(lattice, wide, elevation, half, search=False)
-    places = Places(*locate_block(lattice, wide, around))
-    ratio = flattening_ratio(places, facets.area, part, plan.beta_area)
+    ratio = flattening_ratio(places, area, part, plan.beta_area)
     shadow = in_shadow(ratio, plan.incidence[part.col : part.col + part.width])
     ratio[shadow] = np.nan
     flat: Layers = {band: np.asarray(image[band] / ratio, dtype=np.float32) for band in bands}
@@ -235,6 +230,11 @@ def _merged_flags(blocks: NDArray[Any]) -> NDArray[np.uint8]:
     merged = np.bitwise_or.reduce(np.where(seen, flags, 0), axis=(1, 3))
     unseen = np.bitwise_or.reduce(flags, axis=(1, 3))
     return np.asarray(np.where(seen.any(axis=(1, 3)), merged, unseen), dtype=np.uint8)
+
+
+def _cropped(values: NDArray[Any], margin: int) -> NDArray[Any]:
+    height, width = values.shape
+    return values[margin : height - margin, margin : width - margin]
 
 
 def _grown(window: Window, margin: int) -> Window:

@@ -59,7 +59,7 @@ def calibration_lut(root: ET.Element, quantity: Coefficient, source: str) -> Lut
     Raises
     ------
     InputError
-        If it holds no calibration vector.
+        If it holds no calibration vector, or a value that nothing can be divided by.
 
     References
     ----------
@@ -68,7 +68,13 @@ def calibration_lut(root: ET.Element, quantity: Coefficient, source: str) -> Lut
     if quantity == "dn":
         return Lut(np.zeros(1), np.zeros(1), np.ones((1, 1)))
     vectors = root.findall("calibrationVectorList/calibrationVector")
-    return vector_lut(vectors, _ELEMENTS[quantity], f"{source}: no calibration vector")
+    lut = vector_lut(vectors, _ELEMENTS[quantity], f"{source}: no calibration vector")
+    if not (lut.values > 0).all():
+        raise InputError(
+            f"{source}: {_ELEMENTS[quantity]} holds {lut.values.min():g} but all must be above 0; "
+            "fetch the product again"
+        )
+    return lut
 
 
 def vector_lut(vectors: list[ET.Element], element: str, complaint: str) -> Lut:

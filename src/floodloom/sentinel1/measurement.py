@@ -92,16 +92,15 @@ def _calibrated_strip(
     top, bottom = max(first - EROSION, 0), min(last + EROSION, lines)
     inner = slice(first - top, last - top)
     layers: dict[str, NDArray[np.generic]] = {}
-    flags: list[NDArray[np.uint8]] = []
+    flags: NDArray[np.uint8] | None = None
     for band, path in paths.items():
         dn = _read(path, top, bottom)
         power, noise, doubts = calibrations[band].calibrated(dn, top, with_noise=with_noise)
         layers[band] = power[inner]
-        flags.append(doubts[inner])
+        flags = doubts[inner] if flags is None else np.bitwise_or(flags, doubts[inner], out=flags)
         if with_noise:
             layers[noise_layer(band)] = noise[inner]
-    layers[FLAGS] = np.bitwise_or.reduce(flags)
-    return layers
+    return layers if flags is None else {**layers, FLAGS: flags}
 
 
 def _read(path: str, top: int, bottom: int) -> NDArray[np.uint16]:

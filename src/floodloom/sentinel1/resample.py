@@ -20,6 +20,12 @@ class Places:
     line: Floats
     pixel: Floats
 
+    def cropped(self, margin: int) -> Places:
+        """Return the places without those of a margin."""
+        height, width = self.line.shape
+        inner = slice(margin, height - margin), slice(margin, width - margin)
+        return Places(self.line[inner], self.pixel[inner])
+
     def window(self, lines: int, samples: int) -> Window | None:
         """Return the part of the image that bilinear sampling needs, or None if it needs none."""
         first, last = _extent(self.line, self.pixel, lines, samples)

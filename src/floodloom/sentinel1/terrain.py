@@ -43,6 +43,13 @@ class TerrainView:
     area: NDArray[np.float32]
     flags: NDArray[np.uint8]
 
+    def cropped(self, margin: int) -> TerrainView:
+        """Return the view without that of a margin."""
+        height, width = self.flags.shape
+        inner = slice(margin, height - margin), slice(margin, width - margin)
+        angles = self.incidence_angle[inner], self.local_incidence_angle[inner]
+        return TerrainView(*angles, self.area[inner], self.flags[inner])
+
 
 def reach_m(height_range: tuple[float, float], incidence_deg: tuple[float, float]) -> float:
     """Return how far on the ground layover and shadow can reach, m."""
@@ -51,7 +58,7 @@ def reach_m(height_range: tuple[float, float], incidence_deg: tuple[float, float
 
 
 def view_terrain(
-    lattice: Lattice, window: Window, elevation: NDArray[np.float32], margin: int, search: bool
+    lattice: Lattice, window: Window, elevation: NDArray[np.float32], margin: int, rim: int = 0
 ) -> TerrainView:
     """Look at a window of a grid as the radar does.
 
@@ -64,9 +71,10 @@ def view_terrain(
     elevation
         (y, x) float32, m above the ellipsoid, of the window with `margin` more pixels on each side.
     margin
-        At least 1; for exact masks at least the distance that layover and shadow can reach.
-    search
-        Whether to look for layover and shadow.
+        At least 1; for exact masks at least the distance that layover and shadow can reach, less
+        `rim`.
+    rim
+        So many pixels on each side of the window aren't searched for layover and shadow.
 
     Returns
     -------
@@ -77,11 +85,7 @@ def view_terrain(
     angles = np.empty((2, *shape), dtype=np.float32)
     area = np.empty(shape, dtype=np.float32)
     flags = np.zeros(shape, dtype=np.uint8)
-    if search:
-        rugged = _rugged_cells(lattice, elevation, margin)
-    else:
-        rugged = np.zeros((1, 1), dtype=np.bool_)
-    limits = (float(np.nanmin(elevation)), float(np.nanmax(elevation))) if search else (0.0, 0.0)
+    rugged = _rugged_cells(lattice, elevation, margin + rim)
     _view(
         lattice.sight,
         lattice.metres,
@@ -90,7 +94,8 @@ def view_terrain(
         (lattice.middle, lattice.half),
         elevation,
         margin,
-        limits,
+        rim,
+        (float(np.nanmin(elevation)), float(np.nanmax(elevation))),
         rugged,
         angles,
         area,
@@ -101,15 +106,16 @@ def view_terrain(
 
 @numba.njit(cache=True, nogil=True)
 def _view(  # type: ignore[no-untyped-def]
-    sight, metres, start, step, scale, elevation, margin, limits, rugged, angles, area, flags
+    sight, metres, start, step, scale, elevation, margin, rim, limits, rugged, angles, area, flags
 ):
+    height, width = area.shape
     sights = np.empty((sight.shape[1], 8))
     spacings = np.empty((sight.shape[1], 2))
-    for y in range(area.shape[0]):
+    for y in range(height):
         position = (start[0] + y) / step
         between_rows(sight, position, sights)
         between_rows(metres, position, spacings)
-        for x in range(area.shape[1]):
+        for x in range(width):
             place = (start[1] + x) / step
             left = min(int(place), sight.shape[1] - 2)
             w = place - left
@@ -117,7 +123,7 @@ def _view(  # type: ignore[no-untyped-def]
             z = elevation[row, col]
             if np.isnan(z):
                 angles[:, y, x] = np.nan
-                area[y, x] = 0.0
+                area[y, x] = np.nan
                 continue
             h = (z - scale[0]) / scale[1]
             east = at(sights, left, w, 0) + h * at(sights, left, w, 4)
@@ -136,7 +142,8 @@ def _view(  # type: ignore[no-untyped-def]
             if facing <= 0.0:
                 flag |= _SHADOW
             cell = min(row // _CELL, rugged.shape[0] - 1), min(col // _CELL, rugged.shape[1] - 1)
-            if rugged[cell]:
+            inside = rim <= y < height - rim and rim <= x < width - rim
+            if inside and rugged[cell]:
                 flag |= _search(elevation, row, col, (east, south, up), (dx, dy), limits)
             flags[y, x] = flag
 

@@ -7,7 +7,6 @@ FLOODLOOM_DATA names the folder of the real metadata. Needs 20 GB of disk and ab
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from benchmarks.data import data_root
 from benchmarks.neighbours import peak_mib
 from benchmarks.record import record
 from benchmarks.semisynthetic import write_elevations, write_product
@@ -58,8 +58,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(json.dumps(measured(sys.argv[1], [Path(argument) for argument in sys.argv[2:]])))
         return
-    default = Path(__file__).parents[2] / "shared" / "data"
-    source = Path(os.environ.get("FLOODLOOM_DATA", default)) / "sentinel1_safe" / PRODUCT
+    source = data_root("sentinel1_safe") / PRODUCT
     with tempfile.TemporaryDirectory(prefix="bench-sentinel1-") as folder:
         figures = take_figures(source, Path(folder))
     record("sentinel1", figures, command="make bench-sentinel1")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,11 @@ def build(
     """
     if name not in ARCHITECTURES:
         raise ConfigError(f"model {name!r}: unknown; choose one of {', '.join(names())}")
+    for argument in arguments:
+        if argument not in _arguments(name):
+            having = [other for other in names() if argument in _arguments(other)]
+            able = f", or choose one of {', '.join(having)}" if having else ""
+            raise ConfigError(f"model {name!r}: it has no choice of {argument}; leave it out{able}")
     try:
         model = ARCHITECTURES[name].make(in_channels, classes, **arguments)
         if encoder_weights is not None:
@@ -122,6 +128,10 @@ def build(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model {name!r}: {error}") from error
     return model
+
+
+def _arguments(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(ARCHITECTURES[name].make).parameters
 
 
 def describe(in_channels: int = 2, classes: int = 2) -> list[ModelRow]:

@@ -7,9 +7,11 @@ import torch
 
 from floodloom.config.learning import LossName, SupervisedLossName
 from floodloom.errors import ConfigError
+from floodloom.learning.contrast import class_contrast
 from floodloom.learning.data import Samples
 from floodloom.learning.losses import LOSSES, cross_entropy, soft_dice
 from floodloom.learning.objective import (
+    CONTRAST_WEIGHT,
     FESTA_WEIGHT,
     OBJECTIVES,
     SCRIBBLE_WEIGHT,
@@ -68,6 +70,20 @@ def test_festa_is_added_to_the_cross_entropy(network, batch):
     terms = festa(network.features(batch.image)[-1], (batch.image != 0).any(dim=1))
     torch.manual_seed(7)
     torch.testing.assert_close(objective(network, batch), supervised + FESTA_WEIGHT * terms)
+
+
+def test_contrast_is_added_to_the_cross_entropy(network, batch):
+    _, objective = objective_of("contrast")
+    label = batch.label.long()
+    terms = class_contrast(network.features(batch.image)[-1], label, 2)
+    expected = cross_entropy(network(batch.image), label) + CONTRAST_WEIGHT * terms
+    torch.testing.assert_close(objective(network, batch), expected)
+
+
+def test_contrast_of_features_that_are_smaller_than_the_tile(batch):
+    model = build("hourglass", 2, 2, width=2)
+    _, objective = objective_of("contrast")
+    assert objective(model, batch).isfinite()
 
 
 def test_scribbles_are_added_to_similarity_and_continuity(network, batch):

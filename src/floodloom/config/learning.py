@@ -16,6 +16,7 @@ LossName = Literal[
     "ce_dice",
     "focal",
     "border_cross_entropy",
+    "contrast",
     "festa",
     "scribble",
 ]

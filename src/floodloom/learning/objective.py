@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from floodloom.errors import ConfigError
+from floodloom.learning.contrast import class_contrast
 from floodloom.learning.data import Samples
 from floodloom.learning.losses import LOSSES, Loss, cross_entropy, loss_of
 from floodloom.learning.unlabelled import continuity, festa, similarity
@@ -18,6 +19,7 @@ Objective = Callable[[nn.Module, Samples], Tensor]
 """From the trained module and a batch to what is minimised."""
 
 FESTA_WEIGHT = 0.1  # Hua et al. 2021, section IV
+CONTRAST_WEIGHT = 0.1  # as much as FESTA's terms
 CONTINUITY_WEIGHT = 1.0  # Kim et al. 2020, scribbles: similarity 1, continuity 1, scribbles .5
 SCRIBBLE_WEIGHT = 0.5
 
@@ -48,16 +50,24 @@ def _predictions(module: nn.Module, image: Tensor) -> list[Tensor]:
 
 def sparsely_supervised(module: nn.Module, batch: Samples) -> Tensor:
     """Return cross-entropy on the labelled pixels and FESTA's terms on the finest features."""
-    if not isinstance(module, Segmenter):
-        raise TypeError(f"module: a Segmenter is expected, got {type(module).__name__}")
-    features = module.features(batch.image)
-    logits = module.logits(features, batch.image).float()
+    features, logits = _features_and_logits(module, batch)
     finest = features[-1]
     valid = _has_data(batch)
     if finest.shape[-2:] != valid.shape[-2:]:
         size = (finest.shape[-2], finest.shape[-1])
         valid = nn.functional.adaptive_max_pool2d(valid.float().unsqueeze(1), size)[:, 0] > 0
     return cross_entropy(logits, batch.label.long()) + FESTA_WEIGHT * festa(finest, valid)
+
+
+def contrasted(module: nn.Module, batch: Samples) -> Tensor:
+    """Return cross-entropy, and a contrast of the finest features of the classes."""
+    features, logits = _features_and_logits(module, batch)
+    finest, label = features[-1], batch.label
+    if finest.shape[-2:] != label.shape[-2:]:
+        shrunk = nn.functional.interpolate(label.float().unsqueeze(1), finest.shape[-2:])
+        label = shrunk[:, 0]
+    contrast = class_contrast(finest, label.long(), logits.shape[1])
+    return cross_entropy(logits, batch.label.long()) + CONTRAST_WEIGHT * contrast
 
 
 def scribbled(module: nn.Module, batch: Samples) -> Tensor:
@@ -67,12 +77,23 @@ def scribbled(module: nn.Module, batch: Samples) -> Tensor:
     return unsupervised + SCRIBBLE_WEIGHT * cross_entropy(logits, batch.label.long())
 
 
+def _features_and_logits(module: nn.Module, batch: Samples) -> tuple[list[Tensor], Tensor]:
+    if not isinstance(module, Segmenter):
+        raise TypeError(f"module: a Segmenter is expected, got {type(module).__name__}")
+    features = module.features(batch.image)
+    return features, module.logits(features, batch.image).float()
+
+
 def _has_data(batch: Samples) -> Tensor:
     return (batch.image != 0).any(dim=1)
 
 
-OBJECTIVES: dict[str, Objective] = {"festa": sparsely_supervised, "scribble": scribbled}
-"""Objectives for sparse labels; what they are validated by is the cross-entropy."""
+OBJECTIVES: dict[str, Objective] = {
+    "contrast": contrasted,
+    "festa": sparsely_supervised,
+    "scribble": scribbled,
+}
+"""Objectives of more than the logits; what they are validated by is the cross-entropy."""
 
 
 def objective_of(name: str, class_fractions: Sequence[float] = ()) -> tuple[Loss, Objective]:

@@ -107,8 +107,8 @@ def train(
     weight_decay
         Of AdamW.
     loss
-        cross_entropy, weighted_cross_entropy, dice, ce_dice, focal or border_cross_entropy; for
-        sparse labels festa or scribble.
+        cross_entropy, weighted_cross_entropy, dice, ce_dice, focal, border_cross_entropy or
+        contrast; for sparse labels festa or scribble.
     balance
         0 draws tiles alike, 1 by what they hold of each class.
     speckle_looks

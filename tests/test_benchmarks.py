@@ -1,0 +1,72 @@
+"""What the benchmarks work out for themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from benchmarks.ombria_events import event_of_chips
+from benchmarks.zoo import FOLDS, events_split
+from floodloom.datasets.scenes import Chips
+from floodloom.raster.recipe import Recipe
+
+SIZE = 64
+
+
+def cut(seed: int, rows: int, cols: int) -> list[np.ndarray]:
+    """Chips (band, y, x) of a scene whose pixels are like their neighbours, row by row."""
+    noise = np.random.default_rng(seed).normal(size=(2, rows * SIZE, cols * SIZE))
+    scene = np.stack([gaussian_filter(band, 2) for band in noise])
+    return [
+        scene[:, r * SIZE : (r + 1) * SIZE, c * SIZE : (c + 1) * SIZE]
+        for r in range(rows)
+        for c in range(cols)
+    ]
+
+
+def chips_of(images: list[np.ndarray], numbers: list[int]) -> Chips:
+    count = len(images)
+    return Chips(
+        image=np.stack(images).astype(np.float32),
+        label=np.zeros((count, SIZE, SIZE), dtype=np.uint8),
+        optical=np.full((count, 0, SIZE, SIZE), np.nan, dtype=np.float32),
+        names=[f"train_{number:04}" for number in numbers],
+        events=["one"] * count,
+        splits=["train"] * count,
+        recipe=Recipe(quantity="display"),
+        classes=("dry", "flood"),
+        channels=(),
+    )
+
+
+def test_chips_of_a_scene_are_one_event() -> None:
+    images = cut(0, 3, 4) + cut(1, 2, 5) + cut(2, 1, 1)
+    numbers = [*range(1, 13), *range(20, 30), 40]
+    order = np.random.default_rng(3).permutation(len(images))
+    shuffled = chips_of([images[i] for i in order], [numbers[i] for i in order])
+    events = event_of_chips(shuffled)
+    expected = np.repeat([0, 1, 2], [12, 10, 1])
+    np.testing.assert_array_equal(events, expected[order])
+
+
+def test_a_chip_that_lies_within_a_scene_belongs_to_it() -> None:
+    images = cut(0, 3, 4)
+    images[5] = cut(9, 1, 1)[0]  # calm water, say, that is like nothing beside it
+    np.testing.assert_array_equal(event_of_chips(chips_of(images, list(range(12)))), 0)
+
+
+@pytest.mark.parametrize("fold", range(FOLDS))
+def test_folds_share_no_event(fold: int) -> None:
+    events = np.repeat(np.arange(20), np.random.default_rng(0).integers(1, 30, 20))
+    split = events_split(events, fold)
+    parts = [set(events[part]) for part in (split.training, split.validation, split.test)]
+    assert all(parts)
+    assert len(parts[0] | parts[1] | parts[2]) == sum(len(part) for part in parts)
+    assert sum(len(p) for p in (split.training, split.validation, split.test)) == len(events)
+
+
+def test_every_chip_is_tested_once() -> None:
+    events = np.repeat(np.arange(20), 3)
+    tested = np.concatenate([events_split(events, fold).test for fold in range(FOLDS)])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(60))

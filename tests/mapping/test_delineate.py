@@ -15,7 +15,7 @@ from floodloom.errors import InputError
 from floodloom.mapping.align import onto_grid
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, Rules, delineate_flood
-from floodloom.mapping.exclusion import Ground
+from floodloom.mapping.exclusion import Ground, Reason
 from floodloom.mapping.refine import minimum_pixels
 from floodloom.mapping.scores import Counts, PairScores, score_map, score_probability
 from floodloom.raster.flags import Flag
@@ -237,14 +237,20 @@ def test_fringe_of_a_lake_is_not_flood() -> None:
 
 
 def test_flood_is_what_was_land_with_confidence() -> None:
+    """Columns: water before, then doubt, then land; each grows by a fringe of two pixels."""
     after = np.full((12, 40), 100, "uint8")
     before = np.zeros((12, 40), "uint8")
     before[:, :10] = 90
     before[:, 10:15] = 6
     before[:, 15:20] = 4
-    classes, _ = delineate_flood(Evidence(after, before), Rules(fringe=2))
-    assert (classes[:, :17] == 1).all()
+    classes, reasons = delineate_flood(Evidence(after, before), Rules(fringe=2))
+    assert (classes[:, :12] == 1).all()
+    assert (classes[:, 12:17] == 3).all()
+    assert (reasons[:, 12:17] == Reason.BEFORE_UNKNOWN.value).all()
     assert (classes[:, 17:] == 2).all()
+    land = np.zeros_like(before)
+    trusted, _ = delineate_flood(Evidence(after, before, reference=land), Rules(fringe=2))
+    assert (trusted[:, 12:] == 2).all()
 
 
 def test_pixels_of_a_grid_in_degrees_have_their_area_on_the_ellipsoid() -> None:

@@ -201,8 +201,10 @@ def test_permanent_water_is_learned_from_several_scenes(tmp_path) -> None:
         tmp_path,
         before=[mosaic(tmp_path / "b.tif", LAKE), mosaic(tmp_path / "c.tif", LAKE & (ROWS < 150))],
     )
-    classes, _ = read_raster(tmp_path / "flood.tif")
-    assert (classes[LAKE] == 1).all()
+    with rasterio.open(tmp_path / "flood.tif") as raster:
+        classes, reasons = raster.read()
+    assert (classes[LAKE & (ROWS < 150)] == 1).all()
+    assert (reasons[LAKE & (ROWS > 150)] == Reason.BEFORE_UNKNOWN.value).all()
     assert (classes[300, 360:440] == 2).all()
 
 

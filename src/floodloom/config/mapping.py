@@ -50,10 +50,13 @@ class DelineateSettings(Settings):
         default=5,
         ge=1,
         le=100,
-        description="Percent from which a pixel may have been water before the flood",
+        description="Percent from which a pixel may have been water before the flood; from there "
+        "to the threshold water is excluded",
     )
     fringe: int = Field(
-        default=1, ge=0, description="Pixels around permanent water whose water belongs to it"
+        default=1,
+        ge=0,
+        description="Pixels around what was or may have been water that are taken for the same",
     )
     refine: Literal["none", "majority", "crf", "paul-ganju"] = Field(
         default="none",

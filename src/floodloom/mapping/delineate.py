@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -74,11 +74,12 @@ class Rules:
     threshold
         Percent from which a pixel is water.
     before_threshold
-        Percent from which a pixel may have been water before the flood. Flood is only what was
-        land with confidence, or the edges of rivers and lakes would be flooded in every scene.
+        Percent from which a pixel may have been water before the flood. Between it and `threshold`
+        nobody can tell, and water is excluded: as flood, the edges of rivers and lakes would be
+        flooded in every scene; as permanent water, a flood would be missed.
     fringe
-        Pixels around permanent water whose water belongs to it: mixed pixels, and the error of
-        geocoding between the scenes.
+        Pixels around water that was there before, or may have been, which are taken for the same:
+        mixed pixels, and the error of geocoding between the scenes.
     minimum_pixels
         Patches of water or land of fewer pixels are given to their surroundings, and so are
         patches of flood within permanent water, such as the fringe of a lake, and the reverse.
@@ -114,13 +115,13 @@ def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
     """
     seen = evidence.after != FloodClass.NODATA.value
     water = water_extent(evidence.after, rules, evidence.decibel)
-    before_known, permanent = _permanent_water(evidence, rules)
+    permanent, doubtful = _water_before(evidence, rules)
     flood = sieved(water & ~permanent, water, rules.minimum_pixels)
     classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
     classes[flood] = FloodClass.FLOOD.value
     reasons = exclusions(evidence.ground, seen, rules.limits)
     reasons[flood & _unchanged(evidence, rules) & (reasons == 0)] = Reason.UNCHANGED.value
-    reasons[flood & ~before_known & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
+    reasons[flood & doubtful & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
     classes[reasons > 0] = FloodClass.EXCLUDED.value
     classes[~seen] = FloodClass.NODATA.value
     reasons[~seen] = Reason.NONE.value
@@ -159,22 +160,25 @@ def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Float
     return in_strips(refined, *rasters, reach=settings.reach, rows=_STRIP)
 
 
-def _permanent_water(evidence: Evidence, rules: Rules) -> tuple[Mask, Mask]:
-    """Where (y, x) it is known what was before the flood, and where that was water."""
+def _water_before(evidence: Evidence, rules: Rules) -> tuple[Mask, Mask]:
+    """Where (y, x) there was water before the flood, and where nobody can tell."""
     shape = evidence.after.shape
+    known, water, maybe = (np.zeros(shape, dtype=bool) for _ in range(3))
     if evidence.before is None and evidence.reference is None:
-        return np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    known, permanent = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        return water, maybe
     if evidence.before is not None:
         known |= evidence.before != FloodClass.NODATA.value
-        earlier = replace(rules, threshold=rules.before_threshold)
-        permanent |= water_extent(evidence.before, earlier, evidence.before_decibel)
+        water |= water_extent(evidence.before, rules, evidence.before_decibel)
+        maybe |= known & (evidence.before >= rules.before_threshold)
     if evidence.reference is not None:
         known |= evidence.reference != FloodClass.NODATA.value
-        permanent |= evidence.reference == 1
-    if rules.fringe > 0:
-        permanent = binary_dilation(permanent, np.ones((3, 3)), iterations=rules.fringe)
-    return known, permanent
+        water |= evidence.reference == 1
+        maybe &= evidence.reference != 0
+    return _grown(water, rules.fringe), _grown(maybe, rules.fringe) | ~known
+
+
+def _grown(mask: Mask, pixels: int) -> Mask:
+    return binary_dilation(mask, np.ones((3, 3)), iterations=pixels) if pixels else mask
 
 
 def _unchanged(evidence: Evidence, rules: Rules) -> Mask:

@@ -37,7 +37,7 @@ class Reason(IntEnum):
 REASON_NAMES = {
     Reason.LAYOVER.value: "layover",
     Reason.SHADOW.value: "radar shadow",
-    Reason.BEFORE_UNKNOWN.value: "water, but not seen before the flood",
+    Reason.BEFORE_UNKNOWN.value: "water, and perhaps so before the flood",
     Reason.URBAN.value: "built-up land",
     Reason.DENSE_VEGETATION.value: "dense vegetation",
     Reason.STEEP.value: "steep slope",

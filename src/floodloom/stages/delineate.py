@@ -129,9 +129,10 @@ def delineate(
     threshold
         Percent from which a pixel is water.
     before_threshold
-        Percent from which a pixel may have been water before the flood.
+        Percent from which a pixel may have been water before the flood; from there to the threshold
+        water is excluded.
     fringe
-        Pixels around permanent water whose water belongs to it.
+        Pixels around what was or may have been water that are taken for the same.
     refine
         none, majority, crf (follows edges in the backscatter) or paul-ganju (their dense CRF).
     majority_window

@@ -74,7 +74,7 @@ def _percent(share: float | None) -> str:
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Return whether a processor has instructions for bfloat16, not only a detour."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

@@ -11,14 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from floodloom import __version__
-from floodloom.mapping.delineate import Reason
-
-REASONS = {
-    Reason.LAYOVER.value: "layover",
-    Reason.SHADOW.value: "radar shadow",
-    Reason.BEFORE_UNKNOWN.value: "water, but not seen before the flood",
-}
-"""Why a pixel is excluded, in words."""
+from floodloom.mapping.exclusion import REASON_NAMES
 
 
 def map_page(
@@ -36,7 +29,7 @@ def map_page(
     examples
         Tiles, as `floodloom.report.examples.example_tiles` gives them.
     """
-    data = {"events": list(views), "reasons": REASONS}
+    data = {"events": list(views), "reasons": REASON_NAMES}
     template = _environment().get_template("map.html")
     return template.render(title=title, data=_script_json(data), views=views, examples=examples)
 

@@ -18,6 +18,7 @@ from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision
 from floodloom.mapping.predict import LAYERS, PERCENT_NODATA, predict_rows, water_network
+from floodloom.mapping.seams import SeamMeter, window_borders
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import CogProfile, cog_writer, open_store, recipe_of
@@ -128,11 +129,14 @@ def predict(
     profile = CogProfile(
         geobox_of(store), "uint8", PERCENT_NODATA, layers, LAYERS[:layers], tags=tags
     )
+    seams = SeamMeter(*window_borders(plan.as_dict()))
     predicted = predict_rows(inputs, network, plan, layers=layers, batch=batch)
     with cog_writer(out, profile, threads=threads) as raster, closing(ahead(predicted)) as rows:
         for row, percent in rows:
             window = Window(0, row, percent.shape[2], percent.shape[1])
             raster.write(percent, window=window)
+            seams.add(percent[0])
+        raster.update_tags(FLOODLOOM_SEAM_RATIO=_ratio_text(seams.ratio()))
     return Path(out)
 
 
@@ -141,6 +145,10 @@ def _said(precision: Precision) -> dict[str, str]:
     if precision.changed is not None:
         tags["FLOODLOOM_BFLOAT16_CHANGES"] = f"{precision.changed:.6f}"
     return tags
+
+
+def _ratio_text(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.4f}"
 
 
 def _earlier(path: Path, scene: xr.Dataset, recipe: Recipe, mixed_orbits: bool) -> xr.Dataset:

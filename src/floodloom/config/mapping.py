@@ -16,7 +16,7 @@ class PredictSettings(Settings):
         default=None,
         ge=64,
         multiple_of=32,
-        description="Largest side of a window, px; null: 1024 in float32 and 1600 in bfloat16",
+        description="Largest side of a window, px; null: 1024 in float32 and 1408 in bfloat16",
     )
     overlap: int | None = Field(
         default=None,

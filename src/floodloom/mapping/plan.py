@@ -19,7 +19,7 @@ from floodloom.log import get_logger
 ALIGNMENT = 32
 """Coarsest stride of the networks, px."""
 
-LARGEST = {"float32": 1024, "bfloat16": 1600}
+LARGEST = {"float32": 1024, "bfloat16": 1408}
 """Sides of windows, px, with which U-Net of width 16 takes some .5 GB in each number format."""
 
 _SMALLEST = 2 * ALIGNMENT

@@ -59,7 +59,7 @@ def predict(
     event
         Name of the event, for the file's tags.
     tile
-        Largest side of a window, px; 1024 in float32 and 1600 in bfloat16 when not given.
+        Largest side of a window, px; 1024 in float32 and 1408 in bfloat16 when not given.
     overlap
         Least number of pixels that neighbouring windows share; twice the rim when not given.
     rim

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.sentinel1_tables import sentinel1_tables
 from floodloom.files import read_json
@@ -100,6 +101,7 @@ def _facts(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "runs": lambda _: [scores_table(), runtime_table()],
     "sentinel1": sentinel1_tables,
+    "predict": predict_tables,
 }
 """The tables of each benchmark, in the order of the page."""
 

@@ -34,6 +34,22 @@ def untrained(seed: int = 0, *, temperature: float = 1.0, recipe: Recipe = INPUT
     )
 
 
+def fitted(steps: int = 60, *, recipe: Recipe = INPUTS, **arguments) -> Checkpoint:
+    """A checkpoint that has learnt to see the water of `flooded`, so that it is mostly sure."""
+    torch.manual_seed(0)
+    arguments = {"in_channels": 2, "classes": 2, "width": 4, "depth": 2, **arguments}
+    model = build("unet", **arguments)
+    power, water = flooded(128, 128, seed=1)
+    image = torch.from_numpy(as_inputs(power).values)[None]
+    label = torch.from_numpy(water.astype("int64"))[None]
+    optimiser = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(model(image), label).backward()
+        optimiser.step()
+    return Checkpoint("unet", arguments, ("dry", "water"), recipe, model.eval().state_dict())
+
+
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
@@ -52,6 +68,15 @@ def backscatter(height: int, width: int, seed: int = 2) -> np.ndarray:
         tall, wide = draw.integers(1, 60, 2)
         power[draw.integers(0, 2), row : row + tall, col : col + wide] = np.nan
     return power.astype("float32")
+
+
+def flooded(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Linear power (band, y, x) float32 of dark water on bright land, and where (y, x) it is."""
+    rows, cols = np.mgrid[:height, :width]
+    water = np.sin(rows / 23 + seed) * np.cos(cols / 31) > 0.3
+    vv = np.where(water, 0.004, 0.06 + 0.02 * np.sin(rows / 37) * np.cos(cols / 53))
+    speckle = np.random.default_rng(seed).gamma(4.4, 1 / 4.4, (2, height, width))
+    return (np.stack([vv, vv / 5]) * speckle).astype("float32"), water
 
 
 def as_inputs(power: np.ndarray) -> xr.DataArray:

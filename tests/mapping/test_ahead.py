@@ -1,5 +1,6 @@
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -43,3 +44,21 @@ def test_thread_ends_with_a_consumer_that_stops_early() -> None:
     assert next(items) == 0
     items.close()
     assert threading.active_count() == before
+
+
+def test_consumer_decides_how_long_an_item_lives() -> None:
+    class Large:
+        pass
+
+    alive: weakref.WeakSet[Large] = weakref.WeakSet()
+
+    def items():
+        for _ in range(3):
+            large = Large()
+            alive.add(large)
+            yield large
+            del large
+
+    for item in ahead(items()):
+        del item
+        assert len(alive) <= 1

@@ -158,6 +158,10 @@ def test_scores_by_hand() -> None:
     assert (scores + scores).flood == Counts(tp=4, fp=2, fn=6, tn=4)
     assert (scores + scores).as_dict()["undecided"] == scores.as_dict()["undecided"]
     assert Counts().scores()["iou"] == 0.0
+    assert scores.as_dict()["permanent_water"] == {"pixels": 1, "called_flood": 0.0}
+    assert PairScores().as_dict()["permanent_water"] == {"pixels": 0, "called_flood": None}
+    lake = score_map(uint8(2, 1, 3, 0, 255, 2), uint8(1, 1, 1, 1, 1, 2))
+    assert lake.as_dict()["permanent_water"] == {"pixels": 4, "called_flood": 0.25}
     flood = scores.flood.scores()
     assert flood["iou"] == pytest.approx(2 / 6)
     assert flood["f1"] == pytest.approx(4 / 8)

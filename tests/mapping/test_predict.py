@@ -13,6 +13,7 @@ from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.inference import ensemble_of
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import predict_rows, read_strips, water_network
+from floodloom.mapping.seams import seam_ratio, window_borders
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
@@ -116,7 +117,10 @@ def test_mosaic_is_a_valid_cog_that_says_how_it_was_made(scene, checkpoints, tmp
     assert tags["FLOODLOOM_PRECISION"] == "float32"
     assert tags["FLOODLOOM_SAMPLES"] == "2"
     assert tags["ORBIT_DIRECTION"] == "ascending"
-    assert max(json.loads(tags["FLOODLOOM_WINDOWS"])["size"]) <= 128
+    windows = json.loads(tags["FLOODLOOM_WINDOWS"])
+    assert max(windows["size"]) <= 128
+    ratio = seam_ratio(percent, *window_borders(windows))
+    assert float(tags["FLOODLOOM_SEAM_RATIO"]) == pytest.approx(ratio, abs=1e-4)
     assert list(tmp_path.iterdir()) == [out]
     known = percent < 255
     np.testing.assert_array_equal(known, np.isfinite(backscatter(203, 331)).all(axis=0))
@@ -143,6 +147,14 @@ def test_scene_without_any_data_gives_an_empty_valid_mosaic(checkpoints, tmp_pat
     assert cog_validate(out)[0]
     with rasterio.open(out) as raster:
         assert (raster.read() == 255).all()
+
+
+def test_precision_that_is_used_is_said(scene, checkpoints, tmp_path) -> None:
+    arguments = {"scene": scene, "checkpoint": checkpoints[:1], "out": tmp_path / "p.tif"}
+    for asked, used in (("auto", "float32"), ("bfloat16", "bfloat16")):
+        with rasterio.open(predict(precision=asked, **arguments)) as raster:
+            assert raster.tags()["FLOODLOOM_PRECISION"] == used
+            assert "FLOODLOOM_BFLOAT16_CHANGES" not in raster.tags()
 
 
 def test_scene_smaller_than_any_window(checkpoints, tmp_path) -> None:

@@ -162,6 +162,9 @@ def test_item_validates_and_describes_every_file(made) -> None:
     classes = ClassificationExtension.ext(item.assets["flood"]).classes
     assert {c.value: c.name for c in classes}[2] == "flood"
     assert item.properties["floodloom"]["floodloom_backend"] == "openvino"
+    excluded = item.properties["excluded_ha"]
+    assert set(excluded) == {"layover", "high above the drainage"}
+    assert sum(excluded.values()) == pytest.approx(item.properties["area_ha"]["excluded"])
 
 
 def test_flatgeobuf_holds_the_same_polygons(made) -> None:

@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
 
-from floodloom.errors import InputError
 from floodloom.mapping.plan import plan_scene
-from floodloom.mapping.seams import mosaic_seams, seam_ratio, window_borders
-from floodloom.raster.grid import pixel_geobox
-from floodloom.raster.store import write_cog
+from floodloom.mapping.seams import SeamMeter, seam_ratio, window_borders
 
 
 def noise(shape=(600, 700)) -> np.ndarray:
@@ -42,7 +39,13 @@ def test_borders_are_where_windows_begin_to_count() -> None:
     assert cols == set()
 
 
-def test_mosaic_without_windows_is_refused(tmp_path) -> None:
-    path = write_cog(noise(), tmp_path / "p.tif", geobox=pixel_geobox(600, 700), nodata=255)
-    with pytest.raises(InputError, match="doesn't say its windows"):
-        mosaic_seams(path)
+@pytest.mark.parametrize("part", [1, 37, 300, 599])
+def test_rows_in_parts_give_the_ratio_of_the_whole(part) -> None:
+    percent = noise()
+    percent[140:170, 30:400] = 255
+    rows, cols = [0, 5, 128, 150, 300, 301, 590, 599, 600], [3, 256, 690]
+    meter = SeamMeter(rows, cols)
+    for start in range(0, len(percent), part):
+        meter.add(percent[start : start + part])
+    assert meter.ratio() == pytest.approx(seam_ratio(percent, rows, cols), rel=1e-12)
+    assert SeamMeter([1], [1]).ratio() is None

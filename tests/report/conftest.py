@@ -18,6 +18,12 @@ from floodloom.stages.delineate import delineate
 
 GRID = grid_from_bounds((400000, 5000000, 401000, 5000800), 32633, 10.0)
 PLAIN = pixel_geobox(80, 100)
+TAGS = {
+    "FLOODLOOM_CHECKPOINT": "unet-0",
+    "FLOODLOOM_BACKEND": "torch",
+    "FLOODLOOM_PRECISION": "float32",
+    "FLOODLOOM_SEAM_RATIO": "1.003",
+}
 
 
 def scene(grid: GeoBox, when: str) -> xr.Dataset:
@@ -64,7 +70,7 @@ def write_event(folder: Path, grid: GeoBox, *, dry: bool = False) -> Files:
         folder / "flood.gpkg",
         write_store(scene(grid, "2023-05-14T16:58:21"), folder / "after.zarr"),
         write_store(scene(grid, "2023-05-02T16:58:21"), folder / "before.zarr"),
-        write_cog(percent, folder / "p.tif", geobox=grid, nodata=255),
+        write_cog(percent, folder / "p.tif", geobox=grid, nodata=255, tags=TAGS),
         write_cog(truth, folder / "truth.tif", geobox=grid, nodata=255),
     )
     delineate(

@@ -165,6 +165,10 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert f"<dd>{iou:.3f}</dd>" in text
     assert "0.09 km²" in text  # 900 pixels of 10 m
     assert "tile: 512" in text
+    assert "<td>layover</td><td>0.01 km²</td><td>1.25&#8239;%</td>" in text
+    assert "by unet-0, with torch in float32." in text
+    assert "Seams: 1.003," in text
+    assert "permanent water called flood" in text
     assert "data_root" not in text
     assert "refused" in text
     assert "water is 0.01% of the predictions" in text

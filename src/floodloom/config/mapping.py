@@ -12,8 +12,11 @@ from floodloom.config.base import Settings
 class PredictSettings(Settings):
     """Mosaic-level prediction."""
 
-    tile: int = Field(
-        default=1024, ge=64, multiple_of=32, description="Largest side of a window, px"
+    tile: int | None = Field(
+        default=None,
+        ge=64,
+        multiple_of=32,
+        description="Largest side of a window, px; null: 1024 in float32 and 1408 in bfloat16",
     )
     overlap: int | None = Field(
         default=None,
@@ -32,8 +35,10 @@ class PredictSettings(Settings):
         default="auto",
         description="What runs the network; auto: what is installed and fastest on this machine",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="Number format; bfloat16 is faster where it is built in"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Number format; auto: bfloat16 for large scenes where the processor has it and "
+        "where it changes hardly any class of a sample of the scene",
     )
     mixed_orbits: bool = Field(
         default=False, description="Accept a pre-event scene of the other orbit direction"

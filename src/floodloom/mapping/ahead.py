@@ -41,10 +41,12 @@ def ahead(items: Iterable[Item], depth: int = 1) -> Generator[Item]:
     def work() -> None:
         try:
             source: Iterator[Item] = iter(items)
-            item: object = None
-            while item is not _END and free.acquire() and not stopped.is_set():
-                item = next(source, _END)
+            ended = False
+            while not ended and free.acquire() and not stopped.is_set():
+                item: object = next(source, _END)
                 ready.put(item)
+                ended = item is _END
+                del item  # the consumer alone decides how long it lives
         except BaseException as error:
             ready.put(_Failure(error))
 
@@ -55,7 +57,9 @@ def ahead(items: Iterable[Item], depth: int = 1) -> Generator[Item]:
             if isinstance(made, _Failure):
                 raise made.error
             free.release()
-            yield made  # type: ignore[misc]
+            held = [made]
+            del made
+            yield held.pop()  # type: ignore[misc]
     finally:
         stopped.set()
         free.release()

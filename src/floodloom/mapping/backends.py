@@ -29,7 +29,7 @@ Compiled = Callable[[Floats], Floats]
 
 _MODULES = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
 _FASTER = 1.1  # another back end must win by this much, so that noise doesn't choose it
-_WORTH_MEASURING = 30e6  # px; below, measuring takes longer than it can save
+_WORTH_MEASURING = 300e6  # px; below, measuring takes longer than it can save
 _KEEP_BELOW = 1 << 30  # bytes
 _log = get_logger(__name__)
 
@@ -157,12 +157,14 @@ def _on_torch(ensemble: Ensemble) -> Ensemble:
 def _keep_memory() -> None:
     """Let glibc reuse the memory of large activations instead of returning it to the kernel.
 
-    Each layer would otherwise pay for zeroed pages, which takes as long as the convolutions.
+    Each layer would otherwise pay for zeroed pages, which takes as long as the convolutions. The
+    arenas that glibc gives to threads can't keep memory of that size, so there must be one only.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(-1, _KEEP_BELOW)  # M_TRIM_THRESHOLD
         mallopt(-3, _KEEP_BELOW)  # M_MMAP_THRESHOLD
+        mallopt(-8, 1)  # M_ARENA_MAX
 
 
 def fold_normalisation(model: nn.Module) -> nn.Module:
@@ -221,11 +223,12 @@ class Exported(nn.Module):
 
 @contextmanager
 def _quiet_tracing() -> Iterator[None]:
-    """Trace a network as it is, whatever modes are on; its shapes are fixed, and that is meant."""
+    """Trace a network as it is, whatever modes are on, and without keeping its activations."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with (
         warnings.catch_warnings(),
         torch.inference_mode(False),
+        torch.no_grad(),
         torch.autocast("cpu", enabled=False),
     ):
         warnings.simplefilter("ignore")
@@ -258,9 +261,7 @@ def _compile_openvino(model: nn.Module, shape: Shape, request: Request) -> Compi
     import openvino
 
     with _quiet_tracing():
-        converted = openvino.convert_model(
-            model, example_input=torch.zeros(shape), input=[list(shape)]
-        )
+        converted = openvino.convert_model(torch.export.export(model, (torch.zeros(shape),)))
     settings = {
         "INFERENCE_NUM_THREADS": request.threads,
         "INFERENCE_PRECISION_HINT": "bf16" if request.precision == "bfloat16" else "f32",

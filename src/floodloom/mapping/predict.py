@@ -25,6 +25,7 @@ PERCENT_NODATA = 255
 LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
 """Bands of a probability mosaic; the second is there where more than one member or view is."""
 
+_PIECE = 512  # rows that are composed at once, as many as the chunks of a store have
 _STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
 
 
@@ -117,9 +118,12 @@ def read_strips(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
     height, width = plan.shape
     below, beside = plan.padded[0] - height, plan.padded[1] - width
     strip = np.empty((inputs.sizes["band"], plan.size[0], plan.padded[1]), dtype=np.float32)
-    for row, (first, last, block) in zip(plan.rows, ahead(_blocks(inputs, plan)), strict=True):
+    blocks = ahead(_blocks(inputs, plan))
+    for row in plan.rows:
+        first, last, block = next(blocks)
         strip[:, : first - row] = strip[:, strip.shape[1] - (first - row) :]
         strip[:, first - row : last - row, :width] = block
+        del block  # while the network runs on the strip, the next block takes its place
         if beside:
             inside = strip[:, first - row : last - row, :width]
             strip[:, first - row : last - row] = _mirrored(inside, 0, beside)
@@ -133,9 +137,18 @@ def _blocks(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[tuple[int, int, 
     first = 0
     for row in plan.rows:
         last = min(row + plan.size[0], plan.shape[0])
-        block = inputs.isel(y=slice(first, last)).transpose("band", "y", "x")
-        yield first, last, np.asarray(block.values, dtype=np.float32)
+        yield first, last, _read(inputs, first, last)
         first = last
+
+
+def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:
+    """Rows of a scene, composed in pieces, whose intermediate values are small."""
+    block = np.empty((inputs.sizes["band"], last - first, inputs.sizes["x"]), dtype=np.float32)
+    for top in range(first - first % _PIECE, last, _PIECE):
+        rows = slice(max(top, first), min(top + _PIECE, last))
+        piece = inputs.isel(y=rows).transpose("band", "y", "x")
+        block[:, rows.start - first : rows.stop - first] = piece.values
+    return block
 
 
 def _mirrored(values: Floats, below: int, beside: int) -> Floats:
@@ -154,8 +167,11 @@ def _predicted(
 
 
 def _percent(values: Floats, known: NDArray[np.bool_]) -> Bytes:
-    percent = np.rint(np.clip(values, 0, 1) * 100)
-    return np.where(known, percent, PERCENT_NODATA).astype(np.uint8)
+    np.clip(values, 0, 1, out=values)  # rows that are done with; copies of a strip are large
+    values *= 100
+    percent = np.rint(values, out=values).astype(np.uint8)
+    percent[:, ~known] = PERCENT_NODATA
+    return percent
 
 
 def _advance(total: Floats, count: int) -> None:

@@ -11,6 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.mapping.areas import area_of, row_areas
 from floodloom.mapping.delineate import FloodClass
+from floodloom.mapping.exclusion import REASON_NAMES
 from floodloom.raster.store import write_cog
 
 COLOURS = {
@@ -86,3 +87,15 @@ def class_areas(classes: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
         level.name.lower(): round(area_of(classes == level.value, rows) / 10_000, 4)
         for level in FloodClass
     }
+
+
+def excluded_areas(reasons: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
+    """Return the area that each reason excludes, ha, by the reason in words; pixels / 10 000
+    without a CRS. Reasons that exclude nothing aren't listed.
+    """
+    rows = row_areas(geobox)
+    areas = {
+        word: round(area_of(reasons == value, rows) / 10_000, 4)
+        for value, word in REASON_NAMES.items()
+    }
+    return {word: area for word, area in areas.items() if area > 0}

@@ -61,7 +61,9 @@ class PairScores:
     """What comparing maps with truths gives; the scores of several pairs add up.
 
     `flood` and `water` are counts; `known` is the number of pixels with truth, `excluded` and
-    `nodata` that of those among them that the map excludes or has no data for.
+    `nodata` that of those among them that the map excludes or has no data for; `permanent` is the
+    number of pixels of true permanent water that the map has data for, `called_flood` that of those
+    among them that it calls flood.
     """
 
     flood: Counts = Counts()
@@ -69,6 +71,8 @@ class PairScores:
     known: int = 0
     excluded: int = 0
     nodata: int = 0
+    permanent: int = 0
+    called_flood: int = 0
 
     def __add__(self, other: PairScores) -> PairScores:
         return PairScores(
@@ -77,10 +81,15 @@ class PairScores:
             self.known + other.known,
             self.excluded + other.excluded,
             self.nodata + other.nodata,
+            self.permanent + other.permanent,
+            self.called_flood + other.called_flood,
         )
 
     def as_dict(self) -> dict[str, object]:
-        """Return both classes' scores, and the shares of the known ground that are undecided."""
+        """Return both classes' scores, the shares of the known ground that are undecided, and the
+        share of permanent water that is called flood; None where there isn't any.
+        """
+        mistaken = round(_ratio(self.called_flood, self.permanent), 6) if self.permanent else None
         return {
             "flood": self.flood.scores(),
             "water": self.water.scores(),
@@ -88,6 +97,7 @@ class PairScores:
                 "excluded": round(_ratio(self.excluded, self.known), 6),
                 "nodata": round(_ratio(self.nodata, self.known), 6),
             },
+            "permanent_water": {"pixels": self.permanent, "called_flood": mistaken},
         }
 
 
@@ -111,6 +121,7 @@ def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScore
     known = truth != UNKNOWN
     missing = classes == FloodClass.NODATA.value
     excluded = classes == FloodClass.EXCLUDED.value
+    permanent = (truth == FloodClass.PERMANENT.value) & ~missing
     wet = (FloodClass.PERMANENT.value, FloodClass.FLOOD.value)
     return PairScores(
         flood=count(classes == FloodClass.FLOOD.value, truth == 2, known & ~missing),
@@ -118,6 +129,8 @@ def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScore
         known=int(known.sum()),
         excluded=int((excluded & known).sum()),
         nodata=int((missing & known).sum()),
+        permanent=int(permanent.sum()),
+        called_flood=int((permanent & (classes == FloodClass.FLOOD.value)).sum()),
     )
 
 

@@ -61,8 +61,9 @@ class Merge(nn.Module):
 
     def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
         """Return the features at the size of the skips."""
+        if self.match is None:  # nothing but the joint map is held while it is convolved
+            joint = torch.cat([*skips, self.up(x, skips[0])], dim=1)
+            return self.convolve(joint)  # type: ignore[no-any-return]
         maps = [*skips, self.up(x, skips[0])]
-        if self.match is None:
-            return self.convolve(torch.cat(maps, dim=1))  # type: ignore[no-any-return]
         matched = [match(m) for match, m in zip(self.match, maps, strict=True)]
         return self.convolve(torch.stack(matched).sum(0))  # type: ignore[no-any-return]

@@ -49,7 +49,7 @@ _MODULES = (
 LARGEST_FIELD = 1024
 """Widest receptive field that is measured, px; what reaches further reports this."""
 
-_PROBE_WIDTHS = (64, 256, LARGEST_FIELD)
+_PROBE_WIDTHS = (64, 256, 512, LARGEST_FIELD)
 _PROBE_HEIGHT = 32
 
 
@@ -173,13 +173,19 @@ def receptive_field(model: Segmenter, in_channels: int = 2) -> int:
     """
     probe = model.double().eval()
     for width in _PROBE_WIDTHS:
-        field = _field_within(probe, in_channels, width)
-        if field < width // 2:
-            return field
-    return field
+        left, right = _probes(probe, in_channels, width)
+        quarter, centre = width // 4, width // 2
+        if width == LARGEST_FIELD:
+            return _last(left, centre) + _last(right, centre - 1) + 1
+        if not left(quarter) and not right(quarter):
+            break
+    return _last(left, quarter) + _last(right, quarter) + 1
 
 
-def _field_within(probe: Segmenter, in_channels: int, width: int) -> int:
+def _probes(
+    probe: Segmenter, in_channels: int, width: int
+) -> tuple[Callable[[int], bool], Callable[[int], bool]]:
+    """Whether columns at a distance or beyond, on the left and on the right, reach the centre."""
     centre = width // 2
 
     def reaches(columns: slice) -> bool:
@@ -188,9 +194,10 @@ def _field_within(probe: Segmenter, in_channels: int, width: int) -> int:
         with torch.inference_mode():
             return bool(probe(image)[0, :, _PROBE_HEIGHT // 2, centre].isnan().any())
 
-    left = _last(lambda reach: reaches(slice(None, centre - reach + 1)), centre)
-    right = _last(lambda reach: reaches(slice(centre + reach, None)), centre - 1)
-    return left + right + 1
+    return (
+        lambda reach: reaches(slice(None, centre - reach + 1)),
+        lambda reach: reaches(slice(centre + reach, None)),
+    )
 
 
 def _last(holds: Callable[[int], bool], limit: int) -> int:

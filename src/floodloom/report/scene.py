@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import geopandas as gpd
@@ -16,6 +17,7 @@ from pyproj import Transformer
 from floodloom.mapping.align import onto_grid
 from floodloom.mapping.areas import area_of, crs_name, pixel_areas, pixel_size
 from floodloom.mapping.delineate import FloodClass
+from floodloom.mapping.exclusion import REASON_NAMES
 from floodloom.raster.grid import geobox_of
 from floodloom.report.images import (
     Shrunk,
@@ -42,7 +44,7 @@ class EventLayers:
 
     `classes` and `reasons` (y, x) uint8 are the flood map and `polygons` its vectors; `percent`
     (y, x) uint8 is the probability of water and `truth` (y, x) uint8 the labels on the same grid;
-    `scene` and `before` are scene stores.
+    `scene` and `before` are scene stores; `predicted` holds the tags of the probability's file.
     """
 
     name: str
@@ -54,6 +56,7 @@ class EventLayers:
     scene: xr.Dataset | None = None
     before: xr.Dataset | None = None
     truth: Bytes | None = None
+    predicted: Mapping[str, str] = field(default_factory=dict)
 
 
 def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, Any]:
@@ -72,7 +75,8 @@ def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, A
         name, height, width (px) and extent (px that the images cover); after, before and values as
         PNG data URIs, the red of the values being the class, the green the reason, the blue the
         percent; paths by class in pixels, and leftOut, the number of patches that aren't drawn;
-        areas; places; crs, affine and pixel (m).
+        areas; excluded, the area of each reason; predicted, what the prediction was made with;
+        places; crs, affine and pixel (m).
     """
     height, width = layers.classes.shape
     shrunk = Shrunk.to_fit(height, width, largest)
@@ -88,6 +92,8 @@ def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, A
         "paths": {name: outline.path for name, outline in outlines.items()},
         "leftOut": sum(outline.left_out for outline in outlines.values()),
         "areas": class_shares(layers.classes, layers.geobox),
+        "excluded": excluded_shares(layers.reasons, layers.geobox),
+        "predicted": _predicted(layers.predicted),
         "places": _places(layers.geobox),
         "crs": crs_name(layers.geobox),
         "affine": list(layers.geobox.affine)[:6],
@@ -165,16 +171,38 @@ def _outlines(layers: EventLayers, shrunk: Shrunk) -> dict[str, Outline]:
 
 def class_shares(classes: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
     """Return the pixels of each class, their share of all, and their hectares with a CRS."""
+    names = {level.value: level.name.lower() for level in FloodClass}
+    return _shares(classes, names, geobox)
+
+
+def excluded_shares(reasons: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
+    """Return the same for each reason that excludes something, by the reason in words."""
+    shares = _shares(reasons, REASON_NAMES, geobox)
+    return {word: share for word, share in shares.items() if share["pixels"]}
+
+
+def _shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str, dict[str, float]]:
     rows = pixel_areas(geobox)
     found: dict[str, dict[str, float]] = {}
-    for level in FloodClass:
-        mask = classes == level.value
+    for value, name in names.items():
+        mask = values == value
         pixels = int(mask.sum())
-        entry: dict[str, float] = {"pixels": pixels, "share": round(pixels / classes.size, 6)}
+        entry: dict[str, float] = {"pixels": pixels, "share": round(pixels / values.size, 6)}
         if rows is not None:
             entry["ha"] = round(area_of(mask, rows) / 10_000, 2)
-        found[level.name.lower()] = entry
+        found[name] = entry
     return found
+
+
+def _predicted(tags: Mapping[str, str]) -> dict[str, str]:
+    """What a reader wants to know of how the probability was made."""
+    names = {
+        "checkpoints": "FLOODLOOM_CHECKPOINT",
+        "backend": "FLOODLOOM_BACKEND",
+        "precision": "FLOODLOOM_PRECISION",
+        "seams": "FLOODLOOM_SEAM_RATIO",
+    }
+    return {name: tags[tag] for name, tag in names.items() if tags.get(tag)}
 
 
 def _places(geobox: GeoBox) -> dict[str, Any] | None:

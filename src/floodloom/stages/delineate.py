@@ -23,7 +23,13 @@ from floodloom.mapping.delineate import (
 )
 from floodloom.mapping.elevation import Elevation, read_elevation
 from floodloom.mapping.exclusion import Ground, Limits
-from floodloom.mapping.products import class_areas, write_depth, write_flood_map, write_likelihood
+from floodloom.mapping.products import (
+    class_areas,
+    excluded_areas,
+    write_depth,
+    write_flood_map,
+    write_likelihood,
+)
 from floodloom.mapping.refine import PRESETS, REFINEMENTS, minimum_pixels
 from floodloom.mapping.sources import (
     Probability,
@@ -51,6 +57,7 @@ _KEPT = (
     "FLOODLOOM_CHECKPOINT",
     "FLOODLOOM_BACKEND",
     "FLOODLOOM_PRECISION",
+    "FLOODLOOM_SEAM_RATIO",
     "ACQUISITION_TIME",
     "PLATFORM",
     "ORBIT_DIRECTION",
@@ -327,16 +334,18 @@ def _write(
         write_depth(depth, files["depth"], geobox=grid, tags=tags)
     if "areas" in files:
         write_table(area_table(classes, grid, products.zones), files["areas"])
-    areas = class_areas(classes, grid)
+    areas, excluded = class_areas(classes, grid), excluded_areas(reasons, grid)
     provenance = {name.lower(): value for name, value in tags.items() if value}
-    found = {"area_ha": areas, "floodloom": provenance}
+    found = {"area_ha": areas, "excluded_ha": excluded, "floodloom": provenance}
     described = stac_item(
         products.event, grid, acquired, files, found, polarisations=products.polarisations
     )
     write_item(described, item)
+    why = ", ".join(f"{word} {area:.1f}" for word, area in excluded.items())
     _log.info(
-        "%s: flood %.1f ha, excluded %.1f ha", files["flood"], areas["flood"], areas["excluded"]
-    )
+        "%s: flood %.1f ha, excluded %.1f ha%s",
+        files["flood"], areas["flood"], areas["excluded"], f" ({why})" if why else "",
+    )  # fmt: skip
 
 
 def _pixel_area(grid: GeoBox) -> float:

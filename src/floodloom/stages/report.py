@@ -176,6 +176,7 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
         scene=None if scene is None else open_store(scene),
         before=None if before is None else open_store(before),
         truth=_aligned(files["truth"].get(name), path),
+        predicted=_tags(files["percent"].get(name)),
     )
 
 
@@ -184,6 +185,13 @@ def _aligned(path: Path | None, onto: Path) -> Bytes | None:
         return None
     values, grid = read_raster(path)
     return onto_grid(values.astype(np.uint8), grid, geobox_of(onto), IGNORE, str(path))
+
+
+def _tags(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    with quiet_about_georeference(), rasterio.open(path) as raster:
+        return dict(raster.tags())
 
 
 def _trained(path: Path) -> Trained:

@@ -1,0 +1,95 @@
+"""The tables of `make bench-predict`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_KM2 = 100.0  # of a megapixel at 10 m
+
+
+def predict_tables(result: dict[str, Any]) -> list[str]:
+    """Return the tables of the scene, of the back ends and of the sizes."""
+    return [_introduction(result), _scene(result), _back_ends(result), _curve(result)]
+
+
+def _introduction(result: dict[str, Any]) -> str:
+    installed = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return (
+        f"{result['model']}, one member, no test-time augmentation, two polarisations, "
+        f"{result['threads']} threads; {installed}. A rate counts the scene's pixels, not those "
+        "that windows share. End to end is the stage `predict`, from the Zarr store to the "
+        "GeoTIFF, with loading, choosing and compiling.\n"
+    )
+
+
+def _scene(result: dict[str, Any]) -> str:
+    scene = result["scene"]
+    whole, network = scene["end_to_end"], scene["network"]
+    plain, overlapping = scene["plain"], scene["plain_overlapping"]
+    base = plain["megapixels_per_second"]
+    said = f"{whole['backend']}, {whole['precision']}, windows {_windows(whole)}"
+    rows = [
+        f"A scene of {scene['side']} × {scene['side']} px:\n",
+        "| | Mpx/s | km²/s at 10 m | times the plain loop | peak memory, MiB |",
+        "|---|---|---|---|---|",
+        _rate("plain loop over 512 px tiles, float32, with seams", plain, base),
+        _rate("the same, tiles overlapping so that no seam shows", overlapping, base),
+        _rate(f"end to end, as `auto` chooses: {said}", whole, base),
+        _rate("its network alone, on windows in memory", network, base),
+        _gpu("end_to_end", "GPU, end to end, bfloat16", result["gpu"], base),
+        _gpu("network", "GPU, network alone, bfloat16", result["gpu"], base),
+    ]
+    share = whole["megapixels_per_second"] / network["megapixels_per_second"]
+    return "\n".join(rows) + (
+        f"\n\nEnd to end reaches {share:.2f} of the network's own rate. The plain loops ran on "
+        f"{plain['tiles']} and {overlapping['tiles']} tiles, {100 * plain['share_of_scene']:.0f} "
+        f"and {100 * overlapping['share_of_scene']:.0f} % of the scene.\n"
+    )
+
+
+def _rate(what: str, figures: dict[str, Any], base: float) -> str:
+    rate = figures["megapixels_per_second"]
+    peak = f"{figures['peak_mib']:.0f}" if "peak_mib" in figures else ""
+    return f"| {what} | {rate:.2f} | {rate * _KM2:.0f} | {rate / base:.2f} | {peak} |"
+
+
+def _gpu(step: str, what: str, gpu: dict[str, Any] | None, base: float) -> str:
+    if gpu is None:
+        return f"| {what} | not measured | not measured | not measured | |"
+    return _rate(f"{what}, {gpu['device']}", gpu[step], base)
+
+
+def _back_ends(result: dict[str, Any]) -> str:
+    side = result["back_ends"][0]["side"]
+    rows = [
+        f"Back ends on a scene of {side} × {side} px:\n",
+        "| back end | precision | windows | end to end, Mpx/s | network alone, Mpx/s | "
+        "peak memory, MiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["back_ends"]:
+        whole, network = row["end_to_end"], row["network"]
+        rows.append(
+            f"| {whole['backend']} | {whole['precision']} | {_windows(whole)} | "
+            f"{whole['megapixels_per_second']:.2f} | {network['megapixels_per_second']:.2f} | "
+            f"{whole['peak_mib']:.0f} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _curve(result: dict[str, Any]) -> str:
+    rows = [
+        f"Size of the scene, {result['curve'][0]['backend']}, {result['curve'][0]['precision']}:\n",
+        "| side, px | seconds | seconds per Mpx | peak memory, MiB |",
+        "|---|---|---|---|",
+    ]
+    for point in result["curve"]:
+        each = 1 / point["megapixels_per_second"]
+        rows.append(
+            f"| {point['side']} | {point['seconds']:.1f} | {each:.3f} | {point['peak_mib']:.0f} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _windows(figures: dict[str, Any]) -> str:
+    return " × ".join(str(side) for side in figures["windows"])

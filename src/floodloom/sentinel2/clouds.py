@@ -45,7 +45,7 @@ def seen_by_indices(reflectance: Mapping[str, Image]) -> Mask:
         and `nir` shadows aren't.
     """
     bands = [reflectance[name] for name in _VISIBLE if name in reflectance]
-    data: Mask = np.isfinite(np.stack(list(reflectance.values()))).all(axis=0)
+    data = np.asarray(np.isfinite(np.stack(list(reflectance.values()))).all(axis=0))
     if not bands:
         return data
     visible = np.stack(bands)

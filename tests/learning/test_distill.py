@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from floodloom.errors import CheckpointError, RecipeMismatchError
-from floodloom.learning.augment import rotate_and_flip
+from floodloom.learning.augment import Augmentation, rotate_and_flip
 from floodloom.learning.data import Samples, radar_samples
 from floodloom.learning.distill import (
     Distiller,
@@ -21,6 +21,7 @@ from floodloom.learning.distill import (
 )
 from floodloom.learning.distillation import Distillation
 from floodloom.learning.losses import ce_dice
+from floodloom.learning.metrics import confusion_matrix, foreground_scores
 from floodloom.learning.network import Network, untrained
 from floodloom.learning.optical import (
     fused,
@@ -249,6 +250,42 @@ def test_a_student_may_start_from_its_teacher(toy, make_tiles):
     torch.testing.assert_close(student(radar_samples(tiles).image), both.model()(blank))
     other = warm_started(untrained(tiles, Network("fcn8", 4), 0), teacher)
     assert other.architecture == "fcn8"
+
+
+def test_a_network_that_learnt_to_do_without_the_optical_image_can(make_tiles):
+    """Blank optical channels cost little after modality dropout, and much without it."""
+    tiles = make_tiles(32, seed=3, optical=True)
+    standardisation = standardise_optical(tiles)
+    held = make_tiles(8, "validation", seed=4, optical=True)
+    whole = fused_samples(held, standardisation)
+    image = whole.image.clone()
+    image[:, 2:] = 0
+    blank = replace(whole, image=image)
+
+    def scores(start, training, validation, **change):
+        torch.set_num_threads(1)
+        learnt = learn(
+            start,
+            training,
+            validation,
+            replace(PLAN, epochs=10),
+            loss="ce_dice",
+            augmentation=Augmentation(second_sensor=2, **change),
+        )
+        seen = blank if learnt.inputs == "fused" else validation
+        network = learnt.model()
+        with torch.inference_mode():
+            matrix = confusion_matrix(network(seen.image).argmax(1).numpy(), seen.label.numpy(), 2)
+        return foreground_scores(matrix)["iou"]
+
+    both = untrained(tiles, Network("late_fusion", 4), 0, standardisation, fused=True)
+    training = fused_samples(tiles, standardisation)
+    alone = untrained(tiles, Network("fcn8", 4), 0)
+    radar = scores(alone, radar_samples(tiles), radar_samples(held))
+    graceful = scores(both, training, whole, sensor_drop=0.5)
+    careless = scores(both, training, whole)
+    assert graceful > radar - 0.05
+    assert careless < graceful - 0.1
 
 
 def test_a_radar_checkpoint_is_no_teacher(toy):

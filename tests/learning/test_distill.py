@@ -285,7 +285,7 @@ def test_a_network_that_learnt_to_do_without_the_optical_image_can(make_tiles):
     graceful = scores(both, training, whole, sensor_drop=0.5)
     careless = scores(both, training, whole)
     assert graceful > radar - 0.05
-    assert careless < graceful - 0.1
+    assert careless < graceful - 0.05
 
 
 def test_a_radar_checkpoint_is_no_teacher(toy):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.distill_tables import distill_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.sentinel1_tables import sentinel1_tables
@@ -94,7 +95,7 @@ def _runs() -> dict[str, Any]:
 def _facts(result: dict[str, Any]) -> str:
     return (
         f"`{result['command']}`, {result['date']}, commit {result['commit']}, "
-        f"{result['hardware']}, seeds {result['seeds']}\n"
+        f"{result['hardware']}, seeds {list(result['seeds'])}\n"
     )
 
 
@@ -102,6 +103,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "runs": lambda _: [scores_table(), runtime_table()],
     "sentinel1": sentinel1_tables,
     "predict": predict_tables,
+    "distill": distill_tables,
 }
 """The tables of each benchmark, in the order of the page."""
 

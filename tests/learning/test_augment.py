@@ -149,3 +149,17 @@ def test_display_products_get_no_decibel_noise():
     assert radar_noise(display, 4.0, 1.0) is None
     other = Recipe(quantity="gamma0").for_inputs(("slope",))
     assert radar_noise(other, 4.0, 1.0) is None
+
+
+def test_a_lost_sensor_is_lost_whole_and_noise_stays_on_the_radar():
+    recipe = Recipe(quantity="gamma0").for_inputs(("vv", "vh"))
+    image = torch.full((400, 5, 4, 4), 0.1)
+    batch = Samples(image, torch.zeros(400, 4, 4, dtype=torch.uint8))
+    noise = radar_noise(recipe, 20.0, 1.0)
+    change = Augmentation(noise, sensor_drop=0.3, second_sensor=2)
+    seen = change(batch, torch.arange(400)).image
+    kept = (seen[:, 2:] == 0.1).flatten(1).all(dim=1)
+    lost = (seen[:, 2:] == 0).flatten(1).all(dim=1)
+    assert (kept | lost).all()
+    assert lost.float().mean().item() == pytest.approx(0.3, abs=0.07)
+    assert (seen[:, :2] != 0.1).float().mean() > 0.9

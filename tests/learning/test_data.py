@@ -7,13 +7,8 @@ import pytest
 import torch
 import xarray as xr
 
-from floodloom.errors import InputError, RecipeMismatchError
-from floodloom.learning.data import (
-    has_optical,
-    optical_samples,
-    radar_samples,
-    standardise_optical,
-)
+from floodloom.errors import InputError
+from floodloom.learning.data import radar_samples
 from floodloom.learning.splits import (
     hold_out,
     places,
@@ -30,35 +25,6 @@ def test_no_data_becomes_zero_and_ignored(make_tiles):
     assert not samples.image[:, :, :2].any()
     assert (samples.label[:, :2] == 255).all()
     np.testing.assert_array_equal(samples.label[:, 2:], tiles.label[:, 2:])
-
-
-def test_optical_inputs_are_standardised_and_clouds_ignored(make_tiles):
-    tiles = make_tiles(6, optical=True)
-    standardisation = standardise_optical(tiles)
-    samples = optical_samples(tiles, standardisation)
-    clear = samples.image[..., :-4]
-    torch.testing.assert_close(clear.mean((0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
-    torch.testing.assert_close(clear.std((0, 2, 3)), torch.ones(3), atol=1e-2, rtol=0)
-    assert (samples.label[..., -4:] == 255).all()
-    assert not samples.image[..., -4:].any()
-
-
-def test_the_companion_is_clear_where_both_see(make_tiles):
-    tiles = make_tiles(2, optical=True)
-    clear = radar_samples(tiles, standardise_optical(tiles)).clear
-    assert clear[:, 2:, :-4].all()
-    assert not clear[:, :2].any()
-    assert not clear[..., -4:].any()
-
-
-def test_optical_is_asked_for_where_it_is_missing(make_tiles):
-    tiles = make_tiles(2)
-    assert not has_optical(tiles).any()
-    with pytest.raises(InputError, match="none has an optical image"):
-        standardise_optical(tiles)
-    taught = standardise_optical(make_tiles(2, optical=True))
-    with pytest.raises(RecipeMismatchError, match=r"channels are \[\]"):
-        radar_samples(tiles, taught)
 
 
 def test_splits_are_taken_as_they_are(make_tiles):

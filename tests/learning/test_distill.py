@@ -7,66 +7,36 @@ from dataclasses import replace
 import pytest
 import torch
 
-from floodloom.errors import CheckpointError
-from floodloom.learning.data import (
-    Samples,
-    optical_samples,
-    radar_samples,
-    standardise_optical,
-)
+from floodloom.errors import CheckpointError, RecipeMismatchError
+from floodloom.learning.augment import Augmentation, rotate_and_flip
+from floodloom.learning.data import Samples, radar_samples
 from floodloom.learning.distill import (
-    Distillation,
     Distiller,
     FeatureAlignment,
+    Guide,
     distill_student,
     distilling,
-    feature_loss,
-    logit_loss,
     require_teacher,
+    with_opinion,
 )
+from floodloom.learning.distillation import Distillation
 from floodloom.learning.losses import ce_dice
+from floodloom.learning.metrics import confusion_matrix, foreground_scores
 from floodloom.learning.network import Network, untrained
+from floodloom.learning.optical import (
+    fused,
+    fused_samples,
+    optical_samples,
+    paired_samples,
+    standardise_optical,
+)
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.supervise import learn
+from floodloom.learning.warm_start import warm_started
+from floodloom.models.base import Segmenter
 from floodloom.models.registry import build
 
 PLAN = TrainingPlan(epochs=8, batch=4, precision="float32", learning_rate=3e-3, patience=99)
-
-
-def test_features_in_one_direction_cost_nothing():
-    target = [torch.randn(2, 3, 4, 4), torch.randn(2, 3, 8, 8)]
-    clear = torch.ones(2, 8, 8, dtype=torch.bool)
-    assert feature_loss([2 * t for t in target], target, clear).item() == pytest.approx(0, abs=1e-6)
-    assert feature_loss([-t for t in target], target, clear).item() == pytest.approx(2, abs=1e-5)
-
-
-def test_logit_loss_is_the_divergence_of_softened_distributions():
-    torch.manual_seed(0)
-    ours, theirs = torch.randn(1, 3, 2, 2), torch.randn(1, 3, 2, 2)
-    clear = torch.ones(1, 2, 2, dtype=torch.bool)
-    expected = 4 * torch.nn.functional.kl_div(
-        (ours / 2).log_softmax(1), (theirs / 2).softmax(1), reduction="sum"
-    ) / 4  # fmt: skip
-    torch.testing.assert_close(logit_loss(ours, theirs, clear, 2.0), expected)
-    assert logit_loss(theirs, theirs, clear, 2.0).item() == pytest.approx(0, abs=1e-6)
-
-
-def test_clouds_gate_both_terms():
-    torch.manual_seed(0)
-    ours, theirs = torch.randn(1, 3, 4, 4), torch.randn(1, 3, 4, 4)
-    spoilt = theirs.clone()
-    spoilt[..., :2] = 100 * torch.randn(1, 3, 4, 2)
-    clear = torch.ones(1, 4, 4, dtype=torch.bool)
-    clear[..., :2] = False
-    torch.testing.assert_close(
-        feature_loss([ours], [theirs], clear), feature_loss([ours], [spoilt], clear)
-    )
-    torch.testing.assert_close(
-        logit_loss(ours, theirs, clear, 2.0), logit_loss(ours, spoilt, clear, 2.0)
-    )
-    nothing = torch.zeros_like(clear)
-    assert feature_loss([ours], [theirs], nothing).item() == 0
-    assert logit_loss(ours, theirs, nothing, 2.0).item() == 0
 
 
 def pair(bands=2, channels=3):
@@ -76,31 +46,54 @@ def pair(bands=2, channels=3):
     return Distiller(student, alignment), teacher
 
 
+def batch(count=2, clear=True, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return Samples(
+        torch.randn(count, 2, 32, 32, generator=draw),
+        torch.randint(2, (count, 32, 32), generator=draw).byte(),
+        torch.randn(count, 3, 32, 32, generator=draw),
+        torch.full((count, 32, 32), clear),
+        torch.randn(count, 2, 32, 32, generator=draw).half(),
+    )
+
+
+ALL_TERMS = Distillation(0.5, 0.5, 2.0, 0.5, 0.5, confidence=0.0, tolerance=0)
+
+
 def test_without_a_clear_pixel_it_is_the_supervised_loss():
     distiller, teacher = pair()
-    batch = Samples(
-        torch.randn(1, 2, 32, 32),
-        torch.randint(2, (1, 32, 32)).byte(),
-        torch.randn(1, 3, 32, 32),
-        torch.zeros(1, 32, 32, dtype=torch.bool),
-    )
-    objective = distilling(teacher, ce_dice, Distillation())
+    hidden = batch(1, clear=False)
+    objective = distilling(Guide(teacher, fused=False), ce_dice, ALL_TERMS)
     distiller.eval()
-    plain = ce_dice(distiller(batch.image), batch.label.long())
-    torch.testing.assert_close(objective(distiller, batch), plain)
-    without = Samples(batch.image, batch.label)
+    plain = ce_dice(distiller(hidden.image), hidden.label.long())
+    torch.testing.assert_close(objective(distiller, hidden), plain)
+    without = Samples(hidden.image, hidden.label)
     torch.testing.assert_close(objective(distiller, without), plain)
+
+
+def test_terms_add_up_by_their_weights():
+    distiller, teacher = pair()
+    distiller.eval()
+    guide = Guide(teacher, fused=False)
+
+    def value(**weights):
+        none = {"feature_weight": 0.0, "logit_weight": 0.0}
+        settings = Distillation(**{**none, "tolerance": 0, **weights})
+        return distilling(guide, ce_dice, settings)(distiller, batch())
+
+    names = ("feature_weight", "logit_weight", "attention_weight", "relation_weight")
+    plain = value()
+    each = [value(**{name: 1.0}) - plain for name in names]
+    assert all(term > 0.001 for term in each)
+    together = value(**{name: 2.0 * at for at, name in enumerate(names)})
+    expected = plain + sum(2.0 * at * term for at, term in enumerate(each))
+    torch.testing.assert_close(together, expected)
 
 
 def test_gradients_reach_student_and_alignment_but_not_the_teacher():
     distiller, teacher = pair()
-    batch = Samples(
-        torch.randn(2, 2, 32, 32),
-        torch.randint(2, (2, 32, 32)).byte(),
-        torch.randn(2, 3, 32, 32),
-        torch.ones(2, 32, 32, dtype=torch.bool),
-    )
-    distilling(teacher, ce_dice, Distillation())(distiller, batch).backward()
+    guide = Guide(teacher.requires_grad_(False), fused=False)
+    distilling(guide, ce_dice, ALL_TERMS)(distiller, batch()).backward()
     assert all(p.grad is not None and p.grad.any() for p in distiller.parameters())
     assert all(p.grad is None for p in teacher.parameters())
 
@@ -126,8 +119,8 @@ def toy(make_tiles):
         replace(PLAN, epochs=15),
         loss="ce_dice",
     )
-    both = radar_samples(tiles, standardisation)
-    few = radar_samples(labelled, standardisation)
+    both = paired_samples(tiles, standardisation)
+    few = paired_samples(labelled, standardisation)
     hidden = torch.full_like(both.label, 255)
     training = Samples(
         torch.cat([few.image, both.image]),
@@ -138,22 +131,161 @@ def toy(make_tiles):
     return teacher, untrained(tiles, Network("unet", 4), 0), training, radar_samples(validation)
 
 
-def test_an_informative_teacher_helps_and_stays_as_it_is(toy):
+NOTHING = Distillation(0.0, 0.0)
+TERMS = {
+    "feature": Distillation(1.0, 0.0),
+    "logit": Distillation(),
+    "attention": Distillation(0.0, 0.0, attention_weight=1.0),
+    "relation": Distillation(0.0, 0.0, relation_weight=1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def students(toy):
+    """The teacher's weights before, students of a short training, and two of a longer one."""
     teacher, start, training, validation = toy
-    assert teacher.scores["iou"] > 0.95
-    assert teacher.inputs == "optical"
     before = {name: tensor.clone() for name, tensor in teacher.weights.items()}
     plan = replace(PLAN, balance=0.0)
-    alone, student = (
-        distill_student(
-            start, teacher, training, validation, plan, settings=settings, loss="ce_dice"
+    torch.set_num_threads(1)
+
+    def learnt(settings, epochs):
+        long = replace(plan, epochs=epochs)
+        return distill_student(
+            start, teacher, training, validation, long, settings=settings, loss="ce_dice"
         )
-        for settings in (Distillation(0.0, 0.0), Distillation())
-    )
-    assert all(torch.equal(before[name], tensor) for name, tensor in teacher.weights.items())
-    assert student.scores["iou"] > alone.scores["iou"] + 0.03
+
+    short = {name: learnt(settings, 1) for name, settings in {"alone": NOTHING, **TERMS}.items()}
+    return before, short, (learnt(NOTHING, 8), learnt(TERMS["logit"], 8))
+
+
+def test_the_teacher_stays_bit_for_bit_as_it_is(toy, students):
+    teacher = toy[0]
+    assert teacher.scores["iou"] > 0.95
+    assert all(torch.equal(students[0][name], tensor) for name, tensor in teacher.weights.items())
+
+
+def test_an_informative_teacher_helps(students):
+    alone, taught = students[2]
+    assert taught.scores["iou"] > alone.scores["iou"] + 0.05
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_a_student_is_an_ordinary_radar_network(toy, students, name):
+    start, validation = toy[1], toy[3]
+    student = students[1][name]
     assert student.inputs == "radar"
-    assert student.model()(validation.image[:1]).shape == (1, 2, 32, 32)
+    assert {k: v.shape for k, v in student.weights.items()} == {
+        k: v.shape for k, v in start.weights.items()
+    }
+    program = torch.export.export(student.model(), (validation.image[:1],))
+    torch.testing.assert_close(
+        program.module()(validation.image[:1]), student.model()(validation.image[:1])
+    )
+
+
+def test_each_term_moves_the_student(students):
+    alone = students[1]["alone"].weights
+    for name in TERMS:
+        weights = students[1][name].weights
+        assert any(not torch.equal(weights[key], tensor) for key, tensor in alone.items())
+
+
+def test_an_opinion_is_asked_for_once_and_turns_with_the_tile(toy):
+    teacher, _, training, _ = toy
+    few = training.between(0, 3)
+    soft = with_opinion(few, teacher).soft
+    network = teacher.model()
+    with torch.inference_mode():
+        views = [network(rotate_and_flip(few.optical, e)) for e in range(8)]
+    back = torch.stack([rotate_and_flip(v, e if e >= 4 else -e % 4) for e, v in enumerate(views)])
+    torch.testing.assert_close(soft.float(), back.mean(0), atol=2e-2, rtol=2e-3)
+    assert with_opinion(replace(few, optical=None), teacher).soft is None
+
+
+class Told(Segmenter):
+    """A network whose logits are its input."""
+
+    feature_channels = (2,)
+
+    def features(self, image):
+        return [image]
+
+    def classify(self, features):
+        return features[0]
+
+
+def test_a_shifted_companion_teaches_alike():
+    """Where the teacher's classes are off by up to two pixels, the loss hardly notices."""
+    shapes = 20 * torch.nn.functional.avg_pool2d(batch().image, 9, 1, 4)
+    student = Distiller(Told(), FeatureAlignment((2,), (2,)))
+    image = shapes + 0.5 * batch(seed=1).image
+
+    def value(off, tolerance):
+        soft = shapes.roll(off, dims=(-2, -1)).half()
+        seen = Samples(image, batch().label, None, batch().clear, soft)
+        settings = Distillation(0.0, 1.0, tolerance=tolerance)
+        objective = distilling(Guide(Told(), fused=False), lambda *_: torch.zeros(()), settings)
+        return objective(student, seen).item()
+
+    assert value((0, 0), 2) == value((0, 0), 0)
+    assert value((2, -1), 2) == pytest.approx(value((0, 0), 2), rel=0.2)
+    assert value((2, -1), 2) < 0.5 * value((2, -1), 0)
+
+
+def test_a_student_may_start_from_its_teacher(toy, make_tiles):
+    teacher, start = toy[:2]
+    first = next(name for name, tensor in start.weights.items() if tensor.ndim == 4)
+    begun = warm_started(start, teacher)
+    optical = teacher.weights[first]
+    torch.testing.assert_close(begun.weights[first].sum(1), optical.sum(1))
+    same = [name for name in start.weights if name != first]
+    assert all(torch.equal(begun.weights[name], teacher.weights[name]) for name in same)
+
+    tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles)
+    both = untrained(tiles, Network("unet", 4), 3, standardisation, fused=True)
+    blank = fused_samples(tiles, standardisation).image
+    blank[:, 2:] = 0
+    student = warm_started(start, both).model()
+    torch.testing.assert_close(student(radar_samples(tiles).image), both.model()(blank))
+    other = warm_started(untrained(tiles, Network("fcn8", 4), 0), teacher)
+    assert other.architecture == "fcn8"
+
+
+def test_a_network_that_learnt_to_do_without_the_optical_image_can(make_tiles):
+    """Blank optical channels cost little after modality dropout, and much without it."""
+    tiles = make_tiles(32, seed=3, optical=True)
+    standardisation = standardise_optical(tiles)
+    held = make_tiles(8, "validation", seed=4, optical=True)
+    whole = fused_samples(held, standardisation)
+    image = whole.image.clone()
+    image[:, 2:] = 0
+    blank = replace(whole, image=image)
+
+    def scores(start, training, validation, **change):
+        torch.set_num_threads(1)
+        learnt = learn(
+            start,
+            training,
+            validation,
+            replace(PLAN, epochs=10),
+            loss="ce_dice",
+            augmentation=Augmentation(second_sensor=2, **change),
+        )
+        seen = blank if learnt.inputs == "fused" else validation
+        network = learnt.model()
+        with torch.inference_mode():
+            matrix = confusion_matrix(network(seen.image).argmax(1).numpy(), seen.label.numpy(), 2)
+        return foreground_scores(matrix)["iou"]
+
+    both = untrained(tiles, Network("late_fusion", 4), 0, standardisation, fused=True)
+    training = fused_samples(tiles, standardisation)
+    alone = untrained(tiles, Network("fcn8", 4), 0)
+    radar = scores(alone, radar_samples(tiles), radar_samples(held))
+    graceful = scores(both, training, whole, sensor_drop=0.5)
+    careless = scores(both, training, whole)
+    assert graceful > radar - 0.05
+    assert careless < graceful - 0.05
 
 
 def test_a_radar_checkpoint_is_no_teacher(toy):
@@ -163,3 +295,22 @@ def test_a_radar_checkpoint_is_no_teacher(toy):
         require_teacher(start, start, "model.safetensors")
     with pytest.raises(CheckpointError, match="optical inputs and"):
         require_teacher(replace(teacher, classes=("a", "b")), start, "teacher.safetensors")
+
+
+def test_a_fused_teacher_sees_radar_first(make_tiles):
+    tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles)
+    teacher = untrained(tiles, Network("late_fusion", 4), 0, standardisation, fused=True)
+    assert teacher.channels == ("vv", "vh", "green", "red", "nir", "ndwi")
+    assert teacher.arguments["groups"] == [[0, 1], [2, 3, 4, 5]]
+    samples = paired_samples(tiles, standardisation)
+    guide = Guide.of(teacher)
+    seen = guide.features(samples)
+    expected = teacher.model().features(fused(samples).image)
+    torch.testing.assert_close(seen[-1], expected[-1])
+    require_teacher(teacher, untrained(tiles, Network("unet", 4), 0), "t.safetensors")
+    recipe = teacher.recipe.model_copy(update={"quantity": "sigma0"})
+    with pytest.raises(RecipeMismatchError, match="quantity"):
+        require_teacher(
+            replace(teacher, recipe=recipe), untrained(tiles, Network("unet", 4), 0), "t"
+        )

@@ -95,25 +95,73 @@ class _RadarTraining(_Training):
     )
 
 
-class TeachSettings(_Training):
-    """Training of the optical teacher."""
+LabelSource = Literal["given", "water_index"]
+
+
+class TeachSettings(_RadarTraining):
+    """Training of the teacher that sees optical images."""
 
     model: str = Field(default="unet", description="Architecture, see `floodloom models`")
     seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
+    labels: LabelSource = Field(
+        default="given",
+        description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
+    )
+    channels: tuple[str, ...] = Field(
+        default=(),
+        description="Optical channels and indices (ndwi, mndwi) that it sees; none: all",
+    )
+    radar: bool = Field(default=True, description="The teacher sees the radar bands, too")
+    optical_drop: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability that a tile loses its optical image, so that the network works "
+        "without it",
+    )
 
 
 class DistillSettings(_RadarTraining):
-    """Training of a radar student beside the optical teacher."""
+    """Training of a radar student beside the teacher."""
 
     loss: SupervisedLossName = Field(default="ce_dice", description="Loss on the labelled pixels")
+    labels: LabelSource = Field(
+        default="given",
+        description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
+    )
+    unlabelled: bool = Field(
+        default=True,
+        description="Also learn from the teacher on tiles without labels (split target)",
+    )
+    from_teacher: bool = Field(
+        default=False, description="Start from the teacher's weights wherever they fit"
+    )
     feature_weight: float = Field(
-        default=0.5, ge=0, description="Weight of the distance to the teacher's features"
+        default=0.0, ge=0, description="Weight of the distance to the teacher's features (HFD-Net)"
     )
     logit_weight: float = Field(
-        default=0.5, ge=0, description="Weight of the divergence from the teacher's softened logits"
+        default=1.0, ge=0, description="Weight of the divergence from the teacher's softened logits"
     )
     softening: float = Field(
         default=2.0, gt=0, description="Temperature that softens both networks' logits"
+    )
+    attention_weight: float = Field(
+        default=0.0, ge=0, description="Weight of the divergence of where each channel looks"
+    )
+    relation_weight: float = Field(
+        default=0.0, ge=0, description="Weight of the difference of the affinities of regions"
+    )
+    confidence: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Least probability of the teacher's class where it is listened to; 0: all",
+    )
+    tolerance: int = Field(
+        default=2,
+        ge=0,
+        le=4,
+        description="Shift between radar and optical image that is looked for, px; 0: none",
     )
 
 

@@ -36,4 +36,23 @@ class TileSettings(Settings):
         default=(0.6, 0.2, 0.2),
         description="Shares of training, validation and test ground for events with split `blocks`",
     )
+    optical_bands: tuple[str, ...] = Field(
+        default=(),
+        description="Bands of the optical image to keep, such as green, nir, swir; none: all",
+    )
+    optical_names: tuple[str, ...] = Field(
+        default=(), description="Names of the bands of an optical image that doesn't describe them"
+    )
+    optical_gap_days: float | None = Field(
+        default=10.0,
+        ge=0,
+        description="Greatest time between optical image and scene, days; null: any. An image "
+        "that is older is left out",
+    )
+    optical_shift: float = Field(
+        default=10.0,
+        ge=0,
+        description="Shift up to which an optical image is moved onto the scene, px; one that is "
+        "further off is left out; 0 doesn't look",
+    )
     seed: int = Field(default=0, description="Seed of the random draw")

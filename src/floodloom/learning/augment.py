@@ -57,7 +57,8 @@ class RadarNoise:
         if self.looks is not None:
             normal = draws.normal(sources, height, width, device=image.device)
             decibel = decibel + 10 * torch.log10(gamma(self.looks, normal))
-        gain = self.gain.to(image.device)
+        others = image.shape[1] - len(self.gain)  # bands of another sensor, behind the radar's
+        gain = F.pad(self.gain, (0, 0, 0, others)).to(image.device)
         change = torch.einsum("bs,nsyx->nbyx", gain, decibel)
         touched = (gain != 0).any(dim=1).view(1, -1, 1, 1) & (image != 0)
         return torch.where(touched, (image + change).clamp(-1, 1), image)
@@ -156,11 +157,17 @@ class Augmentation:
     cutmix
         Probability that a box of a tile is replaced by that of its partner, labels and all (Yun et
         al. 2019, arXiv 1905.04899; labels by pixel as French et al. 2020, arXiv 1906.01916).
+    sensor_drop, second_sensor
+        Probability that a tile loses the bands from this one on: those of a second sensor, which
+        may be missing when the network is used (modality dropout, Neverova et al. 2016, arXiv
+        1501.00102).
     """
 
     noise: RadarNoise | None = None
     band_drop: float = 0.0
     cutmix: float = 0.0
+    sensor_drop: float = 0.0
+    second_sensor: int = 0
 
     def __call__(self, batch: Samples, seeds: Tensor, partner: Samples | None = None) -> Samples:
         """Return the batch with every tile changed as its seed (tile,) int64 says.
@@ -185,7 +192,12 @@ class Augmentation:
             image = self.noise(image, draws)
         if self.band_drop > 0:
             image = image * _kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
-        return Samples(image, label, turned(batch.optical), turned(batch.clear), batch.ids)
+        if self.sensor_drop > 0:
+            kept = (draws.uniform(1, 1, 1) >= self.sensor_drop).to(image.device)
+            first, second = image.tensor_split([self.second_sensor], dim=1)
+            image = torch.cat([first, second * kept], dim=1)
+        optical, clear, soft = map(turned, (batch.optical, batch.clear, batch.soft))
+        return Samples(image, label, optical, clear, soft, batch.ids)
 
 
 def _kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
@@ -225,4 +237,4 @@ def mixed(batch: Samples, partner: Samples, box: Tensor) -> Samples:
     if image is None or label is None:
         return batch
     optical, clear = put(batch.optical, partner.optical), put(batch.clear, partner.clear)
-    return Samples(image, label, optical, clear, batch.ids)
+    return Samples(image, label, optical, clear, put(batch.soft, partner.soft), batch.ids)

@@ -20,7 +20,7 @@ from floodloom.models.registry import build
 from floodloom.raster.recipe import Recipe
 
 FORMAT = "floodloom-checkpoint-1"
-Inputs = Literal["radar", "optical"]
+Inputs = Literal["radar", "optical", "fused"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Checkpoint:
     weights
         State of the model.
     inputs, channels, statistics
-        Radar bands, or optical channels with their mean and standard deviation.
+        Radar bands, optical channels, or both (`fused`, radar first); names of the inputs, and
+        mean and standard deviation of the optical ones.
     scores
         Scores on the validation tiles, foreground classes.
     temperature

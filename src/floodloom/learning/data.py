@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,24 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from floodloom.errors import InputError, RecipeMismatchError
+from floodloom.errors import InputError
 from floodloom.learning.metrics import IGNORE
-
-
-@dataclass(frozen=True)
-class Standardisation:
-    """Mean and standard deviation per optical channel, from the training tiles."""
-
-    channels: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    def apply(self, optical: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Standardise (tile, channel, y, x) reflectance; NaN stays NaN."""
-        shape = (1, -1, 1, 1)
-        mean = np.asarray(self.mean, dtype=np.float32).reshape(shape)
-        deviation = np.asarray(self.deviation, dtype=np.float32).reshape(shape)
-        return (optical - mean) / deviation
 
 
 class Tiles(Protocol):
@@ -54,13 +38,15 @@ class Samples:
     `image` (tile, band, y, x) float32, 0 where there is no data; `label` (tile, y, x) uint8,
     255 = ignore, also where there is no data; with an optical companion `optical`
     (tile, channel, y, x) float32, standardised, 0 under clouds, and `clear` (tile, y, x) bool,
-    True where both have data; `ids` names the tiles in messages.
+    True where both have data; with a teacher's opinion `soft` (tile, class, y, x) float16, its
+    logits; `ids` names the tiles in messages.
     """
 
     image: Tensor
     label: Tensor
     optical: Tensor | None = None
     clear: Tensor | None = None
+    soft: Tensor | None = None
     ids: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -100,88 +86,24 @@ class Samples:
         return sum(t.nbytes for t in self._tensors() if t is not None)
 
     def _each(self, change: Callable[[Tensor], Tensor], ids: tuple[str, ...]) -> Samples:
-        image, label, optical, clear = (None if t is None else change(t) for t in self._tensors())
+        image, label, *others = (None if t is None else change(t) for t in self._tensors())
         if image is None or label is None:
             raise InputError("tiles: image and label are needed")
-        return Samples(image, label, optical, clear, ids)
+        optical, clear, soft = others
+        return Samples(image, label, optical, clear, soft, ids)
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.image, self.label, self.optical, self.clear
+        return self.image, self.label, self.optical, self.clear, self.soft
 
 
-def radar_samples(tiles: xr.Dataset, standardisation: Standardisation | None = None) -> Samples:
-    """Load tiles with the radar bands as the input.
-
-    Parameters
-    ----------
-    tiles
-        Tile store, see `floodloom.tiles.store.open_tiles`.
-    standardisation
-        Of the optical channels; given it, the optical images become the companion.
-
-    Returns
-    -------
-    Samples
-        In the order of the store.
-    """
-    values, ids = tiles["image"].values, _ids(tiles)
-    image, label = without_nan(values, tiles["label"].values)
-    if standardisation is None:
-        return Samples(image, label, ids=ids)
-    optical, clear = _optical(tiles, standardisation)
-    seen = torch.from_numpy(np.isfinite(values).all(axis=1))
-    return Samples(image, label, optical, clear & seen, ids)
+def radar_samples(tiles: xr.Dataset) -> Samples:
+    """Load tiles (`floodloom.tiles.store.open_tiles`) with the radar bands as the input."""
+    image, label = without_nan(tiles["image"].values, tiles["label"].values)
+    return Samples(image, label, ids=tile_ids(tiles))
 
 
-def optical_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
-    """Load tiles with the optical channels as the input; pixels under clouds aren't labelled."""
-    optical = standardisation.apply(_channels(tiles, standardisation.channels))
-    image, label = without_nan(optical, tiles["label"].values)
-    return Samples(image, label, ids=_ids(tiles))
-
-
-def standardise_optical(tiles: xr.Dataset) -> Standardisation:
-    """Return the statistics of the optical channels over all clear pixels.
-
-    Raises
-    ------
-    InputError
-        If no tile has an optical image.
-    """
-    if "optical" not in tiles or not bool(np.isfinite(tiles["optical"]).any()):
-        raise InputError("tiles: none has an optical image; cut them with `--optical`")
-    values = tiles["optical"].values.astype(np.float64)
-    mean = np.nanmean(values, axis=(0, 2, 3))
-    deviation = np.nanstd(values, axis=(0, 2, 3))
-    names = tuple(str(name) for name in tiles["channel"].values)
-    return Standardisation(names, tuple(mean.tolist()), tuple(np.maximum(deviation, 1e-6).tolist()))
-
-
-def has_optical(tiles: xr.Dataset) -> NDArray[np.bool_]:
-    """Return for each tile whether any pixel of its optical image is clear."""
-    if "optical" not in tiles:
-        return np.zeros(tiles.sizes["tile"], dtype=np.bool_)
-    return np.asarray(np.isfinite(tiles["optical"].values).any(axis=(1, 2, 3)))
-
-
-def _channels(tiles: xr.Dataset, channels: Sequence[str]) -> NDArray[np.float32]:
-    have = [str(name) for name in tiles["channel"].values] if "optical" in tiles else []
-    if have != list(channels):
-        raise RecipeMismatchError(
-            f"tiles: optical channels are {have} but the teacher was trained on {list(channels)}; "
-            "cut the tiles with the same optical channels"
-        )
-    values: NDArray[np.float32] = tiles["optical"].values
-    return values
-
-
-def _optical(tiles: xr.Dataset, standardisation: Standardisation) -> tuple[Tensor, Tensor]:
-    standardised = standardisation.apply(_channels(tiles, standardisation.channels))
-    clear = np.isfinite(standardised).all(axis=1)
-    return torch.from_numpy(np.nan_to_num(standardised, nan=0.0)), torch.from_numpy(clear)
-
-
-def _ids(tiles: xr.Dataset) -> tuple[str, ...]:
+def tile_ids(tiles: xr.Dataset) -> tuple[str, ...]:
+    """Return the names of the tiles, none if they have no names."""
     return tuple(str(name) for name in tiles["tile_id"].values) if "tile_id" in tiles else ()
 
 

@@ -1,20 +1,19 @@
-"""Distillation from a frozen optical teacher to a radar student.
+"""Distillation from a frozen teacher that sees optical images to a radar student.
 
 After HFD-Net (Gao and Dong 2022, arXiv 2210.08988): teacher and student have one architecture, the
 student's features are drawn towards the teacher's at every scale, and an alignment module, used in
 training only, carries what the coarser scales agreed on to the finer ones. The paper's code isn't
-public, so the form of the module is this project's. To it comes the distillation of softened logits
-(Hinton et al. 2015, arXiv 1503.02531). Both act only where the optical image is clear.
+public, so the form of the module is this project's. The other terms are in
+`floodloom.learning.distillation`. All act only where the optical image is clear.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.errors import CheckpointError
@@ -22,23 +21,27 @@ from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples
 from floodloom.learning.device import default_device
+from floodloom.learning.distillation import (
+    Distillation,
+    attention_loss,
+    feature_loss,
+    logit_loss,
+    relation_loss,
+    teacher_weight,
+)
+from floodloom.learning.inference import ensemble_of
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.loop import fit
 from floodloom.learning.losses import Loss, loss_of
-from floodloom.learning.objective import Objective
+from floodloom.learning.misregistration import best_shift, moved
+from floodloom.learning.objective import Objective, all_logits
+from floodloom.learning.optical import fused
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.supervise import completed, training_record
 from floodloom.models.base import Segmenter
 from floodloom.models.blocks import resize
 
-
-@dataclass(frozen=True)
-class Distillation:
-    """Weights of the feature and the logit term, and the temperature that softens the logits."""
-
-    feature_weight: float = 0.5
-    logit_weight: float = 0.5
-    softening: float = 2.0
+_AT_ONCE = 16
 
 
 class FeatureAlignment(nn.Module):
@@ -81,59 +84,85 @@ class Distiller(nn.Module):
         return self.student(image)  # type: ignore[no-any-return]
 
 
-def feature_loss(aligned: list[Tensor], target: list[Tensor], clear: Tensor) -> Tensor:
-    """Return 1 - cosine between aligned and target features, averaged over clear pixels.
+@dataclass(frozen=True)
+class Guide:
+    """A frozen teacher: what it takes, and its features."""
 
-    Parameters
-    ----------
-    aligned, target
-        (N, C, y, x) per scale, coarsest first; the last ones are paired.
-    clear
-        (N, y, x) bool at full size. A coarse pixel weighs by the clear share of its ground.
+    network: Segmenter
+    fused: bool
+
+    @classmethod
+    def of(cls, teacher: Checkpoint) -> Guide:
+        """Return a checkpoint's network, ready to teach; its weights never change."""
+        network = teacher.model().to(default_device()).eval().requires_grad_(False)
+        return cls(network, teacher.inputs == "fused")
+
+    @torch.no_grad()
+    def features(self, batch: Samples) -> list[Tensor]:
+        """Return the features of tiles with their companions, coarsest first."""
+        if batch.optical is None:
+            raise CheckpointError("tiles: the teacher's features need the optical images")
+        seen = fused(batch).image if self.fused else batch.optical
+        return self.network.features(seen)
+
+
+@torch.inference_mode()
+def with_opinion(samples: Samples, teacher: Checkpoint) -> Samples:
+    """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
+
+    They are asked for once, before training, so a step costs what it costs without a teacher.
     """
-    total = torch.zeros((), device=clear.device)
-    for ours, theirs in zip(aligned, target[-len(aligned) :], strict=True):
-        ours = ours.float()
-        theirs = resize(theirs.float(), ours.shape[-2:])
-        distance = 1 - F.cosine_similarity(ours, theirs, dim=1)
-        height, width = ours.shape[-2:]
-        weight = F.adaptive_avg_pool2d(clear.float(), (height, width))
-        total = total + (distance * weight).sum() / weight.sum().clamp(min=1e-6)
-    return total / len(aligned)
+    if samples.optical is None:
+        return samples
+    seen = fused(samples).image if teacher.inputs == "fused" else samples.optical
+    opinions = ensemble_of([replace(teacher, temperature=1.0)])
+    soft = [opinions.logits(part, tta=True).half() for part in torch.split(seen, _AT_ONCE)]
+    return replace(samples, soft=torch.cat(soft))
 
 
-def logit_loss(logits: Tensor, target: Tensor, clear: Tensor, softening: float) -> Tensor:
-    """Return T² KL(teacher || student) of logits softened by T, averaged over clear pixels."""
-    ours = F.log_softmax(logits.float() / softening, dim=1)
-    theirs = F.log_softmax(target.float() / softening, dim=1)
-    divergence = (theirs.exp() * (theirs - ours)).sum(dim=1)
-    return softening**2 * (divergence * clear).sum() / clear.sum().clamp(min=1)
-
-
-def distilling(teacher: Segmenter, loss: Loss, settings: Distillation) -> Objective:
-    """Return the objective: supervised loss, plus the two terms where the optical image is clear.
-
-    The teacher runs in inference mode and its weights are never part of the trained module.
-    """
-    frozen = teacher.to(default_device()).eval().requires_grad_(False)
+def distilling(guide: Guide, loss: Loss, settings: Distillation) -> Objective:
+    """Return the objective: the supervised loss, and the terms where the optical image is clear."""
 
     def objective(module: nn.Module, batch: Samples) -> Tensor:
         if not isinstance(module, Distiller):
             raise TypeError(f"module: a Distiller is expected, got {type(module).__name__}")
-        features = module.student.features(batch.image)
-        logits = module.student.logits(features, batch.image)
-        value = loss(logits.float(), batch.label.long())
-        if batch.optical is None or batch.clear is None or not bool(batch.clear.any()):
+        student = module.student
+        features = student.features(batch.image)
+        logits, *sides = all_logits(student, features, batch.image)
+        label = batch.label.long()
+        value = sum((loss(side.float(), label) for side in sides), loss(logits.float(), label))
+        if batch.soft is None or batch.clear is None or not bool(batch.clear.any()):
             return value
-        with torch.no_grad():
-            target = frozen.features(batch.optical)
-            target_logits = frozen.logits(target, batch.optical)
-        aligned = module.alignment(features)
-        value = value + settings.feature_weight * feature_loss(aligned, target, batch.clear)
-        soft = logit_loss(logits, target_logits, batch.clear, settings.softening)
-        return value + settings.logit_weight * soft
+        weight = teacher_weight(batch.soft, batch.clear, settings.confidence)
+        shift = best_shift(logits, batch.soft, weight, settings.tolerance)
+        weight = moved(weight, shift)
+        soft = logit_loss(logits, moved(batch.soft, shift), weight, settings.softening)
+        value = value + settings.logit_weight * soft
+        if not settings.on_features:
+            return value
+        target = [
+            moved(theirs, shift, batch.image.shape[-1] / theirs.shape[-1])
+            for theirs in guide.features(batch)
+        ]
+        return value + _on_features(module, features, target, weight, settings)
 
     return objective
+
+
+def _on_features(
+    module: Distiller,
+    features: list[Tensor],
+    target: list[Tensor],
+    weight: Tensor,
+    settings: Distillation,
+) -> Tensor:
+    value = settings.relation_weight * relation_loss(features, target, weight)
+    aligned = module.alignment(features)
+    if settings.feature_weight:
+        value = value + settings.feature_weight * feature_loss(aligned, target, weight)
+    if settings.attention_weight:
+        value = value + settings.attention_weight * attention_loss(aligned, target, weight)
+    return value
 
 
 def distill_student(
@@ -148,16 +177,17 @@ def distill_student(
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
 ) -> Checkpoint:
-    """Train a radar student beside an optical teacher.
+    """Train a radar student beside a teacher that sees optical images.
 
     Parameters
     ----------
     start
         Radar checkpoint whose weights the student starts from.
     teacher
-        Optical checkpoint with the same classes.
+        Checkpoint with optical or fused inputs and the same classes.
     training
-        Tiles; those without an optical companion give the supervised loss only.
+        Tiles; those without an optical companion give the supervised loss only, those without
+        labels the teacher's terms only.
     validation
         Radar tiles.
 
@@ -166,9 +196,12 @@ def distill_student(
     Checkpoint
         The student alone; the alignment module has done its work.
     """
-    student, guide = start.model(), teacher.model()
+    student, guide = start.model(), Guide.of(teacher)
+    training = with_opinion(training, teacher)
+    if not settings.on_features:
+        training = replace(training, optical=None)  # the opinion is all that is asked for
     torch.manual_seed(plan.seed)
-    alignment = FeatureAlignment(student.feature_channels, guide.feature_channels)
+    alignment = FeatureAlignment(student.feature_channels, guide.network.feature_channels)
     fitted = fit(
         Distiller(student, alignment),
         training,
@@ -196,9 +229,13 @@ def require_teacher(teacher: Checkpoint, student: Checkpoint, path: str) -> None
     ------
     CheckpointError
         If it takes no optical channels or tells other classes apart than the student.
+    RecipeMismatchError
+        If it sees radar bands, too, of another recipe.
     """
-    if teacher.inputs != "optical" or teacher.classes != student.classes:
+    if teacher.inputs == "radar" or teacher.classes != student.classes:
         raise CheckpointError(
             f"{path}: takes {teacher.inputs} inputs and tells {list(teacher.classes)} apart, but "
             f"optical inputs and {list(student.classes)} are expected; train it with `teach`"
         )
+    if teacher.inputs == "fused":
+        student.recipe.require_inputs(teacher.recipe, path)

@@ -11,8 +11,8 @@ import torch
 import xarray as xr
 
 from floodloom.errors import CheckpointError
-from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data import Standardisation
+from floodloom.learning.checkpoint import Checkpoint, Inputs
+from floodloom.learning.optical import Standardisation
 from floodloom.models.registry import build
 from floodloom.raster.store import recipe_of
 
@@ -44,7 +44,12 @@ class Network:
 
 
 def untrained(
-    tiles: xr.Dataset, network: Network, seed: int, optical: Standardisation | None = None
+    tiles: xr.Dataset,
+    network: Network,
+    seed: int,
+    optical: Standardisation | None = None,
+    *,
+    fused: bool = False,
 ) -> Checkpoint:
     """Return a checkpoint with fresh weights for the inputs of a tile store.
 
@@ -58,6 +63,9 @@ def untrained(
         Of the weights.
     optical
         Given it, the inputs are these optical channels instead of the radar bands.
+    fused
+        The inputs are the radar bands and the optical channels; late fusion gives each sensor a
+        branch.
 
     Raises
     ------
@@ -67,14 +75,19 @@ def untrained(
         If the encoder's weights can't be read or are another network's.
     """
     recipe, classes = recipe_of(tiles), tuple(json.loads(tiles.attrs["classes"]))
-    bands = recipe.bands if optical is None else optical.channels
+    bands = () if optical is None else optical.channels
+    bands = (*recipe.bands, *bands) if fused or optical is None else bands
     arguments = {"in_channels": len(bands), "classes": len(classes), **network.arguments()}
+    if fused and network.architecture == "late_fusion":
+        first = len(recipe.bands)
+        arguments["groups"] = [list(range(first)), list(range(first, len(bands)))]
     torch.manual_seed(seed)
     model = build(network.architecture, **arguments, encoder_weights=network.encoder_weights)
     fresh = Checkpoint(network.architecture, arguments, classes, recipe, model.state_dict())
     if optical is None:
         return fresh
-    return replace(fresh, inputs="optical", channels=bands, statistics=asdict(optical))
+    inputs: Inputs = "fused" if fused else "optical"
+    return replace(fresh, inputs=inputs, channels=bands, statistics=asdict(optical))
 
 
 def require_fit(checkpoint: Checkpoint, tiles: xr.Dataset, path: str) -> None:

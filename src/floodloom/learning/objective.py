@@ -43,9 +43,13 @@ def supervised(loss: Loss) -> Objective:
 def _predictions(module: nn.Module, image: Tensor) -> list[Tensor]:
     if not isinstance(module, Segmenter):
         return [module(image)]
-    features = module.features(image)
-    sides = [resize(side, image.shape[-2:]) for side in module.side_logits(features)]
-    return [module.logits(features, image), *sides]
+    return all_logits(module, module.features(image), image)
+
+
+def all_logits(network: Segmenter, features: list[Tensor], image: Tensor) -> list[Tensor]:
+    """Return the network's logits, then those of its side outputs, all at the image's size."""
+    sides = [resize(side, image.shape[-2:]) for side in network.side_logits(features)]
+    return [network.logits(features, image), *sides]
 
 
 def sparsely_supervised(module: nn.Module, batch: Samples) -> Tensor:

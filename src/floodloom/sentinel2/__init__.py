@@ -1,1 +1,1 @@
-"""Optical images on the radar grid."""
+"""Optical images beside radar scenes: bands, clouds, registration, water indices."""

@@ -1,4 +1,4 @@
-"""The stage `distill`: a radar student beside a frozen optical teacher."""
+"""The stage `distill`: a radar student beside a frozen teacher that sees optical images."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ import torch
 from floodloom.digest import code_digest
 from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
-from floodloom.learning.data import Standardisation, radar_samples
-from floodloom.learning.distill import Distillation, distill_student, require_teacher
+from floodloom.learning.data import radar_samples
+from floodloom.learning.distill import distill_student, require_teacher
+from floodloom.learning.distillation import Distillation
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.network import Network, untrained
+from floodloom.learning.optical import (
+    Standardisation,
+    labelled_for,
+    paired_samples,
+    unlabelled_pairs,
+)
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
-from floodloom.tiles.store import open_tiles
+from floodloom.learning.warm_start import warm_started
+from floodloom.tiles.store import concatenate_tiles, open_tiles
 
 
 def distill(
@@ -35,9 +43,16 @@ def distill(
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-4,
     loss: str = "ce_dice",
-    feature_weight: float = 0.5,
-    logit_weight: float = 0.5,
+    labels: str = "given",
+    unlabelled: bool = True,
+    from_teacher: bool = False,
+    feature_weight: float = 0.0,
+    logit_weight: float = 1.0,
     softening: float = 2.0,
+    attention_weight: float = 0.0,
+    relation_weight: float = 0.0,
+    confidence: float = 0.0,
+    tolerance: int = 2,
     balance: float = 0.5,
     speckle_looks: float | None = 20.0,
     offset_db: float = 1.0,
@@ -47,7 +62,7 @@ def distill(
     precision: str = "auto",
     threads: int = 1,
 ) -> Path:
-    """Train a radar network that also learns from an optical teacher where the sky was clear.
+    """Train a radar network that also learns from a teacher where the sky was clear.
 
     Parameters
     ----------
@@ -81,12 +96,28 @@ def distill(
         Of AdamW.
     loss
         Supervised loss: cross_entropy, dice, ce_dice or focal.
+    labels
+        given, or water_index: labels from MNDWI (NDWI without short-wave infrared) alone, for
+        places that have none.
+    unlabelled
+        Also learn from the teacher on tiles without labels: those of the split `target`, whose
+        labels aren't looked at.
+    from_teacher
+        Start from the teacher's weights wherever they fit.
     feature_weight
         Weight of the distance to the teacher's features.
     logit_weight
         Weight of the divergence from the teacher's softened logits.
     softening
         Temperature that softens both networks' logits.
+    attention_weight
+        Weight of the divergence of where each channel looks.
+    relation_weight
+        Weight of the difference of the affinities of regions.
+    confidence
+        Least probability of the teacher's class where it is listened to; 0 listens everywhere.
+    tolerance
+        Shift between radar and optical image that is looked for, px; 0 looks for none.
     balance
         0 draws tiles alike, 1 by what they hold of each class.
     speckle_looks
@@ -110,11 +141,13 @@ def distill(
         `out`.
     """
     torch.set_num_threads(threads)
-    opened, guide = open_tiles(tiles), load_checkpoint(teacher)
+    opened, guide = labelled_for(open_tiles(tiles), labels), load_checkpoint(teacher)
     network = Network(model, width, encoder, upsampling, encoder_weights)
     start = untrained(opened, network, seed)
     require_teacher(guide, start, str(teacher))
     training, validation = training_and_validation(opened, validation_share)
+    if unlabelled:
+        training = concatenate_tiles([training, unlabelled_pairs(opened)])
     plan = TrainingPlan(
         epochs=epochs,
         batch=batch,
@@ -127,12 +160,20 @@ def distill(
         seed=seed,
     )
     learned = distill_student(
-        start,
+        warm_started(start, guide) if from_teacher else start,
         guide,
-        radar_samples(training, Standardisation(**guide.statistics)),
+        paired_samples(training, Standardisation(**guide.statistics)),
         radar_samples(validation),
         plan,
-        settings=Distillation(feature_weight, logit_weight, softening),
+        settings=Distillation(
+            feature_weight,
+            logit_weight,
+            softening,
+            attention_weight,
+            relation_weight,
+            confidence,
+            tolerance,
+        ),
         loss=loss,
         augmentation=Augmentation(radar_noise(start.recipe, speckle_looks, offset_db)),
         sidecars=Sidecars.of(Path(out)),

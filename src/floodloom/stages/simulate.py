@@ -9,7 +9,8 @@ import numpy as np
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.raster.store import write_cog
-from floodloom.simulate.event import image_event, make_event, product_content
+from floodloom.sentinel2.pair import ACQUIRED
+from floodloom.simulate.event import AFTER, image_event, make_event, product_content
 from floodloom.simulate.optical import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe
 
@@ -70,7 +71,8 @@ def simulate(
     elevation = place.landscape.elevation.astype(np.float32)
     write_cog(elevation, dem, geobox=grid, nodata=np.nan, descriptions=("elevation",))
     image = optical_image(place.landscape, True, cloud_share, place.seed)
-    write_cog(image, optical, geobox=grid, nodata=np.nan, descriptions=CHANNELS)
+    tags = {ACQUIRED: str(AFTER)}
+    write_cog(image, optical, geobox=grid, nodata=np.nan, descriptions=CHANNELS, tags=tags)
     tags = {"FLOODLOOM_PRODUCT": "truth"}
     write_cog(place.truth, truth, geobox=grid, nodata=255, descriptions=("label",), tags=tags)
     shares = [f"{(place.truth == value).mean():.1%}" for value in (1, 2)]

@@ -1,19 +1,26 @@
-"""The stage `teach`: an optical teacher from tiles with optical images."""
+"""The stage `teach`: a teacher that sees optical images, from tiles that have them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from floodloom.digest import code_digest
-from floodloom.errors import InputError
-from floodloom.learning.augment import Augmentation
+from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import save_checkpoint
-from floodloom.learning.data import has_optical, optical_samples, standardise_optical
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.network import Network, untrained
+from floodloom.learning.optical import (
+    fused_samples,
+    has_optical,
+    labelled_for,
+    optical_channels,
+    optical_samples,
+    standardise_optical,
+)
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import select, training_and_validation
 from floodloom.learning.supervise import learn
@@ -35,20 +42,29 @@ def teach(
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-4,
     loss: str = "ce_dice",
+    labels: str = "given",
+    channels: Sequence[str] = (),
+    radar: bool = True,
+    optical_drop: float = 0.0,
     balance: float = 0.5,
+    speckle_looks: float | None = 20.0,
+    offset_db: float = 1.0,
+    average: float = 0.0,
     patience: int = 10,
     validation_share: float = 0.2,
     precision: str = "auto",
     threads: int = 1,
 ) -> Path:
-    """Train a network on the optical images of labelled tiles.
+    """Train a network that sees the optical images of tiles, and maybe the radar bands, too.
 
     Parameters
     ----------
     tiles
-        Tile stores; tiles without a clear optical pixel are left out.
+        Tile stores. Tiles without a clear optical pixel are left out, unless the network learns to
+        do without (`optical_drop`).
     out
-        Checkpoint (.safetensors) whose inputs are the optical channels.
+        Checkpoint (.safetensors) whose inputs are optical channels, behind the radar bands if it
+        sees those.
     model
         Architecture, see `floodloom models`.
     seed
@@ -73,8 +89,23 @@ def teach(
         Of AdamW.
     loss
         cross_entropy, dice, ce_dice or focal.
+    labels
+        given, or water_index: labels from MNDWI (NDWI without short-wave infrared) alone, for
+        places that have none.
+    channels
+        Optical channels and indices (ndwi, mndwi) to see; all when none is named.
+    radar
+        See the radar bands, too.
+    optical_drop
+        Probability that a tile loses its optical image, so that the network works without it.
     balance
         0 draws tiles alike, 1 by what they hold of each class.
+    speckle_looks
+        Looks of the speckle added to the radar bands in training; none adds no speckle.
+    offset_db
+        Greatest offset per polarisation added in training, dB.
+    average
+        Decay of the moving average of the weights; 0 averages nothing.
     patience
         Epochs without a better validation IoU after which training stops.
     validation_share
@@ -90,12 +121,13 @@ def teach(
         `out`.
     """
     torch.set_num_threads(threads)
-    opened = open_tiles(tiles)
-    seen = select(opened, has_optical(opened))
-    if not seen.sizes["tile"]:
-        raise InputError("tiles: none has an optical image; cut them with `--optical`")
+    opened = labelled_for(open_tiles(tiles), labels)
+    names = optical_channels(opened, channels)
+    missing_too = radar and optical_drop > 0
+    seen = opened if missing_too else select(opened, has_optical(opened))
     training, validation = training_and_validation(seen, validation_share)
-    standardisation = standardise_optical(training)
+    standardisation = standardise_optical(training, names)
+    load = fused_samples if radar else optical_samples
     network = Network(model, width, encoder, upsampling, encoder_weights)
     plan = TrainingPlan(
         epochs=epochs,
@@ -104,16 +136,23 @@ def teach(
         weight_decay=weight_decay,
         patience=patience,
         balance=balance,
+        average=average,
         precision=precision,
         seed=seed,
     )
+    start = untrained(opened, network, seed, standardisation, fused=radar)
+    noise = radar_noise(start.recipe, speckle_looks, offset_db) if radar else None
     learned = learn(
-        untrained(opened, network, seed, standardisation),
-        optical_samples(training, standardisation),
-        optical_samples(validation, standardisation),
+        start,
+        load(training, standardisation),
+        load(validation, standardisation),
         plan,
         loss=loss,
-        augmentation=Augmentation(),
+        augmentation=Augmentation(
+            noise,
+            sensor_drop=optical_drop if radar else 0.0,
+            second_sensor=len(start.recipe.bands),
+        ),
         sidecars=Sidecars.of(Path(out)),
     )
     return save_checkpoint(replace(learned, code=code_digest("teach")), out)

@@ -16,13 +16,14 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import open_store
-from floodloom.sentinel2.align import optical_on_grid
+from floodloom.sentinel2.pair import PairingRules, pair_optical
 from floodloom.tiles.cut import Source, TilePlan, cut_tiles
-from floodloom.tiles.inputs import compose_inputs, inputs_recipe
+from floodloom.tiles.inputs import compose_inputs, inputs_recipe, to_decibel
 from floodloom.tiles.labels import labels_on_grid, water_labels
 from floodloom.tiles.store import IGNORE, concatenate_tiles, tile_dataset, write_tiles
 
 _CLASSES = ("dry", "water")
+_POLARISATIONS = ("vv", "hh", "vh", "hv")
 
 
 def tile(
@@ -43,6 +44,10 @@ def tile(
     samples: int | None = None,
     minimum_valid: float = 0.5,
     block_shares: Sequence[float] = (0.6, 0.2, 0.2),
+    optical_bands: Sequence[str] = (),
+    optical_names: Sequence[str] = (),
+    optical_gap_days: float | None = 10.0,
+    optical_shift: float = 10.0,
     seed: int = 0,
 ) -> Path:
     """Cut scenes or a published data set into aligned tiles.
@@ -58,7 +63,8 @@ def tile(
     labels
         Label raster: 0 dry, 1 permanent water, 2 flood, 255 unknown.
     optical
-        Optical raster of the same days: reflectance bands and a cloud mask.
+        Optical raster of the same days: reflectance bands and, if there is one, a cloud mask or
+        scene classification.
     dataset
         Name of a published data set, instead of `scene`.
     root
@@ -81,6 +87,14 @@ def tile(
         Least share of pixels with data, 0-1.
     block_shares
         Shares of training, validation and test ground when `split` is blocks.
+    optical_bands
+        Bands of the optical image to keep, such as green, nir, swir; all when none is named.
+    optical_names
+        Names of the bands of an optical image that doesn't describe them.
+    optical_gap_days
+        Greatest time between the optical image and the scene, days; none doesn't look.
+    optical_shift
+        Shift up to which an optical image is moved onto the scene, px; 0 doesn't look.
     seed
         Seed of the random draw.
 
@@ -103,13 +117,16 @@ def tile(
         block_shares=tuple(block_shares),
         seed=seed,
     )
+    rules = PairingRules(
+        tuple(optical_bands), tuple(optical_names), optical_gap_days, optical_shift
+    )
     if dataset is not None and dataset in catalogue.CHIPS:
         tiles = _chip_tiles(catalogue.CHIPS[dataset](_require_root(dataset, root)))
     else:
         overlays = (
             _dataset_overlays(dataset, root)
             if dataset is not None
-            else _scene_overlays(scene, labels, optical)
+            else _scene_overlays(scene, labels, optical, rules)
         )
         earlier = None if before is None else open_store(before)
         limits = (float(db_range[0]), float(db_range[1]))
@@ -155,7 +172,7 @@ def _cut(
 
 
 def _scene_overlays(
-    scenes: Sequence[Path], labels: Path | None, optical: Path | None
+    scenes: Sequence[Path], labels: Path | None, optical: Path | None, rules: PairingRules
 ) -> Iterator[_Overlay]:
     if not scenes:
         raise InputError("tile: neither a scene nor a data set was given; set --scene or --dataset")
@@ -168,8 +185,15 @@ def _scene_overlays(
             if labels is None
             else labels_on_grid(labels, geobox)
         )
-        image = None if optical is None else optical_on_grid(optical, geobox)
+        image = None if optical is None else _companion(optical, scene, rules)
         yield _Overlay(Path(path).stem, scene, label, image)
+
+
+def _companion(optical: Path, scene: xr.Dataset, rules: PairingRules) -> xr.DataArray:
+    band = next((name for name in _POLARISATIONS if name in scene), None)
+    radar = None if band is None else to_decibel(scene[band]).values
+    acquired = str(scene.attrs.get("acquisition_time", ""))
+    return pair_optical(optical, geobox_of(scene), rules, radar=radar, acquired=acquired).image
 
 
 def _dataset_overlays(dataset: str, root: Path | None) -> Iterator[_Overlay]:

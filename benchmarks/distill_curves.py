@@ -1,0 +1,174 @@
+"""The gain of distillation on simulated pairs, against clouds, time gap and misregistration.
+
+Few labelled tiles of one place, unlabelled pairs of another, validation and test in two more. The
+teacher is trained on labelled pairs that are as bad as those that it teaches on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import mean
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from benchmarks.distill_ombria import flood_iou
+from floodloom.learning.augment import Augmentation
+from floodloom.learning.data import Samples, radar_samples
+from floodloom.learning.distill import distill_student
+from floodloom.learning.distillation import Distillation
+from floodloom.learning.metrics import IGNORE
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.optical import fused_samples, paired_samples, standardise_optical
+from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.supervise import learn
+from floodloom.raster.recipe import Recipe
+from floodloom.simulate.backscatter import sigma0
+from floodloom.simulate.landscape import Landscape, make_landscape
+from floodloom.simulate.optical import CHANNELS, optical_image
+from floodloom.tiles.store import concatenate_tiles, tile_dataset
+
+CURVES: dict[str, tuple[float, ...]] = {
+    "cloud share": (0.0, 0.3, 0.6, 0.9),
+    "days after the peak": (0.0, 2.0, 5.0, 10.0),
+    "shift, px": (0.0, 1.0, 2.0, 3.0),
+}
+LOOKS = 4.4
+DEPTH_M, RECESSION_M_PER_DAY = 2.5, 0.2
+TILE = 64
+PLACES = {"train": 0, "target": 1, "validation": 2, "test": 3}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """How good the pairs are."""
+
+    cloud: float = 0.0
+    days: float = 0.0
+    shift: float = 0.0
+
+
+def take_curve(name: str, seeds: Sequence[int], *, small: bool = False) -> list[dict[str, float]]:
+    """Return the mean IoU of plain and distilled student at every point of a curve."""
+    field = {"cloud share": "cloud", "days after the peak": "days", "shift, px": "shift"}[name]
+    points = []
+    for at in CURVES[name]:
+        pairs = replace(Pairs(cloud=0.2), **{field: at})
+        scores = [compare(pairs, seed, small) for seed in seeds]
+        plain, distilled = (mean(values) for values in zip(*scores, strict=True))
+        points.append({"at": at, "plain": plain, "distilled": distilled})
+    return points
+
+
+def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
+    """Return the IoU of the plain and of the distilled student on the test place."""
+    side = 256 if small else 768
+    places = {split: place(split, pairs, seed, side) for split in PLACES}
+    labelled, unlabelled = places["train"].isel(tile=slice(0, None, 4)), places["target"]
+    standardisation = standardise_optical(concatenate_tiles([labelled, unlabelled]))
+    plan = TrainingPlan(
+        epochs=2 if small else 15, batch=8, learning_rate=3e-3, patience=99, balance=0.0,
+        precision="float32", seed=seed,
+    )  # fmt: skip
+    network = Network("unet", 4 if small else 8)
+    teacher = learn(
+        untrained(labelled, network, seed, standardisation, fused=True),
+        fused_samples(labelled, standardisation),
+        fused_samples(places["validation"], standardisation),
+        plan,
+        loss="ce_dice",
+        augmentation=Augmentation(),
+    )
+    both = paired_samples(concatenate_tiles([labelled, hidden(unlabelled)]), standardisation)
+    validation = radar_samples(places["validation"])
+    plain = learn(
+        untrained(labelled, network, seed),
+        repeated(radar_samples(labelled), len(both)),  # as many steps as the distilled one
+        validation,
+        plan,
+        loss="ce_dice",
+        augmentation=Augmentation(),
+    )
+    distilled = distill_student(
+        untrained(labelled, network, seed),
+        teacher,
+        both,
+        validation,
+        plan,
+        settings=Distillation(),
+        loss="ce_dice",
+        augmentation=Augmentation(),
+    )
+    test = radar_samples(places["test"])
+    return flood_iou([(plain, test)]), flood_iou([(distilled, test)])
+
+
+def place(split: str, pairs: Pairs, seed: int, side: int) -> xr.Dataset:
+    """Return the tiles of a simulated place: radar at the peak, the optical image as bad as asked.
+
+    Backscatter lies on the map grid at one incidence angle, with speckle; the later the optical
+    image, the more of the flood has drained away.
+    """
+    number = 10 * seed + PLACES[split]
+    peak = landscape(number, side, DEPTH_M)
+    later = landscape(number, side, max(DEPTH_M - RECESSION_M_PER_DAY * pairs.days, 0.1))
+    draw = np.random.default_rng(number)
+    angle = np.full((side, side), 38.0)
+    bands = [
+        10 * np.log10(power * draw.gamma(LOOKS, 1 / LOOKS, power.shape))
+        for power in sigma0(peak, True, angle, number).values()
+    ]
+    image = np.clip((np.stack(bands) + 30) / 17.5 - 1, -1, 1)
+    optical = optical_image(later, True, pairs.cloud, number)
+    optical[:-1, optical[-1] > 0] = np.nan
+    moved = np.roll(optical[:-1], round(pairs.shift), axis=2)
+    label = (peak.permanent | peak.flooded).astype(np.uint8)
+    return tiles_of(image, label[np.newaxis], moved, split, number)
+
+
+def landscape(number: int, side: int, depth: float) -> Landscape:
+    """Return a simulated place, flooded to a depth."""
+    return make_landscape(number, side, 10.0, depth, relief=40.0)
+
+
+def tiles_of(
+    image: NDArray[np.floating],
+    label: NDArray[np.uint8],
+    optical: NDArray[np.float32],
+    split: str,
+    number: int,
+) -> xr.Dataset:
+    """Cut arrays (band, y, x) into tiles."""
+    image, label, optical = (blocks(array) for array in (image, label, optical))
+    count = len(image)
+    index: dict[str, list[object]] = {
+        "tile_id": [f"{split}_{at}" for at in range(count)],
+        "event": [str(number)] * count,
+        "scene": [str(number)] * count,
+        "split": [split] * count,
+        "row": [0] * count,
+        "col": list(range(count)),
+    }
+    recipe = Recipe(quantity="sigma0", spacing=10.0).for_inputs(("vv", "vh"))
+    names = [name for name in CHANNELS if name != "cloud"]
+    return tile_dataset(image, label[:, 0], index, recipe, ("dry", "water"), optical, names)
+
+
+def blocks(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return (band, y, x) as (tile, band, y, x)."""
+    bands, height, width = array.shape
+    cut = array.reshape(bands, height // TILE, TILE, width // TILE, TILE)
+    return cut.transpose(1, 3, 0, 2, 4).reshape(-1, bands, TILE, TILE)
+
+
+def hidden(tiles: xr.Dataset) -> xr.Dataset:
+    """Return tiles without their labels."""
+    return tiles.assign(label=xr.full_like(tiles["label"], IGNORE))
+
+
+def repeated(samples: Samples, count: int) -> Samples:
+    """Return so many tiles, the same ones again and again."""
+    return samples.take(torch.arange(count) % len(samples))

@@ -1,0 +1,224 @@
+"""The trainings on OMBRIA that `benchmarks.distill` compares: one student, one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from floodloom.datasets.ombria import chips
+from floodloom.learning.augment import Augmentation
+from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from floodloom.learning.data import Samples
+from floodloom.learning.distill import distill_student
+from floodloom.learning.distillation import Distillation
+from floodloom.learning.inference import ensemble_of
+from floodloom.learning.metrics import IGNORE, confusion_matrix, foreground_scores
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.optical import fused, has_optical, paired_samples, standardise_optical
+from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.splits import select
+from floodloom.learning.supervise import learn
+from floodloom.learning.warm_start import warm_started
+from floodloom.models.registry import build
+from floodloom.tiles.store import tile_dataset
+
+SPLITS = {"train": ("train", "target"), "validation": ("validation",), "test": ("test",)}
+"""All 624 training chips have labels here: 546 are trained on, 78 choose the best epoch."""
+View = Callable[[Samples], Samples]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every training gets."""
+
+    epochs: int = 12
+    width: int = 8
+    batch: int = 8
+    learning_rate: float = 2e-3
+    optical_drop: float = 0.3
+    chips: int | None = None
+
+    def plan(self, seed: int) -> TrainingPlan:
+        """Return the plan of a training, in bfloat16 so that no measurement chooses."""
+        return TrainingPlan(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            patience=self.epochs,
+            balance=0.0,
+            precision="bfloat16",
+            seed=seed,
+        )
+
+
+def ombria_tiles(root: Path, budget: Budget) -> xr.Dataset:
+    """Return OMBRIA as tiles; with `budget.chips` only so many of each split."""
+    found = chips(root)
+    count = len(found.names)
+    index: dict[str, list[object]] = {
+        "tile_id": list(found.names),
+        "event": list(found.events),
+        "scene": list(found.names),
+        "split": list(found.splits),
+        "row": [0] * count,
+        "col": [0] * count,
+    }
+    tiles = tile_dataset(
+        found.image, found.label, index, found.recipe, found.classes, found.optical, found.channels
+    )
+    if budget.chips is None:
+        return tiles
+    split = tiles["split"].values
+    few = [np.flatnonzero(split == name)[: budget.chips] for name in np.unique(split)]
+    return tiles.isel(tile=np.concatenate(few))
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """The trainings of one seed; `folder` keeps the checkpoints that several of them need."""
+
+    tiles: xr.Dataset
+    budget: Budget
+    seed: int
+    folder: Path
+
+    def samples(self, split: str, tiles: xr.Dataset | None = None) -> Samples:
+        """Return the chips of a split with their companions."""
+        tiles = self.tiles if tiles is None else tiles
+        chosen = select(tiles, np.isin(tiles["split"].values, SPLITS[split]))
+        return paired_samples(chosen, standardise_optical(self.tiles))
+
+    def untrained(self, inputs: str, architecture: str = "unet") -> Checkpoint:
+        """Return fresh weights of this seed; both branches of late fusion are U-Nets."""
+        network = Network(architecture, self.budget.width)
+        optical = None if inputs == "radar" else standardise_optical(self.tiles)
+        start = untrained(self.tiles, network, self.seed, optical, fused=inputs == "fused")
+        if architecture != "late_fusion":
+            return start
+        arguments = {**start.arguments, "branch": "unet"}
+        torch.manual_seed(self.seed)
+        weights = build(architecture, **arguments).state_dict()
+        return replace(start, arguments=arguments, weights=weights)
+
+    def supervised(
+        self, start: Checkpoint, view: View, tiles: xr.Dataset | None = None
+    ) -> Checkpoint:
+        """Return a checkpoint trained on the labels of the chips as `view` shows them."""
+        drop = self.budget.optical_drop if start.inputs == "fused" else 0.0
+        return learn(
+            start,
+            view(self.samples("train", tiles)),
+            view(self.samples("validation", tiles)),
+            self.budget.plan(self.seed),
+            loss="ce_dice",
+            augmentation=Augmentation(sensor_drop=drop, second_sensor=len(start.recipe.bands)),
+        )
+
+    def kept(self, name: str, make: Callable[[], Checkpoint]) -> Checkpoint:
+        """Return a checkpoint from its file, made first if it isn't there."""
+        path = self.folder / f"{name}-{self.seed}.safetensors"
+        if not path.exists():
+            save_checkpoint(make(), path)
+        return load_checkpoint(path)
+
+    def plain(self) -> Checkpoint:
+        """Return the student without a teacher."""
+        return self.kept("plain", lambda: self.supervised(self.untrained("radar"), radar_alone))
+
+    def teacher(self) -> Checkpoint:
+        """Return the teacher, which sees radar and optical images."""
+        return self.kept("teacher", lambda: self.supervised(self.untrained("fused"), fused))
+
+    def optical(self) -> Checkpoint:
+        """Return a network that sees the optical images alone, from the chips that have one."""
+        seen = select(self.tiles, has_optical(self.tiles))
+        return self.kept(
+            "optical",
+            lambda: self.supervised(self.untrained("optical"), optical_alone, seen),
+        )
+
+    def distilled(self, settings: Distillation) -> Checkpoint:
+        """Return the student of a distillation."""
+        return distill_student(
+            self.untrained("radar"),
+            self.teacher(),
+            self.samples("train"),
+            radar_alone(self.samples("validation")),
+            self.budget.plan(self.seed),
+            settings=settings,
+            loss="ce_dice",
+            augmentation=Augmentation(),
+        )
+
+    def score(self, *seen: tuple[Checkpoint, View]) -> float:
+        """Return the pooled flood IoU on the test chips, networks' probabilities averaged."""
+        test = self.samples("test")
+        return flood_iou([(checkpoint, view(test)) for checkpoint, view in seen])
+
+
+def radar_alone(samples: Samples) -> Samples:
+    """Return tiles without their companion."""
+    return Samples(samples.image, samples.label, ids=samples.ids)
+
+
+def optical_alone(samples: Samples) -> Samples:
+    """Return tiles whose input is the companion; what it doesn't show isn't labelled."""
+    if samples.optical is None or samples.clear is None:
+        return samples
+    hidden = torch.full_like(samples.label, IGNORE)
+    return Samples(samples.optical, torch.where(samples.clear, samples.label, hidden))
+
+
+def blank(samples: Samples) -> Samples:
+    """Return fused tiles whose optical image is lost."""
+    seen = fused(samples)
+    image = seen.image.clone()
+    image[:, samples.image.shape[1] :] = 0
+    return replace(seen, image=image)
+
+
+def flood_iou(seen: Sequence[tuple[Checkpoint, Samples]]) -> float:
+    """Return the IoU of class 1, counts pooled over all tiles, of averaged probabilities."""
+    label = seen[0][1].label.numpy()
+    matrix = np.zeros((2, 2), dtype=np.int64)
+    networks = [(ensemble_of([checkpoint]), samples) for checkpoint, samples in seen]
+    for first in range(0, len(label), 8):
+        part = slice(first, first + 8)
+        mean = sum(net.probabilities(s.image[part].numpy()) for net, s in networks)
+        matrix += confusion_matrix(np.asarray(mean).argmax(axis=1), label[part], 2)
+    return foreground_scores(matrix)["iou"]
+
+
+def _fusion(trainings: Trainings) -> dict[str, float]:
+    start = trainings.untrained("fused", "late_fusion")
+    trained = trainings.supervised(start, fused)
+    return {
+        "fusion": trainings.score((trained, fused)),
+        "fusion_without_optical": trainings.score((trained, blank)),
+    }
+
+
+def _pretrained(trainings: Trainings) -> dict[str, float]:
+    start = warm_started(trainings.untrained("radar"), trainings.teacher())
+    return {"pretrained": trainings.score((trainings.supervised(start, radar_alone), radar_alone))}
+
+
+SCORES: dict[str, Callable[[Trainings], dict[str, float]]] = {
+    "plain": lambda t: {"plain": t.score((t.plain(), radar_alone))},
+    "teacher": lambda t: {
+        "teacher": t.score((t.teacher(), fused)),
+        "teacher_without_optical": t.score((t.teacher(), blank)),
+    },
+    "optical": lambda t: {
+        "optical": t.score((t.optical(), optical_alone)),
+        "two_models": t.score((t.plain(), radar_alone), (t.optical(), optical_alone)),
+    },
+    "fusion": _fusion,
+    "pretrained": _pretrained,
+}
+"""What is trained beside the distillations, and the scores that each training gives."""

@@ -1,0 +1,45 @@
+"""The tables of `benchmarks.distill`."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+
+def distill_tables(result: dict[str, Any]) -> list[str]:
+    """Return the scores on OMBRIA, what was published, and the curves on simulated pairs."""
+    seeds: dict[str, dict[str, float]] = result["seeds"]
+    names = list(next(iter(seeds.values())))
+    rows = [
+        "| trained | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean | over plain |",
+        "|---|" + "---|" * (len(seeds) + 2),
+    ]
+    for name in names:
+        found = [scores[name] for scores in seeds.values() if name in scores]
+        over = mean(scores[name] - scores["plain"] for scores in seeds.values() if name in scores)
+        cells = [f"{value:.3f}" for value in (*found, mean(found))]
+        title = f"**{name}** (default)" if name == result["default"] else name
+        rows.append(f"| {title} | {' | '.join(cells)} | {100 * over:+.1f} points |")
+    claims = [
+        f"- {source}: {100 * gain:+.1f} points" for source, gain in result["literature"].items()
+    ]
+    return [
+        "Pooled flood IoU on OMBRIA's 70 test chips, radar alone unless the name says otherwise.\n",
+        "\n".join(rows) + "\n",
+        "Gains published on other data:\n",
+        "\n".join(claims) + "\n",
+        *(_curve_table(name, points) for name, points in result["curves"].items()),
+    ]
+
+
+def _curve_table(name: str, points: list[dict[str, float]]) -> str:
+    rows = [
+        f"| simulated pairs, {name} | plain IoU | distilled | gain, points |",
+        "|---|---|---|---|",
+    ]
+    for point in points:
+        gain = 100 * (point["distilled"] - point["plain"])
+        rows.append(
+            f"| {point['at']:g} | {point['plain']:.3f} | {point['distilled']:.3f} | {gain:+.1f} |"
+        )
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,199 @@
+"""What networks see of a tile's optical image: channels, indices, and labels made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from floodloom.errors import ConfigError, InputError, RecipeMismatchError
+from floodloom.learning.data import Samples, radar_samples, tile_ids, without_nan
+from floodloom.learning.metrics import IGNORE
+from floodloom.learning.splits import select
+from floodloom.sentinel2.indices import mndwi, ndwi
+from floodloom.tiles.inputs import BEFORE
+
+INDICES = {"ndwi": (ndwi, "green", "nir"), "mndwi": (mndwi, "green", "swir")}
+"""Index, and the two channels that it is made of."""
+
+_DOUBT = 0.05  # an index nearer to 0 than this tells nothing
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Mean and standard deviation per optical channel, from the training tiles.
+
+    `channels` are those of the tiles, or indices that are made of them (`INDICES`).
+    """
+
+    channels: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def apply(self, optical: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Standardise (tile, channel, y, x); NaN stays NaN."""
+        shape = (1, -1, 1, 1)
+        mean = np.asarray(self.mean, dtype=np.float32).reshape(shape)
+        deviation = np.asarray(self.deviation, dtype=np.float32).reshape(shape)
+        return (optical - mean) / deviation
+
+
+def has_optical(tiles: xr.Dataset) -> NDArray[np.bool_]:
+    """Return for each tile whether any pixel of its optical image is clear."""
+    if "optical" not in tiles:
+        return np.zeros(tiles.sizes["tile"], dtype=np.bool_)
+    return np.asarray(np.isfinite(tiles["optical"].values).any(axis=(1, 2, 3)))
+
+
+def optical_channels(tiles: xr.Dataset, chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the channels that are chosen, all and the indices of them if none is.
+
+    Raises
+    ------
+    InputError
+        If no tile has an optical image, or not with such a channel.
+    """
+    if not has_optical(tiles).any():
+        raise InputError("tiles: none has an optical image; cut them with `--optical`")
+    have = [str(name) for name in tiles["channel"].values]
+    known = (*have, *_indices(have))
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise InputError(
+            f"channels: {', '.join(unknown)} isn't in the optical images, which have "
+            f"{', '.join(known)}"
+        )
+    return tuple(chosen) or known
+
+
+def standardise_optical(tiles: xr.Dataset, channels: Sequence[str] = ()) -> Standardisation:
+    """Return the statistics of the optical channels over all clear pixels.
+
+    Raises
+    ------
+    InputError
+        As `optical_channels`.
+    """
+    names = optical_channels(tiles, channels)
+    values = _values(tiles, names).astype(np.float64)
+    mean = np.nanmean(values, axis=(0, 2, 3))
+    deviation = np.nanstd(values, axis=(0, 2, 3))
+    return Standardisation(names, tuple(mean.tolist()), tuple(np.maximum(deviation, 1e-6).tolist()))
+
+
+def optical_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
+    """Load tiles with the optical channels as the input; pixels under clouds aren't labelled."""
+    optical = standardisation.apply(_values(tiles, standardisation.channels))
+    image, label = without_nan(optical, tiles["label"].values)
+    return Samples(image, label, ids=tile_ids(tiles))
+
+
+def paired_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
+    """Load tiles with the radar bands as the input and the optical channels as the companion."""
+    radar = radar_samples(tiles)
+    optical = standardisation.apply(_values(tiles, standardisation.channels))
+    seen = np.asarray(np.isfinite(optical).all(axis=1))
+    both = torch.from_numpy(seen & np.isfinite(tiles["image"].values).all(axis=1))
+    blanked = np.where(seen[:, np.newaxis], optical, np.float32(0))
+    return replace(radar, optical=torch.from_numpy(blanked), clear=both)
+
+
+def fused_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
+    """Load tiles with radar bands and optical channels as the input, 0 where the latter miss."""
+    return fused(paired_samples(tiles, standardisation))
+
+
+def fused(samples: Samples) -> Samples:
+    """Return tiles whose companion has become a part of the input."""
+    if samples.optical is None:
+        raise InputError("tiles: no optical image to fuse; cut them with `--optical`")
+    image = torch.cat([samples.image, samples.optical], dim=1)
+    return Samples(image, samples.label, ids=samples.ids)
+
+
+def unlabelled_pairs(tiles: xr.Dataset) -> xr.Dataset:
+    """Return the tiles of the split `target` with an optical image, their labels hidden."""
+    pairs = select(tiles, (tiles["split"].values == "target") & has_optical(tiles))
+    return pairs.assign(label=xr.full_like(pairs["label"], IGNORE))
+
+
+def labelled_for(tiles: xr.Dataset, labels: str) -> xr.Dataset:
+    """Return tiles with the labels that are asked for: `given`, or `water_index`.
+
+    Raises
+    ------
+    ConfigError
+        If the choice is neither.
+    """
+    if labels == "given":
+        return tiles
+    if labels != "water_index":
+        raise ConfigError(f"labels {labels!r}: choose given or water_index")
+    return labelled_by_index(tiles)
+
+
+def labelled_by_index(tiles: xr.Dataset) -> xr.Dataset:
+    """Return tiles whose labels come from the optical image alone: 1 = water, 0 = dry.
+
+    The label is the sign of MNDWI, of NDWI where there is no short-wave infrared; pixels under
+    clouds and with an index near 0 are ignored. Tiles of the split `target` become training tiles:
+    their labels aren't looked at.
+
+    Raises
+    ------
+    InputError
+        If the optical images have neither index.
+    """
+    known = [name for name in ("mndwi", "ndwi") if name in _indices(_names(tiles))]
+    if not known:
+        raise InputError(
+            f"labels: a water index needs green and swir or nir, the tiles have {_names(tiles)}; "
+            "give labels"
+        )
+    index = _values(tiles, known[:1])[:, 0]
+    sure = np.isfinite(index) & (np.abs(np.nan_to_num(index)) > _DOUBT)
+    label = np.where(sure, (np.nan_to_num(index) > 0).astype(np.uint8), np.uint8(IGNORE))
+    split = np.where(tiles["split"].values == "target", "train", tiles["split"].values)
+    named = tiles.assign_coords(split=("tile", split))
+    return named.assign(label=(("tile", "y", "x"), label, tiles["label"].attrs))
+
+
+def _names(tiles: xr.Dataset) -> list[str]:
+    return [str(name) for name in tiles["channel"].values] if "optical" in tiles else []
+
+
+def _indices(have: Sequence[str]) -> tuple[str, ...]:
+    """Return the indices of each date that can be made of the channels."""
+    return tuple(
+        prefix + name
+        for prefix in (BEFORE, "")
+        for name, (_, *parts) in INDICES.items()
+        if all(prefix + part in have for part in parts)
+    )
+
+
+def _values(tiles: xr.Dataset, channels: Sequence[str]) -> NDArray[np.float32]:
+    """Return (tile, channel, y, x) of the store's channels and of indices made of them."""
+    have = _names(tiles)
+    missing = [name for name in channels if name not in (*have, *_indices(have))]
+    if missing:
+        raise RecipeMismatchError(
+            f"tiles: optical channels are {have} but {list(channels)} are needed; cut the tiles "
+            "with the same optical channels"
+        )
+    stored: NDArray[np.float32] = tiles["optical"].values
+    if list(channels) == have:
+        return stored
+
+    def channel(name: str) -> NDArray[np.float32]:
+        if name in have:
+            return stored[:, have.index(name)]
+        prefix = BEFORE if name.startswith(BEFORE) else ""
+        index, one, other = INDICES[name.removeprefix(prefix)]
+        return index(channel(prefix + one), channel(prefix + other))
+
+    return np.stack([channel(name) for name in channels], axis=1)

@@ -1,0 +1,62 @@
+"""Where an optical image shows the ground.
+
+Source: the scene classification of Sentinel-2 level 2A (Sen2Cor), and for images without it the
+whiteness test of Fmask (Zhu and Woodcock 2012, RSE 118, equation 2) with a test of brightness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from floodloom.sentinel2.indices import ndwi
+
+HIDDEN_CLASSES = (0, 1, 3, 8, 9, 10)
+"""No data, defective, cloud shadow, medium and high cloud, thin cirrus; snow and water are seen."""
+
+_VISIBLE = ("blue", "green", "red")
+_CLOUD_BRIGHTNESS, _CLOUD_WHITENESS = 0.28, 0.3
+_SHADOW_NIR = 0.1
+_RIM_PX = 3
+_SHADOW_REACH_PX = 60
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+def seen_by_classes(classes: Image) -> Mask:
+    """Return where the scene classification (y, x), NaN = missing, sees the ground."""
+    return np.isfinite(classes) & ~np.isin(np.nan_to_num(classes), HIDDEN_CLASSES)
+
+
+def seen_by_indices(reflectance: Mapping[str, Image]) -> Mask:
+    """Return where reflectances alone tell of neither cloud nor cloud shadow.
+
+    Clouds are bright and white in the visible; their rims are left out, too. A shadow is land that
+    is dark in the near infrared near a cloud; water is as dark, so only pixels with a negative
+    NDWI count.
+
+    Parameters
+    ----------
+    reflectance
+        Bands (y, x) by name. Without a visible band every pixel with data is seen; without `green`
+        and `nir` shadows aren't.
+    """
+    bands = [reflectance[name] for name in _VISIBLE if name in reflectance]
+    data = np.asarray(np.isfinite(np.stack(list(reflectance.values()))).all(axis=0))
+    if not bands:
+        return data
+    visible = np.stack(bands)
+    brightness = visible.mean(axis=0)
+    whiteness = np.abs(visible - brightness).sum(axis=0) / np.maximum(brightness, 1e-6)
+    cloud = data & (brightness > _CLOUD_BRIGHTNESS) & (whiteness < _CLOUD_WHITENESS * len(bands))
+    cloud = ndimage.binary_opening(cloud)  # roofs and sand bars are no clouds
+    hidden = ndimage.binary_dilation(cloud, iterations=_RIM_PX)
+    if {"green", "nir"} <= reflectance.keys() and cloud.any():
+        near = ndimage.distance_transform_edt(~cloud) < _SHADOW_REACH_PX
+        green, nir = reflectance["green"], reflectance["nir"]
+        hidden |= near & (nir < _SHADOW_NIR) & (ndwi(green, nir) < 0)
+    seen: Mask = data & ~hidden
+    return seen

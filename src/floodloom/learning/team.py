@@ -197,7 +197,7 @@ def share_normalisation(module: nn.Module) -> None:
         return
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.BatchNorm2d:
+            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, TeamBatchNorm2d):
                 setattr(parent, name, _shared(child))
 
 

@@ -45,7 +45,7 @@ WORKERS = 2
 STRIP = 1024
 PRODUCT = "S1A_IW_GRDH_1SDV_20200708T182643_20200708T182708_033367_03DDAA_9550.zip"
 NEIGHBOURS = ("sarsen==0.9.6", "xarray-sentinel==0.9.6")
-SIDE_BY_SIDE = {"gtc": 6000, "rtc": 2000}
+SIDE_BY_SIDE = {"gtc": (6000, 1), "rtc": (2000, 3)}
 TURNS = 3
 CURVE = (2240, 5000, 10000)
 RELIEF_M = 1000.0
@@ -134,14 +134,19 @@ def beside(safe: Path, dem: Path, stores: dict[str, Path], folder: Path) -> dict
         "xarray_sentinel_calibrate": other(python, "calibrate", safe, "1024", "8192"),
         "xarray_sentinel_megapixels": 1024 * 8192 / 1e6,
     }
-    for kind, side in SIDE_BY_SIDE.items():
+    for kind, (side, turns) in SIDE_BY_SIDE.items():
         part = cut_elevations(dem, stores["map"], side, folder / f"side-{kind}.tif")
         step = "geocode" if kind == "gtc" else "flatten"
-        found[kind] = {
-            "megapixels": side**2 / 1e6,
-            "sarsen": other(python, kind, safe, part, folder / f"{kind}.tif"),
-            "floodloom": own(step, single, part, folder / f"{kind}.zarr"),
-        }
+        pairs = [
+            {
+                "sarsen": other(python, kind, safe, part, folder / f"{kind}.tif"),
+                "floodloom": own(step, single, part, fresh(folder / f"{kind}.zarr")),
+            }
+            for _ in range(turns)
+        ]
+        found[kind] = {"megapixels": side**2 / 1e6, "turns": turns}
+        for who in ("sarsen", "floodloom"):
+            found[kind][who] = middle([pair[who] for pair in pairs])
     small = cut_elevations(dem, stores["map"], 1000, folder / "small.tif")
     other(python, "places", safe, small, folder / "places.npz")
     return {**found, "apart": apart(stores["gamma0"], small, folder / "places.npz")}

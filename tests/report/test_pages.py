@@ -176,6 +176,18 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert "radar can&#39;t tell" in text or "radar can't tell" in text
 
 
+def test_prediction_of_one_window_has_no_seams(tmp_path: Path) -> None:
+    files = write_event(tmp_path / "one", GRID)
+    for ratio in (True, False):
+        with rasterio.open(files.probability, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
+            raster.update_tags(FLOODLOOM_SEAM_RATIO="")
+            if not ratio:
+                raster.update_tags(FLOODLOOM_BACKEND="")
+        text, _ = run(tmp_path, files)
+        assert "Seams:" not in text
+        assert ("Predicted by unet-0, with torch in float32." in text) == ratio
+
+
 def test_dry_event_has_a_page_too(tmp_path: Path) -> None:
     files = write_event(tmp_path / "dry", GRID, dry=True)
     _, page = run(tmp_path, files, truth=())

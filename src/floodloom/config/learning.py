@@ -113,7 +113,7 @@ class TeachSettings(_RadarTraining):
     )
     radar: bool = Field(default=True, description="The teacher sees the radar bands, too")
     optical_drop: float = Field(
-        default=0.0,
+        default=0.3,
         ge=0,
         le=1,
         description="Probability that a tile loses its optical image, so that the network works "
@@ -162,6 +162,11 @@ class DistillSettings(_RadarTraining):
         ge=0,
         le=4,
         description="Shift between radar and optical image that is looked for, px; 0: none",
+    )
+    everywhere: bool = Field(
+        default=True,
+        description="Listen under clouds and without optical image, too, to a teacher that copes "
+        "with that (teach.optical_drop)",
     )
 
 

@@ -78,7 +78,9 @@ def learn(
         places=places,
     )
     bands = start.channels or start.recipe.bands
-    record = training_record(plan, loss=loss, **described(seen, start.recipe, bands))
+    drop = 0.0 if augmentation is None else augmentation.sensor_drop
+    held = described(seen, start.recipe, bands)
+    record = training_record(plan, loss=loss, sensor_drop=drop, **held)
     return completed(start, fitted, fitted.weights, validation, record)
 
 

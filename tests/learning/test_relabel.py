@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from floodloom.errors import ConfigError
+from floodloom.learning.audit import confidence_histogram, kept_area
 from floodloom.learning.relabel import (
     Limits,
     agreement_with,
-    confidence_histogram,
     gate_pixels,
     gate_tiles,
-    kept_area,
     per_class,
     refusal,
 )

@@ -164,6 +164,12 @@ def ensemble(round):
     return [weights(round, model, seed) for model, seed in MEMBERS]
 
 
+def members(round):
+    """What predicts after a round: its own models, or those of all rounds so far."""
+    first = 0 if CONFIG.run.growing else int(round)
+    return [path for r in range(first, int(round) + 1) for path in ensemble(r)]
+
+
 def train_inputs(wildcards):
     round, previous = int(wildcards.round), int(wildcards.round) - 1
     if round == 0:
@@ -171,6 +177,7 @@ def train_inputs(wildcards):
     return {
         "tiles": labelled_tiles(),
         "pseudo": [f"{RUN}/tiles/pseudo-{round}.zarr"],
+        "audit": f"{RUN}/relabel/round-{round}.json",
         "init": weights(previous, wildcards.model, wildcards.seed),
     }
 
@@ -180,7 +187,7 @@ def relabel_inputs(wildcards):
     return given(
         tiles=target_tiles(),
         validation=labelled_tiles(),
-        checkpoints=ensemble(previous),
+        checkpoints=members(previous),
         previous=previous > 0 and f"{RUN}/tiles/pseudo-{previous}.zarr",
     )
 
@@ -193,7 +200,7 @@ def predict_inputs(wildcards):
     return given(
         scene=geocoded(wildcards.event, wildcards.role),
         before=needs_before() and geocoded(wildcards.event, "before"),
-        **{"checkpoint": ensemble(ROUNDS)},
+        **{"checkpoint": members(ROUNDS)},
     )
 
 
@@ -237,7 +244,7 @@ def evaluate_inputs(wildcards):
         prediction=[f"{RUN}/maps/{e}/flood.tif" for e in scored_events()],
         truth=[event_file(e, "labels") for e in scored_events()],
         tiles=test_tiles(),
-        **{"checkpoint": test_tiles() and ensemble(ROUNDS)},
+        **{"checkpoint": test_tiles() and members(ROUNDS)},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -143,6 +144,23 @@ class Draws:
         return torch.stack([torch.randn(*size, generator=g, device=device) for g in generators])
 
 
+def stretched(image: Tensor, most: float, draws: Draws) -> Tensor:
+    """Change gain and offset of each band of each tile, as another display stretch would.
+
+    Parameters
+    ----------
+    image
+        (tile, band, y, x) standardised values, 0 where there is no data, which stay 0.
+    most
+        The gain is drawn from 1 / (1 + most) to 1 + most, even in its logarithm, the offset from
+        minus to plus `most` standard deviations.
+    draws
+        Random numbers of the tiles.
+    """
+    turn, shift = (2 * draws.uniform(2, image.shape[1], 1, 1) - 1).to(image.device).unbind(dim=1)
+    return torch.where(image != 0, image * (1 + most) ** turn + most * shift, image)
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """D4 symmetries for everything, noise and lost bands for the input, boxes of other tiles.
@@ -151,6 +169,8 @@ class Augmentation:
     ----------
     noise
         Of the radar bands.
+    stretch
+        Greatest change of gain and offset, see `stretched`.
     band_drop
         Probability that one band of a tile, drawn at random, is lost; one-band inputs keep theirs.
     cutmix
@@ -161,6 +181,7 @@ class Augmentation:
     noise: RadarNoise | None = None
     band_drop: float = 0.0
     cutmix: float = 0.0
+    stretch: float = 0.0
 
     def __call__(self, batch: Samples, seeds: Tensor, partner: Samples | None = None) -> Samples:
         """Return the batch with every tile changed as its seed (tile,) int64 says.
@@ -169,7 +190,7 @@ class Augmentation:
         """
         draws = Draws(seeds)
         if partner is not None and self.cutmix > 0:
-            batch = mixed(batch, partner, _boxes(draws, self.cutmix, batch.label.shape))
+            batch = mixed(batch, partner, boxes(draws, self.cutmix, batch.label.shape))
         elements = (8 * draws.uniform(1)).long().flatten().tolist()
 
         def turned(tensor: Tensor | None) -> Tensor | None:
@@ -181,14 +202,32 @@ class Augmentation:
         image, label = turned(batch.image), turned(batch.label)
         if image is None or label is None:
             return batch
-        if self.noise is not None:
-            image = self.noise(image, draws)
-        if self.band_drop > 0:
-            image = image * _kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
+        image = self.disturbed(image, draws)
         return Samples(image, label, turned(batch.optical), turned(batch.clear), batch.ids)
 
+    def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
+        """Return (tile, band, y, x) images with noise, another stretch and lost bands."""
+        if self.noise is not None:
+            image = self.noise(image, draws)
+        if self.stretch > 0:
+            image = stretched(image, self.stretch, draws)
+        if self.band_drop > 0:
+            image = image * kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
+        return image
 
-def _kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
+
+def strong_views(recipe: Recipe) -> Augmentation:
+    """Return the changes of strong views, the radar's counterpart of colour jitter.
+
+    Backscatter gets the speckle of 4 looks, 2 dB of offset and of ramp; display values another
+    stretch; half of the tiles a box of another one, a quarter lose a band (Yang et al. 2023, arXiv
+    2208.09910, for the boxes; the other numbers are floodloom's own).
+    """
+    stretch = 0.0 if recipe.normalisation == "fixed" else 0.3
+    return Augmentation(radar_noise(recipe, 4.0, 2.0, 2.0), 0.25, 0.5, stretch)
+
+
+def kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
     """Return (tile, band, 1, 1) float32: 0 for a lost band, else 1."""
     chance, which = draws.uniform(2).T
     lost = (chance < probability) & (bands > 1)
@@ -197,7 +236,7 @@ def _kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
     return kept.view(-1, bands, 1, 1)
 
 
-def _boxes(draws: Draws, probability: float, shape: torch.Size) -> Tensor:
+def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> Tensor:
     """Return (tile, y, x) bool, True in a box of uniformly drawn area, or nowhere."""
     _, height, width = shape
     chance, area, down, right = draws.uniform(4).T.unsqueeze(-1)

@@ -54,7 +54,8 @@ class Samples:
     `image` (tile, band, y, x) float32, 0 where there is no data; `label` (tile, y, x) uint8,
     255 = ignore, also where there is no data; with an optical companion `optical`
     (tile, channel, y, x) float32, standardised, 0 under clouds, and `clear` (tile, y, x) bool,
-    True where both have data; `ids` names the tiles in messages.
+    True where both have data; `ids` names the tiles in messages; `pseudo` (tile,) bool, True for
+    tiles whose labels, if they have any, are a network's own.
     """
 
     image: Tensor
@@ -62,6 +63,7 @@ class Samples:
     optical: Tensor | None = None
     clear: Tensor | None = None
     ids: tuple[str, ...] = ()
+    pseudo: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -100,13 +102,14 @@ class Samples:
         return sum(t.nbytes for t in self._tensors() if t is not None)
 
     def _each(self, change: Callable[[Tensor], Tensor], ids: tuple[str, ...]) -> Samples:
-        image, label, optical, clear = (None if t is None else change(t) for t in self._tensors())
+        changed = (None if t is None else change(t) for t in self._tensors())
+        image, label, optical, clear, pseudo = changed
         if image is None or label is None:
             raise InputError("tiles: image and label are needed")
-        return Samples(image, label, optical, clear, ids)
+        return Samples(image, label, optical, clear, ids, pseudo)
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.image, self.label, self.optical, self.clear
+        return self.image, self.label, self.optical, self.clear, self.pseudo
 
 
 def radar_samples(tiles: xr.Dataset, standardisation: Standardisation | None = None) -> Samples:

@@ -39,7 +39,7 @@ def trained_rows(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:
                 "epochs": len(metadata["history"]),
                 "seconds": sum(record.get("seconds", 0.0) for record in metadata["history"]),
                 "temperature": metadata["temperature"],
-                "kept": notes.get("kept") if notes.get("kept") != "fine-tuned weights" else None,
+                "kept": notes.get("kept") if notes.get("kept") != "new weights" else None,
                 **{name: metadata["scores"].get(name) for name in ("iou", "f1")},
             }
         )

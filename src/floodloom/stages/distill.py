@@ -13,9 +13,9 @@ from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data import Standardisation, radar_samples
 from floodloom.learning.distill import Distillation, distill_student, require_teacher
 from floodloom.learning.journal import Sidecars
+from floodloom.learning.network import Network, untrained
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
-from floodloom.learning.network import Network, untrained
 from floodloom.tiles.store import open_tiles
 
 

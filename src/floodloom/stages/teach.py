@@ -13,9 +13,9 @@ from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.data import has_optical, optical_samples, standardise_optical
 from floodloom.learning.journal import Sidecars
+from floodloom.learning.network import Network, untrained
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import select, training_and_validation
-from floodloom.learning.network import Network, untrained
 from floodloom.learning.supervise import learn
 from floodloom.tiles.store import open_tiles
 

@@ -150,6 +150,7 @@ def _cut(
         scene=overlay.name,
         orbit_pass=orbit,
         optical=overlay.optical,
+        whole=overlay.scene["tile_label"].values if "tile_label" in overlay.scene else None,
     )
     return cut_tiles(source, recipe, classes=_CLASSES, plan=plan)
 

@@ -25,8 +25,8 @@ from floodloom.learning.distill import (
     require_teacher,
 )
 from floodloom.learning.losses import ce_dice
-from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.network import Network, untrained
+from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.supervise import learn
 from floodloom.models.registry import build
 

@@ -239,6 +239,11 @@ def scored_events():
     return [e for e in held_out if event_file(e, "labels")]
 
 
+def transductive_events():
+    """Events whose scenes, without their labels, take part in a round of relabelling."""
+    return [name for name, e in EVENTS.items() if ROUNDS and e.split == "target"]
+
+
 def evaluate_inputs(wildcards):
     return given(
         prediction=[f"{RUN}/maps/{e}/flood.tif" for e in scored_events()],
@@ -261,5 +266,6 @@ def report_inputs(wildcards):
         truth=[event_file(e, "labels") for e in scored_events()],
         checkpoints=[c for r in range(ROUNDS + 1) for c in ensemble(r)],
         audits=[f"{RUN}/relabel/round-{r}.json" for r in range(1, ROUNDS + 1)],
+        pseudo=[f"{RUN}/tiles/pseudo-{r}.zarr" for r in range(1, ROUNDS + 1)],
         tiles=test_tiles() or labelled_tiles(),
     )

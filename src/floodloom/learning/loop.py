@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -152,7 +152,7 @@ def fit(
 def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> Machinery:
     averaged = None
     if plan.average:
-        follow = swa_utils.get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+        follow = following(plan.average)
         averaged = swa_utils.AveragedModel(module, multi_avg_fn=follow, use_buffers=True)
     optimizer = torch.optim.AdamW(
         module.parameters(),
@@ -161,6 +161,27 @@ def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> M
         fused=execution.device.type == "cuda",
     )
     return Machinery(module, averaged, optimizer, torch.Generator().manual_seed(plan.seed))
+
+
+def following(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """Return the update of a moving average, whose memory grows with the number of steps.
+
+    After n steps the decay is at most (1 + n) / (10 + n): a fixed one would still hold the first
+    weights, and their batch statistics, after hundreds of steps (Abadi et al. 2016, TensorFlow,
+    ExponentialMovingAverage).
+    """
+
+    @torch.no_grad()
+    def update(average: list[Tensor], current: list[Tensor], steps: Tensor | int) -> None:
+        count = float(steps)
+        share = 1 - min(decay, (1 + count) / (10 + count))
+        for ours, new in zip(average, current, strict=True):
+            if ours.is_floating_point():
+                ours.lerp_(new.to(ours), share)
+            else:
+                ours.copy_(new)
+
+    return update
 
 
 def _identity(plan: TrainingPlan, training: Tiles, validation: Tiles) -> str:

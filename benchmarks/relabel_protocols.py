@@ -1,12 +1,13 @@
 """The data of the relabelling benchmark: labelled tiles, others without labels, and unseen ones.
 
-A protocol is a folder of four tile stores. `labelled` holds tiles to train on and to validate on,
+A protocol is a folder of tile stores. `labelled` holds tiles to train on and to validate on,
 `unlabelled` the same kind of ground without labels, `inductive` ground that nothing was trained
-on, and `all` what `labelled` and `unlabelled` would be with all labels.
+on, `transductive` the truth of `unlabelled`, and `all` what the first two would be with all labels.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,10 @@ from floodloom.datasets.scenes import read_png
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import make_landscape
+from floodloom.stages.tile import tile
 from floodloom.tiles.inputs import standardisation
-from floodloom.tiles.store import IGNORE, concatenate_tiles, tile_dataset, write_tiles
+from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, tile_dataset, write_tiles
 
-STORES = ("labelled", "unlabelled", "inductive", "all")
 _RUN = 26  # chips with neighbouring numbers, see `floodloom.datasets.ombria`
 _VALIDATION_SHARE = 0.25
 _INDUCTIVE_SHARE = 0.3
@@ -71,9 +72,20 @@ def ombria_protocol(root: Path, share: float, seed: int, size: Size) -> dict[str
 def etci_protocol(root: Path, seed: int, size: Size) -> dict[str, xr.Dataset]:
     """Return ETCI's North Alabama, its eastern ground unseen, and Nebraska without labels.
 
-    Nebraska has no labels by pixel, so `all` is `labelled` and the whole west of North Alabama.
+    Nebraska has no labels by pixel: there is no `transductive` store, and `all` is `labelled`.
     """
-    raise NotImplementedError
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "tiles.zarr"
+        tile(out=out, dataset="etci2021", root=root, split="blocks", size=128, seed=seed)
+        tiles = open_tiles(out).load()
+    split = tiles["split"].values
+    known = tiles.isel(tile=np.flatnonzero(np.isin(split, ("train", "validation"))))
+    return {
+        "labelled": known,
+        "unlabelled": tiles.isel(tile=np.flatnonzero(split == "target")),
+        "inductive": tiles.isel(tile=np.flatnonzero(split == "test")),
+        "all": known,
+    }
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ def simulator_protocol(seed: int, size: Size) -> dict[str, xr.Dataset]:
 
 def write_protocol(stores: dict[str, xr.Dataset], folder: Path) -> dict[str, Path]:
     """Write the stores of a protocol and return their paths."""
-    return {name: write_tiles(stores[name], folder / f"{name}.zarr") for name in STORES}
+    return {name: write_tiles(tiles, folder / f"{name}.zarr") for name, tiles in stores.items()}
 
 
 def _stores(
@@ -129,6 +141,7 @@ def _stores(
         "labelled": labelled,
         "unlabelled": _as(hidden, "target"),
         "inductive": _as(inductive, "test"),
+        "transductive": _as(unlabelled, "test"),
         "all": concatenate_tiles([labelled, _as(unlabelled, "train")]),
     }
 

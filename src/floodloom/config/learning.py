@@ -216,10 +216,11 @@ class RelabelSettings(Settings):
         description="Method; sets the defaults of keys here and in other sections, see below",
     )
 
-    gate: Literal["pixel", "paul-ganju", "image-level"] = Field(
+    gate: Literal["pixel", "paul-ganju", "image-level", "none"] = Field(
         default="pixel",
         description="pixel: sure pixels, by class; paul-ganju: whole tiles of which more than 90 % "
-        "of the pixels are surer than 0.95; image-level: what is known of whole tiles (ETCI 2021)",
+        "of the pixels are surer than 0.95; image-level: what is known of whole tiles (ETCI 2021); "
+        "none: no labels, for training by consistency",
     )
     thresholds: tuple[float, ...] = Field(
         default=(0.95,),
@@ -231,6 +232,12 @@ class RelabelSettings(Settings):
         min_length=1,
         description="Greatest share of the pixels predicted as a class that are kept, one for all "
         "classes or one each",
+    )
+    portions: tuple[float, ...] = Field(
+        default=(0.0,),
+        min_length=1,
+        description="Share of the pixels predicted as a class that are kept even below the "
+        "threshold, the surest ones, one for all classes or one each",
     )
     minimum_kept: float = Field(
         default=0.05, ge=0, le=1, description="Least share of labelled pixels in a kept tile"
@@ -264,6 +271,11 @@ class RelabelSettings(Settings):
         default=None, ge=2, description="Folds over the events, the same as in training"
     )
     fold: int = Field(default=0, ge=0, description="Fold that was validated on in training")
+    batch_statistics: bool = Field(
+        default=False,
+        description="Predict with batch normalisation re-estimated on the unlabelled tiles, where "
+        "the same does no harm on held-out labelled ones",
+    )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(
         default=True, description="Calibrate the confidences by temperature on held-out labels"

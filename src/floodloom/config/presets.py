@@ -36,11 +36,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "unimatch": {
         "train": {"consistency": "unimatch", "average": 0.996},
-        "relabel": {"minimum_kept": 0.0},
+        "relabel": {"gate": "none"},
     },
     "mean-teacher": {
         "train": {"consistency": "mean-teacher", "average": 0.996},
-        "relabel": {"minimum_kept": 0.0},
+        "relabel": {"gate": "none"},
     },
     "image-level": {
         "run": {"rounds": 2},

@@ -17,7 +17,7 @@ from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.device import default_device
 from floodloom.learning.guard import Guard
-from floodloom.learning.supervise import recalibrated
+from floodloom.learning.relabel import out_of_limits
 
 _LEVELS = 129
 _TILES = 256
@@ -97,13 +97,43 @@ class WithMatched:
 
 
 def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard) -> Checkpoint:
-    """Return a checkpoint with the batch statistics of other tiles, if the guard accepts them.
+    """Return a checkpoint with the batch statistics of other tiles, if that does no harm.
 
-    Its note `batch_statistics` says what the guard found.
+    Held-out labels can't judge a network with the target's statistics, but they can judge the step
+    itself: the same is done with the held-out tiles, and if their IoU falls by more than the limit
+    there, it isn't trusted on the target either. Where each tile has been standardised, textbook
+    re-estimation does harm; where a sensor's offset has changed, it repairs most of it.
+
+    Parameters
+    ----------
+    checkpoint
+        A network with batch normalisation.
+    target
+        Tiles whose labels aren't looked at.
+    guard
+        Held-out tiles and limits; the share of water on `target` must keep to its band.
+
+    Returns
+    -------
+    Checkpoint
+        Its note `batch_statistics` says what was found and which statistics were kept.
     """
-    other = recalibrated(with_statistics_of(checkpoint, target, guard.batch), guard.validation)
-    chosen = guard(checkpoint, other)
-    return replace(chosen, notes={**checkpoint.notes, "batch_statistics": dict(chosen.notes)})
+    rehearsed = with_statistics_of(checkpoint, guard.validation, guard.batch)
+    was, now = guard.validation_iou(checkpoint), guard.validation_iou(rehearsed)
+    changed = with_statistics_of(checkpoint, target, guard.batch)
+    shift = guard.shift(checkpoint, changed, target)
+    reason = out_of_limits(shift["water_share"], None, guard.limits)
+    if now < was - guard.limits.iou_fall:
+        reason = f"re-estimated on held-out tiles, their IoU fell from {was:.4f} to {now:.4f}"
+    found = {
+        "held_out_iou": [was, now],
+        **shift,
+        "kept": "the target's" if reason is None else "own",
+    }
+    if reason is not None:
+        found["reason"] = reason
+    notes = {**checkpoint.notes, "batch_statistics": found}
+    return replace(checkpoint if reason is not None else changed, notes=notes)
 
 
 @torch.no_grad()

@@ -51,8 +51,8 @@ class Guard:
         Its notes hold initial_iou, learned_iou, water_share, flips, kept and, where it was
         refused, the reason.
         """
-        was, now = (self._validation_iou(one) for one in (before, learned))
-        shift = self._shift(before, learned)
+        was, now = (self.validation_iou(one) for one in (before, learned))
+        shift = self.shift(before, learned, self.target)
         notes: dict[str, Any] = {"initial_iou": was, "learned_iou": now, **shift}
         reason = out_of_limits(notes["water_share"], notes["flips"], self.limits)
         if now < was - self.limits.iou_fall:
@@ -63,17 +63,19 @@ class Guard:
         notes |= {"kept": BEFORE, "reason": reason}
         return replace(before, history=learned.history, notes=notes)
 
-    def _validation_iou(self, checkpoint: Checkpoint) -> float:
-        """Foreground IoU in float32, whatever number format training ran in."""
+    def validation_iou(self, checkpoint: Checkpoint) -> float:
+        """Return the foreground IoU in float32, whatever number format training ran in."""
         execution = Execution(default_device(), channels_last=True)
         model, classes = execution.place(checkpoint.model()), len(checkpoint.classes)
         return validate(model, self.validation, classes, self.loss, execution, self.batch)["iou"]
 
-    def _shift(self, before: Checkpoint, learned: Checkpoint) -> dict[str, float | None]:
-        """Share of class 1 among the new predictions, and share of those that changed."""
-        if self.target is None or not len(self.target):
+    def shift(
+        self, before: Checkpoint, learned: Checkpoint, target: Tiles | None
+    ) -> dict[str, float | None]:
+        """Return the share of class 1 among the new predictions, and of those that changed."""
+        if target is None or not len(target):
             return {"water_share": None, "flips": None}
-        old, new = (_classes(one, self.target, self.batch) for one in (before, learned))
+        old, new = (_classes(one, target, self.batch) for one in (before, learned))
         seen = new >= 0
         if not seen.any():
             return {"water_share": None, "flips": None}

@@ -163,7 +163,10 @@ def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> M
     return Machinery(module, averaged, optimizer, torch.Generator().manual_seed(plan.seed))
 
 
-def following(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+Parameters = tuple[Tensor, ...] | list[Tensor]
+
+
+def following(decay: float) -> Callable[[Parameters, Parameters, Tensor | int], None]:
     """Return the update of a moving average, whose memory grows with the number of steps.
 
     After n steps the decay is at most (1 + n) / (10 + n): a fixed one would still hold the first
@@ -172,7 +175,7 @@ def following(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | in
     """
 
     @torch.no_grad()
-    def update(average: list[Tensor], current: list[Tensor], steps: Tensor | int) -> None:
+    def update(average: Parameters, current: Parameters, steps: Tensor | int) -> None:
         count = float(steps)
         share = 1 - min(decay, (1 + count) / (10 + count))
         for ours, new in zip(average, current, strict=True):

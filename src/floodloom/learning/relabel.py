@@ -26,6 +26,7 @@ def gate_pixels(
     prediction: Labels,
     thresholds: Sequence[float],
     quotas: Sequence[float],
+    portions: Sequence[float] | None = None,
 ) -> Labels:
     """Label the pixels that are sure enough.
 
@@ -40,6 +41,9 @@ def gate_pixels(
     quotas
         Greatest share, per class, of the pixels predicted as it that are kept: the most confident
         ones; those that tie with the last one are kept, too.
+    portions
+        Share, per class, of the pixels predicted as it that are kept even below the threshold, the
+        most confident ones: a class that is hard to tell must not be lost. None by default.
 
     Returns
     -------
@@ -47,9 +51,11 @@ def gate_pixels(
         (tile, y, x) uint8, 255 elsewhere.
     """
     label = np.full(prediction.shape, IGNORE, dtype=np.uint8)
-    for value, (threshold, quota) in enumerate(zip(thresholds, quotas, strict=True)):
+    rules = zip(thresholds, quotas, portions or [0.0] * len(quotas), strict=True)
+    for value, (threshold, quota, portion) in enumerate(rules):
         member = (prediction == value) & np.isfinite(confidence)
-        least = max(threshold, _cutoff(confidence[member], quota))
+        sure = confidence[member]
+        least = max(min(threshold, _cutoff(sure, portion)), _cutoff(sure, quota))
         label[member & (confidence >= least)] = value
     return label
 
@@ -152,7 +158,7 @@ class Limits:
 def refusal(
     prediction: Labels,
     confidence: NDArray[np.float32],
-    label: Labels,
+    label: Labels | None,
     agreement: float | None,
     limits: Limits,
 ) -> str | None:
@@ -163,7 +169,7 @@ def refusal(
     prediction, confidence
         As for `gate_pixels`.
     label
-        (tile, y, x) uint8 pseudo labels, 255 = ignore.
+        (tile, y, x) uint8 pseudo labels, 255 = ignore; None where tiles teach without labels.
     agreement
         Share of the pixels labelled in both rounds whose label is the same; None without a
         previous round.
@@ -172,12 +178,11 @@ def refusal(
     """
     if not len(prediction):
         return "no tile is in the split `target`"
-    shares = {
-        "predictions": share_of(1, prediction, np.isfinite(confidence)),
-        "pseudo labels": share_of(1, label, label != IGNORE),
-    }
-    if shares["pseudo labels"] is None:
-        return "no pixel passed the gate"
+    shares = {"predictions": share_of(1, prediction, np.isfinite(confidence))}
+    if label is not None:
+        shares["pseudo labels"] = share_of(1, label, label != IGNORE)
+        if shares["pseudo labels"] is None:
+            return "no pixel passed the gate"
     flips = None if agreement is None else 1 - agreement
     for what, share in shares.items():
         reason = out_of_limits(share, None, limits, what)

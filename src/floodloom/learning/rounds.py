@@ -36,11 +36,14 @@ _BATCH = 8
 
 @dataclass(frozen=True)
 class Gate:
-    """How pseudo labels are chosen: `pixel` with its numbers, `paul-ganju` or `image-level`."""
+    """How pseudo labels are chosen: `pixel` with its numbers, `paul-ganju`, `image-level`,
+    or `none`: no label at all, for tiles that teach by consistency alone.
+    """
 
     kind: str = "pixel"
     thresholds: tuple[float, ...] = (0.95,)
     quotas: tuple[float, ...] = (0.9,)
+    portions: tuple[float, ...] = (0.0,)
     minimum_kept: float = 0.05
 
     def __call__(
@@ -62,6 +65,8 @@ class Gate:
             If there is no such gate, its numbers don't match the classes, or nothing is known of
             whole tiles.
         """
+        if self.kind == "none":
+            return np.full(prediction.shape, IGNORE, dtype=np.uint8)
         if self.kind == "image-level":
             if tile_label is None:
                 raise ConfigError(
@@ -72,10 +77,11 @@ class Gate:
         if self.kind == "paul-ganju":
             return gate_tiles(confidence, prediction)
         if self.kind != "pixel":
-            raise ConfigError(f"gate {self.kind!r}: choose pixel, paul-ganju or image-level")
+            raise ConfigError(f"gate {self.kind!r}: choose pixel, paul-ganju, image-level, none")
         thresholds = per_class(self.thresholds, classes, "thresholds")
         quotas = per_class(self.quotas, classes, "quotas")
-        return gate_pixels(confidence, prediction, thresholds, quotas)
+        portions = per_class(self.portions, classes, "portions")
+        return gate_pixels(confidence, prediction, thresholds, quotas, portions)
 
 
 @dataclass(frozen=True)
@@ -154,10 +160,11 @@ def relabel_tiles(
     confidence, prediction = _predictions(tiles, ensemble)
     known = tiles["tile_label"].values if "tile_label" in tiles.coords else None
     label = gate(confidence, prediction, len(classes), known, first=previous is None)
-    kept = _kept_tiles(label, gate.minimum_kept)
+    unlabelled = gate.kind == "none"
+    kept = np.ones(len(label), bool) if unlabelled else _kept_tiles(label, gate.minimum_kept)
     label[~kept] = IGNORE
     agreement = _agreement(tiles, label, previous)
-    reason = refusal(prediction, confidence, label, agreement, limits)
+    reason = refusal(prediction, confidence, None if unlabelled else label, agreement, limits)
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
         kept[:] = False

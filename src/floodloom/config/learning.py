@@ -164,10 +164,12 @@ class TrainSettings(_RadarTraining):
         default=False,
         description="Learn from labelled tiles also in the histogram of the pseudo-labelled ones",
     )
-    batch_statistics: bool = Field(
-        default=False,
-        description="Re-estimate batch normalisation on the pseudo-labelled tiles, if the guard "
-        "accepts that",
+    batch_statistics: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the pseudo-labelled tiles in the last statistics of batch "
+        "normalisation, where the same does no harm on held-out labelled ones",
     )
     pseudo_share: float | None = Field(
         default=0.5,
@@ -271,10 +273,12 @@ class RelabelSettings(Settings):
         default=None, ge=2, description="Folds over the events, the same as in training"
     )
     fold: int = Field(default=0, ge=0, description="Fold that was validated on in training")
-    batch_statistics: bool = Field(
-        default=False,
-        description="Predict with batch normalisation re-estimated on the unlabelled tiles, where "
-        "the same does no harm on held-out labelled ones",
+    batch_statistics: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the unlabelled tiles in the statistics of batch normalisation that "
+        "they are predicted with, where the same does no harm on held-out labelled ones",
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

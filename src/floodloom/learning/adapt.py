@@ -21,6 +21,7 @@ from floodloom.learning.relabel import out_of_limits
 
 _LEVELS = 129
 _TILES = 256
+_REHEARSED_FALL = 0.05
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,11 @@ class WithMatched:
         return digest.hexdigest()
 
 
-def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard) -> Checkpoint:
+def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 0.75) -> Checkpoint:
     """Return a checkpoint with the batch statistics of other tiles, if that does no harm.
 
     Held-out labels can't judge a network with the target's statistics, but they can judge the step
-    itself: the same is done with the held-out tiles, and if their IoU falls by more than the limit
+    itself: the same is done with the held-out tiles, and if their IoU falls by more than 0.05
     there, it isn't trusted on the target either. Where each tile has been standardised, textbook
     re-estimation does harm; where a sensor's offset has changed, it repairs most of it.
 
@@ -112,18 +113,20 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard) -> Checkpoint:
         Tiles whose labels aren't looked at.
     guard
         Held-out tiles and limits; the share of water on `target` must keep to its band.
+    share
+        Of the target's statistics, see `with_statistics_of`.
 
     Returns
     -------
     Checkpoint
         Its note `batch_statistics` says what was found and which statistics were kept.
     """
-    rehearsed = with_statistics_of(checkpoint, guard.validation, guard.batch)
+    rehearsed = with_statistics_of(checkpoint, guard.validation, share, guard.batch)
     was, now = guard.validation_iou(checkpoint), guard.validation_iou(rehearsed)
-    changed = with_statistics_of(checkpoint, target, guard.batch)
+    changed = with_statistics_of(checkpoint, target, share, guard.batch)
     shift = guard.shift(checkpoint, changed, target)
     reason = out_of_limits(shift["water_share"], None, guard.limits)
-    if now < was - guard.limits.iou_fall:
+    if now < was - _REHEARSED_FALL:
         reason = f"re-estimated on held-out tiles, their IoU fell from {was:.4f} to {now:.4f}"
     found = {
         "held_out_iou": [was, now],
@@ -137,7 +140,9 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard) -> Checkpoint:
 
 
 @torch.no_grad()
-def with_statistics_of(checkpoint: Checkpoint, target: Tiles, batch: int = 8) -> Checkpoint:
+def with_statistics_of(
+    checkpoint: Checkpoint, target: Tiles, share: float = 1.0, batch: int = 8
+) -> Checkpoint:
     """Return a checkpoint whose batch normalisations have the statistics of other tiles.
 
     Parameters
@@ -146,13 +151,16 @@ def with_statistics_of(checkpoint: Checkpoint, target: Tiles, batch: int = 8) ->
         Its weights stay as they are.
     target
         Tiles; their labels aren't looked at.
+    share
+        Weight of the other tiles' statistics; the rest are the checkpoint's own. Means are mixed,
+        and variances as those of a mixture.
     batch
         Tiles at once; all batches weigh alike.
 
     References
     ----------
     Li et al. (2016), Revisiting batch normalization for practical domain adaptation, arXiv
-    1603.04779.
+    1603.04779; the mixture: Schneider et al. (2020), arXiv 2006.16971, eq. 1.
 
     Raises
     ------
@@ -172,5 +180,12 @@ def with_statistics_of(checkpoint: Checkpoint, target: Tiles, batch: int = 8) ->
         norm.train()
     for index in torch.split(torch.arange(len(target)), batch):
         model(target.take(index).image.to(default_device()))
-    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    return replace(checkpoint, weights=weights)
+    new = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    mixed = dict(checkpoint.weights)
+    for name in (name for name in new if name.endswith("running_mean")):
+        spread = name.replace("running_mean", "running_var")
+        mean = torch.lerp(mixed[name], new[name], share)
+        own = mixed[spread] + (mixed[name] - mean) ** 2
+        others = new[spread] + (new[name] - mean) ** 2
+        mixed |= {name: mean, spread: torch.lerp(own, others, share)}
+    return replace(checkpoint, weights=mixed)

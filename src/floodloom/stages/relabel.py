@@ -40,7 +40,7 @@ def relabel(
     validation_share: float = 0.2,
     folds: int | None = None,
     fold: int = 0,
-    batch_statistics: bool = False,
+    batch_statistics: float = 0.0,
     tta: bool = True,
     calibrate: bool = True,
     threads: int = 1,
@@ -91,8 +91,9 @@ def relabel(
     folds, fold
         Folds over the events and the one that was validated on, the same as in training.
     batch_statistics
-        Predict with the statistics of batch normalisation re-estimated on the unlabelled tiles, by
-        the members that don't suffer when they are re-estimated on held-out labelled tiles.
+        Share of the unlabelled tiles in the statistics of batch normalisation with which they are
+        predicted, by members that don't suffer when the same is done with held-out labelled
+        tiles; 0 leaves them.
     tta
         Average over the eight symmetries of the square.
     calibrate
@@ -114,7 +115,9 @@ def relabel(
     if batch_statistics and offered.sizes["tile"]:
         guard = Guard(radar_samples(held_out), cross_entropy, limits=limits)
         target = radar_samples(offered)
-        ensemble = ensemble_of([adapted(one, target, guard) for one in ensemble.checkpoints])
+        ensemble = ensemble_of(
+            [adapted(one, target, guard, batch_statistics) for one in ensemble.checkpoints]
+        )
     calibrated = calibrate_ensemble(ensemble, radar_samples(held_out), tta=tta, scale=calibrate)
     pseudo, report = relabel_tiles(
         offered,

@@ -70,7 +70,7 @@ def train(
     from_scratch: bool = False,
     guard: bool = True,
     match_histograms: bool = False,
-    batch_statistics: bool = False,
+    batch_statistics: float = 0.0,
     pseudo_share: float | None = 0.5,
     pseudo_weight: float = 1.0,
     consistency: str = "pseudo",
@@ -165,8 +165,8 @@ def train(
         Learn from every labelled tile once more in the backscatter histogram of the
         pseudo-labelled ones.
     batch_statistics
-        Re-estimate the statistics of batch normalisation on the pseudo-labelled tiles at last,
-        and keep them if the guard accepts that.
+        Share of the pseudo-labelled tiles in the statistics of batch normalisation at last, if the
+        same does no harm on held-out tiles; 0 leaves them.
     pseudo_share
         Share of each batch that pseudo-labelled tiles make up; none: that of all tiles.
     pseudo_weight
@@ -245,7 +245,7 @@ def train(
         if before is not None and guard:
             learned = watch(before, learned)
         if batch_statistics and material.target is not None:
-            learned = adapted(learned, material.target, watch)
+            learned = adapted(learned, material.target, watch, batch_statistics)
         if team.leads:
             save_checkpoint(replace(learned, code=code_digest("train")), out)
     return Path(out)

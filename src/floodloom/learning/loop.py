@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import swa_utils
 
 from floodloom.learning.augment import Augmentation
+from floodloom.learning.average import followed, moving_average
 from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.device import Execution, choose_execution
 from floodloom.learning.feed import feed
@@ -111,8 +111,12 @@ def fit(
     machinery = _machinery(module, plan, execution)
     identity = _identity(plan, training, validation)
     progress = load_state(sidecars.state, identity, machinery)
-    objective = objective.by(_kept(machinery)) if isinstance(objective, Guided) else objective
-    weights = _weights(seen.counts, plan, places, pseudo)
+    objective = (
+        objective.by(followed(machinery.module, machinery.averaged))
+        if isinstance(objective, Guided)
+        else objective
+    )
+    weights = sampling_weights(seen.counts, plan.balance, places, plan.space, pseudo)
     steps = math.ceil(len(training) / plan.batch)
 
     for epoch in range(progress.epochs, plan.epochs):
@@ -129,7 +133,7 @@ def fit(
         trained = time.perf_counter() - started
 
         # What is validated is what would be kept.
-        kept = _kept(machinery)
+        kept = followed(machinery.module, machinery.averaged)
         record = {"epoch": epoch + 1, "loss": watch.mean()}
         record |= validate(kept, validation, classes, loss, execution, plan.batch, plan.workers)
         record["learning_rate"] = machinery.optimizer.param_groups[0]["lr"]
@@ -150,41 +154,18 @@ def fit(
 
 
 def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> Machinery:
-    averaged = None
-    if plan.average:
-        follow = following(plan.average)
-        averaged = swa_utils.AveragedModel(module, multi_avg_fn=follow, use_buffers=True)
     optimizer = torch.optim.AdamW(
         module.parameters(),
         lr=plan.learning_rate,
         weight_decay=plan.weight_decay,
         fused=execution.device.type == "cuda",
     )
-    return Machinery(module, averaged, optimizer, torch.Generator().manual_seed(plan.seed))
-
-
-Parameters = tuple[Tensor, ...] | list[Tensor]
-
-
-def following(decay: float) -> Callable[[Parameters, Parameters, Tensor | int], None]:
-    """Return the update of a moving average, whose memory grows with the number of steps.
-
-    After n steps the decay is at most (1 + n) / (10 + n): a fixed one would still hold the first
-    weights, and their batch statistics, after hundreds of steps (Abadi et al. 2016, TensorFlow,
-    ExponentialMovingAverage).
-    """
-
-    @torch.no_grad()
-    def update(average: Parameters, current: Parameters, steps: Tensor | int) -> None:
-        count = float(steps)
-        share = 1 - min(decay, (1 + count) / (10 + count))
-        for ours, new in zip(average, current, strict=True):
-            if ours.is_floating_point():
-                ours.lerp_(new.to(ours), share)
-            else:
-                ours.copy_(new)
-
-    return update
+    return Machinery(
+        module,
+        moving_average(module, plan.average),
+        optimizer,
+        torch.Generator().manual_seed(plan.seed),
+    )
 
 
 def _identity(plan: TrainingPlan, training: Tiles, validation: Tiles) -> str:
@@ -215,19 +196,6 @@ def _batches(
         yield execution.samples(batch)
 
 
-def _weights(
-    counts: Tensor, plan: TrainingPlan, places: Sequence[object], pseudo: Tensor | None
-) -> Tensor:
-    """Return the probability of drawing each tile, among its kind where there are two."""
-    if pseudo is None:
-        return sampling_weights(counts, plan.balance, places, plan.space)
-    weights = torch.zeros(len(counts), dtype=torch.float64)
-    for kind in (~pseudo, pseudo):
-        where = [place for place, member in zip(places, kind.tolist(), strict=False) if member]
-        weights[kind] = sampling_weights(counts[kind], plan.balance, where, plan.space)
-    return weights
-
-
 def _draw(
     weights: Tensor,
     steps: int,
@@ -248,13 +216,6 @@ def _set_rate(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, t
         factor = 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1)))
     for group in optimizer.param_groups:
         group["lr"] = plan.learning_rate * factor
-
-
-def _kept(machinery: Machinery) -> nn.Module:
-    if isinstance(machinery.averaged, swa_utils.AveragedModel):
-        averaged: nn.Module = machinery.averaged.module
-        return averaged
-    return machinery.module
 
 
 def _scores(record: dict[str, Any]) -> dict[str, float]:

@@ -14,7 +14,11 @@ from floodloom.learning.team import Team
 
 
 def sampling_weights(
-    counts: Tensor, balance: float, places: Sequence[object] = (), space: float = 0.0
+    counts: Tensor,
+    balance: float,
+    places: Sequence[object] = (),
+    space: float = 0.0,
+    pseudo: Tensor | None = None,
 ) -> Tensor:
     """Return the probability of drawing each tile.
 
@@ -30,16 +34,24 @@ def sampling_weights(
     space
         0 lets a place that has more tiles be drawn more often; 1 draws all places alike, within
         each class too; between them a mixture.
+    pseudo
+        (tile,) bool: tiles without true labels, which are drawn apart.
 
     Returns
     -------
     Tensor
-        (tile,) float64 that sum to 1.
+        (tile,) float64 that sum to 1; with `pseudo`, over either kind.
 
     References
     ----------
     Volpi and Tuia (2017), IEEE TGRS 55(2), section III-C, carried from pixels to tiles.
     """
+    if pseudo is not None:
+        weights = torch.zeros(len(counts), dtype=torch.float64)
+        for kind in (~pseudo, pseudo):
+            where = [place for place, member in zip(places, kind, strict=False) if member]
+            weights[kind] = sampling_weights(counts[kind], balance, where, space)
+        return weights
     alike = torch.ones(len(counts), dtype=torch.float64)
     columns = [column for column in counts.double().T if column.sum() > 0]
     uniform = _spread(alike, places, space)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,25 +11,25 @@ import xarray as xr
 
 from floodloom.digest import code_digest
 from floodloom.files import read_json
-from floodloom.learning.adapt import WithMatched, adapted, histogram_matching
+from floodloom.learning.adapt import adapted
 from floodloom.learning.augment import Augmentation, radar_noise, strong_views
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from floodloom.learning.data import Tiles
 from floodloom.learning.guard import Guard
 from floodloom.learning.journal import Sidecars
+from floodloom.learning.material import gather
 from floodloom.learning.network import Network, require_fit, untrained
 from floodloom.learning.objective import objective_of
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.relabel import Limits
 from floodloom.learning.semisupervised import SemiSupervision
-from floodloom.learning.splits import places, training_and_validation
+from floodloom.learning.splits import training_and_validation
 from floodloom.learning.stored import located, radar_tiles
 from floodloom.learning.supervise import learn
 from floodloom.learning.team import joined
 from floodloom.log import get_logger
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import recipe_of
-from floodloom.tiles.store import concatenate_tiles, open_tiles
+from floodloom.tiles.store import open_tiles
 
 _log = get_logger(__name__)
 
@@ -223,7 +223,7 @@ def train(
     extra = _pseudo_labelled(pseudo, recipe_of(opened))
     if init is not None and before is not None and pseudo and extra is None:
         return _pass_on(before, init, out)
-    material = _material(training, extra, memory_gib, match_histograms)
+    material = gather(training, extra, memory_gib, match=match_histograms)
     noise = radar_noise(start.recipe, speckle_looks, offset_db, ramp_db)
     held_out = radar_tiles(validation, memory_gib)
     with joined() as team:
@@ -249,34 +249,6 @@ def train(
         if team.leads:
             save_checkpoint(replace(learned, code=code_digest("train")), out)
     return Path(out)
-
-
-@dataclass(frozen=True)
-class _Material:
-    """What is trained on, where it lies, which of it has no true label, and that part alone."""
-
-    tiles: Tiles
-    places: list[str]
-    pseudo: torch.Tensor | None = None
-    target: Tiles | None = None
-
-
-def _material(
-    training: xr.Dataset, extra: xr.Dataset | None, memory_gib: float, match: bool
-) -> _Material:
-    if extra is None:
-        return _Material(radar_tiles(training, memory_gib), places(training))
-    together = concatenate_tiles([training, extra])
-    tiles, where = radar_tiles(together, memory_gib), places(together)
-    target = radar_tiles(extra, memory_gib)
-    known = training.sizes["tile"]
-    pseudo = torch.arange(len(tiles)) >= known
-    if not match:
-        return _Material(tiles, where, pseudo, target)
-    matching = histogram_matching(radar_tiles(training, memory_gib), target)
-    again = torch.zeros(known, dtype=torch.bool)
-    matched = WithMatched(tiles, known, matching)
-    return _Material(matched, [*where, *where[:known]], torch.cat([pseudo, again]), target)
 
 
 def _pseudo_labelled(paths: Sequence[Path], recipe: Recipe) -> xr.Dataset | None:

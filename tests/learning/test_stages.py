@@ -298,7 +298,7 @@ def test_settings_are_the_arguments_of_their_stage(stage, model, given):
         if name == "encoder_weights"
         or ("Path" not in str(parameter.annotation) and name not in (*given, "threads"))
     }
-    fields = {n: f for n, f in model.model_fields.items() if "Path" not in str(f.annotation)}
+    fields = model.model_fields
     assert set(fields) == set(arguments)
     for name, field in fields.items():
         assert field.default is not PydanticUndefined

@@ -30,6 +30,7 @@ from floodloom.log import get_logger
 DEFAULT = "logit"
 DISTILLATIONS = {
     DEFAULT: Distillation(),
+    "logit_where_clear": Distillation(everywhere=False),
     "hfd": Distillation(feature_weight=1.0, logit_weight=0.0),
     "attention": Distillation(logit_weight=0.0, attention_weight=1.0),
     "relation": Distillation(logit_weight=0.0, relation_weight=1.0),

@@ -80,7 +80,7 @@ def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
         fused_samples(places["validation"], standardisation),
         plan,
         loss="ce_dice",
-        augmentation=Augmentation(),
+        augmentation=Augmentation(sensor_drop=0.3, second_sensor=2),
     )
     both = paired_samples(concatenate_tiles([labelled, hidden(unlabelled)]), standardisation)
     validation = radar_samples(places["validation"])

@@ -37,7 +37,7 @@ def checkpoint() -> Checkpoint:
         temperature=1.3,
         training={"epochs": 2},
         history=({"epoch": 1, "iou": 0.7},),
-        notes={"kept": "fine-tuned weights"},
+        notes={"kept": "new weights"},
         code="0123456789ab",
     )
 

@@ -202,6 +202,19 @@ def test_an_opinion_is_asked_for_once_and_turns_with_the_tile(toy):
     assert with_opinion(replace(few, optical=None), teacher).soft is None
 
 
+def test_a_teacher_that_copes_is_heard_under_clouds(make_tiles):
+    tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles)
+    fresh = untrained(tiles, Network("unet", 4), 0, standardisation, fused=True)
+    copes = replace(fresh, training={"sensor_drop": 0.3})
+    samples = paired_samples(tiles, standardisation)
+    assert torch.equal(with_opinion(samples, fresh).clear, samples.clear)
+    assert torch.equal(with_opinion(samples, copes, everywhere=False).clear, samples.clear)
+    heard = with_opinion(samples, copes).clear
+    assert heard[:, 2:].all()
+    assert not heard[:, :2].any()
+
+
 class Told(Segmenter):
     """A network whose logits are its input."""
 

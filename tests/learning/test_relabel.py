@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from floodloom.errors import ConfigError
+from floodloom.learning.audit import confidence_histogram, kept_area
 from floodloom.learning.relabel import (
     Limits,
     agreement_with,
-    confidence_histogram,
+    gate_images,
     gate_pixels,
     gate_tiles,
-    kept_area,
     per_class,
     refusal,
 )
+from floodloom.learning.rounds import Gate
 
 NAN = np.nan
 CONFIDENCE = np.array([[[0.99, 0.96, 0.90], [0.97, 0.80, NAN]]], dtype=np.float32)
@@ -40,6 +41,36 @@ def test_ties_at_the_quota_are_kept():
     confidence = np.ones((1, 1, 4), dtype=np.float32)
     label = gate_pixels(confidence, np.zeros((1, 1, 4), np.uint8), (0.9, 0.9), (0.25, 1))
     assert (label == 0).all()
+
+
+def test_a_portion_of_each_class_is_kept_below_the_threshold():
+    label = gate_pixels(CONFIDENCE, PREDICTION, (0.995, 0.995), (1, 1), (2 / 3, 0.5))
+    assert label[0].tolist() == [[0, 0, 255], [1, 255, 255]]
+    capped = gate_pixels(CONFIDENCE, PREDICTION, (0.995, 0.995), (1 / 3, 1), (2 / 3, 0.0))
+    assert capped[0].tolist() == [[0, 255, 255], [255, 255, 255]]
+
+
+def test_tiles_known_as_a_whole():
+    confidence = np.full((3, 1, 2), 0.6, np.float32)
+    confidence[0, 0, 0] = NAN
+    prediction = np.array([[[1, 1]], [[0, 1]], [[1, 1]]], np.uint8)
+    known = np.array([0, 1, 255], np.uint8)
+    first = gate_images(confidence, prediction, known, first=True)
+    assert first.tolist() == [[[255, 0]], [[1, 1]], [[255, 255]]]
+    later = gate_images(confidence, prediction, known, first=False)
+    assert later.tolist() == [[[255, 0]], [[0, 1]], [[255, 255]]]
+
+
+def test_gates_by_name():
+    arguments = CONFIDENCE, PREDICTION, 2
+    assert (Gate("none")(*arguments) == 255).all()
+    np.testing.assert_array_equal(
+        Gate("pixel", (0.95,), (1.0,))(*arguments)[0], gated((0.95, 0.95), (1, 1))
+    )
+    with pytest.raises(ConfigError, match="the tiles have no label as a whole"):
+        Gate("image-level")(*arguments)
+    with pytest.raises(ConfigError, match="gate 'all': choose"):
+        Gate("all")(*arguments)
 
 
 def test_tile_gate_keeps_whole_tiles_only():

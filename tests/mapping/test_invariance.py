@@ -15,18 +15,20 @@ from floodloom.mapping.predict import predict_rows, water_network
 from floodloom.mapping.seams import seam_ratio, window_borders
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.inputs import compose_inputs
-from tests.mapping.conftest import as_inputs, backscatter, untrained
+from tests.mapping.conftest import as_inputs, backscatter, fitted, flooded, untrained
 
 SCENE = "northal_20190302t234651"
 
 
-def predicted(inputs: xr.DataArray, ensemble: Ensemble, tile: int, batch: int = 1):
+def predicted(
+    inputs: xr.DataArray, ensemble: Ensemble, tile: int, batch: int = 1, precision: str = "float32"
+):
     """Percent (y, x), and the plan."""
     height, width = inputs.sizes["y"], inputs.sizes["x"]
     field = ensemble.receptive_field()
     plan = plan_scene(height, width, tile=tile, field=field, overlap=None, rim=None)
-    request = Request("torch", "float32", batch, *plan.size, plan.predicted_pixels)
-    network = water_network(accelerate(ensemble, request)[0])
+    request = Request("torch", precision, batch, *plan.size, plan.predicted_pixels)
+    network = water_network(accelerate(ensemble, request)[0], precision=precision)
     rows = [p[0] for _, p in predict_rows(inputs, network, plan, layers=1, batch=batch)]
     return np.concatenate(rows), plan
 
@@ -80,6 +82,17 @@ def test_every_valid_pixel_of_the_simulated_scene_is_predicted(simulated, refere
     assert known[-1].any()
     assert known[:, -1].any()
     assert np.ptp(reference[known].astype(int)) == 100
+
+
+@pytest.mark.parametrize(("tile", "batch"), [(96, 2), (256, 1), (512, 2)])
+def test_reduced_precision_does_not_depend_on_the_windows_either(tile, batch) -> None:
+    power, _ = flooded(900, 700, seed=5)
+    power[0, 100:140, 50:90] = np.nan
+    inputs, ensemble = as_inputs(power), ensemble_of([fitted()])
+    whole, _ = predicted(inputs, ensemble, 1024, precision="bfloat16")
+    assert_same(predicted(inputs, ensemble, tile, batch, "bfloat16")[0], whole)
+    exact, _ = predicted(inputs, ensemble, 1024)
+    assert 0 < ((whole >= 50) != (exact >= 50)).mean() < 1e-3
 
 
 @pytest.fixture(scope="module")

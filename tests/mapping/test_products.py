@@ -1,6 +1,7 @@
 """The files of a flood map, as other programs see them."""
 
 import json
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
@@ -270,6 +271,10 @@ def test_inputs_that_do_not_serve_are_refused_and_nothing_is_written(tmp_path) -
     refused(tmp_path, "d.tif: doesn't cover the map", dem=dem, maximum_slope=10.0)
     (tmp_path / "z.gpkg").write_text("no polygons")
     refused(tmp_path, "not a readable file of zones", zones=tmp_path / "z.gpkg")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)]).to_file(tmp_path / "z.fgb")
+    refused(tmp_path, "map and zones both need a CRS", zones=tmp_path / "z.fgb")
 
 
 def test_zones_and_a_map_without_a_crs_are_refused() -> None:

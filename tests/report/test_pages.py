@@ -149,6 +149,9 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
         "water_share": 0.0001,
         "agreement_with_previous": None,
         "calibration": {"temperature": 1.2, "before": curve, "after": curve},
+        "preset": "pixel-gate",
+        "confidence": {"edges": [0.0, 0.5, 1.0], "dry": [1, 3], "water": [0, 0]},
+        "validation": {"pooled": None, "by_event": {}},
         "gate": {"kind": "pixel", "thresholds": [0.95], "quotas": [0.9], "minimum_kept": 0.05},
     }
     text, page = run(
@@ -174,6 +177,18 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert "water is 0.01% of the predictions" in text
     assert text.count("<h1>Dunlin in flood</h1>") == 1
     assert "radar can&#39;t tell" in text or "radar can't tell" in text
+
+
+def test_prediction_of_one_window_has_no_seams(tmp_path: Path) -> None:
+    files = write_event(tmp_path / "one", GRID)
+    for ratio in (True, False):
+        with rasterio.open(files.probability, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
+            raster.update_tags(FLOODLOOM_SEAM_RATIO="")
+            if not ratio:
+                raster.update_tags(FLOODLOOM_BACKEND="")
+        text, _ = run(tmp_path, files)
+        assert "Seams:" not in text
+        assert ("Predicted by unet-0, with torch in float32." in text) == ratio
 
 
 def test_dry_event_has_a_page_too(tmp_path: Path) -> None:

@@ -57,12 +57,17 @@ def test_models_are_listed_and_drawn_by_phase() -> None:
 
 def test_audits_come_in_the_order_of_their_rounds() -> None:
     audits = [
-        {"round": n, "calibration": {"before": CURVE, "after": CURVE}, "accepted": n == 1}
+        {
+            "round": n,
+            "calibration": {"before": CURVE, "after": CURVE},
+            "confidence": {"edges": [0.0, 0.5, 1.0], "dry": [1, 3]},
+        }
         for n in (2, 1)
     ]
-    views = audit_views(audits)
+    views = audit_views(audits, {2: [{"name": "a"}]})
     assert [view["round"] for view in views] == [1, 2]
-    assert "expected calibration error 0.0200" in views[0]["chart"]
+    assert [view["examples"] for view in views] == [[], [{"name": "a"}]]
+    assert "expected calibration error 0.0200" in views[0]["charts"][0]
     assert calibration_chart({"test": CURVE}).count("<circle") == 1
 
 

@@ -49,3 +49,28 @@ def test_bands_before_the_event_come_from_the_other_scene() -> None:
 def test_missing_band_is_named() -> None:
     with pytest.raises(InputError, match="band vh: not in the scene, which has vv"):
         compose_inputs(scene(vv=[[1.0]]), Recipe(quantity="sigma0").for_inputs(("vh",)))
+
+
+def test_scene_normalisation_survives_an_offset_and_a_gain() -> None:
+    draw = np.random.default_rng(0)
+    power = draw.gamma(4.4, 0.02, (2, 40, 30)).astype(np.float32)
+    power[:, :3] = np.nan
+    recipe = Recipe(quantity="gamma0").for_inputs(("vv", "ratio"), normalisation="scene")
+
+    def composed(values: np.ndarray) -> np.ndarray:
+        bands = {"vv": (("y", "x"), values[0]), "vh": (("y", "x"), values[1])}
+        return compose_inputs(xr.Dataset(bands), recipe).values
+
+    found = composed(power)
+    np.testing.assert_allclose(composed(power * 1.7), found, atol=1e-4)  # 2.3 dB of offset
+    np.testing.assert_allclose(composed(power**1.3)[0], found[0], atol=1e-4)  # stretched decibels
+    assert np.nanmean(found[0]) == pytest.approx(0, abs=1e-4)
+    assert np.isnan(found[:, :3]).all()
+
+
+def test_one_minus_ratio_is_kept_to_its_range() -> None:
+    vv = np.array([[2.0, 1.0, np.nan]], np.float32)
+    vh = np.array([[0.5, 3.0, 1.0]], np.float32)
+    scene = xr.Dataset({"vv": (("y", "x"), vv), "vh": (("y", "x"), vh)})
+    recipe = Recipe(quantity="gamma0").for_inputs(("one_minus_ratio",))
+    np.testing.assert_allclose(compose_inputs(scene, recipe).values[0], [[0.75, 0.0, np.nan]])

@@ -164,6 +164,12 @@ def ensemble(round):
     return [weights(round, model, seed) for model, seed in MEMBERS]
 
 
+def members(round):
+    """What predicts after a round: its own models, or those of all rounds so far."""
+    first = 0 if CONFIG.run.growing else int(round)
+    return [path for r in range(first, int(round) + 1) for path in ensemble(r)]
+
+
 def train_inputs(wildcards):
     round, previous = int(wildcards.round), int(wildcards.round) - 1
     if round == 0:
@@ -171,6 +177,7 @@ def train_inputs(wildcards):
     return {
         "tiles": labelled_tiles(),
         "pseudo": [f"{RUN}/tiles/pseudo-{round}.zarr"],
+        "audit": f"{RUN}/relabel/round-{round}.json",
         "init": weights(previous, wildcards.model, wildcards.seed),
     }
 
@@ -180,7 +187,7 @@ def relabel_inputs(wildcards):
     return given(
         tiles=target_tiles(),
         validation=labelled_tiles(),
-        checkpoints=ensemble(previous),
+        checkpoints=members(previous),
         previous=previous > 0 and f"{RUN}/tiles/pseudo-{previous}.zarr",
     )
 
@@ -193,7 +200,7 @@ def predict_inputs(wildcards):
     return given(
         scene=geocoded(wildcards.event, wildcards.role),
         before=needs_before() and geocoded(wildcards.event, "before"),
-        **{"checkpoint": ensemble(ROUNDS)},
+        **{"checkpoint": members(ROUNDS)},
     )
 
 
@@ -232,12 +239,17 @@ def scored_events():
     return [e for e in held_out if event_file(e, "labels")]
 
 
+def transductive_events():
+    """Events whose scenes, without their labels, take part in a round of relabelling."""
+    return [name for name, e in EVENTS.items() if ROUNDS and e.split == "target"]
+
+
 def evaluate_inputs(wildcards):
     return given(
         prediction=[f"{RUN}/maps/{e}/flood.tif" for e in scored_events()],
         truth=[event_file(e, "labels") for e in scored_events()],
         tiles=test_tiles(),
-        **{"checkpoint": test_tiles() and ensemble(ROUNDS)},
+        **{"checkpoint": test_tiles() and members(ROUNDS)},
     )
 
 
@@ -254,5 +266,6 @@ def report_inputs(wildcards):
         truth=[event_file(e, "labels") for e in scored_events()],
         checkpoints=[c for r in range(ROUNDS + 1) for c in ensemble(r)],
         audits=[f"{RUN}/relabel/round-{r}.json" for r in range(1, ROUNDS + 1)],
+        pseudo=[f"{RUN}/tiles/pseudo-{r}.zarr" for r in range(1, ROUNDS + 1)],
         tiles=test_tiles() or labelled_tiles(),
     )

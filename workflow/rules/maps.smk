@@ -64,6 +64,7 @@ rule evaluate:
         **settings("evaluate"),
         code=code_digest("evaluate"),
         event=scored_events(),
+        transductive=transductive_events(),
     script:
         "../scripts/stage.py"
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from floodloom.config.presets import PRESETS
 from floodloom.config.project import Config, EventSettings, RunSettings
 
 REFERENCE = Path("config/README.md")
@@ -43,13 +44,31 @@ A tab-separated file with one row per scene:
 """
 
 
+_PRESETS = """## Presets of `relabel.preset`
+
+What each method sets instead of the defaults above. A key that the configuration sets itself wins.
+"""
+
+
 def reference() -> str:
     """Return the text of config/README.md."""
     parts = [_HEAD, "## Top level\n", _table(Config)]
     for name, model in sections().items():
         note = "\n".join((model.__doc__ or "").strip().splitlines()[:1])
         parts += [f"## `{name}`\n", f"{note}\n", _table(model)]
+    parts += [_PRESETS, _preset_table()]
     return "\n".join(parts)
+
+
+def _preset_table() -> str:
+    rows = ["| preset | key | value |", "|---|---|---|"]
+    for preset, sections in PRESETS.items():
+        keys = [f"{name}.{key}" for name, values in sections.items() for key in values]
+        values = [value for values in sections.values() for value in values.values()]
+        for key, value in zip(keys or ["(all defaults)"], values or [None], strict=True):
+            shown = "" if value is None and not keys else f"`{json.dumps(value)}`"
+            rows.append(f"| `{preset}` | {key if not keys else f'`{key}`'} | {shown} |")
+    return "\n".join(rows) + "\n"
 
 
 def schema() -> str:

@@ -113,7 +113,7 @@ class TeachSettings(_RadarTraining):
     )
     radar: bool = Field(default=True, description="The teacher sees the radar bands, too")
     optical_drop: float = Field(
-        default=0.0,
+        default=0.3,
         ge=0,
         le=1,
         description="Probability that a tile loses its optical image, so that the network works "
@@ -163,6 +163,11 @@ class DistillSettings(_RadarTraining):
         le=4,
         description="Shift between radar and optical image that is looked for, px; 0: none",
     )
+    everywhere: bool = Field(
+        default=True,
+        description="Listen under clouds and without optical image, too, to a teacher that copes "
+        "with that (teach.optical_drop)",
+    )
 
 
 class TrainSettings(_RadarTraining):
@@ -196,6 +201,47 @@ class TrainSettings(_RadarTraining):
     cutmix: float = Field(
         default=0.0, ge=0, le=1, description="Probability that a box of another tile is mixed in"
     )
+    stretch: float = Field(
+        default=0.0,
+        ge=0,
+        description="Greatest change of gain (factor) and offset (deviations) of the bands",
+    )
+    from_scratch: bool = Field(
+        default=False, description="After a round of relabelling, start from fresh weights"
+    )
+    guard: bool = Field(
+        default=True,
+        description="Refuse a round whose model scores less on held-out labels, or whose "
+        "predictions leave the limits of `relabel`",
+    )
+    match_histograms: bool = Field(
+        default=False,
+        description="Learn from labelled tiles also in the histogram of the pseudo-labelled ones",
+    )
+    batch_statistics: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the pseudo-labelled tiles in the last statistics of batch "
+        "normalisation, where the same does no harm on held-out labelled ones",
+    )
+    pseudo_share: float | None = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Share of each batch that is pseudo-labelled; null: that of all tiles",
+    )
+    pseudo_weight: float = Field(
+        default=1.0, gt=0, description="Weight of pseudo-labelled tiles against labelled ones"
+    )
+    consistency: Literal["pseudo", "unimatch", "mean-teacher"] = Field(
+        default="pseudo",
+        description="How unlabelled tiles teach: by the labels of the round, or by what the moving "
+        "average of the weights (`average`) says of them as it learns",
+    )
+    consistency_threshold: float = Field(
+        default=0.95, ge=0, lt=1, description="Least confidence of a pixel that teaches (unimatch)"
+    )
     monitor: Monitor = Field(
         default="iou", description="Validation score that chooses the best epoch"
     )
@@ -221,10 +267,16 @@ class TrainSettings(_RadarTraining):
 class RelabelSettings(Settings):
     """Which pixels get pseudo labels, and when a round is refused."""
 
-    gate: Literal["pixel", "paul-ganju"] = Field(
+    preset: Literal["pixel-gate", "paul-ganju", "unimatch", "mean-teacher", "image-level"] = Field(
+        default="pixel-gate",
+        description="Method; sets the defaults of keys here and in other sections, see below",
+    )
+
+    gate: Literal["pixel", "paul-ganju", "image-level", "none"] = Field(
         default="pixel",
         description="pixel: sure pixels, by class; paul-ganju: whole tiles of which more than 90 % "
-        "of the pixels are surer than 0.95",
+        "of the pixels are surer than 0.95; image-level: what is known of whole tiles (ETCI 2021); "
+        "none: no labels, for training by consistency",
     )
     thresholds: tuple[float, ...] = Field(
         default=(0.95,),
@@ -236,6 +288,12 @@ class RelabelSettings(Settings):
         min_length=1,
         description="Greatest share of the pixels predicted as a class that are kept, one for all "
         "classes or one each",
+    )
+    portions: tuple[float, ...] = Field(
+        default=(0.0,),
+        min_length=1,
+        description="Share of the pixels predicted as a class that are kept even below the "
+        "threshold, the surest ones, one for all classes or one each",
     )
     minimum_kept: float = Field(
         default=0.05, ge=0, le=1, description="Least share of labelled pixels in a kept tile"
@@ -252,6 +310,12 @@ class RelabelSettings(Settings):
         le=1,
         description="A round in which a greater share of the labels changed is refused",
     )
+    maximum_iou_fall: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="A round whose model loses more IoU than that on held-out labels is refused",
+    )
     validation_share: float = Field(
         default=0.2,
         gt=0,
@@ -263,4 +327,14 @@ class RelabelSettings(Settings):
         default=None, ge=2, description="Folds over the events, the same as in training"
     )
     fold: int = Field(default=0, ge=0, description="Fold that was validated on in training")
+    batch_statistics: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the unlabelled tiles in the statistics of batch normalisation that "
+        "they are predicted with, where the same does no harm on held-out labelled ones",
+    )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
+    calibrate: bool = Field(
+        default=True, description="Calibrate the confidences by temperature on held-out labels"
+    )

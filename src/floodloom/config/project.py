@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from floodloom.config.mapping import (
     PredictSettings,
     ReportSettings,
 )
+from floodloom.config.presets import with_preset
 from floodloom.config.sentinel1 import CalibrateSettings, GeocodeSettings, SimulateSettings
 from floodloom.config.tiles import TileSettings
 
@@ -33,6 +34,9 @@ class RunSettings(Settings):
         default=(0,), min_length=1, description="Seeds; every architecture is trained with each"
     )
     rounds: int = Field(default=1, ge=0, le=9, description="Rounds of relabelling; 0 does none")
+    growing: bool = Field(
+        default=False, description="Keep the models of all rounds in the ensemble, not the last's"
+    )
     depth: bool = Field(
         default=False, description="Map the flood depth, too; every mapped event needs a dem"
     )
@@ -122,6 +126,11 @@ class Config(Settings):
     )
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings, description="Scores")
     report: ReportSettings = Field(default_factory=ReportSettings, description="Report and map")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, content: Any) -> Any:
+        return with_preset(content)
 
     @model_validator(mode="after")
     def _check(self) -> Config:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from floodloom.config.base import Settings
@@ -12,12 +14,18 @@ class TileSettings(Settings):
 
     bands: tuple[str, ...] = Field(
         default=("vv", "vh"),
-        description="Input bands in order: a variable of the scene, `ratio` (VH/VV in dB), or one "
+        description="Input bands in order: a variable of the scene, `ratio` (VH/VV in dB), "
+        "`one_minus_ratio` (1 - VH/VV, linear), or one "
         "of them with `before_` from the pre-event scene",
         min_length=1,
     )
     db_range: tuple[float, float] = Field(
         default=(-30.0, 5.0), description="Decibel range that is mapped to -1..1"
+    )
+    normalisation: Literal["fixed", "scene"] = Field(
+        default="fixed",
+        description="How backscatter is scaled: by `db_range`, or by the statistics of its whole "
+        "scene, which survive another offset or gain; display values always are",
     )
     size: int = Field(default=128, ge=32, description="Side of a tile, px")
     stride: int | None = Field(

@@ -72,6 +72,8 @@ def read_scene(root: Path, name: str) -> LabelledScene:
     LabelledScene
         `vv` and `vh` 0-255 float32 (display values, no unit), NaN where there is no tile or a
         tile is blank in both bands; labels are 255 there, and everywhere in scenes without any.
+        `tile_label` uint8 is 1 where a tile is known to hold water, 0 where it holds none, 255
+        elsewhere, in scenes with a `labels.csv`.
 
     Raises
     ------
@@ -88,7 +90,11 @@ def read_scene(root: Path, name: str) -> LabelledScene:
     vh = _mosaic(tiles / "vh", positions, np.nan, "_vh")
     blank = np.isnan(vv) | (np.isin(vv, list(_BLANK)) & np.isin(vh, list(_BLANK)))
     vv[blank] = vh[blank] = np.nan
-    return LabelledScene(name, _dataset(name, vv, vh), _labels(tiles, positions, blank))
+    scene = _dataset(name, vv, vh)
+    whole = _tile_level_labels(tiles, positions, vv.shape)
+    if whole is not None:
+        scene["tile_label"] = (("y", "x"), whole)
+    return LabelledScene(name, scene, _labels(tiles, positions, blank))
 
 
 def _positions(folder: Path) -> dict[tuple[int, int], str]:
@@ -142,10 +148,21 @@ def _dataset(name: str, vv: NDArray[np.float32], vh: NDArray[np.float32]) -> xr.
     return stamp(dataset, Recipe(quantity="display"))
 
 
-def tile_level_labels(root: Path, name: str) -> dict[str, bool]:
-    """Return which tiles of an unlabelled scene hold flood, where `labels.csv` says so."""
-    table = _scene_folders(root)[name] / "labels.csv"
+def _tile_level_labels(
+    folder: Path, positions: dict[tuple[int, int], str], shape: tuple[int, ...]
+) -> NDArray[np.uint8] | None:
+    """1 where a tile holds water, 0 where it holds none, by `labels.csv`; None without it."""
+    table = folder / "labels.csv"
     if not table.exists():
-        return {}
+        return None
     with table.open(newline="") as lines:
-        return {row["tile"]: row["flood_label"] == "1" for row in csv.DictReader(lines)}
+        known = {
+            row["tile"].removesuffix(".png"): "1" in (row["flood_label"], row["water_body_label"])
+            for row in csv.DictReader(lines)
+        }
+    rows, cols = zip(*positions, strict=True)
+    label = np.full(shape, IGNORE, dtype=np.uint8)
+    for (row, col), stem in positions.items():
+        y, x = (row - min(rows)) * TILE, (col - min(cols)) * TILE
+        label[y : y + TILE, x : x + TILE] = known.get(stem, IGNORE)
+    return label

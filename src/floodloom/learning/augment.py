@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -144,6 +145,23 @@ class Draws:
         return torch.stack([torch.randn(*size, generator=g, device=device) for g in generators])
 
 
+def stretched(image: Tensor, most: float, draws: Draws) -> Tensor:
+    """Change gain and offset of each band of each tile, as another display stretch would.
+
+    Parameters
+    ----------
+    image
+        (tile, band, y, x) standardised values, 0 where there is no data, which stay 0.
+    most
+        The gain is drawn from 1 / (1 + most) to 1 + most, even in its logarithm, the offset from
+        minus to plus `most` standard deviations.
+    draws
+        Random numbers of the tiles.
+    """
+    turn, shift = (2 * draws.uniform(2, image.shape[1], 1, 1) - 1).to(image.device).unbind(dim=1)
+    return torch.where(image != 0, image * (1 + most) ** turn + most * shift, image)
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """D4 symmetries for everything, noise and lost bands for the input, boxes of other tiles.
@@ -161,6 +179,8 @@ class Augmentation:
         Probability that a tile loses the bands from this one on: those of a second sensor, which
         may be missing when the network is used (modality dropout, Neverova et al. 2016, arXiv
         1501.00102).
+    stretch
+        Greatest change of gain and offset, see `stretched`.
     """
 
     noise: RadarNoise | None = None
@@ -168,6 +188,7 @@ class Augmentation:
     cutmix: float = 0.0
     sensor_drop: float = 0.0
     second_sensor: int = 0
+    stretch: float = 0.0
 
     def __call__(self, batch: Samples, seeds: Tensor, partner: Samples | None = None) -> Samples:
         """Return the batch with every tile changed as its seed (tile,) int64 says.
@@ -176,7 +197,7 @@ class Augmentation:
         """
         draws = Draws(seeds)
         if partner is not None and self.cutmix > 0:
-            batch = mixed(batch, partner, _boxes(draws, self.cutmix, batch.label.shape))
+            batch = mixed(batch, partner, boxes(draws, self.cutmix, batch.label.shape))
         elements = (8 * draws.uniform(1)).long().flatten().tolist()
 
         def turned(tensor: Tensor | None) -> Tensor | None:
@@ -188,19 +209,39 @@ class Augmentation:
         image, label = turned(batch.image), turned(batch.label)
         if image is None or label is None:
             return batch
+        image = self.disturbed(image, draws)
+        optical, clear, soft = map(turned, (batch.optical, batch.clear, batch.soft))
+        return Samples(image, label, optical, clear, soft, batch.ids)
+
+    def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
+        """Return (tile, band, y, x) images with noise, another stretch and lost bands."""
         if self.noise is not None:
             image = self.noise(image, draws)
+        if self.stretch > 0:
+            image = stretched(image, self.stretch, draws)
         if self.band_drop > 0:
-            image = image * _kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
+            image = image * kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
         if self.sensor_drop > 0:
             kept = (draws.uniform(1, 1, 1) >= self.sensor_drop).to(image.device)
             first, second = image.tensor_split([self.second_sensor], dim=1)
             image = torch.cat([first, second * kept], dim=1)
-        optical, clear, soft = map(turned, (batch.optical, batch.clear, batch.soft))
-        return Samples(image, label, optical, clear, soft, batch.ids)
+        return image
 
 
-def _kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
+def strong_views(recipe: Recipe) -> Augmentation:
+    """Return the changes of strong views, the radar's counterpart of colour jitter.
+
+    Backscatter gets the speckle of 4 looks, 2 dB of offset and of ramp; display values another
+    stretch; half of the tiles a box of another one, a quarter lose a band (Yang et al. 2023, arXiv
+    2208.09910, for the boxes; the other numbers are floodloom's own).
+    """
+    stretch = 0.0 if recipe.normalisation == "fixed" else 0.3
+    return Augmentation(
+        radar_noise(recipe, 4.0, 2.0, 2.0), band_drop=0.25, cutmix=0.5, stretch=stretch
+    )
+
+
+def kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
     """Return (tile, band, 1, 1) float32: 0 for a lost band, else 1."""
     chance, which = draws.uniform(2).T
     lost = (chance < probability) & (bands > 1)
@@ -209,7 +250,7 @@ def _kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
     return kept.view(-1, bands, 1, 1)
 
 
-def _boxes(draws: Draws, probability: float, shape: torch.Size) -> Tensor:
+def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> Tensor:
     """Return (tile, y, x) bool, True in a box of uniformly drawn area, or nowhere."""
     _, height, width = shape
     chance, area, down, right = draws.uniform(4).T.unsqueeze(-1)

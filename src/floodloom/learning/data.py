@@ -39,7 +39,8 @@ class Samples:
     255 = ignore, also where there is no data; with an optical companion `optical`
     (tile, channel, y, x) float32, standardised, 0 under clouds, and `clear` (tile, y, x) bool,
     True where both have data; with a teacher's opinion `soft` (tile, class, y, x) float16, its
-    logits; `ids` names the tiles in messages.
+    logits; `ids` names the tiles in messages; `pseudo` (tile,) bool, True for tiles whose labels,
+    if they have any, are a network's own.
     """
 
     image: Tensor
@@ -48,6 +49,7 @@ class Samples:
     clear: Tensor | None = None
     soft: Tensor | None = None
     ids: tuple[str, ...] = ()
+    pseudo: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -86,14 +88,14 @@ class Samples:
         return sum(t.nbytes for t in self._tensors() if t is not None)
 
     def _each(self, change: Callable[[Tensor], Tensor], ids: tuple[str, ...]) -> Samples:
-        image, label, *others = (None if t is None else change(t) for t in self._tensors())
+        changed = [None if t is None else change(t) for t in self._tensors()]
+        image, label, optical, clear, soft, pseudo = changed
         if image is None or label is None:
             raise InputError("tiles: image and label are needed")
-        optical, clear, soft = others
-        return Samples(image, label, optical, clear, soft, ids)
+        return Samples(image, label, optical, clear, soft, ids, pseudo)
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.image, self.label, self.optical, self.clear, self.soft
+        return self.image, self.label, self.optical, self.clear, self.soft, self.pseudo
 
 
 def radar_samples(tiles: xr.Dataset) -> Samples:

@@ -4,7 +4,9 @@ After HFD-Net (Gao and Dong 2022, arXiv 2210.08988): teacher and student have on
 student's features are drawn towards the teacher's at every scale, and an alignment module, used in
 training only, carries what the coarser scales agreed on to the finer ones. The paper's code isn't
 public, so the form of the module is this project's. The other terms are in
-`floodloom.learning.distillation`. All act only where the optical image is clear.
+`floodloom.learning.distillation`. All act only where the optical image is clear; if the teacher has
+learnt to do without that, wherever the radar has data: what it makes of the radar bands alone,
+having seen more than they show, helps, too.
 """
 
 from __future__ import annotations
@@ -106,22 +108,39 @@ class Guide:
         return self.network.features(seen)
 
 
+def copes(teacher: Checkpoint) -> bool:
+    """Return whether a teacher has learnt to do without its optical image."""
+    return teacher.inputs == "fused" and teacher.training.get("sensor_drop", 0.0) > 0
+
+
 @torch.inference_mode()
-def with_opinion(samples: Samples, teacher: Checkpoint) -> Samples:
+def with_opinion(samples: Samples, teacher: Checkpoint, everywhere: bool = True) -> Samples:
     """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
 
     They are asked for once, before training, so a step costs what it costs without a teacher.
+
+    Parameters
+    ----------
+    samples
+        Tiles with companions; `clear` becomes where the teacher is listened to.
+    teacher
+        Checkpoint with optical or fused inputs.
+    everywhere
+        Listen wherever the radar has data to a teacher that copes without its optical image.
     """
-    if samples.optical is None:
+    if samples.optical is None or samples.clear is None:
         return samples
     seen = fused(samples).image if teacher.inputs == "fused" else samples.optical
+    clear = samples.clear
+    if everywhere and copes(teacher):
+        clear = (samples.image != 0).any(dim=1)
     opinions = ensemble_of([replace(teacher, temperature=1.0)])
     soft = [opinions.logits(part, tta=True).half() for part in torch.split(seen, _AT_ONCE)]
-    return replace(samples, soft=torch.cat(soft))
+    return replace(samples, clear=clear, soft=torch.cat(soft))
 
 
 def distilling(guide: Guide, loss: Loss, settings: Distillation) -> Objective:
-    """Return the objective: the supervised loss, and the terms where the optical image is clear."""
+    """Return the objective: the supervised loss, and the terms where the teacher is listened to."""
 
     def objective(module: nn.Module, batch: Samples) -> Tensor:
         if not isinstance(module, Distiller):
@@ -197,7 +216,7 @@ def distill_student(
         The student alone; the alignment module has done its work.
     """
     student, guide = start.model(), Guide.of(teacher)
-    training = with_opinion(training, teacher)
+    training = with_opinion(training, teacher, settings.everywhere)
     if not settings.on_features:
         training = replace(training, optical=None)  # the opinion is all that is asked for
     torch.manual_seed(plan.seed)

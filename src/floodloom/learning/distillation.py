@@ -36,6 +36,8 @@ class Distillation:
         Least probability of the teacher's class where it is listened to; 0 everywhere.
     tolerance
         Shift between radar and optical image that is looked for, px; 0 none.
+    everywhere
+        Listen wherever the radar has data to a teacher that copes without its optical image.
     """
 
     feature_weight: float = 0.0
@@ -45,6 +47,7 @@ class Distillation:
     relation_weight: float = 0.0
     confidence: float = 0.0
     tolerance: int = 2
+    everywhere: bool = True
 
     @property
     def on_features(self) -> bool:

@@ -6,14 +6,14 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import swa_utils
 
 from floodloom.learning.augment import Augmentation
+from floodloom.learning.average import followed, moving_average
 from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.device import Execution, choose_execution
 from floodloom.learning.feed import feed
@@ -21,7 +21,8 @@ from floodloom.learning.journal import LossWatch, Sidecars, bar, tell
 from floodloom.learning.losses import Loss
 from floodloom.learning.objective import Objective, supervised
 from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.sampling import Draw, draw_epoch, sampling_weights
+from floodloom.learning.sampling import Draw, draw_epoch, draw_mixture, sampling_weights
+from floodloom.learning.semisupervised import Guided
 from floodloom.learning.state import Machinery, load_state, save_state
 from floodloom.learning.step import MicroBatch, optimise
 from floodloom.learning.survey import Survey, survey
@@ -50,11 +51,12 @@ def fit(
     *,
     classes: int,
     loss: Loss,
-    objective: Objective | None = None,
+    objective: Objective | Guided | None = None,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
     seen: Survey | None = None,
     places: Sequence[object] = (),
+    pseudo: Tensor | None = None,
 ) -> Fitted:
     """Train a module and keep the weights of the epoch with the best validation score.
 
@@ -83,6 +85,9 @@ def fit(
         Survey of the training tiles, if it has been made.
     places
         Where each training tile lies, for `plan.space`.
+    pseudo
+        (tile,) bool: training tiles without true labels. They make up `plan.pseudo_share` of each
+        batch and needn't have any label.
 
     Raises
     ------
@@ -90,7 +95,8 @@ def fit(
         If there is nothing to train or to validate on, labels are wrong, or the loss is no longer
         finite.
     """
-    labelled = objective is None  # tiles without labels may still teach otherwise
+    # Tiles without labels may still teach otherwise.
+    labelled = objective is None and pseudo is None
     seen = seen or survey(training, classes, workers=plan.workers, labelled=labelled)
     survey(validation, classes, "validation", plan.workers)
     objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
@@ -105,7 +111,12 @@ def fit(
     machinery = _machinery(module, plan, execution)
     identity = _identity(plan, training, validation)
     progress = load_state(sidecars.state, identity, machinery)
-    weights = sampling_weights(seen.counts, plan.balance, places, plan.space)
+    objective = (
+        objective.by(followed(machinery.module, machinery.averaged))
+        if isinstance(objective, Guided)
+        else objective
+    )
+    weights = sampling_weights(seen.counts, plan.balance, places, plan.space, pseudo)
     steps = math.ceil(len(training) / plan.batch)
 
     for epoch in range(progress.epochs, plan.epochs):
@@ -114,15 +125,15 @@ def fit(
         # One pass over as many tiles as there are, drawn with replacement.
         module.train()
         watch = LossWatch(epoch + 1)
-        draw = draw_epoch(weights, steps, plan.batch, machinery.draw).of(crew)
-        batches = _batches(training, draw, augmentation, plan.workers, execution)
+        draw = _draw(weights, steps, plan, machinery.draw, pseudo).of(crew)
+        batches = _batches(training, draw, augmentation, plan.workers, execution, pseudo)
         for step, batch in enumerate(bar(batches, f"epoch {epoch + 1}/{plan.epochs}", steps)):
             _set_rate(machinery.optimizer, plan, epoch * steps + step, plan.epochs * steps)
             watch.see(optimise(machinery, batch, objective, execution, plan, micro), batch.ids)
         trained = time.perf_counter() - started
 
         # What is validated is what would be kept.
-        kept = _kept(machinery)
+        kept = followed(machinery.module, machinery.averaged)
         record = {"epoch": epoch + 1, "loss": watch.mean()}
         record |= validate(kept, validation, classes, loss, execution, plan.batch, plan.workers)
         record["learning_rate"] = machinery.optimizer.param_groups[0]["lr"]
@@ -143,17 +154,18 @@ def fit(
 
 
 def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> Machinery:
-    averaged = None
-    if plan.average:
-        follow = swa_utils.get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
-        averaged = swa_utils.AveragedModel(module, multi_avg_fn=follow, use_buffers=True)
     optimizer = torch.optim.AdamW(
         module.parameters(),
         lr=plan.learning_rate,
         weight_decay=plan.weight_decay,
         fused=execution.device.type == "cuda",
     )
-    return Machinery(module, averaged, optimizer, torch.Generator().manual_seed(plan.seed))
+    return Machinery(
+        module,
+        moving_average(module, plan.average),
+        optimizer,
+        torch.Generator().manual_seed(plan.seed),
+    )
 
 
 def _identity(plan: TrainingPlan, training: Tiles, validation: Tiles) -> str:
@@ -167,18 +179,33 @@ def _batches(
     augmentation: Augmentation | None,
     workers: int,
     execution: Execution,
+    pseudo: Tensor | None = None,
 ) -> Iterator[Samples]:
     """Yield the batches of an epoch on the device, read ahead there and changed there."""
     mixes = augmentation is not None and augmentation.cutmix > 0
     order = torch.cat([draw.tile, draw.partner], dim=1) if mixes else draw.tile
     size = draw.tile.shape[1]
     read = feed(tiles, order, workers, pin=execution.pins(tiles))
-    for both, seeds in zip(read, draw.seed, strict=True):
+    for both, seeds, tiles_drawn in zip(read, draw.seed, draw.tile, strict=True):
         moved = both.to(execution.device)
         batch, partner = moved.between(0, size), moved.between(size, 2 * size)
         if augmentation is not None:
             batch = augmentation(batch, seeds, partner if mixes else None)
+        if pseudo is not None:
+            batch = replace(batch, pseudo=pseudo[tiles_drawn].to(execution.device))
         yield execution.samples(batch)
+
+
+def _draw(
+    weights: Tensor,
+    steps: int,
+    plan: TrainingPlan,
+    generator: torch.Generator,
+    pseudo: Tensor | None,
+) -> Draw:
+    if pseudo is None:
+        return draw_epoch(weights, steps, plan.batch, generator)
+    return draw_mixture(weights, pseudo, plan.pseudo_share, steps, plan.batch, generator)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, total: int) -> None:
@@ -189,13 +216,6 @@ def _set_rate(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, t
         factor = 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1)))
     for group in optimizer.param_groups:
         group["lr"] = plan.learning_rate * factor
-
-
-def _kept(machinery: Machinery) -> nn.Module:
-    if isinstance(machinery.averaged, swa_utils.AveragedModel):
-        averaged: nn.Module = machinery.averaged.module
-        return averaged
-    return machinery.module
 
 
 def _scores(record: dict[str, Any]) -> dict[str, float]:

@@ -25,6 +25,8 @@ class TrainingPlan:
         Epochs without a better validation score after which training stops.
     monitor
         Validation score that chooses the best epoch, see `floodloom.learning.validation.validate`.
+    pseudo_share
+        Share of each batch that is pseudo-labelled where there are such tiles; None: as they are.
     balance, space
         See `floodloom.learning.sampling.sampling_weights`.
     average
@@ -46,6 +48,7 @@ class TrainingPlan:
     clip: float = 1.0
     patience: int = 10
     monitor: str = "iou"
+    pseudo_share: float | None = 0.5
     balance: float = 0.5
     space: float = 0.0
     average: float = 0.0

@@ -7,7 +7,7 @@ The tile gate is that of Paul and Ganju (2021), arXiv 2107.08369.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ def gate_pixels(
     prediction: Labels,
     thresholds: Sequence[float],
     quotas: Sequence[float],
+    portions: Sequence[float] | None = None,
 ) -> Labels:
     """Label the pixels that are sure enough.
 
@@ -40,6 +41,9 @@ def gate_pixels(
     quotas
         Greatest share, per class, of the pixels predicted as it that are kept: the most confident
         ones; those that tie with the last one are kept, too.
+    portions
+        Share, per class, of the pixels predicted as it that are kept even below the threshold, the
+        most confident ones: a class that is hard to tell must not be lost. None by default.
 
     Returns
     -------
@@ -47,9 +51,11 @@ def gate_pixels(
         (tile, y, x) uint8, 255 elsewhere.
     """
     label = np.full(prediction.shape, IGNORE, dtype=np.uint8)
-    for value, (threshold, quota) in enumerate(zip(thresholds, quotas, strict=True)):
+    rules = zip(thresholds, quotas, portions or [0.0] * len(quotas), strict=True)
+    for value, (threshold, quota, portion) in enumerate(rules):
         member = (prediction == value) & np.isfinite(confidence)
-        least = max(threshold, _cutoff(confidence[member], quota))
+        sure = confidence[member]
+        least = max(min(threshold, _cutoff(sure, portion)), _cutoff(sure, quota))
         label[member & (confidence >= least)] = value
     return label
 
@@ -88,6 +94,31 @@ def gate_tiles(
     return np.where(valid & kept[:, np.newaxis, np.newaxis], prediction, np.uint8(IGNORE))
 
 
+def gate_images(
+    confidence: NDArray[np.float32], prediction: Labels, tile_label: Labels, *, first: bool
+) -> Labels:
+    """Label pixels by what is known of whole tiles.
+
+    Parameters
+    ----------
+    confidence, prediction
+        As for `gate_pixels`.
+    tile_label
+        (tile,) uint8: 0 = no pixel is of another class, 1 = some are of class 1, 255 = unknown.
+    first
+        Whether every pixel takes its tile's label; otherwise those of tiles with class 1 keep what
+        is predicted.
+
+    Returns
+    -------
+    ndarray
+        (tile, y, x) uint8; 255 in unknown tiles and where there are no data.
+    """
+    known = np.broadcast_to(tile_label[:, np.newaxis, np.newaxis], prediction.shape)
+    label = known if first else np.where(known == 1, prediction, known)
+    return np.where(np.isfinite(confidence), label, np.uint8(IGNORE)).astype(np.uint8)
+
+
 def per_class(values: Sequence[float], classes: int, name: str) -> tuple[float, ...]:
     """Return one value per class from one for all or one each.
 
@@ -112,17 +143,22 @@ class Limits:
     water_share
         Least and greatest share of class 1, both among all predictions and among what is kept.
     flips
-        Greatest share of the pixels labelled in this and the previous round whose label differs.
+        Greatest share of the pixels labelled in this and the previous round whose label differs;
+        the same for what the models before and after a round predict.
+    iou_fall
+        Greatest fall of the foreground IoU on held-out labels; not 0, because that is never known
+        exactly, and a model that fits a new place may fit the old one a little less.
     """
 
     water_share: tuple[float, float] = (0.001, 0.9)
     flips: float = 0.2
+    iou_fall: float = 0.02
 
 
 def refusal(
     prediction: Labels,
     confidence: NDArray[np.float32],
-    label: Labels,
+    label: Labels | None,
     agreement: float | None,
     limits: Limits,
 ) -> str | None:
@@ -133,7 +169,7 @@ def refusal(
     prediction, confidence
         As for `gate_pixels`.
     label
-        (tile, y, x) uint8 pseudo labels, 255 = ignore.
+        (tile, y, x) uint8 pseudo labels, 255 = ignore; None where tiles teach without labels.
     agreement
         Share of the pixels labelled in both rounds whose label is the same; None without a
         previous round.
@@ -142,19 +178,29 @@ def refusal(
     """
     if not len(prediction):
         return "no tile is in the split `target`"
-    low, high = limits.water_share
-    shares = {
-        "predictions": share_of(1, prediction, np.isfinite(confidence)),
-        "pseudo labels": share_of(1, label, label != IGNORE),
-    }
-    if shares["pseudo labels"] is None:
-        return "no pixel passed the gate"
+    shares = {"predictions": share_of(1, prediction, np.isfinite(confidence))}
+    if label is not None:
+        shares["pseudo labels"] = share_of(1, label, label != IGNORE)
+        if shares["pseudo labels"] is None:
+            return "no pixel passed the gate"
+    flips = None if agreement is None else 1 - agreement
     for what, share in shares.items():
-        if share is not None and not low <= share <= high:
-            return f"water is {share:.2%} of the {what}, outside {low:.2%} to {high:.2%}"
-    if agreement is not None and 1 - agreement > limits.flips:
+        reason = out_of_limits(share, None, limits, what)
+        if reason is not None:
+            return reason
+    return out_of_limits(None, flips, limits)
+
+
+def out_of_limits(
+    water_share: float | None, flips: float | None, limits: Limits, what: str = "predictions"
+) -> str | None:
+    """Return why a share of water or of changed labels is out of its limits, or None."""
+    low, high = limits.water_share
+    if water_share is not None and not low <= water_share <= high:
+        return f"water is {water_share:.2%} of the {what}, outside {low:.2%} to {high:.2%}"
+    if flips is not None and flips > limits.flips:
         return (
-            f"{1 - agreement:.2%} of the labels flipped since the previous round, "
+            f"{flips:.2%} of the labels flipped since the previous round, "
             f"more than {limits.flips:.2%}"
         )
     return None
@@ -185,29 +231,3 @@ def agreement_with(
     if not both.any():
         return None
     return float((label[ours][both] == previous[theirs][both]).mean())
-
-
-def kept_area(
-    label: Labels, classes: Sequence[str], spacing: float | None
-) -> dict[str, Mapping[str, float]]:
-    """Return per class the labelled pixels, their share, and their area in km² if known."""
-    total = label.size
-    areas: dict[str, Mapping[str, float]] = {}
-    for value, name in enumerate(classes):
-        pixels = int((label == value).sum())
-        areas[name] = {"pixels": pixels, "share": pixels / total if total else 0.0}
-        if spacing is not None:
-            areas[name] = {**areas[name], "km2": pixels * spacing**2 / 1e6}
-    return areas
-
-
-def confidence_histogram(
-    confidence: NDArray[np.float32], prediction: Labels, classes: Sequence[str], bins: int = 20
-) -> dict[str, object]:
-    """Return counts of confidences in equal bins of 0-1, per predicted class."""
-    edges = np.linspace(0, 1, bins + 1)
-    counts = {
-        name: np.histogram(confidence[(prediction == value) & np.isfinite(confidence)], edges)[0]
-        for value, name in enumerate(classes)
-    }
-    return {"edges": edges.tolist(), **{name: count.tolist() for name, count in counts.items()}}

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.errors import ConfigError
+from floodloom.learning.audit import confidence_histogram, kept_area
 from floodloom.learning.confidence import fit_temperature, held_out_pixels, reliability_at
 from floodloom.learning.data import Samples
 from floodloom.learning.inference import Ensemble
@@ -18,10 +19,9 @@ from floodloom.learning.metrics import IGNORE
 from floodloom.learning.relabel import (
     Limits,
     agreement_with,
-    confidence_histogram,
+    gate_images,
     gate_pixels,
     gate_tiles,
-    kept_area,
     per_class,
     refusal,
     share_of,
@@ -36,30 +36,52 @@ _BATCH = 8
 
 @dataclass(frozen=True)
 class Gate:
-    """How pseudo labels are chosen: `pixel` with its numbers, or `paul-ganju`."""
+    """How pseudo labels are chosen: `pixel` with its numbers, `paul-ganju`, `image-level`,
+    or `none`: no label at all, for tiles that teach by consistency alone.
+    """
 
     kind: str = "pixel"
     thresholds: tuple[float, ...] = (0.95,)
     quotas: tuple[float, ...] = (0.9,)
+    portions: tuple[float, ...] = (0.0,)
     minimum_kept: float = 0.05
 
     def __call__(
-        self, confidence: NDArray[np.float32], prediction: NDArray[np.uint8], classes: int
+        self,
+        confidence: NDArray[np.float32],
+        prediction: NDArray[np.uint8],
+        classes: int,
+        tile_label: NDArray[np.uint8] | None = None,
+        *,
+        first: bool = True,
     ) -> NDArray[np.uint8]:
         """Return (tile, y, x) uint8 labels, 255 where the prediction isn't sure enough.
+
+        `tile_label` and `first` are those of `gate_images`.
 
         Raises
         ------
         ConfigError
-            If there is no such gate, or its numbers don't match the classes.
+            If there is no such gate, its numbers don't match the classes, or nothing is known of
+            whole tiles.
         """
+        if self.kind == "none":
+            return np.full(prediction.shape, IGNORE, dtype=np.uint8)
+        if self.kind == "image-level":
+            if tile_label is None:
+                raise ConfigError(
+                    "gate image-level: the tiles have no label as a whole; ETCI 2021's unlabelled "
+                    "scenes have (labels.csv), or choose another gate"
+                )
+            return gate_images(confidence, prediction, tile_label, first=first)
         if self.kind == "paul-ganju":
             return gate_tiles(confidence, prediction)
         if self.kind != "pixel":
-            raise ConfigError(f"gate {self.kind!r}: choose pixel or paul-ganju")
+            raise ConfigError(f"gate {self.kind!r}: choose pixel, paul-ganju, image-level, none")
         thresholds = per_class(self.thresholds, classes, "thresholds")
         quotas = per_class(self.quotas, classes, "quotas")
-        return gate_pixels(confidence, prediction, thresholds, quotas)
+        portions = per_class(self.portions, classes, "portions")
+        return gate_pixels(confidence, prediction, thresholds, quotas, portions)
 
 
 @dataclass(frozen=True)
@@ -82,11 +104,14 @@ class CalibratedEnsemble:
 
 
 def calibrate_ensemble(
-    ensemble: Ensemble, held_out: Samples, *, tta: bool = True
+    ensemble: Ensemble, held_out: Samples, *, tta: bool = True, scale: bool = True
 ) -> CalibratedEnsemble:
-    """Find the temperature of an ensemble's mean logits on held-out labelled tiles."""
+    """Find the temperature of an ensemble's mean logits on held-out labelled tiles.
+
+    Without `scale` the temperature stays 1.
+    """
     logits, label = held_out_pixels(ensemble, held_out, tta=tta)
-    temperature = fit_temperature(logits, label)
+    temperature = fit_temperature(logits, label) if scale else 1.0
     calibration = {
         "temperature": temperature,
         "pixels": len(label),
@@ -133,11 +158,13 @@ def relabel_tiles(
     classes = ensemble.ensemble.classes
     ensemble.ensemble.recipe.require_inputs(recipe_of(tiles), "tiles")
     confidence, prediction = _predictions(tiles, ensemble)
-    label = gate(confidence, prediction, len(classes))
-    kept = _kept_tiles(label, gate.minimum_kept)
+    known = tiles["tile_label"].values if "tile_label" in tiles.coords else None
+    label = gate(confidence, prediction, len(classes), known, first=previous is None)
+    unlabelled = gate.kind == "none"
+    kept = np.ones(len(label), bool) if unlabelled else _kept_tiles(label, gate.minimum_kept)
     label[~kept] = IGNORE
     agreement = _agreement(tiles, label, previous)
-    reason = refusal(prediction, confidence, label, agreement, limits)
+    reason = refusal(prediction, confidence, None if unlabelled else label, agreement, limits)
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
         kept[:] = False
@@ -171,8 +198,7 @@ def _predictions(
 
 
 def _kept_tiles(label: NDArray[np.uint8], least: float) -> NDArray[np.bool_]:
-    share = (label != IGNORE).mean(axis=(1, 2))
-    return np.asarray((share >= least) & (share > 0))
+    return np.asarray((label != IGNORE).mean(axis=(1, 2)) >= least)
 
 
 def _agreement(

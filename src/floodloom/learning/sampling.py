@@ -9,11 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from floodloom.errors import TrainingError
 from floodloom.learning.team import Team
 
 
 def sampling_weights(
-    counts: Tensor, balance: float, places: Sequence[object] = (), space: float = 0.0
+    counts: Tensor,
+    balance: float,
+    places: Sequence[object] = (),
+    space: float = 0.0,
+    pseudo: Tensor | None = None,
 ) -> Tensor:
     """Return the probability of drawing each tile.
 
@@ -29,16 +34,24 @@ def sampling_weights(
     space
         0 lets a place that has more tiles be drawn more often; 1 draws all places alike, within
         each class too; between them a mixture.
+    pseudo
+        (tile,) bool: tiles without true labels, which are drawn apart.
 
     Returns
     -------
     Tensor
-        (tile,) float64 that sum to 1.
+        (tile,) float64 that sum to 1; with `pseudo`, over either kind.
 
     References
     ----------
     Volpi and Tuia (2017), IEEE TGRS 55(2), section III-C, carried from pixels to tiles.
     """
+    if pseudo is not None:
+        weights = torch.zeros(len(counts), dtype=torch.float64)
+        for kind in (~pseudo, pseudo):
+            where = [place for place, member in zip(places, kind, strict=False) if member]
+            weights[kind] = sampling_weights(counts[kind], balance, where, space)
+        return weights
     alike = torch.ones(len(counts), dtype=torch.float64)
     columns = [column for column in counts.double().T if column.sum() > 0]
     uniform = _spread(alike, places, space)
@@ -76,6 +89,54 @@ class Draw:
         """Return the part of every batch that is a process's."""
         part = team.part(self.tile.shape[1])
         return Draw(self.tile[:, part], self.partner[:, part], self.seed[:, part])
+
+
+def draw_mixture(
+    weights: Tensor,
+    pseudo: Tensor,
+    share: float | None,
+    steps: int,
+    batch: int,
+    generator: torch.Generator,
+) -> Draw:
+    """Draw an epoch whose batches all hold the same share of pseudo-labelled tiles.
+
+    Parameters
+    ----------
+    weights
+        (tile,) probabilities of being drawn within the labelled and the pseudo-labelled tiles.
+    pseudo
+        (tile,) bool, True for the pseudo-labelled ones.
+    share
+        Share of a batch that they make up, 0-1; None: as many as there are of all tiles. At least
+        one tile of either kind is in each batch.
+    steps, batch, generator
+        As for `draw_epoch`.
+
+    Returns
+    -------
+    Draw
+        The two kinds are spread evenly over a batch, so that its parts hold both. A tile's partner
+        is of its kind.
+
+    Raises
+    ------
+    TrainingError
+        If a batch has no room for both kinds.
+    """
+    if batch < 2:
+        raise TrainingError(f"batch {batch}: labelled and pseudo-labelled tiles need at least 2")
+    share = float(pseudo.double().mean()) if share is None else share
+    many = min(max(round(share * batch), 1), batch - 1)
+    labelled = draw_epoch(weights * ~pseudo, steps, batch - many, generator)
+    others = draw_epoch(weights * pseudo, steps, many, generator)
+    place = torch.cat([(torch.arange(n) + 0.5) / n for n in (batch - many, many)])
+    order = torch.argsort(place, stable=True)
+
+    def together(name: str) -> Tensor:
+        return torch.cat([getattr(labelled, name), getattr(others, name)], dim=1)[:, order]
+
+    return Draw(together("tile"), together("partner"), together("seed"))
 
 
 def draw_epoch(weights: Tensor, steps: int, batch: int, generator: torch.Generator) -> Draw:

@@ -101,6 +101,9 @@ def _gradients(
 
 
 def _weights(parts: list[Samples]) -> Tensor:
+    if parts[0].pseudo is not None:  # tiles without labels teach as well
+        sizes = torch.tensor([float(len(part)) for part in parts], device=parts[0].label.device)
+        return sizes / sizes.sum()
     labelled = total(torch.stack([(part.label != IGNORE).sum() for part in parts]).float())
     alike = torch.full_like(labelled, 1 / len(parts))
     return torch.where(labelled.sum() > 0, labelled / labelled.sum().clamp(min=1), alike)

@@ -12,17 +12,13 @@ from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.confidence import fit_temperature, held_out_pixels
 from floodloom.learning.data import Tiles
-from floodloom.learning.device import Execution, default_device
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.loop import Fitted, fit
-from floodloom.learning.objective import objective_of
+from floodloom.learning.objective import Objective, objective_of
 from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.semisupervised import Guided, SemiSupervision, semi_supervised
 from floodloom.learning.survey import described, survey
-from floodloom.learning.validation import validate
-from floodloom.log import get_logger
-
-_log = get_logger(__name__)
 
 
 def learn(
@@ -35,8 +31,10 @@ def learn(
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
     places: Sequence[object] = (),
+    pseudo: Tensor | None = None,
+    semi: SemiSupervision | None = None,
 ) -> Checkpoint:
-    """Train a checkpoint's weights on labelled tiles.
+    """Train a checkpoint's weights on labelled tiles, and maybe on others.
 
     Parameters
     ----------
@@ -48,8 +46,10 @@ def learn(
         How to train.
     loss
         A name of `floodloom.learning.objective.objective_of`.
-    augmentation, sidecars, places
+    augmentation, sidecars, places, pseudo
         See `floodloom.learning.loop.fit`.
+    semi
+        How the tiles where `pseudo` teach.
 
     Returns
     -------
@@ -62,63 +62,31 @@ def learn(
     TrainingError
         As `floodloom.learning.loop.fit`.
     """
-    seen = survey(training, len(start.classes), "training", plan.workers)
-    validated, minimised = objective_of(loss, seen.class_fractions)
+    classes = len(start.classes)
+    seen = survey(training, classes, "training", plan.workers, labelled=pseudo is None)
+    validated, supervised = objective_of(loss, seen.class_fractions)
+    minimised: Objective | Guided = supervised
+    if pseudo is not None:
+        minimised = semi_supervised(validated, semi or SemiSupervision())
     fitted = fit(
         start.model(),
         training,
         validation,
         plan,
-        classes=len(start.classes),
+        classes=classes,
         loss=validated,
         objective=minimised,
         augmentation=augmentation,
         sidecars=sidecars,
         seen=seen,
         places=places,
+        pseudo=pseudo,
     )
     bands = start.channels or start.recipe.bands
-    record = training_record(plan, loss=loss, **described(seen, start.recipe, bands))
+    drop = 0.0 if augmentation is None else augmentation.sensor_drop
+    held = described(seen, start.recipe, bands)
+    record = training_record(plan, loss=loss, sensor_drop=drop, **held)
     return completed(start, fitted, fitted.weights, validation, record)
-
-
-def fine_tune(
-    start: Checkpoint,
-    training: Tiles,
-    validation: Tiles,
-    plan: TrainingPlan,
-    *,
-    loss: str,
-    augmentation: Augmentation | None = None,
-    sidecars: Sidecars | None = None,
-    places: Sequence[object] = (),
-) -> Checkpoint:
-    """Train a checkpoint further, and keep it as it was unless its validation IoU is reached."""
-    learned = learn(
-        start,
-        training,
-        validation,
-        plan,
-        loss=loss,
-        augmentation=augmentation,
-        sidecars=sidecars,
-        places=places,
-    )
-    before = _validation_iou(start, validation, loss, plan.batch)
-    reached = _validation_iou(learned, validation, loss, plan.batch)
-    notes = {"initial_iou": before, "fine_tuned_iou": reached}
-    if reached >= before:
-        return replace(learned, notes={**notes, "kept": "fine-tuned weights"})
-    _log.warning("validation IoU %.4f < %.4f: initial weights kept", reached, before)
-    return replace(start, history=learned.history, notes={**notes, "kept": "initial weights"})
-
-
-def _validation_iou(checkpoint: Checkpoint, validation: Tiles, loss: str, batch: int) -> float:
-    """Return the foreground IoU in float32, whatever number format training ran in."""
-    execution = Execution(default_device(), channels_last=True)
-    model = execution.place(checkpoint.model())
-    classes = len(checkpoint.classes)
-    return validate(model, validation, classes, objective_of(loss)[0], execution, batch)["iou"]
 
 
 def completed(
@@ -137,8 +105,13 @@ def completed(
         temperature=1.0,
         training={**training, "execution": str(fitted.execution)},
     )
-    pixels = held_out_pixels(ensemble_of([learned]), validation)
-    return replace(learned, temperature=fit_temperature(*pixels))
+    return recalibrated(learned, validation)
+
+
+def recalibrated(checkpoint: Checkpoint, validation: Tiles) -> Checkpoint:
+    """Return a checkpoint with the temperature that held-out labelled tiles ask for."""
+    pixels = held_out_pixels(ensemble_of([replace(checkpoint, temperature=1.0)]), validation)
+    return replace(checkpoint, temperature=fit_temperature(*pixels))
 
 
 def training_record(plan: TrainingPlan, **more: Any) -> dict[str, Any]:

@@ -63,6 +63,40 @@ def example_tiles(tiles: xr.Dataset, network: Network, number: int) -> list[dict
     return [_example(candidates.isel(tile=i), probability[i], iou[i]) for i in chosen]
 
 
+def pseudo_labelled_tiles(tiles: xr.Dataset, number: int) -> list[dict[str, Any]]:
+    """Return pseudo-labelled tiles from the least to the most labelled.
+
+    Parameters
+    ----------
+    tiles
+        Pseudo-labelled tile store.
+    number
+        How many tiles, spread evenly over the share of their pixels that is labelled.
+
+    Returns
+    -------
+    list of dict
+        name, event, kept (the labelled share), and panels: pairs of a title and a PNG data URI.
+    """
+    if number < 1 or not tiles.sizes["tile"]:
+        return []
+    kept = (tiles.label.values != IGNORE).mean(axis=(1, 2))
+    ranked = np.argsort(kept, kind="stable")
+    chosen = ranked[np.unique(np.linspace(0, len(ranked) - 1, number).round().astype(int))]
+    return [_pseudo_labelled(tiles.isel(tile=i), float(kept[i])) for i in chosen]
+
+
+def _pseudo_labelled(tile: xr.Dataset, kept: float) -> dict[str, Any]:
+    label = tile.label.values
+    painted = _painted(label, label == 1, label != IGNORE)
+    return {
+        "name": str(tile.tile_id.values),
+        "event": str(tile.event.values),
+        "kept": kept,
+        "panels": [*_radar(tile, before=False), ("pseudo label", colour_uri(painted))],
+    }
+
+
 def _candidates(tiles: xr.Dataset) -> NDArray[np.int64]:
     """Held-out tiles that hold land and water, at most a few dozen, spread evenly."""
     split, classes = tiles.split.values, json.loads(tiles.attrs["classes"])

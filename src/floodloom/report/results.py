@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def trained_rows(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:
                 "epochs": len(metadata["history"]),
                 "seconds": sum(record.get("seconds", 0.0) for record in metadata["history"]),
                 "temperature": metadata["temperature"],
-                "kept": notes.get("kept") if notes.get("kept") != "fine-tuned weights" else None,
+                "kept": notes.get("kept") if notes.get("kept") != "new weights" else None,
+                "reason": notes.get("reason"),
                 **{name: metadata["scores"].get(name) for name in ("iou", "f1")},
             }
         )
@@ -86,14 +88,45 @@ def _reliability(name: str, curve: Mapping[str, Any]) -> Series:
     return Series(label, [c for c, _ in known], [a for _, a in known])
 
 
-def audit_views(audits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return each round's audit with its reliability chart, in the order of the rounds."""
+def audit_views(
+    audits: Sequence[Mapping[str, Any]],
+    examples: Mapping[int, Sequence[Mapping[str, Any]]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return what the report shows of each round, in the order of the rounds.
+
+    Parameters
+    ----------
+    audits
+        Of the rounds.
+    examples
+        Pseudo-labelled tiles by the number of the round, see
+        `floodloom.report.examples.pseudo_labelled_tiles`.
+
+    Returns
+    -------
+    list of dict
+        The audits with `charts`, reliability and histogram of the confidence, and `examples`.
+    """
     views = []
     for audit in sorted(audits, key=lambda found: int(found["round"])):
         calibration = audit["calibration"]
         curves = {"before": calibration["before"], "after temperature": calibration["after"]}
-        views.append({**audit, "chart": calibration_chart(curves)})
+        charts = [calibration_chart(curves), _confidence_chart(audit["confidence"])]
+        shown = (examples or {}).get(int(audit["round"]), [])
+        views.append({**audit, "charts": charts, "examples": shown})
     return views
+
+
+def _confidence_chart(histogram: Mapping[str, Sequence[float]]) -> Markup:
+    """Share of each predicted class by confidence."""
+    edges = histogram["edges"]
+    middles = [(low + high) / 2 for low, high in pairwise(edges)]
+    series = [
+        Series(name, middles, [count / max(sum(counts), 1) for count in counts])
+        for name, counts in histogram.items()
+        if name != "edges"
+    ]
+    return line_chart(series, Axis("confidence", 0, 1), Axis("share of the class's pixels", 0))
 
 
 @dataclass(frozen=True)

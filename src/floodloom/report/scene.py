@@ -195,14 +195,14 @@ def _shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str
 
 
 def _predicted(tags: Mapping[str, str]) -> dict[str, str]:
-    """What a reader wants to know of how the probability was made."""
+    """What a reader wants to know of how the probability was made, "" where nobody says."""
     names = {
         "checkpoints": "FLOODLOOM_CHECKPOINT",
         "backend": "FLOODLOOM_BACKEND",
         "precision": "FLOODLOOM_PRECISION",
         "seams": "FLOODLOOM_SEAM_RATIO",
     }
-    return {name: tags[tag] for name, tag in names.items() if tags.get(tag)}
+    return {name: tags.get(tag, "") for name, tag in names.items()}
 
 
 def _places(geobox: GeoBox) -> dict[str, Any] | None:

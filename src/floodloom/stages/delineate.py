@@ -323,6 +323,7 @@ def _write(
         "date": (acquired or "")[:10],
         "scene": tags.get("FLOODLOOM_SCENE", ""),
     }
+    table = area_table(classes, grid, products.zones)  # refuses zones before anything is written
     write_flood_map(classes, reasons, files["flood"], geobox=grid, tags=tags)
     write_polygons(flood_polygons(classes, shown, grid, facts), files["polygons"])
     if "likelihood" in files:
@@ -333,7 +334,7 @@ def _write(
         depth = flood_depth(wet, flood, dry, terrain.on(grid))
         write_depth(depth, files["depth"], geobox=grid, tags=tags)
     if "areas" in files:
-        write_table(area_table(classes, grid, products.zones), files["areas"])
+        write_table(table, files["areas"])
     areas, excluded = class_areas(classes, grid), excluded_areas(reasons, grid)
     provenance = {name.lower(): value for name, value in tags.items() if value}
     found = {"area_ha": areas, "excluded_ha": excluded, "floodloom": provenance}

@@ -53,6 +53,7 @@ def distill(
     relation_weight: float = 0.0,
     confidence: float = 0.0,
     tolerance: int = 2,
+    everywhere: bool = True,
     balance: float = 0.5,
     speckle_looks: float | None = 20.0,
     offset_db: float = 1.0,
@@ -118,6 +119,9 @@ def distill(
         Least probability of the teacher's class where it is listened to; 0 listens everywhere.
     tolerance
         Shift between radar and optical image that is looked for, px; 0 looks for none.
+    everywhere
+        Listen under clouds and without optical image, too, to a teacher that copes with that
+        (`optical_drop` of `teach`).
     balance
         0 draws tiles alike, 1 by what they hold of each class.
     speckle_looks
@@ -173,6 +177,7 @@ def distill(
             relation_weight,
             confidence,
             tolerance,
+            everywhere,
         ),
         loss=loss,
         augmentation=Augmentation(radar_noise(start.recipe, speckle_looks, offset_db)),

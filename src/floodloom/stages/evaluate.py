@@ -27,6 +27,8 @@ from floodloom.raster.grid import quiet_about_georeference
 from floodloom.raster.store import read_raster, recipe_of
 from floodloom.tiles.store import IGNORE, open_tiles
 
+_KINDS = ("inductive", "transductive")
+
 
 def evaluate(
     *,
@@ -36,6 +38,7 @@ def evaluate(
     tiles: Sequence[Path] = (),
     checkpoint: Sequence[Path] = (),
     event: Sequence[str] = (),
+    transductive: Sequence[str] = (),
     batch: int = 16,
     threads: int = 1,
 ) -> Path:
@@ -45,7 +48,9 @@ def evaluate(
     ----------
     out
         Scores to write (.json): `flood` and `water`, each with iou, f1, precision, recall, tp, fp,
-        fn, tn, summed over all events, and the same by event.
+        fn, tn, summed over all events, and the same by event. Each event says how it is `scored`:
+        transductive, or inductive; `inductive` and `transductive` are the sums over either kind,
+        null where there is none.
     prediction
         Flood maps or probability mosaics.
     truth
@@ -56,6 +61,8 @@ def evaluate(
         Checkpoints of the ensemble that predicts the tiles.
     event
         Names of the predictions' events; their file's folder when not given.
+    transductive
+        Events whose scenes were used in training, without their labels.
     batch
         Tiles predicted at once.
     threads
@@ -93,7 +100,23 @@ def evaluate(
         by_event = {**tested["by_event"], **by_event}
         if not prediction:
             total = tested["pooled"]
-    return write_json(out, {**total, "by_event": by_event, **summary})
+    by_event = {
+        name: {**one, "scored": _kind(name, transductive)} for name, one in by_event.items()
+    }
+    kinds = {kind: _of_kind(kind, names, pairs, transductive) for kind in _KINDS}
+    return write_json(out, {**total, **kinds, "by_event": by_event, **summary})
+
+
+def _kind(name: str, transductive: Sequence[str]) -> str:
+    return _KINDS[name in transductive]
+
+
+def _of_kind(
+    kind: str, names: Sequence[str], pairs: Sequence[PairScores], transductive: Sequence[str]
+) -> dict[str, Any] | None:
+    """Scores of the maps of one kind; tiles of a test split have their own section."""
+    chosen = [p for name, p in zip(names, pairs, strict=True) if _kind(name, transductive) == kind]
+    return _together(chosen) if chosen else None
 
 
 def _event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from floodloom.files import write_json
+from floodloom.learning.adapt import adapted
+from floodloom.learning.audit import scores_by_event
 from floodloom.learning.data import radar_samples
-from floodloom.learning.inference import load_ensemble
+from floodloom.learning.guard import Guard
+from floodloom.learning.inference import ensemble_of, load_ensemble
+from floodloom.learning.losses import cross_entropy
 from floodloom.learning.relabel import Limits
 from floodloom.learning.rounds import Gate, calibrate_ensemble, relabel_tiles
 from floodloom.learning.splits import select, training_and_validation
@@ -23,17 +27,22 @@ def relabel(
     audit: Path,
     round: int = 1,
     previous: Path | None = None,
+    preset: str = "pixel-gate",
     gate: str = "pixel",
     thresholds: Sequence[float] = (0.95,),
     quotas: Sequence[float] = (0.9,),
+    portions: Sequence[float] = (0.0,),
     minimum_kept: float = 0.05,
     minimum_water_share: float = 0.001,
     maximum_water_share: float = 0.9,
     maximum_flips: float = 0.2,
+    maximum_iou_fall: float = 0.02,
     validation_share: float = 0.2,
     folds: int | None = None,
     fold: int = 0,
+    batch_statistics: float = 0.0,
     tta: bool = True,
+    calibrate: bool = True,
     threads: int = 1,
 ) -> Path:
     """Label unlabelled tiles with an ensemble where it is sure.
@@ -54,26 +63,41 @@ def relabel(
         Number of the round, from 1.
     previous
         Pseudo-labelled tile store of the round before.
+    preset
+        Name of the set of defaults that the other settings come from, for the audit.
     gate
         pixel: confident pixels, with thresholds and quotas per class; paul-ganju: whole tiles of
-        which more than 90 % of the pixels are surer than 0.95.
+        which more than 90 % of the pixels are surer than 0.95; image-level: every pixel takes what
+        is known of its tile, from the second round on the prediction where the tile holds water;
+        none: no labels, for training by consistency.
     thresholds
         Least confidence of a kept pixel, one for all classes or one each.
     quotas
         Greatest share of the pixels predicted as a class that are kept, one for all or one each.
+    portions
+        Share of the pixels predicted as a class that are kept even below the threshold, the surest
+        ones, one for all or one each.
     minimum_kept
         Least share of labelled pixels in a kept tile.
     minimum_water_share, maximum_water_share
         Band that the share of water must keep to; otherwise the round is refused.
     maximum_flips
         Greatest share of labels that may change from round to round.
+    maximum_iou_fall
+        Greatest fall of validation IoU with which a round's model is kept; `train` looks at it.
     validation_share
         Share of the training tiles held out when no tile is in the validation split; the same as
         in training.
     folds, fold
         Folds over the events and the one that was validated on, the same as in training.
+    batch_statistics
+        Share of the unlabelled tiles in the statistics of batch normalisation with which they are
+        predicted, by members that don't suffer when the same is done with held-out labelled
+        tiles; 0 leaves them.
     tta
         Average over the eight symmetries of the square.
+    calibrate
+        Divide the logits by the temperature that held-out labels ask for.
     threads
         CPU threads.
 
@@ -87,13 +111,25 @@ def relabel(
     _, held_out = training_and_validation(labelled, validation_share, folds, fold)
     offered = open_tiles(tiles)
     offered = select(offered, offered["split"].values == "target")
+    limits = Limits((minimum_water_share, maximum_water_share), maximum_flips, maximum_iou_fall)
+    if batch_statistics and offered.sizes["tile"]:
+        guard = Guard(radar_samples(held_out), cross_entropy, limits=limits)
+        target = radar_samples(offered)
+        ensemble = ensemble_of(
+            [adapted(one, target, guard, batch_statistics) for one in ensemble.checkpoints]
+        )
+    calibrated = calibrate_ensemble(ensemble, radar_samples(held_out), tta=tta, scale=calibrate)
     pseudo, report = relabel_tiles(
         offered,
-        calibrate_ensemble(ensemble, radar_samples(held_out), tta=tta),
-        gate=Gate(gate, tuple(thresholds), tuple(quotas), minimum_kept),
-        limits=Limits((minimum_water_share, maximum_water_share), maximum_flips),
+        calibrated,
+        gate=Gate(gate, tuple(thresholds), tuple(quotas), tuple(portions), minimum_kept),
+        limits=limits,
         previous=None if previous is None else open_tiles(previous),
     )
+    report["batch_statistics"] = [
+        one.notes.get("batch_statistics", {}).get("kept") for one in ensemble.checkpoints
+    ]
+    report["validation"] = scores_by_event(held_out, calibrated.predict, len(ensemble.classes))
     names = [str(path) for path in checkpoints]
-    write_json(audit, {"round": round, **report, "checkpoints": names})
+    write_json(audit, {"round": round, "preset": preset, **report, "checkpoints": names})
     return write_tiles(pseudo, out)

@@ -19,7 +19,7 @@ from floodloom.log import get_logger
 from floodloom.mapping.align import onto_grid
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store, read_raster
-from floodloom.report.examples import example_tiles
+from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
 from floodloom.report.pages import map_page as render_map
 from floodloom.report.pages import report_page as render_report
 from floodloom.report.results import (
@@ -54,6 +54,7 @@ def report(
     checkpoints: Sequence[Path] = (),
     audits: Sequence[Path] = (),
     tiles: Sequence[Path] = (),
+    pseudo: Sequence[Path] = (),
     benchmarks: Path | None = None,
     events: Sequence[str] = (),
     before_events: Sequence[str] = (),
@@ -92,6 +93,8 @@ def report(
         Audits of the rounds of relabelling (.json).
     tiles
         Labelled tile stores, for examples.
+    pseudo
+        Pseudo-labelled tile stores, one per audit, for examples of each round.
     benchmarks
         Folder of Snakemake's benchmark files, one folder per stage.
     events
@@ -138,7 +141,7 @@ def report(
         evaluation=scores,
         training=training_charts(trained),
         models=trained_rows(trained),
-        audits=audit_views([read_json(path) for path in audits]),
+        audits=_rounds(audits, pseudo, examples),
         examples=shown,
         runtimes=[] if benchmarks is None else runtimes(Path(benchmarks), _ORDER),
         calibration=_calibration(scores),
@@ -206,6 +209,20 @@ def _examples(
     final = Path(checkpoints[-1]).parent
     ensemble = load_ensemble([p for p in checkpoints if Path(p).parent == final], threads=threads)
     return example_tiles(open_tiles(tiles), ensemble.probabilities, number)
+
+
+def _rounds(audits: Sequence[Path], pseudo: Sequence[Path], number: int) -> list[dict[str, Any]]:
+    if pseudo and len(pseudo) != len(audits):
+        raise InputError(
+            f"report: {len(pseudo)} pseudo-labelled stores for {len(audits)} audits; give one each"
+        )
+    found = [read_json(path) for path in audits]
+    stores = zip(found, pseudo, strict=False)
+    shown = {
+        int(audit["round"]): pseudo_labelled_tiles(open_tiles(path), number)
+        for audit, path in stores
+    }
+    return audit_views(found, shown)
 
 
 def _calibration(scores: dict[str, Any]) -> Any:

@@ -45,7 +45,7 @@ def teach(
     labels: str = "given",
     channels: Sequence[str] = (),
     radar: bool = True,
-    optical_drop: float = 0.0,
+    optical_drop: float = 0.3,
     balance: float = 0.5,
     speckle_looks: float | None = 20.0,
     offset_db: float = 1.0,
@@ -97,7 +97,8 @@ def teach(
     radar
         See the radar bands, too.
     optical_drop
-        Probability that a tile loses its optical image, so that the network works without it.
+        Probability that a tile loses its optical image, so that a network that sees the radar
+        bands, too, works without it.
     balance
         0 draws tiles alike, 1 by what they hold of each class.
     speckle_looks

@@ -15,6 +15,7 @@ from floodloom.datasets.scenes import Chips
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.recipe import Normalisation
 from floodloom.raster.store import open_store
 from floodloom.sentinel2.pair import PairingRules, pair_optical
 from floodloom.tiles.cut import Source, TilePlan, cut_tiles
@@ -39,6 +40,7 @@ def tile(
     split: str = "train",
     bands: Sequence[str] = ("vv", "vh"),
     db_range: Sequence[float] = (-30.0, 5.0),
+    normalisation: Normalisation = "fixed",
     size: int = 128,
     stride: int | None = None,
     samples: int | None = None,
@@ -77,6 +79,9 @@ def tile(
         Input bands in order.
     db_range
         Decibel range mapped to -1..1.
+    normalisation
+        fixed: backscatter is scaled by `db_range`; scene: by the statistics of its whole scene.
+        Display values always are.
     size
         Side of a tile, px.
     stride
@@ -130,7 +135,10 @@ def tile(
         )
         earlier = None if before is None else open_store(before)
         limits = (float(db_range[0]), float(db_range[1]))
-        parts = [_cut(overlay, earlier, event, tuple(bands), limits, plan) for overlay in overlays]
+        parts = [
+            _cut(overlay, earlier, event, (tuple(bands), limits, normalisation), plan)
+            for overlay in overlays
+        ]
         tiles = concatenate_tiles(parts)
     if tiles.sizes["tile"] == 0:
         raise InputError(
@@ -153,11 +161,10 @@ def _cut(
     overlay: _Overlay,
     before: xr.Dataset | None,
     event: str,
-    bands: tuple[str, ...],
-    db_range: tuple[float, float],
+    scaling: tuple[tuple[str, ...], tuple[float, float], Normalisation],
     plan: TilePlan,
 ) -> xr.Dataset:
-    recipe = inputs_recipe(overlay.scene, bands, db_range)
+    recipe = inputs_recipe(overlay.scene, *scaling)
     attributes = overlay.scene.attrs
     orbit = f"{attributes.get('orbit_direction', '')}-{attributes.get('relative_orbit', '')}"
     source = Source(
@@ -167,6 +174,7 @@ def _cut(
         scene=overlay.name,
         orbit_pass=orbit,
         optical=overlay.optical,
+        whole=overlay.scene["tile_label"].values if "tile_label" in overlay.scene else None,
     )
     return cut_tiles(source, recipe, classes=_CLASSES, plan=plan)
 

@@ -7,20 +7,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import xarray as xr
 
 from floodloom.digest import code_digest
-from floodloom.learning.augment import Augmentation, radar_noise
+from floodloom.files import read_json
+from floodloom.learning.adapt import adapted
+from floodloom.learning.augment import Augmentation, radar_noise, strong_views
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from floodloom.learning.guard import Guard
 from floodloom.learning.journal import Sidecars
+from floodloom.learning.material import gather
 from floodloom.learning.network import Network, require_fit, untrained
+from floodloom.learning.objective import objective_of
 from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.splits import places, training_and_validation
+from floodloom.learning.relabel import Limits
+from floodloom.learning.semisupervised import SemiSupervision
+from floodloom.learning.splits import training_and_validation
 from floodloom.learning.stored import located, radar_tiles
-from floodloom.learning.supervise import fine_tune, learn
+from floodloom.learning.supervise import learn
 from floodloom.learning.team import joined
 from floodloom.log import get_logger
+from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import recipe_of
-from floodloom.tiles.store import concatenate_tiles, open_tiles
+from floodloom.tiles.store import open_tiles
 
 _log = get_logger(__name__)
 
@@ -31,6 +40,7 @@ def train(
     out: Path,
     pseudo: Sequence[Path] = (),
     init: Path | None = None,
+    audit: Path | None = None,
     model: str = "unet",
     seed: int = 0,
     width: int = 16,
@@ -56,6 +66,15 @@ def train(
     ramp_db: float = 0.0,
     band_drop: float = 0.0,
     cutmix: float = 0.0,
+    stretch: float = 0.0,
+    from_scratch: bool = False,
+    guard: bool = True,
+    match_histograms: bool = False,
+    batch_statistics: float = 0.0,
+    pseudo_share: float | None = 0.5,
+    pseudo_weight: float = 1.0,
+    consistency: str = "pseudo",
+    consistency_threshold: float = 0.95,
     monitor: str = "iou",
     folds: int | None = None,
     fold: int = 0,
@@ -78,8 +97,10 @@ def train(
     pseudo
         Pseudo-labelled tile stores to train on as well.
     init
-        Checkpoint to fine-tune; its architecture is kept. If its validation IoU isn't reached,
+        Checkpoint to fine-tune; its architecture is kept. If the guard refuses what was learned,
         its weights are kept, too. With nothing but empty pseudo-labelled stores it is passed on.
+    audit
+        Audit of the round of relabelling, whose limits the new model must keep to as well.
     model
         Architecture, see `floodloom models`.
     seed
@@ -133,6 +154,28 @@ def train(
         Probability that a tile loses one of its bands.
     cutmix
         Probability that a box of another tile is mixed in.
+    stretch
+        Greatest change of gain (factor) and offset (standard deviations) of the bands.
+    from_scratch
+        Start from fresh weights instead of those of `init`, which then only has to be reached.
+    guard
+        Keep the weights of `init` if validation IoU falls too far, or if what is predicted of the
+        pseudo-labelled tiles leaves the limits of the round.
+    match_histograms
+        Learn from every labelled tile once more in the backscatter histogram of the
+        pseudo-labelled ones.
+    batch_statistics
+        Share of the pseudo-labelled tiles in the statistics of batch normalisation at last, if the
+        same does no harm on held-out tiles; 0 leaves them.
+    pseudo_share
+        Share of each batch that pseudo-labelled tiles make up; none: that of all tiles.
+    pseudo_weight
+        Weight of their loss against that of the labelled tiles.
+    consistency
+        How they teach: pseudo (by their labels), unimatch or mean-teacher (by what the moving
+        average of the weights says of them as it learns).
+    consistency_threshold
+        Least confidence of a pixel that teaches, with unimatch.
     monitor
         Validation score that chooses the best epoch: iou, f1, miou, accuracy, mean_of_chip_iou.
     folds
@@ -154,15 +197,16 @@ def train(
         `out`.
     """
     torch.set_num_threads(threads)
-    fresh = init is None
+    tuned = init is not None and not from_scratch
     plan = TrainingPlan(
-        epochs=epochs if fresh else fine_tune_epochs,
+        epochs=fine_tune_epochs if tuned else epochs,
         batch=batch,
-        learning_rate=learning_rate if fresh else fine_tune_learning_rate,
+        learning_rate=fine_tune_learning_rate if tuned else learning_rate,
         weight_decay=weight_decay,
         micro_batch=micro_batch,
         patience=patience,
         monitor=monitor,
+        pseudo_share=pseudo_share,
         balance=balance,
         space=space,
         average=average,
@@ -172,30 +216,56 @@ def train(
     )
     opened = located(open_tiles(tiles), tiles)
     network = Network(model, width, encoder, upsampling, encoder_weights)
-    start = untrained(opened, network, seed) if init is None else load_checkpoint(init)
-    require_fit(start, opened, str(init))
+    before = None if init is None else load_checkpoint(init)
+    start = before if before is not None and tuned else untrained(opened, network, seed)
+    require_fit(before or start, opened, str(init))
     training, validation = training_and_validation(opened, validation_share, folds, fold)
-    if pseudo:
-        extra = located(open_tiles(pseudo), pseudo)
-        recipe_of(opened).require_inputs(recipe_of(extra), "pseudo")
-        if init is not None and not extra.sizes["tile"]:
-            return _pass_on(start, init, out)
-        training = concatenate_tiles([training, extra])
+    extra = _pseudo_labelled(pseudo, recipe_of(opened))
+    if init is not None and before is not None and pseudo and extra is None:
+        return _pass_on(before, init, out)
+    material = gather(training, extra, memory_gib, match=match_histograms)
     noise = radar_noise(start.recipe, speckle_looks, offset_db, ramp_db)
+    held_out = radar_tiles(validation, memory_gib)
     with joined() as team:
-        learned = (learn if fresh else fine_tune)(
+        learned = learn(
             start,
-            radar_tiles(training, memory_gib),
-            radar_tiles(validation, memory_gib),
+            material.tiles,
+            held_out,
             plan,
             loss=loss,
-            augmentation=Augmentation(noise, band_drop, cutmix),
+            augmentation=Augmentation(noise, band_drop, cutmix, stretch),
             sidecars=Sidecars.of(Path(out), tensorboard=tensorboard),
-            places=places(training),
+            places=material.places,
+            pseudo=material.pseudo,
+            semi=SemiSupervision(
+                consistency, pseudo_weight, consistency_threshold, strong_views(start.recipe)
+            ),
         )
+        watch = Guard(held_out, objective_of(loss)[0], batch, material.target, _limits(audit))
+        if before is not None and guard:
+            learned = watch(before, learned)
+        if batch_statistics and material.target is not None:
+            learned = adapted(learned, material.target, watch, batch_statistics)
         if team.leads:
             save_checkpoint(replace(learned, code=code_digest("train")), out)
     return Path(out)
+
+
+def _pseudo_labelled(paths: Sequence[Path], recipe: Recipe) -> xr.Dataset | None:
+    """Return the pseudo-labelled tiles, None if there is no tile."""
+    if not paths:
+        return None
+    extra = located(open_tiles(paths), paths)
+    recipe.require_inputs(recipe_of(extra), "pseudo")
+    return extra if extra.sizes["tile"] else None
+
+
+def _limits(audit: Path | None) -> Limits:
+    if audit is None:
+        return Limits()
+    found = read_json(audit)["limits"]
+    low, high = found["water_share"]
+    return Limits((low, high), found["flips"], found["iou_fall"])
 
 
 def _pass_on(start: Checkpoint, init: Path, out: Path) -> Path:

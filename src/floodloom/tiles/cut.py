@@ -24,7 +24,8 @@ class Source:
     """A scene to cut: its inputs and what overlays them pixel by pixel.
 
     `inputs` is (band, y, x) float32 with NaN = no data, `label` (y, x) uint8 with 255 = ignore,
-    `optical` (channel, y, x) float32 reflectance with NaN = cloud or missing.
+    `optical` (channel, y, x) float32 reflectance with NaN = cloud or missing; `whole` (y, x) uint8
+    says of ground that isn't labelled by pixel whether it holds water (1) or not (0), 255 unknown.
     """
 
     inputs: xr.DataArray
@@ -33,6 +34,7 @@ class Source:
     scene: str
     orbit_pass: str
     optical: xr.DataArray | None = None
+    whole: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,16 @@ def _index(source: Source, windows: list[Window], split: str) -> dict[str, list[
     }
     for position, side in enumerate(("left", "bottom", "right", "top")):
         columns[side] = [box[position] for box in boxes]
+    if source.whole is not None:
+        columns["tile_label"] = [_as_a_whole(source.whole[w.slices]) for w in windows]
     return columns
+
+
+def _as_a_whole(known: NDArray[np.uint8]) -> int:
+    """1 if any part is known to hold water, 0 if all is known to hold none."""
+    if (known == 1).any():
+        return 1
+    return IGNORE if (known == IGNORE).any() else 0
 
 
 def _bounds(geobox: GeoBox, window: Window) -> tuple[float, float, float, float]:

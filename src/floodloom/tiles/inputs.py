@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import xarray as xr
 
 from floodloom.errors import InputError
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import Normalisation, Recipe
 from floodloom.raster.store import recipe_of
 
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
+_STATISTICS_PIXELS = 4_000_000
 BEFORE = "before_"
 """Prefix of the bands that come from the pre-event scene."""
 
@@ -28,7 +30,8 @@ def compose_inputs(
         Scene store with (y, x) float32 variables: linear power, or display values.
     recipe
         Which bands in which order and how they are normalised. `ratio` is VH/VV in decibel
-        (HH/HV scenes: HV/HH); a name with `before_` is taken from the pre-event scene.
+        (HH/HV scenes: HV/HH); `one_minus_ratio` is 1 - VH/VV, kept to 0..1 (Paul and Ganju 2021,
+        arXiv 2107.08369); a name with `before_` is taken from the pre-event scene.
     before
         Pre-event scene on the same grid.
 
@@ -37,7 +40,8 @@ def compose_inputs(
     xr.DataArray
         (band, y, x) float32, as lazy as the scene. Fixed normalisation maps the recipe's decibel
         range to -1..1 (ratio: -15..0 dB) and clips; scene normalisation subtracts the mean and
-        divides by the standard deviation that the scene store carries. NaN where there is no data.
+        divides by the standard deviation that the scene store carries, of backscatter by those of
+        the whole scene in decibel. NaN where there is no data.
 
     Raises
     ------
@@ -59,13 +63,19 @@ def _is_before(name: str) -> bool:
 
 
 def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
-    if recipe.normalisation == "scene":
+    co, cross = ("vv", "vh") if "vv" in scene else ("hh", "hv")
+    if band == "one_minus_ratio":
+        share = _variable(scene, cross) / _variable(scene, co).clip(min=_FLOOR)
+        return (1 - share.clip(0, 1)).astype(np.float32)
+    if recipe.quantity == "display":
         return _standardised(scene, band)
     if band == "ratio":
-        co, cross = ("vv", "vh") if "vv" in scene else ("hh", "hv")
-        ratio = to_decibel(_variable(scene, cross)) - to_decibel(_variable(scene, co))
-        return _scaled(ratio, _RATIO_RANGE)
-    return _scaled(to_decibel(_variable(scene, band)), recipe.db_range)
+        decibel = to_decibel(_variable(scene, cross)) - to_decibel(_variable(scene, co))
+    else:
+        decibel = to_decibel(_variable(scene, band))
+    if recipe.normalisation == "scene":
+        return _by_its_own_statistics(decibel)
+    return _scaled(decibel, _RATIO_RANGE if band == "ratio" else recipe.db_range)
 
 
 def to_decibel(power: xr.DataArray) -> xr.DataArray:
@@ -88,6 +98,13 @@ def _standardised(scene: xr.Dataset, band: str) -> xr.DataArray:
     return standardised.astype(np.float32)
 
 
+def _by_its_own_statistics(decibel: xr.DataArray) -> xr.DataArray:
+    """Standardise by the whole scene, of which an even part is read: offsets and gains cancel."""
+    step = max(math.isqrt(decibel.size // _STATISTICS_PIXELS), 1)
+    mean, deviation = standardisation(decibel[::step, ::step])
+    return ((decibel - mean) / deviation).astype(np.float32)
+
+
 def _variable(scene: xr.Dataset, band: str) -> xr.DataArray:
     if band not in scene:
         have = ", ".join(str(name) for name in scene.data_vars)
@@ -106,14 +123,18 @@ def standardisation(values: xr.DataArray | np.ndarray) -> tuple[float, float]:
 
 
 def inputs_recipe(
-    scene: xr.Dataset, bands: tuple[str, ...], db_range: tuple[float, float]
+    scene: xr.Dataset,
+    bands: tuple[str, ...],
+    db_range: tuple[float, float],
+    normalisation: Normalisation = "fixed",
 ) -> Recipe:
     """Return the recipe of the inputs made from a scene.
 
-    Display-stretched scenes are standardised by their own statistics; backscatter is scaled by
-    fixed constants.
+    Display-stretched scenes are standardised by their own statistics; backscatter is scaled as
+    `normalisation` says: by fixed constants, or by the statistics of its whole scene, which a
+    changed offset or gain of the sensor doesn't touch.
     """
     product = recipe_of(scene)
     return product.for_inputs(
-        bands, db_range, "scene" if product.quantity == "display" else "fixed"
+        bands, db_range, "scene" if product.quantity == "display" else normalisation
     )

@@ -23,6 +23,7 @@ _COLUMN_TYPES: dict[str, type] = {
     "bottom": np.float64,
     "right": np.float64,
     "top": np.float64,
+    "tile_label": np.uint8,
 }
 
 SPLITS = ("train", "validation", "test", "target")
@@ -147,7 +148,8 @@ def tile_dataset(
         (tile, y, x) uint8, 255 = ignore.
     index
         Columns, one value per tile: tile_id, event, scene, split, row, col and, optionally,
-        orbit_pass and the bounds left, bottom, right, top in degrees.
+        orbit_pass, the bounds left, bottom, right, top in degrees, and tile_label: 1 if the tile
+        as a whole is known to hold class 1, 0 if it doesn't, 255 unknown.
     recipe
         Recipe of the inputs.
     classes

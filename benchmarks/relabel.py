@@ -1,0 +1,252 @@
+"""`make bench-relabel`: what relabelling adds where some ground has no labels.
+
+Every (protocol, seed, method) that has finished is kept in `benchmarks/results/relabel.json` and
+isn't run again unless `--repeat` asks for it, so a run that was stopped goes on.
+
+python -m benchmarks.relabel [--small] [--protocols ombria-10 ...] [--seeds 0 1 2]
+    [--methods supervised pixel-gate ...] [--repeat] [--data ../shared/data]
+
+`--small` is for two cores: chips of half the size, one narrow network, few steps; its figures are
+kept in `relabel-small.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from benchmarks.record import RESULTS, record
+from benchmarks.relabel_protocols import (
+    FULL,
+    SMALL,
+    Size,
+    etci_protocol,
+    ombria_protocol,
+    simulator_protocol,
+    write_protocol,
+)
+from floodloom.config.load import load_config
+from floodloom.config.presets import DEFAULT, PRESETS
+from floodloom.files import read_json
+from floodloom.learning.inference import Ensemble, load_ensemble
+from floodloom.learning.metrics import reliability
+from floodloom.log import get_logger, set_up_logging
+from floodloom.mapping.scores import Counts, count
+from floodloom.mapping.tiles import predict_tiles
+from floodloom.stages.relabel import relabel
+from floodloom.stages.train import train
+from floodloom.tiles.store import IGNORE, open_tiles
+
+_log = get_logger(__name__)
+SUPERVISED, ALL_LABELS = "supervised", "all-labels"
+Protocol = Callable[[Path, int, Size], dict[str, xr.Dataset]]
+PROTOCOLS: dict[str, Protocol] = {
+    "ombria-10": lambda data, seed, size: ombria_protocol(data / "ombria", 0.10, seed, size),
+    "ombria-25": lambda data, seed, size: ombria_protocol(data / "ombria", 0.25, seed, size),
+    "etci": lambda data, seed, size: etci_protocol(data / "etci2021", seed, size),
+    "simulator": lambda data, seed, size: simulator_protocol(seed, size),
+}
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "gate": {"thresholds": [0.0]},
+    "temperature": {"calibrate": False},
+    "quotas": {"quotas": [1.0]},
+    "tta": {"tta": False},
+    "ensemble": {},
+}
+"""What each row of the ablation takes away; without `ensemble`, one network relabels alone."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is trained: networks and their settings, members of an ensemble, and steps.
+
+    `own` says whether a preset's own networks are used; otherwise all methods have the same ones.
+    """
+
+    size: Size
+    training: dict[str, Any]
+    members: int
+    steps: int
+    own: bool
+
+
+_COMMON = {"batch": 8, "speckle_looks": None, "patience": 1000, "cutmix": 0.5, "average": 0.99}
+BUDGETS = {
+    "relabel-small": Budget(SMALL, {**_COMMON, "width": 8, "precision": "bfloat16"}, 1, 400, False),
+    "relabel": Budget(FULL, {**_COMMON, "width": 32}, 2, 4000, True),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One protocol with one seed: its folder of stores, its seed and what may be spent."""
+
+    folder: Path
+    seed: int
+    budget: Budget
+    threads: int
+
+    def run(self, method: str, ablated: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the scores of a method, and why rounds were refused."""
+        if method in (SUPERVISED, ALL_LABELS):
+            store = "labelled" if method == SUPERVISED else "all"
+            return self._scored([self.supervised(store, m) for m in range(self.budget.members)])
+        config = load_config(
+            {"run": {"name": method}, "dataset": "ombria", "data_root": ".",
+             "relabel": {"preset": method}}
+        )  # fmt: skip
+        settings = {**config.relabel.model_dump(mode="json"), **(ablated or {})}
+        given = {**PRESETS[method].get("train", {})}
+        if not self.budget.own:
+            given.pop("encoder", None)
+        return self._rounds(method, settings, given, config.run.rounds, config.run.growing)
+
+    def supervised(self, store: str, member: int) -> Path:
+        """Return a network trained on the labelled tiles of a store, trained once."""
+        out = self.folder / f"{store}-{member}.safetensors"
+        if not out.exists():
+            tiles = self.folder / f"{store}.zarr"
+            self._train([tiles], out, member, epochs=self._epochs([tiles]))
+        return out
+
+    def _rounds(
+        self,
+        method: str,
+        settings: dict[str, Any],
+        given: dict[str, Any],
+        rounds: int,
+        growing: bool,
+    ) -> dict[str, Any]:
+        labelled, members = self.folder / "labelled.zarr", self.budget.members
+        current = [self.supervised("labelled", member) for member in range(members)]
+        known, refused, previous = list(current), [], None
+        for number in range(1, rounds + 1):
+            place = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{method}-{number}-"))
+            pseudo, audit = place / "pseudo.zarr", place / "audit.json"
+            relabel(
+                tiles=[self.folder / "unlabelled.zarr"], validation=[labelled],
+                checkpoints=known if growing else current, out=pseudo, audit=audit,
+                round=number, previous=previous, threads=self.threads, **settings,
+            )  # fmt: skip
+            epochs = self._epochs([labelled, pseudo])
+            more = {**given, "epochs": epochs, "fine_tune_epochs": epochs}
+            current = [
+                self._train([labelled], place / f"{member}.safetensors", member,
+                            pseudo=[pseudo], init=start, audit=audit, **more)
+                for member, start in enumerate(current)
+            ]  # fmt: skip
+            known += current
+            previous = pseudo
+            refused += [reason for reason in (read_json(audit)["reason"],) if reason]
+        return {**self._scored(known if growing else current), "refused": refused}
+
+    def _train(self, tiles: Sequence[Path], out: Path, member: int, **more: Any) -> Path:
+        seed = 100 * self.seed + member
+        settings = {**self.budget.training, "fine_tune_learning_rate": 1e-3, **more}
+        return train(tiles=list(tiles), out=out, seed=seed, threads=self.threads, **settings)
+
+    def _epochs(self, stores: Sequence[Path]) -> int:
+        """Passes over the training tiles that make the budget's steps."""
+        tiles = sum(int((open_tiles(store).split.values == "train").sum()) for store in stores)
+        steps = -(-max(tiles, 1) // int(self.budget.training["batch"]))
+        return max(round(self.budget.steps / steps), 1)
+
+    def _scored(self, checkpoints: Sequence[Path]) -> dict[str, Any]:
+        ensemble = load_ensemble(checkpoints, threads=self.threads)
+        inductive, error = _score(ensemble, self.folder / "inductive.zarr")
+        transductive, _ = _score(ensemble, self.folder / "transductive.zarr")
+        return {
+            "inductive": inductive,
+            "transductive": transductive,
+            "expected_calibration_error": error,
+        }
+
+
+def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]:
+    """Pooled IoU of class 1 and expected calibration error, with the eight symmetries."""
+    if not store.exists():
+        return None, None
+    tiles = open_tiles(store)
+    probability = predict_tiles(tiles, lambda b: ensemble.probabilities(b, tta=True), 16)
+    label = tiles.label.values
+    known = (label != IGNORE) & np.isfinite(probability)
+    counts = [count(*chip) for chip in zip(probability >= 0.5, label == 1, known, strict=True)]
+    sure = np.where(probability >= 0.5, probability, 1 - probability)[known]
+    right = ((probability >= 0.5) == (label == 1))[known]
+    error = reliability(sure, right).expected_calibration_error
+    return round(float(sum(counts, Counts()).scores()["iou"]), 4), round(error, 4)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what isn't there yet."""
+    asked = _arguments(arguments)
+    name = "relabel-small" if asked.small else "relabel"
+    path = RESULTS / f"{name}.json"
+    figures = read_json(path) if path.exists() else {}
+    figures = {"default": DEFAULT, "protocols": figures.get("protocols", {})}
+    for protocol in asked.protocols:
+        for seed in asked.seeds:
+            _run_seed(figures, protocol, seed, name, asked)
+    if not asked.protocols:
+        _log.warning("no protocol was asked for")
+
+
+def _run_seed(
+    figures: dict[str, Any], protocol: str, seed: int, name: str, asked: argparse.Namespace
+) -> None:
+    """Run the methods of one protocol and seed, and write the figures after each."""
+    kept = figures["protocols"].setdefault(protocol, {})
+    jobs: list[tuple[str, str, dict[str, Any] | None]] = [
+        ("seeds", method, None) for method in asked.methods
+    ]
+    if protocol == asked.ablate:
+        jobs += [("ablation", without, change) for without, change in ABLATIONS.items()]
+    jobs = [
+        job for job in jobs
+        if asked.repeat or job[1] not in kept.get(job[0], {}).get(str(seed), {})
+    ]  # fmt: skip
+    if not jobs:
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-relabel-") as folder:
+        budget = BUDGETS[name]
+        write_protocol(PROTOCOLS[protocol](asked.data, seed, budget.size), Path(folder))
+        for part, method, change in jobs:
+            bench = Bench(Path(folder), seed, _ablated(budget, part, method), asked.threads)
+            found = bench.run(DEFAULT if part == "ablation" else method, change)
+            _log.info("%s, seed %d, %s: %s", protocol, seed, method, found)
+            kept.setdefault(part, {}).setdefault(str(seed), {})[method] = found["inductive"]
+            kept.setdefault(f"{part}_more", {}).setdefault(str(seed), {})[method] = found
+            command = f"python -m benchmarks.relabel{' --small' if asked.small else ''}"
+            record(name, figures, command=command, seeds=list(asked.seeds))
+
+
+def _ablated(budget: Budget, part: str, method: str) -> Budget:
+    alone = part == "ablation" and method == "ensemble"
+    return Budget(budget.size, budget.training, 1, budget.steps, budget.own) if alone else budget
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--protocols", nargs="*", choices=list(PROTOCOLS), default=list(PROTOCOLS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    methods = [SUPERVISED, *(name for name in PRESETS if name != "image-level"), ALL_LABELS]
+    parser.add_argument("--methods", nargs="*", default=methods)
+    parser.add_argument("--ablate", default="ombria-25", help="protocol of the ablation, or none")
+    parser.add_argument("--repeat", action="store_true")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args(given)
+
+
+if __name__ == "__main__":
+    set_up_logging()
+    main()

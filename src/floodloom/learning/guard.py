@@ -1,0 +1,96 @@
+"""The guard of a round: its model is kept only if it is no worse where that can be measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from floodloom.learning.checkpoint import Checkpoint
+from floodloom.learning.data import Tiles
+from floodloom.learning.device import Execution, default_device
+from floodloom.learning.losses import Loss
+from floodloom.learning.relabel import Limits, out_of_limits
+from floodloom.learning.validation import validate
+from floodloom.log import get_logger
+
+_log = get_logger(__name__)
+LEARNED, BEFORE = "new weights", "initial weights"
+"""What a checkpoint's note `kept` says."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Decides between the model before a round and what the round has learned.
+
+    Attributes
+    ----------
+    validation
+        Held-out labelled tiles: their foreground IoU must not fall by more than the limit.
+    loss, batch
+        As in training.
+    target
+        Tiles without true labels: the share of class 1 in what is predicted of them must stay in
+        its band, and not too many of their pixels may change their class.
+    limits
+        What the model and its predictions of `target` must keep to.
+    """
+
+    validation: Tiles
+    loss: Loss
+    batch: int = 8
+    target: Tiles | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __call__(self, before: Checkpoint, learned: Checkpoint) -> Checkpoint:
+        """Return what was learned, or the model before it if that is refused.
+
+        Its notes hold initial_iou, learned_iou, water_share, flips, kept and, where it was
+        refused, the reason.
+        """
+        was, now = (self.validation_iou(one) for one in (before, learned))
+        shift = self.shift(before, learned, self.target)
+        notes: dict[str, Any] = {"initial_iou": was, "learned_iou": now, **shift}
+        reason = out_of_limits(notes["water_share"], notes["flips"], self.limits)
+        if now < was - self.limits.iou_fall:
+            reason = f"validation IoU fell from {was:.4f} to {now:.4f}"
+        if reason is None:
+            return replace(learned, notes={**notes, "kept": LEARNED})
+        _log.warning("initial weights are kept: %s", reason)
+        notes |= {"kept": BEFORE, "reason": reason}
+        return replace(before, history=learned.history, notes=notes)
+
+    def validation_iou(self, checkpoint: Checkpoint) -> float:
+        """Return the foreground IoU in float32, whatever number format training ran in."""
+        execution = Execution(default_device(), channels_last=True)
+        model, classes = execution.place(checkpoint.model()), len(checkpoint.classes)
+        return validate(model, self.validation, classes, self.loss, execution, self.batch)["iou"]
+
+    def shift(
+        self, before: Checkpoint, learned: Checkpoint, target: Tiles | None
+    ) -> dict[str, float | None]:
+        """Return the share of class 1 among the new predictions, and of those that changed."""
+        if target is None or not len(target):
+            return {"water_share": None, "flips": None}
+        old, new = (_classes(one, target, self.batch) for one in (before, learned))
+        seen = new >= 0
+        if not seen.any():
+            return {"water_share": None, "flips": None}
+        water, flips = (new[seen] == 1).mean(), (old[seen] != new[seen]).mean()
+        return {"water_share": float(water), "flips": float(flips)}
+
+
+@torch.inference_mode()
+def _classes(checkpoint: Checkpoint, tiles: Tiles, batch: int) -> NDArray[np.int8]:
+    """Return the predicted classes (tile, y, x), -1 where there are no data."""
+    execution = Execution(default_device(), channels_last=True)
+    model = execution.place(checkpoint.model())
+    parts = []
+    for index in torch.split(torch.arange(len(tiles)), batch):
+        image = tiles.take(index).image
+        predicted = model(execution.image(image)).argmax(dim=1).cpu()
+        parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int8).numpy())
+    return np.concatenate(parts)

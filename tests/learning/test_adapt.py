@@ -1,0 +1,165 @@
+"""Guard, histogram matching and batch statistics on tiles whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from floodloom.learning.adapt import (
+    WithMatched,
+    adapted,
+    histogram_matching,
+    with_statistics_of,
+)
+from floodloom.learning.audit import scores_by_event
+from floodloom.learning.data import Samples, radar_samples
+from floodloom.learning.guard import Guard
+from floodloom.learning.losses import cross_entropy
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.relabel import Limits
+from floodloom.learning.supervise import learn
+
+PLAN = TrainingPlan(epochs=10, batch=4, learning_rate=5e-3, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def known(make_tiles):
+    return make_tiles(24), make_tiles(8, "validation", seed=1)
+
+
+@pytest.fixture(scope="module")
+def trained(known):
+    torch.set_num_threads(1)
+    start = untrained(known[0], Network(width=4), 0)
+    return learn(start, radar_samples(known[0]), radar_samples(known[1]), PLAN, loss="ce_dice")
+
+
+def brighter(tiles, decibel):
+    """The same tiles from a sensor with an offset."""
+    return tiles.assign(image=(tiles.image + 2 * decibel / 35).clip(-1, 1))
+
+
+def guard_of(known, **limits):
+    return Guard(radar_samples(known[1]), cross_entropy, 4, limits=Limits(**limits))
+
+
+def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tiles):
+    start = untrained(known[0], Network(width=4), 0)
+    target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
+    guard = replace(guard_of(known, flips=1.0), target=target)
+    kept = guard(start, trained)
+    assert kept.notes["kept"] == "new weights"
+    assert kept.notes["learned_iou"] == pytest.approx(trained.scores["iou"], abs=1e-6)
+    refused = guard(trained, start)
+    assert refused.notes["reason"].startswith("validation IoU fell from")
+    assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
+
+
+def test_predictions_that_leave_their_limits_are_refused(known, trained, make_tiles):
+    target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
+    dry = replace(guard_of(known, water_share=(0.0, 0.01)), target=target)
+    assert "water is" in dry(trained, trained).notes["reason"]
+    start = untrained(known[0], Network(width=4), 0)
+    flipping = replace(guard_of(known, flips=0.01, iou_fall=1.0), target=target)
+    assert "of the labels flipped" in flipping(start, trained).notes["reason"]
+
+
+def test_matching_undoes_a_monotone_change(make_tiles):
+    tiles = radar_samples(make_tiles(8, seed=4))
+    other = Samples(torch.where(tiles.image != 0, 0.5 * tiles.image - 0.2, 0.0), tiles.label)
+    matched = histogram_matching(tiles, other)(tiles.image)
+    torch.testing.assert_close(matched, other.image, rtol=0, atol=0.01)
+    assert (matched[tiles.image == 0] == 0).all()
+
+
+def test_matched_tiles_stand_behind_the_others(make_tiles):
+    tiles = radar_samples(make_tiles(6, seed=4))
+    matching = histogram_matching(tiles, radar_samples(brighter(make_tiles(6, seed=4), 3.0)))
+    both = WithMatched(tiles, 4, matching)
+    assert len(both) == 10
+    taken = both.take(torch.tensor([1, 7, 9]))
+    torch.testing.assert_close(taken.image[0], tiles.image[1])
+    torch.testing.assert_close(taken.image[1:], matching(tiles.image[[1, 3]]))
+    assert torch.equal(taken.label, tiles.label[[1, 1, 3]])
+    assert both.identity() != tiles.identity()
+
+
+def iou(checkpoint, tiles):
+    guard = Guard(radar_samples(tiles), cross_entropy, 4)
+    return guard.validation_iou(checkpoint)
+
+
+def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_tiles):
+    event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
+    changed = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05))
+    assert changed.notes["batch_statistics"]["kept"] == "the target's"
+    assert iou(changed, event) > iou(trained, event) + 0.1
+
+
+def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained):
+    event = radar_samples(brighter(known[0], 6.0))
+    refused = adapted(trained, event, guard_of(known, water_share=(0.0, 0.0)))
+    assert refused.notes["batch_statistics"]["kept"] == "own"
+    assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
+
+
+def test_statistics_are_those_of_the_tiles_whatever_the_labels(trained, known):
+    tiles = radar_samples(known[1])
+    first = with_statistics_of(trained, tiles)
+    half = with_statistics_of(trained, tiles, 0.5)
+    for name in (name for name in first.weights if name.endswith("running_mean")):
+        torch.testing.assert_close(
+            half.weights[name], (first.weights[name] + trained.weights[name]) / 2
+        )
+    second = with_statistics_of(trained, replace(tiles, label=1 - tiles.label))
+    assert all(torch.equal(first.weights[k], w) for k, w in second.weights.items())
+    moved = [k for k, w in trained.weights.items() if not torch.equal(first.weights[k], w)]
+    assert moved
+    assert all("running" in k for k in moved)
+
+
+def test_scores_by_event_add_up(make_tiles):
+    tiles = make_tiles(4)
+    tiles = tiles.assign_coords(event=("tile", np.array(["a", "a", "b", "b"])))
+
+    def predict(image):
+        shape = image[:, 0].shape
+        return np.full(shape, 0.9, np.float32), np.ones(shape, np.uint8)
+
+    found = scores_by_event(tiles, predict, 2)
+    water = float((tiles.label == 1).mean())
+    assert found["pooled"]["iou"] == pytest.approx(water)
+    assert set(found["by_event"]) == {"a", "b"}
+    assert found["by_event"]["a"]["tiles"] == 2
+    assert found["pooled"]["expected_calibration_error"] == pytest.approx(
+        abs(0.9 - water), abs=1e-6
+    )
+
+
+def test_a_bad_first_model_and_dry_tiles_do_no_harm(known, make_tiles):
+    """The weights that come out of a round are never worse, on held-out labels, than its limit."""
+    poor = learn(
+        untrained(known[0], Network(width=4), 3),
+        radar_samples(known[0]).between(0, 4),
+        radar_samples(known[1]),
+        replace(PLAN, epochs=1),
+        loss="ce_dice",
+    )
+    assert iou(poor, known[1]) < 0.5
+    dry = make_tiles(12, "train", seed=8, contrast=0.0, event="dry")
+    material = Samples(
+        *(
+            torch.cat([getattr(radar_samples(part), name) for part in (known[0], dry)])
+            for name in ("image", "label")
+        )
+    )
+    said = torch.zeros_like(material.label[24:])
+    material = replace(material, label=torch.cat([material.label[:24], said]))
+    pseudo = torch.arange(36) >= 24
+    learned = learn(poor, material, radar_samples(known[1]), PLAN, loss="ce_dice", pseudo=pseudo)
+    kept = replace(guard_of(known), target=material.between(24, 36))(poor, learned)
+    assert iou(kept, known[1]) >= iou(poor, known[1]) - 0.01

@@ -59,6 +59,18 @@ def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tile
     assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
 
 
+def test_flips_are_counted_against_the_pseudo_labels(known, trained, make_tiles):
+    truth = radar_samples(make_tiles(6, "target", seed=2))
+    start = untrained(known[0], Network(width=4), 0)
+    guard = guard_of(known)
+    told, lied = (
+        guard.shift(start, trained, replace(truth, label=label))["flips"]
+        for label in (truth.label, torch.where(truth.label == 255, 255, 1 - truth.label))
+    )
+    assert told < 0.1
+    assert told + lied == pytest.approx(1)
+
+
 def test_predictions_that_leave_their_limits_are_refused(known, trained, make_tiles):
     target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
     dry = replace(guard_of(known, water_share=(0.0, 0.01)), target=target)

@@ -219,7 +219,7 @@ class TrainSettings(_RadarTraining):
         description="Learn from labelled tiles also in the histogram of the pseudo-labelled ones",
     )
     batch_statistics: float = Field(
-        default=0.0,
+        default=0.75,
         ge=0,
         le=1,
         description="Share of the pseudo-labelled tiles in the last statistics of batch "
@@ -290,7 +290,7 @@ class RelabelSettings(Settings):
         "classes or one each",
     )
     portions: tuple[float, ...] = Field(
-        default=(0.0,),
+        default=(0.5,),
         min_length=1,
         description="Share of the pixels predicted as a class that are kept even below the "
         "threshold, the surest ones, one for all classes or one each",
@@ -328,7 +328,7 @@ class RelabelSettings(Settings):
     )
     fold: int = Field(default=0, ge=0, description="Fold that was validated on in training")
     batch_statistics: float = Field(
-        default=0.0,
+        default=0.75,
         ge=0,
         le=1,
         description="Share of the unlabelled tiles in the statistics of batch normalisation that "

@@ -23,9 +23,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "balance": 0.0,
             "pseudo_share": None,
             "guard": False,
+            "batch_statistics": 0.0,
         },
         "relabel": {
             "gate": "paul-ganju",
+            "batch_statistics": 0.0,
             "calibrate": False,
             "minimum_water_share": 0.0,
             "maximum_water_share": 1.0,
@@ -35,16 +37,17 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "delineate": {"refine": "paul-ganju"},
     },
     "unimatch": {
-        "train": {"consistency": "unimatch", "average": 0.996},
-        "relabel": {"gate": "none"},
+        "train": {"consistency": "unimatch", "average": 0.996, "batch_statistics": 0.0},
+        "relabel": {"gate": "none", "batch_statistics": 0.0},
     },
     "mean-teacher": {
-        "train": {"consistency": "mean-teacher", "average": 0.996},
-        "relabel": {"gate": "none"},
+        "train": {"consistency": "mean-teacher", "average": 0.996, "batch_statistics": 0.0},
+        "relabel": {"gate": "none", "batch_statistics": 0.0},
     },
     "image-level": {
         "run": {"rounds": 2},
-        "relabel": {"gate": "image-level"},
+        "train": {"batch_statistics": 0.0},
+        "relabel": {"gate": "image-level", "batch_statistics": 0.0},
     },
 }
 """What each preset sets, by section and key; what isn't here keeps its own default."""

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from floodloom.errors import ConfigError
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.device import default_device
@@ -108,7 +107,7 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 
     Parameters
     ----------
     checkpoint
-        A network with batch normalisation.
+        A network; without batch normalisation it stays as it is.
     target
         Tiles whose labels aren't looked at.
     guard
@@ -162,19 +161,9 @@ def with_statistics_of(
     Li et al. (2016), Revisiting batch normalization for practical domain adaptation, arXiv
     1603.04779; the mixture: Schneider et al. (2020), arXiv 2006.16971, eq. 1.
 
-    Raises
-    ------
-    ConfigError
-        If the network has no batch normalisation.
     """
     model = checkpoint.model().to(default_device())
-    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
-    if not norms:
-        raise ConfigError(
-            f"{checkpoint.architecture}: it has no batch normalisation to re-estimate; turn "
-            "`batch_statistics` off"
-        )
-    for norm in norms:
+    for norm in (part for part in model.modules() if isinstance(part, nn.BatchNorm2d)):
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean of all batches
         norm.train()

@@ -13,6 +13,7 @@ from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Tiles
 from floodloom.learning.device import Execution, default_device
 from floodloom.learning.losses import Loss
+from floodloom.learning.metrics import IGNORE
 from floodloom.learning.relabel import Limits, out_of_limits
 from floodloom.learning.validation import validate
 from floodloom.log import get_logger
@@ -34,7 +35,7 @@ class Guard:
         As in training.
     target
         Tiles without true labels: the share of class 1 in what is predicted of them must stay in
-        its band, and not too many of their pixels may change their class.
+        its band, and not too many of their pixels may change their class (see `shift`).
     limits
         What the model and its predictions of `target` must keep to.
     """
@@ -72,15 +73,21 @@ class Guard:
     def shift(
         self, before: Checkpoint, learned: Checkpoint, target: Tiles | None
     ) -> dict[str, float | None]:
-        """Return the share of class 1 among the new predictions, and of those that changed."""
+        """Return the share of class 1 among the new predictions, and of those that changed.
+
+        Changed against the round's pseudo labels, which may come from an adapted ensemble, or
+        where the tiles have none, against the predictions of the model before.
+        """
         if target is None or not len(target):
             return {"water_share": None, "flips": None}
         old, new = (_classes(one, target, self.batch) for one in (before, learned))
-        seen = new >= 0
+        label = target.take(torch.arange(len(target))).label.cpu().numpy()
+        seen, said = new >= 0, (label != IGNORE) & (new >= 0)
         if not seen.any():
             return {"water_share": None, "flips": None}
-        water, flips = (new[seen] == 1).mean(), (old[seen] != new[seen]).mean()
-        return {"water_share": float(water), "flips": float(flips)}
+        water = (new[seen] == 1).mean()
+        changed = label[said] != new[said] if said.any() else old[seen] != new[seen]
+        return {"water_share": float(water), "flips": float(changed.mean())}
 
 
 @torch.inference_mode()

@@ -70,7 +70,7 @@ def train(
     from_scratch: bool = False,
     guard: bool = True,
     match_histograms: bool = False,
-    batch_statistics: float = 0.0,
+    batch_statistics: float = 0.75,
     pseudo_share: float | None = 0.5,
     pseudo_weight: float = 1.0,
     consistency: str = "pseudo",

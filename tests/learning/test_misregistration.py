@@ -48,3 +48,17 @@ def test_what_comes_in_at_the_rim_counts_nothing():
     assert shifted.sum() == 4 * 5
     coarse = moved(torch.arange(9.0).view(1, 1, 3, 3), torch.tensor([[2, 0]]), scale=2.0)
     assert coarse[0, 0].tolist() == [[0, 0, 0], [0, 1, 2], [3, 4, 5]]
+
+
+def test_half_precision_is_moved_under_autocast() -> None:
+    """As the teacher's stored opinions are in a training in bfloat16."""
+    tensor = torch.arange(32.0).view(2, 1, 4, 4).half()
+    shift = torch.tensor([[1, 0], [0, -2]])
+    with torch.autocast("cpu", torch.bfloat16):
+        result = moved(tensor, shift)
+    assert result.dtype == torch.float16
+    torch.testing.assert_close(result, moved(tensor.float(), shift).half())
+    assert torch.equal(result[0, 0, 1:], tensor[0, 0, :3])
+    assert torch.equal(result[1, 0, :, :2], tensor[1, 0, :, 2:])
+    assert not result[0, 0, 0].any()
+    assert not result[1, 0, :, 2:].any()

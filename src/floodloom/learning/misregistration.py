@@ -59,14 +59,14 @@ def moved(tensor: Tensor, shift: Tensor, scale: float = 1.0) -> Tensor:
     """
     if not bool(shift.any()):
         return tensor
-    steps = (shift / scale).round().long().tolist()
-    return torch.stack([_moved(tile, *step) for tile, step in zip(tensor, steps, strict=True)])
-
-
-def _moved(tile: Tensor, down: int, right: int) -> Tensor:
-    height, width = tile.shape[-2:]
-    left, top = max(right, 0), max(down, 0)
-    kept = tile[
-        ..., max(-down, 0) : height - top, max(-right, 0) : width - left
-    ]  # what stays inside
-    return F.pad(kept, (left, max(-right, 0), top, max(-down, 0)))
+    height, width = tensor.shape[-2:]
+    result = torch.zeros_like(tensor)
+    for tile, (down, right) in enumerate((shift / scale).round().long().tolist()):
+        rows, cols = (
+            slice(max(down, 0), height + min(down, 0)),
+            slice(max(right, 0), width + min(right, 0)),
+        )
+        from_rows = slice(max(-down, 0), height - max(down, 0))
+        from_cols = slice(max(-right, 0), width - max(right, 0))
+        result[tile, ..., rows, cols] = tensor[tile, ..., from_rows, from_cols]
+    return result

@@ -232,7 +232,7 @@ def learnt() -> Checkpoint:
     torch.manual_seed(SEED)
     arguments = {"in_channels": 2, "classes": 2}
     model = build("unet", 2, 2)
-    power, water = backscatter(256, 256)
+    power, water = backscatter(128, 128)
     scene = stamp(xr.Dataset({n: (("y", "x"), p) for n, p in power.items()}), PRODUCT)
     image = torch.from_numpy(compose_inputs(scene, INPUTS).values)[None]
     label = torch.from_numpy(water.astype(np.int64))[None]

@@ -245,8 +245,8 @@ def test_flood_is_what_was_land_with_confidence() -> None:
     after = np.full((12, 40), 100, "uint8")
     before = np.zeros((12, 40), "uint8")
     before[:, :10] = 90
-    before[:, 10:15] = 6
-    before[:, 15:20] = 4
+    before[:, 10:15] = 21
+    before[:, 15:20] = 19
     classes, reasons = delineate_flood(Evidence(after, before), Rules(fringe=2))
     assert (classes[:, :12] == 1).all()
     assert (classes[:, 12:17] == 3).all()

@@ -52,7 +52,7 @@ class DelineateSettings(Settings):
         default=50, ge=1, le=100, description="Percent from which a pixel is water"
     )
     before_threshold: int = Field(
-        default=5,
+        default=20,
         ge=1,
         le=100,
         description="Percent from which a pixel may have been water before the flood; from there "

@@ -94,7 +94,7 @@ class Rules:
     """
 
     threshold: int = 50
-    before_threshold: int = 5
+    before_threshold: int = 20
     fringe: int = 1
     minimum_pixels: int = 1
     refine: str = "none"

@@ -84,7 +84,7 @@ def delineate(
     zones: Path | None = None,
     event: str = "",
     threshold: int = 50,
-    before_threshold: int = 5,
+    before_threshold: int = 20,
     fringe: int = 1,
     refine: str = "none",
     majority_window: int = 3,

@@ -43,7 +43,7 @@ def record(
         "hardware": hardware(),
         "seeds": seeds or [],
     }
-    return write_json(RESULTS / f"{name}.json", {**facts, **figures})
+    return write_json(RESULTS / f"{name}.json", {**facts, **figures, **facts})
 
 
 def commit() -> str:

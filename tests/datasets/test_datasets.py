@@ -73,6 +73,21 @@ def test_unlabelled_scene_becomes_target_tiles(tmp_path) -> None:
     assert (tiles.label == 255).all()
 
 
+def test_what_labels_csv_says_reaches_the_tiles(tmp_path) -> None:
+    write_etci(tmp_path, labelled=False)
+    name = "place_20200102t030405"
+    table = tmp_path / "labelled" / name / "tiles" / "labels.csv"
+    table.write_text(
+        f"tile,flood_label,water_body_label\n{name}_x-3_y-5.png,0,0\n{name}_x-4_y-6.png,0,1\n"
+    )
+    scene = ingest(dataset="etci2021", root=tmp_path, scene=name, out=tmp_path / "s.zarr")
+    for options in ({"scene": [scene]}, {"dataset": "etci2021", "root": tmp_path}):
+        out = tile(out=tmp_path / f"{len(options)}.zarr", size=128, **options)
+        tiles = open_tiles(out)
+        wet = (tiles.row.values >= 256) & (tiles.col.values >= 256)
+        np.testing.assert_array_equal(tiles.tile_label, np.where(wet, 1, 0))
+
+
 @pytest.mark.parametrize("dataset", ["etci2021", "ombria", "stac-overflow", "sen1floods11"])
 def test_missing_data_set_says_where_it_is_published(tmp_path, dataset: str) -> None:
     with pytest.raises(InputError, match=r"not found; it is published at https://.*data_root"):

@@ -138,3 +138,20 @@ def test_labels_of_another_size_are_refused() -> None:
     bad = dataclasses.replace(source(), label=np.zeros((3, 3), "uint8"))
     with pytest.raises(InputError, match="put them on the scene's grid"):
         cut(bad)
+
+
+def test_what_is_known_of_whole_tiles_comes_along() -> None:
+    whole = np.full(tuple(GRID.shape.yx), IGNORE, np.uint8)
+    whole[:, :128] = 0
+    whole[10:20, 70:80] = 1
+    tiles = cut(dataclasses.replace(source(), whole=whole), minimum_valid=0.0)
+    known = {
+        (row, col): label
+        for row, col, label in zip(
+            tiles.row.values, tiles.col.values, tiles.tile_label.values, strict=True
+        )
+    }
+    assert tiles.tile_label.dtype == np.uint8
+    assert [known[0, 0], known[0, 64], known[0, 128]] == [0, 1, IGNORE]
+    assert known[64, 64] == 0
+    assert (cut(minimum_valid=0.0).tile_label == IGNORE).all()

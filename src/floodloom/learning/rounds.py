@@ -68,7 +68,7 @@ class Gate:
         if self.kind == "none":
             return np.full(prediction.shape, IGNORE, dtype=np.uint8)
         if self.kind == "image-level":
-            if tile_label is None:
+            if tile_label is None or (tile_label == IGNORE).all():
                 raise ConfigError(
                     "gate image-level: the tiles have no label as a whole; ETCI 2021's unlabelled "
                     "scenes have (labels.csv), or choose another gate"

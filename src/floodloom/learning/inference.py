@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.device import Execution, default_device
+from floodloom.models.base import ARCHITECTURES, Segmenter
+from floodloom.models.inner import WHOLE, Rim, without_rim
 from floodloom.models.registry import build, receptive_field
 from floodloom.raster.recipe import Recipe
 
@@ -41,16 +44,22 @@ class Ensemble:
         bands = len(self.recipe.bands)
         return max(receptive_field(build(name, **json.loads(a)), bands) for name, a in thin)
 
-    def _calibrated(self, image: Tensor, tta: bool, precision: str) -> Iterator[Tensor]:
+    def _calibrated(
+        self, image: Tensor, tta: bool, precision: str, rim: Rim = WHOLE
+    ) -> Iterator[Tensor]:
         """Logits (N, class, y, x) float32 of each member and view, divided by its temperature."""
         execution = Execution(self.device, bfloat16=precision == "bfloat16", channels_last=True)
         moved = execution.image(image)
         for model, temperature in zip(self.models, self.temperatures, strict=True):
             for element in range(8 if tta else 1):
                 view = rotate_and_flip(moved, element)
+                view = view.contiguous(memory_format=execution.memory_format)
                 with execution.autocast():
-                    logits = model(view.contiguous(memory_format=execution.memory_format))
-                yield undo(logits.float(), element) / temperature
+                    if element == 0 and isinstance(model, Segmenter):
+                        logits = model.inner_logits(view, rim)
+                    else:
+                        logits = without_rim(undo(model(view), element), rim)
+                yield logits.float() / temperature
 
     @torch.inference_mode()
     def logits(self, image: Tensor, *, tta: bool = False, precision: str = "float32") -> Tensor:
@@ -80,7 +89,12 @@ class Ensemble:
 
     @torch.inference_mode()
     def moments(
-        self, batch: NDArray[np.float32], *, tta: bool = False, precision: str = "float32"
+        self,
+        batch: NDArray[np.float32],
+        *,
+        tta: bool = False,
+        precision: str = "float32",
+        rim: Rim = WHOLE,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return mean and spread of the calibrated probabilities of all members and views.
 
@@ -91,21 +105,27 @@ class Ensemble:
             where there is no data.
         tta, precision
             As for `logits`.
+        rim
+            What isn't wanted at the top, at the bottom, on the left and on the right, px.
 
         Returns
         -------
         mean, deviation
-            (N, class, y, x) float32 each: mean and standard deviation of the class probabilities,
-            the latter 0 for a single sample.
+            (N, class, y, x) float32 each, without the rim: mean and standard deviation of the class
+            probabilities, the latter 0 for a single sample.
         """
         image = torch.from_numpy(np.where(np.isfinite(batch), batch, np.float32(0)))
-        mean = squares = torch.zeros((), device=self.device)
-        for number, logits in enumerate(self._calibrated(image, tta, precision), start=1):
-            probability = logits.softmax(dim=1)
+        logits = self._calibrated(image, tta, precision, rim)
+        views = (member.softmax(dim=1) for member in logits)
+        mean = next(views)
+        squares = torch.zeros((), device=self.device).expand_as(mean)
+        for number, probability in enumerate(views, start=2):
             deviation = probability - mean
             mean = mean + deviation / number
             squares = squares + deviation * (probability - mean)  # Welford (1962)
-        spread = (squares / self.samples(tta)).clamp(min=0).sqrt()
+        spread = squares
+        if (count := self.samples(tta)) > 1:
+            spread = (squares / count).clamp(min=0).sqrt()
         return mean.cpu().numpy(), spread.cpu().numpy()
 
     def probabilities(
@@ -178,7 +198,7 @@ def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None =
 def _thin(checkpoint: Checkpoint) -> tuple[str, str]:
     """The same network with few channels, which has the same receptive field."""
     arguments = dict(checkpoint.arguments)
-    if "width" in arguments:
+    if "width" in signature(ARCHITECTURES[checkpoint.architecture].make).parameters:
         arguments["width"] = 4
     return checkpoint.architecture, json.dumps(arguments, sort_keys=True)
 

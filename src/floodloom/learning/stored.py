@@ -17,6 +17,8 @@ from floodloom.log import get_logger
 
 _log = get_logger(__name__)
 _STORE, _ROW = "tile_store", "tile_row"
+_QUICKLY = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
+"""A tile is a chunk of a shard; zarr's own pipeline takes 2.5 ms of Python for each, this .5 ms."""
 
 
 def located(tiles: xr.Dataset, paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
@@ -49,8 +51,9 @@ class StoredTiles:
         self._ids = [str(name) for name in tiles["tile_id"].values]
         self._rows = np.asarray(tiles[_ROW].values, dtype=np.int64)
         names, self._stores = np.unique(tiles[_STORE].values, return_inverse=True)
-        self._images = [zarr.open_array(Path(str(name)) / "image", mode="r") for name in names]
-        self._labels = [zarr.open_array(Path(str(name)) / "label", mode="r") for name in names]
+        with zarr.config.set(_QUICKLY):
+            self._images = [zarr.open_array(Path(name) / "image", mode="r") for name in names]
+            self._labels = [zarr.open_array(Path(name) / "label", mode="r") for name in names]
         self._recipe = str(tiles.attrs.get("recipe"))
 
     def __len__(self) -> int:
@@ -62,11 +65,10 @@ class StoredTiles:
         stores, rows = self._stores[chosen], self._rows[chosen]
         image = np.empty((len(chosen), *self._images[0].shape[1:]), np.float32)
         label = np.empty((len(chosen), *self._labels[0].shape[1:]), np.uint8)
-        for store in np.unique(stores):
-            here = np.flatnonzero(stores == store)
-            wanted, where = np.unique(rows[here], return_inverse=True)
-            image[here] = np.asarray(self._images[store].oindex[wanted])[where]
-            label[here] = np.asarray(self._labels[store].oindex[wanted])[where]
+        for place, (store, row) in enumerate(zip(stores, rows.tolist(), strict=True)):
+            tile = slice(row, row + 1)  # a list of tiles takes several times as long
+            image[place] = self._images[store][tile]
+            label[place] = self._labels[store][tile]
         ids = tuple(self._ids[i] for i in chosen)
         return Samples(*without_nan(image, label), ids=ids)
 

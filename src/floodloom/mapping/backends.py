@@ -30,7 +30,7 @@ Compiled = Callable[[Floats], Floats]
 _MODULES = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
 _FASTER = 1.1  # another back end must win by this much, so that noise doesn't choose it
 _WORTH_MEASURING = 300e6  # px; below, measuring takes longer than it can save
-_KEEP_BELOW = 1 << 30  # bytes
+_KEEP_BELOW = (1 << 31) - 1  # bytes
 _log = get_logger(__name__)
 
 

@@ -56,6 +56,18 @@ class WindowPlan:
         """Pixels of all windows."""
         return len(self.rows) * len(self.cols) * self.size[0] * self.size[1]
 
+    def row_rims(self, index: int) -> tuple[int, int]:
+        """Return the rows of a window that aren't used, at its top and at its bottom."""
+        return self._rims(self.rows, index)
+
+    def col_rims(self, index: int) -> tuple[int, int]:
+        """Return the columns of a window that aren't used, on its left and on its right."""
+        return self._rims(self.cols, index)
+
+    def _rims(self, starts: tuple[int, ...], index: int) -> tuple[int, int]:
+        last = len(starts) - 1
+        return self.rim if index > 0 else 0, self.rim if index < last else 0
+
     def as_dict(self) -> dict[str, object]:
         """Return what says where the windows' borders are, as plain values."""
         return {"size": self.size, "rows": self.rows, "cols": self.cols, "rim": self.rim}

@@ -21,7 +21,7 @@ MOST_CHANGED = 5e-4
 is half of the .1 % that is promised."""
 
 _WORTH_IT = 30e6  # px; below, looking takes longer than it can save
-_SIDE = 512  # px
+_SIDE = 384  # px
 _PLACES = 4
 _log = get_logger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+import dask.array
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -13,11 +14,13 @@ from floodloom.learning.inference import Ensemble
 from floodloom.log import track
 from floodloom.mapping.ahead import ahead
 from floodloom.mapping.plan import WindowPlan
+from floodloom.models.inner import WHOLE, Rim
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
-Network = Callable[[Floats], Floats]
-"""From inputs (n, band, y, x), NaN = no data, to (n, layer, y, x) in 0..1, both float32."""
+Network = Callable[[Floats, Rim], Floats]
+"""From inputs (n, band, y, x), NaN = no data, and the rim that isn't wanted of them, to
+(n, layer, y, x) in 0..1 without that rim, both float32."""
 
 PERCENT_NODATA = 255
 """What stands for no data in a probability mosaic."""
@@ -25,7 +28,6 @@ PERCENT_NODATA = 255
 LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
 """Bands of a probability mosaic; the second is there where more than one member or view is."""
 
-_PIECE = 512  # rows that are composed at once, as many as the chunks of a store have
 _STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
 
 
@@ -46,8 +48,8 @@ def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "fl
         member or view, their standard deviation.
     """
 
-    def network(images: Floats) -> Floats:
-        mean, deviation = ensemble.moments(images, tta=tta, precision=precision)
+    def network(images: Floats, rim: Rim = WHOLE) -> Floats:
+        mean, deviation = ensemble.moments(images, tta=tta, precision=precision, rim=rim)
         layers = [mean[:, 1]] if ensemble.samples(tta) == 1 else [mean[:, 1], deviation[:, 1]]
         return np.stack(layers, axis=1)
 
@@ -85,10 +87,19 @@ def predict_rows(
     starts = track(plan.rows, "predicting strips")
     for index, (row, strip) in enumerate(zip(starts, read_strips(inputs, plan), strict=True)):
         known = valid_data(strip)
-        for column, exact in _predicted(strip, known, network, plan, batch):
-            cols = slice(plan.cols[column], plan.cols[column] + plan.size[1])
-            values = np.rint(exact * _STEPS) / _STEPS
-            total[:, :, cols] += values * np.outer(row_weights[index], col_weights[column])
+        vertical = plan.row_rims(index)
+        for column, (left, right), exact in _predicted(
+            strip, known, network, plan, vertical, batch
+        ):
+            exact *= _STEPS
+            values = np.rint(exact, out=exact)
+            values /= _STEPS
+            inner = slice(vertical[0], plan.size[0] - vertical[1])
+            beside = slice(left, plan.size[1] - right)
+            first = plan.cols[column]
+            weights = np.outer(row_weights[index, inner], col_weights[column, beside])
+            values *= weights
+            total[:, inner, first + beside.start : first + beside.stop] += values
         count = (*plan.rows[1:], height)[index] - row
         yield row, _percent(total[:, :count, :width], known[:count, :width])
         _advance(total, count)
@@ -142,12 +153,13 @@ def _blocks(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[tuple[int, int, 
 
 
 def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:
-    """Rows of a scene, composed in pieces, whose intermediate values are small."""
+    """Rows of a scene; each chunk goes where it belongs as soon as it is there."""
     block = np.empty((inputs.sizes["band"], last - first, inputs.sizes["x"]), dtype=np.float32)
-    for top in range(first - first % _PIECE, last, _PIECE):
-        rows = slice(max(top, first), min(top + _PIECE, last))
-        piece = inputs.isel(y=rows).transpose("band", "y", "x")
-        block[:, rows.start - first : rows.stop - first] = piece.values
+    rows = inputs.isel(y=slice(first, last)).transpose("band", "y", "x")
+    if rows.chunks is None:
+        block[:] = rows.values
+    else:
+        dask.array.store(rows.data, block, lock=False)
     return block
 
 
@@ -156,14 +168,22 @@ def _mirrored(values: Floats, below: int, beside: int) -> Floats:
 
 
 def _predicted(
-    strip: Floats, known: NDArray[np.bool_], network: Network, plan: WindowPlan, batch: int
-) -> Iterator[tuple[int, Floats]]:
-    """Number and values (layer, y, x) of the windows of a strip that have data."""
+    strip: Floats,
+    known: NDArray[np.bool_],
+    network: Network,
+    plan: WindowPlan,
+    vertical: tuple[int, int],
+    batch: int,
+) -> Iterator[tuple[int, tuple[int, int], Floats]]:
+    """Number, rim on the left and right, and values (layer, y, x) of the windows with data."""
     wide = plan.size[1]
     seen = [n for n, col in enumerate(plan.cols) if known[:, col : col + wide].any()]
     for some in np.array_split(seen, math.ceil(len(seen) / batch)) if seen else ():
         images = np.stack([strip[:, :, plan.cols[n] : plan.cols[n] + wide] for n in some])
-        yield from zip(some.tolist(), network(images), strict=True)
+        rims = [plan.col_rims(n) for n in some.tolist()]
+        left, right = min(rim[0] for rim in rims), min(rim[1] for rim in rims)
+        for n, values in zip(some.tolist(), network(images, (*vertical, left, right)), strict=True):
+            yield n, (left, right), values
 
 
 def _percent(values: Floats, known: NDArray[np.bool_]) -> Bytes:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from floodloom.models.blocks import resize
 from floodloom.models.encoders.base import Encoder
 from floodloom.models.encoders.weights import load_encoder
+from floodloom.models.inner import Rim, without_rim
 
 
 class Segmenter(nn.Module, ABC):
@@ -40,6 +41,13 @@ class Segmenter(nn.Module, ABC):
     def logits(self, features: list[Tensor], image: Tensor) -> Tensor:
         """Return the logits of features that `features(image)` gave, at the size of `image`."""
         return resize(self.classify(features), image.shape[-2:])
+
+    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+        """Return `forward(image)` without its rim.
+
+        A network that needn't compute all of the rim for that computes less.
+        """
+        return without_rim(self(image), rim)
 
     def side_logits(self, features: list[Tensor]) -> list[Tensor]:
         """Return the predictions made on the way to that of `classify`, of any size.

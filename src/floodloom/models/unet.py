@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Segmenter, register
@@ -9,6 +11,7 @@ from floodloom.models.blocks import Normalisation, head
 from floodloom.models.decoder import Merge, Skips
 from floodloom.models.encoders.catalogue import EncoderName, make_encoder
 from floodloom.models.encoders.plain import PlainEncoder
+from floodloom.models.inner import LEAST, Rim, decoder_spans, dense, part
 from floodloom.models.upsampling import Upsampling
 
 
@@ -57,6 +60,8 @@ class UNet(Segmenter):
             )
         )
         self.head = head(width, classes)
+        usual = (encoder, upsampling, skips, norm) == (None, "bilinear", "concatenate", "batch")
+        self._divisor = 2**depth if usual else None
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the bottleneck and the decoder's maps, coarsest first."""
@@ -69,3 +74,27 @@ class UNet(Segmenter):
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits of the finest map."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+        """Return `forward(image)` without its rim, of which the decoder computes what it needs."""
+        height, width = image.shape[-2:]
+        top, bottom, left, right = rim
+        divided = self._divisor and height % self._divisor == width % self._divisor == 0
+        if not divided or min(height - top - bottom, width - left - right) < LEAST:
+            return super().inner_logits(image, rim)
+        levels = len(self.decoder)
+        *rows, low_rows = decoder_spans(height, (top, height - bottom), levels)
+        *cols, low_cols = decoder_spans(width, (left, width - right), levels)
+
+        *carried, deepest = self.encoder(image)
+        inner = dense(part(deepest, low_rows[1], low_cols[1]), deepest)
+        origin = low_rows[1][0], low_cols[1][0]
+        for merge in self.decoder:
+            (tall, kept_rows), (wide, kept_cols) = rows.pop(), cols.pop()
+            larger = F.interpolate(inner, scale_factor=2, mode="bilinear", align_corners=False)
+            larger = part(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
+            joint = torch.cat([part(carried.pop(), tall, wide), larger], dim=1)
+            convolved = merge.get_submodule("convolve")(joint)
+            inner = dense(part(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
+            origin = kept_rows[0], kept_cols[0]
+        return self.head(inner)  # type: ignore[no-any-return]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Normalisation, Recipe
 from floodloom.raster.store import recipe_of
 
+Floats = NDArray[np.float32]
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
 _STATISTICS_PIXELS = 4_000_000
@@ -80,13 +83,35 @@ def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
 
 def to_decibel(power: xr.DataArray) -> xr.DataArray:
     """Return linear power in decibel; zero and below become -60 dB, NaN stays NaN."""
-    decibel: xr.DataArray = 10.0 * xr.apply_ufunc(np.log10, power.clip(min=_FLOOR), dask="allowed")
-    return decibel.astype(np.float32)
+    return _by_pixel(_decibel, power)
+
+
+def _decibel(power: Floats) -> Floats:
+    decibel = np.maximum(power, np.float32(_FLOOR), dtype=np.float32)
+    np.log10(decibel, out=decibel)
+    decibel *= 10
+    return decibel
 
 
 def _scaled(decibel: xr.DataArray, limits: tuple[float, float]) -> xr.DataArray:
     low, high = limits
-    return ((decibel.clip(low, high) - low) * (2.0 / (high - low)) - 1.0).astype(np.float32)
+
+    def scale(values: Floats) -> Floats:
+        scaled = np.clip(values, low, high)
+        scaled -= low
+        scaled *= 2 / (high - low)
+        scaled -= 1
+        return scaled
+
+    return _by_pixel(scale, decibel)
+
+
+def _by_pixel(function: Callable[[Floats], Floats], values: xr.DataArray) -> xr.DataArray:
+    """Apply a function that makes one array and works in place, as new memory takes longest."""
+    found: xr.DataArray = xr.apply_ufunc(
+        function, values, dask="parallelized", output_dtypes=[np.float32]
+    )
+    return found
 
 
 def _standardised(scene: xr.Dataset, band: str) -> xr.DataArray:

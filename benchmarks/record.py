@@ -28,21 +28,22 @@ def record(
     command
         The command that takes the figures again.
     seeds
-        Seeds that were used.
+        Seeds that were used, where `figures` doesn't say.
 
     Returns
     -------
     Path
         The file.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "benchmark": name,
         "command": command,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),
         "hardware": hardware(),
-        "seeds": seeds or [],
     }
+    if seeds is not None:
+        facts["seeds"] = seeds
     return write_json(RESULTS / f"{name}.json", {**facts, **figures, **facts})
 
 

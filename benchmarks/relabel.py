@@ -3,11 +3,12 @@
 Every (protocol, seed, method) that has finished is kept in `benchmarks/results/relabel.json` and
 isn't run again unless `--repeat` asks for it, so a run that was stopped goes on.
 
-python -m benchmarks.relabel [--small] [--protocols ombria-10 ...] [--seeds 0 1 2]
+python -m benchmarks.relabel [--large] [--protocols ombria-10 ...] [--seeds 0 1 2]
     [--methods supervised pixel-gate ...] [--repeat] [--data ../shared/data]
 
-`--small` is for two cores: chips of half the size, one narrow network, few steps; its figures are
-kept in `relabel-small.json`.
+It is cut to what two cores can do: chips of half the size, one narrow network, few steps. `--large`
+is for a GPU: whole chips, two members, the presets' own networks, ten times as many steps; its
+figures are kept in `relabel-large.json`.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class Budget:
 
 _COMMON = {"batch": 8, "speckle_looks": None, "patience": 1000, "cutmix": 0.5, "average": 0.99}
 BUDGETS = {
-    "relabel-small": Budget(SMALL, {**_COMMON, "width": 8, "precision": "bfloat16"}, 1, 400, False),
-    "relabel": Budget(FULL, {**_COMMON, "width": 32}, 2, 4000, True),
+    "relabel": Budget(SMALL, {**_COMMON, "width": 8, "precision": "bfloat16"}, 1, 400, False),
+    "relabel-large": Budget(FULL, {**_COMMON, "width": 32}, 2, 4000, True),
 }
 
 
@@ -188,7 +189,7 @@ def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what isn't there yet."""
     asked = _arguments(arguments)
-    name = "relabel-small" if asked.small else "relabel"
+    name = "relabel-large" if asked.large else "relabel"
     path = RESULTS / f"{name}.json"
     figures = read_json(path) if path.exists() else {}
     figures = {"default": DEFAULT, "protocols": figures.get("protocols", {})}
@@ -224,7 +225,7 @@ def _run_seed(
             _log.info("%s, seed %d, %s: %s", protocol, seed, method, found)
             kept.setdefault(part, {}).setdefault(str(seed), {})[method] = found["inductive"]
             kept.setdefault(f"{part}_more", {}).setdefault(str(seed), {})[method] = found
-            command = f"python -m benchmarks.relabel{' --small' if asked.small else ''}"
+            command = f"python -m benchmarks.relabel{' --large' if asked.large else ''}"
             record(name, figures, command=command, seeds=list(asked.seeds))
 
 
@@ -235,7 +236,7 @@ def _ablated(budget: Budget, part: str, method: str) -> Budget:
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--protocols", nargs="*", choices=list(PROTOCOLS), default=list(PROTOCOLS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     methods = [SUPERVISED, *(name for name in PRESETS if name != "image-level"), ALL_LABELS]

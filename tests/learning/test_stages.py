@@ -254,7 +254,8 @@ def test_unlabelled_pairs_are_learnt_from(stores, make_tiles, tmp_path):
         write_tiles(target, tmp_path / f"{name}.zarr")
         out = tmp_path / f"{name}.safetensors"
         both = [*tiles, tmp_path / f"{name}.zarr"]
-        return load_checkpoint(distill(tiles=both, teacher=teacher, out=out, **quick)).weights
+        learnt = distill(tiles=both, teacher=teacher, out=out, unlabelled=True, **quick)
+        return load_checkpoint(learnt).weights
 
     target = make_tiles(8, "target", seed=3, optical=True, event="target")
     one = student(target, "one")

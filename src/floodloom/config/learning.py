@@ -130,8 +130,9 @@ class DistillSettings(_RadarTraining):
         description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
     )
     unlabelled: bool = Field(
-        default=True,
-        description="Also learn from the teacher on tiles without labels (split target)",
+        default=False,
+        description="Also learn from the teacher on tiles without labels (split target); where "
+        "they are many, raise `balance`",
     )
     from_teacher: bool = Field(
         default=False, description="Start from the teacher's weights wherever they fit"

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BETTER = 0.95  # a shift must bring the divergence below this share of the unshifted one
+_BETTER = 0.7  # a shift must bring the divergence below this share of the unshifted one
 
 
 @torch.no_grad()

@@ -44,7 +44,7 @@ def distill(
     weight_decay: float = 1e-4,
     loss: str = "ce_dice",
     labels: str = "given",
-    unlabelled: bool = True,
+    unlabelled: bool = False,
     from_teacher: bool = False,
     feature_weight: float = 0.0,
     logit_weight: float = 1.0,
@@ -102,7 +102,8 @@ def distill(
         places that have none.
     unlabelled
         Also learn from the teacher on tiles without labels: those of the split `target`, whose
-        labels aren't looked at.
+        labels aren't looked at. Where they are many, raise `balance` so that labelled tiles are
+        drawn as often as without them.
     from_teacher
         Start from the teacher's weights wherever they fit.
     feature_weight

@@ -1,8 +1,8 @@
 """The gain of distillation on simulated pairs, against clouds, time gap and misregistration.
 
 Few labelled pairs of one place, validation and test in two more. Teacher, plain and distilled
-student see the same tiles in the same number of steps; the teacher learns from pairs that are as bad
-as those that it teaches on.
+student see the same tiles in the same number of steps; the teacher learns from pairs that are as
+bad as those that it teaches on.
 """
 
 from __future__ import annotations

@@ -180,10 +180,11 @@ def network_only(store: Path, checkpoint: Path, backend: str, precision: str) ->
     network = water_network(accelerate(ensemble, request)[0], precision=precision)
     shape = (1, len(INPUTS.bands), *plan.size)
     window = np.random.default_rng(SEED).uniform(-1, 1, shape).astype(np.float32)
-    network(window)
+    rim = (plan.rim if len(plan.rows) > 2 else 0,) * 4  # as of a window inside the scene
+    network(window, rim)
     began = time.perf_counter()
     for _ in range(NETWORK_WINDOWS):
-        network(window)
+        network(window, rim)
     each = (time.perf_counter() - began) / NETWORK_WINDOWS
     scene = each * len(plan.rows) * len(plan.cols)
     return {

@@ -12,7 +12,10 @@ from typing import Any
 from benchmarks.distill_tables import distill_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
+from benchmarks.relabel_tables import relabel_tables
 from benchmarks.sentinel1_tables import sentinel1_tables
+from benchmarks.train_tables import train_tables
+from benchmarks.zoo_tables import zoo_tables
 from floodloom.files import read_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -93,16 +96,20 @@ def _runs() -> dict[str, Any]:
 
 
 def _facts(result: dict[str, Any]) -> str:
+    seeds = f", seeds {list(result['seeds'])}" if result.get("seeds") else ""
     return (
         f"`{result['command']}`, {result['date']}, commit {result['commit']}, "
-        f"{result['hardware']}, seeds {list(result['seeds'])}\n"
+        f"{result['hardware']}{seeds}\n"
     )
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "runs": lambda _: [scores_table(), runtime_table()],
     "sentinel1": sentinel1_tables,
+    "train": train_tables,
+    "zoo": zoo_tables,
     "predict": predict_tables,
+    "relabel": relabel_tables,
     "distill": distill_tables,
 }
 """The tables of each benchmark, in the order of the page."""

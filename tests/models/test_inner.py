@@ -6,7 +6,7 @@ import torch
 from floodloom.models.inner import decoder_spans, without_rim
 from floodloom.models.registry import build
 
-RIMS = [(40, 40, 30, 30), (0, 40, 33, 0), (7, 8, 0, 0), (60, 60, 0, 0), (0, 0, 0, 0)]
+RIMS = [(40, 40, 30, 30), (0, 40, 33, 0), (60, 60, 0, 0)]
 
 
 def settled(name, **arguments):

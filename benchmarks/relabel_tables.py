@@ -1,0 +1,51 @@
+"""The tables of `make bench-relabel`."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+
+def relabel_tables(result: dict[str, Any]) -> list[str]:
+    """Return a table for each protocol, and the ablation where it was taken."""
+    tables = [
+        "Pooled IoU on tiles that nothing was trained on, neither with labels nor without "
+        f"(inductive), and on the unlabelled ones (transductive); **{result['default']}** is the "
+        "default. ECE is the expected calibration error on the former.\n"
+    ]
+    for name, protocol in result["protocols"].items():
+        tables.append(_scores(name, protocol))
+        if "ablation" in protocol:
+            tables.append(_ablation(name, protocol["ablation"]))
+    return tables
+
+
+def _scores(name: str, protocol: dict[str, Any]) -> str:
+    seeds, more = protocol["seeds"], protocol["seeds_more"]
+    methods = list(dict.fromkeys(method for scores in seeds.values() for method in scores))
+    rows = [
+        f"| {name} | " + " | ".join(f"inductive, seed {seed}" for seed in seeds)
+        + " | mean | transductive, mean | ECE, mean |",
+        "|---|" + "---|" * (len(seeds) + 3),
+    ]  # fmt: skip
+    for method in methods:
+        found = [scores.get(method) for scores in seeds.values()]
+        taken = [seen[method] for seen in more.values() if method in seen]
+        cells = ["" if score is None else f"{score:.3f}" for score in found]
+        cells.append(f"{mean(row['inductive'] for row in taken):.3f}")
+        for key in ("transductive", "expected_calibration_error"):
+            known = [row[key] for row in taken if row[key] is not None]
+            cells.append(f"{mean(known):.3f}" if known else "")
+        rows.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _ablation(name: str, seeds: dict[str, dict[str, float]]) -> str:
+    rows = [
+        f"| {name}, default without | " + " | ".join(f"seed {seed}" for seed in seeds) + " |",
+        "|---|" + "---|" * len(seeds),
+    ]
+    for method in dict.fromkeys(m for scores in seeds.values() for m in scores):
+        cells = [f"{s[method]:.3f}" if method in s else "" for s in seeds.values()]
+        rows.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,67 @@
+"""The tables of `make bench-zoo`."""
+
+from __future__ import annotations
+
+from statistics import mean, stdev
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def zoo_tables(result: Row) -> list[str]:
+    """Return the table of every architecture, and those of the longer trainings."""
+    tables = []
+    if "quick" in result:
+        tables += [_quick(result["quick"], result.get("speed", {}))]
+    for part, where in {
+        "full": "the 70 official test chips, whose events are trained on, too",
+        "events": "events that were not trained on, one fold after the other",
+    }.items():
+        if part in result:
+            tables += [_longer(result[part], where)]
+    return tables
+
+
+def _quick(quick: Row, speed: Row) -> str:
+    first = next(iter(quick.values()))
+    rows = [
+        f"Every architecture: one seed, {first['chips'][0]} training chips, {first['epochs']} "
+        f"epochs, {first['chips'][2]} test chips of Sentinel-1 before and after; `tta` is the mean "
+        "of the eight symmetries.\n",
+        "| architecture | parameters | flood IoU | with tta | mean-of-chip macro Jaccard | "
+        "training, Mpx/s | inference, Mpx/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(quick.items(), key=lambda item: -item[1]["iou"]):
+        rates = speed.get(name, {})
+        cells = [
+            f"{rates[key]:.2f}" if key in rates else "not measured"
+            for key in ("training_mpx_per_s", "inference_mpx_per_s")
+        ]
+        rows.append(
+            f"| {name} | {row['parameters']} | {row['iou']:.3f} | {row['tta']['iou']:.3f} | "
+            f"{row['macro_jaccard']:.3f} | {' | '.join(cells)} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _longer(part: Row, where: str) -> str:
+    first = next(iter(next(iter(part.values())).values()))
+    rows = [
+        f"All chips, {first['epochs']} epochs, scored on {where}; mean ± standard deviation.\n",
+        "| architecture | trainings | flood IoU | with tta | mean-of-chip macro Jaccard |",
+        "|---|---|---|---|---|",
+    ]
+    for name, taken in part.items():
+        found = list(taken.values())
+        cells = [
+            _spread([row["iou"] for row in found]),
+            _spread([row["tta"]["iou"] for row in found]),
+            _spread([row["macro_jaccard"] for row in found]),
+        ]
+        rows.append(f"| {name} | {len(found)} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")

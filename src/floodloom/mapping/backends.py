@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ctypes
 import importlib.util
 import logging
 import time
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from floodloom.errors import InputError
+from floodloom.learning.device import keep_memory
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 
@@ -30,7 +30,6 @@ Compiled = Callable[[Floats], Floats]
 _MODULES = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
 _FASTER = 1.1  # another back end must win by this much, so that noise doesn't choose it
 _WORTH_MEASURING = 300e6  # px; below, measuring takes longer than it can save
-_KEEP_BELOW = (1 << 31) - 1  # bytes
 _log = get_logger(__name__)
 
 
@@ -148,23 +147,10 @@ def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:
 def _on_torch(ensemble: Ensemble) -> Ensemble:
     if ensemble.device.type != "cpu":
         return ensemble
-    _keep_memory()
+    keep_memory()
     return replace(
         ensemble, models=tuple(fold_normalisation(copy.deepcopy(m)) for m in ensemble.models)
     )
-
-
-def _keep_memory() -> None:
-    """Let glibc reuse the memory of large activations instead of returning it to the kernel.
-
-    Each layer would otherwise pay for zeroed pages, which takes as long as the convolutions. The
-    arenas that glibc gives to threads can't keep memory of that size, so there must be one only.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(-1, _KEEP_BELOW)  # M_TRIM_THRESHOLD
-        mallopt(-3, _KEEP_BELOW)  # M_MMAP_THRESHOLD
-        mallopt(-8, 1)  # M_ARENA_MAX
 
 
 def fold_normalisation(model: nn.Module) -> nn.Module:

@@ -25,7 +25,7 @@ from floodloom.learning.splits import select
 from floodloom.learning.supervise import learn
 from floodloom.learning.warm_start import warm_started
 from floodloom.models.registry import build
-from floodloom.tiles.store import tile_dataset
+from floodloom.stages.tile import chip_tiles
 
 SPLITS = {"train": ("train", "target"), "validation": ("validation",), "test": ("test",)}
 """All 624 training chips have labels here: 546 are trained on, 78 choose the best epoch."""
@@ -58,19 +58,7 @@ class Budget:
 
 def ombria_tiles(root: Path, budget: Budget) -> xr.Dataset:
     """Return OMBRIA as tiles; with `budget.chips` only so many of each split."""
-    found = chips(root)
-    count = len(found.names)
-    index: dict[str, list[object]] = {
-        "tile_id": list(found.names),
-        "event": list(found.events),
-        "scene": list(found.names),
-        "split": list(found.splits),
-        "row": [0] * count,
-        "col": [0] * count,
-    }
-    tiles = tile_dataset(
-        found.image, found.label, index, found.recipe, found.classes, found.optical, found.channels
-    )
+    tiles = chip_tiles(chips(root))
     if budget.chips is None:
         return tiles
     split = tiles["split"].values

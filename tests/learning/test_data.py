@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 from floodloom.errors import InputError
-from floodloom.learning.data import radar_samples
+from floodloom.learning.data import radar_samples, without_nan
 from floodloom.learning.splits import (
     hold_out,
     places,
@@ -105,3 +105,11 @@ def test_places_are_blocks_of_an_events_ground(make_tiles):
     assert len(set(found)) == 5
     assert found[0] == found[27] != found[4]
     assert found[64] == "other|0|0"
+
+
+def test_what_is_not_finite_is_no_data() -> None:
+    image = np.ones((1, 2, 2, 2), dtype=np.float32)
+    image[0, 0, 0] = np.nan, np.inf
+    clean, label = without_nan(image, np.ones((1, 2, 2), dtype=np.uint8))
+    assert clean[0, 0].tolist() == [[0, 0], [1, 1]]
+    assert label[0].tolist() == [[255, 255], [1, 1]]

@@ -107,8 +107,6 @@ def choose_execution(model: nn.Module, batch: Tensor, precision: str) -> Executi
         If `precision` is none of these.
     """
     device = default_device()
-    if device.type == "cpu":
-        keep_memory()
     if precision == "float32":
         return Execution(device)
     if precision == "bfloat16" or (precision == "auto" and device.type == "cuda"):

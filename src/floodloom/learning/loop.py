@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.average import followed, moving_average
 from floodloom.learning.data import Samples, Tiles
-from floodloom.learning.device import Execution, choose_execution
+from floodloom.learning.device import Execution, choose_execution, keep_memory
 from floodloom.learning.feed import feed
 from floodloom.learning.journal import LossWatch, Sidecars, bar, tell
 from floodloom.learning.losses import Loss
@@ -102,6 +102,7 @@ def fit(
     objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
 
     # Numbers are as the seed says, whatever the choice of the execution has drawn.
+    keep_memory()
     crew, micro = team(), MicroBatch(plan.micro_batch or plan.batch)
     probe = training.take(torch.arange(min(plan.batch, 4, len(training)))).image
     execution = crew.agreed(choose_execution(module, probe, plan.precision))

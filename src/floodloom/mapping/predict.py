@@ -91,15 +91,12 @@ def predict_rows(
         for column, (left, right), exact in _predicted(
             strip, known, network, plan, vertical, batch
         ):
-            exact *= _STEPS
-            values = np.rint(exact, out=exact)
-            values /= _STEPS
-            inner = slice(vertical[0], plan.size[0] - vertical[1])
-            beside = slice(left, plan.size[1] - right)
+            rows = slice(vertical[0], plan.size[0] - vertical[1])
+            cols = slice(left, plan.size[1] - right)
+            values = np.rint(exact * _STEPS) / _STEPS
+            values *= np.outer(row_weights[index, rows], col_weights[column, cols])
             first = plan.cols[column]
-            weights = np.outer(row_weights[index, inner], col_weights[column, beside])
-            values *= weights
-            total[:, inner, first + beside.start : first + beside.stop] += values
+            total[:, rows, first + cols.start : first + cols.stop] += values
         count = (*plan.rows[1:], height)[index] - row
         yield row, _percent(total[:, :count, :width], known[:count, :width])
         _advance(total, count)

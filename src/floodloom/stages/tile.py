@@ -126,7 +126,7 @@ def tile(
         tuple(optical_bands), tuple(optical_names), optical_gap_days, optical_shift
     )
     if dataset is not None and dataset in catalogue.CHIPS:
-        tiles = _chip_tiles(catalogue.CHIPS[dataset](_require_root(dataset, root)))
+        tiles = chip_tiles(catalogue.CHIPS[dataset](_require_root(dataset, root)))
     else:
         overlays = (
             _dataset_overlays(dataset, root)
@@ -216,7 +216,8 @@ def _require_root(dataset: str, root: Path | None) -> Path:
     return Path(root)
 
 
-def _chip_tiles(chips: Chips) -> xr.Dataset:
+def chip_tiles(chips: Chips) -> xr.Dataset:
+    """Return chips, which have no place on a grid, as tiles."""
     count = len(chips.names)
     index: dict[str, list[object]] = {
         "tile_id": list(chips.names),

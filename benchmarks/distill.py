@@ -12,7 +12,6 @@ data. Tried out in two minutes by
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.data import data_root
 from benchmarks.distill_curves import CURVES, take_curve
 from benchmarks.distill_ombria import SCORES, Budget, Trainings, ombria_tiles, radar_alone
 from benchmarks.record import RESULTS, record
@@ -97,7 +97,7 @@ def _take_scores(
             if name in scores:
                 continue
             if tiles is None:
-                tiles = ombria_tiles(_root(), budget)
+                tiles = ombria_tiles(data_root("ombria"), budget)
             trainings = Trainings(tiles, budget, seed, folder)
             scores |= SCORES[name](trainings) if name in SCORES else _distilled(name, trainings)
             _log.info("seed %d, %s: %.4f", seed, name, scores[name])
@@ -107,11 +107,6 @@ def _take_scores(
 def _distilled(name: str, trainings: Trainings) -> dict[str, float]:
     student = trainings.distilled(DISTILLATIONS[name])
     return {name: trainings.score((student, radar_alone))}
-
-
-def _root() -> Path:
-    default = Path(__file__).parents[2] / "shared" / "data"
-    return Path(os.environ.get("FLOODLOOM_DATA", default)) / "ombria"
 
 
 if __name__ == "__main__":

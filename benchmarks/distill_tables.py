@@ -9,15 +9,16 @@ from typing import Any
 def distill_tables(result: dict[str, Any]) -> list[str]:
     """Return the scores on OMBRIA, what was published, and the curves on simulated pairs."""
     seeds: dict[str, dict[str, float]] = result["seeds"]
-    names = list(next(iter(seeds.values())))
+    names = list(dict.fromkeys(name for scores in seeds.values() for name in scores))
     rows = [
         "| trained | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean | over plain |",
         "|---|" + "---|" * (len(seeds) + 2),
     ]
     for name in names:
-        found = [scores[name] for scores in seeds.values() if name in scores]
-        over = mean(scores[name] - scores["plain"] for scores in seeds.values() if name in scores)
-        cells = [f"{value:.3f}" for value in (*found, mean(found))]
+        taken = [scores for scores in seeds.values() if name in scores]
+        over = mean(scores[name] - scores["plain"] for scores in taken)
+        cells = [f"{scores[name]:.3f}" if name in scores else "" for scores in seeds.values()]
+        cells.append(f"{mean(scores[name] for scores in taken):.3f}")
         title = f"**{name}** (default)" if name == result["default"] else name
         rows.append(f"| {title} | {' | '.join(cells)} | {100 * over:+.1f} points |")
     claims = [

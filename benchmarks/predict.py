@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from odc.geo.xr import assign_crs, xr_coords
 from rasterio.windows import Window
 
 from benchmarks.neighbours import peak_mib
+from benchmarks.own import own
 from benchmarks.record import record
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from floodloom.learning.inference import load_ensemble
@@ -131,16 +131,10 @@ def on_gpu(store: Path, checkpoint: Path) -> Figures | None:
 
 def measured(step: str, *arguments: Path | str, gpu: bool = False) -> Figures:
     """Run a step in a process of its own, which sees a GPU only if it is meant to."""
-    command = [sys.executable, "-m", "benchmarks.predict", step, *map(str, arguments)]
     environment = os.environ if gpu else {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False,
-        env={**environment, "OMP_NUM_THREADS": str(THREADS)},
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
-    print(step, *arguments[2:], figures, flush=True)
+    figures: Figures = own(
+        "predict", step, *arguments, env={**environment, "OMP_NUM_THREADS": str(THREADS)}
+    )
     return figures
 
 

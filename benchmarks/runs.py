@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, commit, record
 from floodloom.cli import STAGES
 from floodloom.errors import InputError
 from floodloom.files import read_json
@@ -40,6 +40,7 @@ def collect(name: str) -> dict[str, Any]:
     stages = runtimes(folder / "benchmarks", tuple(STAGES))
     return {
         "command": COMMANDS[name],
+        "commit": commit(),
         "scores": read_json(folder / "evaluation/summary.json"),
         "seconds_by_stage": {row.stage: round(row.seconds, 1) for row in stages},
         "peak_memory_mib": max((row.memory or 0.0 for row in stages), default=0.0),

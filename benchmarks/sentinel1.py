@@ -29,6 +29,7 @@ from rasterio.windows import Window
 
 from benchmarks.data import data_root
 from benchmarks.neighbours import peak_mib
+from benchmarks.own import own, run
 from benchmarks.record import RESULTS, commit, record
 from benchmarks.semisynthetic import write_elevations, write_product
 from floodloom.dispatch import dask_workers
@@ -83,22 +84,22 @@ def whole(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
     """Return the figures of the whole way and of the curve."""
     stores = {name: folder / f"{name}.zarr" for name in ("copy", "gamma0", "beta0", "map", "flat")}
     turns = [
-        {step: own(step, safe, fresh(stores[step])) for step in ("copy", "gamma0")}
+        {step: own("sentinel1", step, safe, fresh(stores[step])) for step in ("copy", "gamma0")}
         for _ in range(TURNS)
     ]
     steps = {
         "decode_and_write": middle([turn["copy"] for turn in turns]),
         "calibrate": middle([turn["gamma0"] for turn in turns]),
-        "geocode": own("geocode", stores["gamma0"], dem, stores["map"]),
-        "calibrate_beta0": own("beta0", safe, stores["beta0"]),
-        "geocode_flattened": own("flatten", stores["beta0"], dem, stores["flat"]),
+        "geocode": own("sentinel1", "geocode", stores["gamma0"], dem, stores["map"]),
+        "calibrate_beta0": own("sentinel1", "beta0", safe, stores["beta0"]),
+        "geocode_flattened": own("sentinel1", "flatten", stores["beta0"], dem, stores["flat"]),
     }
     grid = geobox_of(open_store(stores["map"]))
     megapixels = grid.shape.y * grid.shape.x / 1e6
     curve = [
         {
             "megapixels": side**2 / 1e6,
-            **own("geocode", stores["gamma0"], part, folder / "part.zarr"),
+            **own("sentinel1", "geocode", stores["gamma0"], part, folder / "part.zarr"),
         }
         for side in CURVE
         for part in [cut_elevations(dem, stores["map"], side, folder / f"dem-{side}.tif")]
@@ -124,8 +125,8 @@ def warm_up(folder: Path) -> None:
     names = {"dem": "dem.tif", "optical": "optical.tif", "truth": "truth.tif"}
     files = {name: folder / file for name, file in names.items()}
     simulate(out_before=folder / "before.SAFE", out_after=folder / "after.SAFE", size=128, **files)
-    own("beta0", folder / "after.SAFE", folder / "beta0.zarr")
-    own("flatten", folder / "beta0.zarr", files["dem"], folder / "map.zarr")
+    own("sentinel1", "beta0", folder / "after.SAFE", folder / "beta0.zarr")
+    own("sentinel1", "flatten", folder / "beta0.zarr", files["dem"], folder / "map.zarr")
 
 
 def beside(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
@@ -135,8 +136,8 @@ def beside(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
     """
     python = environment(folder / "neighbours")
     single, grid = folder / "vv.zarr", folder / "grid.zarr"
-    own("vv", safe, single)
-    own("geocode", single, dem, grid)
+    own("sentinel1", "vv", safe, single)
+    own("sentinel1", "geocode", single, dem, grid)
     found: dict[str, Any] = {
         "xarray_sentinel_calibrate": other(python, "calibrate", safe, "1024", "8192"),
         "xarray_sentinel_megapixels": 1024 * 8192 / 1e6,
@@ -145,7 +146,7 @@ def beside(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
         part = cut_elevations(dem, grid, side, folder / f"side-{kind}.tif")
         step, out = ("geocode" if kind == "gtc" else "flatten"), folder / f"{kind}.zarr"
         theirs = [other(python, kind, safe, part, folder / f"{kind}.tif") for _ in range(turns)]
-        ours = [own(step, single, part, fresh(out)) for _ in range(TURNS)]
+        ours = [own("sentinel1", step, single, part, fresh(out)) for _ in range(TURNS)]
         found[kind] = {
             "megapixels": side**2 / 1e6,
             "sarsen": min(theirs, key=lambda run: run["seconds"]),
@@ -160,25 +161,10 @@ def beside(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
     return {"side_by_side": {**found, "apart": apart(single, small, folder / "places.npz")}}
 
 
-def own(step: str, *paths: Path) -> Figures:
-    """Measure a step of floodloom in a process of its own."""
-    return run([sys.executable, "-m", "benchmarks.sentinel1", step, *map(str, paths)])
-
-
 def other(python: Path, step: str, *arguments: Path | str) -> Figures:
     """Measure a step of a neighbour in its environment."""
     script = Path(__file__).with_name("neighbours.py")
     return run([str(python), "-W", "ignore", str(script), step, *map(str, arguments)])
-
-
-def run(command: list[str]) -> Figures:
-    """Run a command whose last line is JSON."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
-    print(" ".join(command[-5:]), figures, flush=True)
-    return figures
 
 
 def environment(folder: Path) -> Path:

@@ -77,8 +77,10 @@ def runtime_table() -> str:
         rows.append(
             f"| {stage} | " + " | ".join("" if c is None else f"{c:.0f}" for c in cells) + " |"
         )
+    commits = [run.get("commit", "") for run in runs.values()]
     peaks = [f"{run['peak_memory_mib']:.0f}" for run in runs.values()]
     rows.append("| peak memory of a job, MiB | " + " | ".join(peaks) + " |")
+    rows.append("| taken at commit | " + " | ".join(commits) + " |")
     return "\n".join(rows) + "\n"
 
 

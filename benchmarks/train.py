@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.data import data_root
 from benchmarks.neighbours import peak_mib
+from benchmarks.own import own
 from benchmarks.record import record
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.data import Samples, Tiles
@@ -57,22 +57,11 @@ def main() -> None:
             "batch": BATCH,
             "threads": THREADS,
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "feeding": own("feeding", str(store)),
-            "formats": own("formats"),
-            "memory": {name: own("memory", name)["peak_mib"] for name in names()},
+            "feeding": own("train", "feeding", str(store)),
+            "formats": own("train", "formats"),
+            "memory": {name: own("train", "memory", name)["peak_mib"] for name in names()},
         }
     record("train", figures, command="make bench-train", seeds=[0])
-
-
-def own(step: str, *arguments: str) -> Figures:
-    """Take figures in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.train", step, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
-    print(step, *arguments, figures, flush=True)
-    return figures
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.data import data_root
 from benchmarks.ombria_events import event_of_chips
+from benchmarks.own import own
 from benchmarks.record import RESULTS, record
 from floodloom.datasets import ombria
 from floodloom.datasets.scenes import Chips
@@ -78,7 +78,7 @@ def main() -> None:
 def take(job: tuple[tuple[str, ...], list[str]]) -> None:
     """Take a row and write it."""
     keys, command = job
-    row = own(command)
+    row: Row = own("zoo", *command)
     with WRITING:
         found = figures()
         put_row(found, keys, row)
@@ -136,17 +136,6 @@ def put_row(found: Row, keys: tuple[str, ...], row: Row) -> None:
     for key in outer:
         found = found.setdefault(key, {})
     found[last] = row
-
-
-def own(arguments: list[str]) -> Row:
-    """Take a row in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.zoo", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    row: Row = json.loads(done.stdout.strip().splitlines()[-1])
-    print(*arguments, row, flush=True)
-    return row
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,10 @@ def test_a_student_may_start_from_its_teacher(toy, make_tiles):
     assert all(torch.equal(begun.weights[name], teacher.weights[name]) for name in same)
 
     tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles, ["green", "nir"])
+    alike = warm_started(start, untrained(tiles, Network("unet", 4), 3, standardisation))
+    assert torch.equal(alike.weights[first][:, 0], alike.weights[first][:, 1])
+
     standardisation = standardise_optical(tiles)
     both = untrained(tiles, Network("unet", 4), 3, standardisation, fused=True)
     blank = fused_samples(tiles, standardisation).image

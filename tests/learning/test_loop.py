@@ -29,13 +29,13 @@ def samples(make_tiles):
     return radar_samples(make_tiles(12)), radar_samples(make_tiles(4, "validation", seed=1))
 
 
-def network():
-    torch.manual_seed(5)
-    return build("unet", 2, 2, width=4, depth=2)
+def network(width=4, seed=5):
+    torch.manual_seed(seed)
+    return build("unet", 2, 2, width=width, depth=2)
 
 
-def fitted(samples, plan=PLAN, **options):
-    model = network()
+def fitted(samples, plan=PLAN, width=4, seed=5, **options):
+    model = network(width, seed)
     return model, fit(model, *samples, plan, classes=2, loss=ce_dice, **options)
 
 
@@ -81,7 +81,17 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
 
 
-def test_the_state_of_another_training_is_left_alone(samples, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"plan": replace(PLAN, learning_rate=1.0)},
+        {"augmentation": Augmentation(band_drop=0.5)},
+        {"settings": "dice"},
+        {"width": 6},
+        {"seed": 6},
+    ],
+)
+def test_the_state_of_another_training_is_left_alone(samples, tmp_path, monkeypatch, other):
     sidecars = Sidecars.of(tmp_path / "model.safetensors")
     _, expected = fitted(samples)
     save = loop.save_state
@@ -92,7 +102,7 @@ def test_the_state_of_another_training_is_left_alone(samples, tmp_path, monkeypa
 
     monkeypatch.setattr(loop, "save_state", killed)
     with pytest.raises(KeyboardInterrupt):
-        fitted(samples, replace(PLAN, learning_rate=1.0), sidecars=sidecars)
+        fitted(samples, **other, sidecars=sidecars)
     monkeypatch.undo()
     assert sidecars.state.is_file()
     _, found = fitted(samples, sidecars=sidecars)

@@ -113,3 +113,5 @@ def test_labels_of_unlabelled_pairs_are_hidden(make_tiles):
     found = unlabelled_pairs(tiles)
     assert found.tile_id.values.tolist() == pairs.tile_id.values.tolist()
     assert (found.label == 255).all()
+    with pytest.raises(InputError, match="none of the split `target` has an optical image"):
+        unlabelled_pairs(make_tiles(3, optical=True))

@@ -14,6 +14,7 @@ from floodloom.learning.device import Execution
 from floodloom.learning.loop import fit
 from floodloom.learning.losses import ce_dice, cross_entropy
 from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.step import _weights
 from floodloom.models.registry import build
 
 PLAN = TrainingPlan(epochs=2, batch=8, precision="float32", learning_rate=3e-3, average=0.5)
@@ -65,6 +66,14 @@ def test_parts_of_a_batch_are_the_batch(samples):
     _, parts = trained(both, replace(PLAN, micro_batch=3), loss=cross_entropy, norm="group")
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_without_labels_count_where_a_teacher_speaks(samples):
+    batch = replace(samples[0].between(0, 6), label=samples[0].label[:6].clone())
+    batch.label[3:] = 255
+    assert _weights(batch.split(3)).tolist() == [1, 0]
+    soft = torch.zeros(6, 2, *batch.label.shape[1:])
+    assert _weights(replace(batch, soft=soft).split(3)).tolist() == [0.5, 0.5]
 
 
 def test_not_even_one_tile_is_an_error(samples):

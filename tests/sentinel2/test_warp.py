@@ -36,6 +36,20 @@ def test_bands_without_description_are_refused(tmp_path):
         optical_on_grid(write(tmp_path / "o.tif", ()), GRID)
 
 
+def test_bands_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"several bands are called nir \(of nir, nir08, cloud\)"):
+        optical_on_grid(write(tmp_path / "o.tif", ("nir", "nir08", "cloud")), GRID)
+
+
+def test_clouds_alone_are_no_image(tmp_path):
+    path = write_cog(
+        np.zeros((1, *GRID.shape.yx), "float32"), tmp_path / "o.tif", geobox=GRID,
+        nodata=np.nan, descriptions=("cloud",),
+    )  # fmt: skip
+    with pytest.raises(InputError, match="has no reflectance, only cloud"):
+        optical_on_grid(path, GRID)
+
+
 def test_indices_by_hand():
     green, nir = np.float32([0.3, 0.1, 0.0, np.nan]), np.float32([0.1, 0.3, 0.0, 0.2])
     np.testing.assert_allclose(ndwi(green, nir), [0.5, -0.5, np.nan, np.nan], rtol=1e-6)

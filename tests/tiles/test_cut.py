@@ -155,3 +155,12 @@ def test_what_is_known_of_whole_tiles_comes_along() -> None:
     assert [known[0, 0], known[0, 64], known[0, 128]] == [0, 1, IGNORE]
     assert known[64, 64] == 0
     assert (cut(minimum_valid=0.0).tile_label == IGNORE).all()
+
+
+def test_channels_of_another_order_are_refused(tmp_path) -> None:
+    paths = [tmp_path / "one.zarr", tmp_path / "other.zarr"]
+    tiles = cut(source(optical=True))
+    write_tiles(tiles, paths[0])
+    write_tiles(tiles.isel(channel=[1, 0]), paths[1])
+    with pytest.raises(InputError, match=r"other.zarr: optical channels are \['nir', 'green'\]"):
+        open_tiles(paths)

@@ -119,6 +119,13 @@ def test_without_distillation_round_0_is_trained(fresh: Path) -> None:
     assert not rules & {"teach", "distill"}
 
 
+def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path) -> None:
+    change(fresh, distill={"unlabelled": True})
+    run = snakemake(fresh, "--dry-run", "results/tiny/models/distilled/unet-0.safetensors")
+    inputs = [line for line in run.stdout.splitlines() if "input: " in line and "teacher." in line]
+    assert any("results/tiny/tiles/c.zarr" in line for line in inputs), run.stdout + run.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -149,6 +149,16 @@ def labelled_tiles():
     return tiles("train", "validation", "blocks")
 
 
+def distilled_tiles():
+    """What students learn from; unlabelled pairs teach only where that is asked for."""
+    unlabelled = tiles("target") if learns_unlabelled() else []
+    return [*labelled_tiles(), *unlabelled]
+
+
+def learns_unlabelled():
+    return CONFIG.distill is not None and CONFIG.distill.unlabelled
+
+
 def target_tiles():
     return tiles("target") or tiles("blocks")
 
@@ -240,8 +250,10 @@ def scored_events():
 
 
 def transductive_events():
-    """Events whose scenes, without their labels, take part in a round of relabelling."""
-    return [name for name, e in EVENTS.items() if ROUNDS and e.split == "target"]
+    """Events whose scenes, without their labels, take part in relabelling or distillation."""
+    if not ROUNDS and not learns_unlabelled():
+        return []
+    return [name for name, e in EVENTS.items() if e.split == "target"]
 
 
 def evaluate_inputs(wildcards):

@@ -21,7 +21,7 @@ rule teach:
 
 rule distill:
     input:
-        tiles=labelled_tiles(),
+        tiles=distilled_tiles(),
         teacher=f"{RUN}/models/teacher.safetensors",
     output:
         out=f"{RUN}/models/distilled/{{model}}-{{seed}}.safetensors",

@@ -55,7 +55,7 @@ class TileSettings(Settings):
         default=10.0,
         ge=0,
         description="Greatest time between optical image and scene, days; null: any. An image "
-        "that is older is left out",
+        "that is further away in time is left out",
     )
     optical_shift: float = Field(
         default=10.0,

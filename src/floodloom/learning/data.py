@@ -77,9 +77,10 @@ class Samples:
         return self._each(lambda tensor: tensor[first:last], self.ids[first:last])
 
     def identity(self) -> str:
-        """Return a digest of images and labels."""
-        digest = hashlib.sha256(self.image.cpu().numpy().tobytes())
-        digest.update(self.label.cpu().numpy().tobytes())
+        """Return a digest of all that the tiles hold."""
+        digest = hashlib.sha256()
+        for tensor in self._tensors():
+            digest.update(b"-" if tensor is None else tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
 
     @property
@@ -96,6 +97,26 @@ class Samples:
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
         return self.image, self.label, self.optical, self.clear, self.soft, self.pseudo
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Mean and standard deviation per optical channel, from the training tiles.
+
+    `channels` are those of the tiles, or indices that are made of them
+    (`floodloom.learning.optical.INDICES`).
+    """
+
+    channels: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def apply(self, optical: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Standardise (tile, channel, y, x); NaN stays NaN."""
+        shape = (1, -1, 1, 1)
+        mean = np.asarray(self.mean, dtype=np.float32).reshape(shape)
+        deviation = np.asarray(self.deviation, dtype=np.float32).reshape(shape)
+        return (optical - mean) / deviation
 
 
 def radar_samples(tiles: xr.Dataset) -> Samples:

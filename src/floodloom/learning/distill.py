@@ -4,9 +4,8 @@ After HFD-Net (Gao and Dong 2022, arXiv 2210.08988): teacher and student have on
 student's features are drawn towards the teacher's at every scale, and an alignment module, used in
 training only, carries what the coarser scales agreed on to the finer ones. The paper's code isn't
 public, so the form of the module is this project's. The other terms are in
-`floodloom.learning.distillation`. All act only where the optical image is clear; if the teacher has
-learnt to do without that, wherever the radar has data: what it makes of the radar bands alone,
-having seen more than they show, helps, too.
+`floodloom.learning.distillation`. All act only where the optical image is clear or, if that is
+asked for and the teacher has learnt to do without it, wherever the radar has data.
 """
 
 from __future__ import annotations
@@ -117,7 +116,7 @@ def copes(teacher: Checkpoint) -> bool:
 def with_opinion(samples: Samples, teacher: Checkpoint, everywhere: bool = True) -> Samples:
     """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
 
-    They are asked for once, before training, so a step costs what it costs without a teacher.
+    They are asked for once, before training, so no step needs the teacher for them.
 
     Parameters
     ----------
@@ -175,7 +174,9 @@ def _on_features(
     weight: Tensor,
     settings: Distillation,
 ) -> Tensor:
-    value = settings.relation_weight * relation_loss(features, target, weight)
+    value = torch.zeros((), device=weight.device)
+    if settings.relation_weight:
+        value = value + settings.relation_weight * relation_loss(features, target, weight)
     aligned = module.alignment(features)
     if settings.feature_weight:
         value = value + settings.feature_weight * feature_loss(aligned, target, weight)
@@ -231,6 +232,7 @@ def distill_student(
         objective=distilling(guide, loss_of(loss), settings),
         augmentation=augmentation,
         sidecars=sidecars,
+        settings=(loss, settings, teacher.training, teacher.scores),
     )
     weights = {
         name.removeprefix("student."): tensor

@@ -80,24 +80,30 @@ class Guard:
         """
         if target is None or not len(target):
             return {"water_share": None, "flips": None}
-        old, new = (_classes(one, target, self.batch) for one in (before, learned))
-        label = target.take(torch.arange(len(target))).label.cpu().numpy()
+        new, label = _classes(learned, target, self.batch)
         seen, said = new >= 0, (label != IGNORE) & (new >= 0)
         if not seen.any():
             return {"water_share": None, "flips": None}
         water = (new[seen] == 1).mean()
-        changed = label[said] != new[said] if said.any() else old[seen] != new[seen]
+        if said.any():
+            changed = label[said] != new[said]
+        else:
+            changed = _classes(before, target, self.batch)[0][seen] != new[seen]
         return {"water_share": float(water), "flips": float(changed.mean())}
 
 
 @torch.inference_mode()
-def _classes(checkpoint: Checkpoint, tiles: Tiles, batch: int) -> NDArray[np.int8]:
-    """Return the predicted classes (tile, y, x), -1 where there are no data."""
+def _classes(
+    checkpoint: Checkpoint, tiles: Tiles, batch: int
+) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """Return the predicted classes (tile, y, x), -1 where there are no data, and the labels."""
     execution = Execution(default_device(), channels_last=True)
     model = execution.place(checkpoint.model())
-    parts = []
+    parts, labels = [], []
     for index in torch.split(torch.arange(len(tiles)), batch):
-        image = tiles.take(index).image
+        taken = tiles.take(index)
+        image = taken.image
         predicted = model(execution.image(image)).argmax(dim=1).cpu()
-        parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int8).numpy())
-    return np.concatenate(parts)
+        parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int16).numpy())
+        labels.append(taken.label.cpu().numpy())
+    return np.concatenate(parts), np.concatenate(labels)

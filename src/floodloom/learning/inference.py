@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.device import Execution, default_device
-from floodloom.models.base import ARCHITECTURES, Segmenter
+from floodloom.models.base import Segmenter
 from floodloom.models.inner import WHOLE, Rim, without_rim
-from floodloom.models.registry import build, receptive_field
+from floodloom.models.registry import arguments_of, build, receptive_field
 from floodloom.raster.recipe import Recipe
 
 
@@ -198,7 +197,7 @@ def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None =
 def _thin(checkpoint: Checkpoint) -> tuple[str, str]:
     """The same network with few channels, which has the same receptive field."""
     arguments = dict(checkpoint.arguments)
-    if "width" in signature(ARCHITECTURES[checkpoint.architecture].make).parameters:
+    if "width" in arguments_of(checkpoint.architecture):
         arguments["width"] = 4
     return checkpoint.architecture, json.dumps(arguments, sort_keys=True)
 

@@ -57,6 +57,7 @@ def fit(
     seen: Survey | None = None,
     places: Sequence[object] = (),
     pseudo: Tensor | None = None,
+    settings: object = None,
 ) -> Fitted:
     """Train a module and keep the weights of the epoch with the best validation score.
 
@@ -88,6 +89,9 @@ def fit(
     pseudo
         (tile,) bool: training tiles without true labels. They make up `plan.pseudo_share` of each
         batch and needn't have any label.
+    settings
+        What else the training depends on, such as that of the loss and the objective, with a
+        `repr` that says it all: the state of a training with others isn't taken up.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def fit(
     share_normalisation(execution.place(module))
     training = execution.hold(training)
     machinery = _machinery(module, plan, execution)
-    identity = _identity(plan, training, validation)
+    identity = _identity(module, training, validation, plan, augmentation, settings)
     progress = load_state(sidecars.state, identity, machinery)
     objective = (
         objective.by(followed(machinery.module, machinery.averaged))
@@ -169,9 +173,13 @@ def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> M
     )
 
 
-def _identity(plan: TrainingPlan, training: Tiles, validation: Tiles) -> str:
-    text = f"{plan!r}{training.identity()}{validation.identity()}"
-    return hashlib.sha256(text.encode()).hexdigest()
+def _identity(module: nn.Module, training: Tiles, validation: Tiles, *settings: object) -> str:
+    """Return a digest of where a training starts, of what it sees and of how it goes."""
+    digest = hashlib.sha256(f"{settings!r}{training.identity()}{validation.identity()}".encode())
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _batches(

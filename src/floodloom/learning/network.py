@@ -12,7 +12,7 @@ import xarray as xr
 
 from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint, Inputs
-from floodloom.learning.optical import Standardisation
+from floodloom.learning.data import Standardisation
 from floodloom.models.registry import build
 from floodloom.raster.store import recipe_of
 

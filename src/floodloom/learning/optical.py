@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
-from floodloom.learning.data import Samples, radar_samples, tile_ids, without_nan
+from floodloom.learning.data import Samples, Standardisation, radar_samples, tile_ids, without_nan
 from floodloom.learning.metrics import IGNORE
 from floodloom.learning.splits import select
 from floodloom.sentinel2.indices import mndwi, ndwi
@@ -21,25 +21,6 @@ INDICES = {"ndwi": (ndwi, "green", "nir"), "mndwi": (mndwi, "green", "swir")}
 """Index, and the two channels that it is made of."""
 
 _DOUBT = 0.05  # an index nearer to 0 than this tells nothing
-
-
-@dataclass(frozen=True)
-class Standardisation:
-    """Mean and standard deviation per optical channel, from the training tiles.
-
-    `channels` are those of the tiles, or indices that are made of them (`INDICES`).
-    """
-
-    channels: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    def apply(self, optical: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Standardise (tile, channel, y, x); NaN stays NaN."""
-        shape = (1, -1, 1, 1)
-        mean = np.asarray(self.mean, dtype=np.float32).reshape(shape)
-        deviation = np.asarray(self.deviation, dtype=np.float32).reshape(shape)
-        return (optical - mean) / deviation
 
 
 def has_optical(tiles: xr.Dataset) -> NDArray[np.bool_]:
@@ -116,8 +97,19 @@ def fused(samples: Samples) -> Samples:
 
 
 def unlabelled_pairs(tiles: xr.Dataset) -> xr.Dataset:
-    """Return the tiles of the split `target` with an optical image, their labels hidden."""
+    """Return the tiles of the split `target` with an optical image, their labels hidden.
+
+    Raises
+    ------
+    InputError
+        If there is no such tile.
+    """
     pairs = select(tiles, (tiles["split"].values == "target") & has_optical(tiles))
+    if not pairs.sizes["tile"]:
+        raise InputError(
+            "tiles: none of the split `target` has an optical image to learn from without labels; "
+            "give such an event a file `optical`, or set distill.unlabelled to false"
+        )
     return pairs.assign(label=xr.full_like(pairs["label"], IGNORE))
 
 

@@ -101,7 +101,8 @@ def _gradients(
 
 
 def _weights(parts: list[Samples]) -> Tensor:
-    if parts[0].pseudo is not None:  # tiles without labels teach as well
+    taught = parts[0].pseudo is not None or parts[0].soft is not None
+    if taught:  # tiles without labels teach as well
         sizes = torch.tensor([float(len(part)) for part in parts], device=parts[0].label.device)
         return sizes / sizes.sum()
     labelled = total(torch.stack([(part.label != IGNORE).sum() for part in parts]).float())

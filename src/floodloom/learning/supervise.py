@@ -81,6 +81,7 @@ def learn(
         seen=seen,
         places=places,
         pseudo=pseudo,
+        settings=(loss, semi),
     )
     bands = start.channels or start.recipe.bands
     drop = 0.0 if augmentation is None else augmentation.sensor_drop

@@ -17,17 +17,25 @@ def warm_started(student: Checkpoint, teacher: Checkpoint) -> Checkpoint:
     alike in all of them stays. What has no counterpart keeps the student's fresh weights.
     """
     bands = len(student.recipe.bands)
+    first = next((name for name, ours in student.weights.items() if ours.ndim == 4), "")
     weights = {
-        name: _fitting(ours, teacher.weights.get(name), bands, teacher.inputs == "fused")
+        name: _fitting(
+            ours,
+            teacher.weights.get(name),
+            bands,
+            fused=teacher.inputs == "fused",
+            sees=name == first and teacher.inputs != "radar",
+        )
         for name, ours in student.weights.items()
     }
     return replace(student, weights=weights)
 
 
-def _fitting(ours: Tensor, theirs: Tensor | None, bands: int, fused: bool) -> Tensor:
+def _fitting(ours: Tensor, theirs: Tensor | None, bands: int, *, fused: bool, sees: bool) -> Tensor:
+    """Return the teacher's weights for ours; those that see the inputs mean other things."""
     if theirs is None:
         return ours
-    if theirs.shape == ours.shape:
+    if theirs.shape == ours.shape and not sees:
         return theirs.clone()
     takes_inputs = ours.ndim == 4 and ours.shape[1] == bands
     if not takes_inputs or theirs.ndim != 4 or theirs[:, 0].shape != ours[:, 0].shape:

@@ -28,6 +28,9 @@ Compiled = Callable[[Floats], Floats]
 """From inputs (n, band, y, x) of one shape to logits (n, class, y, x), both float32."""
 
 _MODULES = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
+FLOAT32_ONLY = ("onnxruntime",)
+"""Back ends that know no other number format on a CPU."""
+
 _FASTER = 1.1  # another back end must win by this much, so that noise doesn't choose it
 _WORTH_MEASURING = 300e6  # px; below, measuring takes longer than it can save
 _log = get_logger(__name__)
@@ -85,7 +88,7 @@ def accelerate(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
 def available(precision: str) -> tuple[str, ...]:
     """Return the back ends that are installed and have the precision; `torch` comes first."""
     found = [name for name in _MODULES if not _missing(name)]
-    return ("torch", *(n for n in found if precision == "float32" or n != "onnxruntime"))
+    return ("torch", *(n for n in found if precision == "float32" or n not in FLOAT32_ONLY))
 
 
 def _missing(backend: str) -> list[str]:
@@ -131,9 +134,9 @@ def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:
             f"backend {backend}: {', '.join(missing)} isn't installed; "
             f"run `pip install 'floodloom[{backend}]'` or choose torch"
         )
-    if backend == "onnxruntime" and request.precision != "float32":
+    if backend in FLOAT32_ONLY and request.precision != "float32":
         raise InputError(
-            f"backend onnxruntime: has no {request.precision} on a CPU; choose float32, or the "
+            f"backend {backend}: has no {request.precision} on a CPU; choose float32, or the "
             "back end torch or openvino"
         )
     compiler = {"onnxruntime": _compile_onnxruntime, "openvino": _compile_openvino}[backend]

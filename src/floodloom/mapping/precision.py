@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
+from floodloom.mapping.backends import FLOAT32_ONLY
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -34,7 +35,9 @@ class Precision:
     changed: float | None = None
 
 
-def choose_precision(asked: str, ensemble: Ensemble, inputs: xr.DataArray) -> Precision:
+def choose_precision(
+    asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "auto"
+) -> Precision:
     """Choose the number format of a prediction.
 
     Parameters
@@ -47,6 +50,8 @@ def choose_precision(asked: str, ensemble: Ensemble, inputs: xr.DataArray) -> Pr
         As loaded.
     inputs
         (band, y, x) float32, NaN = no data.
+    backend
+        What will run it, see `floodloom.mapping.backends`; some know float32 only.
 
     Raises
     ------
@@ -57,9 +62,8 @@ def choose_precision(asked: str, ensemble: Ensemble, inputs: xr.DataArray) -> Pr
         raise InputError(f"precision {asked!r}: choose one of {', '.join(PRECISIONS)}")
     if asked != "auto":
         return Precision(asked)
-    if inputs.sizes["y"] * inputs.sizes["x"] < _WORTH_IT or not multiplies_bfloat16(
-        ensemble.device
-    ):
+    worth_it = inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT
+    if backend in FLOAT32_ONLY or not worth_it or not multiplies_bfloat16(ensemble.device):
         return Precision("float32")
     changed = classes_changed(ensemble, list(sample_windows(inputs)))
     chosen = "bfloat16" if changed is not None and changed <= MOST_CHANGED else "float32"

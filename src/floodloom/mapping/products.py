@@ -82,20 +82,21 @@ def write_depth(
 
 def class_areas(classes: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
     """Return the area of each class, ha; pixels / 10 000 without a CRS."""
-    rows = row_areas(geobox)
-    return {
-        level.name.lower(): round(area_of(classes == level.value, rows) / 10_000, 4)
-        for level in FloodClass
-    }
+    return _areas(classes, {level.name.lower(): level.value for level in FloodClass}, geobox)
 
 
 def excluded_areas(reasons: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
     """Return the area that each reason excludes, ha, by the reason in words; pixels / 10 000
     without a CRS. Reasons that exclude nothing aren't listed.
     """
-    rows = row_areas(geobox)
-    areas = {
-        word: round(area_of(reasons == value, rows) / 10_000, 4)
-        for value, word in REASON_NAMES.items()
-    }
+    areas = _areas(reasons, {word: value for value, word in REASON_NAMES.items()}, geobox)
     return {word: area for word, area in areas.items() if area > 0}
+
+
+def _areas(
+    values: NDArray[np.uint8], meanings: Mapping[str, int], geobox: GeoBox
+) -> dict[str, float]:
+    rows = row_areas(geobox)
+    return {
+        name: round(area_of(values == value, rows) / 10_000, 4) for name, value in meanings.items()
+    }

@@ -19,13 +19,12 @@ from floodloom.mapping.align import before_on_grid, mosaicked, onto_grid, requir
 from floodloom.mapping.change import backscatter_change
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store, read_raster, recipe_of
-from floodloom.tiles.inputs import to_decibel
+from floodloom.tiles.inputs import POLARISATIONS, to_decibel
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _UNKNOWN = 255
-_POLARISATIONS = ("vv", "hh", "vh", "hv")
 _log = get_logger(__name__)
 
 
@@ -189,11 +188,11 @@ def read_change(scene: Path, before: Path, grid: GeoBox, *, mixed_orbits: bool) 
 def polarisations(path: Path) -> tuple[str, ...]:
     """Return the polarisations of a scene store."""
     store = open_store(path)
-    return tuple(band for band in _POLARISATIONS if band in store)
+    return tuple(band for band in POLARISATIONS if band in store)
 
 
 def _bands(store: xr.Dataset, path: Path) -> list[str]:
-    bands = [band for band in _POLARISATIONS if band in store]
+    bands = [band for band in POLARISATIONS if band in store]
     if not bands or recipe_of(store).quantity == "display":
         raise InputError(f"{path}: has no backscatter, so neither change nor edges can be seen")
     return bands

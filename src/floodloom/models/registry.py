@@ -117,8 +117,8 @@ def build(
     if name not in ARCHITECTURES:
         raise ConfigError(f"model {name!r}: unknown; choose one of {', '.join(names())}")
     for argument in arguments:
-        if argument not in _arguments(name):
-            having = [other for other in names() if argument in _arguments(other)]
+        if argument not in arguments_of(name):
+            having = [other for other in names() if argument in arguments_of(other)]
             able = f", or choose one of {', '.join(having)}" if having else ""
             raise ConfigError(f"model {name!r}: it has no choice of {argument}; leave it out{able}")
     try:
@@ -130,7 +130,8 @@ def build(
     return model
 
 
-def _arguments(name: str) -> Mapping[str, inspect.Parameter]:
+def arguments_of(name: str) -> Mapping[str, inspect.Parameter]:
+    """Return what a model can be built with."""
     return inspect.signature(ARCHITECTURES[name].make).parameters
 
 

@@ -26,6 +26,9 @@ from floodloom.log import dask_progress
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.recipe import Recipe
 
+ACQUIRED = "ACQUISITION_TIME"
+"""Tag of a raster's date."""
+
 _STACK_SHARD = 64
 _CACHE_MIB = 64  # GDAL would take a share of the machine's memory
 _DEFLATE = 3  # 7 % larger than level 6 and four times as fast

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 
@@ -21,6 +24,12 @@ class Window:
         """Row and column slices that cut this window out of an array."""
         rows = slice(self.row, self.row + self.height)
         return rows, slice(self.col, self.col + self.width)
+
+
+def cropped(values: NDArray[Any], margin: int) -> NDArray[Any]:
+    """Return (y, x) without a margin on every side."""
+    height, width = values.shape
+    return values[margin : height - margin, margin : width - margin]
 
 
 def plan_windows(height: int, width: int, size: int, overlap: int = 0) -> list[Window]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.raster.flags import Flag
-from floodloom.raster.windows import Window
+from floodloom.raster.windows import Window, cropped
 from floodloom.sentinel1.flatten import beta_areas, flattening_ratio, in_shadow
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step
@@ -149,8 +149,8 @@ def geocode_block(
     wide = _grown(fine, around)
     holes = np.isnan(elevation)
     filled = np.where(holes, np.float32(lattice.middle), elevation)
-    all_places = Places(*locate_block(lattice, wide, _cropped(filled, margin - around)))
-    places, holes = all_places.cropped(around), _cropped(holes, margin)
+    all_places = Places(*locate_block(lattice, wide, cropped(filled, margin - around)))
+    places, holes = all_places.cropped(around), cropped(holes, margin)
     part = places.window(plan.geometry.lines, plan.geometry.samples)
     if part is None:
         return _unseen(bands, (window.height, window.width))
@@ -230,11 +230,6 @@ def _merged_flags(blocks: NDArray[Any]) -> NDArray[np.uint8]:
     merged = np.bitwise_or.reduce(np.where(seen, flags, 0), axis=(1, 3))
     unseen = np.bitwise_or.reduce(flags, axis=(1, 3))
     return np.asarray(np.where(seen.any(axis=(1, 3)), merged, unseen), dtype=np.uint8)
-
-
-def _cropped(values: NDArray[Any], margin: int) -> NDArray[Any]:
-    height, width = values.shape
-    return values[margin : height - margin, margin : width - margin]
 
 
 def _grown(window: Window, margin: int) -> Window:

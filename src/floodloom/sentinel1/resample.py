@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.raster.windows import Window
+from floodloom.raster.windows import Window, cropped
 
 Floats = NDArray[np.float64]
 
@@ -22,9 +22,7 @@ class Places:
 
     def cropped(self, margin: int) -> Places:
         """Return the places without those of a margin."""
-        height, width = self.line.shape
-        inner = slice(margin, height - margin), slice(margin, width - margin)
-        return Places(self.line[inner], self.pixel[inner])
+        return Places(cropped(self.line, margin), cropped(self.pixel, margin))
 
     def window(self, lines: int, samples: int) -> Window | None:
         """Return the part of the image that bilinear sampling needs, or None if it needs none."""

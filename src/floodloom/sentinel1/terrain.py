@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from floodloom.raster.flags import Flag
-from floodloom.raster.windows import Window
+from floodloom.raster.windows import Window, cropped
 from floodloom.sentinel1.lattice import Lattice, at, between_rows
 
 LOW_ANGLE_DEG = 20.0
@@ -33,9 +33,9 @@ _LAYOVER, _SHADOW, _LOW_ANGLE = Flag.LAYOVER.value, Flag.SHADOW.value, Flag.LOW_
 class TerrainView:
     """How each pixel is seen, all (y, x).
 
-    Angles are float32, degrees to 1/256, against the ellipsoid's vertical and against the terrain,
-    NaN where there is no elevation. `area` is float32, m²: the pixel's ground as the radar sees it,
-    perpendicular to the line of sight, 0 where it faces away. `flags` is uint8.
+    Angles are float32, degrees to 1/256, against the ellipsoid's vertical and against the terrain.
+    `area` is float32, m²: the pixel's ground as the radar sees it, perpendicular to the line of
+    sight, 0 where it faces away. All are NaN where there is no elevation. `flags` is uint8.
     """
 
     incidence_angle: NDArray[np.float32]
@@ -45,10 +45,12 @@ class TerrainView:
 
     def cropped(self, margin: int) -> TerrainView:
         """Return the view without that of a margin."""
-        height, width = self.flags.shape
-        inner = slice(margin, height - margin), slice(margin, width - margin)
-        angles = self.incidence_angle[inner], self.local_incidence_angle[inner]
-        return TerrainView(*angles, self.area[inner], self.flags[inner])
+        return TerrainView(
+            cropped(self.incidence_angle, margin),
+            cropped(self.local_incidence_angle, margin),
+            cropped(self.area, margin),
+            cropped(self.flags, margin),
+        )
 
 
 def reach_m(height_range: tuple[float, float], incidence_deg: tuple[float, float]) -> float:

@@ -90,9 +90,11 @@ def chosen_bands(have: Sequence[str], wanted: Sequence[str], path: str) -> tuple
     Raises
     ------
     InputError
-        If one isn't there.
+        If one isn't there, or none at all.
     """
     spectral = tuple(name for name in have if name not in (CLOUD, SCENE_CLASSES))
+    if not spectral:
+        raise InputError(f"{path}: has no reflectance, only {', '.join(have)}; give the bands, too")
     missing = [name for name in wanted if name not in spectral]
     if missing:
         raise InputError(

@@ -11,13 +11,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.raster.store import ACQUIRED
 from floodloom.sentinel2.register import Shift, estimate_shift
 from floodloom.sentinel2.warp import optical_on_grid
-
-ACQUIRED = "ACQUISITION_TIME"
-"""Tag of a raster's date, as floodloom writes it; the others are read, too."""
 
 _DATES = (
     ACQUIRED, "SENSING_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "PRODUCT_START_TIME",
@@ -156,11 +153,8 @@ def _refused(path: str | Path, found: Pairing) -> Pairing:
 
 
 def _date(path: str | Path) -> str:
-    try:
-        with rasterio.open(path) as raster:
-            tags = raster.tags()
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable optical image ({error})") from error
+    with rasterio.open(path) as raster:
+        tags = raster.tags()
     return next((tags[name] for name in _DATES if tags.get(name)), "")
 
 

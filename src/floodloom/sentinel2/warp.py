@@ -88,7 +88,14 @@ def _names(
             f"{path}: needs a description of every band, such as B03 or green; describe them or "
             "set `optical_names`"
         )
-    return tuple(band_name(name) for name in described)
+    found = tuple(band_name(name) for name in described)
+    twice = sorted({name for name in found if found.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"{path}: several bands are called {', '.join(twice)} (of {', '.join(described)}); "
+            "name every band in `optical_names`, each another one"
+        )
+    return found
 
 
 def _seen(

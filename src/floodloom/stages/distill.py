@@ -10,17 +10,12 @@ import torch
 from floodloom.digest import code_digest
 from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
-from floodloom.learning.data import radar_samples
+from floodloom.learning.data import Standardisation, radar_samples
 from floodloom.learning.distill import distill_student, require_teacher
 from floodloom.learning.distillation import Distillation
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.network import Network, untrained
-from floodloom.learning.optical import (
-    Standardisation,
-    labelled_for,
-    paired_samples,
-    unlabelled_pairs,
-)
+from floodloom.learning.optical import labelled_for, paired_samples, unlabelled_pairs
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
 from floodloom.learning.warm_start import warm_started

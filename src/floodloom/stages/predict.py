@@ -97,7 +97,7 @@ def predict(
     ensemble.recipe.require_scene(recipe_of(store), str(scene))
     earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
-    chosen = choose_precision(precision, ensemble, inputs)
+    chosen = choose_precision(precision, ensemble, inputs, backend)
     plan = plan_scene(
         inputs.sizes["y"],
         inputs.sizes["x"],

@@ -19,12 +19,11 @@ from floodloom.raster.recipe import Normalisation
 from floodloom.raster.store import open_store
 from floodloom.sentinel2.pair import PairingRules, pair_optical
 from floodloom.tiles.cut import Source, TilePlan, cut_tiles
-from floodloom.tiles.inputs import compose_inputs, inputs_recipe, to_decibel
+from floodloom.tiles.inputs import POLARISATIONS, compose_inputs, inputs_recipe, to_decibel
 from floodloom.tiles.labels import labels_on_grid, water_labels
 from floodloom.tiles.store import IGNORE, concatenate_tiles, tile_dataset, write_tiles
 
 _CLASSES = ("dry", "water")
-_POLARISATIONS = ("vv", "hh", "vh", "hv")
 
 
 def tile(
@@ -198,7 +197,7 @@ def _scene_overlays(
 
 
 def _companion(optical: Path, scene: xr.Dataset, rules: PairingRules) -> xr.DataArray:
-    band = next((name for name in _POLARISATIONS if name in scene), None)
+    band = next((name for name in POLARISATIONS if name in scene), None)
     radar = None if band is None else to_decibel(scene[band]).values
     acquired = str(scene.attrs.get("acquisition_time", ""))
     return pair_optical(optical, geobox_of(scene), rules, radar=radar, acquired=acquired).image

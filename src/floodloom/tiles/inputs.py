@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
 _STATISTICS_PIXELS = 4_000_000
+POLARISATIONS = ("vv", "hh", "vh", "hv")
+"""Bands of a scene, those that tell water best first."""
+
 BEFORE = "before_"
 """Prefix of the bands that come from the pre-event scene."""
 

@@ -64,9 +64,11 @@ def open_tiles(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     if len(stores) == 1:
         return stores[0]
     first = recipe_of(stores[0])
-    for path, store in zip(several[1:], stores[1:], strict=True):
+    pairs = list(zip(several, stores, strict=True))
+    for path, store in pairs[1:]:
         first.require_inputs(recipe_of(store), str(path))
         _require_like(stores[0], store, str(path))
+    _require_channels([(str(path), store) for path, store in pairs if "optical" in store])
     return concatenate_tiles(stores)
 
 
@@ -100,17 +102,30 @@ def _loaded(column: xr.DataArray) -> np.ndarray:
 
 
 def _require_like(first: xr.Dataset, other: xr.Dataset, name: str) -> None:
-    for attribute in ("classes",):
-        if first.attrs.get(attribute) != other.attrs.get(attribute):
-            raise InputError(
-                f"{name}: {attribute} are {other.attrs.get(attribute)} but the first store's are "
-                f"{first.attrs.get(attribute)}; cut both with the same classes"
-            )
+    if first.attrs.get("classes") != other.attrs.get("classes"):
+        raise InputError(
+            f"{name}: classes are {other.attrs.get('classes')} but the first store's are "
+            f"{first.attrs.get('classes')}; cut both with the same classes"
+        )
     if first.sizes["y"] != other.sizes["y"]:
         raise InputError(
             f"{name}: tiles are {other.sizes['y']} px but the first store's are "
             f"{first.sizes['y']} px; cut both with the same size"
         )
+
+
+def _require_channels(stores: Sequence[tuple[str, xr.Dataset]]) -> None:
+    expected = [_channels(store) for _, store in stores[:1]]
+    for name, store in stores[1:]:
+        if (channels := _channels(store)) != expected[0]:
+            raise InputError(
+                f"{name}: optical channels are {channels} but those of {stores[0][0]} are "
+                f"{expected[0]}; name them in `tile.optical_bands` and cut both again"
+            )
+
+
+def _channels(store: xr.Dataset) -> list[str]:
+    return [str(channel) for channel in store.channel.values]
 
 
 def _with_optical(stores: list[xr.Dataset]) -> list[xr.Dataset]:

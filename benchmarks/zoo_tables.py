@@ -15,6 +15,7 @@ def zoo_tables(result: Row) -> list[str]:
         tables += [_quick(result["quick"], result.get("speed", {}))]
     for part, where in {
         "full": "the 70 official test chips, whose events are trained on, too",
+        "long": "the same chips",
         "events": "events that were not trained on, one fold after the other",
     }.items():
         if part in result:
@@ -48,19 +49,27 @@ def _quick(quick: Row, speed: Row) -> str:
 def _longer(part: Row, where: str) -> str:
     first = next(iter(next(iter(part.values())).values()))
     rows = [
-        f"All chips, {first['epochs']} epochs, scored on {where}; mean ± standard deviation.\n",
-        "| architecture | trainings | flood IoU | with tta | mean-of-chip macro Jaccard |",
-        "|---|---|---|---|---|",
+        f"{first['chips'][0]} training chips, {first['epochs']} epochs, scored on {where}; mean ± "
+        "standard deviation, and the counts of all trainings together.\n",
+        "| architecture | trainings | flood IoU | with tta | together | macro Jaccard |",
+        "|---|---|---|---|---|---|",
     ]
     for name, taken in part.items():
         found = list(taken.values())
         cells = [
             _spread([row["iou"] for row in found]),
             _spread([row["tta"]["iou"] for row in found]),
+            f"{_together(found):.3f}",
             _spread([row["macro_jaccard"] for row in found]),
         ]
         rows.append(f"| {name} | {len(found)} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
+
+
+def _together(rows: list[Row]) -> float:
+    """Return the IoU of class 1 of the summed confusion matrices (truth, prediction)."""
+    hit = sum(row["confusion"][1][1] for row in rows)
+    return float(hit / (hit + sum(r["confusion"][0][1] + r["confusion"][1][0] for r in rows)))
 
 
 def _spread(values: list[float]) -> str:

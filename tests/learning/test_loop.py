@@ -122,6 +122,8 @@ def test_the_chosen_score_chooses_the_epoch(samples):
         _, result = fitted(samples, replace(PLAN, epochs=6, monitor=monitor, learning_rate=1e-2))
         assert result.scores[monitor] == max(row[monitor] for row in result.history)
     assert set(Monitor.__args__) == set(MONITORS)
+    _, result = fitted(samples, replace(PLAN, monitor="epoch", learning_rate=1e-2))
+    assert result.scores["iou"] == result.history[-1]["iou"]
 
 
 def test_threads_that_read_change_nothing(samples, monkeypatch):

@@ -24,7 +24,8 @@ class TrainingPlan:
     patience
         Epochs without a better validation score after which training stops.
     monitor
-        Validation score that chooses the best epoch, see `floodloom.learning.validation.validate`.
+        Validation score that chooses the best epoch, see `floodloom.learning.validation.validate`;
+        `epoch` keeps the last.
     pseudo_share
         Share of each batch that is pseudo-labelled where there are such tiles; None: as they are.
     balance, space

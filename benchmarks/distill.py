@@ -27,16 +27,18 @@ from floodloom.files import read_json
 from floodloom.learning.distillation import Distillation
 from floodloom.log import get_logger
 
-DEFAULT = "logit"
-DISTILLATIONS = {
-    DEFAULT: Distillation(),
-    "logit_where_clear": Distillation(everywhere=False),
-    "hfd": Distillation(feature_weight=1.0, logit_weight=0.0),
-    "attention": Distillation(logit_weight=0.0, attention_weight=1.0),
-    "relation": Distillation(logit_weight=0.0, relation_weight=1.0),
-    "hfd+logit": Distillation(feature_weight=0.5),
+DEFAULT = "from_teacher+logit"
+DISTILLATIONS: dict[str, tuple[Distillation, bool]] = {
+    DEFAULT: (Distillation(), True),
+    "logit": (Distillation(), False),
+    "logit_where_clear": (Distillation(everywhere=False), False),
+    "hfd": (Distillation(feature_weight=1.0, logit_weight=0.0), False),
+    "attention": (Distillation(logit_weight=0.0, attention_weight=1.0), False),
+    "relation": (Distillation(logit_weight=0.0, relation_weight=1.0), False),
+    "hfd+logit": (Distillation(feature_weight=0.5), False),
 }
-"""The first is what the stage `distill` does when nothing is chosen."""
+"""Settings, and whether the student starts from the teacher's weights. The first is what the stage
+`distill` does when nothing is chosen."""
 
 LITERATURE = {
     "Garg et al. 2023, cross-modal distillation, Sen1Floods11": 0.065,
@@ -50,7 +52,7 @@ _log = get_logger("benchmarks.distill")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Take what hasn't been taken yet."""
     options = _options(arguments)
-    budget = Budget(options.epochs, options.width, chips=options.chips)
+    budget = Budget(epochs=options.epochs, width=options.width, chips=options.chips)
     folder = Path("results") / f"bench-{options.name}"
     figures = _begun(options.name, budget)
     if options.redo or figures is None:
@@ -105,7 +107,8 @@ def _take_scores(
 
 
 def _distilled(name: str, trainings: Trainings) -> dict[str, float]:
-    student = trainings.distilled(DISTILLATIONS[name])
+    settings, from_teacher = DISTILLATIONS[name]
+    student = trainings.distilled(name, settings, from_teacher=from_teacher)
     return {name: trainings.score((student, radar_alone))}
 
 

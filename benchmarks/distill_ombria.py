@@ -27,8 +27,13 @@ from floodloom.learning.warm_start import warm_started
 from floodloom.models.registry import build
 from floodloom.stages.tile import chip_tiles
 
-SPLITS = {"train": ("train", "target"), "validation": ("validation",), "test": ("test",)}
-"""All 624 training chips have labels here: 546 are trained on, 78 choose the best epoch."""
+SPLITS = {
+    "train": ("train", "target", "validation"),
+    "validation": ("validation",),
+    "test": ("test",),
+}
+"""All 624 training chips are trained on with their labels and the last epoch is kept, so nothing is
+chosen; the validation chips among them show progress."""
 View = Callable[[Samples], Samples]
 
 
@@ -36,20 +41,22 @@ View = Callable[[Samples], Samples]
 class Budget:
     """What every training gets."""
 
-    epochs: int = 12
-    width: int = 8
-    batch: int = 8
-    learning_rate: float = 2e-3
+    architecture: str = "hourglass"
+    epochs: int = 15
+    width: int = 16
+    batch: int = 4
+    learning_rate: float = 1e-3
     optical_drop: float = 0.3
     chips: int | None = None
 
-    def plan(self, seed: int) -> TrainingPlan:
+    def plan(self, seed: int, times: int = 1) -> TrainingPlan:
         """Return the plan of a training, in bfloat16 so that no measurement chooses."""
         return TrainingPlan(
-            epochs=self.epochs,
+            epochs=self.epochs * times,
             batch=self.batch,
             learning_rate=self.learning_rate,
-            patience=self.epochs,
+            patience=self.epochs * times,
+            monitor="epoch",
             balance=0.0,
             precision="bfloat16",
             seed=seed,
@@ -81,28 +88,32 @@ class Trainings:
         chosen = select(tiles, np.isin(tiles["split"].values, SPLITS[split]))
         return paired_samples(chosen, standardise_optical(self.tiles))
 
-    def untrained(self, inputs: str, architecture: str = "unet") -> Checkpoint:
-        """Return fresh weights of this seed; both branches of late fusion are U-Nets."""
+    def untrained(self, inputs: str, architecture: str = "") -> Checkpoint:
+        """Return fresh weights of this seed; the budget's architecture, also within late fusion."""
+        architecture = architecture or self.budget.architecture
         network = Network(architecture, self.budget.width)
         optical = None if inputs == "radar" else standardise_optical(self.tiles)
         start = untrained(self.tiles, network, self.seed, optical, fused=inputs == "fused")
         if architecture != "late_fusion":
             return start
-        arguments = {**start.arguments, "branch": "unet"}
+        arguments = {**start.arguments, "branch": self.budget.architecture}
         torch.manual_seed(self.seed)
         weights = build(architecture, **arguments).state_dict()
         return replace(start, arguments=arguments, weights=weights)
 
     def supervised(
-        self, start: Checkpoint, view: View, tiles: xr.Dataset | None = None
+        self, start: Checkpoint, view: View, tiles: xr.Dataset | None = None, times: int = 1
     ) -> Checkpoint:
-        """Return a checkpoint trained on the labels of the chips as `view` shows them."""
+        """Return a checkpoint trained on the labels of the chips as `view` shows them.
+
+        `times` multiplies the budget's epochs.
+        """
         drop = self.budget.optical_drop if start.inputs == "fused" else 0.0
         return learn(
             start,
             view(self.samples("train", tiles)),
             view(self.samples("validation", tiles)),
-            self.budget.plan(self.seed),
+            self.budget.plan(self.seed, times),
             loss="ce_dice",
             augmentation=Augmentation(sensor_drop=drop, second_sensor=len(start.recipe.bands)),
         )
@@ -113,6 +124,12 @@ class Trainings:
         if not path.exists():
             save_checkpoint(make(), path)
         return load_checkpoint(path)
+
+    def distilled(
+        self, name: str, settings: Distillation, *, from_teacher: bool = False
+    ) -> Checkpoint:
+        """Return the student of a distillation."""
+        return self.kept(name, lambda: self._distilled(settings, from_teacher))
 
     def plain(self) -> Checkpoint:
         """Return the student without a teacher."""
@@ -130,10 +147,10 @@ class Trainings:
             lambda: self.supervised(self.untrained("optical"), optical_alone, seen),
         )
 
-    def distilled(self, settings: Distillation) -> Checkpoint:
-        """Return the student of a distillation."""
+    def _distilled(self, settings: Distillation, from_teacher: bool) -> Checkpoint:
+        start = self.untrained("radar")
         return distill_student(
-            self.untrained("radar"),
+            warm_started(start, self.teacher()) if from_teacher else start,
             self.teacher(),
             self.samples("train"),
             radar_alone(self.samples("validation")),
@@ -191,6 +208,12 @@ def _fusion(trainings: Trainings) -> dict[str, float]:
     }
 
 
+def _plain_twice(trainings: Trainings) -> dict[str, float]:
+    start = trainings.untrained("radar")
+    trained = trainings.supervised(start, radar_alone, times=2)
+    return {"plain_twice": trainings.score((trained, radar_alone))}
+
+
 def _pretrained(trainings: Trainings) -> dict[str, float]:
     start = warm_started(trainings.untrained("radar"), trainings.teacher())
     return {"pretrained": trainings.score((trainings.supervised(start, radar_alone), radar_alone))}
@@ -202,6 +225,7 @@ SCORES: dict[str, Callable[[Trainings], dict[str, float]]] = {
         "teacher": t.score((t.teacher(), fused)),
         "teacher_without_optical": t.score((t.teacher(), blank)),
     },
+    "plain_twice": _plain_twice,
     "optical": lambda t: {
         "optical": t.score((t.optical(), optical_alone)),
         "two_models": t.score((t.plain(), radar_alone), (t.optical(), optical_alone)),

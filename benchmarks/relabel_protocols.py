@@ -27,7 +27,7 @@ from floodloom.tiles.inputs import standardisation
 from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, tile_dataset, write_tiles
 
 _RUN = 26  # chips with neighbouring numbers, see `floodloom.datasets.ombria`
-_VALIDATION_SHARE = 0.25
+_VALIDATION_SHARE = 0.2  # of the labelled tiles, in whole events
 _INDUCTIVE_SHARE = 0.3
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -112,7 +112,7 @@ UNLABELLED = Setting(15.0, 1.8, 2.5, -20.0, 1.5, -2.0, 33.0)
 def simulator_protocol(seed: int, size: Size) -> dict[str, xr.Dataset]:
     """Return simulated events seen in one setting with labels, in another without."""
     first = 100 * (seed + 1)
-    known = [_simulated(first + i, LABELLED, size) for i in range(2)]
+    known = [_simulated(first + i, LABELLED, size) for i in range(3)]
     return _stores(
         concatenate_tiles(known),
         _simulated(first + 10, UNLABELLED, size),
@@ -129,12 +129,11 @@ def write_protocol(stores: dict[str, xr.Dataset], folder: Path) -> dict[str, Pat
 def _stores(
     labelled: xr.Dataset, unlabelled: xr.Dataset, inductive: xr.Dataset, seed: int
 ) -> dict[str, xr.Dataset]:
-    held = np.zeros(labelled.sizes["tile"], dtype=bool)
-    draw = np.random.default_rng(seed)
-    for event in np.unique(labelled["event"].values):
-        members = np.flatnonzero(labelled["event"].values == event)
-        count = max(round(_VALIDATION_SHARE * len(members)), 1)
-        held[draw.permutation(members)[:count]] = True
+    event = labelled["event"].values
+    held = np.zeros(len(event), dtype=bool)
+    for name in np.random.default_rng(seed).permutation(np.unique(event))[:-1]:
+        if held.mean() < _VALIDATION_SHARE:
+            held |= event == name
     labelled = _as(labelled, np.where(held, "validation", "train"))
     hidden = unlabelled.assign(label=xr.full_like(unlabelled["label"], IGNORE))
     return {

@@ -210,6 +210,13 @@ class TrainSettings(_RadarTraining):
     from_scratch: bool = Field(
         default=False, description="After a round of relabelling, start from fresh weights"
     )
+    keep_start: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="Share of the weights before a round of relabelling in the mean of those "
+        "before and after; 0: those after",
+    )
     guard: bool = Field(
         default=True,
         description="Refuse a round whose model scores less on held-out labels, or whose "

@@ -22,6 +22,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "weight_decay": 0.0,
             "balance": 0.0,
             "pseudo_share": None,
+            "keep_start": 0.0,
             "guard": False,
             "batch_statistics": 0.0,
         },
@@ -37,16 +38,26 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "delineate": {"refine": "paul-ganju"},
     },
     "unimatch": {
-        "train": {"consistency": "unimatch", "average": 0.996, "batch_statistics": 0.0},
+        "train": {
+            "consistency": "unimatch",
+            "average": 0.996,
+            "batch_statistics": 0.0,
+            "keep_start": 0.0,
+        },
         "relabel": {"gate": "none", "batch_statistics": 0.0},
     },
     "mean-teacher": {
-        "train": {"consistency": "mean-teacher", "average": 0.996, "batch_statistics": 0.0},
+        "train": {
+            "consistency": "mean-teacher",
+            "average": 0.996,
+            "batch_statistics": 0.0,
+            "keep_start": 0.0,
+        },
         "relabel": {"gate": "none", "batch_statistics": 0.0},
     },
     "image-level": {
         "run": {"rounds": 2},
-        "train": {"batch_statistics": 0.0},
+        "train": {"batch_statistics": 0.0, "keep_start": 0.0},
         "relabel": {"gate": "image-level", "batch_statistics": 0.0},
     },
 }

@@ -12,6 +12,7 @@ from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.confidence import fit_temperature, held_out_pixels
 from floodloom.learning.data import Tiles
+from floodloom.learning.device import Execution, default_device
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.loop import Fitted, fit
@@ -19,6 +20,7 @@ from floodloom.learning.objective import Objective, objective_of
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.semisupervised import Guided, SemiSupervision, semi_supervised
 from floodloom.learning.survey import described, survey
+from floodloom.learning.validation import validate
 
 
 def learn(
@@ -107,6 +109,38 @@ def completed(
         training={**training, "execution": str(fitted.execution)},
     )
     return recalibrated(learned, validation)
+
+
+def blended(
+    start: Checkpoint, learned: Checkpoint, validation: Tiles, *, share: float, loss: str
+) -> Checkpoint:
+    """Return a mean of the weights before and after fine-tuning, scored and calibrated anew.
+
+    Between the two lies what serves other ground than the one tuned on better than either
+    (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, arXiv 2109.01903, equation 1).
+
+    Parameters
+    ----------
+    start, learned
+        Before and after, of one architecture.
+    validation
+        Held-out labelled tiles.
+    share
+        Of the weights of `start`, 0-1.
+    loss
+        A name of `floodloom.learning.objective.objective_of`, for the validation loss.
+    """
+    weights = {
+        name: before.lerp(learned.weights[name], 1 - share)
+        if before.is_floating_point()
+        else learned.weights[name]
+        for name, before in start.weights.items()
+    }
+    mean = replace(learned, weights=weights)
+    execution = Execution(default_device(), channels_last=True)
+    model = execution.place(mean.model())
+    measured = validate(model, validation, len(start.classes), objective_of(loss)[0], execution)
+    return recalibrated(replace(mean, scores=measured), validation)
 
 
 def recalibrated(checkpoint: Checkpoint, validation: Tiles) -> Checkpoint:

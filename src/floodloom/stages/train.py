@@ -24,7 +24,7 @@ from floodloom.learning.relabel import Limits
 from floodloom.learning.semisupervised import SemiSupervision
 from floodloom.learning.splits import training_and_validation
 from floodloom.learning.stored import located, radar_tiles
-from floodloom.learning.supervise import learn
+from floodloom.learning.supervise import blended, learn
 from floodloom.learning.team import joined
 from floodloom.log import get_logger
 from floodloom.raster.recipe import Recipe
@@ -68,6 +68,7 @@ def train(
     cutmix: float = 0.0,
     stretch: float = 0.0,
     from_scratch: bool = False,
+    keep_start: float = 0.5,
     guard: bool = True,
     match_histograms: bool = False,
     batch_statistics: float = 0.75,
@@ -158,6 +159,9 @@ def train(
         Greatest change of gain (factor) and offset (standard deviations) of the bands.
     from_scratch
         Start from fresh weights instead of those of `init`, which then only has to be reached.
+    keep_start
+        Share of the weights of `init` in the mean of the weights before and after fine-tuning on
+        pseudo-labelled tiles; 0 keeps those after.
     guard
         Keep the weights of `init` if validation IoU falls too far, or if what is predicted of the
         pseudo-labelled tiles leaves the limits of the round.
@@ -241,6 +245,8 @@ def train(
                 consistency, pseudo_weight, consistency_threshold, strong_views(start.recipe)
             ),
         )
+        if tuned and material.pseudo is not None and keep_start:
+            learned = blended(start, learned, held_out, share=keep_start, loss=loss)
         watch = Guard(held_out, objective_of(loss)[0], batch, material.target, _limits(audit))
         if before is not None and guard:
             learned = watch(before, learned)

@@ -157,6 +157,31 @@ def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
     assert notes["kept"] == ("new weights" if better else "initial weights")
 
 
+def test_fine_tuning_keeps_a_share_of_its_start(stores, trained, tmp_path):
+    pseudo, _ = relabelled(stores, trained, tmp_path, thresholds=(0.8,))
+
+    def tuned(share):
+        out = train(
+            tiles=[stores["train"], stores["validation"]],
+            pseudo=[pseudo],
+            init=trained,
+            out=tmp_path / f"tuned-{share}.safetensors",
+            fine_tune_epochs=1,
+            keep_start=share,
+            guard=False,
+            batch_statistics=0.0,
+            **QUICK,
+        )
+        return load_checkpoint(out)
+
+    start, after, mean = load_checkpoint(trained), tuned(0.0), tuned(0.25)
+    for name, weights in mean.weights.items():
+        if weights.is_floating_point():
+            expected = 0.25 * start.weights[name] + 0.75 * after.weights[name]
+            torch.testing.assert_close(weights, expected)
+    assert mean.scores != after.scores
+
+
 def test_labels_of_the_target_are_never_read(stores, trained, make_tiles, tmp_path):
     lying = make_tiles(12, "target", seed=2, event="target")
     write_tiles(lying.assign(label=1 - lying.label), tmp_path / "lying.zarr")

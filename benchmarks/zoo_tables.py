@@ -15,7 +15,7 @@ def zoo_tables(result: Row) -> list[str]:
         tables += [_quick(result["quick"], result.get("speed", {}))]
     for part, where in {
         "full": "the 70 official test chips, whose events are trained on, too",
-        "long": "the same chips",
+        "long": "the 70 official test chips",
         "events": "events that were not trained on, one fold after the other",
     }.items():
         if part in result:

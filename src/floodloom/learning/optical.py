@@ -14,12 +14,14 @@ from floodloom.errors import ConfigError, InputError, RecipeMismatchError
 from floodloom.learning.data import Samples, Standardisation, radar_samples, tile_ids, without_nan
 from floodloom.learning.metrics import IGNORE
 from floodloom.learning.splits import select
+from floodloom.log import get_logger
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.tiles.inputs import BEFORE
 
 INDICES = {"ndwi": (ndwi, "green", "nir"), "mndwi": (mndwi, "green", "swir")}
 """Index, and the two channels that it is made of."""
 
+_log = get_logger(__name__)
 _DOUBT = 0.05  # an index nearer to 0 than this tells nothing
 
 
@@ -99,16 +101,13 @@ def fused(samples: Samples) -> Samples:
 def unlabelled_pairs(tiles: xr.Dataset) -> xr.Dataset:
     """Return the tiles of the split `target` with an optical image, their labels hidden.
 
-    Raises
-    ------
-    InputError
-        If there is no such tile.
+    A warning says so if there is none.
     """
     pairs = select(tiles, (tiles["split"].values == "target") & has_optical(tiles))
     if not pairs.sizes["tile"]:
-        raise InputError(
-            "tiles: none of the split `target` has an optical image to learn from without labels; "
-            "give such an event a file `optical`, or set distill.unlabelled to false"
+        _log.warning(
+            "tiles: none of the split `target` has a clear optical image, so nothing is learnt "
+            "without labels; give such an event a file `optical`"
         )
     return pairs.assign(label=xr.full_like(pairs["label"], IGNORE))
 

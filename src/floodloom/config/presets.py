@@ -38,7 +38,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "delineate": {"refine": "paul-ganju"},
     },
     "unimatch": {
-        "run": {"rounds": 1},
         "train": {
             "consistency": "unimatch",
             "average": 0.996,
@@ -48,7 +47,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "relabel": {"gate": "none", "batch_statistics": 0.0},
     },
     "mean-teacher": {
-        "run": {"rounds": 1},
         "train": {
             "consistency": "mean-teacher",
             "average": 0.996,

@@ -33,7 +33,7 @@ class RunSettings(Settings):
     seeds: tuple[int, ...] = Field(
         default=(0,), min_length=1, description="Seeds; every architecture is trained with each"
     )
-    rounds: int = Field(default=3, ge=0, le=9, description="Rounds of relabelling; 0 does none")
+    rounds: int = Field(default=1, ge=0, le=9, description="Rounds of relabelling; 0 does none")
     growing: bool = Field(
         default=False, description="Keep the models of all rounds in the ensemble, not the last's"
     )

@@ -56,10 +56,10 @@ LONG = ("hourglass",)
 """What is trained for longer: of the best, what takes least time."""
 
 PLANS = {
-    "quick": TrainingPlan(epochs=10, patience=10, precision="bfloat16"),
+    "quick": TrainingPlan(epochs=10, precision="bfloat16"),
     "full": TrainingPlan(epochs=15, batch=4, monitor="epoch", precision="bfloat16"),
     "long": TrainingPlan(epochs=30, batch=4, monitor="epoch", precision="bfloat16"),
-    "events": TrainingPlan(epochs=8, batch=4, patience=8, precision="bfloat16"),
+    "events": TrainingPlan(epochs=8, batch=4, precision="bfloat16"),
 }
 """`full` and `long` train on all official training chips and keep the last epoch."""
 

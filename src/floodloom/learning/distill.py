@@ -232,7 +232,7 @@ def distill_student(
         objective=distilling(guide, loss_of(loss), settings),
         augmentation=augmentation,
         sidecars=sidecars,
-        settings=(loss, settings, teacher.training, teacher.scores),
+        settings=(loss, settings),
     )
     weights = {
         name.removeprefix("student."): tensor

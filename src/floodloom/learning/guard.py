@@ -15,7 +15,7 @@ from floodloom.learning.device import Execution, default_device
 from floodloom.learning.losses import Loss
 from floodloom.learning.metrics import IGNORE
 from floodloom.learning.relabel import Limits, out_of_limits
-from floodloom.learning.validation import validate
+from floodloom.learning.validation import scores_of
 from floodloom.log import get_logger
 
 _log = get_logger(__name__)
@@ -66,9 +66,7 @@ class Guard:
 
     def validation_iou(self, checkpoint: Checkpoint) -> float:
         """Return the foreground IoU in float32, whatever number format training ran in."""
-        execution = Execution(default_device(), channels_last=True)
-        model, classes = execution.place(checkpoint.model()), len(checkpoint.classes)
-        return validate(model, self.validation, classes, self.loss, execution, self.batch)["iou"]
+        return scores_of(checkpoint, self.validation, self.loss, self.batch)["iou"]
 
     def shift(
         self, before: Checkpoint, learned: Checkpoint, target: Tiles | None
@@ -95,7 +93,7 @@ class Guard:
 @torch.inference_mode()
 def _classes(
     checkpoint: Checkpoint, tiles: Tiles, batch: int
-) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
     """Return the predicted classes (tile, y, x), -1 where there are no data, and the labels."""
     execution = Execution(default_device(), channels_last=True)
     model = execution.place(checkpoint.model())
@@ -104,6 +102,6 @@ def _classes(
         taken = tiles.take(index)
         image = taken.image
         predicted = model(execution.image(image)).argmax(dim=1).cpu()
-        parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int16).numpy())
+        parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int8).numpy())
         labels.append(taken.label.cpu().numpy())
     return np.concatenate(parts), np.concatenate(labels)

@@ -114,7 +114,11 @@ def fit(
     share_normalisation(execution.place(module))
     training = execution.hold(training)
     machinery = _machinery(module, plan, execution)
-    identity = _identity(module, training, validation, plan, augmentation, settings)
+    identity = (
+        _identity(module, training, validation, plan, augmentation, settings)
+        if sidecars.state is not None
+        else ""
+    )
     progress = load_state(sidecars.state, identity, machinery)
     objective = (
         objective.by(followed(machinery.module, machinery.averaged))

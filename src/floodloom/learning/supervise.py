@@ -12,7 +12,6 @@ from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.confidence import fit_temperature, held_out_pixels
 from floodloom.learning.data import Tiles
-from floodloom.learning.device import Execution, default_device
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.loop import Fitted, fit
@@ -20,7 +19,7 @@ from floodloom.learning.objective import Objective, objective_of
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.semisupervised import Guided, SemiSupervision, semi_supervised
 from floodloom.learning.survey import described, survey
-from floodloom.learning.validation import validate
+from floodloom.learning.validation import scores_of
 
 
 def learn(
@@ -137,10 +136,8 @@ def blended(
         for name, before in start.weights.items()
     }
     mean = replace(learned, weights=weights)
-    execution = Execution(default_device(), channels_last=True)
-    model = execution.place(mean.model())
-    measured = validate(model, validation, len(start.classes), objective_of(loss)[0], execution)
-    return recalibrated(replace(mean, scores=measured), validation)
+    scores = scores_of(mean, validation, objective_of(loss)[0])
+    return recalibrated(replace(mean, scores=scores), validation)
 
 
 def recalibrated(checkpoint: Checkpoint, validation: Tiles) -> Checkpoint:

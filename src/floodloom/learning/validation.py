@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Tiles
-from floodloom.learning.device import Execution
+from floodloom.learning.device import Execution, default_device
 from floodloom.learning.feed import feed
 from floodloom.learning.losses import Loss
 from floodloom.learning.metrics import confusion_matrix, foreground_scores, split_scores
@@ -57,3 +58,10 @@ def validate(
     pooled = together.sum(axis=0)
     mean_loss = float(mine.summed(loss_sum.to(execution.device))) / len(tiles)
     return {"validation_loss": mean_loss, **foreground_scores(pooled), **split_scores(together)}
+
+
+def scores_of(checkpoint: Checkpoint, tiles: Tiles, loss: Loss, batch: int = 8) -> dict[str, float]:
+    """Return what `validate` gives for a checkpoint, in float32 whatever training ran in."""
+    execution = Execution(default_device(), channels_last=True)
+    model = execution.place(checkpoint.model())
+    return validate(model, tiles, len(checkpoint.classes), loss, execution, batch)

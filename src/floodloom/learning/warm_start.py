@@ -24,18 +24,20 @@ def warm_started(student: Checkpoint, teacher: Checkpoint) -> Checkpoint:
             teacher.weights.get(name),
             bands,
             fused=teacher.inputs == "fused",
-            sees=name == first and teacher.inputs != "radar",
+            at_input=name == first and teacher.inputs != "radar",
         )
         for name, ours in student.weights.items()
     }
     return replace(student, weights=weights)
 
 
-def _fitting(ours: Tensor, theirs: Tensor | None, bands: int, *, fused: bool, sees: bool) -> Tensor:
+def _fitting(
+    ours: Tensor, theirs: Tensor | None, bands: int, *, fused: bool, at_input: bool
+) -> Tensor:
     """Return the teacher's weights for ours; those that see the inputs mean other things."""
     if theirs is None:
         return ours
-    if theirs.shape == ours.shape and not sees:
+    if theirs.shape == ours.shape and not at_input:
         return theirs.clone()
     takes_inputs = ours.ndim == 4 and ours.shape[1] == bands
     if not takes_inputs or theirs.ndim != 4 or theirs[:, 0].shape != ours[:, 0].shape:

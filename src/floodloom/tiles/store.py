@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +116,12 @@ def _require_like(first: xr.Dataset, other: xr.Dataset, name: str) -> None:
 
 
 def _require_channels(stores: Sequence[tuple[str, xr.Dataset]]) -> None:
-    expected = [_channels(store) for _, store in stores[:1]]
-    for name, store in stores[1:]:
-        if (channels := _channels(store)) != expected[0]:
+    for (name, store), (other_name, other) in pairwise(stores):
+        expected, channels = _channels(store), _channels(other)
+        if channels != expected:
             raise InputError(
-                f"{name}: optical channels are {channels} but those of {stores[0][0]} are "
-                f"{expected[0]}; name them in `tile.optical_bands` and cut both again"
+                f"{other_name}: optical channels are {channels} but those of {name} are "
+                f"{expected}; name them in `tile.optical_bands` and cut both again"
             )
 
 

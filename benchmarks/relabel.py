@@ -59,6 +59,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "gate": {"thresholds": [0.0]},
     "temperature": {"calibrate": False},
     "quotas": {"quotas": [1.0]},
+    "likelihood": {"likelihood": 0.0},
     "tta": {"tta": False},
     "ensemble": {},
 }

@@ -342,6 +342,12 @@ class RelabelSettings(Settings):
         description="Share of the unlabelled tiles in the statistics of batch normalisation that "
         "they are predicted with, where the same does no harm on held-out labelled ones",
     )
+    likelihood: float = Field(
+        default=1.0,
+        ge=0,
+        description="Weight of what each tile's own distributions of its classes say against what "
+        "the networks say; 0: none",
+    )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(
         default=True, description="Calibrate the confidences by temperature on held-out labels"

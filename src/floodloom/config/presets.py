@@ -29,6 +29,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "relabel": {
             "gate": "paul-ganju",
             "batch_statistics": 0.0,
+            "likelihood": 0.0,
             "calibrate": False,
             "minimum_water_share": 0.0,
             "maximum_water_share": 1.0,
@@ -44,7 +45,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "batch_statistics": 0.0,
             "keep_start": 0.0,
         },
-        "relabel": {"gate": "none", "batch_statistics": 0.0},
+        "relabel": {"gate": "none", "batch_statistics": 0.0, "likelihood": 0.0},
     },
     "mean-teacher": {
         "train": {
@@ -53,12 +54,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "batch_statistics": 0.0,
             "keep_start": 0.0,
         },
-        "relabel": {"gate": "none", "batch_statistics": 0.0},
+        "relabel": {"gate": "none", "batch_statistics": 0.0, "likelihood": 0.0},
     },
     "image-level": {
         "run": {"rounds": 2},
         "train": {"batch_statistics": 0.0, "keep_start": 0.0},
-        "relabel": {"gate": "image-level", "batch_statistics": 0.0},
+        "relabel": {"gate": "image-level", "batch_statistics": 0.0, "likelihood": 0.0},
     },
 }
 """What each preset sets, by section and key; what isn't here keeps its own default."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from floodloom.learning.data import Tiles
-from floodloom.learning.inference import Ensemble
 from floodloom.learning.metrics import IGNORE, Reliability, reliability
 
 _LIMITS = (0.05, 20.0)
@@ -64,20 +64,18 @@ def reliability_at(logits: Tensor, label: Tensor, temperature: float) -> Reliabi
     return reliability(confidence.numpy(), correct.numpy())
 
 
-def held_out_pixels(
-    ensemble: Ensemble, samples: Tiles, *, tta: bool = False
-) -> tuple[Tensor, Tensor]:
+def held_out_pixels(logits_of: Callable[[Tensor], Tensor], samples: Tiles) -> tuple[Tensor, Tensor]:
     """Return logits (pixel, class) and labels (pixel,) of labelled pixels of held-out tiles.
 
-    At most half a million pixels are drawn, the same number from each batch and always the same.
+    `logits_of` gives (tile, class, y, x) of images (tile, band, y, x), 0 = no data. At most half a
+    million pixels are drawn, the same number from each batch and always the same.
     """
     draw = torch.Generator().manual_seed(0)
     share = _PIXELS * _BATCH // max(len(samples), _BATCH)
     parts = []
     for first in range(0, len(samples), _BATCH):
         part = samples.take(torch.arange(first, min(first + _BATCH, len(samples))))
-        logits = ensemble.logits(part.image, tta=tta)
-        parts.append(sample_pixels(logits, part.label, share, draw))
+        parts.append(sample_pixels(logits_of(part.image), part.label, share, draw))
     return torch.cat([logits for logits, _ in parts]), torch.cat([label for _, label in parts])
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
 from floodloom.errors import ConfigError
 from floodloom.learning.audit import confidence_histogram, kept_area
 from floodloom.learning.confidence import fit_temperature, held_out_pixels, reliability_at
 from floodloom.learning.data import Samples
 from floodloom.learning.inference import Ensemble
+from floodloom.learning.likelihood import local_likelihood
 from floodloom.learning.metrics import IGNORE
 from floodloom.learning.relabel import (
     Limits,
@@ -85,32 +87,53 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class CalibratedEnsemble:
-    """An ensemble, the temperature of its mean logits, and its reliability on held-out labels."""
+class Labeller:
+    """What gives pseudo labels: an ensemble, and what each tile says of itself.
+
+    Attributes
+    ----------
+    ensemble
+        Calibrated networks.
+    tta
+        Average over the eight symmetries of the square.
+    likelihood
+        Weight of `local_likelihood` against the networks' mean logits; 0 leaves it out.
+    temperature
+        What the sum of both is divided by.
+    calibration
+        Its reliability on held-out labels.
+    """
 
     ensemble: Ensemble
-    temperature: float
-    tta: bool
-    calibration: dict[str, Any]
+    tta: bool = True
+    likelihood: float = 0.0
+    temperature: float = 1.0
+    calibration: dict[str, Any] = field(default_factory=dict)
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Return (tile, class, y, x) of (tile, band, y, x) float32, 0 = no data in that band."""
+        logits = self.ensemble.logits(image, tta=self.tta)
+        if self.likelihood:
+            valid = (image != 0).all(dim=1).numpy()
+            said = local_likelihood(image.numpy(), valid, logits.numpy())
+            logits = logits + self.likelihood * torch.from_numpy(said)
+        return logits / self.temperature
 
     def predict(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return confidence (tile, y, x), NaN = no data, and predicted class (tile, y, x)."""
         valid = np.isfinite(image).all(axis=1)
         filled = torch.from_numpy(np.where(np.isfinite(image), image, np.float32(0)))
-        logits = self.ensemble.logits(filled, tta=self.tta) / self.temperature
-        confidence, prediction = logits.softmax(dim=1).max(dim=1)
+        confidence, prediction = self.logits(filled).softmax(dim=1).max(dim=1)
         sure = np.where(valid, confidence.numpy(), np.float32(np.nan))
         return sure, prediction.numpy().astype(np.uint8)
 
 
-def calibrate_ensemble(
-    ensemble: Ensemble, held_out: Samples, *, tta: bool = True, scale: bool = True
-) -> CalibratedEnsemble:
-    """Find the temperature of an ensemble's mean logits on held-out labelled tiles.
+def calibrated(labeller: Labeller, held_out: Samples, *, scale: bool = True) -> Labeller:
+    """Find the temperature of a labeller on held-out labelled tiles.
 
     Without `scale` the temperature stays 1.
     """
-    logits, label = held_out_pixels(ensemble, held_out, tta=tta)
+    logits, label = held_out_pixels(labeller.logits, held_out)
     temperature = fit_temperature(logits, label) if scale else 1.0
     calibration = {
         "temperature": temperature,
@@ -118,25 +141,25 @@ def calibrate_ensemble(
         "before": reliability_at(logits, label, 1.0).as_dict(),
         "after": reliability_at(logits, label, temperature).as_dict(),
     }
-    return CalibratedEnsemble(ensemble, temperature, tta, calibration)
+    return replace(labeller, temperature=temperature, calibration=calibration)
 
 
 def relabel_tiles(
     tiles: xr.Dataset,
-    ensemble: CalibratedEnsemble,
+    labeller: Labeller,
     *,
     gate: Gate,
     limits: Limits,
     previous: xr.Dataset | None = None,
 ) -> tuple[xr.Dataset, dict[str, Any]]:
-    """Label tiles where an ensemble is sure.
+    """Label tiles where a labeller is sure.
 
     Parameters
     ----------
     tiles
         Tile store; its labels are never read.
-    ensemble
-        What predicts.
+    labeller
+        What predicts, calibrated.
     gate
         What is sure enough.
     limits
@@ -155,9 +178,9 @@ def relabel_tiles(
     RecipeMismatchError
         If the tiles aren't what the ensemble was trained on; the message names the field.
     """
-    classes = ensemble.ensemble.classes
-    ensemble.ensemble.recipe.require_inputs(recipe_of(tiles), "tiles")
-    confidence, prediction = _predictions(tiles, ensemble)
+    classes = labeller.ensemble.classes
+    labeller.ensemble.recipe.require_inputs(recipe_of(tiles), "tiles")
+    confidence, prediction = _predictions(tiles, labeller)
     known = tiles["tile_label"].values if "tile_label" in tiles.coords else None
     label = gate(confidence, prediction, len(classes), known, first=previous is None)
     unlabelled = gate.kind == "none"
@@ -176,16 +199,17 @@ def relabel_tiles(
         "water_share": share_of(1, prediction, np.isfinite(confidence)),
         "agreement_with_previous": agreement,
         "confidence": confidence_histogram(confidence, prediction, classes),
-        "calibration": ensemble.calibration,
+        "calibration": labeller.calibration,
         "gate": asdict(gate),
         "limits": asdict(limits),
-        "tta": ensemble.tta,
+        "tta": labeller.tta,
+        "likelihood": labeller.likelihood,
     }
     return _pseudo_labelled(tiles, label, kept, classes), report
 
 
 def _predictions(
-    tiles: xr.Dataset, ensemble: CalibratedEnsemble
+    tiles: xr.Dataset, labeller: Labeller
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     shape = (tiles.sizes["tile"], tiles.sizes["y"], tiles.sizes["x"])
     confidence = np.empty(shape, dtype=np.float32)
@@ -193,7 +217,7 @@ def _predictions(
     for first in track(range(0, shape[0], _BATCH), "labelling tiles"):
         part = slice(first, first + _BATCH)
         image = tiles["image"].isel(tile=part).values
-        confidence[part], prediction[part] = ensemble.predict(image)
+        confidence[part], prediction[part] = labeller.predict(image)
     return confidence, prediction
 
 

@@ -142,7 +142,8 @@ def blended(
 
 def recalibrated(checkpoint: Checkpoint, validation: Tiles) -> Checkpoint:
     """Return a checkpoint with the temperature that held-out labelled tiles ask for."""
-    pixels = held_out_pixels(ensemble_of([replace(checkpoint, temperature=1.0)]), validation)
+    uncalibrated = ensemble_of([replace(checkpoint, temperature=1.0)])
+    pixels = held_out_pixels(uncalibrated.logits, validation)
     return replace(checkpoint, temperature=fit_temperature(*pixels))
 
 

@@ -13,7 +13,7 @@ from floodloom.learning.guard import Guard
 from floodloom.learning.inference import ensemble_of, load_ensemble
 from floodloom.learning.losses import cross_entropy
 from floodloom.learning.relabel import Limits
-from floodloom.learning.rounds import Gate, calibrate_ensemble, relabel_tiles
+from floodloom.learning.rounds import Gate, Labeller, calibrated, relabel_tiles
 from floodloom.learning.splits import select, training_and_validation
 from floodloom.tiles.store import open_tiles, write_tiles
 
@@ -41,6 +41,7 @@ def relabel(
     folds: int | None = None,
     fold: int = 0,
     batch_statistics: float = 0.75,
+    likelihood: float = 1.0,
     tta: bool = True,
     calibrate: bool = True,
     threads: int = 1,
@@ -94,6 +95,9 @@ def relabel(
         Share of the unlabelled tiles in the statistics of batch normalisation with which they are
         predicted, by members that don't suffer when the same is done with held-out labelled
         tiles; 0 leaves them.
+    likelihood
+        Weight of what each tile's own distributions of its classes say against what the networks
+        say; 0 leaves it out.
     tta
         Average over the eight symmetries of the square.
     calibrate
@@ -118,10 +122,11 @@ def relabel(
         ensemble = ensemble_of(
             [adapted(one, target, guard, batch_statistics) for one in ensemble.checkpoints]
         )
-    calibrated = calibrate_ensemble(ensemble, radar_samples(held_out), tta=tta, scale=calibrate)
+    labeller = Labeller(ensemble, tta=tta, likelihood=likelihood)
+    labeller = calibrated(labeller, radar_samples(held_out), scale=calibrate)
     pseudo, report = relabel_tiles(
         offered,
-        calibrated,
+        labeller,
         gate=Gate(gate, tuple(thresholds), tuple(quotas), tuple(portions), minimum_kept),
         limits=limits,
         previous=None if previous is None else open_tiles(previous),
@@ -129,7 +134,7 @@ def relabel(
     report["batch_statistics"] = [
         one.notes.get("batch_statistics", {}).get("kept") for one in ensemble.checkpoints
     ]
-    report["validation"] = scores_by_event(held_out, calibrated.predict, len(ensemble.classes))
+    report["validation"] = scores_by_event(held_out, labeller.predict, len(ensemble.classes))
     names = [str(path) for path in checkpoints]
     write_json(audit, {"round": round, "preset": preset, **report, "checkpoints": names})
     return write_tiles(pseudo, out)

@@ -1,0 +1,100 @@
+"""What a tile's own backscatter says of its classes, beside what a network has learnt elsewhere.
+
+On ground that it was not trained on, a network finds the heart of a flood and misses its reach:
+water is brighter there, land darker, and both differently from tile to tile. Where the network is
+sure of some pixels of each class, these show what the classes look like in this very tile, and the
+rest can be told by them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+Floats = NDArray[np.float32]
+
+_SUREST = 0.5  # share of a class's pixels from which its distribution is taken
+_FEWEST = 60  # pixels of a class, below which nothing is known of its distribution
+_NEIGHBOURHOOD = 1.0  # px, standard deviation of the bell over which neighbours are averaged
+_LEAST_VARIANCE = 0.02  # in units of the inputs, for pixels that are all alike
+_STRONGEST = 8.0  # what is said against a class at most
+
+
+def local_likelihood(image: Floats, valid: NDArray[np.bool_], logits: Floats) -> Floats:
+    """Return the log-likelihood of each class by the tile's own distributions.
+
+    For each tile and class, a Gaussian is fitted to the half of the predicted pixels that are the
+    surest, over the bands and their means in the neighbourhood: the maximum-likelihood classifier
+    of remote sensing, retrained without labels on the image at hand.
+
+    Parameters
+    ----------
+    image
+        (tile, band, y, x) float32 normalised inputs, of any value where there are no data.
+    valid
+        (tile, y, x) where there are data.
+    logits
+        (tile, class, y, x) float32 of a network.
+
+    Returns
+    -------
+    ndarray
+        (tile, class, y, x) float32, -8 to 0: relative to the likeliest class. 0 where there are no
+        data, for classes of which too few pixels are predicted, and in tiles of one class alone.
+
+    References
+    ----------
+    Bruzzone and Prieto (2001), Unsupervised retraining of a maximum likelihood classifier for the
+    analysis of multitemporal remote sensing images, IEEE TGRS 39(2), 456-460, sections II and III;
+    here the network gives the first labels, and there is one step instead of many.
+    """
+    said = np.zeros(logits.shape, dtype=np.float32)
+    for tile, known in enumerate(valid):
+        if known.any():
+            features = _features(image[tile], known)[:, known]
+            said[tile, :, known] = _likelihood(features, logits[tile][:, known]).T
+    return said
+
+
+def _features(bands: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """Bands and their means over the neighbours that have data."""
+    filled = np.where(valid, bands, np.float32(0))
+    share = gaussian_filter(valid.astype(np.float32), _NEIGHBOURHOOD)
+    means = [gaussian_filter(b, _NEIGHBOURHOOD) / np.maximum(share, 1e-6) for b in filled]
+    return np.concatenate([filled, np.stack(means)])
+
+
+def _likelihood(features: Floats, logits: Floats) -> Floats:
+    """(class, pixel) log-likelihood relative to the likeliest class of (feature, pixel)."""
+    predicted = logits.argmax(axis=0)
+    margin = _margin(logits)
+    found = {}
+    for value in range(len(logits)):
+        member = predicted == value
+        if member.sum() < _FEWEST:
+            continue
+        sure = member & (margin >= np.quantile(margin[member], 1 - _SUREST))
+        found[value] = _log_density(features, features[:, sure])
+    said = np.zeros_like(logits)
+    if len(found) < 2:
+        return said
+    likeliest = np.maximum.reduce(list(found.values()))
+    for value, density in found.items():
+        said[value] = np.maximum(density - likeliest, -_STRONGEST)
+    return said
+
+
+def _margin(logits: Floats) -> Floats:
+    """How far the greatest logit is above the next."""
+    two = np.partition(logits, len(logits) - 2, axis=0)[-2:]
+    return np.asarray(two[1] - two[0])
+
+
+def _log_density(features: Floats, sample: Floats) -> Floats:
+    """Log-density, up to a constant, of the Gaussian that fits a sample (feature, pixel)."""
+    mean = sample.mean(axis=1, keepdims=True, dtype=np.float64)
+    covariance = np.cov(sample) + _LEAST_VARIANCE * np.eye(len(sample))
+    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+    distance = np.square(whiten @ (features - mean)).sum(axis=0)
+    return np.asarray(np.log(whiten.diagonal()).sum() - distance / 2, dtype=np.float32)

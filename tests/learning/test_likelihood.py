@@ -1,0 +1,92 @@
+"""What a tile says of itself, on tiles whose distributions are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.ndimage import gaussian_filter
+from scipy.stats import multivariate_normal
+
+from floodloom.learning.likelihood import local_likelihood
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def flood():
+    """A tile (band, y, x) with water on its left half, brighter than where a network learnt."""
+    draw = np.random.default_rng(0)
+    water = np.zeros((SIDE, SIDE), bool)
+    water[:, : SIDE // 2] = True
+    means = np.where(water, [[[0.2]], [[-0.1]]], [[[0.9]], [[0.5]]])
+    return (means + draw.normal(0, 0.15, means.shape)).astype(np.float32), water
+
+
+def timid(image, offset):
+    """Logits of a network that calls only the darkest part of the water water."""
+    score = offset - 10 * image.mean(axis=0)
+    return np.stack([np.zeros_like(score), score])[np.newaxis].astype(np.float32)
+
+
+def everywhere(image):
+    return np.ones((1, *image.shape[1:]), bool)
+
+
+def test_the_tile_corrects_a_network_that_misses_most_of_the_water(flood):
+    image, water = flood
+    logits = timid(image, -0.5)
+    missed = (logits[0].argmax(axis=0) == 1) != water
+    said = local_likelihood(image[np.newaxis], everywhere(image), logits)
+    wrong = ((logits + said)[0].argmax(axis=0) == 1) != water
+    assert missed.mean() > 0.25
+    assert wrong.mean() < 0.03
+
+
+def test_it_is_the_ratio_of_gaussian_densities(flood):
+    image, water = flood
+    certain = np.where(water, 5, -5).astype(np.float32)  # all equally sure: all pixels are used
+    logits = np.stack([-certain, certain])[np.newaxis]
+    said = local_likelihood(image[np.newaxis, :1], everywhere(image), logits)[0]
+    assert (said.max(axis=0) == 0).all()
+    assert said.min() == -8
+    features = np.stack([image[0], gaussian_filter(image[0], 1.0)])
+    density = []
+    for inside in (~water, water):
+        sample = features[:, inside]
+        covariance = np.cov(sample) + 0.02 * np.eye(2)
+        normal = multivariate_normal(sample.mean(axis=1), covariance)
+        density.append(normal.logpdf(features.reshape(2, -1).T).reshape(water.shape))
+    expected = np.clip(density[1] - density[0], -8, 8)
+    assert_allclose(said[1] - said[0], expected, atol=1e-3)
+
+
+def test_no_data_are_neither_learnt_from_nor_judged(flood):
+    image, _ = flood
+    logits = timid(image, -0.5)
+    spoilt, valid = image[np.newaxis].copy(), everywhere(image)
+    clean = local_likelihood(spoilt[:, :, :48], valid[:, :48], logits[:, :, :48])
+    spoilt[..., 48:, :], valid[..., 48:, :] = 1e3, False
+    said = local_likelihood(spoilt, valid, logits)
+    assert (said[..., 48:, :] == 0).all()
+    assert_allclose(said[..., :44, :], clean[..., :44, :], atol=0.05)
+
+
+def test_nothing_is_said_of_tiles_with_one_class_or_with_no_data(flood):
+    image, _ = flood
+    dry = timid(image, -40.0)
+    assert (local_likelihood(image[np.newaxis], everywhere(image), dry) == 0).all()
+    nowhere = ~everywhere(image)
+    logits = timid(image, 0.0)
+    assert (local_likelihood(image[np.newaxis], nowhere, logits) == 0).all()
+
+
+def test_a_class_that_is_hardly_predicted_is_left_alone(flood):
+    image, _ = flood
+    two = timid(image, 5.0)[0]
+    third = np.full((1, SIDE, SIDE), -9, np.float32)
+    third[0, 0, :40] = 9
+    logits = np.concatenate([two, third])[np.newaxis]
+    said = local_likelihood(image[np.newaxis], everywhere(image), logits)[0]
+    assert (said[2] == 0).all()
+    assert (said[:2] < 0).any()

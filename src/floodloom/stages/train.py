@@ -68,7 +68,7 @@ def train(
     cutmix: float = 0.0,
     stretch: float = 0.0,
     from_scratch: bool = False,
-    keep_start: float = 0.5,
+    keep_start: float = 0.25,
     guard: bool = True,
     match_histograms: bool = False,
     batch_statistics: float = 0.75,

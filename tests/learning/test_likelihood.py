@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 from scipy.stats import multivariate_normal
 
+from floodloom.learning.data import Samples
 from floodloom.learning.likelihood import local_likelihood
+from floodloom.learning.rounds import Labeller, calibrated
 
 SIDE = 64
 
@@ -90,3 +93,37 @@ def test_a_class_that_is_hardly_predicted_is_left_alone(flood):
     said = local_likelihood(image[np.newaxis], everywhere(image), logits)[0]
     assert (said[2] == 0).all()
     assert (said[:2] < 0).any()
+
+
+class Networks:
+    """Networks that say what they are told to."""
+
+    classes = ("dry", "water")
+
+    def __init__(self, logits):
+        self.said = torch.from_numpy(logits)
+
+    def logits(self, image, *, tta):
+        return self.said
+
+
+@pytest.mark.parametrize(("offset", "chosen"), [(-0.5, "positive"), (None, "none")])
+def test_its_weight_is_what_helps_on_held_out_labels(flood, offset, chosen):
+    image, water = flood
+    logits = timid(image, offset or 0.0)
+    if offset is None:  # networks that know the ground
+        logits = np.stack([np.zeros_like(water), np.where(water, 3, -3)])[np.newaxis]
+        logits = logits.astype(np.float32)
+    label = torch.from_numpy(water[np.newaxis].astype(np.uint8))
+    held_out = Samples(torch.from_numpy(image[np.newaxis]), label)
+    found = calibrated(Labeller(Networks(logits), likelihood=1.0), held_out)
+    tried = found.calibration["likelihood"]
+    assert list(tried) == ["0", "0.1", "0.25", "0.5", "1"]
+    assert tried[f"{found.likelihood:g}"] == max(tried.values())
+    assert (found.likelihood > 0) == (chosen == "positive")
+    _, prediction = found.predict(image[np.newaxis])
+    right = (prediction[0] == water).mean()
+    assert right > 0.97
+    without = calibrated(Labeller(Networks(logits)), held_out)
+    assert without.likelihood == 0
+    assert list(without.calibration["likelihood"]) == ["0"]

@@ -345,8 +345,8 @@ class RelabelSettings(Settings):
     likelihood: float = Field(
         default=1.0,
         ge=0,
-        description="Weight of what each tile's own distributions of its classes say against what "
-        "the networks say; 0: none",
+        description="Greatest weight of what each tile's own distributions of its classes say "
+        "against what the networks say; as much of it is used as helps on held-out labels; 0: none",
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

@@ -96,8 +96,8 @@ def relabel(
         predicted, by members that don't suffer when the same is done with held-out labelled
         tiles; 0 leaves them.
     likelihood
-        Weight of what each tile's own distributions of its classes say against what the networks
-        say; 0 leaves it out.
+        Greatest weight of what each tile's own distributions of its classes say against what the
+        networks say; as much of it is used as helps on held-out labels, and none with 0.
     tta
         Average over the eight symmetries of the square.
     calibrate

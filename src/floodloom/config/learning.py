@@ -346,7 +346,8 @@ class RelabelSettings(Settings):
         default=1.0,
         ge=0,
         description="Greatest weight of what each tile's own distributions of its classes say "
-        "against what the networks say; as much of it is used as helps on held-out labels; 0: none",
+        "against what the networks say; as much of it is used as costs less than a point of IoU on "
+        "held-out labels; 0: none",
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

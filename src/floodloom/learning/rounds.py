@@ -35,6 +35,7 @@ from floodloom.raster.store import recipe_of
 _log = get_logger(__name__)
 _BATCH = 8
 _SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)
+_AFFORDABLE = 0.01  # IoU on held-out labels
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,10 @@ def calibrated(labeller: Labeller, held_out: Tiles, *, scale: bool = True) -> La
     Parameters
     ----------
     labeller
-        Its `likelihood` is the greatest weight that is tried, besides shares of it and none: where
-        the networks know the ground better than a tile's own distributions, these do harm. The
-        weight with the highest foreground IoU is taken, the least of those that tie.
+        Its `likelihood` is the greatest weight that is tried, besides shares of it and none. Where
+        the networks know the ground better than a tile's own distributions these do harm, so what
+        is taken is the greatest weight that costs less than a point of the foreground IoU:
+        strange ground, which there are no labels of, gains more than known ground may lose.
     held_out
         Labelled tiles that the networks weren't trained on.
     scale
@@ -161,7 +163,7 @@ def calibrated(labeller: Labeller, held_out: Tiles, *, scale: bool = True) -> La
     logits, said = evidence.chunk(2, dim=1)
     tried = [share * labeller.likelihood for share in (_SHARES if labeller.likelihood else (0.0,))]
     scores = {weight: _foreground_iou(logits + weight * said, label) for weight in tried}
-    weight = max(tried, key=lambda one: scores[one])
+    weight = max(one for one in tried if scores[one] > scores[0.0] - _AFFORDABLE)
     weighed = logits + weight * said
     temperature = fit_temperature(weighed, label) if scale else 1.0
     calibration = {

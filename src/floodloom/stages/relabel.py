@@ -97,7 +97,8 @@ def relabel(
         tiles; 0 leaves them.
     likelihood
         Greatest weight of what each tile's own distributions of its classes say against what the
-        networks say; as much of it is used as helps on held-out labels, and none with 0.
+        networks say; as much of it is used as costs less than a point of IoU on held-out labels,
+        and none with 0.
     tta
         Average over the eight symmetries of the square.
     calibrate

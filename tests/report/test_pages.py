@@ -149,6 +149,7 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
         "water_share": 0.0001,
         "agreement_with_previous": None,
         "calibration": {"temperature": 1.2, "before": curve, "after": curve},
+        "likelihood": 0.25,
         "preset": "pixel-gate",
         "confidence": {"edges": [0.0, 0.5, 1.0], "dry": [1, 3], "water": [0, 0]},
         "validation": {"pooled": None, "by_event": {}},

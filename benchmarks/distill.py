@@ -27,10 +27,10 @@ from floodloom.files import read_json
 from floodloom.learning.distillation import Distillation
 from floodloom.log import get_logger
 
-DEFAULT = "logit"
+DEFAULT = "from_teacher+logit"
 DISTILLATIONS: dict[str, tuple[Distillation, bool]] = {
-    DEFAULT: (Distillation(), False),
-    "from_teacher+logit": (Distillation(), True),
+    DEFAULT: (Distillation(), True),
+    "logit": (Distillation(), False),
     "logit_where_clear": (Distillation(everywhere=False), False),
     "hfd": (Distillation(feature_weight=1.0, logit_weight=0.0), False),
     "attention": (Distillation(logit_weight=0.0, attention_weight=1.0), False),

@@ -25,6 +25,7 @@ from floodloom.learning.network import Network, untrained
 from floodloom.learning.optical import fused, paired_samples, standardise_optical
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.supervise import learn
+from floodloom.learning.warm_start import warm_started
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import Landscape, make_landscape
@@ -96,7 +97,7 @@ def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
         augmentation=Augmentation(),
     )
     distilled = distill_student(
-        student,
+        warm_started(student, teacher),
         teacher,
         pairs_seen,
         radar_alone(validation),

@@ -135,7 +135,9 @@ class DistillSettings(_RadarTraining):
         "they are many, raise `balance`",
     )
     from_teacher: bool = Field(
-        default=False, description="Start from the teacher's weights wherever they fit"
+        default=True,
+        description="Start from the teacher's weights wherever they fit; members of an ensemble "
+        "differ less then",
     )
     feature_weight: float = Field(
         default=0.0, ge=0, description="Weight of the distance to the teacher's features (HFD-Net)"

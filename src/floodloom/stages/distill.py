@@ -40,7 +40,7 @@ def distill(
     loss: str = "ce_dice",
     labels: str = "given",
     unlabelled: bool = False,
-    from_teacher: bool = False,
+    from_teacher: bool = True,
     feature_weight: float = 0.0,
     logit_weight: float = 1.0,
     softening: float = 2.0,
@@ -100,7 +100,7 @@ def distill(
         labels aren't looked at. Where they are many, raise `balance` so that labelled tiles are
         drawn as often as without them.
     from_teacher
-        Start from the teacher's weights wherever they fit.
+        Start from the teacher's weights wherever they fit; members of an ensemble differ less then.
     feature_weight
         Weight of the distance to the teacher's features.
     logit_weight

@@ -37,6 +37,7 @@ THREADS = 2
 BATCH = 8
 TILES = 160
 TURNS = 5
+FEEDING_TURNS = 12
 GPU_STEPS = 20
 MEMORY_BATCH = 4
 
@@ -84,7 +85,10 @@ class Preloaded:
 
 
 def feeding(store: str) -> Figures:
-    """Compare the loop on augmented tiles from disk with the loop on one random batch, in turn."""
+    """Compare the loop on augmented tiles from disk with the loop on one random batch, in turn.
+
+    Each goes first as often as the other, so that a machine that slows down favours neither.
+    """
     path = Path(store)
     training, validation = training_and_validation(located(open_tiles(path), path), 0.2)
     held = radar_tiles(validation.isel(tile=slice(0, BATCH)), 4.0)
@@ -92,12 +96,13 @@ def feeding(store: str) -> Figures:
     real = radar_tiles(rows, 0.0)
     preloaded = Preloaded(random_batch(real.take(torch.arange(BATCH))), TILES)
     augmentation = Augmentation(cutmix=0.5, band_drop=0.1)
+    sides: dict[str, tuple[Tiles, Augmentation | None]] = {
+        "real": (real, augmentation),
+        "preloaded": (preloaded, None),
+    }
     turns = [
-        {
-            "real": rate(real, held, augmentation),
-            "preloaded": rate(preloaded, held, None),
-        }
-        for _ in range(TURNS)
+        {side: rate(sides[side][0], held, sides[side][1]) for side in order}
+        for order in [list(sides), list(sides)[::-1]] * (FEEDING_TURNS // 2)
     ]
     return {
         "real": statistics.median(turn["real"] for turn in turns),

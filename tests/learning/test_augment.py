@@ -25,16 +25,18 @@ def tiles_of(value: float, count: int = 1, bands: int = 2, size: int = 32) -> Sa
 def test_a_tile_is_changed_alike_in_any_company():
     torch.manual_seed(0)
     batch = Samples(torch.rand(6, 2, 32, 32) - 0.5, torch.randint(2, (6, 32, 32)).byte())
-    partner = Samples(batch.image.flip(0), batch.label.flip(0))
+    others = Samples(batch.image.flip(0), batch.label.flip(0))
     change = Augmentation(radar_noise(RECIPE, 10.0, 1.0, 1.0), band_drop=0.3, cutmix=0.5)
     seeds = torch.randint(2**62, (6,))
-    whole = change(batch, seeds, partner)
+    mixes = change.mixes(seeds)
+    assert mixes.any()
+    assert not mixes.all()
+    whole = change(batch, seeds, others.take(mixes.nonzero().flatten()))
+    differs = (whole.label.sum((1, 2)) != batch.label.sum((1, 2))).nonzero().flatten().tolist()
+    assert differs == mixes.nonzero().flatten().tolist()
     for part in (slice(0, 2), slice(2, 6)):
-        alone = change(
-            batch.between(part.start, part.stop),
-            seeds[part],
-            partner.between(part.start, part.stop),
-        )
+        here = torch.arange(part.start, part.stop)
+        alone = change(batch.take(here), seeds[part], others.take(here[mixes[part]]))
         assert torch.equal(alone.image, whole.image[part])
         assert torch.equal(alone.label, whole.label[part])
 
@@ -72,7 +74,7 @@ def test_mixing_takes_boxes_of_every_area_labels_and_all():
     rows = (result.label == 1).any(dim=2).sum(1)
     cols = (result.label == 1).any(dim=1).sum(1)
     assert torch.equal(rows * cols, (result.label == 1).sum((1, 2)))
-    none = Augmentation(cutmix=1e-9)(ours, torch.arange(2000), theirs)
+    none = Augmentation(cutmix=1e-9)(ours, torch.arange(2000), theirs.between(0, 0))
     assert (none.label == 0).all()
 
 

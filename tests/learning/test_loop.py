@@ -12,7 +12,7 @@ from floodloom.config.learning import Monitor
 from floodloom.errors import ConfigError, TrainingError
 from floodloom.learning import feed, loop
 from floodloom.learning.augment import Augmentation
-from floodloom.learning.data import radar_samples
+from floodloom.learning.data import Samples, radar_samples
 from floodloom.learning.device import choose_execution
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.loop import fit
@@ -52,6 +52,24 @@ def test_the_seed_decides_everything(samples):
     assert all(torch.equal(first.weights[n], t) for n, t in second.weights.items())
     _, other = fitted(samples, replace(PLAN, seed=1), **options)
     assert any(not torch.equal(first.weights[n], t) for n, t in other.weights.items())
+
+
+def test_no_tile_is_read_that_is_neither_shown_nor_mixed_in(samples, monkeypatch):
+    training, validation = samples
+    read = []
+    take = Samples.take
+
+    def counted(tiles, index):
+        if len(tiles) == len(training):
+            read.append(len(index))
+        return take(tiles, index)
+
+    monkeypatch.setattr(Samples, "take", counted)
+    plan = replace(PLAN, epochs=20)
+    fitted((training, validation), plan, augmentation=Augmentation(cutmix=0.5))
+    batches = read[-20 * 3 :]  # before them come the survey and the probe of the execution
+    assert set(batches) <= set(range(PLAN.batch, 2 * PLAN.batch + 1))
+    assert sum(batches) / len(batches) == pytest.approx(1.5 * PLAN.batch, rel=0.1)
 
 
 @pytest.mark.parametrize("average", [0.0, 0.5])

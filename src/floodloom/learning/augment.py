@@ -190,14 +190,16 @@ class Augmentation:
     second_sensor: int = 0
     stretch: float = 0.0
 
-    def __call__(self, batch: Samples, seeds: Tensor, partner: Samples | None = None) -> Samples:
+    def __call__(self, batch: Samples, seeds: Tensor, partners: Samples | None = None) -> Samples:
         """Return the batch with every tile changed as its seed (tile,) int64 says.
 
-        `partner` has as many tiles as the batch; without it nothing is mixed in.
+        `partners` are the tiles to mix into those where `mixes(seeds)`; without any nothing is.
         """
         draws = Draws(seeds)
-        if partner is not None and self.cutmix > 0:
-            batch = mixed(batch, partner, boxes(draws, self.cutmix, batch.label.shape))
+        if partners is not None and len(partners):
+            whose = (self.mixes(seeds).cumsum(0) - 1).clamp(min=0)
+            box = boxes(draws, self.cutmix, batch.label.shape)
+            batch = mixed(batch, partners.take(whose), box)
         elements = (8 * draws.uniform(1)).long().flatten().tolist()
 
         def turned(tensor: Tensor | None) -> Tensor | None:
@@ -212,6 +214,10 @@ class Augmentation:
         image = self.disturbed(image, draws)
         optical, clear, soft = map(turned, (batch.optical, batch.clear, batch.soft))
         return Samples(image, label, optical, clear, soft, batch.ids)
+
+    def mixes(self, seeds: Tensor) -> Tensor:
+        """Return (tile,) bool, True where a tile gets a box of another one."""
+        return box_draws(Draws(seeds))[0] < self.cutmix
 
     def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
         """Return (tile, band, y, x) images with noise, another stretch and lost bands."""
@@ -253,7 +259,7 @@ def kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
 def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> Tensor:
     """Return (tile, y, x) bool, True in a box of uniformly drawn area, or nowhere."""
     _, height, width = shape
-    chance, area, down, right = draws.uniform(4).T.unsqueeze(-1)
+    chance, area, down, right = box_draws(draws).unsqueeze(-1)
     side = area.sqrt() * (chance < probability)
 
     def inside(centre: Tensor, length: int) -> Tensor:
@@ -263,6 +269,14 @@ def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> Tensor:
 
     box: Tensor = inside(down, height).unsqueeze(2) & inside(right, width).unsqueeze(1)
     return box
+
+
+def box_draws(draws: Draws) -> Tensor:
+    """Return (4, tile) in 0..1: whether a tile gets a box at all, its area, centre down and right.
+
+    They are the first numbers that are drawn for a tile.
+    """
+    return draws.uniform(4).T
 
 
 def mixed(batch: Samples, partner: Samples, box: Tensor) -> Samples:

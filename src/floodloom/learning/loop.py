@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -194,16 +194,23 @@ def _batches(
     execution: Execution,
     pseudo: Tensor | None = None,
 ) -> Iterator[Samples]:
-    """Yield the batches of an epoch on the device, read ahead there and changed there."""
-    mixes = augmentation is not None and augmentation.cutmix > 0
-    order = torch.cat([draw.tile, draw.partner], dim=1) if mixes else draw.tile
+    """Yield the batches of an epoch on the device, read ahead there and changed there.
+
+    The tiles to mix in are read with the batch they go into.
+    """
     size = draw.tile.shape[1]
+    order: Iterable[Tensor] = draw.tile
+    if augmentation is not None and augmentation.cutmix > 0:
+        order = (
+            torch.cat([tile, partner[augmentation.mixes(seeds)]])
+            for tile, partner, seeds in zip(draw.tile, draw.partner, draw.seed, strict=True)
+        )
     read = feed(tiles, order, workers, pin=execution.pins(tiles))
     for both, seeds, tiles_drawn in zip(read, draw.seed, draw.tile, strict=True):
         moved = both.to(execution.device)
-        batch, partner = moved.between(0, size), moved.between(size, 2 * size)
+        batch, partners = moved.between(0, size), moved.between(size, len(moved))
         if augmentation is not None:
-            batch = augmentation(batch, seeds, partner if mixes else None)
+            batch = augmentation(batch, seeds, partners)
         if pseudo is not None:
             batch = replace(batch, pseudo=pseudo[tiles_drawn].to(execution.device))
         yield execution.samples(batch)

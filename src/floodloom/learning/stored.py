@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 import zarr
+from numpy.typing import NDArray
 from torch import Tensor
+from zarr.core.sync import sync
 
 from floodloom.learning.data import Samples, Tiles, radar_samples, without_nan
 from floodloom.log import get_logger
@@ -18,7 +23,7 @@ from floodloom.log import get_logger
 _log = get_logger(__name__)
 _STORE, _ROW = "tile_store", "tile_row"
 _QUICKLY = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-"""A tile is a chunk of a shard; zarr's own pipeline takes 2.5 ms of Python for each, this .5 ms."""
+"""A tile is a chunk of a shard; zarr's own pipeline takes 2.5 ms of Python for each, this .3 ms."""
 
 
 def located(tiles: xr.Dataset, paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
@@ -62,13 +67,8 @@ class StoredTiles:
     def take(self, index: Tensor) -> Samples:
         """Read the tiles of `index` in its order."""
         chosen = index.numpy()
-        stores, rows = self._stores[chosen], self._rows[chosen]
-        image = np.empty((len(chosen), *self._images[0].shape[1:]), np.float32)
-        label = np.empty((len(chosen), *self._labels[0].shape[1:]), np.uint8)
-        for place, (store, row) in enumerate(zip(stores, rows.tolist(), strict=True)):
-            tile = slice(row, row + 1)  # a list of tiles takes several times as long
-            image[place] = self._images[store][tile]
-            label[place] = self._labels[store][tile]
+        places = list(zip(self._stores[chosen].tolist(), self._rows[chosen].tolist(), strict=True))
+        image, label = sync(_read((self._images, self._labels), places))
         ids = tuple(self._ids[i] for i in chosen)
         return Samples(*without_nan(image, label), ids=ids)
 
@@ -85,6 +85,23 @@ class StoredTiles:
             np.prod(self._labels[0].shape[1:])
         )
         return pixels * len(self)
+
+
+async def _read(
+    kinds: Sequence[list[zarr.Array[Any]]], places: list[tuple[int, int]]
+) -> list[NDArray[Any]]:
+    """Read tiles by store and row from arrays of several kinds.
+
+    All are asked for at once: one after the other takes twice as long, a list of rows in one
+    request ten times.
+    """
+    rows = [
+        arrays[store].async_array.getitem(slice(row, row + 1))
+        for arrays in kinds
+        for store, row in places
+    ]
+    read = iter(await asyncio.gather(*rows))
+    return [np.concatenate(list(itertools.islice(read, len(places)))) for _ in kinds]
 
 
 def radar_tiles(tiles: xr.Dataset, memory_gib: float) -> Tiles:

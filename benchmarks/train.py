@@ -35,9 +35,9 @@ from floodloom.tiles.store import open_tiles
 
 THREADS = 2
 BATCH = 8
-TILES = 160
+TILES = 80
 TURNS = 5
-FEEDING_TURNS = 12
+FEEDING_TURNS = 24
 GPU_STEPS = 20
 MEMORY_BATCH = 4
 

@@ -85,7 +85,7 @@ def test_mixing_takes_the_companion_along():
 
     box = torch.zeros(1, 4, 4, dtype=torch.bool)
     box[:, :2] = True
-    result = mixed(with_optical(0.0), with_optical(1.0), box)
+    result = mixed(with_optical(0.0), with_optical(1.0), [(slice(0, 2), slice(0, 4))])
     assert torch.equal(result.clear, box)
     assert torch.equal(result.optical[:, 0], 10.0 * box)
 

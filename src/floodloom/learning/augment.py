@@ -197,9 +197,7 @@ class Augmentation:
         """
         draws = Draws(seeds)
         if partners is not None and len(partners):
-            whose = (self.mixes(seeds).cumsum(0) - 1).clamp(min=0)
-            box = boxes(draws, self.cutmix, batch.label.shape)
-            batch = mixed(batch, partners.take(whose), box)
+            batch = mixed(batch, partners, boxes(draws, self.cutmix, batch.label.shape))
         elements = (8 * draws.uniform(1)).long().flatten().tolist()
 
         def turned(tensor: Tensor | None) -> Tensor | None:
@@ -217,7 +215,7 @@ class Augmentation:
 
     def mixes(self, seeds: Tensor) -> Tensor:
         """Return (tile,) bool, True where a tile gets a box of another one."""
-        return box_draws(Draws(seeds))[0] < self.cutmix
+        return _box_draws(Draws(seeds))[0] < self.cutmix
 
     def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
         """Return (tile, band, y, x) images with noise, another stretch and lost bands."""
@@ -256,40 +254,50 @@ def kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
     return kept.view(-1, bands, 1, 1)
 
 
-def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> Tensor:
-    """Return (tile, y, x) bool, True in a box of uniformly drawn area, or nowhere."""
+Box = tuple[slice, slice]
+"""Rows and columns of a tile."""
+
+
+def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> list[Box | None]:
+    """Return a box of uniformly drawn area per tile of `shape` (tile, y, x), or None."""
     _, height, width = shape
-    chance, area, down, right = box_draws(draws).unsqueeze(-1)
-    side = area.sqrt() * (chance < probability)
+    chance, area, down, right = _box_draws(draws)
+    side = area.sqrt()
 
-    def inside(centre: Tensor, length: int) -> Tensor:
-        middle = (torch.arange(length) + 0.5) / length
-        within: Tensor = (middle - (side / 2 + centre * (1 - side))).abs() < side / 2
-        return within
+    def span(place: Tensor, length: int) -> list[slice]:
+        first = place * (1 - side) * length
+        ends = [(first - 0.5).ceil().long(), (first + side * length - 0.5).ceil().long()]
+        return [slice(start, stop) for start, stop in torch.stack(ends, dim=1).tolist()]
 
-    box: Tensor = inside(down, height).unsqueeze(2) & inside(right, width).unsqueeze(1)
-    return box
+    places = zip(span(down, height), span(right, width), strict=True)
+    return [
+        box if chosen else None
+        for box, chosen in zip(places, (chance < probability).tolist(), strict=True)
+    ]
 
 
-def box_draws(draws: Draws) -> Tensor:
-    """Return (4, tile) in 0..1: whether a tile gets a box at all, its area, centre down and right.
+def _box_draws(draws: Draws) -> Tensor:
+    """Return (4, tile) in 0..1: whether a tile gets a box at all, its area, place down and right.
 
     They are the first numbers that are drawn for a tile.
     """
     return draws.uniform(4).T
 
 
-def mixed(batch: Samples, partner: Samples, box: Tensor) -> Samples:
-    """Return the batch with its partner's pixels where `box` (tile, y, x) is True."""
-    box = box.to(batch.image.device)
+def mixed(batch: Samples, partners: Samples, where: Sequence[Box | None]) -> Samples:
+    """Return the batch with boxes of its partners, of which there is one for each box."""
+    chosen = [(place, *box) for place, box in enumerate(where) if box is not None]
 
     def put(ours: Tensor | None, theirs: Tensor | None) -> Tensor | None:
         if ours is None or theirs is None:
             return None
-        return torch.where(box.unsqueeze(1) if ours.ndim == 4 else box, theirs, ours)
+        together = ours.clone()
+        for partner, (place, rows, cols) in zip(theirs, chosen, strict=True):
+            together[place, ..., rows, cols] = partner[..., rows, cols]
+        return together
 
-    image, label = put(batch.image, partner.image), put(batch.label, partner.label)
+    image, label = put(batch.image, partners.image), put(batch.label, partners.label)
     if image is None or label is None:
         return batch
-    optical, clear = put(batch.optical, partner.optical), put(batch.clear, partner.clear)
-    return Samples(image, label, optical, clear, put(batch.soft, partner.soft), batch.ids)
+    optical, clear = put(batch.optical, partners.optical), put(batch.clear, partners.clear)
+    return Samples(image, label, optical, clear, put(batch.soft, partners.soft), batch.ids)

@@ -226,8 +226,9 @@ def _strong_view(image: Tensor, target: Tensor, seen: Tensor, strong: Augmentati
     """
     draws = Draws(torch.randint(2**62, (len(image),)))
     weak = Samples(image, target, clear=seen)
-    partner = weak.take(torch.arange(len(weak)).roll(1))
-    both = mixed(weak, partner, boxes(draws, strong.cutmix, image[:, 0].shape))
+    where = boxes(draws, strong.cutmix, image[:, 0].shape)
+    chosen = torch.tensor([box is not None for box in where])
+    both = mixed(weak, weak.take(torch.arange(len(weak)).roll(1)[chosen]), where)
     return replace(both, image=strong.disturbed(both.image, draws))
 
 

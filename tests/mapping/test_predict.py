@@ -79,7 +79,7 @@ def test_strips_read_every_row_once_and_mirror_the_border() -> None:
     mirrored = np.pad(scene.values, ((0, 0), (0, 21), (0, 21)), mode="symmetric")
     for row, strip in zip(plan.rows, read_strips(lazy, plan), strict=True):
         np.testing.assert_array_equal(strip, mirrored[:, row : row + plan.size[0]])
-    assert len(reads) <= 7 + 2 * len(plan.rows)
+    assert sum(rows for _, rows, _ in reads if rows > 1) == 203  # dask tries one pixel first
 
 
 def test_empty_windows_are_skipped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -126,27 +127,39 @@ def read_strips(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
     height, width = plan.shape
     below, beside = plan.padded[0] - height, plan.padded[1] - width
     strip = np.empty((inputs.sizes["band"], plan.size[0], plan.padded[1]), dtype=np.float32)
-    blocks = ahead(_blocks(inputs, plan))
+    pieces = _pieces(inputs, plan)
+    piece = strip[:, :0, :width]
+    read = 0
     for row in plan.rows:
-        first, last, block = next(blocks)
-        strip[:, : first - row] = strip[:, strip.shape[1] - (first - row) :]
-        strip[:, first - row : last - row, :width] = block
-        del block  # while the network runs on the strip, the next block takes its place
+        strip[:, : read - row] = strip[:, strip.shape[1] - (read - row) :]
+        fresh = read - row
+        last = min(row + plan.size[0], height)
+        while read < last:
+            if piece.shape[1] == 0:
+                piece = next(pieces)
+            count = min(piece.shape[1], last - read)
+            strip[:, read - row : read - row + count, :width] = piece[:, :count]
+            piece, read = piece[:, count:], read + count
         if beside:
-            inside = strip[:, first - row : last - row, :width]
-            strip[:, first - row : last - row] = _mirrored(inside, 0, beside)
+            inside = strip[:, fresh : last - row, :width]
+            strip[:, fresh : last - row] = _mirrored(inside, 0, beside)
         if last == height and below:
             strip[:] = _mirrored(strip[:, : last - row], below, 0)
         yield strip
 
 
-def _blocks(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[tuple[int, int, Floats]]:
-    """First row, last row and values of what each strip adds to the one before."""
-    first = 0
-    for row in plan.rows:
-        last = min(row + plan.size[0], plan.shape[0])
-        yield first, last, _read(inputs, first, last)
-        first = last
+def _pieces(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
+    """Read a scene by whole rows of its chunks, each once, about as many ahead as a strip adds."""
+    chunks = inputs.chunksizes.get("y", plan.shape[:1])
+    largest = min(max(chunks), plan.size[0])
+    adds = plan.rows[1] if len(plan.rows) > 1 else 0
+    starts = np.cumsum((0, *chunks)).tolist()
+    parts = (
+        _read(inputs, first, min(first + largest, end))
+        for start, end in itertools.pairwise(starts)
+        for first in range(start, end, largest)
+    )
+    return ahead(parts, max(adds // largest, 1))
 
 
 def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:

@@ -93,7 +93,7 @@ def predict(
         differ, or the back end isn't installed.
     """
     ensemble = load_ensemble(checkpoint, threads=threads)
-    store = open_store(scene)
+    store = open_store(scene, whole_rows=True)
     ensemble.recipe.require_scene(recipe_of(store), str(scene))
     earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
@@ -152,7 +152,7 @@ def _ratio_text(ratio: float | None) -> str:
 
 
 def _earlier(path: Path, scene: xr.Dataset, recipe: Recipe, mixed_orbits: bool) -> xr.Dataset:
-    before = open_store(path)
+    before = open_store(path, whole_rows=True)
     recipe.require_scene(recipe_of(before), str(path))
     return before_on_grid(before, scene, name=str(path), mixed_orbits=mixed_orbits)
 

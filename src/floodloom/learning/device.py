@@ -78,7 +78,9 @@ def keep_memory() -> None:
     """Let glibc reuse the memory of large activations instead of returning it to the kernel.
 
     Each layer would otherwise pay for zeroed pages, which takes as long as the convolutions. The
-    arenas that glibc gives to threads can't keep memory of that size, so there must be one only.
+    arenas that glibc gives to threads can't keep memory of that size, so there must be one only:
+    call it before any thread reads or computes, as one that is there stays and may be given to the
+    thread that runs the network.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from floodloom.errors import CheckpointError
 from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
-from floodloom.learning.device import Execution, default_device
+from floodloom.learning.device import Execution, default_device, keep_memory
 from floodloom.models.base import Segmenter
 from floodloom.models.inner import WHOLE, Rim, without_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
@@ -183,6 +183,7 @@ def load_ensemble(
 
 def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None = None) -> Ensemble:
     """Return the ensemble of checkpoints that are known to agree."""
+    keep_memory()
     execution = Execution(device or default_device(), channels_last=True)
     return Ensemble(
         tuple(execution.place(checkpoint.model()) for checkpoint in checkpoints),

@@ -99,6 +99,7 @@ def fit(
         If there is nothing to train or to validate on, labels are wrong, or the loss is no longer
         finite.
     """
+    keep_memory()
     # Tiles without labels may still teach otherwise.
     labelled = objective is None and pseudo is None
     seen = seen or survey(training, classes, workers=plan.workers, labelled=labelled)
@@ -106,7 +107,6 @@ def fit(
     objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
 
     # Numbers are as the seed says, whatever the choice of the execution has drawn.
-    keep_memory()
     crew, micro = team(), MicroBatch(plan.micro_batch or plan.batch)
     probe = training.take(torch.arange(min(plan.batch, 4, len(training)))).image
     execution = crew.agreed(choose_execution(module, probe, plan.precision))

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from floodloom.errors import InputError
-from floodloom.learning.device import keep_memory
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 
@@ -150,7 +149,6 @@ def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:
 def _on_torch(ensemble: Ensemble) -> Ensemble:
     if ensemble.device.type != "cpu":
         return ensemble
-    keep_memory()
     return replace(
         ensemble, models=tuple(fold_normalisation(copy.deepcopy(m)) for m in ensemble.models)
     )

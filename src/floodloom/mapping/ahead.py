@@ -1,4 +1,4 @@
-"""Work that runs ahead of its consumer, so that reading, network and writing overlap."""
+"""Work that runs ahead of its consumer, so that reading and computing overlap."""
 
 from __future__ import annotations
 

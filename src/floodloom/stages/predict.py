@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import xarray as xr
@@ -12,7 +11,6 @@ from rasterio.windows import Window
 
 from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
-from floodloom.mapping.ahead import ahead
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import LARGEST, plan_scene
@@ -131,8 +129,8 @@ def predict(
     )
     seams = SeamMeter(*window_borders(plan.as_dict()))
     predicted = predict_rows(inputs, network, plan, layers=layers, batch=batch)
-    with cog_writer(out, profile, threads=threads) as raster, closing(ahead(predicted)) as rows:
-        for row, percent in rows:
+    with cog_writer(out, profile, threads=threads) as raster:
+        for row, percent in predicted:
             window = Window(0, row, percent.shape[2], percent.shape[1])
             raster.write(percent, window=window)
             seams.add(percent[0])

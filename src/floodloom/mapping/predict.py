@@ -149,17 +149,16 @@ def read_strips(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
 
 
 def _pieces(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
-    """Read a scene by whole rows of its chunks, each once, about as many ahead as a strip adds."""
+    """Read a scene by whole rows of its chunks, each once, one ahead."""
     chunks = inputs.chunksizes.get("y", plan.shape[:1])
     largest = min(max(chunks), plan.size[0])
-    adds = plan.rows[1] if len(plan.rows) > 1 else 0
     starts = np.cumsum((0, *chunks)).tolist()
     parts = (
         _read(inputs, first, min(first + largest, end))
         for start, end in itertools.pairwise(starts)
         for first in range(start, end, largest)
     )
-    return ahead(parts, max(adds // largest, 1))
+    return ahead(parts)
 
 
 def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:

@@ -98,7 +98,7 @@ def _runs() -> dict[str, Any]:
 
 
 def _facts(result: dict[str, Any]) -> str:
-    seeds = f", seeds {list(result['seeds'])}" if result.get("seeds") else ""
+    seeds = f", seeds {', '.join(map(str, result['seeds']))}" if result.get("seeds") else ""
     return (
         f"`{result['command']}`, {result['date']}, commit {result['commit']}, "
         f"{result['hardware']}{seeds}\n"

@@ -36,6 +36,13 @@ def test_store_gives_back_what_was_written(tmp_path, chunks: int | None) -> None
     assert read.attrs["fingerprint"] == RECIPE.fingerprint
 
 
+def test_whole_rows_of_chunks_are_one_chunk_of_dask(tmp_path) -> None:
+    write_store(scene(), tmp_path / "s.zarr", chunk=128, shard=256)
+    read = open_store(tmp_path / "s.zarr", whole_rows=True)
+    assert read.vv.chunks == ((128, 128, 128, 117), (617,))
+    np.testing.assert_array_equal(read.vv.values, scene().vv.values)
+
+
 def test_failed_write_leaves_the_old_store_and_no_leftovers(tmp_path) -> None:
     write_store(scene(), tmp_path / "s.zarr")
 
@@ -70,12 +77,13 @@ def test_cog_is_valid_and_keeps_its_facts(tmp_path) -> None:
         colormap={2: (1, 2, 3, 255)},
         tags={"FLOODLOOM_PRODUCT": "flood_map"},
     )
-    assert cog_validate(path)[0]
+    assert cog_validate(path, strict=True)[0]
     with rasterio.open(path) as raster:
         np.testing.assert_array_equal(raster.read(1), classes)
         assert raster.nodata == 255
         assert raster.descriptions == ("class",)
         assert raster.colormap(1)[2] == (1, 2, 3, 255)
+        assert raster.overviews(1) == [2]
         assert raster.tags()["FLOODLOOM_PRODUCT"] == "flood_map"
         assert raster.crs.to_epsg() == 32633
 

@@ -16,6 +16,7 @@ import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
 from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 from zarr.codecs import BloscCodec
@@ -31,6 +32,7 @@ ACQUIRED = "ACQUISITION_TIME"
 
 _STACK_SHARD = 64
 _CACHE_MIB = 64  # GDAL would take a share of the machine's memory
+_COG_BLOCK = 512  # px
 _DEFLATE = 3  # 7 % larger than level 6 and four times as fast
 _COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
@@ -216,19 +218,29 @@ def cog_writer(
                 plain, "w", driver="GTiff", count=profile.count, dtype=profile.dtype,
                 height=profile.geobox.shape.y, width=profile.geobox.shape.x, crs=crs,
                 transform=profile.geobox.affine, nodata=profile.nodata, BIGTIFF="IF_SAFER",
+                tiled=True, blockxsize=_COG_BLOCK, blockysize=_COG_BLOCK,
             ) as raster:  # fmt: skip
                 raster.descriptions = tuple(profile.descriptions) or (None,) * profile.count
                 raster.update_tags(**profile.tags)
                 if profile.colormap:
                     raster.write_colormap(1, dict(profile.colormap))
                 yield raster
+            if reductions := _overviews(profile.geobox.shape.yx):
+                with rasterio.open(plain, "r+") as raster:
+                    raster.build_overviews(reductions, Resampling.nearest)
             with rasterio.open(plain) as raster, atomic_path(path) as temporary:
                 copy(
                     raster, temporary, driver="COG", compress="DEFLATE", level=_DEFLATE,
-                    overview_resampling="nearest", num_threads=threads,
+                    blocksize=_COG_BLOCK, num_threads=threads,
                 )  # fmt: skip
     finally:
         plain.unlink(missing_ok=True)
+
+
+def _overviews(shape: tuple[int, int]) -> list[int]:
+    """Return the reductions until the whole is one tile; GDAL's COG driver takes thrice as long."""
+    steps = math.ceil(math.log2(max(max(shape) / _COG_BLOCK, 1)))
+    return [2**step for step in range(1, steps + 1)]
 
 
 def write_cog(

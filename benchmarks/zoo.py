@@ -4,7 +4,8 @@ FLOODLOOM_DATA names the folder of the real data sets. Every training is a proce
 row is written at once, so what was taken is not taken again: delete a row to have it repeated. Two
 trainings run side by side, each on one thread, which takes less time than one after the other on
 two; speeds are taken alone. The whole takes hours on two cores; `python -m benchmarks.zoo speed
-quick` takes only these parts.
+quick` takes only these parts. A training that was killed goes on after its last epoch, which is
+kept under results/bench-zoo.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -33,6 +35,7 @@ from floodloom.files import read_json
 from floodloom.learning.augment import Augmentation, rotate_and_flip, undo
 from floodloom.learning.data import Samples, without_nan
 from floodloom.learning.device import Execution, choose_execution, default_device
+from floodloom.learning.journal import Sidecars
 from floodloom.learning.loop import fit
 from floodloom.learning.losses import ce_dice
 from floodloom.learning.metrics import confusion_matrix, foreground_scores, mean_iou
@@ -46,6 +49,7 @@ SEEDS = (0, 1, 2)
 FOLDS = 5
 QUARTER = 4
 HELD_OUT = 0.12
+KEPT = Path("results") / "bench-zoo"
 PARTS = ("speed", "quick", "full", "long", "events")
 PUBLISHED_SIZES: dict[str, dict[str, Any]] = {
     "unet": {"width": 64, "upsampling": "transposed"},
@@ -208,6 +212,7 @@ def trained(name: str, number: str, part: str) -> Row:
         classes=2,
         loss=ce_dice,
         augmentation=Augmentation(),
+        sidecars=Sidecars.of(KEPT / f"{part}-{name}-{number}.safetensors"),
     )
     row: Row = {
         "parameters": sum(p.numel() for p in module.parameters()),

@@ -8,14 +8,8 @@ from torch import nn
 from floodloom.errors import InputError
 from floodloom.learning.inference import ensemble_of
 from floodloom.mapping import backends
-from floodloom.mapping.backends import (
-    Request,
-    accelerate,
-    available,
-    fold_normalisation,
-    join_relu,
-)
-from floodloom.models.registry import build, names
+from floodloom.mapping.backends import Request, accelerate, available, fold_normalisation
+from floodloom.models.registry import build
 from tests.mapping.conftest import as_inputs, backscatter, fitted, flooded, untrained
 
 INSTALLED = available("float32")
@@ -102,17 +96,3 @@ def test_folded_normalisation_changes_nothing_but_rounding(name) -> None:
         folded = fold_normalisation(model)
         torch.testing.assert_close(folded(image), expected, atol=1e-4, rtol=1e-4)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules() if name == "unet")
-
-
-@pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("name", names())
-def test_a_relu_joined_to_its_convolution_changes_no_bit(name, bfloat16) -> None:
-    torch.manual_seed(0)
-    model = fold_normalisation(build(name, 2, 2).eval()).to(memory_format=torch.channels_last)
-    image = torch.randn(2, 2, 160, 96).to(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        expected = model(image)
-        joined = join_relu(model)
-        assert torch.equal(joined(image), expected)
-    if name == "unet":
-        assert not any(isinstance(module, nn.ReLU) for module in joined.modules())

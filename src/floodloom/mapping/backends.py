@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import itertools
 import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -151,8 +149,9 @@ def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:
 def _on_torch(ensemble: Ensemble) -> Ensemble:
     if ensemble.device.type != "cpu":
         return ensemble
-    folded = (fold_normalisation(copy.deepcopy(model)) for model in ensemble.models)
-    return replace(ensemble, models=tuple(map(join_relu, folded)))
+    return replace(
+        ensemble, models=tuple(fold_normalisation(copy.deepcopy(m)) for m in ensemble.models)
+    )
 
 
 def fold_normalisation(model: nn.Module) -> nn.Module:
@@ -171,61 +170,6 @@ def fold_normalisation(model: nn.Module) -> nn.Module:
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 block[index], block[index + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
     return model
-
-
-def join_relu(model: nn.Module) -> nn.Module:
-    """Let each convolution of a network on the CPU apply the ReLU that follows it, in place.
-
-    A ReLU takes as long as reading and writing its map, about 6 % of U-Net's time; oneDNN applies
-    it while it writes the convolution's. The result is the same to the bit. Where PyTorch doesn't
-    give oneDNN's operator nothing is changed.
-
-    Parameters
-    ----------
-    model
-        Pairs that follow one another in an `nn.Sequential` are joined, also with identities
-        between them.
-    """
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
-        return model
-    for block in list(model.modules()):
-        if not isinstance(block, nn.Sequential):
-            continue
-        layers = [index for index, layer in enumerate(block) if not isinstance(layer, nn.Identity)]
-        for first, second in itertools.pairwise(layers):
-            convolution = block[first]
-            if isinstance(block[second], nn.ReLU) and _is_plain(convolution):
-                block[first], block[second] = ConvolutionReLU(convolution), nn.Identity()
-    return model
-
-
-def _is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
-    return (
-        type(layer) is nn.Conv2d
-        and layer.padding_mode == "zeros"
-        and not isinstance(layer.padding, str)
-    )
-
-
-class ConvolutionReLU(nn.Module):
-    """A convolution and its ReLU in one operation of oneDNN's."""
-
-    def __init__(self, convolution: nn.Conv2d) -> None:
-        super().__init__()
-        self.convolution = convolution
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return max(convolution(image), 0), in the format that autocast asks for."""
-        layer = self.convolution
-        tensors = [image, layer.weight, layer.bias]
-        if torch.is_autocast_enabled("cpu"):
-            dtype = torch.get_autocast_dtype("cpu")
-            tensors = [None if tensor is None else tensor.to(dtype) for tensor in tensors]
-        convolve = torch.ops.mkldnn._convolution_pointwise
-        joined: Tensor = convolve(
-            *tensors, layer.padding, layer.stride, layer.dilation, layer.groups, "relu", [], ""
-        )
-        return joined
 
 
 class Exported(nn.Module):

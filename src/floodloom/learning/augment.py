@@ -196,7 +196,7 @@ class Augmentation:
         `partners` are the tiles to mix into those where `mixes(seeds)`; without any nothing is.
         """
         draws = Draws(seeds)
-        if partners is not None and len(partners):
+        if partners is not None and self.cutmix > 0:  # also where there are none: numbers are drawn
             batch = mixed(batch, partners, boxes(draws, self.cutmix, batch.label.shape))
         elements = (8 * draws.uniform(1)).long().flatten().tolist()
 

@@ -81,6 +81,11 @@ def test_training_parameter_redoes_no_scene(copied: Path) -> None:
     assert planned(snakemake(copied, "--dry-run")) == {"train", *MAPS, "all"}
 
 
+def test_a_value_that_another_setting_has_as_well_is_a_change(copied: Path) -> None:
+    change(copied, distill={"from_teacher": False})
+    assert {"distill", *MAPS, "all"} <= planned(snakemake(copied, "--dry-run"))
+
+
 def test_calibration_parameter_redoes_calibration_and_what_follows(copied: Path) -> None:
     change(copied, calibrate={"remove_noise": False})
     rules = planned(snakemake(copied, "--dry-run"))

@@ -40,8 +40,17 @@ wildcard_constraints:
 
 def settings(stage):
     """Keyword arguments of a stage, from its section of the configuration."""
-    section = getattr(CONFIG, stage)
+    section = getattr(CONFIG, stage, None)
     return {} if section is None else section.model_dump(mode="json")
+
+
+def version(stage):
+    """What a stage's results depend on besides its input: its code, and its settings by name.
+
+    Snakemake compares the values of `params` as a set, without their names: that one setting has
+    become False isn't seen where others are.
+    """
+    return f"{code_digest(stage)} {settings(stage)}"
 
 
 def names(*values):

@@ -14,7 +14,7 @@ rule teach:
         gpu=1,
     params:
         **settings("teach"),
-        code=code_digest("teach"),
+        code=version("teach"),
     script:
         "../scripts/stage.py"
 
@@ -36,7 +36,7 @@ rule distill:
         gpu=1,
     params:
         **settings("distill"),
-        code=code_digest("distill"),
+        code=version("distill"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
     script:
@@ -59,7 +59,7 @@ rule train:
         gpu=1,
     params:
         **settings("train"),
-        code=code_digest("train"),
+        code=version("train"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
     script:
@@ -83,7 +83,7 @@ rule relabel:
         gpu=1,
     params:
         **settings("relabel"),
-        code=code_digest("relabel"),
+        code=version("relabel"),
         round=lambda wildcards: int(wildcards.round),
     script:
         "../scripts/stage.py"

@@ -14,7 +14,7 @@ rule predict:
         gpu=1,
     params:
         **settings("predict"),
-        code=code_digest("predict"),
+        code=version("predict"),
         event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
@@ -42,7 +42,7 @@ rule delineate:
         "../../environment.yml"
     params:
         **settings("delineate"),
-        code=code_digest("delineate"),
+        code=version("delineate"),
         event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
@@ -62,7 +62,7 @@ rule evaluate:
     threads: 8
     params:
         **settings("evaluate"),
-        code=code_digest("evaluate"),
+        code=version("evaluate"),
         event=scored_events(),
         transductive=transductive_events(),
     script:
@@ -88,7 +88,7 @@ rule report:
     threads: 8
     params:
         **settings("report"),
-        code=code_digest("report"),
+        code=version("report"),
         events=mapped_events(),
         before_events=[e for e in mapped_events() if geocoded(e, "before")],
         truth_events=scored_events(),

@@ -13,7 +13,7 @@ rule simulate:
         "../../environment.yml"
     params:
         **settings("simulate"),
-        code=code_digest("simulate"),
+        code=version("simulate"),
         event=lambda wildcards: wildcards.event,
         seed=lambda wildcards: EVENTS[wildcards.event].seed,
     script:
@@ -30,7 +30,7 @@ rule acquire:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("acquire"),
+        code=version("acquire"),
         source=lambda wildcards: SCENES[wildcards.scene].source,
         sha256=lambda wildcards: SCENES[wildcards.scene].sha256,
     script:
@@ -50,7 +50,7 @@ rule calibrate:
         "../../environment.yml"
     params:
         **settings("calibrate"),
-        code=code_digest("calibrate"),
+        code=version("calibrate"),
     script:
         "../scripts/stage.py"
 
@@ -70,7 +70,7 @@ rule geocode:
         "../../environment.yml"
     params:
         **settings("geocode"),
-        code=code_digest("geocode"),
+        code=version("geocode"),
     script:
         "../scripts/stage.py"
 
@@ -88,7 +88,7 @@ rule ingest:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("ingest"),
+        code=version("ingest"),
         dataset=CONFIG.dataset,
         root=CONFIG.data_root,
         scene=lambda wildcards: wildcards.scene,
@@ -111,7 +111,7 @@ rule tile:
         "../../environment.yml"
     params:
         **settings("tile"),
-        code=code_digest("tile"),
+        code=version("tile"),
         event=lambda wildcards: wildcards.event,
         split=lambda wildcards: EVENTS[wildcards.event].split,
         dataset=lambda wildcards: None if tile_inputs(wildcards) else CONFIG.dataset,

@@ -32,6 +32,7 @@ from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_chec
 from floodloom.learning.inference import load_ensemble
 from floodloom.mapping.backends import Request, accelerate, available
 from floodloom.mapping.plan import LARGEST, plan_scene
+from floodloom.mapping.precision import choose_precision
 from floodloom.mapping.predict import water_network
 from floodloom.models.registry import build
 from floodloom.raster.grid import grid_from_bounds
@@ -96,11 +97,16 @@ def take_figures(folder: Path, sides: dict[str, Any]) -> Figures:
 
 
 def one_turn(store: Path, checkpoint: Path) -> dict[str, Figures]:
-    """Return the figures of the whole, of the network alone and of a plain loop, in turn."""
+    """Return the figures of the whole, of the network alone and of a plain loop, in turn.
+
+    Of the first two also those in bfloat16, which any network of the zoo runs in.
+    """
     whole = measured("predict", store, checkpoint, "auto", "auto")
     return {
         "end_to_end": whole,
         "network": measured("network", store, checkpoint, whole["backend"], whole["precision"]),
+        "end_to_end_bfloat16": measured("predict", store, checkpoint, "torch", "bfloat16"),
+        "network_bfloat16": measured("network", store, checkpoint, "torch", "bfloat16"),
         "plain": measured("plain", store, checkpoint, str(PLAIN_TILE)),
     }
 
@@ -114,8 +120,8 @@ def compared(folder: Path, checkpoint: Path, side: int) -> list[Figures]:
             "end_to_end": measured("predict", store, checkpoint, backend, precision),
             "network": measured("network", store, checkpoint, backend, precision),
         }
-        for precision in ("float32", "bfloat16")
-        for backend in available(precision)
+        for precision in ("float32", "bfloat16", "int8")
+        for backend in (available(precision) if precision != "int8" else ("torch",))
     ]
 
 
@@ -175,13 +181,15 @@ def network_only(store: Path, checkpoint: Path, backend: str, precision: str) ->
     The rate is that of the scene: pixels that windows share count once, as they do end to end.
     """
     ensemble = load_ensemble([checkpoint], threads=THREADS)
-    sizes = open_store(store).sizes
+    inputs = compose_inputs(open_store(store), INPUTS)
+    sizes = inputs.sizes
     plan = plan_scene(
         sizes["y"], sizes["x"], tile=LARGEST[precision], field=ensemble.receptive_field(),
         overlap=None, rim=None,
     )  # fmt: skip
     request = Request(backend, precision, 1, *plan.size, plan.predicted_pixels, THREADS)
-    network = water_network(accelerate(ensemble, request)[0], precision=precision)
+    running = choose_precision(precision, ensemble, inputs, backend).ensemble
+    network = water_network(accelerate(running, request)[0], precision=precision)
     shape = (1, len(INPUTS.bands), *plan.size)
     window = np.random.default_rng(SEED).uniform(-1, 1, shape).astype(np.float32)
     rim = (plan.rim if len(plan.rows) > 2 else 0,) * 4  # as of a window inside the scene

@@ -11,6 +11,7 @@ from floodloom.datasets import etci2021
 from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import plan_scene
+from floodloom.mapping.precision import choose_precision
 from floodloom.mapping.predict import predict_rows, water_network
 from floodloom.mapping.seams import seam_ratio, window_borders
 from floodloom.raster.recipe import Recipe
@@ -28,7 +29,8 @@ def predicted(
     field = ensemble.receptive_field()
     plan = plan_scene(height, width, tile=tile, field=field, overlap=None, rim=None)
     request = Request("torch", precision, batch, *plan.size, plan.predicted_pixels)
-    network = water_network(accelerate(ensemble, request)[0], precision=precision)
+    running = choose_precision(precision, ensemble, inputs).ensemble
+    network = water_network(accelerate(running, request)[0], precision=precision)
     rows = [p[0] for _, p in predict_rows(inputs, network, plan, layers=1, batch=batch)]
     return np.concatenate(rows), plan
 
@@ -84,13 +86,18 @@ def test_every_valid_pixel_of_the_simulated_scene_is_predicted(simulated, refere
     assert np.ptp(reference[known].astype(int)) == 100
 
 
-@pytest.mark.parametrize(("tile", "batch"), [(96, 2), (256, 1), (512, 2)])
-def test_reduced_precision_does_not_depend_on_the_windows_either(tile, batch) -> None:
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize(("tile", "batch", "cores"), [(96, 2, 1), (256, 1, 2), (512, 2, 2)])
+def test_reduced_precision_does_not_depend_on_the_windows_either(
+    precision, tile, batch, cores, threads
+) -> None:
     power, _ = flooded(900, 700, seed=5)
     power[0, 100:140, 50:90] = np.nan
-    inputs, ensemble = as_inputs(power), ensemble_of([fitted()])
-    whole, _ = predicted(inputs, ensemble, 1024, precision="bfloat16")
-    assert_same(predicted(inputs, ensemble, tile, batch, "bfloat16")[0], whole)
+    inputs, ensemble = as_inputs(power), ensemble_of([fitted(width=8)])
+    threads(1)
+    whole, _ = predicted(inputs, ensemble, 1024, precision=precision)
+    threads(cores)
+    assert_same(predicted(inputs, ensemble, tile, batch, precision)[0], whole)
     exact, _ = predicted(inputs, ensemble, 1024)
     assert 0 < ((whole >= 50) != (exact >= 50)).mean() < 1e-3
 

@@ -159,7 +159,7 @@ def test_precision_that_is_used_is_said(scene, checkpoints, tmp_path) -> None:
     for asked, used in (("auto", "float32"), ("bfloat16", "bfloat16")):
         with rasterio.open(predict(precision=asked, **arguments)) as raster:
             assert raster.tags()["FLOODLOOM_PRECISION"] == used
-            assert "FLOODLOOM_BFLOAT16_CHANGES" not in raster.tags()
+            assert "FLOODLOOM_CLASSES_CHANGED" not in raster.tags()
 
 
 def test_scene_smaller_than_any_window(checkpoints, tmp_path) -> None:

@@ -16,7 +16,8 @@ class PredictSettings(Settings):
         default=None,
         ge=64,
         multiple_of=32,
-        description="Largest side of a window, px; null: 1024 in float32 and 1408 in bfloat16",
+        description="Largest side of a window, px; null: 1024 in float32, 1408 in bfloat16, 1600 "
+        "in int8",
     )
     overlap: int | None = Field(
         default=None,
@@ -35,10 +36,10 @@ class PredictSettings(Settings):
         default="auto",
         description="What runs the network; auto: what is installed and fastest on this machine",
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         default="auto",
-        description="Number format; auto: bfloat16 for large scenes where the processor has it and "
-        "where it changes hardly any class of a sample of the scene",
+        description="Number format; auto: for large scenes the fastest that the processor has and "
+        "that changes hardly any class of a sample of the scene; int8 is for the usual U-Net",
     )
     mixed_orbits: bool = Field(
         default=False, description="Accept a pre-event scene of the other orbit direction"

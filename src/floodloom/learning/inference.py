@@ -16,8 +16,7 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.device import Execution, default_device, keep_memory
-from floodloom.models.base import Segmenter
-from floodloom.models.inner import WHOLE, Rim, without_rim
+from floodloom.models.inner import WHOLE, Rim, Windowed, without_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
 from floodloom.raster.recipe import Recipe
 
@@ -54,7 +53,7 @@ class Ensemble:
                 view = rotate_and_flip(moved, element)
                 view = view.contiguous(memory_format=execution.memory_format)
                 with execution.autocast():
-                    if element == 0 and isinstance(model, Segmenter):
+                    if element == 0 and isinstance(model, Windowed):
                         logits = model.inner_logits(view, rim)
                     else:
                         logits = without_rim(undo(model(view), element), rim)
@@ -74,7 +73,7 @@ class Ensemble:
         tta
             Average over the eight symmetries of the square.
         precision
-            `float32` or `bfloat16`.
+            `float32`, `bfloat16`, or `int8` for networks that are in 8 bits already.
 
         Returns
         -------
@@ -113,7 +112,7 @@ class Ensemble:
             (N, class, y, x) float32 each, without the rim: mean and standard deviation of the class
             probabilities, the latter 0 for a single sample.
         """
-        image = torch.from_numpy(np.where(np.isfinite(batch), batch, np.float32(0)))
+        image = torch.from_numpy(batch).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         logits = self._calibrated(image, tta, precision, rim)
         views = (member.softmax(dim=1) for member in logits)
         mean = next(views)

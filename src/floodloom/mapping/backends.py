@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
+from floodloom.models.fold import fold_normalisation
 
 Floats = NDArray[np.float32]
 Shape = tuple[int, int, int, int]
@@ -29,6 +29,9 @@ Compiled = Callable[[Floats], Floats]
 _MODULES = {"onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
 FLOAT32_ONLY = ("onnxruntime",)
 """Back ends that know no other number format on a CPU."""
+
+INT8 = ("auto", "torch")
+"""What runs networks of 8 bits."""
 
 _FASTER = 1.1  # another back end must win by this much, so that noise doesn't choose it
 _WORTH_MEASURING = 300e6  # px; below, measuring takes longer than it can save
@@ -44,7 +47,7 @@ class Request:
     backend
         `torch`, `onnxruntime`, `openvino`, or `auto`.
     precision
-        `float32` or `bfloat16`.
+        `float32`, `bfloat16`, or `int8` for an ensemble that is in 8 bits already.
     batch, height, width
         Windows that are predicted at once.
     pixels
@@ -79,6 +82,8 @@ def accelerate(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
     InputError
         If the back end is unknown, isn't installed or lacks the precision.
     """
+    if request.precision == "int8":
+        return ensemble, "torch"
     if request.backend == "auto":
         return _fastest(ensemble, request)
     return _on(request.backend, ensemble, request), request.backend
@@ -149,27 +154,7 @@ def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:
 def _on_torch(ensemble: Ensemble) -> Ensemble:
     if ensemble.device.type != "cpu":
         return ensemble
-    return replace(
-        ensemble, models=tuple(fold_normalisation(copy.deepcopy(m)) for m in ensemble.models)
-    )
-
-
-def fold_normalisation(model: nn.Module) -> nn.Module:
-    """Fold batch normalisations into the convolutions before them, in place.
-
-    Parameters
-    ----------
-    model
-        In evaluation mode; pairs that follow one another in an `nn.Sequential` are folded.
-    """
-    for block in list(model.modules()):
-        if not isinstance(block, nn.Sequential):
-            continue
-        for index in range(len(block) - 1):
-            first, second = block[index], block[index + 1]
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                block[index], block[index + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
-    return model
+    return replace(ensemble, models=tuple(fold_normalisation(m) for m in ensemble.models))
 
 
 class Exported(nn.Module):

@@ -19,7 +19,7 @@ from floodloom.log import get_logger
 ALIGNMENT = 32
 """Coarsest stride of the networks, px."""
 
-LARGEST = {"float32": 1024, "bfloat16": 1408}
+LARGEST = {"float32": 1024, "bfloat16": 1408, "int8": 1600}
 """Sides of windows, px, with which U-Net of width 16 takes some .5 GB in each number format."""
 
 _SMALLEST = 2 * ALIGNMENT

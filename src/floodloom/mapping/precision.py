@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,25 +14,43 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
-from floodloom.mapping.backends import FLOAT32_ONLY
+from floodloom.mapping.backends import FLOAT32_ONLY, INT8
+from floodloom.mapping.plan import ALIGNMENT
+from floodloom.models.quantised import QuantisedUNet, can_quantise, watched
+from floodloom.models.unet import UNet
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
 MOST_CHANGED = 5e-4
-"""Share of the classes that bfloat16 may change where `auto` looks; a sample isn't the scene, so it
-is half of the .1 % that is promised."""
+"""Share of the classes that another format than float32 may change where `auto` looks; a sample
+isn't the scene, so it is half of the .1 % that is promised."""
 
 _WORTH_IT = 30e6  # px; below, looking takes longer than it can save
-_SIDE = 384  # px
+_SIDE = 256  # px
+_CHUNK = 512  # px; a window in one row of a store's chunks takes half the time to read
 _PLACES = 4
 _log = get_logger(__name__)
+
+Windows = list[NDArray[np.float32]]
+Masks = list[NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The format, and the share of sampled classes that it changes; None: nobody has looked."""
+    """A number format.
+
+    Attributes
+    ----------
+    name
+        `float32`, `bfloat16` or `int8`.
+    ensemble
+        What is to run in it.
+    changed
+        Share of sampled classes that it changes; None: nobody has looked.
+    """
 
     name: str
+    ensemble: Ensemble
     changed: float | None = None
 
 
@@ -43,36 +62,84 @@ def choose_precision(
     Parameters
     ----------
     asked
-        `float32`, `bfloat16`, or `auto`: bfloat16 for large scenes where the processor multiplies
-        it and where it changes hardly any class of a few windows of this very scene. It depends on
-        the scene and on the processor, and neither on windows nor on threads.
+        `float32`, `bfloat16`, `int8`, or `auto`: for large scenes int8, or else bfloat16, where the
+        processor multiplies it and where it changes hardly any class of a few windows of this very
+        scene. It depends on the scene and on the processor, and neither on windows nor on threads.
     ensemble
         As loaded.
     inputs
-        (band, y, x) float32, NaN = no data.
+        (band, y, x) float32, NaN = no data. Ranges of 8 bits are settled on a few windows of it; in
+        a scene without any data there are none, and float32 is taken.
     backend
         What will run it, see `floodloom.mapping.backends`; some know float32 only.
 
     Raises
     ------
     InputError
-        If `asked` is none of these.
+        If `asked` is none of these, or the networks or the back end can't be had in int8.
     """
     if asked not in PRECISIONS:
         raise InputError(f"precision {asked!r}: choose one of {', '.join(PRECISIONS)}")
-    if asked != "auto":
-        return Precision(asked)
-    worth_it = inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT
-    if backend in FLOAT32_ONLY or not worth_it or not multiplies_bfloat16(ensemble.device):
-        return Precision("float32")
-    changed = classes_changed(ensemble, list(sample_windows(inputs)))
-    chosen = "bfloat16" if changed is not None and changed <= MOST_CHANGED else "float32"
-    _log.info("bfloat16 changes %s of the classes; %s", _percent(changed), chosen)
-    return Precision(chosen, changed)
+    if asked == "auto":
+        return _fastest(ensemble, inputs, backend)
+    if asked != "int8":
+        return Precision(asked, ensemble)
+    if backend not in INT8 or not _can_quantise(ensemble):
+        raise InputError(
+            "precision int8: only PyTorch on a CPU has it, and only for the usual U-Net; choose "
+            "backend torch or another precision"
+        )
+    windows = list(sample_windows(inputs))
+    if not windows:
+        return Precision("float32", ensemble)
+    return Precision(asked, _looked_at(ensemble, windows)[1]())
 
 
-def _percent(share: float | None) -> str:
-    return "an unknown share" if share is None else f"{100 * share:.4f} %"
+def _fastest(ensemble: Ensemble, inputs: xr.DataArray, backend: str) -> Precision:
+    """The fastest format that changes hardly any class of a sample, with float32 the last."""
+    candidates = _candidates(ensemble, backend)
+    if candidates and inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT:
+        windows = list(sample_windows(inputs))
+        exact, in_8_bits = _looked_at(ensemble, windows)
+        for name in candidates if windows else ():
+            running = in_8_bits() if name == "int8" else ensemble
+            changed = share_changed(exact, water(running, windows, name), windows)
+            _log.info("%s changes %.4f %% of the classes", name, 100 * changed)
+            if changed <= MOST_CHANGED:
+                return Precision(name, running, changed)
+    return Precision("float32", ensemble)
+
+
+def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[], Ensemble]]:
+    """Where windows are water, and what gives the ensemble in 8 bits, with ranges as seen there."""
+    with ExitStack() as stack:
+        ranges = [stack.enter_context(watched(model)) for model in ensemble.models]
+        exact = water(ensemble, windows)
+
+    def in_8_bits() -> Ensemble:
+        models = zip(ensemble.models, ranges, strict=True)
+        quantised = (QuantisedUNet(m, r) for m, r in models if isinstance(m, UNet))
+        return replace(ensemble, models=tuple(quantised))
+
+    return exact, in_8_bits
+
+
+def _candidates(ensemble: Ensemble, backend: str) -> list[str]:
+    names = []
+    if backend in INT8 and multiplies_int8() and _can_quantise(ensemble):
+        names.append("int8")
+    if backend not in FLOAT32_ONLY and multiplies_bfloat16(ensemble.device):
+        names.append("bfloat16")
+    return names
+
+
+def _can_quantise(ensemble: Ensemble) -> bool:
+    return ensemble.device.type == "cpu" and all(map(can_quantise, ensemble.models))
+
+
+def multiplies_int8() -> bool:
+    """Return whether the processor has instructions for products of 8 bits (VNNI)."""
+    return bool(torch.cpu._is_vnni_supported())
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
@@ -83,29 +150,34 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def sample_windows(inputs: xr.DataArray) -> Iterator[NDArray[np.float32]]:
-    """Give a few windows (band, y, x) of a scene, spread evenly, that have data."""
+    """Give a few windows (band, y, x) of a scene, spread evenly, that have data.
+
+    Their sides are multiples of `ALIGNMENT`; of a scene smaller than that there are none.
+    """
     height, width = inputs.sizes["y"], inputs.sizes["x"]
-    for step in range(_PLACES):
-        row = max(height - _SIDE, 0) * (step + 1) // (_PLACES + 1)
+    tall, wide = (min(_SIDE, length // ALIGNMENT * ALIGNMENT) for length in (height, width))
+    for step in range(_PLACES if tall and wide else 0):
+        row = (height - tall) * (step + 1) // (_PLACES + 1) // _CHUNK * _CHUNK
         for shift in range(_PLACES):  # along the row until there is data
             place = (step + shift) % _PLACES
-            col = max(width - _SIDE, 0) * (place + 1) // (_PLACES + 1)
-            part = inputs.isel(y=slice(row, row + _SIDE), x=slice(col, col + _SIDE))
+            col = (width - wide) * (place + 1) // (_PLACES + 1)
+            part = inputs.isel(y=slice(row, row + tall), x=slice(col, col + wide))
             window = np.asarray(part.transpose("band", "y", "x").values, dtype=np.float32)
             if np.isfinite(window).all(axis=0).any():
                 yield window
                 break
 
 
-def classes_changed(ensemble: Ensemble, windows: list[NDArray[np.float32]]) -> float | None:
-    """Return the share of pixels with data whose class bfloat16 changes; None without any."""
-    pixels = changed = 0
-    for window in windows:
-        known = np.isfinite(window).all(axis=0)
-        exact, reduced = (
-            ensemble.moments(window[np.newaxis], precision=precision)[0][0, 1] >= 0.5
-            for precision in ("float32", "bfloat16")
-        )
-        pixels += int(known.sum())
-        changed += int((known & (exact != reduced)).sum())
-    return changed / pixels if pixels else None
+def water(ensemble: Ensemble, windows: Windows, precision: str = "float32") -> Masks:
+    """Return where (y, x) each window is water as a precision sees it."""
+    return [
+        ensemble.moments(window[np.newaxis], precision=precision)[0][0, 1] >= 0.5
+        for window in windows
+    ]
+
+
+def share_changed(exact: Masks, reduced: Masks, windows: Windows) -> float:
+    """Return the share of the windows' pixels with data whose class differs."""
+    known = [np.isfinite(window).all(axis=0) for window in windows]
+    changed = sum(int((k & (a != b)).sum()) for k, a, b in zip(known, exact, reduced, strict=True))
+    return changed / max(sum(int(k.sum()) for k in known), 1)

@@ -94,10 +94,11 @@ def predict_rows(
         ):
             rows = slice(vertical[0], plan.size[0] - vertical[1])
             cols = slice(left, plan.size[1] - right)
-            values = np.rint(exact * _STEPS) / _STEPS
-            values *= np.outer(row_weights[index, rows], col_weights[column, cols])
+            steps = np.rint(np.multiply(exact, _STEPS, out=exact), out=exact)
+            steps *= row_weights[index, rows, np.newaxis]
+            steps *= col_weights[column, cols]
             first = plan.cols[column]
-            total[:, rows, first + cols.start : first + cols.stop] += values
+            total[:, rows, first + cols.start : first + cols.stop] += steps
         count = (*plan.rows[1:], height)[index] - row
         yield row, _percent(total[:, :count, :width], known[:count, :width])
         _advance(total, count)
@@ -158,7 +159,7 @@ def _pieces(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
         for start, end in itertools.pairwise(starts)
         for first in range(start, end, largest)
     )
-    return ahead(parts)
+    return ahead(parts, depth=2)
 
 
 def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:
@@ -188,7 +189,8 @@ def _predicted(
     wide = plan.size[1]
     seen = [n for n, col in enumerate(plan.cols) if known[:, col : col + wide].any()]
     for some in np.array_split(seen, math.ceil(len(seen) / batch)) if seen else ():
-        images = np.stack([strip[:, :, plan.cols[n] : plan.cols[n] + wide] for n in some])
+        parts = [strip[:, :, plan.cols[n] : plan.cols[n] + wide] for n in some]
+        images = parts[0][np.newaxis] if len(parts) == 1 else np.stack(parts)
         rims = [plan.col_rims(n) for n in some.tolist()]
         left, right = min(rim[0] for rim in rims), min(rim[1] for rim in rims)
         for n, values in zip(some.tolist(), network(images, (*vertical, left, right)), strict=True):
@@ -196,8 +198,8 @@ def _predicted(
 
 
 def _percent(values: Floats, known: NDArray[np.bool_]) -> Bytes:
-    np.clip(values, 0, 1, out=values)  # rows that are done with; copies of a strip are large
-    values *= 100
+    np.clip(values, 0, _STEPS, out=values)  # rows that are done with; copies of a strip are large
+    values *= 100 / _STEPS
     percent = np.rint(values, out=values).astype(np.uint8)
     percent[:, ~known] = PERCENT_NODATA
     return percent

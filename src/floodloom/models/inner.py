@@ -6,6 +6,8 @@ levels, where most of the work is, reach only a few pixels beyond what is wanted
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,15 @@ Rim = tuple[int, int, int, int]
 """Pixels that aren't wanted at the top, at the bottom, on the left and on the right."""
 
 WHOLE: Rim = (0, 0, 0, 0)
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """A network that gives the inner part of a window alone."""
+
+    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+        """Return the logits (N, class, y, x) of `image` (N, band, y, x) without the rim."""
+
 
 Span = tuple[int, int]
 """First pixel along an axis and the one after the last."""

@@ -61,7 +61,8 @@ class UNet(Segmenter):
         )
         self.head = head(width, classes)
         usual = (encoder, upsampling, skips, norm) == (None, "bilinear", "concatenate", "batch")
-        self._divisor = 2**depth if usual else None
+        self.divisor = 2**depth if usual else None
+        """What sides must be multiples of for its inner part to be had alone; None: it can't."""
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the bottleneck and the decoder's maps, coarsest first."""
@@ -79,7 +80,7 @@ class UNet(Segmenter):
         """Return `forward(image)` without its rim, of which the decoder computes what it needs."""
         height, width = image.shape[-2:]
         top, bottom, left, right = rim
-        divided = self._divisor and height % self._divisor == width % self._divisor == 0
+        divided = self.divisor and height % self.divisor == width % self.divisor == 0
         if not divided or min(height - top - bottom, width - left - right) < LEAST:
             return super().inner_logits(image, rim)
         levels = len(self.decoder)

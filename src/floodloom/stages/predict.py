@@ -57,7 +57,8 @@ def predict(
     event
         Name of the event, for the file's tags.
     tile
-        Largest side of a window, px; 1024 in float32 and 1408 in bfloat16 when not given.
+        Largest side of a window, px; 1024 in float32, 1408 in bfloat16 and 1600 in int8
+        when not given.
     overlap
         Least number of pixels that neighbouring windows share; twice the rim when not given.
     rim
@@ -70,8 +71,9 @@ def predict(
     backend
         torch, onnxruntime, openvino, or auto: what is installed and fastest here.
     precision
-        float32, bfloat16, or auto: bfloat16 for large scenes where the processor has it and where
-        it changes hardly any class of a sample of the scene. The file says which was used.
+        float32, bfloat16, int8, or auto: for large scenes the fastest that the processor has and
+        that changes hardly any class of a sample of the scene. The file says which was used. int8
+        is for the usual U-Net.
     mixed_orbits
         Accept a pre-event scene of the other orbit direction.
     threads
@@ -88,7 +90,7 @@ def predict(
         If the scene was not made the way the model's data were; the message names the field.
     InputError
         If windows, overlap and rim don't fit together, a band is missing, the scenes' orbits
-        differ, or the back end isn't installed.
+        differ, the back end isn't installed, or the network can't be had in int8.
     """
     ensemble = load_ensemble(checkpoint, threads=threads)
     store = open_store(scene, whole_rows=True)
@@ -106,7 +108,7 @@ def predict(
     )
     batch = min(batch, len(plan.cols))
     request = Request(backend, chosen.name, batch, *plan.size, plan.predicted_pixels, threads)
-    running, runtime = accelerate(ensemble, request)
+    running, runtime = accelerate(chosen.ensemble, request)
     get_logger(__name__).info(
         "%s: %d models, %s %s", scene, len(ensemble.models), runtime, chosen.name
     )
@@ -141,7 +143,7 @@ def predict(
 def _said(precision: Precision) -> dict[str, str]:
     tags = {"FLOODLOOM_PRECISION": precision.name}
     if precision.changed is not None:
-        tags["FLOODLOOM_BFLOAT16_CHANGES"] = f"{precision.changed:.6f}"
+        tags["FLOODLOOM_CLASSES_CHANGED"] = f"{precision.changed:.6f}"
     return tags
 
 

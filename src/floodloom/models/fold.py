@@ -1,0 +1,30 @@
+"""Fewer operations for the same network, once it is trained."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fold_normalisation(model: Network) -> Network:
+    """Return a copy whose batch normalisations are folded into the convolutions before them.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode; pairs that follow one another in an `nn.Sequential` are folded.
+    """
+    folded = copy.deepcopy(model)
+    for block in list(folded.modules()):
+        if not isinstance(block, nn.Sequential):
+            continue
+        for index in range(len(block) - 1):
+            first, second = block[index], block[index + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                block[index], block[index + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return folded

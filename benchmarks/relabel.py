@@ -37,9 +37,14 @@ from benchmarks.relabel_protocols import (
 from floodloom.config.load import load_config
 from floodloom.config.presets import DEFAULT, PRESETS
 from floodloom.files import read_json
+from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
+from floodloom.learning.data import radar_samples
 from floodloom.learning.inference import Ensemble, load_ensemble
+from floodloom.learning.labeller import with_voice
 from floodloom.learning.metrics import reliability
+from floodloom.learning.splits import training_and_validation
 from floodloom.log import get_logger, set_up_logging
+from floodloom.mapping.local import listening
 from floodloom.mapping.scores import Counts, count
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.stages.relabel import relabel
@@ -47,7 +52,7 @@ from floodloom.stages.train import train
 from floodloom.tiles.store import IGNORE, open_tiles
 
 _log = get_logger(__name__)
-SUPERVISED, ALL_LABELS = "supervised", "all-labels"
+SUPERVISED, HEARD, ALL_LABELS = "supervised", "supervised-likelihood", "all-labels"
 Protocol = Callable[[Path, int, Size], dict[str, xr.Dataset]]
 PROTOCOLS: dict[str, Protocol] = {
     "ombria-10": lambda data, seed, size: ombria_protocol(data / "ombria", 0.10, seed, size),
@@ -101,6 +106,8 @@ class Bench:
         if method in (SUPERVISED, ALL_LABELS):
             store = "labelled" if method == SUPERVISED else "all"
             return self._scored([self.supervised(store, m) for m in range(self.budget.members)])
+        if method == HEARD:
+            return self._scored([self._heard(m) for m in range(self.budget.members)])
         config = load_config(
             {"run": {"name": method}, "dataset": "ombria", "data_root": ".",
              "relabel": {"preset": method}}
@@ -118,6 +125,14 @@ class Bench:
             tiles = self.folder / f"{store}.zarr"
             self._train([tiles], out, member, epochs=self._epochs([tiles]))
         return out
+
+    def _heard(self, member: int) -> Path:
+        """Return the supervised network that hears each tile's own word, without any round."""
+        tiles = open_tiles(self.folder / "labelled.zarr")
+        held_out = radar_samples(training_and_validation(tiles, 0.2)[1])
+        checkpoint = load_checkpoint(self.supervised("labelled", member))
+        out = self.folder / f"heard-{member}.safetensors"
+        return save_checkpoint(with_voice(checkpoint, held_out, 1.0), out)
 
     def _rounds(
         self,
@@ -177,7 +192,7 @@ def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]
     if not store.exists():
         return None, None
     tiles = open_tiles(store)
-    probability = predict_tiles(tiles, lambda b: ensemble.probabilities(b, tta=True), 16)
+    probability = predict_tiles(tiles, listening(ensemble, tta=True), 16)
     label = tiles.label.values
     known = (label != IGNORE) & np.isfinite(probability)
     counts = [count(*chip) for chip in zip(probability >= 0.5, label == 1, known, strict=True)]
@@ -240,7 +255,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--protocols", nargs="*", choices=list(PROTOCOLS), default=list(PROTOCOLS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
-    methods = [SUPERVISED, *(name for name in PRESETS if name != "image-level"), ALL_LABELS]
+    methods = [SUPERVISED, HEARD, *(name for name in PRESETS if name != "image-level"), ALL_LABELS]
     parser.add_argument("--methods", nargs="*", default=methods)
     parser.add_argument("--ablate", default="ombria-25", help="protocol of the ablation, or none")
     parser.add_argument("--repeat", action="store_true")

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import multivariate_normal
 
 from floodloom.learning.data import Samples
+from floodloom.learning.labeller import Labeller, calibrated
 from floodloom.learning.likelihood import local_likelihood
-from floodloom.learning.rounds import Labeller, calibrated
 
 SIDE = 64
 

@@ -148,6 +148,7 @@ def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
         tiles=[stores["train"], stores["validation"]],
         pseudo=[pseudo],
         init=trained,
+        audit=tmp_path / "audit.json",
         out=tmp_path / "tuned.safetensors",
         fine_tune_epochs=2,
         **QUICK,
@@ -155,6 +156,29 @@ def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
     notes = read_metadata(tuned)["notes"]
     better = notes["learned_iou"] >= notes["initial_iou"]
     assert notes["kept"] == ("new weights" if better else "initial weights")
+    heard = notes["likelihood"]
+    assert heard["weight"] <= audit["greatest_likelihood"] == 1.0
+    assert heard["tried"][f"{heard['weight']:g}"] >= heard["tried"]["0"]
+
+
+@pytest.mark.parametrize("greatest", [0.0, 0.5])
+def test_a_scene_is_heard_only_as_far_as_relabelling_would(stores, trained, tmp_path, greatest):
+    """In a refused round, too."""
+    pseudo, audit = relabelled(
+        stores, trained, tmp_path, maximum_water_share=0.01, likelihood=greatest
+    )
+    assert audit["greatest_likelihood"] == greatest
+    passed = train(
+        tiles=[stores["train"], stores["validation"]],
+        pseudo=[pseudo],
+        init=trained,
+        audit=tmp_path / "audit.json",
+        out=tmp_path / "p.safetensors",
+    )
+    notes = read_metadata(passed)["notes"]
+    assert ("likelihood" in notes) == (greatest > 0)
+    if greatest:
+        assert max(map(float, notes["likelihood"]["tried"])) == greatest
 
 
 def test_fine_tuning_keeps_a_share_of_its_start(stores, trained, tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from rio_cogeo.cogeo import cog_validate
 from floodloom.errors import InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.inference import ensemble_of
+from floodloom.learning.likelihood import Voice
+from floodloom.mapping.local import weighed_rows
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import predict_rows, read_strips, water_network
 from floodloom.mapping.seams import seam_ratio, window_borders
@@ -19,7 +22,7 @@ from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
 from floodloom.stages.predict import predict
-from tests.mapping.conftest import PRODUCT, as_inputs, backscatter, untrained
+from tests.mapping.conftest import PRODUCT, as_inputs, backscatter, fitted, flooded, untrained
 
 GRID = grid_from_bounds((400000, 5000000, 403310, 5002030), 32633, 10.0)
 
@@ -160,6 +163,32 @@ def test_precision_that_is_used_is_said(scene, checkpoints, tmp_path) -> None:
         with rasterio.open(predict(precision=asked, **arguments)) as raster:
             assert raster.tags()["FLOODLOOM_PRECISION"] == used
             assert "FLOODLOOM_CLASSES_CHANGED" not in raster.tags()
+
+
+def test_a_scene_is_heard_as_far_as_the_checkpoint_says(tmp_path) -> None:
+    power, _ = flooded(203, 331)
+    heard = {"likelihood": {"weight": 0.5, "temperature": 2.0, "tried": {}}}
+    plain = save_checkpoint(fitted(12), tmp_path / "plain.safetensors")
+    noted = save_checkpoint(replace(fitted(12), notes=heard), tmp_path / "noted.safetensors")
+    store = scene_store(tmp_path / "s.zarr", power)
+
+    def mosaic(checkpoint, **arguments):
+        out = predict(scene=store, checkpoint=[checkpoint], out=tmp_path / "p.tif", **arguments)
+        with rasterio.open(out) as raster:
+            return raster.read(1), raster.tags()["FLOODLOOM_LIKELIHOOD"]
+
+    alone, weight = mosaic(plain)
+    assert weight == "0"
+    together, weight = mosaic(noted)
+    assert weight == "0.5"
+    inputs = as_inputs(power)
+    rows = weighed_rows(iter([(0, alone[np.newaxis])]), inputs, Voice(0.5, 2.0))
+    expected = np.concatenate([part[0] for _, part in rows])
+    np.testing.assert_allclose(together.astype(int), expected, atol=1)
+    assert (together != alone).mean() > 0.1
+    unheard, weight = mosaic(noted, likelihood=False)
+    assert weight == "0"
+    np.testing.assert_array_equal(unheard, alone)
 
 
 def test_scene_smaller_than_any_window(checkpoints, tmp_path) -> None:

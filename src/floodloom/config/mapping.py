@@ -41,6 +41,11 @@ class PredictSettings(Settings):
         description="Number format; auto: for large scenes the fastest that the processor has and "
         "that changes hardly any class of a sample of the scene; int8 is for the usual U-Net",
     )
+    likelihood: bool = Field(
+        default=True,
+        description="Let the scene's own distributions of its classes weigh as much as the round's "
+        "checkpoints say, see `relabel.likelihood`",
+    )
     mixed_orbits: bool = Field(
         default=False, description="Accept a pre-event scene of the other orbit direction"
     )

@@ -16,6 +16,7 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.device import Execution, default_device, keep_memory
+from floodloom.learning.likelihood import Voice
 from floodloom.models.inner import WHOLE, Rim, Windowed, without_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
 from floodloom.raster.recipe import Recipe
@@ -31,6 +32,11 @@ class Ensemble:
     classes: tuple[str, ...]
     device: torch.device
     checkpoints: tuple[Checkpoint, ...] = ()
+
+    @property
+    def voice(self) -> Voice:
+        """What a scene's own word weighs beside this ensemble."""
+        return Voice.of([checkpoint.notes for checkpoint in self.checkpoints])
 
     def samples(self, tta: bool = False) -> int:
         """Return how many predictions are averaged."""

@@ -8,6 +8,10 @@ rest can be told by them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -19,6 +23,31 @@ _FEWEST = 60  # pixels of a class, below which nothing is known of its distribut
 _NEIGHBOURHOOD = 1.0  # px, standard deviation of the bell over which neighbours are averaged
 _LEAST_VARIANCE = 0.02  # in units of the inputs, for pixels that are all alike
 _STRONGEST = 8.0  # what is said against a class at most
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What a scene's own word weighs when it is predicted.
+
+    Attributes
+    ----------
+    weight
+        Of `local_likelihood` against the networks' logits; with 0 it isn't heard.
+    temperature
+        What the sum of both is divided by, so that it is calibrated.
+    """
+
+    weight: float = 0.0
+    temperature: float = 1.0
+
+    @classmethod
+    def of(cls, notes: Sequence[Mapping[str, Any]]) -> Voice:
+        """Return the mean of what the notes of an ensemble's checkpoints say."""
+        said = [one.get("likelihood", {"weight": 0.0, "temperature": 1.0}) for one in notes]
+        if not said:
+            return cls()
+        means = (float(np.mean([one[k] for one in said])) for k in ("weight", "temperature"))
+        return cls(*means)
 
 
 def local_likelihood(image: Floats, valid: NDArray[np.bool_], logits: Floats) -> Floats:

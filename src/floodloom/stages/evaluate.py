@@ -15,6 +15,7 @@ from floodloom.files import write_json
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics import reliability
 from floodloom.mapping.align import onto_grid
+from floodloom.mapping.local import listening
 from floodloom.mapping.scores import (
     Counts,
     PairScores,
@@ -150,7 +151,7 @@ def _score_tiles(
     ensemble.recipe.require_inputs(recipe_of(store), ", ".join(map(str, tiles)))
     if (store.split == "test").any():
         store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
-    probability = predict_tiles(store, ensemble.probabilities, batch)
+    probability = predict_tiles(store, listening(ensemble), batch)
     label = store.label.values
     scored = (label != IGNORE) & np.isfinite(probability)
     if not scored.any():

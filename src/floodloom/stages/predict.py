@@ -10,9 +10,11 @@ import xarray as xr
 from rasterio.windows import Window
 
 from floodloom.learning.inference import load_ensemble
+from floodloom.learning.likelihood import Voice
 from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate
+from floodloom.mapping.local import weighed_rows
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision
 from floodloom.mapping.predict import LAYERS, PERCENT_NODATA, predict_rows, water_network
@@ -37,6 +39,7 @@ def predict(
     tta: bool = False,
     backend: str = "auto",
     precision: str = "auto",
+    likelihood: bool = True,
     mixed_orbits: bool = False,
     threads: int = 1,
 ) -> Path:
@@ -74,6 +77,8 @@ def predict(
         float32, bfloat16, int8, or auto: for large scenes the fastest that the processor has and
         that changes hardly any class of a sample of the scene. The file says which was used. int8
         is for the usual U-Net.
+    likelihood
+        Let the scene's own distributions weigh as much as the checkpoints say, see `relabel`.
     mixed_orbits
         Accept a pre-event scene of the other orbit direction.
     threads
@@ -112,6 +117,7 @@ def predict(
     get_logger(__name__).info(
         "%s: %d models, %s %s", scene, len(ensemble.models), runtime, chosen.name
     )
+    voice = ensemble.voice if likelihood else Voice()
     network = water_network(running, tta=tta, precision=chosen.name)
     layers = min(ensemble.samples(tta), 2)
     facts = {
@@ -122,6 +128,7 @@ def predict(
         "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in checkpoint),
         "FLOODLOOM_BACKEND": runtime,
         **_said(chosen),
+        "FLOODLOOM_LIKELIHOOD": f"{voice.weight:g}",
         "FLOODLOOM_SAMPLES": str(ensemble.samples(tta)),
         "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
     }
@@ -131,6 +138,8 @@ def predict(
     )
     seams = SeamMeter(*window_borders(plan.as_dict()))
     predicted = predict_rows(inputs, network, plan, layers=layers, batch=batch)
+    if voice.weight:
+        predicted = weighed_rows(predicted, inputs, voice, threads=threads)
     with cog_writer(out, profile, threads=threads) as raster:
         for row, percent in predicted:
             window = Window(0, row, percent.shape[2], percent.shape[1])

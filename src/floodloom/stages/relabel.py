@@ -11,9 +11,10 @@ from floodloom.learning.audit import scores_by_event
 from floodloom.learning.data import radar_samples
 from floodloom.learning.guard import Guard
 from floodloom.learning.inference import ensemble_of, load_ensemble
+from floodloom.learning.labeller import Labeller, calibrated
 from floodloom.learning.losses import cross_entropy
 from floodloom.learning.relabel import Limits
-from floodloom.learning.rounds import Gate, Labeller, calibrated, relabel_tiles
+from floodloom.learning.rounds import Gate, relabel_tiles
 from floodloom.learning.splits import select, training_and_validation
 from floodloom.tiles.store import open_tiles, write_tiles
 
@@ -98,7 +99,7 @@ def relabel(
     likelihood
         Greatest weight of what each tile's own distributions of its classes say against what the
         networks say; as much of it is used as costs less than a point of IoU on held-out labels,
-        and none with 0.
+        and none with 0. `train` notes how much the round's model is to hear of it when it predicts.
     tta
         Average over the eight symmetries of the square.
     calibrate

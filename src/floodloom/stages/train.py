@@ -14,8 +14,10 @@ from floodloom.files import read_json
 from floodloom.learning.adapt import adapted
 from floodloom.learning.augment import Augmentation, radar_noise, strong_views
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from floodloom.learning.data import Tiles
 from floodloom.learning.guard import Guard
 from floodloom.learning.journal import Sidecars
+from floodloom.learning.labeller import with_voice
 from floodloom.learning.material import gather
 from floodloom.learning.network import Network, require_fit, untrained
 from floodloom.learning.objective import objective_of
@@ -225,11 +227,13 @@ def train(
     require_fit(before or start, opened, str(init))
     training, validation = training_and_validation(opened, validation_share, folds, fold)
     extra = _pseudo_labelled(pseudo, recipe_of(opened))
+    held_out = radar_tiles(validation, memory_gib)
     if init is not None and before is not None and pseudo and extra is None:
-        return _pass_on(before, init, out)
+        _log.info("no pseudo labels: %s is passed on", init)
+        passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
+        return save_checkpoint(_heard(replace(before, notes=passed_on), held_out, audit), out)
     material = gather(training, extra, memory_gib, match=match_histograms)
     noise = radar_noise(start.recipe, speckle_looks, offset_db, ramp_db)
-    held_out = radar_tiles(validation, memory_gib)
     with joined() as team:
         learned = learn(
             start,
@@ -253,6 +257,7 @@ def train(
         if batch_statistics and material.target is not None:
             learned = adapted(learned, material.target, watch, batch_statistics)
         if team.leads:
+            learned = _heard(learned, held_out, audit)
             save_checkpoint(replace(learned, code=code_digest("train")), out)
     return Path(out)
 
@@ -274,7 +279,7 @@ def _limits(audit: Path | None) -> Limits:
     return Limits((low, high), found["flips"], found["iou_fall"])
 
 
-def _pass_on(start: Checkpoint, init: Path, out: Path) -> Path:
-    _log.info("no pseudo labels: %s is passed on", init)
-    passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
-    return save_checkpoint(replace(start, notes=passed_on), out)
+def _heard(checkpoint: Checkpoint, held_out: Tiles, audit: Path | None) -> Checkpoint:
+    """Let a scene's own word weigh in where the round's labels were made with it."""
+    greatest = 0.0 if audit is None else float(read_json(audit)["greatest_likelihood"])
+    return with_voice(checkpoint, held_out, greatest)

@@ -1,0 +1,150 @@
+"""Networks and a tile's own word together: what gives pseudo labels, and how much each counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from floodloom.learning.checkpoint import Checkpoint
+from floodloom.learning.confidence import fit_temperature, held_out_pixels, reliability_at
+from floodloom.learning.data import Tiles
+from floodloom.learning.inference import Ensemble, ensemble_of
+from floodloom.learning.likelihood import local_likelihood
+from floodloom.learning.metrics import confusion_matrix, foreground_scores
+
+_SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)
+AFFORDABLE = 0.01
+"""Foreground IoU on held-out labels that pseudo labels of strange ground may cost."""
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """What gives pseudo labels: an ensemble, and what each tile says of itself.
+
+    Attributes
+    ----------
+    ensemble
+        Calibrated networks.
+    tta
+        Average over the eight symmetries of the square.
+    likelihood
+        Weight of `local_likelihood` against the networks' mean logits; 0 leaves it out.
+    temperature
+        What the sum of both is divided by.
+    calibration
+        Its reliability on held-out labels, and the foreground IoU there of each weight tried.
+    """
+
+    ensemble: Ensemble
+    tta: bool = True
+    likelihood: float = 0.0
+    temperature: float = 1.0
+    calibration: dict[str, Any] = field(default_factory=dict)
+
+    def evidence(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the networks and what the tiles themselves say of the classes.
+
+        Parameters
+        ----------
+        image
+            (tile, band, y, x) float32, 0 = no data in that band.
+
+        Returns
+        -------
+        logits, likelihood
+            (tile, class, y, x) float32 each; the latter is 0 where its weight is.
+        """
+        logits = self.ensemble.logits(image, tta=self.tta)
+        if not self.likelihood:
+            return logits, torch.zeros_like(logits)
+        valid = (image != 0).all(dim=1).numpy()
+        return logits, torch.from_numpy(local_likelihood(image.numpy(), valid, logits.numpy()))
+
+    def predict(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return confidence (tile, y, x), NaN = no data, and predicted class (tile, y, x)."""
+        valid = np.isfinite(image).all(axis=1)
+        filled = torch.from_numpy(np.where(np.isfinite(image), image, np.float32(0)))
+        logits, said = self.evidence(filled)
+        weighed = (logits + self.likelihood * said) / self.temperature
+        confidence, prediction = weighed.softmax(dim=1).max(dim=1)
+        sure = np.where(valid, confidence.numpy(), np.float32(np.nan))
+        return sure, prediction.numpy().astype(np.uint8)
+
+
+def calibrated(
+    labeller: Labeller, held_out: Tiles, *, scale: bool = True, cost: float = AFFORDABLE
+) -> Labeller:
+    """Find the weight of the tiles' own word and the temperature on held-out labelled tiles.
+
+    Parameters
+    ----------
+    labeller
+        Its `likelihood` is the greatest weight that is tried, besides shares of it and none. Where
+        the networks know the ground better than a tile's own distributions these do harm, so what
+        is taken is the greatest weight that costs no more than `cost`.
+    held_out
+        Labelled tiles that the networks weren't trained on.
+    scale
+        Without it the temperature stays 1.
+    cost
+        Foreground IoU on the held-out tiles: a point by default, as strange ground, which there
+        are no labels of, gains more than known ground may lose.
+    """
+    evidence, label = held_out_pixels(
+        lambda image: torch.cat(labeller.evidence(image), dim=1), held_out
+    )
+    logits, said = evidence.chunk(2, dim=1)
+    tried = [share * labeller.likelihood for share in (_SHARES if labeller.likelihood else (0.0,))]
+    scores = {weight: _foreground_iou(logits + weight * said, label) for weight in tried}
+    weight = max(one for one in tried if scores[one] >= scores[0.0] - cost)
+    weighed = logits + weight * said
+    temperature = fit_temperature(weighed, label) if scale else 1.0
+    calibration = {
+        "temperature": temperature,
+        "likelihood": {f"{one:g}": score for one, score in scores.items()},
+        "pixels": len(label),
+        "before": reliability_at(weighed, label, 1.0).as_dict(),
+        "after": reliability_at(weighed, label, temperature).as_dict(),
+    }
+    return replace(labeller, likelihood=weight, temperature=temperature, calibration=calibration)
+
+
+def _foreground_iou(logits: Tensor, label: Tensor) -> float:
+    prediction = logits.argmax(dim=1).numpy()
+    matrix = confusion_matrix(prediction, label.numpy(), logits.shape[1])
+    return foreground_scores(matrix)["iou"]
+
+
+def with_voice(checkpoint: Checkpoint, held_out: Tiles, greatest: float) -> Checkpoint:
+    """Note in a checkpoint what a scene's own word is to weigh when it predicts.
+
+    Parameters
+    ----------
+    checkpoint
+        Of two classes; others stay as they are.
+    held_out
+        Labelled tiles that it wasn't trained on.
+    greatest
+        Weight that is tried at most; what is taken is as much as costs nothing on the held-out
+        tiles.
+
+    Returns
+    -------
+    Checkpoint
+        Its note `likelihood` holds weight, temperature, and the foreground IoU of each weight.
+    """
+    if not greatest or len(checkpoint.classes) > 2:
+        return checkpoint
+    labeller = Labeller(ensemble_of([checkpoint]), tta=False, likelihood=greatest)
+    labeller = calibrated(labeller, held_out, cost=0.0)
+    found = {
+        "weight": labeller.likelihood,
+        "temperature": labeller.temperature,
+        "tried": labeller.calibration["likelihood"],
+    }
+    return replace(checkpoint, notes={**checkpoint.notes, "likelihood": found})

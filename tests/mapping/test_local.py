@@ -1,0 +1,133 @@
+"""A scene's own word, on scenes whose classes are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from floodloom.learning.data import Samples
+from floodloom.learning.inference import ensemble_of
+from floodloom.learning.labeller import with_voice
+from floodloom.learning.likelihood import Voice, local_likelihood
+from floodloom.mapping import local
+from floodloom.mapping.local import listening, weighed_rows
+from tests.mapping.conftest import as_inputs, fitted, flooded
+
+VOICE = Voice(0.5, 2.0)
+
+
+def scene(height: int, width: int) -> tuple[xr.DataArray, np.ndarray, np.ndarray]:
+    """Inputs, percent of a network that misses the brighter half of the water, and the truth."""
+    power, water = flooded(height, width, seed=4)
+    power[1, 20:40, 30:70] = np.nan
+    inputs = as_inputs(power)
+    known = np.isfinite(inputs.values).all(axis=0)
+    mean = np.where(known, inputs.mean("band", skipna=False), 0)
+    percent = np.clip(np.rint(100 / (1 + np.exp(12 * (mean + 0.75)))), 0, 100).astype(np.uint8)
+    percent[~known] = 255
+    return inputs, percent[np.newaxis], water
+
+
+def in_strips(percent: np.ndarray, tall: int):
+    for row in range(0, percent.shape[1], tall):
+        yield row, percent[:, row : row + tall]
+
+
+def weighed(inputs, percent, voice=VOICE, *, tall: int = 100, threads: int = 1) -> np.ndarray:
+    found = list(weighed_rows(in_strips(percent, tall), inputs, voice, threads=threads))
+    rows = [row for row, _ in found]
+    assert rows == np.cumsum([0, *(part.shape[1] for _, part in found[:-1])]).tolist()
+    return np.concatenate([part for _, part in found], axis=1)
+
+
+@pytest.mark.parametrize("length", [1, 100, 255, 256, 257, 512, 700])
+def test_weights_of_the_windows_sum_to_one(length) -> None:
+    painted = np.zeros(length)
+    for (first, last), weights in local._spans(length).items():
+        assert 0 <= first < last <= length
+        assert last - first <= 2 * local.SIDE
+        painted[first:last] += weights
+    np.testing.assert_allclose(painted, 1, atol=1e-6)
+
+
+def test_water_that_a_network_misses_is_found_by_the_scene_itself() -> None:
+    inputs, percent, water = scene(300, 600)
+    known = percent[0] != 255
+    found = weighed(inputs, percent)
+    assert ((percent[0] >= 50) != water)[known].mean() > 0.02
+    assert ((found[0] >= 50) != water)[known].mean() < 0.01
+    np.testing.assert_array_equal(found[0] == 255, ~known)
+
+
+def test_the_order_of_work_does_not_show() -> None:
+    inputs, percent, _ = scene(700, 330)
+    layers = np.concatenate([percent, percent // 2])  # the spread of an ensemble is left alone
+    whole = weighed(inputs, layers, tall=700)
+    np.testing.assert_array_equal(whole[1], layers[1])
+    for tall, threads in ((1, 1), (97, 2), (256, 1)):
+        lazy = inputs.chunk(y=tall, x=100)
+        np.testing.assert_array_equal(weighed(lazy, layers, tall=tall, threads=threads), whole)
+
+
+def test_a_scene_of_one_window_is_weighed_as_a_tile() -> None:
+    inputs, percent, _ = scene(200, 256)
+    known = percent[0] != 255
+    share = np.clip(np.where(known, percent[0], 50) / 100, 0.005, 0.995).astype(np.float32)
+    logit = np.log(share / (1 - share))
+    logits = np.stack([np.zeros_like(logit), logit])[np.newaxis]
+    said = local_likelihood(np.nan_to_num(inputs.values)[np.newaxis], known[np.newaxis], logits)[0]
+    logit += VOICE.weight * (said[1] - said[0])
+    expected = np.where(known, np.rint(100 / (1 + np.exp(-logit / VOICE.temperature))), 255)
+    np.testing.assert_allclose(weighed(inputs, percent)[0], expected, atol=1)
+
+
+def test_windows_hand_over_gradually(monkeypatch) -> None:
+    """Each window says something else, everywhere the same; no step is larger than a pixel's."""
+    draw = np.random.default_rng(0)
+
+    def alike(image, valid, logits):
+        return np.broadcast_to(draw.uniform(-1, 1, (1, 2, 1, 1)), logits.shape)
+
+    monkeypatch.setattr(local, "local_likelihood", alike)
+    flat = np.full((700, 900), 0.5, dtype=np.float32)
+    found = local._heard(flat, np.zeros((2, 700, 900), np.float32), Voice(1.0, 1.0))
+    logit = np.log(found / (1 - found))
+    assert np.ptp(logit) > 1
+    for axis in (0, 1):
+        assert np.abs(np.diff(logit, axis=axis)).max() < 4.01 / local.SIDE
+
+
+def test_tiles_and_scenes_hear_the_same(tmp_path) -> None:
+    power, water = flooded(256, 256, seed=2)
+    inputs = as_inputs(power)
+    held_out = Samples(
+        torch.from_numpy(inputs.values)[np.newaxis], torch.from_numpy(water.astype("uint8"))[None]
+    )
+    checkpoint = with_voice(fitted(12), held_out, 1.0)
+    note = checkpoint.notes["likelihood"]
+    assert note["weight"] > 0
+    assert note["tried"][f"{note['weight']:g}"] >= note["tried"]["0"]
+    ensemble = ensemble_of([checkpoint])
+    assert ensemble.voice == Voice(note["weight"], note["temperature"])
+    alone = ensemble.probabilities(inputs.values[np.newaxis])[0, 1]
+    tile = listening(ensemble)(inputs.values[np.newaxis])[0]
+    np.testing.assert_allclose(tile.sum(axis=0), 1, atol=1e-6)
+    percent = np.rint(100 * alone).astype(np.uint8)[np.newaxis]
+    whole = weighed(inputs, percent, ensemble.voice)[0]
+    assert np.abs(whole - 100 * tile[1]).mean() < 1
+    assert np.abs(tile[1] - alone).max() > 0.1
+
+
+def test_a_network_without_a_voice_is_left_as_it_is() -> None:
+    inputs = as_inputs(flooded(64, 64)[0]).values[np.newaxis]
+    ensemble = ensemble_of([fitted(12)])
+    assert ensemble.voice == Voice()
+    np.testing.assert_array_equal(listening(ensemble)(inputs), ensemble.probabilities(inputs))
+
+
+def test_members_are_heard_in_the_mean() -> None:
+    notes = [{"likelihood": {"weight": 1.0, "temperature": 3.0}}, {"kept": "initial weights"}]
+    assert Voice.of(notes) == Voice(0.5, 2.0)
+    assert Voice.of([]) == Voice()

@@ -40,7 +40,7 @@ def metadata(epochs: int, **changes: object) -> dict[str, object]:
 
 
 def test_models_are_listed_and_drawn_by_phase() -> None:
-    kept = {"kept": "initial weights"}
+    kept = {"kept": "initial weights", "likelihood": {"weight": 0.25}}
     checkpoints = [
         Trained("unet-0", "round-0", metadata(3)),
         Trained("unet-1", "round-0", metadata(3)),
@@ -49,6 +49,7 @@ def test_models_are_listed_and_drawn_by_phase() -> None:
     rows = trained_rows(checkpoints)
     assert [row["seconds"] for row in rows] == [6.0, 6.0, 0]
     assert [row["kept"] for row in rows] == [None, None, "initial weights"]
+    assert [row["hears"] for row in rows] == [None, None, 0.25]
     assert rows[2]["iou"] is None
     (phase,) = training_charts(checkpoints)
     assert phase["phase"] == "round-0"

@@ -42,6 +42,7 @@ def trained_rows(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:
                 "temperature": metadata["temperature"],
                 "kept": notes.get("kept") if notes.get("kept") != "new weights" else None,
                 "reason": notes.get("reason"),
+                "hears": notes.get("likelihood", {}).get("weight"),
                 **{name: metadata["scores"].get(name) for name in ("iou", "f1")},
             }
         )

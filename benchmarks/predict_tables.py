@@ -38,16 +38,22 @@ def _scene(result: dict[str, Any]) -> str:
         _rate("the same, tiles overlapping so that no seam shows, once", overlapping, base),
         _in_turn(f"end to end, as `auto` chooses: {said}", turns, "end_to_end"),
         _in_turn("its network alone, on windows in memory", turns, "network"),
+        _in_turn("end to end in bfloat16", turns, "end_to_end_bfloat16"),
+        _in_turn("its network alone, on windows in memory", turns, "network_bfloat16"),
         _gpu("end_to_end", "GPU, end to end, bfloat16", result["gpu"], base),
         _gpu("network", "GPU, network alone, bfloat16", result["gpu"], base),
     ]
-    shares = [turn["end_to_end"][_RATE] / turn["network"][_RATE] for turn in turns]
     return "\n".join(rows) + (
-        f"\n\nEnd to end reaches {median(shares):.2f} of the network's own rate of the same turn "
-        f"({min(shares):.2f} to {max(shares):.2f}). The plain loops ran on "
+        f"\n\nEnd to end reaches {_share(turns, '')} of the network's own rate of the same turn, "
+        f"in bfloat16 {_share(turns, '_bfloat16')}. The plain loops ran on "
         f"{plain['tiles']} and {overlapping['tiles']} tiles, {100 * plain['share_of_scene']:.0f} "
         f"and {100 * overlapping['share_of_scene']:.0f} % of the scene.\n"
     )
+
+
+def _share(turns: list[dict[str, Any]], which: str) -> str:
+    shares = [turn[f"end_to_end{which}"][_RATE] / turn[f"network{which}"][_RATE] for turn in turns]
+    return f"{median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"
 
 
 def _in_turn(what: str, turns: list[dict[str, Any]], step: str) -> str:

@@ -32,7 +32,7 @@ from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_chec
 from floodloom.learning.inference import load_ensemble
 from floodloom.mapping.backends import Request, accelerate, available
 from floodloom.mapping.plan import LARGEST, plan_scene
-from floodloom.mapping.precision import choose_precision
+from floodloom.mapping.precision import choose_precision, sample
 from floodloom.mapping.predict import water_network
 from floodloom.models.registry import build
 from floodloom.raster.grid import grid_from_bounds
@@ -188,7 +188,8 @@ def network_only(store: Path, checkpoint: Path, backend: str, precision: str) ->
         overlap=None, rim=None,
     )  # fmt: skip
     request = Request(backend, precision, 1, *plan.size, plan.predicted_pixels, THREADS)
-    running = choose_precision(precision, ensemble, inputs, backend).ensemble
+    windows = sample(precision, ensemble, inputs, backend)
+    running = choose_precision(precision, ensemble, windows, backend).ensemble
     network = water_network(accelerate(running, request)[0], precision=precision)
     shape = (1, len(INPUTS.bands), *plan.size)
     window = np.random.default_rng(SEED).uniform(-1, 1, shape).astype(np.float32)

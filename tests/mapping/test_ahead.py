@@ -4,12 +4,12 @@ import weakref
 
 import pytest
 
-from floodloom.mapping.ahead import ahead
+from floodloom.mapping.ahead import Ahead
 
 
 def test_items_come_in_order() -> None:
-    assert list(ahead(range(100), depth=3)) == list(range(100))
-    assert list(ahead([])) == []
+    assert list(Ahead(range(100), depth=3)) == list(range(100))
+    assert list(Ahead([])) == []
 
 
 def test_no_more_is_made_than_asked_for() -> None:
@@ -20,7 +20,7 @@ def test_no_more_is_made_than_asked_for() -> None:
             made.append(number)
             yield number
 
-    items = ahead(source(), depth=2)
+    items = Ahead(source(), depth=2)
     assert next(items) == 0
     time.sleep(0.05)
     assert len(made) == 3
@@ -32,7 +32,7 @@ def test_error_is_raised_where_the_item_would_have_come() -> None:
         yield 1
         raise ValueError("broken strip")
 
-    items = ahead(source())
+    items = Ahead(source())
     assert next(items) == 1
     with pytest.raises(ValueError, match="broken strip"):
         next(items)
@@ -40,7 +40,7 @@ def test_error_is_raised_where_the_item_would_have_come() -> None:
 
 def test_thread_ends_with_a_consumer_that_stops_early() -> None:
     before = threading.active_count()
-    items = ahead(iter(int, 1))
+    items = Ahead(iter(int, 1))
     assert next(items) == 0
     items.close()
     assert threading.active_count() == before
@@ -59,6 +59,6 @@ def test_consumer_decides_how_long_an_item_lives() -> None:
             yield large
             del large
 
-    for item in ahead(items()):
+    for item in Ahead(items()):
         del item
         assert len(alive) <= 1

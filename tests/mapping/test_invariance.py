@@ -11,8 +11,8 @@ from floodloom.datasets import etci2021
 from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import plan_scene
-from floodloom.mapping.precision import choose_precision
-from floodloom.mapping.predict import predict_rows, water_network
+from floodloom.mapping.precision import choose_precision, sample
+from floodloom.mapping.predict import predict_rows, reading, water_network
 from floodloom.mapping.seams import seam_ratio, window_borders
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.inputs import compose_inputs
@@ -29,9 +29,10 @@ def predicted(
     field = ensemble.receptive_field()
     plan = plan_scene(height, width, tile=tile, field=field, overlap=None, rim=None)
     request = Request("torch", precision, batch, *plan.size, plan.predicted_pixels)
-    running = choose_precision(precision, ensemble, inputs).ensemble
+    windows = sample(precision, ensemble, inputs)
+    running = choose_precision(precision, ensemble, windows).ensemble
     network = water_network(accelerate(running, request)[0], precision=precision)
-    rows = [p[0] for _, p in predict_rows(inputs, network, plan, layers=1, batch=batch)]
+    rows = [p[0] for _, p in predict_rows(reading(inputs), network, plan, layers=1, batch=batch)]
     return np.concatenate(rows), plan
 
 

@@ -7,6 +7,7 @@ from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.mapping import precision
 from floodloom.mapping.precision import (
     choose_precision,
+    sample,
     sample_windows,
     water,
 )
@@ -24,7 +25,8 @@ def large(monkeypatch) -> xr.DataArray:
 
 def taken(asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "auto"):
     """Name and share of changed classes of what is chosen."""
-    chosen = choose_precision(asked, ensemble, inputs, backend)
+    windows = sample(asked, ensemble, inputs, backend)
+    chosen = choose_precision(asked, ensemble, windows, backend)
     assert (chosen.ensemble is ensemble) == (chosen.name != "int8")
     return chosen.name, chosen.changed
 
@@ -82,13 +84,15 @@ def test_what_is_asked_for_is_taken(large) -> None:
     for name in precision.PRECISIONS[1:]:
         assert taken(name, ensemble, large) == (name, None)
     with pytest.raises(InputError, match="precision 'float16': choose one of auto, float32"):
-        choose_precision("float16", ensemble, large)
+        sample("float16", ensemble, large)
+    with pytest.raises(InputError, match="precision 'float16': choose one of auto, float32"):
+        choose_precision("float16", ensemble, [])
 
 
 @pytest.mark.parametrize(("width", "backend"), [(4, "auto"), (8, "openvino")])
 def test_int8_that_cannot_be_had_is_refused(large, width, backend) -> None:
     with pytest.raises(InputError, match="int8: only PyTorch on a CPU has it"):
-        choose_precision("int8", ensemble_of([untrained(width=width)]), large, backend)
+        sample("int8", ensemble_of([untrained(width=width)]), large, backend)
 
 
 def test_sample_has_data_and_is_spread(large) -> None:

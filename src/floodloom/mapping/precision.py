@@ -55,21 +55,21 @@ class Precision:
 
 
 def choose_precision(
-    asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "auto"
+    asked: str, ensemble: Ensemble, windows: Windows, backend: str = "auto"
 ) -> Precision:
     """Choose the number format of a prediction.
 
     Parameters
     ----------
     asked
-        `float32`, `bfloat16`, `int8`, or `auto`: for large scenes int8, or else bfloat16, where the
-        processor multiplies it and where it changes hardly any class of a few windows of this very
-        scene. It depends on the scene and on the processor, and neither on windows nor on threads.
+        `float32`, `bfloat16`, `int8`, or `auto`: int8, or else bfloat16, where the processor
+        multiplies it and where it changes hardly any class of the windows. It depends on the scene
+        and on the processor, and neither on the prediction's windows nor on threads.
     ensemble
         As loaded.
-    inputs
-        (band, y, x) float32, NaN = no data. Ranges of 8 bits are settled on a few windows of it; in
-        a scene without any data there are none, and float32 is taken.
+    windows
+        What `sample` gives of the scene; without any it is float32. Ranges of 8 bits are settled
+        on them.
     backend
         What will run it, see `floodloom.mapping.backends`; some know float32 only.
 
@@ -78,36 +78,49 @@ def choose_precision(
     InputError
         If `asked` is none of these, or the networks or the back end can't be had in int8.
     """
-    if asked not in PRECISIONS:
-        raise InputError(f"precision {asked!r}: choose one of {', '.join(PRECISIONS)}")
-    if asked == "auto":
-        return _fastest(ensemble, inputs, backend)
-    if asked != "int8":
+    names = _candidates(asked, ensemble, backend)
+    if asked in ("float32", "bfloat16"):
         return Precision(asked, ensemble)
-    if backend not in INT8 or not _can_quantise(ensemble):
-        raise InputError(
-            "precision int8: only PyTorch on a CPU has it, and only for the usual U-Net; choose "
-            "backend torch or another precision"
-        )
-    windows = list(sample_windows(inputs))
-    if not windows:
+    if not windows or not names:
+        if asked == "int8":
+            _log.warning("precision int8: the scene has no data to settle it on; float32 is taken")
         return Precision("float32", ensemble)
-    return Precision(asked, _looked_at(ensemble, windows)[1]())
-
-
-def _fastest(ensemble: Ensemble, inputs: xr.DataArray, backend: str) -> Precision:
-    """The fastest format that changes hardly any class of a sample, with float32 the last."""
-    candidates = _candidates(ensemble, backend)
-    if candidates and inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT:
-        windows = list(sample_windows(inputs))
-        exact, in_8_bits = _looked_at(ensemble, windows)
-        for name in candidates if windows else ():
-            running = in_8_bits() if name == "int8" else ensemble
-            changed = share_changed(exact, water(running, windows, name), windows)
-            _log.info("%s changes %.4f %% of the classes", name, 100 * changed)
-            if changed <= MOST_CHANGED:
-                return Precision(name, running, changed)
+    exact, in_8_bits = _looked_at(ensemble, windows)
+    if asked == "int8":
+        return Precision(asked, in_8_bits())
+    for name in names:
+        running = in_8_bits() if name == "int8" else ensemble
+        changed = share_changed(exact, water(running, windows, name), windows)
+        _log.info("%s changes %.4f %% of the classes", name, 100 * changed)
+        if changed <= MOST_CHANGED:
+            return Precision(name, running, changed)
     return Precision("float32", ensemble)
+
+
+def sample(asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "auto") -> Windows:
+    """Read what `choose_precision` has to look at: a few windows of a scene, or nothing.
+
+    Parameters
+    ----------
+    asked, ensemble, backend
+        As for `choose_precision`; `auto` looks at large scenes only.
+    inputs
+        (band, y, x) float32, NaN = no data.
+
+    Returns
+    -------
+    list of ndarray
+        See `sample_windows`.
+
+    Raises
+    ------
+    InputError
+        See `choose_precision`.
+    """
+    names = _candidates(asked, ensemble, backend)
+    large = inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT
+    looked_at = asked == "int8" or (asked == "auto" and large and names)
+    return list(sample_windows(inputs)) if looked_at else []
 
 
 def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[], Ensemble]]:
@@ -124,9 +137,18 @@ def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[]
     return exact, in_8_bits
 
 
-def _candidates(ensemble: Ensemble, backend: str) -> list[str]:
+def _candidates(asked: str, ensemble: Ensemble, backend: str) -> list[str]:
+    """The reduced formats that can be had, the fastest first; what is asked for must be."""
+    if asked not in PRECISIONS:
+        raise InputError(f"precision {asked!r}: choose one of {', '.join(PRECISIONS)}")
+    in_8_bits = backend in INT8 and _can_quantise(ensemble)
+    if asked == "int8" and not in_8_bits:
+        raise InputError(
+            "precision int8: only PyTorch on a CPU has it, and only for the usual U-Net; choose "
+            "backend torch or another precision"
+        )
     names = []
-    if backend in INT8 and multiplies_int8() and _can_quantise(ensemble):
+    if in_8_bits and (asked == "int8" or multiplies_int8()):
         names.append("int8")
     if backend not in FLOAT32_ONLY and multiplies_bfloat16(ensemble.device):
         names.append("bfloat16")

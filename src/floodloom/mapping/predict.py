@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from floodloom.learning.inference import Ensemble
 from floodloom.log import track
-from floodloom.mapping.ahead import ahead
+from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.plan import WindowPlan
 from floodloom.models.inner import WHOLE, Rim
 
@@ -29,6 +29,7 @@ PERCENT_NODATA = 255
 LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
 """Bands of a probability mosaic; the second is there where more than one member or view is."""
 
+_MOST_ROWS = 1024  # that are read at once, of scenes in chunks larger than that
 _STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
 
 
@@ -57,16 +58,42 @@ def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "fl
     return network
 
 
+def reading(inputs: xr.DataArray) -> Ahead[Floats]:
+    """Begin to read a scene.
+
+    Parameters
+    ----------
+    inputs
+        (band, y, x) float32, NaN = no data.
+
+    Returns
+    -------
+    Ahead
+        (band, y, x) float32: rows from top to bottom, by whole rows of the scene's chunks, each
+        once; few of them are held at a time.
+    """
+    height = inputs.sizes["y"]
+    chunks = inputs.chunksizes.get("y", (height,))
+    starts = np.cumsum((0, *chunks)).tolist()
+    parts = (
+        _read(inputs, first, min(first + _MOST_ROWS, end))
+        for start, end in itertools.pairwise(starts)
+        for first in range(start, end, _MOST_ROWS)
+    )
+    return Ahead(parts, depth=2)
+
+
 def predict_rows(
-    inputs: xr.DataArray, network: Network, plan: WindowPlan, *, layers: int, batch: int
+    pieces: Iterator[Floats], network: Network, plan: WindowPlan, *, layers: int, batch: int
 ) -> Iterator[tuple[int, Bytes]]:
     """Predict a scene and yield finished rows from top to bottom.
 
     Parameters
     ----------
-    inputs
-        (band, y, x) float32, read by rows as they are needed; NaN = no data. Beyond its right and
-        lower border the scene is mirrored up to the next multiple of `plan.ALIGNMENT`.
+    pieces
+        (band, y, x) float32: the scene's rows from top to bottom, NaN = no data, see `reading`.
+        Beyond its right and lower border the scene is mirrored up to the next multiple of
+        `plan.ALIGNMENT`.
     network
         What predicts a batch of windows; windows without any data are left out.
     plan
@@ -86,19 +113,19 @@ def predict_rows(
     row_weights, col_weights = plan.row_weights(), plan.col_weights()
     total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
     starts = track(plan.rows, "predicting strips")
-    for index, (row, strip) in enumerate(zip(starts, read_strips(inputs, plan), strict=True)):
+    for index, (row, strip) in enumerate(zip(starts, read_strips(pieces, plan), strict=True)):
         known = valid_data(strip)
         vertical = plan.row_rims(index)
-        for column, (left, right), exact in _predicted(
-            strip, known, network, plan, vertical, batch
-        ):
-            rows = slice(vertical[0], plan.size[0] - vertical[1])
-            cols = slice(left, plan.size[1] - right)
-            steps = np.rint(np.multiply(exact, _STEPS, out=exact), out=exact)
-            steps *= row_weights[index, rows, np.newaxis]
-            steps *= col_weights[column, cols]
-            first = plan.cols[column]
-            total[:, rows, first + cols.start : first + cols.stop] += steps
+        found = _predicted(strip, known, network, plan, vertical, batch)
+        with Ahead(found) as windows:
+            for column, (left, right), exact in windows:
+                rows = slice(vertical[0], plan.size[0] - vertical[1])
+                cols = slice(left, plan.size[1] - right)
+                steps = np.rint(np.multiply(exact, _STEPS, out=exact), out=exact)
+                steps *= row_weights[index, rows, np.newaxis]
+                steps *= col_weights[column, cols]
+                first = plan.cols[column]
+                total[:, rows, first + cols.start : first + cols.stop] += steps
         count = (*plan.rows[1:], height)[index] - row
         yield row, _percent(total[:, :count, :width], known[:count, :width])
         _advance(total, count)
@@ -109,13 +136,13 @@ def valid_data(inputs: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(inputs).all(axis=0))
 
 
-def read_strips(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
-    """Read a scene once, strip by strip.
+def read_strips(pieces: Iterator[Floats], plan: WindowPlan) -> Iterator[Floats]:
+    """Put together the strips that rows of windows take.
 
     Parameters
     ----------
-    inputs
-        (band, y, x) float32, NaN = no data.
+    pieces
+        (band, y, x) float32: the scene's rows from top to bottom, as many at a time as there are.
     plan
         Windows of the scene.
 
@@ -127,9 +154,8 @@ def read_strips(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
     """
     height, width = plan.shape
     below, beside = plan.padded[0] - height, plan.padded[1] - width
-    strip = np.empty((inputs.sizes["band"], plan.size[0], plan.padded[1]), dtype=np.float32)
-    pieces = _pieces(inputs, plan)
-    piece = strip[:, :0, :width]
+    piece = next(pieces)
+    strip = np.empty((len(piece), plan.size[0], plan.padded[1]), dtype=np.float32)
     read = 0
     for row in plan.rows:
         strip[:, : read - row] = strip[:, strip.shape[1] - (read - row) :]
@@ -147,19 +173,6 @@ def read_strips(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
         if last == height and below:
             strip[:] = _mirrored(strip[:, : last - row], below, 0)
         yield strip
-
-
-def _pieces(inputs: xr.DataArray, plan: WindowPlan) -> Iterator[Floats]:
-    """Read a scene by whole rows of its chunks, each once, one ahead."""
-    chunks = inputs.chunksizes.get("y", plan.shape[:1])
-    largest = min(max(chunks), plan.size[0])
-    starts = np.cumsum((0, *chunks)).tolist()
-    parts = (
-        _read(inputs, first, min(first + largest, end))
-        for start, end in itertools.pairwise(starts)
-        for first in range(start, end, largest)
-    )
-    return ahead(parts, depth=2)
 
 
 def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:

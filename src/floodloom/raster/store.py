@@ -33,7 +33,7 @@ ACQUIRED = "ACQUISITION_TIME"
 _STACK_SHARD = 64
 _CACHE_MIB = 64  # GDAL would take a share of the machine's memory
 _COG_BLOCK = 512  # px
-_DEFLATE = 3  # 7 % larger than level 6 and four times as fast
+_DEFLATE = 1  # 12 % larger than level 6 and six times as fast
 _COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
 

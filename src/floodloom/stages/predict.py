@@ -12,17 +12,24 @@ from rasterio.windows import Window
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.likelihood import Voice
 from floodloom.log import get_logger
+from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.local import weighed_rows
 from floodloom.mapping.plan import LARGEST, plan_scene
-from floodloom.mapping.precision import Precision, choose_precision
-from floodloom.mapping.predict import LAYERS, PERCENT_NODATA, predict_rows, water_network
+from floodloom.mapping.precision import Precision, choose_precision, sample
+from floodloom.mapping.predict import (
+    LAYERS,
+    PERCENT_NODATA,
+    predict_rows,
+    reading,
+    water_network,
+)
 from floodloom.mapping.seams import SeamMeter, window_borders
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import CogProfile, cog_writer, open_store, recipe_of
-from floodloom.tiles.inputs import compose_inputs
+from floodloom.tiles.inputs import BEFORE, compose_inputs
 
 
 def predict(
@@ -102,50 +109,51 @@ def predict(
     ensemble.recipe.require_scene(recipe_of(store), str(scene))
     earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
-    chosen = choose_precision(precision, ensemble, inputs, backend)
-    plan = plan_scene(
-        inputs.sizes["y"],
-        inputs.sizes["x"],
-        tile=tile or LARGEST[chosen.name],
-        field=ensemble.receptive_field(),
-        overlap=overlap,
-        rim=rim,
-    )
-    batch = min(batch, len(plan.cols))
-    request = Request(backend, chosen.name, batch, *plan.size, plan.predicted_pixels, threads)
-    running, runtime = accelerate(chosen.ensemble, request)
-    get_logger(__name__).info(
-        "%s: %d models, %s %s", scene, len(ensemble.models), runtime, chosen.name
-    )
-    voice = ensemble.voice if likelihood else Voice()
-    network = water_network(running, tta=tta, precision=chosen.name)
-    layers = min(ensemble.samples(tta), 2)
-    facts = {
-        "FLOODLOOM_PRODUCT": "water_probability",
-        "FLOODLOOM_RECIPE": ensemble.recipe.fingerprint,
-        "FLOODLOOM_EVENT": event,
-        "FLOODLOOM_SCENE": Path(scene).stem,
-        "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in checkpoint),
-        "FLOODLOOM_BACKEND": runtime,
-        **_said(chosen),
-        "FLOODLOOM_LIKELIHOOD": f"{voice.weight:g}",
-        "FLOODLOOM_SAMPLES": str(ensemble.samples(tta)),
-        "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
-    }
-    tags = {**facts, **_acquisition(store)}
-    profile = CogProfile(
-        geobox_of(store), "uint8", PERCENT_NODATA, layers, LAYERS[:layers], tags=tags
-    )
-    seams = SeamMeter(*window_borders(plan.as_dict()))
-    predicted = predict_rows(inputs, network, plan, layers=layers, batch=batch)
-    if voice.weight:
-        predicted = weighed_rows(predicted, inputs, voice, threads=threads)
-    with cog_writer(out, profile, threads=threads) as raster:
-        for row, percent in predicted:
-            window = Window(0, row, percent.shape[2], percent.shape[1])
-            raster.write(percent, window=window)
-            seams.add(percent[0])
-        raster.update_tags(FLOODLOOM_SEAM_RATIO=_ratio_text(seams.ratio()))
+    windows = sample(precision, ensemble, _by_chunks(scene, inputs, ensemble.recipe), backend)
+    with reading(inputs) as pieces:
+        chosen = choose_precision(precision, ensemble, windows, backend)
+        plan = plan_scene(
+            inputs.sizes["y"],
+            inputs.sizes["x"],
+            tile=tile or LARGEST[chosen.name],
+            field=ensemble.receptive_field(),
+            overlap=overlap,
+            rim=rim,
+        )
+        batch = min(batch, len(plan.cols))
+        request = Request(backend, chosen.name, batch, *plan.size, plan.predicted_pixels, threads)
+        running, runtime = accelerate(chosen.ensemble, request)
+        get_logger(__name__).info(
+            "%s: %d models, %s %s", scene, len(ensemble.models), runtime, chosen.name
+        )
+        voice = ensemble.voice if likelihood else Voice()
+        network = water_network(running, tta=tta, precision=chosen.name)
+        layers = min(ensemble.samples(tta), 2)
+        facts = {
+            "FLOODLOOM_PRODUCT": "water_probability",
+            "FLOODLOOM_RECIPE": ensemble.recipe.fingerprint,
+            "FLOODLOOM_EVENT": event,
+            "FLOODLOOM_SCENE": Path(scene).stem,
+            "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in checkpoint),
+            "FLOODLOOM_BACKEND": runtime,
+            **_said(chosen),
+            "FLOODLOOM_LIKELIHOOD": f"{voice.weight:g}",
+            "FLOODLOOM_SAMPLES": str(ensemble.samples(tta)),
+            "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
+        }
+        tags = {**facts, **_acquisition(store)}
+        profile = CogProfile(
+            geobox_of(store), "uint8", PERCENT_NODATA, layers, LAYERS[:layers], tags=tags
+        )
+        seams = SeamMeter(*window_borders(plan.as_dict()))
+        found = predict_rows(pieces, network, plan, layers=layers, batch=batch)
+        with Ahead(found) as rows, cog_writer(out, profile, threads=threads) as raster:
+            heard = weighed_rows(rows, inputs, voice, threads=threads) if voice.weight else rows
+            for row, percent in heard:
+                window = Window(0, row, percent.shape[2], percent.shape[1])
+                raster.write(percent, window=window)
+                seams.add(percent[0])
+            raster.update_tags(FLOODLOOM_SEAM_RATIO=_ratio_text(seams.ratio()))
     return Path(out)
 
 
@@ -164,6 +172,14 @@ def _earlier(path: Path, scene: xr.Dataset, recipe: Recipe, mixed_orbits: bool) 
     before = open_store(path, whole_rows=True)
     recipe.require_scene(recipe_of(before), str(path))
     return before_on_grid(before, scene, name=str(path), mixed_orbits=mixed_orbits)
+
+
+def _by_chunks(scene: Path, inputs: xr.DataArray, recipe: Recipe) -> xr.DataArray:
+    """The same inputs by single chunks, for single windows, where composing them again is free."""
+    alone = not any(band.startswith(BEFORE) for band in recipe.bands)
+    if alone and recipe.normalisation == "fixed":
+        return compose_inputs(open_store(scene), recipe)
+    return inputs
 
 
 def _acquisition(store: xr.Dataset) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import dask.array
 import numpy as np
@@ -112,28 +113,27 @@ def predict_rows(
     height, width = plan.shape
     row_weights, col_weights = plan.row_weights(), plan.col_weights()
     total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
-    starts = track(plan.rows, "predicting strips")
-    for index, (row, strip) in enumerate(zip(starts, read_strips(pieces, plan), strict=True)):
-        known = valid_data(strip)
-        vertical = plan.row_rims(index)
-        found = _predicted(strip, known, network, plan, vertical, batch)
-        with Ahead(found) as windows:
-            for column, (left, right), exact in windows:
-                rows = slice(vertical[0], plan.size[0] - vertical[1])
-                cols = slice(left, plan.size[1] - right)
-                steps = np.rint(np.multiply(exact, _STEPS, out=exact), out=exact)
-                steps *= row_weights[index, rows, np.newaxis]
-                steps *= col_weights[column, cols]
-                first = plan.cols[column]
-                total[:, rows, first + cols.start : first + cols.stop] += steps
-        count = (*plan.rows[1:], height)[index] - row
-        yield row, _percent(total[:, :count, :width], known[:count, :width])
-        _advance(total, count)
+    ends = (*plan.rows[1:], height)
+    with Ahead(_predicted(pieces, network, plan, batch)) as windows:
+        for index, row in enumerate(track(plan.rows, "predicting strips")):
+            while isinstance(found := next(windows), _Window):
+                steps = np.rint(np.multiply(found.values, _STEPS, out=found.values))
+                steps *= row_weights[index, found.rows, np.newaxis]
+                steps *= col_weights[found.column, found.cols]
+                first = plan.cols[found.column]
+                across = slice(first + found.cols.start, first + found.cols.stop)
+                total[:, found.rows, across] += steps
+            known, count = found, ends[index] - row
+            yield row, _percent(total[:, :count, :width], known[:count, :width])
+            _advance(total, count)
 
 
 def valid_data(inputs: Floats) -> NDArray[np.bool_]:
     """Return where (y, x) every band of `inputs` (band, y, x) has data."""
-    return np.asarray(np.isfinite(inputs).all(axis=0))
+    known: NDArray[np.bool_] = np.isfinite(inputs[0])
+    for band in inputs[1:]:
+        known &= np.isfinite(band)
+    return known
 
 
 def read_strips(pieces: Iterator[Floats], plan: WindowPlan) -> Iterator[Floats]:
@@ -190,24 +190,36 @@ def _mirrored(values: Floats, below: int, beside: int) -> Floats:
     return np.pad(values, ((0, 0), (0, below), (0, beside)), mode="symmetric")
 
 
+@dataclass(frozen=True)
+class _Window:
+    """What the network says of a window: its number in the strip, what is kept of it, values."""
+
+    column: int
+    rows: slice
+    cols: slice
+    values: Floats
+
+
 def _predicted(
-    strip: Floats,
-    known: NDArray[np.bool_],
-    network: Network,
-    plan: WindowPlan,
-    vertical: tuple[int, int],
-    batch: int,
-) -> Iterator[tuple[int, tuple[int, int], Floats]]:
-    """Number, rim on the left and right, and values (layer, y, x) of the windows with data."""
-    wide = plan.size[1]
-    seen = [n for n, col in enumerate(plan.cols) if known[:, col : col + wide].any()]
-    for some in np.array_split(seen, math.ceil(len(seen) / batch)) if seen else ():
-        parts = [strip[:, :, plan.cols[n] : plan.cols[n] + wide] for n in some]
-        images = parts[0][np.newaxis] if len(parts) == 1 else np.stack(parts)
-        rims = [plan.col_rims(n) for n in some.tolist()]
-        left, right = min(rim[0] for rim in rims), min(rim[1] for rim in rims)
-        for n, values in zip(some.tolist(), network(images, (*vertical, left, right)), strict=True):
-            yield n, (left, right), values
+    pieces: Iterator[Floats], network: Network, plan: WindowPlan, batch: int
+) -> Iterator[_Window | NDArray[np.bool_]]:
+    """Of each strip the windows with data, then where (y, x) the strip has data."""
+    tall, wide = plan.size
+    for index, strip in enumerate(read_strips(pieces, plan)):
+        known = valid_data(strip)
+        top, bottom = plan.row_rims(index)
+        seen = [n for n, col in enumerate(plan.cols) if known[:, col : col + wide].any()]
+        for some in np.array_split(seen, math.ceil(len(seen) / batch)) if seen else ():
+            parts = [strip[:, :, plan.cols[n] : plan.cols[n] + wide] for n in some]
+            images = parts[0][np.newaxis] if len(parts) == 1 else np.stack(parts)
+            rims = [plan.col_rims(n) for n in some.tolist()]
+            left, right = min(rim[0] for rim in rims), min(rim[1] for rim in rims)
+            inside = slice(top, tall - bottom), slice(left, wide - right)
+            for n, values in zip(
+                some.tolist(), network(images, (top, bottom, left, right)), strict=True
+            ):
+                yield _Window(n, *inside, values)
+        yield known
 
 
 def _percent(values: Floats, known: NDArray[np.bool_]) -> Bytes:

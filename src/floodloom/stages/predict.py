@@ -12,7 +12,6 @@ from rasterio.windows import Window
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.likelihood import Voice
 from floodloom.log import get_logger
-from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.local import weighed_rows
@@ -146,10 +145,11 @@ def predict(
             geobox_of(store), "uint8", PERCENT_NODATA, layers, LAYERS[:layers], tags=tags
         )
         seams = SeamMeter(*window_borders(plan.as_dict()))
-        found = predict_rows(pieces, network, plan, layers=layers, batch=batch)
-        with Ahead(found) as rows, cog_writer(out, profile, threads=threads) as raster:
-            heard = weighed_rows(rows, inputs, voice, threads=threads) if voice.weight else rows
-            for row, percent in heard:
+        predicted = predict_rows(pieces, network, plan, layers=layers, batch=batch)
+        if voice.weight:
+            predicted = weighed_rows(predicted, inputs, voice, threads=threads)
+        with cog_writer(out, profile, threads=threads) as raster:
+            for row, percent in predicted:
                 window = Window(0, row, percent.shape[2], percent.shape[1])
                 raster.write(percent, window=window)
                 seams.add(percent[0])

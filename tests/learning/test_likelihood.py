@@ -7,11 +7,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
-from scipy.stats import multivariate_normal
 
+from floodloom.learning import likelihood
 from floodloom.learning.data import Samples
 from floodloom.learning.labeller import Labeller, calibrated
 from floodloom.learning.likelihood import local_likelihood
+from floodloom.learning.mixture import Mixture
 
 SIDE = 64
 
@@ -46,22 +47,42 @@ def test_the_tile_corrects_a_network_that_misses_most_of_the_water(flood):
     assert wrong.mean() < 0.03
 
 
-def test_it_is_the_ratio_of_gaussian_densities(flood):
+def test_it_is_the_ratio_of_the_mixtures_densities(flood, monkeypatch):
+    monkeypatch.setattr(likelihood, "_ROUNDS", 1)
     image, water = flood
     certain = np.where(water, 5, -5).astype(np.float32)  # all equally sure: all pixels are used
     logits = np.stack([-certain, certain])[np.newaxis]
     said = local_likelihood(image[np.newaxis, :1], everywhere(image), logits)[0]
     assert (said.max(axis=0) == 0).all()
     assert said.min() == -8
-    features = np.stack([image[0], gaussian_filter(image[0], 1.0)])
+    features = np.stack([image[0], gaussian_filter(image[0], 1.0)]).reshape(2, -1)
     density = []
-    for inside in (~water, water):
-        sample = features[:, inside]
-        covariance = np.cov(sample) + 0.02 * np.eye(2)
-        normal = multivariate_normal(sample.mean(axis=1), covariance)
-        density.append(normal.logpdf(features.reshape(2, -1).T).reshape(water.shape))
+    for inside, components in ((~water, 3), (water, 2)):
+        sample = features[:, inside.ravel()].astype(float)
+        mixture = Mixture.spread(sample, components).improved(sample, 6)
+        density.append(mixture.log_density(features).reshape(water.shape))
     expected = np.clip(density[1] - density[0], -8, 8)
     assert_allclose(said[1] - said[0], expected, atol=1e-3)
+
+
+def test_a_river_does_not_blur_what_land_looks_like(monkeypatch):
+    """A flood with plants in it, which a network sees in part, is between fields and a river."""
+    draw = np.random.default_rng(1)
+    river, water = np.zeros((2, SIDE, SIDE), bool)
+    river[:, :16], water[:, 40:] = True, True
+    level = np.where(river, -1.0, np.where(water, 0.0, 0.8))
+    image = (level + draw.normal(0, 0.25, (2, SIDE, SIDE))).astype(np.float32)
+    score = np.where(river, -3.0, -0.5 - 5 * image.mean(axis=0))
+    logits = np.stack([np.zeros_like(score), score])[np.newaxis].astype(np.float32)
+
+    def wrong() -> float:
+        said = local_likelihood(image[np.newaxis], everywhere(image), logits)
+        return float((((logits + said)[0].argmax(axis=0) == 1) != water).mean())
+
+    assert ((score > 0) != water).mean() > 0.25
+    assert wrong() < 0.04
+    monkeypatch.setattr(likelihood, "_COMPONENTS", (1,))
+    assert wrong() > 0.1
 
 
 def test_no_data_are_neither_learnt_from_nor_judged(flood):

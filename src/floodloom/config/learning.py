@@ -349,7 +349,7 @@ class RelabelSettings(Settings):
         ge=0,
         description="Greatest weight of what each tile's own distributions of its classes say "
         "against what the networks say; as much of it is used as costs less than a point of IoU on "
-        "held-out labels, and in prediction as costs nothing there; 0: none",
+        "held-out labels, and in prediction as is best there; 0: none",
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

@@ -77,7 +77,7 @@ class Labeller:
 
 
 def calibrated(
-    labeller: Labeller, held_out: Tiles, *, scale: bool = True, cost: float = AFFORDABLE
+    labeller: Labeller, held_out: Tiles, *, scale: bool = True, cost: float | None = AFFORDABLE
 ) -> Labeller:
     """Find the weight of the tiles' own word and the temperature on held-out labelled tiles.
 
@@ -85,15 +85,15 @@ def calibrated(
     ----------
     labeller
         Its `likelihood` is the greatest weight that is tried, besides shares of it and none. Where
-        the networks know the ground better than a tile's own distributions these do harm, so what
-        is taken is the greatest weight that costs no more than `cost`.
+        the networks know the ground better than a tile's own distributions these do harm.
     held_out
         Labelled tiles that the networks weren't trained on.
     scale
         Without it the temperature stays 1.
     cost
-        Foreground IoU on the held-out tiles: a point by default, as strange ground, which there
-        are no labels of, gains more than known ground may lose.
+        Foreground IoU on the held-out tiles that the greatest weight may cost: a point by default,
+        as strange ground, which there are no labels of, gains more than known ground may lose. None
+        for the weight that is best there.
     """
     evidence, label = held_out_pixels(
         lambda image: torch.cat(labeller.evidence(image), dim=1), held_out
@@ -101,7 +101,8 @@ def calibrated(
     logits, said = evidence.chunk(2, dim=1)
     tried = [share * labeller.likelihood for share in (_SHARES if labeller.likelihood else (0.0,))]
     scores = {weight: _foreground_iou(logits + weight * said, label) for weight in tried}
-    weight = max(one for one in tried if scores[one] >= scores[0.0] - cost)
+    least = max(scores.values()) if cost is None else scores[0.0] - cost
+    weight = max(one for one in tried if scores[one] >= least)
     weighed = logits + weight * said
     temperature = fit_temperature(weighed, label) if scale else 1.0
     calibration = {
@@ -130,8 +131,7 @@ def with_voice(checkpoint: Checkpoint, held_out: Tiles, greatest: float) -> Chec
     held_out
         Labelled tiles that it wasn't trained on.
     greatest
-        Weight that is tried at most; what is taken is as much as costs nothing on the held-out
-        tiles.
+        Weight that is tried at most; what is taken is the best on the held-out tiles.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def with_voice(checkpoint: Checkpoint, held_out: Tiles, greatest: float) -> Chec
     if not greatest or len(checkpoint.classes) > 2:
         return checkpoint
     labeller = Labeller(ensemble_of([checkpoint]), tta=False, likelihood=greatest)
-    labeller = calibrated(labeller, held_out, cost=0.0)
+    labeller = calibrated(labeller, held_out, cost=None)
     found = {
         "weight": labeller.likelihood,
         "temperature": labeller.temperature,

@@ -16,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from floodloom.learning.mixture import Mixture
+
 Floats = NDArray[np.float32]
 
-_SUREST = 0.5  # share of a class's pixels from which its distribution is taken
+_SUREST = 0.65  # share of a class's pixels from which its distribution is taken
+_COMPONENTS = (3, 2)  # of land, which is fields, woods and rivers, and of every other class
+_ROUNDS = 3  # of telling the classes and looking at them again
+_STEPS = 6  # of fitting a mixture, the first time
+_SAMPLE = 2048  # pixels that a mixture is fitted to, at most
 _FEWEST = 60  # pixels of a class, below which nothing is known of its distribution
 _NEIGHBOURHOOD = 1.0  # px, standard deviation of the bell over which neighbours are averaged
-_LEAST_VARIANCE = 0.02  # in units of the inputs, for pixels that are all alike
 _STRONGEST = 8.0  # what is said against a class at most
 
 
@@ -53,9 +58,10 @@ class Voice:
 def local_likelihood(image: Floats, valid: NDArray[np.bool_], logits: Floats) -> Floats:
     """Return the log-likelihood of each class by the tile's own distributions.
 
-    For each tile and class, a Gaussian is fitted to the half of the predicted pixels that are the
-    surest, over the bands and their means in the neighbourhood: the maximum-likelihood classifier
-    of remote sensing, retrained without labels on the image at hand.
+    For each tile and class, a mixture of Gaussians is fitted to the two thirds of the predicted
+    pixels that are the surest, over the bands and their means in the neighbourhood: the
+    maximum-likelihood classifier of remote sensing, retrained without labels on the image at hand.
+    What it says is added to the logits, and the classes are looked at again, three times in all.
 
     Parameters
     ----------
@@ -76,7 +82,7 @@ def local_likelihood(image: Floats, valid: NDArray[np.bool_], logits: Floats) ->
     ----------
     Bruzzone and Prieto (2001), Unsupervised retraining of a maximum likelihood classifier for the
     analysis of multitemporal remote sensing images, IEEE TGRS 39(2), 456-460, sections II and III;
-    here the network gives the first labels, and there is one step instead of many.
+    here the network gives the first labels and keeps its say, and classes are mixtures.
     """
     said = np.zeros(logits.shape, dtype=np.float32)
     for tile, known in enumerate(valid):
@@ -96,34 +102,44 @@ def _features(bands: Floats, valid: NDArray[np.bool_]) -> Floats:
 
 def _likelihood(features: Floats, logits: Floats) -> Floats:
     """(class, pixel) log-likelihood relative to the likeliest class of (feature, pixel)."""
-    predicted = logits.argmax(axis=0)
-    margin = _margin(logits)
+    said = np.zeros_like(logits)
+    known: dict[int, Mixture] = {}
+    for _ in range(_ROUNDS):
+        sure = _surest(logits + said)
+        if len(sure) < 2:
+            break
+        known = {value: _fitted(features, own, value, known) for value, own in sure.items()}
+        found = {value: mixture.log_density(features) for value, mixture in known.items()}
+        likeliest = np.maximum.reduce(list(found.values()))
+        for value, density in found.items():
+            said[value] = np.maximum(density - likeliest, -_STRONGEST)
+    return said
+
+
+def _surest(logits: Floats) -> dict[int, NDArray[np.intp]]:
+    """Pixels that show what a class looks like: the surest, of classes with enough."""
+    predicted, margin = logits.argmax(axis=0), _margin(logits)
     found = {}
     for value in range(len(logits)):
-        member = predicted == value
-        if member.sum() < _FEWEST:
-            continue
-        sure = member & (margin >= np.quantile(margin[member], 1 - _SUREST))
-        found[value] = _log_density(features, features[:, sure])
-    said = np.zeros_like(logits)
-    if len(found) < 2:
-        return said
-    likeliest = np.maximum.reduce(list(found.values()))
-    for value, density in found.items():
-        said[value] = np.maximum(density - likeliest, -_STRONGEST)
-    return said
+        member = np.flatnonzero(predicted == value)
+        if len(member) >= _FEWEST:
+            own = margin[member]
+            found[value] = member[own >= np.quantile(own, 1 - _SUREST)]
+    return found
+
+
+def _fitted(
+    features: Floats, own: NDArray[np.intp], value: int, known: dict[int, Mixture]
+) -> Mixture:
+    """Return the mixture of a class, which goes on from what was known of it."""
+    sample = features[:, own[:: -(-len(own) // _SAMPLE)]].astype(np.float64)
+    if value in known:
+        return known[value].improved(sample, _STEPS // 2)
+    components = _COMPONENTS[min(value, len(_COMPONENTS) - 1)]
+    return Mixture.spread(sample, components).improved(sample, _STEPS)
 
 
 def _margin(logits: Floats) -> Floats:
     """How far the greatest logit is above the next."""
     two = np.partition(logits, len(logits) - 2, axis=0)[-2:]
     return np.asarray(two[1] - two[0])
-
-
-def _log_density(features: Floats, sample: Floats) -> Floats:
-    """Log-density, up to a constant, of the Gaussian that fits a sample (feature, pixel)."""
-    mean = sample.mean(axis=1, keepdims=True, dtype=np.float64)
-    covariance = np.cov(sample) + _LEAST_VARIANCE * np.eye(len(sample))
-    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
-    distance = np.square(whiten @ (features - mean)).sum(axis=0)
-    return np.asarray(np.log(whiten.diagonal()).sum() - distance / 2, dtype=np.float32)

@@ -25,6 +25,7 @@ _COMPONENTS = (3, 2)  # of land, which is fields, woods and rivers, and of every
 _ROUNDS = 3  # of telling the classes and looking at them again
 _STEPS = 6  # of fitting a mixture, the first time
 _SAMPLE = 2048  # pixels that a mixture is fitted to, at most
+_LOOKED_AT = 1 << 16  # pixels whose classes are told while mixtures are fitted, at most
 _FEWEST = 60  # pixels of a class, below which nothing is known of its distribution
 _NEIGHBOURHOOD = 1.0  # px, standard deviation of the bell over which neighbours are averaged
 _STRONGEST = 8.0  # what is said against a class at most
@@ -87,8 +88,12 @@ def local_likelihood(image: Floats, valid: NDArray[np.bool_], logits: Floats) ->
     said = np.zeros(logits.shape, dtype=np.float32)
     for tile, known in enumerate(valid):
         if known.any():
-            features = _features(image[tile], known)[:, known]
-            said[tile, :, known] = _likelihood(features, logits[tile][:, known]).T
+            inside = slice(None) if known.all() else np.flatnonzero(known)
+            features, networks = (
+                _by_pixel(values)[:, inside]
+                for values in (_features(image[tile], known), logits[tile])
+            )
+            _by_pixel(said[tile])[:, inside] = _likelihood(features, networks)
     return said
 
 
@@ -100,15 +105,29 @@ def _features(bands: Floats, valid: NDArray[np.bool_]) -> Floats:
     return np.concatenate([filled, np.stack(means)])
 
 
+def _by_pixel(values: Floats) -> Floats:
+    return values.reshape(len(values), -1)
+
+
 def _likelihood(features: Floats, logits: Floats) -> Floats:
     """(class, pixel) log-likelihood relative to the likeliest class of (feature, pixel)."""
-    said = np.zeros_like(logits)
+    step = -(-features.shape[1] // _LOOKED_AT)
+    few, networks = features[:, ::step], logits[:, ::step]
+    said = np.zeros_like(networks)
     known: dict[int, Mixture] = {}
     for _ in range(_ROUNDS):
-        sure = _surest(logits + said)
+        sure = _surest(networks + said)
         if len(sure) < 2:
             break
-        known = {value: _fitted(features, own, value, known) for value, own in sure.items()}
+        known = {value: _fitted(few, own, value, known) for value, own in sure.items()}
+        said = _told(few, known, len(logits))
+    return said if step == 1 else _told(features, known, len(logits))
+
+
+def _told(features: Floats, known: dict[int, Mixture], classes: int) -> Floats:
+    """What mixtures of some of the classes say of (feature, pixel), 0 of the other classes."""
+    said = np.zeros((classes, features.shape[1]), dtype=np.float32)
+    if known:
         found = {value: mixture.log_density(features) for value, mixture in known.items()}
         likeliest = np.maximum.reduce(list(found.values()))
         for value, density in found.items():
@@ -141,5 +160,7 @@ def _fitted(
 
 def _margin(logits: Floats) -> Floats:
     """How far the greatest logit is above the next."""
+    if len(logits) == 2:
+        return np.asarray(np.abs(logits[1] - logits[0]))
     two = np.partition(logits, len(logits) - 2, axis=0)[-2:]
     return np.asarray(two[1] - two[0])

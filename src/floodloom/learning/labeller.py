@@ -18,8 +18,8 @@ from floodloom.learning.likelihood import local_likelihood
 from floodloom.learning.metrics import confusion_matrix, foreground_scores
 
 _SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)
-AFFORDABLE = 0.01
-"""Foreground IoU on held-out labels that pseudo labels of strange ground may cost."""
+BEARABLE = 0.05
+"""By how much of itself what the foreground IoU lacks on held-out labels may grow."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +76,22 @@ class Labeller:
         return sure, prediction.numpy().astype(np.uint8)
 
 
-def calibrated(
-    labeller: Labeller, held_out: Tiles, *, scale: bool = True, cost: float | None = AFFORDABLE
-) -> Labeller:
+def calibrated(labeller: Labeller, held_out: Tiles, *, scale: bool = True) -> Labeller:
     """Find the weight of the tiles' own word and the temperature on held-out labelled tiles.
+
+    Held-out labels are few and of other ground, so they can't choose the best weight; they can tell
+    where networks know the ground better than a tile's own distributions, which do harm then. What
+    is taken is the greatest weight with which the error, 1 - foreground IoU, grows by a twentieth
+    at most: half a point where the IoU is .9, three where it is .4 and strange ground gains more.
 
     Parameters
     ----------
     labeller
-        Its `likelihood` is the greatest weight that is tried, besides shares of it and none. Where
-        the networks know the ground better than a tile's own distributions these do harm.
+        Its `likelihood` is the greatest weight that is tried, besides shares of it and none.
     held_out
         Labelled tiles that the networks weren't trained on.
     scale
         Without it the temperature stays 1.
-    cost
-        Foreground IoU on the held-out tiles that the greatest weight may cost: a point by default,
-        as strange ground, which there are no labels of, gains more than known ground may lose. None
-        for the weight that is best there.
     """
     evidence, label = held_out_pixels(
         lambda image: torch.cat(labeller.evidence(image), dim=1), held_out
@@ -101,7 +99,7 @@ def calibrated(
     logits, said = evidence.chunk(2, dim=1)
     tried = [share * labeller.likelihood for share in (_SHARES if labeller.likelihood else (0.0,))]
     scores = {weight: _foreground_iou(logits + weight * said, label) for weight in tried}
-    least = max(scores.values()) if cost is None else scores[0.0] - cost
+    least = 1 - (1 - scores[0.0]) * (1 + BEARABLE)
     weight = max(one for one in tried if scores[one] >= least)
     weighed = logits + weight * said
     temperature = fit_temperature(weighed, label) if scale else 1.0
@@ -131,7 +129,7 @@ def with_voice(checkpoint: Checkpoint, held_out: Tiles, greatest: float) -> Chec
     held_out
         Labelled tiles that it wasn't trained on.
     greatest
-        Weight that is tried at most; what is taken is the best on the held-out tiles.
+        Weight that is tried at most; see `calibrated`.
 
     Returns
     -------
@@ -141,7 +139,7 @@ def with_voice(checkpoint: Checkpoint, held_out: Tiles, greatest: float) -> Chec
     if not greatest or len(checkpoint.classes) > 2:
         return checkpoint
     labeller = Labeller(ensemble_of([checkpoint]), tta=False, likelihood=greatest)
-    labeller = calibrated(labeller, held_out, cost=None)
+    labeller = calibrated(labeller, held_out)
     found = {
         "weight": labeller.likelihood,
         "temperature": labeller.temperature,

@@ -98,8 +98,8 @@ def relabel(
         tiles; 0 leaves them.
     likelihood
         Greatest weight of what each tile's own distributions of its classes say against what the
-        networks say; as much of it is used as costs less than a point of IoU on held-out labels,
-        and none with 0. `train` notes how much the round's model is to hear of it when it predicts.
+        networks say; as much of it is used as makes the error on held-out labels (1 - IoU) grow by
+        a twentieth at most, and none with 0. `train` notes how much the round's model is to hear of it when it predicts.
     tta
         Average over the eight symmetries of the square.
     calibrate

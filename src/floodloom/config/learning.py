@@ -348,8 +348,8 @@ class RelabelSettings(Settings):
         default=1.0,
         ge=0,
         description="Greatest weight of what each tile's own distributions of its classes say "
-        "against what the networks say; as much of it is used, for pseudo labels and in prediction, as "
-        "makes the error on held-out labels, 1 - IoU, grow by a twentieth at most; 0: none",
+        "against what the networks say; as much of it is used, in pseudo labels and in prediction, "
+        "as makes the error on held-out labels, 1 - IoU, grow by a twentieth at most; 0: none",
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

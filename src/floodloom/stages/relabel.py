@@ -99,7 +99,8 @@ def relabel(
     likelihood
         Greatest weight of what each tile's own distributions of its classes say against what the
         networks say; as much of it is used as makes the error on held-out labels (1 - IoU) grow by
-        a twentieth at most, and none with 0. `train` notes how much the round's model is to hear of it when it predicts.
+        a twentieth at most, and none with 0. `train` notes how much the round's model is to hear of
+        it when it predicts.
     tta
         Average over the eight symmetries of the square.
     calibrate

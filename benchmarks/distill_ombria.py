@@ -39,7 +39,7 @@ View = Callable[[Samples], Samples]
 
 @dataclass(frozen=True)
 class Budget:
-    """What every training gets."""
+    """What every training gets; `teacher_times` as many epochs a teacher, which is trained once."""
 
     architecture: str = "hourglass"
     epochs: int = 15
@@ -47,6 +47,7 @@ class Budget:
     batch: int = 4
     learning_rate: float = 1e-3
     optical_drop: float = 0.3
+    teacher_times: int = 2
     chips: int | None = None
 
     def plan(self, seed: int, times: int = 1) -> TrainingPlan:
@@ -137,7 +138,10 @@ class Trainings:
 
     def teacher(self) -> Checkpoint:
         """Return the teacher, which sees radar and optical images."""
-        return self.kept("teacher", lambda: self.supervised(self.untrained("fused"), fused))
+        times = self.budget.teacher_times
+        return self.kept(
+            "teacher", lambda: self.supervised(self.untrained("fused"), fused, times=times)
+        )
 
     def optical(self) -> Checkpoint:
         """Return a network that sees the optical images alone, from the chips that have one."""

@@ -112,6 +112,17 @@ def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_ti
     assert iou(changed, event) > iou(trained, event) + 0.1
 
 
+def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles):
+    event = make_tiles(12, seed=7, event="other")
+    wet = event.isel(tile=np.argsort(-event.label.mean(("y", "x")).values)[:4])
+    kept = adapted(trained, radar_samples(wet), guard_of(known, iou_fall=0.05))
+    note = kept.notes["batch_statistics"]
+    assert note["kept"] == "own"
+    assert "its sensor is no other" in note["reason"]
+    assert note["moved"][0] < 2 * note["moved"][1]
+    assert all(torch.equal(kept.weights[k], w) for k, w in trained.weights.items())
+
+
 def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained):
     event = radar_samples(brighter(known[0], 6.0))
     refused = adapted(trained, event, guard_of(known, water_share=(0.0, 0.0)))

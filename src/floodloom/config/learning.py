@@ -239,7 +239,7 @@ class TrainSettings(_RadarTraining):
         ge=0,
         le=1,
         description="Share of the pseudo-labelled tiles in the last statistics of batch "
-        "normalisation, where the same does no harm on held-out labelled ones",
+        "normalisation, where they come from another sensor or product",
     )
     pseudo_share: float | None = Field(
         default=0.5,
@@ -348,7 +348,7 @@ class RelabelSettings(Settings):
         ge=0,
         le=1,
         description="Share of the unlabelled tiles in the statistics of batch normalisation that "
-        "they are predicted with, where the same does no harm on held-out labelled ones",
+        "they are predicted with, where they come from another sensor or product",
     )
     likelihood: float = Field(
         default=1.0,

@@ -21,6 +21,7 @@ from floodloom.learning.relabel import out_of_limits
 _LEVELS = 129
 _TILES = 256
 _REHEARSED_FALL = 0.05
+_MOVED = 2.0  # times as far as held-out tiles; a share of water moves the means less
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,10 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 
 
     Held-out labels can't judge a network with the target's statistics, but they can judge the step
     itself: the same is done with the held-out tiles, and if their IoU falls by more than 0.05
-    there, it isn't trusted on the target either. Where each tile has been standardised, textbook
-    re-estimation does harm; where a sensor's offset has changed, it repairs most of it.
+    there, it isn't trusted on the target either. Where a sensor's offset has changed, re-estimation
+    repairs most of it; where none has, or each tile has been standardised, it does harm, as another
+    share of water passes for another sensor. So it isn't done unless the means of the target lie
+    twice as far from the network's own as those of the held-out tiles.
 
     Parameters
     ----------
@@ -125,10 +128,17 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 
     changed = with_statistics_of(checkpoint, target, share, guard.batch)
     shift = guard.shift(checkpoint, changed, target)
     reason = out_of_limits(shift["water_share"], None, guard.limits)
+    here, there = moved_means(checkpoint, changed), moved_means(checkpoint, rehearsed)
+    if here < _MOVED * there:
+        reason = (
+            f"the target's means lie {here / there:.1f} times as far from the network's as those "
+            "of held-out tiles, so its sensor is no other"
+        )
     if now < was - _REHEARSED_FALL:
         reason = f"re-estimated on held-out tiles, their IoU fell from {was:.4f} to {now:.4f}"
     found = {
         "held_out_iou": [was, now],
+        "moved": [here, there],
         **shift,
         "kept": "the target's" if reason is None else "own",
     }
@@ -136,6 +146,17 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 
         found["reason"] = reason
     notes = {**checkpoint.notes, "batch_statistics": found}
     return replace(checkpoint if reason is not None else changed, notes=notes)
+
+
+def moved_means(before: Checkpoint, after: Checkpoint) -> float:
+    """Return by how many standard deviations batch normalisations' means differ, on average."""
+    layers = [
+        ((after.weights[name] - mean).abs() / before.weights[spread].clamp(min=1e-12).sqrt()).mean()
+        for name, mean in before.weights.items()
+        if name.endswith("running_mean")
+        and (spread := name.replace("running_mean", "running_var")) in before.weights
+    ]
+    return float(torch.stack(layers).mean()) if layers else 0.0
 
 
 @torch.no_grad()

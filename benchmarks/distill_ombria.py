@@ -39,7 +39,7 @@ View = Callable[[Samples], Samples]
 
 @dataclass(frozen=True)
 class Budget:
-    """What every training gets; `teacher_times` as many epochs a teacher, which is trained once."""
+    """What every training gets."""
 
     architecture: str = "hourglass"
     epochs: int = 15
@@ -47,7 +47,6 @@ class Budget:
     batch: int = 4
     learning_rate: float = 1e-3
     optical_drop: float = 0.3
-    teacher_times: int = 2
     chips: int | None = None
 
     def plan(self, seed: int, times: int = 1) -> TrainingPlan:
@@ -138,10 +137,7 @@ class Trainings:
 
     def teacher(self) -> Checkpoint:
         """Return the teacher, which sees radar and optical images."""
-        times = self.budget.teacher_times
-        return self.kept(
-            "teacher", lambda: self.supervised(self.untrained("fused"), fused, times=times)
-        )
+        return self.kept("teacher", lambda: self.supervised(self.untrained("fused"), fused))
 
     def optical(self) -> Checkpoint:
         """Return a network that sees the optical images alone, from the chips that have one."""

@@ -103,12 +103,6 @@ class TeachSettings(_RadarTraining):
 
     model: str = Field(default="unet", description="Architecture, see `floodloom models`")
     seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
-    epochs: int = Field(
-        default=30,
-        ge=1,
-        description="Passes over the tiles; twice those of other trainings, as students begin with "
-        "the teacher's weights",
-    )
     labels: LabelSource = Field(
         default="given",
         description="given, or water_index: from MNDWI or NDWI alone, for places without labels",

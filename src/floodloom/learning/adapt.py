@@ -97,7 +97,14 @@ class WithMatched:
         return digest.hexdigest()
 
 
-def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 0.75) -> Checkpoint:
+def adapted(
+    checkpoint: Checkpoint,
+    target: Tiles,
+    guard: Guard,
+    share: float = 0.75,
+    *,
+    known: Checkpoint | None = None,
+) -> Checkpoint:
     """Return a checkpoint with the batch statistics of other tiles, if that does no harm.
 
     Held-out labels can't judge a network with the target's statistics, but they can judge the step
@@ -105,7 +112,7 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 
     there, it isn't trusted on the target either. Where a sensor's offset has changed, re-estimation
     repairs most of it; where none has, or each tile has been standardised, it does harm, as another
     share of water passes for another sensor. So it isn't done unless the means of the target lie
-    twice as far from the network's own as those of the held-out tiles.
+    twice as far from what the network knew as those of the held-out tiles.
 
     Parameters
     ----------
@@ -117,6 +124,10 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 
         Held-out tiles and limits; the share of water on `target` must keep to its band.
     share
         Of the target's statistics, see `with_statistics_of`.
+    known
+        What knows the labelled ground alone and so can tell whether the target is from another
+        sensor; a network that has learnt from the target lies between the two. The checkpoint
+        itself by default.
 
     Returns
     -------
@@ -128,7 +139,11 @@ def adapted(checkpoint: Checkpoint, target: Tiles, guard: Guard, share: float = 
     changed = with_statistics_of(checkpoint, target, share, guard.batch)
     shift = guard.shift(checkpoint, changed, target)
     reason = out_of_limits(shift["water_share"], None, guard.limits)
-    here, there = moved_means(checkpoint, changed), moved_means(checkpoint, rehearsed)
+    own = known or checkpoint
+    here, there = (
+        moved_means(own, with_statistics_of(own, tiles, batch=guard.batch))
+        for tiles in (target, guard.validation)
+    )
     if here < _MOVED * there:
         reason = (
             f"the target's means lie {here / there:.1f} times as far from the network's as those "

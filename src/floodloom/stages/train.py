@@ -255,7 +255,7 @@ def train(
         if before is not None and guard:
             learned = watch(before, learned)
         if batch_statistics and material.target is not None:
-            learned = adapted(learned, material.target, watch, batch_statistics)
+            learned = adapted(learned, material.target, watch, batch_statistics, known=before)
         if team.leads:
             learned = _heard(learned, held_out, audit)
             save_checkpoint(replace(learned, code=code_digest("train")), out)

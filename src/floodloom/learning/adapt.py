@@ -134,16 +134,17 @@ def adapted(
     Checkpoint
         Its note `batch_statistics` says what was found and which statistics were kept.
     """
-    rehearsed = with_statistics_of(checkpoint, guard.validation, share, guard.batch)
+
+    def re_estimated(one: Checkpoint) -> list[Checkpoint]:
+        both = (target, guard.validation)
+        return [with_statistics_of(one, tiles, share, guard.batch) for tiles in both]
+
+    changed, rehearsed = re_estimated(checkpoint)
     was, now = guard.validation_iou(checkpoint), guard.validation_iou(rehearsed)
-    changed = with_statistics_of(checkpoint, target, share, guard.batch)
     shift = guard.shift(checkpoint, changed, target)
     reason = out_of_limits(shift["water_share"], None, guard.limits)
-    own = known or checkpoint
-    here, there = (
-        moved_means(own, with_statistics_of(own, tiles, batch=guard.batch))
-        for tiles in (target, guard.validation)
-    )
+    others = (changed, rehearsed) if known is None else re_estimated(known)
+    here, there = (moved_means(known or checkpoint, other) for other in others)
     if here < _MOVED * there:
         reason = (
             f"the target's means lie {here / there:.1f} times as far from the network's as those "

@@ -17,7 +17,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,12 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 """What each row of the ablation takes away; without `ensemble`, one network relabels alone."""
 
+BAD_START, DRY = "bad-start", "dry"
+GUARDED = (BAD_START, DRY)
+"""What the default has to survive: a first network that has hardly learnt, and tiles without water.
+It is scored as any method, so it stands beside the supervised network that has learnt."""
+_BAD_STEPS = 10
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -108,6 +114,8 @@ class Bench:
             return self._scored([self.supervised(store, m) for m in range(self.budget.members)])
         if method == HEARD:
             return self._scored([self._heard(m) for m in range(self.budget.members)])
+        if method in GUARDED:
+            return self._guarded(method)
         config = load_config(
             {"run": {"name": method}, "dataset": "ombria", "data_root": ".",
              "relabel": {"preset": method}}
@@ -125,6 +133,24 @@ class Bench:
             tiles = self.folder / f"{store}.zarr"
             self._train([tiles], out, member, epochs=self._epochs([tiles]))
         return out
+
+    def _guarded(self, method: str) -> dict[str, Any]:
+        """Return the scores of the default under one of `GUARDED`, and what it began with."""
+        place = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{method}-"))
+        for store in self.folder.glob("*.zarr"):
+            (place / store.name).symlink_to(store)
+        other = replace(self, folder=place)
+        if method == DRY:
+            for network in self.folder.glob("labelled-*.safetensors"):
+                (place / network.name).symlink_to(network)
+            (place / "unlabelled.zarr").unlink()
+            (place / "unlabelled.zarr").symlink_to(self.folder / "dry.zarr")
+        else:
+            few = replace(self.budget, steps=_BAD_STEPS)
+            for member in range(self.budget.members):
+                replace(other, budget=few).supervised("labelled", member)
+        began = other.run(SUPERVISED)["inductive"]
+        return {**other.run(DEFAULT), "began": began}
 
     def _heard(self, member: int) -> Path:
         """Return the supervised network that hears each tile's own word, without any round."""
@@ -162,8 +188,13 @@ class Bench:
             ]  # fmt: skip
             known += current
             previous = pseudo
-            refused += [reason for reason in (read_json(audit)["reason"],) if reason]
-        return {**self._scored(known if growing else current), "refused": refused}
+            said = read_json(audit)
+            refused += [reason for reason in (said["reason"],) if reason]
+        return {
+            **self._scored(known if growing else current),
+            "refused": refused,
+            "held_out_ece": said["calibration"]["after"]["expected_calibration_error"],
+        }
 
     def _train(self, tiles: Sequence[Path], out: Path, member: int, **more: Any) -> Path:
         seed = 100 * self.seed + member
@@ -208,7 +239,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = "relabel-large" if asked.large else "relabel"
     path = RESULTS / f"{name}.json"
     figures = read_json(path) if path.exists() else {}
-    figures = {"default": DEFAULT, "protocols": figures.get("protocols", {})}
+    kept = figures.get("protocols", {})
+    order = [protocol for protocol in PROTOCOLS if protocol in kept]
+    figures = {"default": DEFAULT, "protocols": {protocol: kept[protocol] for protocol in order}}
     for protocol in asked.protocols:
         for seed in asked.seeds:
             _run_seed(figures, protocol, seed, name, asked)
@@ -224,6 +257,8 @@ def _run_seed(
     jobs: list[tuple[str, str, dict[str, Any] | None]] = [
         ("seeds", method, None) for method in asked.methods
     ]
+    if protocol in asked.guard:
+        jobs += [("guard", method, None) for method in GUARDED]
     if protocol == asked.ablate:
         jobs += [("ablation", without, change) for without, change in ABLATIONS.items()]
     jobs = [
@@ -242,7 +277,12 @@ def _run_seed(
             kept.setdefault(part, {}).setdefault(str(seed), {})[method] = found["inductive"]
             kept.setdefault(f"{part}_more", {}).setdefault(str(seed), {})[method] = found
             command = f"python -m benchmarks.relabel{' --large' if asked.large else ''}"
-            record(name, figures, command=command, seeds=list(asked.seeds))
+            record(name, figures, command=command, seeds=_seeds(figures))
+
+
+def _seeds(figures: dict[str, Any]) -> list[int]:
+    """Return the seeds that any protocol has figures of."""
+    return sorted({int(seed) for kept in figures["protocols"].values() for seed in kept["seeds"]})
 
 
 def _ablated(budget: Budget, part: str, method: str) -> Budget:
@@ -258,6 +298,10 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     methods = [SUPERVISED, HEARD, *(name for name in PRESETS if name != "image-level"), ALL_LABELS]
     parser.add_argument("--methods", nargs="*", default=methods)
     parser.add_argument("--ablate", default="ombria-25", help="protocol of the ablation, or none")
+    parser.add_argument(
+        "--guard", nargs="*", default=["ombria-25", "simulator"],
+        help="protocols in which the default gets a bad first network, and tiles without water",
+    )  # fmt: skip
     parser.add_argument("--repeat", action="store_true")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

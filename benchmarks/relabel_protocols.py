@@ -3,13 +3,14 @@
 A protocol is a folder of tile stores. `labelled` holds tiles to train on and to validate on,
 `unlabelled` the same kind of ground without labels, `inductive` ground that nothing was trained
 on, `transductive` the truth of `unlabelled`, and `all` what the first two would be with all labels.
+`dry` is what relabelling must survive: tiles like the unlabelled ones, without any water to learn.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +62,14 @@ def ombria_protocol(root: Path, share: float, seed: int, size: Size) -> dict[str
     labelled[last[len(last) - max(surplus, 0) :]] = False
     inductive = np.isin(group, order[sizes > 1 - _INDUCTIVE_SHARE])
     unlabelled = ~labelled & ~inductive & ~np.isin(np.arange(len(group)), last)
-    return _stores(
+    target = tiles.isel(tile=np.flatnonzero(unlabelled))
+    stores = _stores(
         tiles.isel(tile=np.flatnonzero(labelled)),
-        tiles.isel(tile=np.flatnonzero(unlabelled)),
+        target,
         tiles.isel(tile=np.flatnonzero(inductive)),
         seed,
     )
+    return stores | {"dry": _as(_unflooded(target), "target")}
 
 
 def etci_protocol(root: Path, seed: int, size: Size) -> dict[str, xr.Dataset]:
@@ -113,12 +116,15 @@ def simulator_protocol(seed: int, size: Size) -> dict[str, xr.Dataset]:
     """Return simulated events seen in one setting with labels, in another without."""
     first = 100 * (seed + 1)
     known = [_simulated(first + i, LABELLED, size) for i in range(3)]
-    return _stores(
+    stores = _stores(
         concatenate_tiles(known),
         _simulated(first + 10, UNLABELLED, size),
         _simulated(first + 20, UNLABELLED, size),
         seed,
     )
+    large = _simulated(first + 30, UNLABELLED, replace(size, simulated=2 * size.simulated))
+    water = (large["label"].values == 1).any(axis=(1, 2))
+    return stores | {"dry": _as(_hidden(large.isel(tile=np.flatnonzero(~water))), "target")}
 
 
 def write_protocol(stores: dict[str, xr.Dataset], folder: Path) -> dict[str, Path]:
@@ -135,14 +141,24 @@ def _stores(
         if held.mean() < _VALIDATION_SHARE:
             held |= event == name
     labelled = _as(labelled, np.where(held, "validation", "train"))
-    hidden = unlabelled.assign(label=xr.full_like(unlabelled["label"], IGNORE))
     return {
         "labelled": labelled,
-        "unlabelled": _as(hidden, "target"),
+        "unlabelled": _as(_hidden(unlabelled), "target"),
         "inductive": _as(inductive, "test"),
         "transductive": _as(unlabelled, "test"),
         "all": concatenate_tiles([labelled, _as(unlabelled, "train")]),
     }
+
+
+def _hidden(tiles: xr.Dataset) -> xr.Dataset:
+    return tiles.assign(label=xr.full_like(tiles["label"], IGNORE))
+
+
+def _unflooded(tiles: xr.Dataset) -> xr.Dataset:
+    """Return pairs whose second image is the first once more, as if no flood had come."""
+    image = tiles["image"].values
+    before, _ = np.split(image, 2, axis=1)
+    return _hidden(tiles.assign(image=tiles["image"].copy(data=np.tile(before, (1, 2, 1, 1)))))
 
 
 def _as(tiles: xr.Dataset, split: str | NDArray[np.str_]) -> xr.Dataset:

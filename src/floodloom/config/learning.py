@@ -101,6 +101,12 @@ LabelSource = Literal["given", "water_index"]
 class TeachSettings(_RadarTraining):
     """Training of the teacher that sees optical images."""
 
+    epochs: int = Field(
+        default=45,
+        ge=1,
+        description="Passes over the tiles; students begin with these weights, so that a teacher "
+        "trained longer serves all of them",
+    )
     model: str = Field(default="unet", description="Architecture, see `floodloom models`")
     seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
     labels: LabelSource = Field(

@@ -37,7 +37,7 @@ def teach(
     encoder: str | None = None,
     encoder_weights: Path | None = None,
     upsampling: str | None = None,
-    epochs: int = 15,
+    epochs: int = 45,
     batch: int = 8,
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-4,

@@ -49,7 +49,7 @@ from floodloom.mapping.scores import Counts, count
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
-from floodloom.tiles.store import IGNORE, open_tiles
+from floodloom.tiles.store import IGNORE, open_tiles, write_tiles
 
 _log = get_logger(__name__)
 SUPERVISED, HEARD, ALL_LABELS = "supervised", "supervised-likelihood", "all-labels"
@@ -72,9 +72,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 
 BAD_START, DRY = "bad-start", "dry"
 GUARDED = (BAD_START, DRY)
-"""What the default has to survive: a first network that has hardly learnt, and tiles without water.
-It is scored as any method, so it stands beside the supervised network that has learnt."""
-_BAD_STEPS = 10
+"""What the default has to survive: a first network that takes land for water, and unlabelled tiles
+without water. It is scored as any method, so it stands beside the supervised network."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +145,12 @@ class Bench:
             (place / "unlabelled.zarr").unlink()
             (place / "unlabelled.zarr").symlink_to(self.folder / "dry.zarr")
         else:
-            few = replace(self.budget, steps=_BAD_STEPS)
+            wrong = write_tiles(
+                _inverted(open_tiles(place / "labelled.zarr")), place / "wrong.zarr"
+            )
             for member in range(self.budget.members):
-                replace(other, budget=few).supervised("labelled", member)
+                out = place / f"labelled-{member}.safetensors"
+                self._train([wrong], out, member, epochs=self._epochs([wrong]))
         began = other.run(SUPERVISED)["inductive"]
         return {**other.run(DEFAULT), "began": began}
 
@@ -216,6 +218,13 @@ class Bench:
             "transductive": transductive,
             "expected_calibration_error": error,
         }
+
+
+def _inverted(tiles: xr.Dataset) -> xr.Dataset:
+    """Return tiles that call land water, and water land."""
+    label = tiles["label"].values
+    wrong = np.where(label == IGNORE, label, 1 - label).astype(label.dtype)
+    return tiles.assign(label=tiles["label"].copy(data=wrong))
 
 
 def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]:

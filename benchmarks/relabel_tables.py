@@ -46,7 +46,7 @@ def _scores(name: str, protocol: dict[str, Any]) -> str:
 def _guarded(name: str, protocol: dict[str, Any]) -> str:
     """Return what becomes of the default under conditions that collapse pseudo labelling."""
     said = {
-        "bad-start": "its first network has hardly learnt",
+        "bad-start": "its first network takes land for water",
         "dry": "no unlabelled tile has water",
     }
     rows = [

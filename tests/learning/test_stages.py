@@ -122,7 +122,7 @@ def relabelled(stores, trained, folder, **options):
     out = relabel(
         tiles=[stores["target"]],
         validation=[stores["train"], stores["validation"]],
-        checkpoints=[trained],
+        checkpoints=trained if isinstance(trained, list) else [trained],
         out=folder / "pseudo.zarr",
         audit=audit,
         **options,
@@ -227,6 +227,42 @@ def test_a_refused_round_passes_the_model_on(stores, trained, tmp_path):
     first, second = load_checkpoint(trained).weights, load_checkpoint(passed).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert read_metadata(passed)["notes"]["reason"] == "no pseudo labels"
+
+
+@pytest.fixture(scope="module")
+def inverted(stores) -> Path:
+    """A network that takes land for water, and water for land."""
+    tiles = open_tiles([stores["train"], stores["validation"]]).load()
+    store = write_tiles(tiles.assign(label=1 - tiles.label), stores["folder"] / "wrong.zarr")
+    return train(tiles=[store], out=stores["folder"] / "wrong.safetensors", **QUICK)
+
+
+def test_a_bad_first_model_labels_nothing_and_is_replaced(stores, inverted, tmp_path):
+    labels = [stores["train"], stores["validation"]]
+    pseudo, audit = relabelled(stores, inverted, tmp_path)
+    assert audit["reason"].endswith("below 0.3")
+    assert list(audit["left_out"]) == [str(inverted)]
+    assert open_tiles(pseudo).sizes["tile"] == 0
+    anew = train(
+        tiles=labels,
+        pseudo=[pseudo],
+        init=inverted,
+        audit=tmp_path / "audit.json",
+        out=tmp_path / "anew.safetensors",
+        **QUICK,
+    )
+    fresh = train(tiles=labels, out=tmp_path / "fresh.safetensors", **QUICK)
+    first, second = load_checkpoint(fresh).weights, load_checkpoint(anew).weights
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_bad_member_of_an_ensemble_has_no_say(stores, trained, inverted, tmp_path):
+    alone, _ = relabelled(stores, trained, tmp_path)
+    (tmp_path / "both").mkdir()
+    both, audit = relabelled(stores, [trained, inverted], tmp_path / "both")
+    np.testing.assert_array_equal(open_tiles(alone).label, open_tiles(both).label)
+    assert list(audit["left_out"]) == [str(inverted)]
+    assert len(audit["checkpoints"]) == 2
 
 
 def test_a_second_round_is_compared_with_the_first(stores, trained, tmp_path):

@@ -332,6 +332,13 @@ class RelabelSettings(Settings):
         le=1,
         description="A round whose model loses more IoU than that on held-out labels is refused",
     )
+    minimum_iou: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="A network with a lower IoU on held-out labels labels nothing, and what would "
+        "be learnt on top of it begins anew on the labels",
+    )
     validation_share: float = Field(
         default=0.2,
         gt=0,

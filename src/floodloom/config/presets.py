@@ -35,6 +35,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "maximum_water_share": 1.0,
             "maximum_flips": 1.0,
             "maximum_iou_fall": 1.0,
+            "minimum_iou": 0.0,
         },
         "delineate": {"refine": "paul-ganju"},
     },

@@ -64,6 +64,23 @@ class Guard:
         notes |= {"kept": BEFORE, "reason": reason}
         return replace(before, history=learned.history, notes=notes)
 
+    def poor(self, checkpoint: Checkpoint) -> str | None:
+        """Return why a model knows too little to label anything, or None if it knows enough.
+
+        Held-out tiles without any foreground can't tell, and don't.
+        """
+        if not self.limits.iou or not self._any_foreground():
+            return None
+        found = self.validation_iou(checkpoint)
+        if found >= self.limits.iou:
+            return None
+        return f"the IoU on held-out labels is {found:.4f}, below {self.limits.iou:g}"
+
+    def _any_foreground(self) -> bool:
+        parts = torch.split(torch.arange(len(self.validation)), self.batch)
+        labels = (self.validation.take(index).label for index in parts)
+        return any(bool(((label > 0) & (label != IGNORE)).any()) for label in labels)
+
     def validation_iou(self, checkpoint: Checkpoint) -> float:
         """Return the foreground IoU in float32, whatever number format training ran in."""
         return scores_of(checkpoint, self.validation, self.loss, self.batch)["iou"]

@@ -88,6 +88,7 @@ def relabel_tiles(
     gate: Gate,
     limits: Limits,
     previous: xr.Dataset | None = None,
+    refused: str | None = None,
 ) -> tuple[xr.Dataset, dict[str, Any]]:
     """Label tiles where a labeller is sure.
 
@@ -103,6 +104,8 @@ def relabel_tiles(
         What the round must keep to.
     previous
         Pseudo-labelled tiles of the round before.
+    refused
+        Why the round is refused whatever is predicted, if it is.
 
     Returns
     -------
@@ -124,7 +127,8 @@ def relabel_tiles(
     kept = np.ones(len(label), bool) if unlabelled else _kept_tiles(label, gate.minimum_kept)
     label[~kept] = IGNORE
     agreement = _agreement(tiles, label, previous)
-    reason = refusal(prediction, confidence, None if unlabelled else label, agreement, limits)
+    pseudo = None if unlabelled else label
+    reason = refused or refusal(prediction, confidence, pseudo, agreement, limits)
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
         kept[:] = False

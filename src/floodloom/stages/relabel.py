@@ -38,6 +38,7 @@ def relabel(
     maximum_water_share: float = 0.9,
     maximum_flips: float = 0.2,
     maximum_iou_fall: float = 0.02,
+    minimum_iou: float = 0.3,
     validation_share: float = 0.2,
     folds: int | None = None,
     fold: int = 0,
@@ -87,6 +88,9 @@ def relabel(
         Greatest share of labels that may change from round to round.
     maximum_iou_fall
         Greatest fall of validation IoU with which a round's model is kept; `train` looks at it.
+    minimum_iou
+        A network with a lower IoU on held-out labels labels nothing. Without any that does, the
+        round is refused, and `train` begins anew on the labels instead of passing such a one on.
     validation_share
         Share of the training tiles held out when no tile is in the validation split; the same as
         in training.
@@ -118,9 +122,15 @@ def relabel(
     _, held_out = training_and_validation(labelled, validation_share, folds, fold)
     offered = open_tiles(tiles)
     offered = select(offered, offered["split"].values == "target")
-    limits = Limits((minimum_water_share, maximum_water_share), maximum_flips, maximum_iou_fall)
-    if batch_statistics and offered.sizes["tile"]:
-        guard = Guard(radar_samples(held_out), cross_entropy, limits=limits)
+    water_share = minimum_water_share, maximum_water_share
+    limits = Limits(water_share, maximum_flips, maximum_iou_fall, minimum_iou)
+    guard = Guard(radar_samples(held_out), cross_entropy, limits=limits)
+    poor = [guard.poor(one) for one in ensemble.checkpoints]
+    refused = poor[0] if all(poor) else None
+    if any(poor) and not refused:
+        able = [one for one, why in zip(ensemble.checkpoints, poor, strict=True) if not why]
+        ensemble = ensemble_of(able)
+    if batch_statistics and offered.sizes["tile"] and not refused:
         target = radar_samples(offered)
         ensemble = ensemble_of(
             [adapted(one, target, guard, batch_statistics) for one in ensemble.checkpoints]
@@ -133,11 +143,13 @@ def relabel(
         gate=Gate(gate, tuple(thresholds), tuple(quotas), tuple(portions), minimum_kept),
         limits=limits,
         previous=None if previous is None else open_tiles(previous),
+        refused=refused,
     )
     report["batch_statistics"] = [
         one.notes.get("batch_statistics", {}).get("kept") for one in ensemble.checkpoints
     ]
     report["validation"] = scores_by_event(held_out, labeller.predict, len(ensemble.classes))
     names = [str(path) for path in checkpoints]
+    report["left_out"] = {name: why for name, why in zip(names, poor, strict=True) if why}
     write_json(audit, {"round": round, "preset": preset, **report, "checkpoints": names})
     return write_tiles(pseudo, out)

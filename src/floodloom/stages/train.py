@@ -203,7 +203,24 @@ def train(
         `out`.
     """
     torch.set_num_threads(threads)
-    tuned = init is not None and not from_scratch
+    opened = located(open_tiles(tiles), tiles)
+    network = Network(model, width, encoder, upsampling, encoder_weights)
+    before = None if init is None else load_checkpoint(init)
+    fresh = untrained(opened, network, seed)
+    require_fit(before or fresh, opened, str(init))
+    training, validation = training_and_validation(opened, validation_share, folds, fold)
+    extra = _pseudo_labelled(pseudo, recipe_of(opened))
+    held_out = radar_tiles(validation, memory_gib)
+    watch = Guard(held_out, objective_of(loss)[0], batch, limits=_limits(audit))
+    if before is not None and pseudo and extra is None:
+        poor = watch.poor(before)
+        if not poor:
+            _log.info("no pseudo labels: %s is passed on", init)
+            passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
+            return save_checkpoint(_heard(replace(before, notes=passed_on), held_out, audit), out)
+        _log.warning("%s: %s, so training begins anew on the labels alone", init, poor)
+        before = None
+    tuned = before is not None and not from_scratch
     plan = TrainingPlan(
         epochs=fine_tune_epochs if tuned else epochs,
         batch=batch,
@@ -220,18 +237,7 @@ def train(
         seed=seed,
         workers=workers,
     )
-    opened = located(open_tiles(tiles), tiles)
-    network = Network(model, width, encoder, upsampling, encoder_weights)
-    before = None if init is None else load_checkpoint(init)
-    start = before if before is not None and tuned else untrained(opened, network, seed)
-    require_fit(before or start, opened, str(init))
-    training, validation = training_and_validation(opened, validation_share, folds, fold)
-    extra = _pseudo_labelled(pseudo, recipe_of(opened))
-    held_out = radar_tiles(validation, memory_gib)
-    if init is not None and before is not None and pseudo and extra is None:
-        _log.info("no pseudo labels: %s is passed on", init)
-        passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
-        return save_checkpoint(_heard(replace(before, notes=passed_on), held_out, audit), out)
+    start = before if before is not None and tuned else fresh
     material = gather(training, extra, memory_gib, match=match_histograms)
     noise = radar_noise(start.recipe, speckle_looks, offset_db, ramp_db)
     with joined() as team:
@@ -251,7 +257,7 @@ def train(
         )
         if tuned and material.pseudo is not None and keep_start:
             learned = blended(start, learned, held_out, share=keep_start, loss=loss)
-        watch = Guard(held_out, objective_of(loss)[0], batch, material.target, _limits(audit))
+        watch = replace(watch, target=material.target)
         if before is not None and guard:
             learned = watch(before, learned)
         if batch_statistics and material.target is not None:
@@ -276,7 +282,7 @@ def _limits(audit: Path | None) -> Limits:
         return Limits()
     found = read_json(audit)["limits"]
     low, high = found["water_share"]
-    return Limits((low, high), found["flips"], found["iou_fall"])
+    return Limits((low, high), found["flips"], found["iou_fall"], found["iou"])
 
 
 def _heard(checkpoint: Checkpoint, held_out: Tiles, audit: Path | None) -> Checkpoint:

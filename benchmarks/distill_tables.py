@@ -38,12 +38,13 @@ def distill_tables(result: dict[str, Any]) -> list[str]:
 
 def _curve_table(name: str, points: list[dict[str, float]]) -> str:
     rows = [
-        f"| simulated pairs, {name} | plain IoU | distilled | gain, points |",
-        "|---|---|---|---|",
+        f"| simulated pairs, {name} | plain IoU | as long | distilled | gain, points | seeds |",
+        "|---|---|---|---|---|---|",
     ]
     for point in points:
         gain = 100 * (point["distilled"] - point["plain"])
         rows.append(
-            f"| {point['at']:g} | {point['plain']:.3f} | {point['distilled']:.3f} | {gain:+.1f} |"
+            f"| {point['at']:g} | {point['plain']:.3f} | {point['plain_as_long']:.3f} "
+            f"| {point['distilled']:.3f} | {gain:+.1f} | {point['seeds']:g} |"
         )
     return "\n".join(rows) + "\n"

@@ -1,8 +1,8 @@
 """The gain of distillation on simulated pairs, against clouds, time gap and misregistration.
 
 Few labelled pairs of one place, validation and test in two more. Plain and distilled student see
-the same tiles in the same number of steps, the teacher in three times as many; it learns from pairs
-that are as bad as those that it teaches on.
+the same tiles in the same number of steps, the teacher in as many more as on OMBRIA; it learns from
+pairs that are as bad as those that it teaches on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from benchmarks.distill_ombria import flood_iou, radar_alone
+from benchmarks.distill_ombria import Budget, flood_iou, radar_alone
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples, radar_samples
@@ -45,7 +45,6 @@ TILE = 64
 PLACES = {"train": 0, "validation": 1, "test": 2}
 FEW = 4  # one tile in so many of the training place has labels
 PASSES = 4  # over them in an epoch
-TEACHER_TIMES = 3  # as many epochs as a student
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def take_curve(name: str, seeds: Sequence[int], *, small: bool = False) -> list[
     """Return the mean IoU of the students at every point of a curve."""
     field = {"cloud share": "cloud", "days after the peak": "days", "shift, px": "shift"}[name]
     points = []
-    as_long = mean(plain_iou(seed, small, TEACHER_TIMES + 1) for seed in seeds)
+    as_long = mean(plain_iou(seed, small, Budget.teacher_times + 1) for seed in seeds)
     for at in CURVES[name]:
         pairs = replace(Pairs(cloud=0.2), **{field: at})
         scores = [compare(pairs, seed, small) for seed in seeds]
@@ -74,12 +73,12 @@ def take_curve(name: str, seeds: Sequence[int], *, small: bool = False) -> list[
 @cache
 def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
     """Return the IoU of the plain and of the distilled student on the test place."""
-    seen, validation, start, fresh = _material(pairs, seed, small)
+    seen, validation, start, untaught = _material(pairs, seed, small)
     teacher = learn(
-        fresh,
+        untaught,
         fused(seen),
         fused(validation),
-        _plan(seed, small, TEACHER_TIMES),
+        _plan(seed, small, Budget.teacher_times),
         loss="ce_dice",
         augmentation=Augmentation(sensor_drop=0.3, second_sensor=2),
     )

@@ -107,7 +107,7 @@ def iou(checkpoint, tiles):
 
 def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_tiles):
     event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
-    changed = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05))
+    changed = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05)).checkpoint
     assert changed.notes["batch_statistics"]["kept"] == "the target's"
     assert iou(changed, event) > iou(trained, event) + 0.1
 
@@ -115,7 +115,7 @@ def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_ti
 def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles):
     event = make_tiles(12, seed=7, event="other")
     wet = event.isel(tile=np.argsort(-event.label.mean(("y", "x")).values)[:4])
-    kept = adapted(trained, radar_samples(wet), guard_of(known, iou_fall=0.05))
+    kept = adapted(trained, radar_samples(wet), guard_of(known, iou_fall=0.05)).checkpoint
     note = kept.notes["batch_statistics"]
     assert note["kept"] == "own"
     assert "its sensor is no other" in note["reason"]
@@ -123,9 +123,49 @@ def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles):
     assert all(torch.equal(kept.weights[k], w) for k, w in trained.weights.items())
 
 
+def test_land_of_another_sensor_is_told_from_a_flood(known, trained, make_tiles):
+    """Re-estimated on land alone, a network calls the darkest of it water, and may not teach."""
+    event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
+    dry = brighter(make_tiles(12, seed=7, event="other", contrast=1.0), 3.0)
+    guard = guard_of(known, iou_fall=0.05)
+    step = adapted(trained, radar_samples(dry), guard)
+    assert "land alone gives" in step.untellable
+    assert not step.changed
+    target_has, land_has = step.checkpoint.notes["batch_statistics"]["sure_water"]
+    assert target_has <= land_has
+    wet = adapted(trained, radar_samples(event), guard)
+    assert wet.untellable is None
+    assert wet.changed
+
+
+def test_what_is_rehearsed_has_the_statistics_of_the_held_out_tiles(known, trained, make_tiles):
+    event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
+    step = adapted(trained, radar_samples(event), guard_of(known))
+    assert iou(step.rehearsed, known[1]) > iou(step.checkpoint, known[1]) + 0.1
+    expected = with_statistics_of(trained, radar_samples(known[1]), 0.75)
+    assert all(torch.equal(step.rehearsed.weights[k], w) for k, w in expected.weights.items())
+
+
+def test_statistics_of_land_leave_water_out(trained, known):
+    tiles = radar_samples(known[1])
+    water = (tiles.label == 1).unsqueeze(1)
+    flooded = replace(tiles, image=torch.where(water, -0.9, tiles.image))
+    drained = replace(tiles, image=torch.where(water, 0.9, tiles.image))
+    first = next(name for name in trained.weights if name.endswith("running_mean"))
+
+    def moved(land):
+        one, other = (
+            with_statistics_of(trained, part, land=land).weights[first]
+            for part in (flooded, drained)
+        )
+        return float((one - other).abs().max())
+
+    assert moved(land=True) < 0.2 * moved(land=False)
+
+
 def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained):
     event = radar_samples(brighter(known[0], 6.0))
-    refused = adapted(trained, event, guard_of(known, water_share=(0.0, 0.0)))
+    refused = adapted(trained, event, guard_of(known, water_share=(0.0, 0.0))).checkpoint
     assert refused.notes["batch_statistics"]["kept"] == "own"
     assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
 

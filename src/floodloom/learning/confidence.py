@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.learning.data import Tiles
+from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.metrics import IGNORE, Reliability, reliability
 
 _LIMITS = (0.05, 20.0)
@@ -55,6 +55,29 @@ def fit_temperature(logits: Tensor, label: Tensor) -> float:
     return 1 / math.sqrt(low * high)
 
 
+def temperature_of_accuracy(logits: Tensor, accuracy: float) -> float:
+    """Find the divisor of (pixel, class) logits with which their mean confidence is an accuracy.
+
+    Parameters
+    ----------
+    logits
+        (pixel, class) float32.
+    accuracy
+        Share of right pixels, 0-1.
+
+    Returns
+    -------
+    float
+        Temperature in 0.05-20.
+    """
+    low, high = _LIMITS
+    for _ in range(40):
+        middle = math.sqrt(low * high)
+        sure = float((logits.double() / middle).softmax(dim=1).amax(dim=1).mean())
+        low, high = (middle, high) if sure > accuracy else (low, middle)
+    return math.sqrt(low * high)
+
+
 def reliability_at(logits: Tensor, label: Tensor, temperature: float) -> Reliability:
     """Return the reliability of the most likely class of (pixel, class) logits."""
     scored = label != IGNORE
@@ -70,12 +93,27 @@ def held_out_pixels(logits_of: Callable[[Tensor], Tensor], samples: Tiles) -> tu
     `logits_of` gives (tile, class, y, x) of images (tile, band, y, x), 0 = no data. At most half a
     million pixels are drawn, the same number from each batch and always the same.
     """
+    return _pixels(logits_of, samples, lambda part: part.label)
+
+
+def seen_pixels(logits_of: Callable[[Tensor], Tensor], tiles: Tiles) -> Tensor:
+    """Return logits (pixel, class) of pixels with data, drawn as in `held_out_pixels`."""
+
+    def seen(part: Samples) -> Tensor:
+        return torch.where((part.image != 0).all(dim=1), 0, IGNORE)
+
+    return _pixels(logits_of, tiles, seen)[0]
+
+
+def _pixels(
+    logits_of: Callable[[Tensor], Tensor], samples: Tiles, label_of: Callable[[Samples], Tensor]
+) -> tuple[Tensor, Tensor]:
     draw = torch.Generator().manual_seed(0)
     share = _PIXELS * _BATCH // max(len(samples), _BATCH)
     parts = []
     for first in range(0, len(samples), _BATCH):
         part = samples.take(torch.arange(first, min(first + _BATCH, len(samples))))
-        parts.append(sample_pixels(logits_of(part.image), part.label, share, draw))
+        parts.append(sample_pixels(logits_of(part.image), label_of(part), share, draw))
     return torch.cat([logits for logits, _ in parts]), torch.cat([label for _, label in parts])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from floodloom.learning.adapt import Adapted
+from floodloom.learning.agreement import accuracy_elsewhere, agreement_shift
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.confidence import fit_temperature, held_out_pixels, reliability_at
+from floodloom.learning.confidence import (
+    fit_temperature,
+    held_out_pixels,
+    reliability_at,
+    seen_pixels,
+    temperature_of_accuracy,
+)
 from floodloom.learning.data import Tiles
 from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.learning.likelihood import local_likelihood
@@ -76,7 +85,13 @@ class Labeller:
         return sure, prediction.numpy().astype(np.uint8)
 
 
-def calibrated(labeller: Labeller, held_out: Tiles, *, scale: bool = True) -> Labeller:
+def calibrated(
+    labeller: Labeller,
+    held_out: Tiles,
+    *,
+    scale: bool = True,
+    rehearsed: Ensemble | None = None,
+) -> Labeller:
     """Find the weight of the tiles' own word and the temperature on held-out labelled tiles.
 
     Held-out labels are few and of other ground, so they can't choose the best weight; they can tell
@@ -92,9 +107,13 @@ def calibrated(labeller: Labeller, held_out: Tiles, *, scale: bool = True) -> La
         Labelled tiles that the networks weren't trained on.
     scale
         Without it the temperature stays 1.
+    rehearsed
+        What predicts the held-out tiles instead of the labeller's own networks, where these were
+        adapted to other ground than that: see `floodloom.learning.adapt.Adapted`.
     """
+    asked = labeller if rehearsed is None else replace(labeller, ensemble=rehearsed)
     evidence, label = held_out_pixels(
-        lambda image: torch.cat(labeller.evidence(image), dim=1), held_out
+        lambda image: torch.cat(asked.evidence(image), dim=1), held_out
     )
     logits, said = evidence.chunk(2, dim=1)
     tried = [share * labeller.likelihood for share in (_SHARES if labeller.likelihood else (0.0,))]
@@ -119,7 +138,30 @@ def _foreground_iou(logits: Tensor, label: Tensor) -> float:
     return foreground_scores(matrix)["iou"]
 
 
-def with_voice(checkpoint: Checkpoint, held_out: Tiles, greatest: float) -> Checkpoint:
+@dataclass(frozen=True)
+class Elsewhere:
+    """Ground without labels that a network has learnt from, and the network before it did.
+
+    Attributes
+    ----------
+    tiles
+        Their labels aren't looked at.
+    before
+        With the statistics of these tiles and of held-out ones, if what is calibrated has them.
+    """
+
+    tiles: Tiles
+    before: Adapted
+
+
+def with_voice(
+    checkpoint: Checkpoint,
+    held_out: Tiles,
+    greatest: float,
+    *,
+    rehearsed: Checkpoint | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> Checkpoint:
     """Note in a checkpoint what a scene's own word is to weigh when it predicts.
 
     Parameters
@@ -130,19 +172,62 @@ def with_voice(checkpoint: Checkpoint, held_out: Tiles, greatest: float) -> Chec
         Labelled tiles that it wasn't trained on.
     greatest
         Weight that is tried at most; see `calibrated`.
+    rehearsed
+        What predicts the held-out tiles instead, as in `calibrated`.
+    elsewhere
+        Where the temperature shall hold, if not on the ground of the held-out tiles: confidences
+        are as great there, on average, as the accuracy on held-out labels, moved by as much as an
+        agreement moves: of the network before with this one, or of this one with the tiles' own
+        word, whichever falls more (`floodloom.learning.agreement`).
 
     Returns
     -------
     Checkpoint
-        Its note `likelihood` holds weight, temperature, and the foreground IoU of each weight.
+        Its note `likelihood` holds weight, temperature, the foreground IoU of each weight, and what
+        was found elsewhere. Where the word weighs nothing, the temperature goes into the network's.
     """
     if not greatest or len(checkpoint.classes) > 2:
         return checkpoint
+    stand_in = ensemble_of([rehearsed or checkpoint])
     labeller = Labeller(ensemble_of([checkpoint]), tta=False, likelihood=greatest)
-    labeller = calibrated(labeller, held_out)
+    weighed = calibrated(labeller, held_out, rehearsed=stand_in)
     found = {
-        "weight": labeller.likelihood,
-        "temperature": labeller.temperature,
-        "tried": labeller.calibration["likelihood"],
+        "weight": weighed.likelihood,
+        "temperature": weighed.temperature,
+        "tried": weighed.calibration["likelihood"],
     }
+    if elsewhere is not None:
+        known = replace(labeller, ensemble=stand_in)
+        found |= _calibrated_elsewhere(labeller, known, held_out, elsewhere, weighed)
+    if not found["weight"]:  # then it is the network's own temperature
+        own = checkpoint.temperature * found["temperature"]
+        checkpoint = replace(checkpoint, temperature=own)
+        found["temperature"] = 1.0
     return replace(checkpoint, notes={**checkpoint.notes, "likelihood": found})
+
+
+def _calibrated_elsewhere(
+    labeller: Labeller, known: Labeller, held_out: Tiles, elsewhere: Elsewhere, found: Labeller
+) -> dict[str, float]:
+    """Return the temperature that holds elsewhere, and the accuracies that it comes from.
+
+    It is never lower than that of the held-out labels: networks that find no water at all agree,
+    too.
+    """
+
+    def voters(before: Checkpoint, asked: Labeller) -> Callable[[Tensor], Tensor]:
+        first = ensemble_of([before])
+        return lambda image: torch.cat([first.logits(image), *asked.evidence(image)], dim=1)
+
+    here, label = held_out_pixels(voters(elsewhere.before.rehearsed, known), held_out)
+    there = seen_pixels(voters(elsewhere.before.checkpoint, labeller), elsewhere.tiles)
+    parts = [evidence.chunk(3, dim=1) for evidence in (here, there)]
+    votes = [torch.stack([said.argmax(dim=1) for said in three]) for three in parts]
+    weighed = [logits + found.likelihood * said for _, logits, said in parts]
+    accuracy = float((weighed[0].argmax(dim=1) == label).float().mean())
+    expected = accuracy_elsewhere(accuracy, agreement_shift(*votes))
+    return {
+        "temperature": max(found.temperature, temperature_of_accuracy(weighed[1], expected)),
+        "held_out_accuracy": accuracy,
+        "expected_accuracy": expected,
+    }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from floodloom.files import write_json
-from floodloom.learning.adapt import adapted
+from floodloom.learning.adapt import Adapted, adapted
 from floodloom.learning.audit import scores_by_event
-from floodloom.learning.data import radar_samples
+from floodloom.learning.data import Tiles, radar_samples
 from floodloom.learning.guard import Guard
-from floodloom.learning.inference import ensemble_of, load_ensemble
+from floodloom.learning.inference import Ensemble, ensemble_of, load_ensemble
 from floodloom.learning.labeller import Labeller, calibrated
 from floodloom.learning.losses import cross_entropy
 from floodloom.learning.relabel import Limits
@@ -125,18 +126,19 @@ def relabel(
     water_share = minimum_water_share, maximum_water_share
     limits = Limits(water_share, maximum_flips, maximum_iou_fall, minimum_iou)
     guard = Guard(radar_samples(held_out), cross_entropy, limits=limits)
-    poor = [guard.poor(one) for one in ensemble.checkpoints]
-    refused = poor[0] if all(poor) else None
-    if any(poor) and not refused:
-        able = [one for one, why in zip(ensemble.checkpoints, poor, strict=True) if not why]
-        ensemble = ensemble_of(able)
-    if batch_statistics and offered.sizes["tile"] and not refused:
-        target = radar_samples(offered)
-        ensemble = ensemble_of(
-            [adapted(one, target, guard, batch_statistics) for one in ensemble.checkpoints]
-        )
+    names = [str(path) for path in checkpoints]
+    target = radar_samples(offered) if batch_statistics and offered.sizes["tile"] else None
+    members, left_out, strange = _members(ensemble, names, target, guard, batch_statistics)
+    refused = None
+    if members:
+        ensemble = ensemble_of([one.checkpoint for one in members])
+    else:
+        members = [Adapted(one, one) for one in ensemble.checkpoints]
+        refused = next(iter(left_out.values()))
+        likelihood = 0.0 if strange else likelihood  # it begins with what the networks are sure of
+    rehearsed = ensemble_of([one.rehearsed for one in members])
     labeller = Labeller(ensemble, tta=tta, likelihood=likelihood)
-    labeller = calibrated(labeller, radar_samples(held_out), scale=calibrate)
+    labeller = calibrated(labeller, radar_samples(held_out), scale=calibrate, rehearsed=rehearsed)
     pseudo, report = relabel_tiles(
         offered,
         labeller,
@@ -148,8 +150,29 @@ def relabel(
     report["batch_statistics"] = [
         one.notes.get("batch_statistics", {}).get("kept") for one in ensemble.checkpoints
     ]
-    report["validation"] = scores_by_event(held_out, labeller.predict, len(ensemble.classes))
-    names = [str(path) for path in checkpoints]
-    report["left_out"] = {name: why for name, why in zip(names, poor, strict=True) if why}
+    predict = replace(labeller, ensemble=rehearsed).predict
+    report["validation"] = scores_by_event(held_out, predict, len(ensemble.classes))
+    report["left_out"] = left_out
     write_json(audit, {"round": round, "preset": preset, **report, "checkpoints": names})
     return write_tiles(pseudo, out)
+
+
+def _members(
+    ensemble: Ensemble, names: Sequence[str], target: Tiles | None, guard: Guard, share: float
+) -> tuple[list[Adapted], dict[str, str], bool]:
+    """Return the networks that may label, each adapted to the target, and why others may not.
+
+    The flag says whether any can't because the target is too strange to it.
+    """
+    members, left_out, strange = [], {}, False
+    for name, one in zip(names, ensemble.checkpoints, strict=True):
+        why = guard.poor(one)
+        if why is None:
+            step = Adapted(one, one) if target is None else adapted(one, target, guard, share)
+            why = step.untellable
+            strange = strange or why is not None
+        if why is None:
+            members.append(step)
+        else:
+            left_out[name] = why
+    return members, left_out, strange

@@ -11,13 +11,12 @@ import xarray as xr
 
 from floodloom.digest import code_digest
 from floodloom.files import read_json
-from floodloom.learning.adapt import adapted
+from floodloom.learning.adapt import Adapted, adapted, re_estimated
 from floodloom.learning.augment import Augmentation, radar_noise, strong_views
-from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from floodloom.learning.data import Tiles
+from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.guard import Guard
 from floodloom.learning.journal import Sidecars
-from floodloom.learning.labeller import with_voice
+from floodloom.learning.labeller import Elsewhere, with_voice
 from floodloom.learning.material import gather
 from floodloom.learning.network import Network, require_fit, untrained
 from floodloom.learning.objective import objective_of
@@ -217,7 +216,8 @@ def train(
         if not poor:
             _log.info("no pseudo labels: %s is passed on", init)
             passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
-            return save_checkpoint(_heard(replace(before, notes=passed_on), held_out, audit), out)
+            kept = replace(before, notes=passed_on)
+            return save_checkpoint(with_voice(kept, held_out, _greatest_likelihood(audit)), out)
         _log.warning("%s: %s, so training begins anew on the labels alone", init, poor)
         before = None
     tuned = before is not None and not from_scratch
@@ -260,10 +260,22 @@ def train(
         watch = replace(watch, target=material.target)
         if before is not None and guard:
             learned = watch(before, learned)
+        step, elsewhere = Adapted(learned, learned), None
         if batch_statistics and material.target is not None:
-            learned = adapted(learned, material.target, watch, batch_statistics, known=before)
+            step = adapted(learned, material.target, watch, batch_statistics, known=before)
         if team.leads:
-            learned = _heard(learned, held_out, audit)
+            if before is not None and material.target is not None:
+                alike = Adapted(before, before)
+                if step.changed:
+                    alike = re_estimated(before, material.target, held_out, batch_statistics)
+                elsewhere = Elsewhere(material.target, alike)
+            learned = with_voice(
+                step.checkpoint,
+                held_out,
+                _greatest_likelihood(audit),
+                rehearsed=step.rehearsed,
+                elsewhere=elsewhere,
+            )
             save_checkpoint(replace(learned, code=code_digest("train")), out)
     return Path(out)
 
@@ -285,7 +297,6 @@ def _limits(audit: Path | None) -> Limits:
     return Limits((low, high), found["flips"], found["iou_fall"], found["iou"])
 
 
-def _heard(checkpoint: Checkpoint, held_out: Tiles, audit: Path | None) -> Checkpoint:
-    """Let a scene's own word weigh in where the round's labels were made with it."""
-    greatest = 0.0 if audit is None else float(read_json(audit)["greatest_likelihood"])
-    return with_voice(checkpoint, held_out, greatest)
+def _greatest_likelihood(audit: Path | None) -> float:
+    """Return how much a scene's own word may weigh: as in the making of the round's labels."""
+    return 0.0 if audit is None else float(read_json(audit)["greatest_likelihood"])

@@ -256,6 +256,27 @@ def test_a_bad_first_model_labels_nothing_and_is_replaced(stores, inverted, tmp_
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_dry_ground_of_another_sensor_labels_nothing(stores, trained, make_tiles, tmp_path):
+    """Brighter by 3 dB, and without a flood: nobody can tell its dark fields from water."""
+    dry = make_tiles(12, "target", seed=2, labelled=False, event="target", contrast=1.0)
+    bright = dry.assign(image=(dry.image + 6.0 / 35).clip(-1, 1))
+    write_tiles(bright, tmp_path / "dry.zarr")
+    pseudo, audit = relabelled({**stores, "target": tmp_path / "dry.zarr"}, trained, tmp_path)
+    assert "the sensor is another" in audit["reason"]
+    assert open_tiles(pseudo).sizes["tile"] == 0
+    assert audit["greatest_likelihood"] == 0
+    passed = train(
+        tiles=[stores["train"], stores["validation"]],
+        pseudo=[pseudo],
+        init=trained,
+        audit=tmp_path / "audit.json",
+        out=tmp_path / "passed.safetensors",
+    )
+    first, second = load_checkpoint(trained), load_checkpoint(passed)
+    assert all(torch.equal(first.weights[name], w) for name, w in second.weights.items())
+    assert "likelihood" not in second.notes
+
+
 def test_a_bad_member_of_an_ensemble_has_no_say(stores, trained, inverted, tmp_path):
     alone, _ = relabelled(stores, trained, tmp_path)
     (tmp_path / "both").mkdir()

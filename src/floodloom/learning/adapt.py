@@ -20,6 +20,8 @@ from floodloom.learning.device import default_device
 from floodloom.learning.guard import Guard
 from floodloom.learning.relabel import out_of_limits
 
+TARGETS = "the target's"
+"""What the note `batch_statistics` says was kept, if it wasn't the network's own."""
 _LEVELS = 129
 _TILES = 256
 _REHEARSED_FALL = 0.05
@@ -195,7 +197,7 @@ def adapted(
             )
         if reason is not None:
             reason = untellable = f"the sensor is another, and adapted to it {reason}"
-    found["kept"] = "the target's" if reason is None else "own"
+    found["kept"] = TARGETS if reason is None else "own"
     if reason is not None:
         found["reason"] = reason
         step = Adapted(checkpoint, checkpoint)

@@ -41,6 +41,9 @@ class SemiSupervision:
         Of their loss against that of the labelled tiles; the sum is divided by 1 + weight.
     threshold
         unimatch: least confidence of the guide in a pixel.
+    apart
+        pseudo: whether they are another sensor's, and so are normalised by their own batches in
+        training, as they will be by their own statistics afterwards.
     strong
         unimatch, mean-teacher: how their strong views are changed beyond what all tiles are; boxes
         of other tiles come from `strong.cutmix`.
@@ -49,6 +52,7 @@ class SemiSupervision:
     kind: str = "pseudo"
     weight: float = 1.0
     threshold: float = 0.95
+    apart: bool = False
     strong: Augmentation = field(default_factory=lambda: Augmentation(cutmix=0.5))
 
 
@@ -83,7 +87,8 @@ def semi_supervised(loss: Loss, settings: SemiSupervision) -> Objective | Guided
         If there is no such kind.
     """
     if settings.kind == "pseudo":
-        return _by_labels(loss, settings.weight)
+        by = _by_labels_apart if settings.apart else _by_labels
+        return by(loss, settings.weight)
     if settings.kind not in KINDS:
         raise ConfigError(
             f"consistency {settings.kind!r}: unknown; choose one of {', '.join(KINDS)}"
@@ -108,6 +113,22 @@ def _by_labels(loss: Loss, weight: float) -> Objective:
             return (true + weight * loss(logits, label.masked_fill(~own, IGNORE))) / (1 + weight)
 
         return supervised(both)(module, batch)
+
+    return objective
+
+
+def _by_labels_apart(loss: Loss, weight: float) -> Objective:
+    """As `_by_labels`, with batch normalisation of each kind of tiles by itself.
+
+    References
+    ----------
+    Chang et al. (2019), Domain-specific batch normalization, arXiv 1906.03950, section 3.2.
+    """
+    of = supervised(loss)
+
+    def objective(module: nn.Module, batch: Samples) -> Tensor:
+        labelled, others = _parted(batch)
+        return (of(module, labelled) + weight * of(module, others)) / (1 + weight)
 
     return objective
 

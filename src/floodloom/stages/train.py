@@ -11,7 +11,7 @@ import xarray as xr
 
 from floodloom.digest import code_digest
 from floodloom.files import read_json
-from floodloom.learning.adapt import Adapted, adapted, re_estimated
+from floodloom.learning.adapt import TARGETS, Adapted, adapted, re_estimated
 from floodloom.learning.augment import Augmentation, radar_noise, strong_views
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.guard import Guard
@@ -252,7 +252,11 @@ def train(
             places=material.places,
             pseudo=material.pseudo,
             semi=SemiSupervision(
-                consistency, pseudo_weight, consistency_threshold, strong_views(start.recipe)
+                consistency,
+                pseudo_weight,
+                consistency_threshold,
+                apart=pseudo_share is not None and _another_sensor(audit),
+                strong=strong_views(start.recipe),
             ),
         )
         if tuned and material.pseudo is not None and keep_start:
@@ -295,6 +299,11 @@ def _limits(audit: Path | None) -> Limits:
     found = read_json(audit)["limits"]
     low, high = found["water_share"]
     return Limits((low, high), found["flips"], found["iou_fall"], found["iou"])
+
+
+def _another_sensor(audit: Path | None) -> bool:
+    """Return whether the round's labels come from networks that had to be adapted to the tiles."""
+    return audit is not None and TARGETS in read_json(audit)["batch_statistics"]
 
 
 def _greatest_likelihood(audit: Path | None) -> float:

@@ -65,6 +65,20 @@ def test_pseudo_labels_weigh_as_told(batch):
     torch.testing.assert_close(objective(module, batch), (parts[0] + 0.5 * parts[1]) / 1.5)
 
 
+def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
+    """In training, where batch normalisation takes what it normalises by from the batch."""
+    module = build("unet", 2, 2, width=4, depth=2).train()
+    bright = replace(batch, image=batch.image + 3.0 * batch.pseudo.view(-1, 1, 1, 1))
+    label = bright.label.long()
+    parts = [
+        ce_dice(module(bright.image[part]), label[part]) for part in (slice(0, 2), slice(2, 4))
+    ]
+    apart = semi_supervised(ce_dice, SemiSupervision(weight=0.5, apart=True))(module, bright)
+    torch.testing.assert_close(apart, (parts[0] + 0.5 * parts[1]) / 1.5)
+    together = semi_supervised(ce_dice, SemiSupervision(weight=0.5))(module, bright)
+    assert float((apart - together).detach().abs()) > 1e-3
+
+
 def test_unimatch_is_its_formula(batch):
     """(Lx + .25 Ls1 + .25 Ls2 + .5 Lfp) / 2, where the guide is sure, over pixels with data."""
     module, guide = Constant(0.0, 1.0), Constant(0.0, 4.0)

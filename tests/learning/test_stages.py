@@ -256,6 +256,31 @@ def test_a_bad_first_model_labels_nothing_and_is_replaced(stores, inverted, tmp_
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_flood_of_another_sensor_is_learnt_with_its_statistics(
+    stores, trained, make_tiles, tmp_path
+):
+    truth = make_tiles(12, "target", seed=2, event="target")
+    bright = truth.assign(image=(truth.image + 12.0 / 35).clip(-1, 1))
+    write_tiles(bright, tmp_path / "bright.zarr")
+    pseudo, audit = relabelled({**stores, "target": tmp_path / "bright.zarr"}, trained, tmp_path)
+    assert audit["batch_statistics"] == ["the target's"]
+    tuned = train(
+        tiles=[stores["train"], stores["validation"]],
+        pseudo=[pseudo],
+        init=trained,
+        audit=tmp_path / "audit.json",
+        out=tmp_path / "tuned.safetensors",
+        **QUICK,
+    )
+
+    def iou(path):
+        predicted = load_ensemble([path]).probabilities(bright.image.values).argmax(axis=1)
+        return foreground_scores(confusion_matrix(predicted, truth.label.values, 2))["iou"]
+
+    assert read_metadata(tuned)["notes"]["batch_statistics"]["kept"] == "the target's"
+    assert iou(tuned) > iou(trained) + 0.1
+
+
 def test_dry_ground_of_another_sensor_labels_nothing(stores, trained, make_tiles, tmp_path):
     """Brighter by 3 dB, and without a flood: nobody can tell its dark fields from water."""
     dry = make_tiles(12, "target", seed=2, labelled=False, event="target", contrast=1.0)

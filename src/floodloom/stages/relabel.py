@@ -100,7 +100,8 @@ def relabel(
     batch_statistics
         Share of the unlabelled tiles in the statistics of batch normalisation with which they are
         predicted, by members that don't suffer when the same is done with held-out labelled
-        tiles; 0 leaves them.
+        tiles; 0 leaves them. Only tiles of another sensor are predicted so, and if no more water is
+        found there than on land alone, the member labels nothing.
     likelihood
         Greatest weight of what each tile's own distributions of its classes say against what the
         networks say; as much of it is used as makes the error on held-out labels (1 - IoU) grow by

@@ -300,9 +300,7 @@ def with_statistics_of(
         if not one.means:
             continue
         average, spread = f"{name}.running_mean", f"{name}.running_var"
-        new_mean, new_spread = (
-            torch.stack(parts).mean(0).cpu() for parts in (one.means, one.variances)
-        )
+        new_mean, new_spread = one.averages()
         mean = torch.lerp(mixed[average], new_mean, share)
         own = mixed[spread] + (mixed[average] - mean) ** 2
         others = new_spread + (new_mean - mean) ** 2

@@ -130,6 +130,18 @@ def relabelled(stores, trained, folder, **options):
     return out, json.loads(audit.read_text())
 
 
+def go_on(stores, trained, pseudo, folder, **settings) -> Path:
+    """Train on labels and the pseudo labels of `relabelled`."""
+    return train(
+        tiles=[stores["train"], stores["validation"]],
+        pseudo=[pseudo],
+        init=trained,
+        audit=folder / "audit.json",
+        out=folder / "tuned.safetensors",
+        **settings,
+    )
+
+
 def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
     pseudo, audit = relabelled(stores, trained, tmp_path, thresholds=(0.8,))
     assert audit["accepted"]
@@ -144,15 +156,7 @@ def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
     assert 0 < kept.mean() < 0.95
     assert (label == truth.label.values[order])[kept].mean() > 0.95
     assert audit["passed_gate"]["water"]["pixels"] == (label == 1).sum()
-    tuned = train(
-        tiles=[stores["train"], stores["validation"]],
-        pseudo=[pseudo],
-        init=trained,
-        audit=tmp_path / "audit.json",
-        out=tmp_path / "tuned.safetensors",
-        fine_tune_epochs=2,
-        **QUICK,
-    )
+    tuned = go_on(stores, trained, pseudo, tmp_path, fine_tune_epochs=2, **QUICK)
     notes = read_metadata(tuned)["notes"]
     better = notes["learned_iou"] >= notes["initial_iou"]
     assert notes["kept"] == ("new weights" if better else "initial weights")
@@ -168,13 +172,7 @@ def test_a_scene_is_heard_only_as_far_as_relabelling_would(stores, trained, tmp_
         stores, trained, tmp_path, maximum_water_share=0.01, likelihood=greatest
     )
     assert audit["greatest_likelihood"] == greatest
-    passed = train(
-        tiles=[stores["train"], stores["validation"]],
-        pseudo=[pseudo],
-        init=trained,
-        audit=tmp_path / "audit.json",
-        out=tmp_path / "p.safetensors",
-    )
+    passed = go_on(stores, trained, pseudo, tmp_path)
     notes = read_metadata(passed)["notes"]
     assert ("likelihood" in notes) == (greatest > 0)
     if greatest:
@@ -264,14 +262,7 @@ def test_a_flood_of_another_sensor_is_learnt_with_its_statistics(
     write_tiles(bright, tmp_path / "bright.zarr")
     pseudo, audit = relabelled({**stores, "target": tmp_path / "bright.zarr"}, trained, tmp_path)
     assert audit["batch_statistics"] == ["the target's"]
-    tuned = train(
-        tiles=[stores["train"], stores["validation"]],
-        pseudo=[pseudo],
-        init=trained,
-        audit=tmp_path / "audit.json",
-        out=tmp_path / "tuned.safetensors",
-        **QUICK,
-    )
+    tuned = go_on(stores, trained, pseudo, tmp_path, **QUICK)
 
     def iou(path):
         predicted = load_ensemble([path]).probabilities(bright.image.values).argmax(axis=1)
@@ -290,13 +281,7 @@ def test_dry_ground_of_another_sensor_labels_nothing(stores, trained, make_tiles
     assert "the sensor is another" in audit["reason"]
     assert open_tiles(pseudo).sizes["tile"] == 0
     assert audit["greatest_likelihood"] == 0
-    passed = train(
-        tiles=[stores["train"], stores["validation"]],
-        pseudo=[pseudo],
-        init=trained,
-        audit=tmp_path / "audit.json",
-        out=tmp_path / "passed.safetensors",
-    )
+    passed = go_on(stores, trained, pseudo, tmp_path)
     first, second = load_checkpoint(trained), load_checkpoint(passed)
     assert all(torch.equal(first.weights[name], w) for name, w in second.weights.items())
     assert "likelihood" not in second.notes

@@ -48,11 +48,7 @@ def fit_temperature(logits: Tensor, label: Tensor) -> float:
         actual = logits.gather(1, label.unsqueeze(1)).squeeze(1)
         return float((expected - actual).mean())
 
-    low, high = 1 / _LIMITS[1], 1 / _LIMITS[0]
-    for _ in range(40):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
-    return 1 / math.sqrt(low * high)
+    return _bisected(lambda temperature: slope(1 / temperature) >= 0)
 
 
 def temperature_of_accuracy(logits: Tensor, accuracy: float) -> float:
@@ -70,11 +66,20 @@ def temperature_of_accuracy(logits: Tensor, accuracy: float) -> float:
     float
         Temperature in 0.05-20.
     """
+    precise = logits.double()
+
+    def too_sure(temperature: float) -> bool:
+        return float((precise / temperature).softmax(dim=1).amax(dim=1).mean()) > accuracy
+
+    return _bisected(too_sure)
+
+
+def _bisected(too_sure: Callable[[float], bool]) -> float:
+    """Return the least temperature within the limits that isn't `too_sure`."""
     low, high = _LIMITS
     for _ in range(40):
         middle = math.sqrt(low * high)
-        sure = float((logits.double() / middle).softmax(dim=1).amax(dim=1).mean())
-        low, high = (middle, high) if sure > accuracy else (low, middle)
+        low, high = (middle, high) if too_sure(middle) else (low, middle)
     return math.sqrt(low * high)
 
 

@@ -150,6 +150,40 @@ def test_late_fusion_equalises_a_branch_that_shouts():
     torch.testing.assert_close(model.equalise(loud).item(), expected, rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("branch", ["fcn8", "hourglass", "u2net"])
+def test_late_fusion_has_one_branch_speak_alone_where_the_other_sees_nothing(branch):
+    model = small("late_fusion", bands=4, branch=branch, width=8, alone=True).eval()
+    image = torch.randn(2, 4, 64, 64)
+    image[0, 2:] = 0
+    image[1, 2:, :, :20] = 0
+    image[1, 2, :, 40:] = 0  # the other band is there
+    other = small("late_fusion", bands=4, branch=branch, width=8, alone=True).eval()
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        for weight in (*other.branches[1].parameters(), *other.head.parameters()):
+            weight.add_(1)
+        ours, theirs = model(image), other(image)
+    assert ours.shape == (2, 2, 64, 64)
+    assert torch.equal(ours[0], theirs[0])
+    assert torch.equal(ours[1, :, :, :20], theirs[1, :, :, :20])
+    assert (ours[1, :, :, 20:] != theirs[1, :, :, 20:]).all()
+
+
+def test_late_fusion_teaches_the_branch_that_may_have_to_speak_alone():
+    image = torch.randn(1, 4, 64, 64)
+    for branch, sides in (("fcn8", 1), ("hourglass", 2)):
+        model = small("late_fusion", bands=4, branch=branch, alone=True)
+        said = model.side_logits(model.features(image))
+        assert [side.shape[1] for side in said] == [2] * sides
+        sum(side.sum() for side in said).backward()
+        gradients = [[p.grad for p in one.parameters()] for one in model.branches]
+        taught = [[one is not None and bool(one.any()) for one in both] for both in gradients]
+        assert sum(taught[0]) > 0.9 * len(taught[0])
+        assert not any(taught[1])
+    silent = small("late_fusion", bands=4, branch="hourglass")
+    assert silent.side_logits(silent.features(image)) == []
+
+
 @pytest.mark.parametrize("branch", ["unet", "segnet", "linknet"])
 def test_late_fusion_joins_any_two_identical_networks(branch):
     model = small("late_fusion", bands=4, classes=3, branch=branch)

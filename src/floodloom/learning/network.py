@@ -65,7 +65,7 @@ def untrained(
         Given it, the inputs are these optical channels instead of the radar bands.
     fused
         The inputs are the radar bands and the optical channels; late fusion gives each sensor a
-        branch.
+        branch, and radar the word where the optical image is blank.
 
     Raises
     ------
@@ -80,7 +80,8 @@ def untrained(
     arguments = {"in_channels": len(bands), "classes": len(classes), **network.arguments()}
     if fused and network.architecture == "late_fusion":
         first = len(recipe.bands)
-        arguments["groups"] = [list(range(first)), list(range(first, len(bands)))]
+        groups = [list(range(first)), list(range(first, len(bands)))]
+        arguments |= {"groups": groups, "alone": True}
     torch.manual_seed(seed)
     model = build(network.architecture, **arguments, encoder_weights=network.encoder_weights)
     fresh = Checkpoint(network.architecture, arguments, classes, recipe, model.state_dict())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from floodloom.models.base import ARCHITECTURES, Segmenter, register
-from floodloom.models.blocks import head
+from floodloom.models.blocks import head, resize
 
 
 @register(
@@ -32,6 +32,9 @@ class LateFusion(Segmenter):
         band goes into both).
     branch
         Architecture of both branches.
+    alone
+        Whether the first branch learns the classes by itself, too, and speaks alone where the
+        second sees nothing: where all its bands are 0.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class LateFusion(Segmenter):
         width: int = 16,
         groups: Sequence[Sequence[int]] | None = None,
         branch: str = "fcn8",
+        alone: bool = False,
     ) -> None:
         super().__init__()
         half = (in_channels + 1) // 2
@@ -65,6 +69,7 @@ class LateFusion(Segmenter):
         )
         self.equalise = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
         self.head = head(2 * width, classes)
+        self.alone = head(width, classes) if alone else None
         channels = make(len(self.groups[0]), classes=width, width=width).feature_channels
         self.feature_channels = tuple(2 * c for c in channels)
 
@@ -77,10 +82,34 @@ class LateFusion(Segmenter):
         return [torch.cat(pair, dim=1) for pair in zip(*per_branch, strict=True)]
 
     def classify(self, features: list[Tensor]) -> Tensor:
-        """Return the logits at the size of the branches' scores."""
-        halves = zip(*(feature.chunk(2, dim=1) for feature in features), strict=True)
-        scores = [
-            self.equalise(branch.classify(list(half)))  # type: ignore[operator]
-            for branch, half in zip(self.branches, halves, strict=True)
+        """Return the logits of both branches at the size of their scores."""
+        return self._fused(self._scores(features))
+
+    def logits(self, features: list[Tensor], image: Tensor) -> Tensor:
+        """Return the logits of both branches, or of the first where the second sees nothing."""
+        scores, size = self._scores(features), image.shape[-2:]
+        both = resize(self._fused(scores), size)
+        if self.alone is None:
+            return both
+        unseen = (image[:, list(self.groups[1])] == 0).all(dim=1, keepdim=True)
+        return torch.where(unseen, resize(self.alone(scores[0]), size), both)
+
+    def side_logits(self, features: list[Tensor]) -> list[Tensor]:
+        """Return what the first branch says by itself, if it learns that, and on its way there."""
+        if self.alone is None:
+            return []
+        first, own = self.branches[0], self._halves(features)[0]
+        scores = [first.classify(own), *first.side_logits(own)]  # type: ignore[operator]
+        return [self.alone(score) for score in scores]
+
+    def _scores(self, features: list[Tensor]) -> list[Tensor]:
+        return [
+            branch.classify(own)  # type: ignore[operator]
+            for branch, own in zip(self.branches, self._halves(features), strict=True)
         ]
-        return self.head(torch.cat(scores, dim=1))  # type: ignore[no-any-return]
+
+    def _fused(self, scores: list[Tensor]) -> Tensor:
+        return self.head(torch.cat([self.equalise(score) for score in scores], dim=1))  # type: ignore[no-any-return]
+
+    def _halves(self, features: list[Tensor]) -> list[list[Tensor]]:
+        return [list(half) for half in zip(*(x.chunk(2, dim=1) for x in features), strict=True)]

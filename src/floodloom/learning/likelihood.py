@@ -63,6 +63,8 @@ def local_likelihood(image: Floats, valid: NDArray[np.bool_], logits: Floats) ->
     pixels that are the surest, over the bands and their means in the neighbourhood: the
     maximum-likelihood classifier of remote sensing, retrained without labels on the image at hand.
     What it says is added to the logits, and the classes are looked at again, three times in all.
+    What single pixels say at last is averaged over their neighbours, as those are mostly of one
+    class.
 
     Parameters
     ----------
@@ -76,33 +78,36 @@ def local_likelihood(image: Floats, valid: NDArray[np.bool_], logits: Floats) ->
     Returns
     -------
     ndarray
-        (tile, class, y, x) float32, -8 to 0: relative to the likeliest class. 0 where there are no
-        data, for classes of which too few pixels are predicted, and in tiles of one class alone.
+        (tile, class, y, x) float32, -8 to 0: relative to each pixel's likeliest class, averaged.
+        0 where there are no data, for classes of which too few pixels are predicted, and in tiles
+        of one class alone.
 
     References
     ----------
     Bruzzone and Prieto (2001), Unsupervised retraining of a maximum likelihood classifier for the
     analysis of multitemporal remote sensing images, IEEE TGRS 39(2), 456-460, sections II and III;
-    here the network gives the first labels and keeps its say, and classes are mixtures.
+    here the network gives the first labels and keeps its say, and classes are mixtures. The mean
+    over neighbours: Hosni et al. (2013), Fast cost-volume filtering for visual correspondence and
+    beyond, IEEE TPAMI 35(2), 504-511, eq. 1, with a bell as its weights.
     """
     said = np.zeros(logits.shape, dtype=np.float32)
     for tile, known in enumerate(valid):
         if known.any():
             inside = slice(None) if known.all() else np.flatnonzero(known)
+            bands = np.where(known, image[tile], np.float32(0))
             features, networks = (
                 _by_pixel(values)[:, inside]
-                for values in (_features(image[tile], known), logits[tile])
+                for values in (np.concatenate([bands, _means(bands, known)]), logits[tile])
             )
             _by_pixel(said[tile])[:, inside] = _likelihood(features, networks)
+            said[tile] = np.where(known, _means(said[tile], known), np.float32(0))
     return said
 
 
-def _features(bands: Floats, valid: NDArray[np.bool_]) -> Floats:
-    """Bands and their means over the neighbours that have data."""
-    filled = np.where(valid, bands, np.float32(0))
-    share = gaussian_filter(valid.astype(np.float32), _NEIGHBOURHOOD)
-    means = [gaussian_filter(b, _NEIGHBOURHOOD) / np.maximum(share, 1e-6) for b in filled]
-    return np.concatenate([filled, np.stack(means)])
+def _means(values: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """Means of (layer, y, x) values, 0 without data, over the neighbours that have data."""
+    share = np.maximum(gaussian_filter(valid.astype(np.float32), _NEIGHBOURHOOD), 1e-6)
+    return np.stack([gaussian_filter(layer, _NEIGHBOURHOOD) / share for layer in values])
 
 
 def _by_pixel(values: Floats) -> Floats:

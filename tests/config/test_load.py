@@ -31,6 +31,11 @@ def test_shipped_configurations_are_valid(name: str) -> None:
         ({"scenes": None}, r"scenes: not set"),
         ({"dataset": "etci2021"}, r"data_root: not set"),
         ({"distill": {}}, r"teach: not set"),
+        ({"run": {"name": "r", "optical": True}}, r"run\.optical: needs a teacher"),
+        (
+            {"run": {"name": "r", "optical": True}, "distill": {}, "teach": {"radar": False}},
+            r"run\.optical: the teacher sees no radar",
+        ),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_key(change: dict, message: str) -> None:

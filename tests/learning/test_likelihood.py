@@ -77,6 +77,20 @@ def test_a_lone_dark_pixel_of_a_field_is_no_water(flood):
     assert ((said[1] - said[0])[:, :30] > 0).all()
 
 
+def test_maps_are_averaged_and_pseudo_labels_are_not(flood):
+    image, _ = flood
+    logits = timid(image, -0.5)
+    batch = torch.from_numpy(image[np.newaxis])
+    for averaged in (False, True):
+        labeller = Labeller(Networks(logits), likelihood=1.0, averaged=averaged)
+        said = labeller.evidence(batch)[1].numpy()
+        expected = local_likelihood(image[np.newaxis], everywhere(image), logits, averaged=averaged)
+        np.testing.assert_array_equal(said, expected)
+    single = local_likelihood(image[np.newaxis], everywhere(image), logits, averaged=False)[0]
+    assert (single.max(axis=0) == 0).all()
+    assert not Labeller(Networks(logits)).averaged
+
+
 def test_a_river_does_not_blur_what_land_looks_like(monkeypatch):
     """A flood with plants in it, which a network sees in part, is between fields and a river."""
     draw = np.random.default_rng(1)

@@ -5,6 +5,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import rasterio
 import yaml
 
 from tests.workflow.conftest import planned, snakemake, write_config
@@ -129,6 +130,23 @@ def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path) -> None:
     run = snakemake(fresh, "--dry-run", "results/tiny/models/distilled/unet-0.safetensors")
     inputs = [line for line in run.stdout.splitlines() if "input: " in line and "teacher." in line]
     assert any("results/tiny/tiles/c.zarr" in line for line in inputs), run.stdout + run.stderr
+
+
+def test_the_teacher_maps_what_has_an_optical_image(copied: Path) -> None:
+    change(copied, run={"optical": True})
+    assert planned(snakemake(copied, "--dry-run")) == {*MAPS, "all"}
+    mosaics = copied / "results/tiny/mosaics/c"
+    run = snakemake(copied, "predicted", "results/tiny/mosaics/c/before.probability.tif")
+    assert run.returncode == 0, run.stderr[-3000:]
+    with rasterio.open(mosaics / "after.probability.tif") as raster:
+        after = raster.tags()
+    with rasterio.open(mosaics / "before.probability.tif") as raster:
+        before = raster.tags()
+    assert after["FLOODLOOM_CHECKPOINT"] == "teacher"
+    assert after["FLOODLOOM_OPTICAL"] == "optical"
+    assert 0.3 < float(after["FLOODLOOM_OPTICAL_CLEAR"]) < 1  # clouds and what lies outside
+    assert before["FLOODLOOM_CHECKPOINT"] == "unet-0"
+    assert "FLOODLOOM_OPTICAL" not in before
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ COLLECTED = {
         if name == scene_of(scene.event, scene.role)
     ],
     "tiled": [f"{RUN}/tiles/{event}.zarr" for event in EVENTS],
-    "taught": [f"{RUN}/models/teacher.safetensors"] if CONFIG.distill else [],
+    "taught": [TEACHER] if CONFIG.distill else [],
     "distilled": ensemble(0) if CONFIG.distill else [],
     "trained": ensemble(0),
     "relabelled": ensemble(ROUNDS),

@@ -215,12 +215,25 @@ def mosaic(event, role):
     return geocoded(event, role) and f"{RUN}/mosaics/{event}/{role}.probability.tif"
 
 
+TEACHER = f"{RUN}/models/teacher.safetensors"
+
+
 def predict_inputs(wildcards):
+    event, role = wildcards.event, wildcards.role
+    optical = CONFIG.run.optical and role == "after" and event_file(event, "optical")
     return given(
-        scene=geocoded(wildcards.event, wildcards.role),
-        before=needs_before() and geocoded(wildcards.event, "before"),
-        **{"checkpoint": members(ROUNDS)},
+        scene=geocoded(event, role),
+        before=needs_before() and geocoded(event, "before"),
+        optical=optical,
+        **{"checkpoint": [TEACHER] if optical else members(ROUNDS)},
     )
+
+
+def pairing():
+    """How an optical image is brought onto a scene that is mapped with it: as onto tiles."""
+    names = ("optical_names", "optical_gap_days", "optical_shift")
+    asked = settings("tile") if CONFIG.run.optical else {}
+    return {name: asked[name] for name in names if name in asked}
 
 
 def delineate_inputs(wildcards):

@@ -2,7 +2,7 @@ rule teach:
     input:
         tiles=labelled_tiles(),
     output:
-        out=f"{RUN}/models/teacher.safetensors",
+        out=TEACHER,
     log:
         f"{RUN}/logs/teach/teacher.log",
     benchmark:
@@ -22,7 +22,7 @@ rule teach:
 rule distill:
     input:
         tiles=distilled_tiles(),
-        teacher=f"{RUN}/models/teacher.safetensors",
+        teacher=TEACHER,
     output:
         out=f"{RUN}/models/distilled/{{model}}-{{seed}}.safetensors",
     log:

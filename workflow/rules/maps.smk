@@ -14,6 +14,7 @@ rule predict:
         gpu=1,
     params:
         **settings("predict"),
+        **pairing(),
         code=version("predict"),
         event=lambda wildcards: wildcards.event,
     script:

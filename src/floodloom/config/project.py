@@ -40,6 +40,11 @@ class RunSettings(Settings):
     depth: bool = Field(
         default=False, description="Map the flood depth, too; every mapped event needs a dem"
     )
+    optical: bool = Field(
+        default=False,
+        description="Map events that have an optical image by the teacher, which sees it beside "
+        "radar, instead of by the students; needs `distill` and `teach.radar`",
+    )
 
 
 class DaskSettings(Settings):
@@ -140,4 +145,8 @@ class Config(Settings):
             raise ValueError("scenes: not set; give a scene sheet, or a dataset")
         if self.distill is not None and self.teach is None:
             raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
+        if self.run.optical and (self.distill is None or self.teach is None):
+            raise ValueError("run.optical: needs a teacher; add `teach: {}` and `distill: {}`")
+        if self.run.optical and self.teach is not None and not self.teach.radar:
+            raise ValueError("run.optical: the teacher sees no radar; set teach.radar to true")
         return self

@@ -34,6 +34,12 @@ class Ensemble:
     checkpoints: tuple[Checkpoint, ...] = ()
 
     @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the inputs: radar bands, and behind them optical channels if it sees any."""
+        seen = self.checkpoints[0].channels if self.checkpoints else ()
+        return seen or self.recipe.bands
+
+    @property
     def voice(self) -> Voice:
         """What a scene's own word weighs beside this ensemble."""
         return Voice.of([checkpoint.notes for checkpoint in self.checkpoints])
@@ -45,7 +51,7 @@ class Ensemble:
     def receptive_field(self) -> int:
         """Return the widest receptive field of the members, px."""
         thin = {_thin(checkpoint) for checkpoint in self.checkpoints}
-        bands = len(self.recipe.bands)
+        bands = len(self.bands)
         return max(receptive_field(build(name, **json.loads(a)), bands) for name, a in thin)
 
     def _calibrated(
@@ -157,6 +163,7 @@ def load_ensemble(
     *,
     threads: int = 1,
     device: torch.device | None = None,
+    fused: bool = False,
 ) -> Ensemble:
     """Load checkpoints as one ensemble.
 
@@ -168,11 +175,14 @@ def load_ensemble(
         CPU threads of the networks.
     device
         Where they run; a GPU if there is one by default.
+    fused
+        Whether they may see an optical image beside radar.
 
     Raises
     ------
     CheckpointError
-        If there is none, one can't be read, is an optical teacher, or has other classes.
+        If there is none, one can't be read, has other classes, or sees optical channels, if that
+        isn't allowed; even then radar must be among the inputs, and all must see the same.
     RecipeMismatchError
         If their recipes differ; the message names the field.
     """
@@ -182,6 +192,7 @@ def load_ensemble(
     torch.set_num_threads(threads)
     checkpoints = [load_checkpoint(path) for path in several]
     for path, checkpoint in zip(several, checkpoints, strict=True):
+        _require_radar(checkpoint, path, fused)
         _require_like(checkpoints[0], checkpoint, path)
     return ensemble_of(checkpoints, device)
 
@@ -208,10 +219,20 @@ def _thin(checkpoint: Checkpoint) -> tuple[str, str]:
     return checkpoint.architecture, json.dumps(arguments, sort_keys=True)
 
 
+def _require_radar(checkpoint: Checkpoint, path: str | Path, fused: bool) -> None:
+    if checkpoint.inputs == "radar" or (fused and checkpoint.inputs == "fused"):
+        return
+    raise CheckpointError(
+        f"{path}: it takes optical channels, so it can't map radar scenes; distill it first"
+    )
+
+
 def _require_like(first: Checkpoint, other: Checkpoint, path: str | Path) -> None:
-    if other.inputs != "radar":
+    if (other.channels, other.statistics) != (first.channels, first.statistics):
         raise CheckpointError(
-            f"{path}: it takes optical channels, so it can't map radar scenes; distill it first"
+            f"{path}: sees {', '.join(other.channels or other.recipe.bands)} but the others "
+            f"{', '.join(first.channels or first.recipe.bands)}, or scales them otherwise; use "
+            "checkpoints of one set of tiles"
         )
     if other.classes != first.classes:
         raise CheckpointError(

@@ -45,6 +45,8 @@ class Labeller:
         Weight of `local_likelihood` against the networks' mean logits; 0 leaves it out.
     temperature
         What the sum of both is divided by.
+    averaged
+        Whether that is averaged over neighbours: so it is in maps, but not in pseudo labels.
     calibration
         Its reliability on held-out labels, and the foreground IoU there of each weight tried.
     """
@@ -53,6 +55,7 @@ class Labeller:
     tta: bool = True
     likelihood: float = 0.0
     temperature: float = 1.0
+    averaged: bool = False
     calibration: dict[str, Any] = field(default_factory=dict)
 
     def evidence(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +75,8 @@ class Labeller:
         if not self.likelihood:
             return logits, torch.zeros_like(logits)
         valid = (image != 0).all(dim=1).numpy()
-        return logits, torch.from_numpy(local_likelihood(image.numpy(), valid, logits.numpy()))
+        said = local_likelihood(image.numpy(), valid, logits.numpy(), averaged=self.averaged)
+        return logits, torch.from_numpy(said)
 
     def predict(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return confidence (tile, y, x), NaN = no data, and predicted class (tile, y, x)."""
@@ -189,7 +193,8 @@ def with_voice(
     if not greatest or len(checkpoint.classes) > 2:
         return checkpoint
     stand_in = ensemble_of([rehearsed or checkpoint])
-    labeller = Labeller(ensemble_of([checkpoint]), tta=False, likelihood=greatest)
+    network = ensemble_of([checkpoint])
+    labeller = Labeller(network, tta=False, likelihood=greatest, averaged=True)
     weighed = calibrated(labeller, held_out, rehearsed=stand_in)
     found = {
         "weight": weighed.likelihood,

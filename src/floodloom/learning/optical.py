@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -177,14 +177,49 @@ def _values(tiles: xr.Dataset, channels: Sequence[str]) -> NDArray[np.float32]:
             "with the same optical channels"
         )
     stored: NDArray[np.float32] = tiles["optical"].values
-    if list(channels) == have:
-        return stored
+    return stored if list(channels) == have else channels_of(stored, have, channels)
+
+
+def channels_of(
+    stored: NDArray[np.float32], have: Sequence[str], channels: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return channels, and indices made of them.
+
+    Parameters
+    ----------
+    stored
+        (n, channel, y, x) float32 reflectance, NaN = cloud or missing.
+    have
+        Names of its channels.
+    channels
+        Names of those that are wanted: some of these, and indices that can be made of them.
+
+    Returns
+    -------
+    ndarray
+        (n, channel, y, x) float32.
+    """
 
     def channel(name: str) -> NDArray[np.float32]:
         if name in have:
             return stored[:, have.index(name)]
-        prefix = BEFORE if name.startswith(BEFORE) else ""
-        index, one, other = INDICES[name.removeprefix(prefix)]
-        return index(channel(prefix + one), channel(prefix + other))
+        index, *parts = _parts(name)
+        return index(*map(channel, parts))
 
     return np.stack([channel(name) for name in channels], axis=1)
+
+
+def bands_behind(channels: Sequence[str]) -> tuple[str, ...]:
+    """Return the bands that channels are, or are made of."""
+    found: list[str] = []
+    for name in channels:
+        is_index = name.removeprefix(BEFORE) in INDICES
+        found += _parts(name)[1:] if is_index else (name,)
+    return tuple(dict.fromkeys(found))
+
+
+def _parts(name: str) -> tuple[Callable[..., NDArray[np.float32]], str, str]:
+    """Return what makes an index of a date, and the two bands of that date."""
+    prefix = BEFORE if name.startswith(BEFORE) else ""
+    index, one, other = INDICES[name.removeprefix(prefix)]
+    return index, prefix + one, prefix + other

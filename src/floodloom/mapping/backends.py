@@ -115,7 +115,7 @@ def _fastest(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
 
 
 def _seconds(ensemble: Ensemble, request: Request) -> float:
-    bands = len(ensemble.recipe.bands)
+    bands = len(ensemble.bands)
     shape = (request.batch, bands, request.height, request.width)
     images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     first = replace(ensemble, models=ensemble.models[:1], temperatures=ensemble.temperatures[:1])

@@ -9,12 +9,14 @@ from pathlib import Path
 import xarray as xr
 from rasterio.windows import Window
 
-from floodloom.learning.inference import load_ensemble
+from floodloom.errors import InputError
+from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.learning.likelihood import Voice
 from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.local import weighed_rows
+from floodloom.mapping.optical import copes_without, optical_bands, with_optical
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
 from floodloom.mapping.predict import (
@@ -28,6 +30,8 @@ from floodloom.mapping.seams import SeamMeter, window_borders
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import CogProfile, cog_writer, open_store, recipe_of
+from floodloom.sentinel2.pair import Pairing, PairingRules
+from floodloom.tiles.companion import companion
 from floodloom.tiles.inputs import BEFORE, compose_inputs
 
 
@@ -37,6 +41,7 @@ def predict(
     checkpoint: Sequence[Path],
     out: Path,
     before: Path | None = None,
+    optical: Path | None = None,
     event: str = "",
     tile: int | None = None,
     overlap: int | None = None,
@@ -47,6 +52,9 @@ def predict(
     precision: str = "auto",
     likelihood: bool = True,
     mixed_orbits: bool = False,
+    optical_names: Sequence[str] = (),
+    optical_gap_days: float | None = 10.0,
+    optical_shift: float = 10.0,
     threads: int = 1,
 ) -> Path:
     """Predict the probability of water on a whole scene.
@@ -56,13 +64,18 @@ def predict(
     scene
         Scene store.
     checkpoint
-        Checkpoints of the ensemble.
+        Checkpoints of the ensemble; of networks that see an optical image beside radar, too, such
+        as the teacher of `teach`.
     out
         Cloud-optimised GeoTIFF to write: percent, 255 = no data. Band 1 is the mean of the
         members' calibrated probabilities; band 2, where there are several members or views, their
         standard deviation.
     before
         Pre-event scene store, for models with bands that begin with `before_`.
+    optical
+        Optical raster of the same days, for networks that see one. Without it, under clouds, and
+        where it is refused (a warning says why), they go by radar alone, if they have learnt that.
+        It is held in memory on the scene's grid: 4 bytes per band and pixel.
     event
         Name of the event, for the file's tags.
     tile
@@ -87,6 +100,8 @@ def predict(
         Let the scene's own distributions weigh as much as the checkpoints say, see `relabel`.
     mixed_orbits
         Accept a pre-event scene of the other orbit direction.
+    optical_names, optical_gap_days, optical_shift
+        As for `tile`.
     threads
         CPU threads.
 
@@ -101,14 +116,23 @@ def predict(
         If the scene was not made the way the model's data were; the message names the field.
     InputError
         If windows, overlap and rim don't fit together, a band is missing, the scenes' orbits
-        differ, the back end isn't installed, or the network can't be had in int8.
+        differ, the back end isn't installed, the network can't be had in int8, or an optical image
+        is given to networks that see none, or none to such as need one.
     """
-    ensemble = load_ensemble(checkpoint, threads=threads)
+    ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
+    bands = optical_bands(ensemble)
+    _require_what_is_seen(ensemble, optical, checkpoint)
     store = open_store(scene, whole_rows=True)
     ensemble.recipe.require_scene(recipe_of(store), str(scene))
     earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
-    windows = sample(precision, ensemble, _by_chunks(scene, inputs, ensemble.recipe), backend)
+    looked_at, seen = _by_chunks(scene, inputs, ensemble.recipe), {}
+    if bands:
+        rules = PairingRules(bands, tuple(optical_names), optical_gap_days, optical_shift)
+        pairing = None if optical is None else companion(optical, store, rules)
+        inputs = with_optical(inputs, None if pairing is None else pairing.image, ensemble)
+        looked_at, seen = inputs, _optical_tags(optical, pairing)
+    windows = sample(precision, ensemble, looked_at, backend)
     with reading(inputs) as pieces:
         chosen = choose_precision(precision, ensemble, windows, backend)
         plan = plan_scene(
@@ -140,7 +164,7 @@ def predict(
             "FLOODLOOM_SAMPLES": str(ensemble.samples(tta)),
             "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
         }
-        tags = {**facts, **_acquisition(store)}
+        tags = {**facts, **seen, **_acquisition(store)}
         profile = CogProfile(
             geobox_of(store), "uint8", PERCENT_NODATA, layers, LAYERS[:layers], tags=tags
         )
@@ -155,6 +179,30 @@ def predict(
                 seams.add(percent[0])
             raster.update_tags(FLOODLOOM_SEAM_RATIO=_ratio_text(seams.ratio()))
     return Path(out)
+
+
+def _require_what_is_seen(
+    ensemble: Ensemble, optical: Path | None, checkpoint: Sequence[Path]
+) -> None:
+    names = ", ".join(map(str, checkpoint))
+    if optical is not None and not optical_bands(ensemble):
+        raise InputError(f"{optical}: {names} sees radar alone; leave the optical image out")
+    if optical is None and optical_bands(ensemble) and not copes_without(ensemble):
+        raise InputError(
+            f"{names}: hasn't learnt to do without its optical image; give `optical`, or teach "
+            "with `optical_drop`"
+        )
+
+
+def _optical_tags(optical: Path | None, pairing: Pairing | None) -> dict[str, str]:
+    """What the networks saw beside radar."""
+    if optical is None or pairing is None:
+        return {"FLOODLOOM_OPTICAL": "none"}
+    tags = {
+        "FLOODLOOM_OPTICAL": Path(optical).stem,
+        "FLOODLOOM_OPTICAL_CLEAR": f"{pairing.clear_share:.4f}",
+    }
+    return tags | ({"FLOODLOOM_OPTICAL_REFUSED": pairing.refused} if pairing.refused else {})
 
 
 def _said(precision: Precision) -> dict[str, str]:

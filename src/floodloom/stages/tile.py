@@ -17,9 +17,10 @@ from floodloom.log import get_logger
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Normalisation
 from floodloom.raster.store import open_store
-from floodloom.sentinel2.pair import PairingRules, pair_optical
+from floodloom.sentinel2.pair import PairingRules
+from floodloom.tiles.companion import companion
 from floodloom.tiles.cut import Source, TilePlan, cut_tiles
-from floodloom.tiles.inputs import POLARISATIONS, compose_inputs, inputs_recipe, to_decibel
+from floodloom.tiles.inputs import compose_inputs, inputs_recipe
 from floodloom.tiles.labels import labels_on_grid, water_labels
 from floodloom.tiles.store import IGNORE, concatenate_tiles, tile_dataset, write_tiles
 
@@ -192,15 +193,8 @@ def _scene_overlays(
             if labels is None
             else labels_on_grid(labels, geobox)
         )
-        image = None if optical is None else _companion(optical, scene, rules)
+        image = None if optical is None else companion(optical, scene, rules).image
         yield _Overlay(Path(path).stem, scene, label, image)
-
-
-def _companion(optical: Path, scene: xr.Dataset, rules: PairingRules) -> xr.DataArray:
-    band = next((name for name in POLARISATIONS if name in scene), None)
-    radar = None if band is None else to_decibel(scene[band]).values
-    acquired = str(scene.attrs.get("acquisition_time", ""))
-    return pair_optical(optical, geobox_of(scene), rules, radar=radar, acquired=acquired).image
 
 
 def _dataset_overlays(dataset: str, root: Path | None) -> Iterator[_Overlay]:

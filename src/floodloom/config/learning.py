@@ -219,7 +219,7 @@ class TrainSettings(_RadarTraining):
         default=False, description="After a round of relabelling, start from fresh weights"
     )
     keep_start: float = Field(
-        default=0.25,
+        default=0.0,
         ge=0,
         lt=1,
         description="Share of the weights before a round of relabelling in the mean of those "

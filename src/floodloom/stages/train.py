@@ -69,7 +69,7 @@ def train(
     cutmix: float = 0.0,
     stretch: float = 0.0,
     from_scratch: bool = False,
-    keep_start: float = 0.25,
+    keep_start: float = 0.0,
     guard: bool = True,
     match_histograms: bool = False,
     batch_statistics: float = 0.75,

@@ -192,6 +192,22 @@ def test_prediction_of_one_window_has_no_seams(tmp_path: Path) -> None:
         assert ("Predicted by unet-0, with torch in float32." in text) == ratio
 
 
+def test_report_says_what_optical_image_a_map_was_made_with(tmp_path: Path) -> None:
+    files = write_event(tmp_path / "one", GRID)
+    text, _ = run(tmp_path, files)
+    assert "optical image" not in text.split('id="scores"')[0]
+    seen = {"FLOODLOOM_OPTICAL": "sentinel2", "FLOODLOOM_OPTICAL_CLEAR": "0.7031"}
+    with rasterio.open(files.probability, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
+        raster.update_tags(**seen)
+    text, _ = run(tmp_path, files)
+    assert "the optical image sentinel2, clear in 70&#8239;% of the frame" in text
+    with rasterio.open(files.probability, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
+        raster.update_tags(FLOODLOOM_OPTICAL_REFUSED="40.0 days from the scene, more than 10")
+    text, _ = run(tmp_path, files)
+    assert "image sentinel2 isn't used: 40.0 days from the scene, more than 10." in text
+    assert "clear in" not in text
+
+
 def test_dry_event_has_a_page_too(tmp_path: Path) -> None:
     files = write_event(tmp_path / "dry", GRID, dry=True)
     _, page = run(tmp_path, files, truth=())

@@ -201,6 +201,9 @@ def _predicted(tags: Mapping[str, str]) -> dict[str, str]:
         "backend": "FLOODLOOM_BACKEND",
         "precision": "FLOODLOOM_PRECISION",
         "seams": "FLOODLOOM_SEAM_RATIO",
+        "optical": "FLOODLOOM_OPTICAL",
+        "shown": "FLOODLOOM_OPTICAL_CLEAR",
+        "refused": "FLOODLOOM_OPTICAL_REFUSED",
     }
     return {name: tags.get(tag, "") for name, tag in names.items()}
 

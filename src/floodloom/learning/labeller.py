@@ -46,7 +46,7 @@ class Labeller:
     temperature
         What the sum of both is divided by.
     averaged
-        Whether that is averaged over neighbours: so it is in maps, but not in pseudo labels.
+        Whether what the tiles say is averaged over neighbours: in maps it is, in pseudo labels not.
     calibration
         Its reliability on held-out labels, and the foreground IoU there of each weight tried.
     """

@@ -121,13 +121,14 @@ def predict(
     """
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
     bands = optical_bands(ensemble)
-    _require_what_is_seen(ensemble, optical, checkpoint)
+    _require_what_is_seen(ensemble, bands, optical, checkpoint)
     store = open_store(scene, whole_rows=True)
     ensemble.recipe.require_scene(recipe_of(store), str(scene))
     earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
-    looked_at, seen = _by_chunks(scene, inputs, ensemble.recipe), {}
-    if bands:
+    if not bands:
+        looked_at, seen = _by_chunks(scene, inputs, ensemble.recipe), {}
+    else:
         rules = PairingRules(bands, tuple(optical_names), optical_gap_days, optical_shift)
         pairing = None if optical is None else companion(optical, store, rules)
         inputs = with_optical(inputs, None if pairing is None else pairing.image, ensemble)
@@ -182,12 +183,13 @@ def predict(
 
 
 def _require_what_is_seen(
-    ensemble: Ensemble, optical: Path | None, checkpoint: Sequence[Path]
+    ensemble: Ensemble, bands: Sequence[str], optical: Path | None, checkpoint: Sequence[Path]
 ) -> None:
+    """Check that an optical image is there for networks that need one, and for no others."""
     names = ", ".join(map(str, checkpoint))
-    if optical is not None and not optical_bands(ensemble):
+    if optical is not None and not bands:
         raise InputError(f"{optical}: {names} sees radar alone; leave the optical image out")
-    if optical is None and optical_bands(ensemble) and not copes_without(ensemble):
+    if optical is None and bands and not copes_without(ensemble):
         raise InputError(
             f"{names}: hasn't learnt to do without its optical image; give `optical`, or teach "
             "with `optical_drop`"

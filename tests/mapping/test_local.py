@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,18 @@ from floodloom.mapping.local import listening, weighed_rows
 from tests.mapping.conftest import as_inputs, fitted, flooded
 
 VOICE = Voice(0.5, 2.0)
+
+
+class Certain(torch.nn.Module):
+    """A network that knows where water is, with logits of that size for and against."""
+
+    def __init__(self, water: torch.Tensor, size: float) -> None:
+        super().__init__()
+        logit = torch.where(water, size, -size)
+        self.logits = torch.stack([torch.zeros_like(logit), logit])[None]
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(image), -1, -1, -1)
 
 
 def scene(height: int, width: int) -> tuple[xr.DataArray, np.ndarray, np.ndarray]:
@@ -75,7 +89,8 @@ def test_a_scene_of_one_window_is_weighed_as_a_tile() -> None:
     inputs, percent, _ = scene(200, 256)
     known = percent[0] != 255
     share = np.clip(np.where(known, percent[0], 50) / 100, 0.005, 0.995).astype(np.float32)
-    logit = np.log(share / (1 - share))
+    softened = np.log(share / (1 - share))
+    logit = softened * VOICE.temperature
     logits = np.stack([np.zeros_like(logit), logit])[np.newaxis]
     said = local_likelihood(np.nan_to_num(inputs.values)[np.newaxis], known[np.newaxis], logits)[0]
     logit += VOICE.weight * (said[1] - said[0])
@@ -111,13 +126,26 @@ def test_tiles_and_scenes_hear_the_same(tmp_path) -> None:
     assert note["tried"][f"{note['weight']:g}"] >= note["tried"]["0"]
     ensemble = ensemble_of([checkpoint])
     assert ensemble.voice == Voice(note["weight"], note["temperature"])
-    alone = ensemble.probabilities(inputs.values[np.newaxis])[0, 1]
+    alone = ensemble.hearing().probabilities(inputs.values[np.newaxis])[0, 1]
     tile = listening(ensemble)(inputs.values[np.newaxis])[0]
     np.testing.assert_allclose(tile.sum(axis=0), 1, atol=1e-6)
     percent = np.rint(100 * alone).astype(np.uint8)[np.newaxis]
     whole = weighed(inputs, percent, ensemble.voice)[0]
     assert np.abs(whole - 100 * tile[1]).mean() < 1
     assert np.abs(tile[1] - alone).max() > 0.1
+
+
+def test_what_networks_are_sure_of_beyond_a_percent_is_kept() -> None:
+    """Logits of 12 at a temperature of 3: a percentage of the first would have made them 5.3."""
+    power, water = flooded(128, 128, seed=2)
+    inputs = as_inputs(power).values[np.newaxis]
+    certain = Certain(torch.from_numpy(water), 12.0)
+    note = {"likelihood": {"weight": 0.1, "temperature": 3.0}}
+    noted = replace(fitted(1), notes=note)
+    ensemble = replace(ensemble_of([noted]), models=(certain,))
+    found = listening(ensemble)(inputs)[0, 1]
+    sure = np.maximum(found, 1 - found)
+    assert np.median(sure) == pytest.approx(1 / (1 + np.exp(-4)), abs=0.01)
 
 
 def test_a_network_without_a_voice_is_left_as_it_is() -> None:

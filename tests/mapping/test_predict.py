@@ -169,6 +169,7 @@ def test_a_scene_is_heard_as_far_as_the_checkpoint_says(tmp_path) -> None:
     power, _ = flooded(203, 331)
     heard = {"likelihood": {"weight": 0.5, "temperature": 2.0, "tried": {}}}
     plain = save_checkpoint(fitted(12), tmp_path / "plain.safetensors")
+    softer = save_checkpoint(replace(fitted(12), temperature=2.0), tmp_path / "softer.safetensors")
     noted = save_checkpoint(replace(fitted(12), notes=heard), tmp_path / "noted.safetensors")
     store = scene_store(tmp_path / "s.zarr", power)
 
@@ -182,7 +183,8 @@ def test_a_scene_is_heard_as_far_as_the_checkpoint_says(tmp_path) -> None:
     together, weight = mosaic(noted)
     assert weight == "0.5"
     inputs = as_inputs(power)
-    rows = weighed_rows(iter([(0, alone[np.newaxis])]), inputs, Voice(0.5, 2.0))
+    networks, _ = mosaic(softer)
+    rows = weighed_rows(iter([(0, networks[np.newaxis])]), inputs, Voice(0.5, 2.0))
     expected = np.concatenate([part[0] for _, part in rows])
     np.testing.assert_allclose(together.astype(int), expected, atol=1)
     assert (together != alone).mean() > 0.1

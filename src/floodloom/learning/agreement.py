@@ -1,12 +1,12 @@
 """How right a network is where nobody labelled anything, told by whom it agrees with there.
 
 Accuracy can't be measured on unlabelled ground; how often two networks say the same can. Both fall
-alike from ground that they know to ground that they don't.
+alike from ground that they know to ground that they don't. So does how often a network says the
+same of an image and of the image turned.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from statistics import NormalDist
 
 from torch import Tensor
@@ -21,7 +21,7 @@ def agreement_shift(known: Tensor, elsewhere: Tensor) -> float:
     Parameters
     ----------
     known, elsewhere
-        (voter, pixel) int64 classes; each voter is compared with the next.
+        (voter, pixel) int64 classes; the first is compared with each of the others.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def agreement_shift(known: Tensor, elsewhere: Tensor) -> float:
         pair whose agreement falls the most, so as not to be too sure.
     """
     here, there = (
-        [_quantile(float((one == other).float().mean())) for one, other in pairwise(votes)]
+        [_quantile(float((votes[0] == other).float().mean())) for other in votes[1:]]
         for votes in (known, elsewhere)
     )
     return min(b - a for a, b in zip(here, there, strict=True))
@@ -51,7 +51,9 @@ def accuracy_elsewhere(accuracy: float, shift: float) -> float:
     Baek et al. (2022), Agreement-on-the-line, arXiv 2206.13089, section 3: over many networks,
     accuracy and agreement elsewhere are the same linear function of those on known ground, both as
     quantiles of the normal distribution. Here its slope is taken as 1, as there are too few
-    networks to find it.
+    networks to find it. Deng, Gould and Zheng (2022), On the strong correlation between model
+    invariance and generalization, arXiv 2207.07065, section 4: the same of a network's agreement
+    with itself on turned images.
     """
     return _NORMAL.cdf(_quantile(accuracy) + shift)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,14 @@ class Ensemble:
     def voice(self) -> Voice:
         """What a scene's own word weighs beside this ensemble."""
         return Voice.of([checkpoint.notes for checkpoint in self.checkpoints])
+
+    def hearing(self) -> Ensemble:
+        """Return the same ensemble, its logits divided by the temperature of the voice, too.
+
+        So divided, what the networks are sure of isn't lost where it is kept as a percentage.
+        """
+        softer = tuple(own * self.voice.temperature for own in self.temperatures)
+        return replace(self, temperatures=softer)
 
     def samples(self, tta: bool = False) -> int:
         """Return how many predictions are averaged."""

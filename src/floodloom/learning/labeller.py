@@ -13,6 +13,7 @@ from torch import Tensor
 
 from floodloom.learning.adapt import Adapted
 from floodloom.learning.agreement import accuracy_elsewhere, agreement_shift
+from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.confidence import (
     fit_temperature,
@@ -27,6 +28,7 @@ from floodloom.learning.likelihood import local_likelihood
 from floodloom.learning.metrics import confusion_matrix, foreground_scores
 
 _SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)
+_QUARTER = 1  # of the symmetries of the square
 BEARABLE = 0.05
 """By how much of itself what the foreground IoU lacks on held-out labels may grow."""
 
@@ -181,8 +183,9 @@ def with_voice(
     elsewhere
         Where the temperature shall hold, if not on the ground of the held-out tiles: confidences
         are as great there, on average, as the accuracy on held-out labels, moved by as much as an
-        agreement moves: of the network before with this one, or of this one with the tiles' own
-        word, whichever falls more (`floodloom.learning.agreement`).
+        agreement moves: of this network with the one before, with itself on tiles turned by a
+        quarter, or with the tiles' own word, whichever falls most
+        (`floodloom.learning.agreement`).
 
     Returns
     -------
@@ -222,13 +225,19 @@ def _calibrated_elsewhere(
 
     def voters(before: Checkpoint, asked: Labeller) -> Callable[[Tensor], Tensor]:
         first = ensemble_of([before])
-        return lambda image: torch.cat([first.logits(image), *asked.evidence(image)], dim=1)
+
+        def say(image: Tensor) -> Tensor:
+            turned = asked.ensemble.logits(rotate_and_flip(image, _QUARTER))
+            own, word = asked.evidence(image)
+            return torch.cat([own, word, first.logits(image), undo(turned, _QUARTER)], dim=1)
+
+        return say
 
     here, label = held_out_pixels(voters(elsewhere.before.rehearsed, known), held_out)
     there = seen_pixels(voters(elsewhere.before.checkpoint, labeller), elsewhere.tiles)
-    parts = [evidence.chunk(3, dim=1) for evidence in (here, there)]
-    votes = [torch.stack([said.argmax(dim=1) for said in three]) for three in parts]
-    weighed = [logits + found.likelihood * said for _, logits, said in parts]
+    parts = [evidence.chunk(4, dim=1) for evidence in (here, there)]
+    votes = [torch.stack([said.argmax(dim=1) for said in four]) for four in parts]
+    weighed = [logits + found.likelihood * word for logits, word, *_ in parts]
     accuracy = float((weighed[0].argmax(dim=1) == label).float().mean())
     expected = accuracy_elsewhere(accuracy, agreement_shift(*votes))
     return {

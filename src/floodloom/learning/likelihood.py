@@ -40,7 +40,8 @@ class Voice:
     weight
         Of `local_likelihood` against the networks' logits; with 0 it isn't heard.
     temperature
-        What the sum of both is divided by, so that it is calibrated.
+        What the sum of both is divided by, so that it is calibrated; networks that hear it have
+        divided their own logits already, see `Ensemble.hearing`.
     """
 
     weight: float = 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -38,7 +39,7 @@ def weighed_rows(
     ----------
     predicted
         First row and (layer, y, x) uint8 percent of the rows from there, 255 = no data, as
-        `predict_rows` yields them. Layer 0 is changed.
+        `predict_rows` yields them for an ensemble that is `hearing`. Layer 0 is changed.
     inputs
         (band, y, x) float32 of the same scene, NaN = no data.
     voice
@@ -68,7 +69,7 @@ def weighed_rows(
         image = np.concatenate([image, fresh], axis=1)
         said = np.pad(said, ((0, last - top - len(said)), (0, 0)))
         inside = slice(first - top, last - top)
-        word = _word(_share(percent[0, inside]), image[:, inside], threads)
+        word = _word(_share(percent[0, inside]), image[:, inside], voice, threads)
         said[inside] += weights[:, np.newaxis] * word
         done = following - top
         if done:
@@ -97,12 +98,16 @@ def listening(
         float32, NaN where any band has no data.
     """
 
+    voice = ensemble.voice
+    if not voice.weight:
+        return partial(ensemble.probabilities, tta=tta)
+    networks = ensemble.hearing()
+
     def probabilities(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = ensemble.probabilities(batch, tta=tta)
-        if ensemble.voice.weight:
-            for tile, image in zip(found, batch, strict=True):
-                tile[1] = _heard(tile[1], image, ensemble.voice)
-                tile[0] = 1 - tile[1]
+        found = networks.probabilities(batch, tta=tta)
+        for tile, image in zip(found, batch, strict=True):
+            tile[1] = _heard(tile[1], image, voice)
+            tile[0] = 1 - tile[1]
         return found
 
     return probabilities
@@ -112,19 +117,19 @@ def _heard(probability: Floats, image: Floats, voice: Voice) -> Floats:
     """Weigh the word of a small scene into its probability (y, x), NaN = no data."""
     said = np.zeros(probability.shape, dtype=np.float32)
     for (first, last), weights in _spans(len(said)).items():
-        word = _word(probability[first:last], image[:, first:last], 1)
+        word = _word(probability[first:last], image[:, first:last], voice, 1)
         said[first:last] += weights[:, np.newaxis] * word
     return _weighed(probability, said, voice)
 
 
-def _word(probability: Floats, image: Floats, threads: int) -> Floats:
+def _word(probability: Floats, image: Floats, voice: Voice, threads: int) -> Floats:
     """Log-likelihood of water against land, (y, x), of a band of windows."""
     spans = _spans(image.shape[2])
 
     def window(span: Span) -> Floats:
         part = image[np.newaxis, ..., slice(*span)]
         valid = np.asarray(np.isfinite(part).all(axis=1))
-        logit = _logit(probability[np.newaxis, :, slice(*span)])
+        logit = _logit(probability[np.newaxis, :, slice(*span)]) * np.float32(voice.temperature)
         both = np.stack([np.zeros_like(logit), logit], axis=1)
         land, water = local_likelihood(np.nan_to_num(part), valid, both)[0]
         return np.asarray(water - land)
@@ -168,6 +173,6 @@ def _logit(probability: Floats) -> Floats:
 
 
 def _weighed(probability: Floats, said: Floats, voice: Voice) -> Floats:
-    logit = (_logit(probability) + voice.weight * said) / voice.temperature
+    logit = _logit(probability) + voice.weight / voice.temperature * said
     weighed = 1 / (1 + np.exp(-logit))
     return np.where(np.isnan(probability), np.float32(np.nan), weighed).astype(np.float32)

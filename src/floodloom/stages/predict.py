@@ -120,6 +120,8 @@ def predict(
         is given to networks that see none, or none to such as need one.
     """
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
+    voice = ensemble.voice if likelihood else Voice()
+    ensemble = ensemble.hearing() if likelihood else ensemble
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, optical, checkpoint)
     store = open_store(scene, whole_rows=True)
@@ -150,7 +152,6 @@ def predict(
         get_logger(__name__).info(
             "%s: %d models, %s %s", scene, len(ensemble.models), runtime, chosen.name
         )
-        voice = ensemble.voice if likelihood else Voice()
         network = water_network(running, tta=tta, precision=chosen.name)
         layers = min(ensemble.samples(tta), 2)
         facts = {

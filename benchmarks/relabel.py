@@ -3,12 +3,13 @@
 Every (protocol, seed, method) that has finished is kept in `benchmarks/results/relabel.json` and
 isn't run again unless `--repeat` asks for it, so a run that was stopped goes on.
 
-python -m benchmarks.relabel [--large] [--protocols ombria-10 ...] [--seeds 0 1 2]
-    [--methods supervised pixel-gate ...] [--repeat] [--data ../shared/data]
+python -m benchmarks.relabel [--large] [--name relabel] [--protocols ombria-10 ...]
+    [--seeds 0 1 2] [--methods supervised pixel-gate ...] [--repeat] [--data ../shared/data]
 
 It is cut to what two cores can do: chips of half the size, one narrow network, few steps. `--large`
 is for a GPU: whole chips, two members, the presets' own networks, ten times as many steps; its
-figures are kept in `relabel-large.json`.
+figures are kept in `relabel-large.json`. Trainings come out otherwise on another processor, by
+points, so a file holds those of one; `--name` makes another.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, hardware, record
 from benchmarks.relabel_protocols import (
     FULL,
     SMALL,
@@ -245,9 +246,13 @@ def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what isn't there yet."""
     asked = _arguments(arguments)
-    name = "relabel-large" if asked.large else "relabel"
+    name = asked.name or _kind(asked)
     path = RESULTS / f"{name}.json"
     figures = read_json(path) if path.exists() else {}
+    if figures.get("hardware", hardware()) != hardware():
+        raise SystemExit(
+            f"{path}: taken on {figures['hardware']}, and this is {hardware()}; give another --name"
+        )
     kept = figures.get("protocols", {})
     order = [protocol for protocol in PROTOCOLS if protocol in kept]
     figures = {"default": DEFAULT, "protocols": {protocol: kept[protocol] for protocol in order}}
@@ -277,7 +282,7 @@ def _run_seed(
     if not jobs:
         return
     with tempfile.TemporaryDirectory(prefix="bench-relabel-") as folder:
-        budget = BUDGETS[name]
+        budget = BUDGETS[_kind(asked)]
         write_protocol(PROTOCOLS[protocol](asked.data, seed, budget.size), Path(folder))
         for part, method, change in jobs:
             bench = Bench(Path(folder), seed, _ablated(budget, part, method), asked.threads)
@@ -285,8 +290,13 @@ def _run_seed(
             _log.info("%s, seed %d, %s: %s", protocol, seed, method, found)
             kept.setdefault(part, {}).setdefault(str(seed), {})[method] = found["inductive"]
             kept.setdefault(f"{part}_more", {}).setdefault(str(seed), {})[method] = found
-            command = f"python -m benchmarks.relabel{' --large' if asked.large else ''}"
+            given = (" --large" if asked.large else "") + (f" --name {name}" if asked.name else "")
+            command = f"python -m benchmarks.relabel{given}"
             record(name, figures, command=command, seeds=_seeds(figures))
+
+
+def _kind(asked: argparse.Namespace) -> str:
+    return "relabel-large" if asked.large else "relabel"
 
 
 def _seeds(figures: dict[str, Any]) -> list[int]:
@@ -302,6 +312,7 @@ def _ablated(budget: Budget, part: str, method: str) -> Budget:
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--name", help="of the file under benchmarks/results")
     parser.add_argument("--protocols", nargs="*", choices=list(PROTOCOLS), default=list(PROTOCOLS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     methods = [SUPERVISED, HEARD, *(name for name in PRESETS if name != "image-level"), ALL_LABELS]

@@ -41,9 +41,10 @@ def page() -> str:
     """Return the text of benchmarks/README.md: a section for every benchmark that was taken."""
     sections = [_HEAD]
     for name, tables in TABLES.items():
-        if (RESULTS / f"{name}.json").exists():
-            result = read_json(RESULTS / f"{name}.json")
-            sections += [f"## {name}\n", _facts(result), *tables(result)]
+        for path in (RESULTS / f"{name}.json", *sorted(RESULTS.glob(f"{name}-*.json"))):
+            if path.exists():
+                result = read_json(path)
+                sections += [f"## {path.stem}\n", _facts(result), *tables(result)]
     return "\n".join(sections)
 
 

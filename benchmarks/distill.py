@@ -4,8 +4,9 @@ On OMBRIA: 624 training chips, of which 312 have optical images, and 70 test chi
 one budget for all methods. Then the gain against clouds, time gap and shift, on simulated pairs.
 
 Every finished (seed, method) is kept in benchmarks/results/distill.json and not taken again, so the
-command goes on where it was stopped; `--redo` starts anew. FLOODLOOM_DATA names the folder of the
-data. Tried out in two minutes by
+command goes on where it was stopped; `--redo` starts anew. A file holds the trainings of one
+processor, as they come out otherwise on another, by a point; `--name` makes another file.
+FLOODLOOM_DATA names the folder of the data. Tried out in two minutes by
 `python -m benchmarks.distill --name tiny --epochs 1 --width 4 --chips 8 --seeds 0`.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 from benchmarks.data import data_root
 from benchmarks.distill_curves import CURVES, take_curve
 from benchmarks.distill_ombria import SCORES, Budget, Trainings, ombria_tiles, radar_alone
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.files import read_json
 from floodloom.learning.distillation import Distillation
 from floodloom.log import get_logger
@@ -40,6 +41,9 @@ DISTILLATIONS: dict[str, tuple[Distillation, bool]] = {
 """Settings, and whether the student starts from the teacher's weights. The first is what the stage
 `distill` does when nothing is chosen."""
 
+METHODS = list(dict.fromkeys((*list(SCORES)[:2], DEFAULT, *SCORES, *DISTILLATIONS)))
+"""All that can be taken; what the default method is judged by comes first, with all seeds."""
+
 LITERATURE = {
     "Garg et al. 2023, cross-modal distillation, Sen1Floods11": 0.065,
     "Zhu et al. 2025, channel-attention alignment": 0.035,
@@ -54,14 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     budget = Budget(epochs=options.epochs, width=options.width, chips=options.chips)
     folder = Path("results") / f"bench-{options.name}"
-    figures = _begun(options.name, budget)
-    if options.redo or figures is None:
+    figures = None if options.redo else _begun(options.name, budget)
+    if figures is None:
         shutil.rmtree(folder, ignore_errors=True)
         figures = {"seeds": {}, "curves": {}}
     figures |= {"default": DEFAULT, "budget": asdict(budget), "literature": LITERATURE}
-    keep = partial(record, options.name, figures, command="make bench-distill")
-    _take_scores(figures, budget, options.seeds, folder, keep)
-    for curve in CURVES:
+    command = "make bench-distill"
+    if options.name != "distill":
+        command = f"python -m benchmarks.distill --name {options.name}"
+    keep = partial(record, options.name, figures, command=command)
+    _take_scores(figures, budget, options, folder, keep)
+    for curve in options.curves:
         if curve not in figures["curves"]:
             _log.info("simulated pairs: %s", curve)
             figures["curves"][curve] = take_curve(curve, options.seeds, small=bool(options.chips))
@@ -75,6 +82,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=Budget.width)
     parser.add_argument("--chips", type=int, help="of each split; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS)
+    parser.add_argument("--curves", nargs="*", choices=list(CURVES), default=list(CURVES))
     parser.add_argument("--redo", action="store_true", help="start anew")
     return parser.parse_args(arguments)
 
@@ -85,16 +94,16 @@ def _begun(name: str, budget: Budget) -> dict[str, Any] | None:
     if not path.exists():
         return None
     before = read_json(path)
+    require_same_hardware(path, before)
     return before if before.get("budget") == asdict(budget) else None
 
 
 def _take_scores(
-    figures: dict[str, Any], budget: Budget, seeds: Sequence[int], folder: Path, keep: Any
+    figures: dict[str, Any], budget: Budget, asked: argparse.Namespace, folder: Path, keep: Any
 ) -> None:
     tiles = None
-    methods = dict.fromkeys((*list(SCORES)[:2], DEFAULT, *SCORES, *DISTILLATIONS))
-    for name in methods:  # what the default method is judged by comes first, with all seeds
-        for seed in seeds:
+    for name in asked.methods:
+        for seed in asked.seeds:
             scores: dict[str, float] = figures["seeds"].setdefault(str(seed), {})
             if name in scores:
                 continue

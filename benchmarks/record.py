@@ -47,6 +47,23 @@ def record(
     return write_json(RESULTS / f"{name}.json", {**facts, **figures, **facts})
 
 
+def require_same_hardware(path: Path, before: dict[str, Any]) -> None:
+    """Stop if the figures of a file are of another machine, whose trainings can't be compared.
+
+    Raises
+    ------
+    SystemExit
+        With one line that names the file, both machines, and what to do.
+    """
+    here = hardware()
+    there = before.get("hardware", here)
+    if there != here:
+        raise SystemExit(
+            f"{path}: taken on {there}, and this is {here}; give another --name, or remove the "
+            "file to take everything anew"
+        )
+
+
 def commit() -> str:
     """Return the commit that is checked out, marked when files differ from it."""
     described = subprocess.run(

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.record import RESULTS, hardware, record
+from benchmarks.record import RESULTS, record, require_same_hardware
 from benchmarks.relabel_protocols import (
     FULL,
     SMALL,
@@ -249,10 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = asked.name or _kind(asked)
     path = RESULTS / f"{name}.json"
     figures = read_json(path) if path.exists() else {}
-    if figures.get("hardware", hardware()) != hardware():
-        raise SystemExit(
-            f"{path}: taken on {figures['hardware']}, and this is {hardware()}; give another --name"
-        )
+    require_same_hardware(path, figures)
     kept = figures.get("protocols", {})
     order = [protocol for protocol in PROTOCOLS if protocol in kept]
     figures = {"default": DEFAULT, "protocols": {protocol: kept[protocol] for protocol in order}}

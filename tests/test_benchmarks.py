@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.ombria_events import event_of_chips
+from benchmarks.record import hardware, require_same_hardware
 from benchmarks.zoo import FOLDS, events_split
 from floodloom.datasets.scenes import Chips
 from floodloom.raster.recipe import Recipe
@@ -70,3 +71,11 @@ def test_every_chip_is_tested_once() -> None:
     events = np.repeat(np.arange(20), 3)
     tested = np.concatenate([events_split(events, fold).test for fold in range(FOLDS)])
     np.testing.assert_array_equal(np.sort(tested), np.arange(60))
+
+
+def test_trainings_of_another_processor_are_not_mixed_in(tmp_path) -> None:
+    path = tmp_path / "relabel.json"
+    require_same_hardware(path, {})
+    require_same_hardware(path, {"hardware": hardware()})
+    with pytest.raises(SystemExit, match=r"relabel\.json: taken on Abacus, .* give another --name"):
+        require_same_hardware(path, {"hardware": "Abacus"})

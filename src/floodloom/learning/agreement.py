@@ -52,7 +52,7 @@ def accuracy_elsewhere(accuracy: float, shift: float) -> float:
     accuracy and agreement elsewhere are the same linear function of those on known ground, both as
     quantiles of the normal distribution. Here its slope is taken as 1, as there are too few
     networks to find it. Deng, Gould and Zheng (2022), On the strong correlation between model
-    invariance and generalization, arXiv 2207.07065, section 4: the same of a network's agreement
+    invariance and generalization, arXiv 2207.07065: the same of a network's agreement
     with itself on turned images.
     """
     return _NORMAL.cdf(_quantile(accuracy) + shift)

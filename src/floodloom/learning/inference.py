@@ -49,8 +49,8 @@ class Ensemble:
 
         So divided, what the networks are sure of isn't lost where it is kept as a percentage.
         """
-        softer = tuple(own * self.voice.temperature for own in self.temperatures)
-        return replace(self, temperatures=softer)
+        softer = self.voice.temperature
+        return replace(self, temperatures=tuple(own * softer for own in self.temperatures))
 
     def samples(self, tta: bool = False) -> int:
         """Return how many predictions are averaged."""

@@ -28,7 +28,7 @@ from floodloom.learning.likelihood import local_likelihood
 from floodloom.learning.metrics import confusion_matrix, foreground_scores
 
 _SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)
-_QUARTER = 1  # of the symmetries of the square
+_QUARTER = 1  # which of the eight symmetries of the square turns by 90 degrees
 BEARABLE = 0.05
 """By how much of itself what the foreground IoU lacks on held-out labels may grow."""
 

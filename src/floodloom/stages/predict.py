@@ -120,8 +120,9 @@ def predict(
         is given to networks that see none, or none to such as need one.
     """
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
-    voice = ensemble.voice if likelihood else Voice()
-    ensemble = ensemble.hearing() if likelihood else ensemble
+    voice = Voice()
+    if likelihood:
+        voice, ensemble = ensemble.voice, ensemble.hearing()
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, optical, checkpoint)
     store = open_store(scene, whole_rows=True)

@@ -2,6 +2,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -132,15 +133,15 @@ def run(folder: Path, files: Files, **changes: object) -> tuple[str, str]:
     return (folder / "report.html").read_text(), (folder / "map.html").read_text()
 
 
-def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) -> None:
-    scores = evaluate(out=tmp_path / "e.json", prediction=[event.map], truth=[event.truth])
+def _audit(**changed: Any) -> dict[str, Any]:
+    """Return the audit of a refused round."""
     curve = {
         "expected_calibration_error": 0.1,
         "count": [3],
         "confidence": [0.9],
         "accuracy": [0.8],
     }
-    audit = {
+    return {
         "round": 1,
         "accepted": False,
         "reason": "water is 0.01% of the predictions",
@@ -154,12 +155,17 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
         "confidence": {"edges": [0.0, 0.5, 1.0], "dry": [1, 3], "water": [0, 0]},
         "validation": {"pooled": None, "by_event": {}},
         "gate": {"kind": "pixel", "thresholds": [0.95], "quotas": [0.9], "minimum_kept": 0.05},
+        **changed,
     }
+
+
+def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) -> None:
+    scores = evaluate(out=tmp_path / "e.json", prediction=[event.map], truth=[event.truth])
     text, page = run(
         tmp_path,
         event,
         evaluation=scores,
-        audits=[write_json(tmp_path / "audit.json", audit)],
+        audits=[write_json(tmp_path / "audit.json", _audit())],
         config=json.dumps({"predict": {"tile": 512}, "data_root": None}),
         title="Dunlin in flood",
     )
@@ -178,6 +184,17 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert "water is 0.01% of the predictions" in text
     assert text.count("<h1>Dunlin in flood</h1>") == 1
     assert "radar can&#39;t tell" in text or "radar can't tell" in text
+
+
+@pytest.mark.parametrize(("events", "warned"), [((), False), (("a",), True), (("a", "b"), False)])
+def test_report_warns_of_confidences_that_one_event_calibrates(
+    event: Files, tmp_path: Path, events: tuple[str, ...], warned: bool
+) -> None:
+    names = ("iou", "f1", "precision", "recall", "accuracy", "expected_calibration_error")
+    scores = {"tiles": 12, **dict.fromkeys(names, 0.5)}
+    audit = _audit(validation={"pooled": scores, "by_event": dict.fromkeys(events, scores)})
+    text, _ = run(tmp_path, event, audits=[write_json(tmp_path / "audit.json", audit)])
+    assert ("Only one event was held out" in text) == warned
 
 
 def test_prediction_of_one_window_has_no_seams(tmp_path: Path) -> None:

@@ -50,6 +50,41 @@ def test_clouds_alone_are_no_image(tmp_path):
         optical_on_grid(path, GRID)
 
 
+@pytest.mark.parametrize("mask", ["cloud", "scl", "none"])
+def test_pieces_are_those_of_the_whole_image(tmp_path, monkeypatch, mask):
+    """Also where a cloud and its shadow lie in different pieces."""
+    grid = grid_from_bounds((400000, 5000000, 404000, 5003000), 32633, 10.0)
+    draw = np.random.default_rng(0)
+    visible = 0.08 + 0.02 * draw.random((3, 300, 400))
+    nir = 0.3 + 0.05 * draw.random((300, 400))
+    visible[:, 100:120, 120:140] = 0.6
+    visible[:, 130:150, 170:190], nir[130:150, 170:190] = 0.03, 0.06
+    marked = np.full((300, 400), 4.0 if mask == "scl" else 0.0)
+    marked[100:120, 120:140] = 9.0 if mask == "scl" else 1.0
+    image = np.stack([*visible, nir, *([] if mask == "none" else [marked])]).astype("float32")
+    names = ("blue", "green", "red", "nir", *(() if mask == "none" else (mask,)))
+    path = tmp_path / "o.tif"
+    write_cog(image, path, geobox=grid, nodata=np.nan, descriptions=names)
+    whole = optical_on_grid(path, grid)
+    assert whole.data.npartitions == 1
+    assert whole[:, 102:118, 122:138].isnull().all()
+    assert bool(whole[0, 140, 180].isnull()) == (mask == "none")
+    monkeypatch.setattr("floodloom.sentinel2.warp.BLOCK_PX", 128)
+    pieces = optical_on_grid(path, grid)
+    assert pieces.chunks[1:] == ((128, 128, 44), (128, 128, 128, 16))
+    np.testing.assert_array_equal(pieces.values, whole.values)
+    rows = (200, 100)
+    assert optical_on_grid(path, grid, rows=rows).chunks[1] == rows
+
+
+def test_a_damaged_image_is_named_when_it_is_read(tmp_path):
+    path = write(tmp_path / "o.tif")
+    path.write_bytes(path.read_bytes()[:-200])
+    optical = optical_on_grid(path, GRID)
+    with pytest.raises(InputError, match=r"o\.tif: can't be read .*fetch it again"):
+        optical.compute()
+
+
 def test_indices_by_hand():
     green, nir = np.float32([0.3, 0.1, 0.0, np.nan]), np.float32([0.1, 0.3, 0.0, 0.2])
     np.testing.assert_allclose(ndwi(green, nir), [0.5, -0.5, np.nan, np.nan], rtol=1e-6)

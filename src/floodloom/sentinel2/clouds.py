@@ -22,6 +22,8 @@ _CLOUD_BRIGHTNESS, _CLOUD_WHITENESS = 0.28, 0.3
 _SHADOW_NIR = 0.1
 _RIM_PX = 3
 _SHADOW_REACH_PX = 60
+REACH_PX = _SHADOW_REACH_PX + 4
+"""How far off a pixel `seen_by_indices` looks."""
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

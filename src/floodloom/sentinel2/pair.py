@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.log import get_logger
 from floodloom.raster.store import ACQUIRED
-from floodloom.sentinel2.register import Shift, estimate_shift
+from floodloom.sentinel2.register import Shift, clearest, estimate_shift
 from floodloom.sentinel2.warp import optical_on_grid
 
 _DATES = (
@@ -49,19 +51,16 @@ class PairingRules:
 class Pairing:
     """The companion, and how it came about.
 
-    `image` is (channel, y, x) float32 reflectance with NaN = cloud or missing; all is NaN when the
-    image was refused, and `refused` says why. `shift` is the one that was found.
+    `image` is (channel, y, x) float32 reflectance with NaN = cloud or missing, as dask chunks; all
+    is NaN when the image was refused, and `refused` says why. `shift` is the one that was found.
+    `clear_share` is the share of the grid that shows the ground, 0-1.
     """
 
     image: xr.DataArray
+    clear_share: float
     refused: str = ""
     gap_days: float | None = None
     shift: Shift | None = None
-
-    @property
-    def clear_share(self) -> float:
-        """Share of the grid that shows the ground, 0-1."""
-        return float(np.isfinite(self.image.values).all(axis=0).mean())
 
 
 def pair_optical(
@@ -69,13 +68,15 @@ def pair_optical(
     geobox: GeoBox,
     rules: PairingRules,
     *,
-    radar: NDArray[np.float32] | None = None,
+    radar: xr.DataArray | NDArray[np.float32] | None = None,
     acquired: str = "",
+    rows: tuple[int, ...] | None = None,
 ) -> Pairing:
     """Bring an optical image onto the grid of a radar scene, if it may stand beside it.
 
     An image that is too far away in time or in place, or shows no ground, is refused with a
-    warning, and all its pixels are NaN: training goes on with radar alone.
+    warning, and all its pixels are NaN: training goes on with radar alone. Its pixels are gone
+    through here by pieces, to see where it is clear, and again when they are asked for.
 
     Parameters
     ----------
@@ -86,27 +87,38 @@ def pair_optical(
     rules
         What makes it a companion.
     radar
-        (y, x) float32, decibel, NaN = no data: the registration is checked against it.
+        (y, x) float32, decibel, NaN = no data, as dask chunks or in memory: the registration is
+        checked against it.
     acquired
         When the radar scene was acquired (ISO 8601), if it is known.
+    rows
+        Heights of the pieces, see `floodloom.sentinel2.warp.optical_on_grid`.
 
     Raises
     ------
     InputError
         If the raster can't be read, has no CRS, or lacks a band.
     """
-    image = optical_on_grid(path, geobox, bands=rules.bands, names=rules.names)
+    on_grid = partial(optical_on_grid, path, bands=rules.bands, names=rules.names, rows=rows)
+    image = on_grid(geobox)
     gap = gap_days(_date(path), acquired)
     if rules.gap_days is not None and gap is None:
         _log.warning("%s: no date in the image or the scene; the time gap is unknown", path)
     elif rules.gap_days is not None and gap is not None and gap > rules.gap_days:
-        reason = f"{gap:.1f} days from the scene, more than {rules.gap_days:g}"
-        return _refused(path, Pairing(image, reason, gap))
-    if not bool(np.isfinite(image.values).any()):
-        return _refused(path, Pairing(image, "it shows no clear ground of the scene", gap))
+        late = f"{gap:.1f} days from the scene, more than {rules.gap_days:g}"
+        return _refused(path, image, late, gap)
+    clear = _clear(image)
+    found = Pairing(image, float(clear.mean()), gap_days=gap)
+    if not clear.any():
+        return _refused(path, image, "it shows no clear ground of the scene", gap)
     if radar is None or not rules.greatest_shift:
-        return Pairing(image, gap_days=gap)
-    return _registered(path, geobox, rules, radar, Pairing(image, gap_days=gap))
+        return found
+    shift = _shift(xr.DataArray(radar, dims=("y", "x")), image, clear)
+    found = replace(found, shift=shift)
+    reason = _too_far(shift, rules.greatest_shift)
+    if reason:
+        return _refused(path, image, reason, gap, shift)
+    return _registered(path, found, lambda down, right: on_grid(geobox.translate_pix(right, down)))
 
 
 def gap_days(optical: str, radar: str) -> float | None:
@@ -120,36 +132,53 @@ def gap_days(optical: str, radar: str) -> float | None:
     return float(abs(between / np.timedelta64(1, "s")) / 86_400)
 
 
+def _clear(image: xr.DataArray) -> NDArray[np.bool_]:
+    """Return where (y, x) an image shows the ground."""
+    return np.asarray(image.notnull().all(dim="channel").values)
+
+
+def _shift(radar: xr.DataArray, image: xr.DataArray, clear: NDArray[np.bool_]) -> Shift | None:
+    """Estimate the shift where both images show most."""
+    rows, cols = clearest(clear & radar.notnull().values).slices
+    return estimate_shift(radar[rows, cols].values, image[:, rows, cols].values)
+
+
+def _too_far(shift: Shift | None, greatest: float) -> str:
+    """Return why an image lies too far off, if it does."""
+    if shift is None or not shift.sure or shift.length <= greatest:
+        return ""
+    return f"it is off the scene by {_words(shift)}, more than {greatest:g} px"
+
+
+def _words(shift: Shift) -> str:
+    return f"{shift.down:+.1f} px down and {shift.right:+.1f} px right"
+
+
 def _registered(
-    path: str | Path,
-    geobox: GeoBox,
-    rules: PairingRules,
-    radar: NDArray[np.float32],
-    found: Pairing,
+    path: str | Path, found: Pairing, moved: Callable[[float, float], xr.DataArray]
 ) -> Pairing:
-    shift = estimate_shift(radar, found.image.values)
+    """Return the image where it belongs; `moved` reads it with the grid moved down and right."""
+    shift = found.shift
     if shift is None or not shift.sure:
         _log.info("%s: the registration can't be told from the images; taken as it is", path)
-        return Pairing(found.image, gap_days=found.gap_days, shift=shift)
-    words = f"{shift.down:+.1f} px down and {shift.right:+.1f} px right"
-    if shift.length > rules.greatest_shift:
-        reason = f"it is off the scene by {words}, more than {rules.greatest_shift:g} px"
-        return _refused(path, Pairing(found.image, reason, found.gap_days, shift))
+        return found
     if shift.length < _RIGHT_PX:
         _log.info("%s: registered to %.1f px", path, shift.length)
-        return Pairing(found.image, gap_days=found.gap_days, shift=shift)
-    _log.warning("%s: moved %s onto the scene", path, words)
-    moved = geobox.translate_pix(-shift.right, -shift.down)
-    image = optical_on_grid(path, moved, bands=rules.bands, names=rules.names)
-    return Pairing(image, gap_days=found.gap_days, shift=shift)
+        return found
+    _log.warning("%s: moved %s onto the scene", path, _words(shift))
+    image = moved(-shift.down, -shift.right)
+    return replace(found, image=image, clear_share=float(_clear(image).mean()))
 
 
-def _refused(path: str | Path, found: Pairing) -> Pairing:
-    _log.warning(
-        "%s: not used, %s; the scene is taken without an optical image", path, found.refused
-    )
-    blank = xr.full_like(found.image, np.nan)
-    return Pairing(blank, found.refused, found.gap_days, found.shift)
+def _refused(
+    path: str | Path,
+    image: xr.DataArray,
+    reason: str,
+    gap: float | None,
+    shift: Shift | None = None,
+) -> Pairing:
+    _log.warning("%s: not used, %s; the scene is taken without an optical image", path, reason)
+    return Pairing(xr.full_like(image, np.nan), 0.0, reason, gap, shift)
 
 
 def _date(path: str | Path) -> str:

@@ -57,7 +57,7 @@ def estimate_shift(radar: NDArray[np.float32], optical: NDArray[np.float32]) -> 
         64 px, is seen by both. At most 1024 px square are looked at, where both see most.
     """
     seen = np.isfinite(radar) & np.isfinite(optical).all(axis=0)
-    window = _clearest(seen)
+    window = clearest(seen)
     part = seen[window.slices]
     if min(part.shape) < _LEAST_SIDE or part.mean() < _LEAST_VALID:
         return None
@@ -69,7 +69,8 @@ def estimate_shift(radar: NDArray[np.float32], optical: NDArray[np.float32]) -> 
     return _peak(np.asarray(surface))
 
 
-def _clearest(seen: NDArray[np.bool_]) -> Window:
+def clearest(seen: NDArray[np.bool_]) -> Window:
+    """Return the window of at most 1024 px square in which `seen` (y, x) holds most often."""
     windows = plan_windows(seen.shape[0], seen.shape[1], _WINDOW, _WINDOW // 2)
     return max(windows, key=lambda window: int(seen[window.slices].sum()))
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import rasterio
 import xarray as xr
@@ -16,14 +19,33 @@ from rasterio.vrt import WarpedVRT
 
 from floodloom.errors import InputError
 from floodloom.raster.grid import quiet_about_georeference
-from floodloom.sentinel2.bands import CLOUD, SCENE_CLASSES, band_name, chosen_bands, scaling_of
-from floodloom.sentinel2.clouds import seen_by_classes, seen_by_indices
+from floodloom.raster.windows import cropped
+from floodloom.sentinel2.bands import (
+    CLOUD,
+    SCENE_CLASSES,
+    Scaling,
+    band_name,
+    chosen_bands,
+    scaling_of,
+)
+from floodloom.sentinel2.clouds import REACH_PX, seen_by_classes, seen_by_indices
+
+BLOCK_PX = 2048
+"""Side of the pieces in which an image is read."""
 
 
 def optical_on_grid(
-    path: str | Path, geobox: GeoBox, *, bands: Sequence[str] = (), names: Sequence[str] = ()
+    path: str | Path,
+    geobox: GeoBox,
+    *,
+    bands: Sequence[str] = (),
+    names: Sequence[str] = (),
+    rows: tuple[int, ...] | None = None,
 ) -> xr.DataArray:
-    """Read an optical image onto a grid and blank its clouds and cloud shadows.
+    """Bring an optical image onto a grid and blank its clouds and cloud shadows.
+
+    The file's bands are looked at now, its pixels when they are asked for, piece by piece, so that
+    a whole scene needs no more memory than some pieces.
 
     Parameters
     ----------
@@ -37,29 +59,77 @@ def optical_on_grid(
         Which bands to read, such as green, nir, swir; all that are there by default.
     names
         Names of the file's bands where it doesn't describe them.
+    rows
+        Heights of the pieces, where they are to be those of other dask chunks; 2048 px by default.
 
     Returns
     -------
     xr.DataArray
-        (channel, y, x) float32 reflectance by bilinear interpolation; NaN where cloudy or missing.
+        (channel, y, x) float32 reflectance by bilinear interpolation, as dask chunks; NaN where
+        cloudy or missing.
 
     Raises
     ------
     InputError
-        If the raster can't be opened, has no CRS, its bands have no names, or one is missing.
+        If the raster can't be opened, has no CRS, its bands have no names, or one is missing; when
+        pixels are asked for, if they can't be read.
     """
     with _opened(path) as raster:
         have = _names(raster, names, path)
         chosen = chosen_bands(have, bands, str(path))
         place = {name: position for position, name in enumerate(have, start=1)}
         scaling = scaling_of(raster.tags(), raster.dtypes[place[chosen[0]] - 1])
-        numbers = _warped(
-            raster, geobox, [place[b] for b in chosen], Resampling.bilinear, scaling.nodata
-        )
-        image = {b: scaling.reflectance(n) for b, n in zip(chosen, numbers, strict=True)}
-        seen = _seen(raster, geobox, place, image)
-    stacked = np.where(seen, np.stack(list(image.values())), np.float32(np.nan))
-    return xr.DataArray(stacked, dims=("channel", "y", "x"), coords={"channel": list(chosen)})
+    image = _Image(Path(path), geobox, chosen, place, scaling)
+    shape = (len(chosen), *geobox.shape.yx)
+    sides = (-1, rows or BLOCK_PX, BLOCK_PX)
+    pieces = da.map_blocks(  # type: ignore[no-untyped-call]
+        image.piece,
+        chunks=da.core.normalize_chunks(sides, shape, dtype=np.float32),  # type: ignore[no-untyped-call]
+        meta=np.empty((0, 0, 0), np.float32),
+    )
+    return xr.DataArray(pieces, dims=("channel", "y", "x"), coords={"channel": list(chosen)})
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An optical raster and what is read of it: `place` numbers its bands from 1."""
+
+    path: Path
+    geobox: GeoBox
+    chosen: Sequence[str]
+    place: Mapping[str, int]
+    scaling: Scaling
+
+    def piece(self, block_info: Mapping[Any, Any]) -> NDArray[np.float32]:
+        """Return (channel, y, x) of the piece that dask asks for."""
+        rows, cols = (slice(*ends) for ends in block_info[None]["array-location"][1:])
+        with _opened(self.path) as raster:
+            return self._read(raster, self.geobox[rows, cols])
+
+    def _read(self, raster: rasterio.DatasetReader, geobox: GeoBox) -> NDArray[np.float32]:
+        if CLOUD in self.place:
+            image = self._reflectance(raster, geobox)
+            cloud = _warped(raster, geobox, [self.place[CLOUD]], Resampling.nearest, None)[0]
+            seen = np.asarray(cloud < 0.5)
+        elif SCENE_CLASSES in self.place:
+            image = self._reflectance(raster, geobox)
+            classes = [self.place[SCENE_CLASSES]]
+            seen = seen_by_classes(_warped(raster, geobox, classes, Resampling.nearest, 0.0)[0])
+        else:  # a cloud beside the piece throws its shadow into it
+            wide = self._reflectance(raster, geobox.pad(REACH_PX))
+            seen = cropped(seen_by_indices(wide), REACH_PX)
+            image = {band: cropped(values, REACH_PX) for band, values in wide.items()}
+        return np.where(seen, np.stack(list(image.values())), np.float32(np.nan))
+
+    def _reflectance(
+        self, raster: rasterio.DatasetReader, geobox: GeoBox
+    ) -> dict[str, NDArray[np.float32]]:
+        indexes = [self.place[band] for band in self.chosen]
+        numbers = _warped(raster, geobox, indexes, Resampling.bilinear, self.scaling.nodata)
+        return {
+            band: self.scaling.reflectance(values)
+            for band, values in zip(self.chosen, numbers, strict=True)
+        }
 
 
 @contextmanager
@@ -72,7 +142,10 @@ def _opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
     with raster:
         if raster.crs is None:
             raise InputError(f"{path}: the optical image needs a CRS; give a georeferenced one")
-        yield raster
+        try:
+            yield raster
+        except rasterio.errors.RasterioError as error:
+            raise InputError(f"{path}: can't be read ({error}); fetch it again") from error
 
 
 def _names(
@@ -96,21 +169,6 @@ def _names(
             "name every band in `optical_names`, each another one"
         )
     return found
-
-
-def _seen(
-    raster: rasterio.DatasetReader,
-    geobox: GeoBox,
-    place: Mapping[str, int],
-    image: Mapping[str, NDArray[np.float32]],
-) -> NDArray[np.bool_]:
-    if CLOUD in place:
-        cloud = _warped(raster, geobox, [place[CLOUD]], Resampling.nearest, None)[0]
-        return np.asarray(cloud < 0.5)
-    if SCENE_CLASSES in place:
-        nearest = _warped(raster, geobox, [place[SCENE_CLASSES]], Resampling.nearest, 0.0)
-        return seen_by_classes(nearest[0])
-    return seen_by_indices(image)
 
 
 def _warped(

@@ -75,7 +75,6 @@ def predict(
     optical
         Optical raster of the same days, for networks that see one. Without it, under clouds, and
         where it is refused (a warning says why), they go by radar alone, if they have learnt that.
-        It is held in memory on the scene's grid: 4 bytes per band and pixel.
     event
         Name of the event, for the file's tags.
     tile

@@ -19,7 +19,8 @@ def companion(path: str | Path, scene: xr.Dataset, rules: PairingRules) -> Pairi
     path
         Optical raster.
     scene
-        Scene store; its backscatter shows whether the two lie on one another.
+        Scene store; its backscatter shows whether the two lie on one another, and its dask chunks
+        give those of the image their heights.
     rules
         What makes it a companion.
 
@@ -29,6 +30,7 @@ def companion(path: str | Path, scene: xr.Dataset, rules: PairingRules) -> Pairi
         As `floodloom.sentinel2.pair.pair_optical`.
     """
     band = next((name for name in POLARISATIONS if name in scene), None)
-    radar = None if band is None else to_decibel(scene[band]).values
+    radar = None if band is None else to_decibel(scene[band])
     acquired = str(scene.attrs.get("acquisition_time", ""))
-    return pair_optical(path, geobox_of(scene), rules, radar=radar, acquired=acquired)
+    rows = scene.chunksizes.get("y")
+    return pair_optical(path, geobox_of(scene), rules, radar=radar, acquired=acquired, rows=rows)

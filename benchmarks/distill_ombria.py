@@ -39,7 +39,10 @@ View = Callable[[Samples], Samples]
 
 @dataclass(frozen=True)
 class Budget:
-    """What every training gets; the teacher's, which is done once, `teacher_times` the epochs."""
+    """What every training gets; the teacher's, which is done once, `teacher_times` the epochs.
+
+    Chips are averaged over `shrink` pixels in each direction first; `chips` is the most of a split.
+    """
 
     architecture: str = "hourglass"
     epochs: int = 15
@@ -48,6 +51,7 @@ class Budget:
     batch: int = 4
     learning_rate: float = 1e-3
     optical_drop: float = 0.3
+    shrink: int = 1
     chips: int | None = None
 
     def plan(self, seed: int, times: int = 1) -> TrainingPlan:
@@ -65,13 +69,25 @@ class Budget:
 
 
 def ombria_tiles(root: Path, budget: Budget) -> xr.Dataset:
-    """Return OMBRIA as tiles; with `budget.chips` only so many of each split."""
-    tiles = chip_tiles(chips(root))
+    """Return OMBRIA as tiles, as small and as few as the budget says."""
+    tiles = shrunk(chip_tiles(chips(root)), budget.shrink)
     if budget.chips is None:
         return tiles
     split = tiles["split"].values
     few = [np.flatnonzero(split == name)[: budget.chips] for name in np.unique(split)]
     return tiles.isel(tile=np.concatenate(few))
+
+
+def shrunk(tiles: xr.Dataset, factor: int) -> xr.Dataset:
+    """Return tiles averaged over `factor` pixels in each direction; half a pixel of flood is flood.
+
+    An optical pixel is NaN where all of its parts are.
+    """
+    if factor == 1:
+        return tiles
+    parts = tiles.coarsen(y=factor, x=factor)
+    flood = parts.mean()["label"] >= 0.5
+    return parts.mean().assign(label=flood.astype(tiles["label"].dtype)).assign_attrs(tiles.attrs)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,11 @@ def distill_tables(result: dict[str, Any]) -> list[str]:
         f"- {source}: {100 * gain:+.1f} points" for source, gain in result["literature"].items()
     ]
     epochs, times = result["budget"]["epochs"], result["budget"]["teacher_times"]
+    shrink = result["budget"]["shrink"]
+    size = f", averaged over {shrink} by {shrink} px" if shrink > 1 else ""
     return [
-        "Pooled flood IoU on OMBRIA's 70 test chips, radar alone unless the name says otherwise. "
+        f"Pooled flood IoU on OMBRIA's 70 test chips{size}, "
+        "radar alone unless the name says otherwise. "
         f"The teacher is trained {epochs * times} epochs, every student {epochs}; `plain_as_long` "
         f"is the plain student after {epochs * (times + 1)}.\n",
         "\n".join(rows) + "\n",

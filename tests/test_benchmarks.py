@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.distill_ombria import shrunk
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
 from benchmarks.zoo import FOLDS, events_split
 from floodloom.datasets.scenes import Chips
 from floodloom.raster.recipe import Recipe
+from floodloom.stages.tile import chip_tiles
 
 SIZE = 64
 
@@ -71,6 +75,24 @@ def test_every_chip_is_tested_once() -> None:
     events = np.repeat(np.arange(20), 3)
     tested = np.concatenate([events_split(events, fold).test for fold in range(FOLDS)])
     np.testing.assert_array_equal(np.sort(tested), np.arange(60))
+
+
+def test_shrunk_chips_keep_their_means_and_what_is_seen() -> None:
+    optical = np.ones((2, 1, 64, 64), dtype=np.float32)
+    optical[0, 0, :2, :3] = np.nan
+    made = chips_of(cut(0, 1, 2), [1, 2])
+    made.label[0, :2, :3] = 1
+    recipe = made.recipe.for_inputs(("vv", "vh"))
+    tiles = chip_tiles(replace(made, optical=optical, channels=("nir",), recipe=recipe))
+    small = shrunk(tiles, 2)
+    assert small.attrs == tiles.attrs
+    assert small["label"].dtype == np.uint8
+    np.testing.assert_allclose(
+        small["image"].mean(("y", "x")), tiles["image"].mean(("y", "x")), atol=1e-6
+    )
+    np.testing.assert_array_equal(np.argwhere(small["label"].values), [[0, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(np.argwhere(small["optical"].isnull().values), [[0, 0, 0, 0]])
+    assert shrunk(tiles, 1) is tiles
 
 
 def test_trainings_of_another_processor_are_not_mixed_in(tmp_path) -> None:

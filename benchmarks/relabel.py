@@ -69,7 +69,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "tta": {"tta": False},
     "ensemble": {},
 }
-"""What each row of the ablation takes away; without `ensemble`, one network relabels alone."""
+"""What each row of the ablation takes away. `ensemble` takes away all networks but one; where the
+budget has one alone, it gives it another."""
 
 BAD_START, DRY = "bad-start", "dry"
 GUARDED = (BAD_START, DRY)
@@ -284,6 +285,7 @@ def _run_seed(
         for part, method, change in jobs:
             bench = Bench(Path(folder), seed, _ablated(budget, part, method), asked.threads)
             found = bench.run(DEFAULT if part == "ablation" else method, change)
+            found["members"] = bench.budget.members
             _log.info("%s, seed %d, %s: %s", protocol, seed, method, found)
             kept.setdefault(part, {}).setdefault(str(seed), {})[method] = found["inductive"]
             kept.setdefault(f"{part}_more", {}).setdefault(str(seed), {})[method] = found
@@ -302,8 +304,9 @@ def _seeds(figures: dict[str, Any]) -> list[int]:
 
 
 def _ablated(budget: Budget, part: str, method: str) -> Budget:
-    alone = part == "ablation" and method == "ensemble"
-    return Budget(budget.size, budget.training, 1, budget.steps, budget.own) if alone else budget
+    if part != "ablation" or method != "ensemble":
+        return budget
+    return replace(budget, members=2 if budget.members == 1 else 1)
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ def relabel_tables(result: dict[str, Any]) -> list[str]:
         if "guard" in protocol:
             tables.append(_guarded(name, protocol))
         if "ablation" in protocol:
-            tables.append(_ablation(name, protocol["ablation"]))
+            tables.append(_ablation(name, protocol, result["default"]))
     return tables
 
 
@@ -63,12 +63,27 @@ def _guarded(name: str, protocol: dict[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _ablation(name: str, seeds: dict[str, dict[str, float]]) -> str:
+def _ablation(name: str, protocol: dict[str, Any], default: str) -> str:
+    """Return the default beside itself with one part of it changed at a time."""
+    changed, seeds = protocol["ablation_more"], list(protocol["ablation_more"])
+    whole = {seed: protocol["seeds_more"][seed][default] for seed in seeds}
     rows = [
-        f"| {name}, default without | " + " | ".join(f"seed {seed}" for seed in seeds) + " |",
-        "|---|" + "---|" * len(seeds),
-    ]
-    for method in dict.fromkeys(m for scores in seeds.values() for m in scores):
-        cells = [f"{s[method]:.3f}" if method in s else "" for s in seeds.values()]
-        rows.append(f"| {method} | {' | '.join(cells)} |")
+        f"| {name}, {default} | " + " | ".join(f"inductive, seed {seed}" for seed in seeds)
+        + " | mean | transductive, mean | ECE, mean |",
+        "|---|" + "---|" * (len(seeds) + 3),
+        _ablation_row("as it is", whole),
+    ]  # fmt: skip
+    for part in dict.fromkeys(part for found in changed.values() for part in found):
+        taken = {seed: found[part] for seed, found in changed.items() if part in found}
+        members = next(iter(taken.values())).get("members", 1)
+        title = f"ensemble of {members}" if part == "ensemble" else f"without {part}"
+        rows.append(_ablation_row(title, {seed: taken.get(seed, {}) for seed in seeds}))
     return "\n".join(rows) + "\n"
+
+
+def _ablation_row(title: str, found: dict[str, dict[str, float]]) -> str:
+    taken = [row for row in found.values() if row]
+    cells = [f"{row['inductive']:.3f}" if row else "" for row in found.values()]
+    keys = ("inductive", "transductive", "expected_calibration_error")
+    cells += [f"{mean(row[key] for row in taken):.3f}" for key in keys]
+    return f"| {title} | {' | '.join(cells)} |"

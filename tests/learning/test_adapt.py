@@ -11,6 +11,7 @@ import torch
 from floodloom.learning.adapt import (
     WithMatched,
     adapted,
+    another_sensor,
     histogram_matching,
     with_statistics_of,
 )
@@ -121,6 +122,13 @@ def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles):
     assert "its sensor is no other" in note["reason"]
     assert note["moved"][0] < 2 * note["moved"][1]
     assert all(torch.equal(kept.weights[k], w) for k, w in trained.weights.items())
+
+
+def test_another_sensor_is_told_without_labels(known, trained, make_tiles):
+    event, held_out = make_tiles(12, seed=7, event="other"), radar_samples(known[1])
+    assert another_sensor(trained, radar_samples(event), held_out) is None
+    sign = another_sensor(trained, radar_samples(brighter(event, 6.0)), held_out)
+    assert "times as far from the network's as those of held-out tiles" in sign
 
 
 def test_land_of_another_sensor_is_told_from_a_flood(known, trained, make_tiles):

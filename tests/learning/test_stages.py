@@ -287,6 +287,24 @@ def test_dry_ground_of_another_sensor_labels_nothing(stores, trained, make_tiles
     assert "likelihood" not in second.notes
 
 
+@pytest.mark.parametrize("decibel", [0.0, 6.0])
+def test_another_sensor_does_not_teach_by_consistency(
+    stores, trained, make_tiles, tmp_path, decibel
+):
+    there = make_tiles(12, "target", seed=2, labelled=False, event="target")
+    moved = there.assign(image=(there.image + 2 * decibel / 35).clip(-1, 1))
+    write_tiles(moved, tmp_path / "moved.zarr")
+    settings = {"gate": "none", "batch_statistics": 0.0, "likelihood": 0.0}
+    pseudo, audit = relabelled(
+        {**stores, "target": tmp_path / "moved.zarr"}, trained, tmp_path, **settings
+    )
+    assert audit["accepted"] == (decibel == 0)
+    assert open_tiles(pseudo).sizes["tile"] == (12 if decibel == 0 else 0)
+    if decibel:
+        assert "so its sensor is another" in audit["reason"]
+        assert "choose pixel-gate" in audit["reason"]
+
+
 def test_a_bad_member_of_an_ensemble_has_no_say(stores, trained, inverted, tmp_path):
     alone, _ = relabelled(stores, trained, tmp_path)
     (tmp_path / "both").mkdir()

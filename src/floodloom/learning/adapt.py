@@ -171,7 +171,7 @@ def adapted(
     shift = guard.shift(checkpoint, changed, target)
     knows = known or checkpoint
     others = step if known is None else re_estimated(known, target, guard.validation, share)
-    here, there = (moved_means(knows, one) for one in (others.checkpoint, others.rehearsed))
+    here, there = _moved(knows, others)
     found: dict[str, Any] = {"held_out_iou": [was, now], "moved": [here, there], **shift}
     reason = untellable = None
     if not here:
@@ -203,6 +203,32 @@ def adapted(
         step = Adapted(checkpoint, checkpoint)
     notes = {**checkpoint.notes, "batch_statistics": found}
     return replace(step, checkpoint=replace(step.checkpoint, notes=notes), untellable=untellable)
+
+
+def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> str | None:
+    """Return by what a target shows that its sensor is another, None if it doesn't.
+
+    Parameters
+    ----------
+    checkpoint
+        A network that has learnt from labelled tiles alone; without batch normalisation it can't
+        tell.
+    target, held_out
+        Tiles whose labels aren't looked at; the held-out ones are of the labelled sensor. The means
+        of the target must lie twice as far from those that the network knows.
+    """
+    here, there = _moved(checkpoint, re_estimated(checkpoint, target, held_out, share=1.0))
+    if not here or here < _MOVED * there:
+        return None
+    return (
+        f"the target's means lie {here / max(there, 1e-6):.1f} times as far from the network's as "
+        "those of held-out tiles, so its sensor is another"
+    )
+
+
+def _moved(known: Checkpoint, step: Adapted) -> tuple[float, float]:
+    """Return how far re-estimation moves the means, on the target and on held-out tiles."""
+    return moved_means(known, step.checkpoint), moved_means(known, step.rehearsed)
 
 
 def sure_water(

@@ -81,13 +81,13 @@ def ombria_tiles(root: Path, budget: Budget) -> xr.Dataset:
 def shrunk(tiles: xr.Dataset, factor: int) -> xr.Dataset:
     """Return tiles averaged over `factor` pixels in each direction; half a pixel of flood is flood.
 
-    An optical pixel is NaN where all of its parts are.
+    All of their pixels must be labelled. An optical pixel is NaN where all of its parts are.
     """
     if factor == 1:
         return tiles
-    parts = tiles.coarsen(y=factor, x=factor)
-    flood = parts.mean()["label"] >= 0.5
-    return parts.mean().assign(label=flood.astype(tiles["label"].dtype)).assign_attrs(tiles.attrs)
+    mean = tiles.coarsen(y=factor, x=factor).mean()
+    flood = (mean["label"] >= 0.5).astype(tiles["label"].dtype)
+    return mean.assign(label=flood).assign_attrs(tiles.attrs)
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def adapted(
     shift = guard.shift(checkpoint, changed, target)
     knows = known or checkpoint
     others = step if known is None else re_estimated(known, target, guard.validation, share)
-    here, there = _moved(knows, others)
+    here, there = _distances(knows, others)
     found: dict[str, Any] = {"held_out_iou": [was, now], "moved": [here, there], **shift}
     reason = untellable = None
     if not here:
@@ -217,7 +217,7 @@ def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> st
         Tiles whose labels aren't looked at; the held-out ones are of the labelled sensor. The means
         of the target must lie twice as far from those that the network knows.
     """
-    here, there = _moved(checkpoint, re_estimated(checkpoint, target, held_out, share=1.0))
+    here, there = _distances(checkpoint, re_estimated(checkpoint, target, held_out, share=1.0))
     if not here or here < _MOVED * there:
         return None
     return (
@@ -226,8 +226,8 @@ def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> st
     )
 
 
-def _moved(known: Checkpoint, step: Adapted) -> tuple[float, float]:
-    """Return how far re-estimation moves the means, on the target and on held-out tiles."""
+def _distances(known: Checkpoint, step: Adapted) -> tuple[float, float]:
+    """Return how far the means of the target, and of held-out tiles, lie from the network's."""
     return moved_means(known, step.checkpoint), moved_means(known, step.rehearsed)
 
 

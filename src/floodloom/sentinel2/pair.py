@@ -147,10 +147,10 @@ def _too_far(shift: Shift | None, greatest: float) -> str:
     """Return why an image lies too far off, if it does."""
     if shift is None or not shift.sure or shift.length <= greatest:
         return ""
-    return f"it is off the scene by {_words(shift)}, more than {greatest:g} px"
+    return f"it is off the scene by {_described(shift)}, more than {greatest:g} px"
 
 
-def _words(shift: Shift) -> str:
+def _described(shift: Shift) -> str:
     return f"{shift.down:+.1f} px down and {shift.right:+.1f} px right"
 
 
@@ -165,7 +165,7 @@ def _registered(
     if shift.length < _RIGHT_PX:
         _log.info("%s: registered to %.1f px", path, shift.length)
         return found
-    _log.warning("%s: moved %s onto the scene", path, _words(shift))
+    _log.warning("%s: moved %s onto the scene", path, _described(shift))
     image = moved(-shift.down, -shift.right)
     return replace(found, image=image, clear_share=float(_clear(image).mean()))
 

@@ -107,19 +107,20 @@ class _Image:
             return self._read(raster, self.geobox[rows, cols])
 
     def _read(self, raster: rasterio.DatasetReader, geobox: GeoBox) -> NDArray[np.float32]:
+        masked = CLOUD in self.place or SCENE_CLASSES in self.place
+        margin = 0 if masked else REACH_PX  # a cloud beside the piece throws its shadow into it
+        image = self._reflectance(raster, geobox.pad(margin) if margin else geobox)
+        seen = self._marked_clear(raster, geobox) if masked else seen_by_indices(image)
+        bands = [cropped(band, margin) for band in image.values()]
+        return np.where(cropped(seen, margin), np.stack(bands), np.float32(np.nan))
+
+    def _marked_clear(self, raster: rasterio.DatasetReader, geobox: GeoBox) -> NDArray[np.bool_]:
+        """Return where the file's own mask sees the ground."""
         if CLOUD in self.place:
-            image = self._reflectance(raster, geobox)
             cloud = _warped(raster, geobox, [self.place[CLOUD]], Resampling.nearest, None)[0]
-            seen = np.asarray(cloud < 0.5)
-        elif SCENE_CLASSES in self.place:
-            image = self._reflectance(raster, geobox)
-            classes = [self.place[SCENE_CLASSES]]
-            seen = seen_by_classes(_warped(raster, geobox, classes, Resampling.nearest, 0.0)[0])
-        else:  # a cloud beside the piece throws its shadow into it
-            wide = self._reflectance(raster, geobox.pad(REACH_PX))
-            seen = cropped(seen_by_indices(wide), REACH_PX)
-            image = {band: cropped(values, REACH_PX) for band, values in wide.items()}
-        return np.where(seen, np.stack(list(image.values())), np.float32(np.nan))
+            return np.asarray(cloud < 0.5)
+        indexes = [self.place[SCENE_CLASSES]]
+        return seen_by_classes(_warped(raster, geobox, indexes, Resampling.nearest, 0.0)[0])
 
     def _reflectance(
         self, raster: rasterio.DatasetReader, geobox: GeoBox

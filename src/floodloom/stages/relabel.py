@@ -141,7 +141,7 @@ def relabel(
         refused = next(iter(left_out.values()))
         likelihood = 0.0 if strange else likelihood  # it begins with what the networks are sure of
     if gate == "none" and refused is None:
-        refused = _untaught_sensor(members, offered, held_out)
+        refused = _other_sensor(members, offered, held_out)
     rehearsed = ensemble_of([one.rehearsed for one in members])
     labeller = Labeller(ensemble, tta=tta, likelihood=likelihood)
     labeller = calibrated(labeller, radar_samples(held_out), scale=calibrate, rehearsed=rehearsed)
@@ -163,7 +163,7 @@ def relabel(
     return write_tiles(pseudo, out)
 
 
-def _untaught_sensor(
+def _other_sensor(
     members: Sequence[Adapted], offered: xr.Dataset, held_out: xr.Dataset
 ) -> str | None:
     """Return why the target mustn't teach by consistency, if its sensor is another.

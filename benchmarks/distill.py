@@ -6,7 +6,7 @@ one budget for all methods. Then the gain against clouds, time gap and shift, on
 Every finished (seed, method) is kept in benchmarks/results/distill.json and not taken again, so the
 command goes on where it was stopped; `--redo` starts anew. A file holds the trainings of one
 processor, as they come out otherwise on another, by a point; `--name` makes another file.
-`--name distill-half --shrink 2` takes chips of half the size, in a quarter of the time.
+`--name distill-half --shrink 2` takes chips of half the size, in half the time.
 FLOODLOOM_DATA names the folder of the data. Tried out in two minutes by
 `python -m benchmarks.distill --name tiny --epochs 1 --width 4 --chips 8 --seeds 0`.
 """

@@ -6,7 +6,9 @@ one budget for all methods. Then the gain against clouds, time gap and shift, on
 Every finished (seed, method) is kept in benchmarks/results/distill.json and not taken again, so the
 command goes on where it was stopped; `--redo` starts anew. A file holds the trainings of one
 processor, as they come out otherwise on another, by a point; `--name` makes another file.
-`--name distill-half --shrink 2` takes chips of half the size, in half the time.
+`--name distill-half --shrink 2` takes chips of half the size, in half the time;
+`--name distill-few --shrink 2 --labelled-run 4` leaves a quarter of the labels, and the optical
+images of the other chips.
 FLOODLOOM_DATA names the folder of the data. Tried out in two minutes by
 `python -m benchmarks.distill --name tiny --epochs 1 --width 4 --chips 8 --seeds 0`.
 """
@@ -23,26 +25,35 @@ from typing import Any
 
 from benchmarks.data import data_root
 from benchmarks.distill_curves import CURVES, take_curve
-from benchmarks.distill_ombria import SCORES, Budget, Trainings, ombria_tiles, radar_alone
+from benchmarks.distill_ombria import (
+    SCORES,
+    Budget,
+    Trainings,
+    few_labelled,
+    ombria_tiles,
+    radar_alone,
+)
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.files import read_json
 from floodloom.learning.distillation import Distillation
 from floodloom.log import get_logger
 
 DEFAULT = "from_teacher+logit"
-DISTILLATIONS: dict[str, tuple[Distillation, bool]] = {
-    DEFAULT: (Distillation(), True),
-    "logit": (Distillation(), False),
-    "logit_where_clear": (Distillation(everywhere=False), False),
-    "hfd": (Distillation(feature_weight=1.0, logit_weight=0.0), False),
-    "attention": (Distillation(logit_weight=0.0, attention_weight=1.0), False),
-    "relation": (Distillation(logit_weight=0.0, relation_weight=1.0), False),
-    "hfd+logit": (Distillation(feature_weight=0.5), False),
+DISTILLATIONS: dict[str, Distillation] = {
+    DEFAULT: Distillation(),
+    "logit": Distillation(),
+    "logit_where_clear": Distillation(everywhere=False),
+    "hfd": Distillation(feature_weight=1.0, logit_weight=0.0),
+    "attention": Distillation(logit_weight=0.0, attention_weight=1.0),
+    "relation": Distillation(logit_weight=0.0, relation_weight=1.0),
+    "hfd+logit": Distillation(feature_weight=0.5),
 }
-"""Settings, and whether the student starts from the teacher's weights. The first is what the stage
-`distill` does when nothing is chosen."""
+"""The first is what the stage `distill` does when nothing is chosen. A name that begins with
+`from_teacher` starts from the teacher's weights."""
+UNLABELLED = {f"{name}+unlabelled": DISTILLATIONS[name] for name in (DEFAULT, "logit")}
+"""Those that also learn from the teacher on chips without labels, where there are any."""
 
-METHODS = list(dict.fromkeys((*list(SCORES)[:2], DEFAULT, *SCORES, *DISTILLATIONS)))
+METHODS = list(dict.fromkeys((*list(SCORES)[:2], DEFAULT, *SCORES, *DISTILLATIONS, *UNLABELLED)))
 """All that can be taken; what the default method is judged by comes first, with all seeds."""
 
 LITERATURE = {
@@ -58,7 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Take what hasn't been taken yet."""
     options = _options(arguments)
     budget = Budget(
-        epochs=options.epochs, width=options.width, shrink=options.shrink, chips=options.chips
+        epochs=options.epochs,
+        width=options.width,
+        shrink=options.shrink,
+        labelled_run=options.labelled_run,
+        chips=options.chips,
     )
     folder = Path("results") / f"bench-{options.name}"
     figures = None if options.redo else _begun(options.name, budget)
@@ -70,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.name != "distill":
         command = f"python -m benchmarks.distill --name {options.name}"
         command += f" --shrink {options.shrink}" if options.shrink > 1 else ""
+        command += f" --labelled-run {options.labelled_run}" if options.labelled_run > 1 else ""
     keep = partial(record, options.name, figures, command=command)
     _take_scores(figures, budget, options, folder, keep)
     for curve in options.curves:
@@ -85,12 +101,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=Budget.epochs)
     parser.add_argument("--width", type=int, default=Budget.width)
     parser.add_argument("--shrink", type=int, default=1, help="px averaged in each direction")
+    parser.add_argument(
+        "--labelled-run", type=int, default=1, help="one run of chips in so many keeps its labels"
+    )
     parser.add_argument("--chips", type=int, help="of each split; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS)
+    parser.add_argument("--methods", nargs="*", choices=METHODS)
     parser.add_argument("--curves", nargs="*", choices=list(CURVES), default=list(CURVES))
     parser.add_argument("--redo", action="store_true", help="start anew")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.methods is None:
+        options.methods = [
+            name for name in METHODS if options.labelled_run > 1 or name not in UNLABELLED
+        ]
+    return options
 
 
 def _begun(name: str, budget: Budget) -> dict[str, Any] | None:
@@ -114,15 +138,21 @@ def _take_scores(
                 continue
             if tiles is None:
                 tiles = ombria_tiles(data_root("ombria"), budget)
-            trainings = Trainings(tiles, budget, seed, folder)
+            trainings = Trainings(
+                few_labelled(tiles, budget.labelled_run, seed), budget, seed, folder
+            )
             scores |= SCORES[name](trainings) if name in SCORES else _distilled(name, trainings)
             _log.info("seed %d, %s: %.4f", seed, name, scores[name])
             keep()
 
 
 def _distilled(name: str, trainings: Trainings) -> dict[str, float]:
-    settings, from_teacher = DISTILLATIONS[name]
-    student = trainings.distilled(name, settings, from_teacher=from_teacher)
+    student = trainings.distilled(
+        name,
+        (DISTILLATIONS | UNLABELLED)[name],
+        from_teacher=name.startswith("from_teacher"),
+        unlabelled=name in UNLABELLED,
+    )
     return {name: trainings.score((student, radar_alone))}
 
 

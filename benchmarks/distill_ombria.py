@@ -29,11 +29,14 @@ from floodloom.stages.tile import chip_tiles
 
 SPLITS = {
     "train": ("train", "target", "validation"),
+    "all pairs": ("train", "target", "validation", "unlabelled"),
     "validation": ("validation",),
     "test": ("test",),
 }
 """All 624 training chips are trained on with their labels and the last epoch is kept, so nothing is
-chosen; the validation chips among them show progress."""
+chosen; the validation chips among them show progress. `all pairs` has those without labels, too."""
+RUN = 26
+"""Chips with neighbouring numbers show the same event, so labels are hidden by runs of numbers."""
 View = Callable[[Samples], Samples]
 
 
@@ -41,7 +44,9 @@ View = Callable[[Samples], Samples]
 class Budget:
     """What every training gets; the teacher's, which is done once, `teacher_times` the epochs.
 
-    Chips are averaged over `shrink` pixels in each direction first; `chips` is the most of a split.
+    Epochs are passes over all training chips; where a training sees fewer, it makes more of them,
+    so that its steps are as many. Chips are averaged over `shrink` pixels in each direction first.
+    One run of chips in `labelled_run` keeps its labels; `chips` is the most of a split.
     """
 
     architecture: str = "hourglass"
@@ -52,15 +57,17 @@ class Budget:
     learning_rate: float = 1e-3
     optical_drop: float = 0.3
     shrink: int = 1
+    labelled_run: int = 1
     chips: int | None = None
 
-    def plan(self, seed: int, times: int = 1) -> TrainingPlan:
+    def plan(self, seed: int, times: float = 1) -> TrainingPlan:
         """Return the plan of a training, in bfloat16 so that no measurement chooses."""
+        epochs = round(self.epochs * times)
         return TrainingPlan(
-            epochs=self.epochs * times,
+            epochs=epochs,
             batch=self.batch,
             learning_rate=self.learning_rate,
-            patience=self.epochs * times,
+            patience=epochs,
             monitor="epoch",
             balance=0.0,
             precision="bfloat16",
@@ -90,6 +97,25 @@ def shrunk(tiles: xr.Dataset, factor: int) -> xr.Dataset:
     return mean.assign(label=flood).assign_attrs(tiles.attrs)
 
 
+def few_labelled(tiles: xr.Dataset, one_in: int, seed: int) -> xr.Dataset:
+    """Hide the labels of all training chips but one run of numbers in `one_in`, which `seed` names.
+
+    Those with an optical image become the split `unlabelled`, the others are left out.
+    """
+    if one_in == 1:
+        return tiles
+    split = tiles["split"].values.astype(object)
+    training = np.flatnonzero(split != "test")
+    hidden = training[np.arange(len(training)) // RUN % one_in != seed % one_in]
+    split[hidden] = np.where(has_optical(tiles)[hidden], "unlabelled", "left out")
+    kept = np.setdiff1d(training, hidden)
+    split[kept] = np.where(np.arange(len(kept)) % 5 == 0, "validation", "train")
+    label = tiles["label"].copy(data=tiles["label"].values.copy())
+    label[hidden] = IGNORE
+    tiles = tiles.assign(label=label).assign_coords(split=("tile", split.astype(str)))
+    return select(tiles, split != "left out")
+
+
 @dataclass(frozen=True)
 class Trainings:
     """The trainings of one seed; `folder` keeps the checkpoints that several of them need."""
@@ -98,6 +124,11 @@ class Trainings:
     budget: Budget
     seed: int
     folder: Path
+
+    def plan(self, seen: int, times: int = 1) -> TrainingPlan:
+        """Return the plan of a training on so many chips; `times` multiplies the budget's steps."""
+        labelled = int(np.isin(self.tiles["split"].values, SPLITS["train"]).sum())
+        return self.budget.plan(self.seed, times * self.budget.labelled_run * labelled / seen)
 
     def samples(self, split: str, tiles: xr.Dataset | None = None) -> Samples:
         """Return the chips of a split with their companions."""
@@ -126,11 +157,12 @@ class Trainings:
         `times` multiplies the budget's epochs.
         """
         drop = self.budget.optical_drop if start.inputs == "fused" else 0.0
+        seen = self.samples("train", tiles)
         return learn(
             start,
-            view(self.samples("train", tiles)),
+            view(seen),
             view(self.samples("validation", tiles)),
-            self.budget.plan(self.seed, times),
+            self.plan(len(seen), times),
             loss="ce_dice",
             augmentation=Augmentation(sensor_drop=drop, second_sensor=len(start.recipe.bands)),
         )
@@ -143,10 +175,15 @@ class Trainings:
         return load_checkpoint(path)
 
     def distilled(
-        self, name: str, settings: Distillation, *, from_teacher: bool = False
+        self,
+        name: str,
+        settings: Distillation,
+        *,
+        from_teacher: bool = False,
+        unlabelled: bool = False,
     ) -> Checkpoint:
-        """Return the student of a distillation."""
-        return self.kept(name, lambda: self._distilled(settings, from_teacher))
+        """Return the student of a distillation, with `unlabelled` also on pairs without labels."""
+        return self.kept(name, lambda: self._distilled(settings, from_teacher, unlabelled))
 
     def plain(self) -> Checkpoint:
         """Return the student without a teacher."""
@@ -169,14 +206,17 @@ class Trainings:
             lambda: self.supervised(self.untrained("optical"), optical_alone, seen),
         )
 
-    def _distilled(self, settings: Distillation, from_teacher: bool) -> Checkpoint:
+    def _distilled(
+        self, settings: Distillation, from_teacher: bool, unlabelled: bool
+    ) -> Checkpoint:
         start = self.untrained("radar")
+        seen = self.samples("all pairs" if unlabelled else "train")
         return distill_student(
             warm_started(start, self.teacher()) if from_teacher else start,
             self.teacher(),
-            self.samples("train"),
+            seen,
             radar_alone(self.samples("validation")),
-            self.budget.plan(self.seed),
+            self.plan(len(seen)),
             settings=settings,
             loss="ce_dice",
             augmentation=Augmentation(),

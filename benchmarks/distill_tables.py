@@ -27,9 +27,14 @@ def distill_tables(result: dict[str, Any]) -> list[str]:
     epochs, times = result["budget"]["epochs"], result["budget"]["teacher_times"]
     shrink = result["budget"]["shrink"]
     size = f", averaged over {shrink} by {shrink} px" if shrink > 1 else ""
+    one_in = result["budget"]["labelled_run"]
+    few = (
+        f" One training chip in {one_in} has its label, the others only their optical images; "
+        "epochs are passes over all training chips, or as many steps on fewer."
+    )
     return [
         f"Pooled flood IoU on OMBRIA's 70 test chips{size}, "
-        "radar alone unless the name says otherwise. "
+        f"radar alone unless the name says otherwise.{few if one_in > 1 else ''} "
         f"The teacher is trained {epochs * times} epochs, every student {epochs}; `plain_as_long` "
         f"is the plain student after {epochs * (times + 1)}.\n",
         "\n".join(rows) + "\n",

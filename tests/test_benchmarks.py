@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.distill_ombria import shrunk
+from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shrunk
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
 from benchmarks.zoo import FOLDS, events_split
 from floodloom.datasets.scenes import Chips
+from floodloom.learning.metrics import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.stages.tile import chip_tiles
 
@@ -101,3 +103,37 @@ def test_trainings_of_another_processor_are_not_mixed_in(tmp_path) -> None:
     require_same_hardware(path, {"hardware": hardware()})
     with pytest.raises(SystemExit, match=r"relabel\.json: taken on Abacus, .* give another --name"):
         require_same_hardware(path, {"hardware": "Abacus"})
+
+
+def pairs(count: int, test: int) -> Chips:
+    """Training chips of which every second has an optical image, then test chips."""
+    both = chips_of([np.zeros((2, SIZE, SIZE))] * (count + test), list(range(count + test)))
+    optical = np.full((count + test, 1, SIZE, SIZE), np.nan, dtype=np.float32)
+    optical[::2] = 0.5
+    splits = ["train"] * count + ["test"] * test
+    recipe = Recipe(quantity="display").for_inputs(("before_backscatter", "backscatter"))
+    return replace(both, optical=optical, splits=splits, recipe=recipe, channels=("green",))
+
+
+def test_few_chips_keep_their_labels_and_pairs_stay_without() -> None:
+    tiles = few_labelled(chip_tiles(pairs(8 * RUN, 4)), 4, seed=1)
+    hidden = (tiles["label"].values == IGNORE).all(axis=(1, 2))
+    split = tiles["split"].values
+    numbers = np.array([int(str(name).split("_")[1]) for name in tiles["tile_id"].values])
+    labelled = ~hidden & (split != "test")
+    assert labelled.sum() == 2 * RUN  # one run in four, and seed 1 names the second
+    assert set(numbers[labelled] // RUN) == {1, 5}
+    assert hidden.sum() == 3 * RUN  # half of the others have an optical image
+    assert (split[hidden] == "unlabelled").all()
+    assert (numbers[hidden] % 2 == 0).all()
+    assert (split == "test").sum() == 4
+
+
+def test_few_chips_are_trained_on_in_as_many_steps(tmp_path: Path) -> None:
+    whole, budget = chip_tiles(pairs(8 * RUN, 4)), Budget(epochs=15, labelled_run=4)
+    trainings = Trainings(few_labelled(whole, 4, seed=0), budget, 0, tmp_path)
+    steps = {
+        len(samples): len(samples) * trainings.plan(len(samples)).epochs
+        for samples in (trainings.samples("train"), trainings.samples("all pairs"))
+    }
+    assert steps == {2 * RUN: 15 * 8 * RUN, 5 * RUN: 15 * 8 * RUN}

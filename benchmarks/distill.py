@@ -47,9 +47,11 @@ DISTILLATIONS: dict[str, Distillation] = {
     "attention": Distillation(logit_weight=0.0, attention_weight=1.0),
     "relation": Distillation(logit_weight=0.0, relation_weight=1.0),
     "hfd+logit": Distillation(feature_weight=0.5),
+    "logit_as_long": Distillation(),
 }
 """The first is what the stage `distill` does when nothing is chosen. A name that begins with
-`from_teacher` starts from the teacher's weights."""
+`from_teacher` starts from the teacher's weights, one that ends with `as_long` has the epochs of
+teacher and student."""
 UNLABELLED = {f"{name}+unlabelled": DISTILLATIONS[name] for name in (DEFAULT, "logit")}
 """Those that also learn from the teacher on chips without labels, where there are any."""
 
@@ -152,6 +154,7 @@ def _distilled(name: str, trainings: Trainings) -> dict[str, float]:
         (DISTILLATIONS | UNLABELLED)[name],
         from_teacher=name.startswith("from_teacher"),
         unlabelled=name in UNLABELLED,
+        as_long=name.endswith("as_long"),
     )
     return {name: trainings.score((student, radar_alone))}
 

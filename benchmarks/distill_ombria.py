@@ -181,9 +181,15 @@ class Trainings:
         *,
         from_teacher: bool = False,
         unlabelled: bool = False,
+        as_long: bool = False,
     ) -> Checkpoint:
-        """Return the student of a distillation, with `unlabelled` also on pairs without labels."""
-        return self.kept(name, lambda: self._distilled(settings, from_teacher, unlabelled))
+        """Return the student of a distillation.
+
+        With `unlabelled` it is taught on pairs without labels, too; with `as_long` it has the
+        teacher's epochs and its own.
+        """
+        times = self.budget.teacher_times + 1 if as_long else 1
+        return self.kept(name, lambda: self._distilled(settings, from_teacher, unlabelled, times))
 
     def plain(self) -> Checkpoint:
         """Return the student without a teacher."""
@@ -207,7 +213,7 @@ class Trainings:
         )
 
     def _distilled(
-        self, settings: Distillation, from_teacher: bool, unlabelled: bool
+        self, settings: Distillation, from_teacher: bool, unlabelled: bool, times: int
     ) -> Checkpoint:
         start = self.untrained("radar")
         seen = self.samples("all pairs" if unlabelled else "train")
@@ -216,7 +222,7 @@ class Trainings:
             self.teacher(),
             seen,
             radar_alone(self.samples("validation")),
-            self.plan(len(seen)),
+            self.plan(len(seen), times),
             settings=settings,
             loss="ce_dice",
             augmentation=Augmentation(),

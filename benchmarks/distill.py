@@ -116,6 +116,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         options.methods = [
             name for name in METHODS if options.labelled_run > 1 or name not in UNLABELLED
         ]
+    elif options.labelled_run == 1 and (needless := set(options.methods) & set(UNLABELLED)):
+        parser.error(f"{', '.join(sorted(needless))}: all chips have labels; give --labelled-run")
     return options
 
 

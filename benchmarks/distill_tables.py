@@ -29,8 +29,9 @@ def distill_tables(result: dict[str, Any]) -> list[str]:
     size = f", averaged over {shrink} by {shrink} px" if shrink > 1 else ""
     one_in = result["budget"]["labelled_run"]
     few = (
-        f" One training chip in {one_in} has its label, the others only their optical images; "
-        "epochs are passes over all training chips, or as many steps on fewer."
+        f" One training chip in {one_in} has its label; of the others, those with an optical image "
+        "teach without (`unlabelled`). Epochs are passes over all training chips, or as many steps "
+        "on fewer."
     )
     return [
         f"Pooled flood IoU on OMBRIA's 70 test chips{size}, "

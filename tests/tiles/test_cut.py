@@ -1,9 +1,11 @@
 import dataclasses
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
-from odc.geo.xr import wrap_xr
+from odc.geo.xr import wrap_xr, xr_coords
 
 from floodloom.errors import InputError, RecipeMismatchError
 from floodloom.raster.grid import grid_from_bounds
@@ -52,6 +54,27 @@ def test_regular_plan_covers_the_scene() -> None:
     for row, col in zip(tiles.row.values, tiles.col.values, strict=True):
         painted[row : row + 64, col : col + 64] += 1
     assert painted.min() == 1
+
+
+@pytest.mark.parametrize("plan", [{}, {"samples": 40}])
+def test_only_the_rows_that_hold_a_tile_are_read(plan: dict[str, int]) -> None:
+    grid = grid_from_bounds((400000, 5000000, 401280, 5025600), 32633, 10.0)
+    read: list[int] = []
+
+    def block(block_info: Any = None) -> np.ndarray:
+        first = block_info[None]["array-location"][1][0]
+        read.append(first)
+        return np.full((2, 512, 128), first, dtype=np.float32)
+
+    image = da.map_blocks(block, chunks=((2,), (512,) * 5, (128,)), dtype=np.float32)
+    inputs = xr.DataArray(image, dims=("band", "y", "x"), coords=xr_coords(grid))
+    label = np.indices((2560, 128))[1] > 50
+    tiles = cut(Source(inputs, label.astype("uint8"), "event", "s", "ascending-1"), **plan)
+    read.clear()
+    last = tiles.image[-1].values
+    assert set(read) <= {1536, 2048}
+    assert last.max() == 2048
+    assert (np.diff(tiles.row) >= 0).all()
 
 
 def test_empty_tiles_are_left_out() -> None:

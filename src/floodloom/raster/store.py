@@ -74,7 +74,7 @@ def write_store(
     for name, column in list(rechunked.variables.items()):
         column.encoding.clear()
         if column.dtype.kind == "U":  # fixed-length text has no Zarr v3 specification
-            rechunked[name] = column.astype(object)
+            rechunked[name] = dataset.variables[name].load().astype(object)
     if "spatial_ref" in dataset.variables:
         for variable in rechunked.data_vars.values():
             if variable.dims[-2:] == ("y", "x"):

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.places import transformer
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.windows import Window, plan_windows
 from floodloom.tiles.blocks import split_blocks
 from floodloom.tiles.sample import balanced_windows
 from floodloom.tiles.store import IGNORE, SPLITS, tile_dataset
+
+_ROWS = 512  # read at once, as high as a scene's chunks
 
 
 @dataclass(frozen=True)
@@ -83,28 +91,30 @@ def cut_tiles(
     Returns
     -------
     xr.Dataset
-        Tiles with their index, see `floodloom.tiles.store.open_tiles`.
+        Tiles from north to south with their index, see `floodloom.tiles.store.open_tiles`. The
+        images are dask arrays: they are cut strip by strip where they are written or read, so that
+        a scene needn't fit into memory.
 
     Raises
     ------
     InputError
         If labels or optical image don't have the scene's shape.
     """
-    image = source.inputs.compute().values
-    _require_shape(source, image.shape[1:])
-    valid = np.isfinite(image).all(axis=0)
+    _require_shape(source, source.inputs.shape[1:])
+    valid = _finite(source.inputs)
     label = np.where(valid, source.label, IGNORE).astype(np.uint8)
     labelled = bool((label != IGNORE).any())
     windows = _windows(label, valid, plan, labelled)
-    optical = None if source.optical is None else source.optical.compute().values
+    optical = source.optical
     tiles = tile_dataset(
-        _stack(image, windows, plan.size),
-        _stack(label[np.newaxis], windows, plan.size)[:, 0],
+        _lazy_tiles(source.inputs, windows, plan.size),
+        _cut_out(label, windows, plan.size),
         _index(source, windows, plan.split if labelled else "target"),
         recipe,
         classes,
-        None if optical is None else _stack(optical, windows, plan.size),
-        () if source.optical is None else [str(c) for c in source.optical.channel.values],
+        None if optical is None else _lazy_tiles(optical, windows, plan.size),
+        () if optical is None else [str(c) for c in optical.channel.values],
+        valid=_cut_out(valid, windows, plan.size).mean(axis=(1, 2)),
     )
     return split_blocks(tiles, plan.block_shares) if labelled and plan.split == "blocks" else tiles
 
@@ -126,15 +136,37 @@ def _windows(
     ]
 
 
-def _stack(array: NDArray[np.generic], windows: list[Window], size: int) -> NDArray[np.generic]:
+def _finite(image: xr.DataArray) -> NDArray[np.bool_]:
+    """Return (y, x): where all bands have data."""
+    finite = xr.apply_ufunc(np.isfinite, image, dask="parallelized", output_dtypes=[bool])
+    valid: NDArray[np.bool_] = finite.all(image.dims[0]).values
+    return valid
+
+
+def _lazy_tiles(image: xr.DataArray, windows: list[Window], size: int) -> da.Array:
+    """Return (tile, band, y, x) float32, cut out of a few rows of the scene at a time."""
+    shape = (image.shape[0], size, size)
+    nothing = np.empty((0, *shape), np.float32)
+    parts = [da.from_array(nothing, chunks=nothing.shape)]  # type: ignore[no-untyped-call]
+    for _, near in groupby(windows, lambda window: window.row // max(size, _ROWS)):
+        found = list(near)
+        top = found[0].row
+        strip = image.data[:, top : found[-1].row + size]
+        moved = [replace(window, row=window.row - top) for window in found]
+        cut = delayed(_cut_out, pure=False)(strip, moved, size)
+        parts.append(da.from_delayed(cut, (len(found), *shape), np.float32))  # type: ignore[no-untyped-call]
+    together: da.Array = da.concatenate(parts)  # type: ignore[no-untyped-call]
+    return together
+
+
+def _cut_out(array: NDArray[Any], windows: list[Window], size: int) -> NDArray[Any]:
+    """Return (tile, ..., y, x) of (..., y, x)."""
     if not windows:
-        return np.empty((0, array.shape[0], size, size), dtype=array.dtype)
-    return np.stack([array[(slice(None), *window.slices)] for window in windows])
+        return np.empty((0, *array.shape[:-2], size, size), dtype=array.dtype)
+    return np.stack([array[(..., *window.slices)] for window in windows])
 
 
 def _index(source: Source, windows: list[Window], split: str) -> dict[str, list[object]]:
-    geobox = geobox_of(source.inputs)
-    boxes = [_bounds(geobox, window) for window in windows]
     columns: dict[str, list[object]] = {
         "tile_id": [f"{source.scene}_{w.row:05d}_{w.col:05d}" for w in windows],
         "event": [source.event] * len(windows),
@@ -144,8 +176,7 @@ def _index(source: Source, windows: list[Window], split: str) -> dict[str, list[
         "row": [w.row for w in windows],
         "col": [w.col for w in windows],
     }
-    for position, side in enumerate(("left", "bottom", "right", "top")):
-        columns[side] = [box[position] for box in boxes]
+    columns |= _bounds(geobox_of(source.inputs), windows)
     whole = source.whole
     columns["tile_label"] = [
         IGNORE if whole is None else _as_a_whole(whole[window.slices]) for window in windows
@@ -160,11 +191,20 @@ def _as_a_whole(known: NDArray[np.uint8]) -> int:
     return IGNORE if (known == IGNORE).any() else 0
 
 
-def _bounds(geobox: GeoBox, window: Window) -> tuple[float, float, float, float]:
-    if geobox.crs is None:
-        return (float("nan"),) * 4
-    left, bottom, right, top = geobox[window.slices].geographic_extent.boundingbox.bbox
-    return left, bottom, right, top
+def _bounds(geobox: GeoBox, windows: list[Window]) -> dict[str, list[object]]:
+    """Return the sides of each window's box in degrees, NaN without a CRS."""
+    if geobox.crs is None or not windows:
+        return {side: [math.nan] * len(windows) for side in ("left", "bottom", "right", "top")}
+    rows = np.array([[w.row, w.row, w.row + w.height, w.row + w.height] for w in windows])
+    cols = np.array([[w.col, w.col + w.width, w.col, w.col + w.width] for w in windows])
+    x, y = geobox.pix2wld(cols, rows)
+    longitude, latitude = transformer(geobox.crs.to_wkt(), "EPSG:4326").transform(x, y)
+    return {
+        "left": list(longitude.min(axis=1)),
+        "bottom": list(latitude.min(axis=1)),
+        "right": list(longitude.max(axis=1)),
+        "top": list(latitude.max(axis=1)),
+    }
 
 
 def _require_shape(source: Source, shape: tuple[int, ...]) -> None:

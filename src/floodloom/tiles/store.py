@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -146,13 +147,15 @@ def _with_optical(stores: list[xr.Dataset]) -> list[xr.Dataset]:
 
 
 def tile_dataset(
-    image: np.ndarray,
+    image: np.ndarray | da.Array,
     label: np.ndarray,
     index: dict[str, list[object]],
     recipe: Recipe,
     classes: Sequence[str],
-    optical: np.ndarray | None = None,
+    optical: np.ndarray | da.Array | None = None,
     channels: Sequence[str] = (),
+    *,
+    valid: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Put tiles and their index together.
 
@@ -174,6 +177,8 @@ def tile_dataset(
         (tile, channel, y, x) float32 reflectance, NaN = cloud or missing.
     channels
         Names of the optical channels.
+    valid
+        (tile,) share of the pixels with data in all bands, 0-1; counted in `image` by default.
 
     Returns
     -------
@@ -191,7 +196,8 @@ def tile_dataset(
     for name, values in index.items():
         coordinates[name] = ("tile", np.asarray(values, dtype=_COLUMN_TYPES.get(name, str)))
     pixels = max(label[0].size if len(label) else 1, 1)
-    valid = np.isfinite(image).all(axis=1).reshape(len(image), -1).mean(axis=1)
+    if valid is None:
+        valid = np.asarray(np.isfinite(image).all(axis=1).mean(axis=(1, 2)))
     coordinates["valid_fraction"] = ("tile", valid.astype(np.float32))
     for value, name in enumerate(classes):
         share = (label == value).reshape(len(label), -1).sum(axis=1) / pixels

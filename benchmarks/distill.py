@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,11 @@ DISTILLATIONS: dict[str, Distillation] = {
     "hfd+logit": Distillation(feature_weight=0.5),
     "logit_as_long": Distillation(),
 }
-"""The first is what the stage `distill` does when nothing is chosen. A name that begins with
-`from_teacher` starts from the teacher's weights, one that ends with `as_long` has the epochs of
-teacher and student."""
+"""The first is what the stage `distill` does when nothing is chosen, if all chips have labels. A
+name that begins with `from_teacher` starts from the teacher's weights, one that ends with `as_long`
+has the epochs of teacher and student."""
 UNLABELLED = {f"{name}+unlabelled": DISTILLATIONS[name] for name in (DEFAULT, "logit")}
-"""Those that also learn from the teacher on chips without labels, where there are any."""
+"""Those that also learn from the teacher on chips without labels; the first is then the default."""
 
 METHODS = list(dict.fromkeys((*list(SCORES)[:2], DEFAULT, *SCORES, *DISTILLATIONS, *UNLABELLED)))
 """All that can be taken; what the default method is judged by comes first, with all seeds."""
@@ -82,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if figures is None:
         shutil.rmtree(folder, ignore_errors=True)
         figures = {"seeds": {}, "curves": {}}
-    figures |= {"default": DEFAULT, "budget": asdict(budget), "literature": LITERATURE}
+    default = DEFAULT if options.labelled_run == 1 else f"{DEFAULT}+unlabelled"
+    figures |= {"default": default, "budget": asdict(budget), "literature": LITERATURE}
     command = "make bench-distill"
     if options.name != "distill":
         command = f"python -m benchmarks.distill --name {options.name}"
@@ -90,10 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command += f" --labelled-run {options.labelled_run}" if options.labelled_run > 1 else ""
     keep = partial(record, options.name, figures, command=command)
     _take_scores(figures, budget, options, folder, keep)
-    for curve in options.curves:
-        if curve not in figures["curves"]:
-            _log.info("simulated pairs: %s", curve)
-            figures["curves"][curve] = take_curve(curve, options.seeds, small=bool(options.chips))
+    for seed, curve in product(options.seeds, options.curves):
+        taken: dict[str, Any] = figures["curves"].setdefault(curve, {})
+        if str(seed) not in taken:
+            _log.info("simulated pairs: seed %d, %s", seed, curve)
+            taken[str(seed)] = take_curve(curve, seed, small=bool(options.chips))
             keep()
 
 

@@ -1,16 +1,15 @@
 """The gain of distillation on simulated pairs, against clouds, time gap and misregistration.
 
-Few labelled pairs of one place, validation and test in two more. Plain and distilled student see
-the same tiles in the same number of steps, the teacher in as many more as on OMBRIA; it learns from
-pairs that are as bad as those that it teaches on.
+Few labelled pairs of one place, validation and test in two more. The distilled student is taught on
+the labelled pairs and, as in the stage `distill`, on as many of that place's others as the default
+says. The plain student has the same number of steps, the teacher as many more as on OMBRIA; it
+learns from pairs that are as bad as those that it teaches on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from statistics import mean
 
 import numpy as np
 import torch
@@ -18,21 +17,28 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from benchmarks.distill_ombria import Budget, flood_iou, radar_alone
+from floodloom.config.learning import DistillSettings
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples, radar_samples
 from floodloom.learning.distill import distill_student
 from floodloom.learning.distillation import Distillation
 from floodloom.learning.network import Network, untrained
-from floodloom.learning.optical import fused, paired_samples, standardise_optical
+from floodloom.learning.optical import (
+    fused,
+    paired_samples,
+    standardise_optical,
+    unlabelled_pairs,
+)
 from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.splits import select
 from floodloom.learning.supervise import learn
 from floodloom.learning.warm_start import warm_started
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import Landscape, make_landscape
 from floodloom.simulate.optical import CHANNELS, optical_image
-from floodloom.tiles.store import tile_dataset
+from floodloom.tiles.store import concatenate_tiles, tile_dataset
 
 CURVES: dict[str, tuple[float, ...]] = {
     "cloud share": (0.0, 0.3, 0.6, 0.9),
@@ -56,38 +62,36 @@ class Pairs:
     shift: float = 0.0
 
 
-def take_curve(name: str, seeds: Sequence[int], *, small: bool = False) -> list[dict[str, float]]:
-    """Return the mean IoU of the students at every point of a curve."""
+def take_curve(name: str, seed: int, *, small: bool = False) -> list[dict[str, float]]:
+    """Return the IoU of the students of a seed at every point of a curve."""
     field = {"cloud share": "cloud", "days after the peak": "days", "shift, px": "shift"}[name]
+    as_long = plain_iou(seed, small, Budget.teacher_times + 1)
     points = []
-    as_long = mean(plain_iou(seed, small, Budget.teacher_times + 1) for seed in seeds)
     for at in CURVES[name]:
-        pairs = replace(Pairs(cloud=0.2), **{field: at})
-        scores = [compare(pairs, seed, small) for seed in seeds]
-        plain, distilled = (mean(values) for values in zip(*scores, strict=True))
+        plain, distilled = compare(replace(Pairs(cloud=0.2), **{field: at}), seed, small)
         found = {"plain": plain, "plain_as_long": as_long, "distilled": distilled}
-        points.append({"at": at, **found, "seeds": len(seeds)})
+        points.append({"at": at, **found})
     return points
 
 
 @cache
 def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
     """Return the IoU of the plain and of the distilled student on the test place."""
-    seen, validation, start, untaught = _material(pairs, seed, small)
+    found = _material(pairs, seed, small)
     teacher = learn(
-        untaught,
-        fused(seen),
-        fused(validation),
+        found.teacher,
+        fused(found.labelled),
+        fused(found.validation),
         _plan(seed, small, Budget.teacher_times),
         loss="ce_dice",
         augmentation=Augmentation(sensor_drop=0.3, second_sensor=2),
     )
     distilled = distill_student(
-        warm_started(start, teacher),
+        warm_started(found.student, teacher),
         teacher,
-        seen,
-        radar_alone(validation),
-        _plan(seed, small),
+        found.taught,
+        radar_alone(found.validation),
+        _plan(seed, small, len(found.labelled) / len(found.taught)),
         settings=Distillation(),
         loss="ce_dice",
         augmentation=Augmentation(),
@@ -101,11 +105,11 @@ def plain_iou(seed: int, small: bool, times: int = 1) -> float:
 
     `times` multiplies its epochs.
     """
-    seen, validation, start, _ = _material(Pairs(), seed, small)
+    found = _material(Pairs(), seed, small)
     learned = learn(
-        start,
-        radar_alone(seen),
-        radar_alone(validation),
+        found.student,
+        radar_alone(found.labelled),
+        radar_alone(found.validation),
         _plan(seed, small, times),
         loss="ce_dice",
         augmentation=Augmentation(),
@@ -113,26 +117,40 @@ def plain_iou(seed: int, small: bool, times: int = 1) -> float:
     return flood_iou([(learned, _test(seed, small))])
 
 
-def _plan(seed: int, small: bool, times: int = 1) -> TrainingPlan:
+def _plan(seed: int, small: bool, times: float = 1) -> TrainingPlan:
     return TrainingPlan(
-        epochs=(2 if small else 20) * times, batch=8, learning_rate=3e-3, patience=99,
+        epochs=round((2 if small else 20) * times), batch=8, learning_rate=3e-3, patience=99,
         balance=0.0, precision="bfloat16", seed=seed,
     )  # fmt: skip
 
 
 def _side(small: bool) -> int:
-    return 256 if small else 768
+    return 512 if small else 768
 
 
-def _material(
-    pairs: Pairs, seed: int, small: bool
-) -> tuple[Samples, Samples, Checkpoint, Checkpoint]:
-    """Return pairs to train on and to validate on, and a student and a teacher to begin with."""
-    labelled = place("train", pairs, seed, _side(small)).isel(tile=slice(0, None, FEW))
+@dataclass(frozen=True)
+class _Material:
+    """Pairs with labels, those that the student is taught on, and what the networks begin with."""
+
+    labelled: Samples
+    taught: Samples
+    validation: Samples
+    student: Checkpoint
+    teacher: Checkpoint
+
+
+def _material(pairs: Pairs, seed: int, small: bool) -> _Material:
+    tiles = place("train", pairs, seed, _side(small))
+    hidden = np.arange(tiles.sizes["tile"]) % FEW > 0
+    labelled, others = select(tiles, ~hidden), select(tiles, hidden)
+    others = others.assign_coords(split=("tile", ["target"] * others.sizes["tile"]))
+    most = round(DistillSettings().unlabelled * labelled.sizes["tile"])
+    taught = concatenate_tiles([labelled, unlabelled_pairs(others, most)])
     standardisation = standardise_optical(labelled)
     network = Network("unet", 4 if small else 8)
-    return (
+    return _Material(
         repeated(paired_samples(labelled, standardisation)),
+        repeated(paired_samples(taught, standardisation)),
         paired_samples(place("validation", pairs, seed, _side(small)), standardisation),
         untrained(labelled, network, seed),
         untrained(labelled, network, seed, standardisation, fused=True),

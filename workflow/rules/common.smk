@@ -147,11 +147,13 @@ def tile_inputs(wildcards):
     )
 
 
+def of_split(*splits):
+    """Events on these sides of the split."""
+    return [name for name, event in EVENTS.items() if event.split in splits]
+
+
 def tiles(*splits):
-    """Tile stores of the events on these sides of the split."""
-    return [
-        f"{RUN}/tiles/{name}.zarr" for name, e in EVENTS.items() if e.split in splits
-    ]
+    return [f"{RUN}/tiles/{event}.zarr" for event in of_split(*splits)]
 
 
 def labelled_tiles():
@@ -159,13 +161,15 @@ def labelled_tiles():
 
 
 def distilled_tiles():
-    """What students learn from; unlabelled pairs teach only where that is asked for."""
-    unlabelled = tiles("target") if learns_unlabelled() else []
-    return [*labelled_tiles(), *unlabelled]
+    """What students learn from: labels, and pairs of radar and optical image without labels."""
+    return [*labelled_tiles(), *(f"{RUN}/tiles/{e}.zarr" for e in unlabelled_pairs())]
 
 
-def learns_unlabelled():
-    return CONFIG.distill is not None and CONFIG.distill.unlabelled
+def unlabelled_pairs():
+    """Events without labels whose optical images teach."""
+    if CONFIG.distill is None or not CONFIG.distill.unlabelled:
+        return []
+    return [e for e in of_split("target") if event_file(e, "optical")]
 
 
 def target_tiles():
@@ -273,9 +277,7 @@ def scored_events():
 
 def transductive_events():
     """Events whose scenes, without their labels, take part in relabelling or distillation."""
-    if not ROUNDS and not learns_unlabelled():
-        return []
-    return [name for name, e in EVENTS.items() if e.split == "target"]
+    return of_split("target") if ROUNDS else unlabelled_pairs()
 
 
 def evaluate_inputs(wildcards):

@@ -135,10 +135,11 @@ class DistillSettings(_RadarTraining):
         default="given",
         description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
     )
-    unlabelled: bool = Field(
-        default=False,
-        description="Also learn from the teacher on tiles without labels (split target); where "
-        "they are many, raise `balance`",
+    unlabelled: float = Field(
+        default=1.5,
+        ge=0,
+        description="Greatest number of tiles without labels per training tile on which the "
+        "teacher teaches, too, where they have an optical image (split target); 0: none",
     )
     from_teacher: bool = Field(
         default=True,

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
 from floodloom.learning.data import Samples, Standardisation, radar_samples, tile_ids, without_nan
 from floodloom.learning.metrics import IGNORE
-from floodloom.learning.splits import select
 from floodloom.log import get_logger
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.tiles.inputs import BEFORE
@@ -98,18 +97,23 @@ def fused(samples: Samples) -> Samples:
     return Samples(image, samples.label, ids=samples.ids)
 
 
-def unlabelled_pairs(tiles: xr.Dataset) -> xr.Dataset:
-    """Return the tiles of the split `target` with an optical image, their labels hidden.
+def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
+    """Return tiles of the split `target` with an optical image, their labels hidden.
 
-    A warning says so if there is none.
+    Parameters
+    ----------
+    tiles
+        Tile store.
+    most
+        How many are returned at most, spread evenly over the store.
     """
-    pairs = select(tiles, (tiles["split"].values == "target") & has_optical(tiles))
-    if not pairs.sizes["tile"]:
-        _log.warning(
-            "tiles: none of the split `target` has a clear optical image, so nothing is learnt "
-            "without labels; give such an event a file `optical`"
-        )
-    return pairs.assign(label=xr.full_like(pairs["label"], IGNORE))
+    pairs = np.flatnonzero((tiles["split"].values == "target") & has_optical(tiles))
+    if len(pairs) > most:
+        pairs = pairs[np.linspace(0, len(pairs), most, endpoint=False).astype(int)]
+    if len(pairs):
+        _log.info("%d tiles without labels teach by their optical images, too", len(pairs))
+    chosen = tiles.isel(tile=pairs)
+    return chosen.assign(label=xr.full_like(chosen["label"], IGNORE))
 
 
 def labelled_for(tiles: xr.Dataset, labels: str) -> xr.Dataset:

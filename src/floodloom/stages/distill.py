@@ -39,7 +39,7 @@ def distill(
     weight_decay: float = 1e-4,
     loss: str = "ce_dice",
     labels: str = "given",
-    unlabelled: bool = False,
+    unlabelled: float = 1.5,
     from_teacher: bool = True,
     feature_weight: float = 0.0,
     logit_weight: float = 1.0,
@@ -96,9 +96,9 @@ def distill(
         given, or water_index: labels from MNDWI (NDWI without short-wave infrared) alone, for
         places that have none.
     unlabelled
-        Also learn from the teacher on tiles without labels: those of the split `target`, whose
-        labels aren't looked at. Where they are many, raise `balance` so that labelled tiles are
-        drawn as often as without them.
+        Greatest number of tiles without labels per training tile on which the student learns from
+        the teacher, too; 0 takes none. They are those of the split `target` that have an optical
+        image; their labels aren't looked at.
     from_teacher
         Start from the teacher's weights wherever they fit; members of an ensemble differ less then.
     feature_weight
@@ -146,8 +146,8 @@ def distill(
     start = untrained(opened, network, seed)
     require_teacher(guide, start, str(teacher))
     training, validation = training_and_validation(opened, validation_share)
-    if unlabelled:
-        training = concatenate_tiles([training, unlabelled_pairs(opened)])
+    others = unlabelled_pairs(opened, round(unlabelled * training.sizes["tile"]))
+    training = concatenate_tiles([training, others])
     plan = TrainingPlan(
         epochs=epochs,
         batch=batch,

@@ -125,11 +125,17 @@ def test_without_distillation_round_0_is_trained(fresh: Path) -> None:
     assert not rules & {"teach", "distill"}
 
 
-def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path) -> None:
-    change(fresh, distill={"unlabelled": True})
+@pytest.mark.parametrize("unlabelled", [1.5, 0])
+def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path, unlabelled: float) -> None:
+    change(fresh, distill={"unlabelled": unlabelled})
     run = snakemake(fresh, "--dry-run", "results/tiny/models/distilled/unet-0.safetensors")
-    inputs = [line for line in run.stdout.splitlines() if "input: " in line and "teacher." in line]
-    assert any("results/tiny/tiles/c.zarr" in line for line in inputs), run.stdout + run.stderr
+    inputs = [line for line in run.stdout.splitlines() if "input: " in line]
+    student = [line for line in inputs if "teacher." in line]
+    others = [line for line in inputs if "teacher." not in line and ".zarr" in line]
+    assert student and others, run.stdout + run.stderr
+    target = "results/tiny/tiles/c.zarr"
+    assert any(target in line for line in student) == (unlabelled > 0)
+    assert not any(target in line for line in others)
 
 
 def test_the_teacher_maps_what_has_an_optical_image(copied: Path) -> None:

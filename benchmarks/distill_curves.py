@@ -1,8 +1,7 @@
 """The gain of distillation on simulated pairs, against clouds, time gap and misregistration.
 
 Few labelled pairs of one place, validation and test in two more. The distilled student is taught on
-the labelled pairs and, as in the stage `distill`, on as many of that place's others as the default
-says. The plain student has the same number of steps, the teacher as many more as on OMBRIA; it
+the labelled pairs and, by `distill.unlabelled`, on others of that place. The plain student has the same number of steps, the teacher as many more as on OMBRIA; it
 learns from pairs that are as bad as those that it teaches on.
 """
 
@@ -17,7 +16,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from benchmarks.distill_ombria import Budget, flood_iou, radar_alone
-from floodloom.config.learning import DistillSettings
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples, radar_samples
@@ -51,6 +49,7 @@ TILE = 64
 PLACES = {"train": 0, "validation": 1, "test": 2}
 FEW = 4  # one tile in so many of the training place has labels
 PASSES = 4  # over them in an epoch
+UNLABELLED = 1.5  # pairs without labels per labelled one, at most
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def _material(pairs: Pairs, seed: int, small: bool) -> _Material:
     hidden = np.arange(tiles.sizes["tile"]) % FEW > 0
     labelled, others = select(tiles, ~hidden), select(tiles, hidden)
     others = others.assign_coords(split=("tile", ["target"] * others.sizes["tile"]))
-    most = round(DistillSettings().unlabelled * labelled.sizes["tile"])
+    most = round(UNLABELLED * labelled.sizes["tile"])
     taught = concatenate_tiles([labelled, unlabelled_pairs(others, most)])
     standardisation = standardise_optical(labelled)
     network = Network("unet", 4 if small else 8)

@@ -384,18 +384,18 @@ def test_unlabelled_pairs_are_learnt_from(stores, make_tiles, tmp_path):
     tiles, quick = [stores["train"], stores["validation"]], {**QUICK, "epochs": 1}
     teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **quick)
 
-    def student(target, name, **settings):
+    def student(target, name, unlabelled=1.5):
         write_tiles(target, tmp_path / f"{name}.zarr")
         out = tmp_path / f"{name}.safetensors"
         both = [*tiles, tmp_path / f"{name}.zarr"]
-        learnt = distill(tiles=both, teacher=teacher, out=out, **settings, **quick)
+        learnt = distill(tiles=both, teacher=teacher, out=out, unlabelled=unlabelled, **quick)
         return load_checkpoint(learnt).weights
 
     target = make_tiles(8, "target", seed=3, optical=True, event="target")
     one = student(target, "one")
     other = student(target.assign(label=1 - target.label), "other")
     clouded = student(target.assign(optical=target.optical * np.nan), "clouded")
-    without = student(target, "without", unlabelled=0)
+    without = student(target, "without", unlabelled=0.0)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not all(torch.equal(one[name], clouded[name]) for name in one)
     assert all(torch.equal(without[name], clouded[name]) for name in one)

@@ -136,7 +136,7 @@ class DistillSettings(_RadarTraining):
         description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
     )
     unlabelled: float = Field(
-        default=1.5,
+        default=0.0,
         ge=0,
         description="Greatest number of tiles without labels per training tile on which the "
         "teacher teaches, too, where they have an optical image (split target); 0: none",

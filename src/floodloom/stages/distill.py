@@ -39,7 +39,7 @@ def distill(
     weight_decay: float = 1e-4,
     loss: str = "ce_dice",
     labels: str = "given",
-    unlabelled: float = 1.5,
+    unlabelled: float = 0.0,
     from_teacher: bool = True,
     feature_weight: float = 0.0,
     logit_weight: float = 1.0,

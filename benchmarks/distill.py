@@ -54,7 +54,7 @@ DISTILLATIONS: dict[str, Distillation] = {
 name that begins with `from_teacher` starts from the teacher's weights, one that ends with `as_long`
 has the epochs of teacher and student."""
 UNLABELLED = {f"{name}+unlabelled": DISTILLATIONS[name] for name in (DEFAULT, "logit")}
-"""Those that also learn from the teacher on chips without labels; the first is what `distill.unlabelled` does."""
+"""Those that also learn from the teacher on chips without labels (`distill.unlabelled`)."""
 
 METHODS = list(dict.fromkeys((*list(SCORES)[:2], DEFAULT, *SCORES, *DISTILLATIONS, *UNLABELLED)))
 """All that can be taken; what the default method is judged by comes first, with all seeds."""

@@ -1,8 +1,9 @@
 """The gain of distillation on simulated pairs, against clouds, time gap and misregistration.
 
 Few labelled pairs of one place, validation and test in two more. The distilled student is taught on
-the labelled pairs and, by `distill.unlabelled`, on others of that place. The plain student has the same number of steps, the teacher as many more as on OMBRIA; it
-learns from pairs that are as bad as those that it teaches on.
+the labelled pairs and, by `distill.unlabelled`, on others of that place. The plain student has the
+same number of steps, the teacher as many more as on OMBRIA; it learns from pairs that are as bad as
+those that it teaches on.
 """
 
 from __future__ import annotations

@@ -83,8 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if figures is None:
         shutil.rmtree(folder, ignore_errors=True)
         figures = {"seeds": {}, "curves": {}}
-    default = DEFAULT if options.labelled_run == 1 else f"{DEFAULT}+unlabelled"
-    figures |= {"default": default, "budget": asdict(budget), "literature": LITERATURE}
+    figures |= {"default": DEFAULT, "budget": asdict(budget), "literature": LITERATURE}
     command = "make bench-distill"
     if options.name != "distill":
         command = f"python -m benchmarks.distill --name {options.name}"

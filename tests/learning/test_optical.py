@@ -107,12 +107,13 @@ def test_a_water_index_labels_where_nobody_did(make_tiles):
         labelled_for(make_tiles(1), "water_index")
 
 
-def test_labels_of_unlabelled_pairs_are_hidden(make_tiles):
+def test_labels_of_unlabelled_pairs_are_hidden(make_tiles, caplog):
     pairs = make_tiles(4, "target", optical=True, event="target")
     tiles = concatenate_tiles([make_tiles(3, optical=True), pairs, make_tiles(2, "target")])
     found = unlabelled_pairs(tiles, 9)
     assert found.tile_id.values.tolist() == pairs.tile_id.values.tolist()
     assert (found.label == 255).all()
     assert unlabelled_pairs(tiles, 2).tile_id.values.tolist() == pairs.tile_id.values[::2].tolist()
-    assert not unlabelled_pairs(tiles, 0).sizes["tile"]
+    assert not caplog.records
     assert not unlabelled_pairs(make_tiles(3, optical=True), 9).sizes["tile"]
+    assert "none of the split `target` has a clear optical image" in caplog.text

@@ -100,6 +100,8 @@ def fused(samples: Samples) -> Samples:
 def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
     """Return tiles of the split `target` with an optical image, their labels hidden.
 
+    A warning says so if there is none.
+
     Parameters
     ----------
     tiles
@@ -112,6 +114,11 @@ def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
         pairs = pairs[np.linspace(0, len(pairs), most, endpoint=False).astype(int)]
     if len(pairs):
         _log.info("%d tiles without labels teach by their optical images, too", len(pairs))
+    else:
+        _log.warning(
+            "tiles: none of the split `target` has a clear optical image, so nothing is learnt "
+            "without labels; give such an event a file `optical`"
+        )
     chosen = tiles.isel(tile=pairs)
     return chosen.assign(label=xr.full_like(chosen["label"], IGNORE))
 

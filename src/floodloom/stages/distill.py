@@ -146,8 +146,9 @@ def distill(
     start = untrained(opened, network, seed)
     require_teacher(guide, start, str(teacher))
     training, validation = training_and_validation(opened, validation_share)
-    others = unlabelled_pairs(opened, round(unlabelled * training.sizes["tile"]))
-    training = concatenate_tiles([training, others])
+    if unlabelled:
+        others = unlabelled_pairs(opened, round(unlabelled * training.sizes["tile"]))
+        training = concatenate_tiles([training, others])
     plan = TrainingPlan(
         epochs=epochs,
         batch=batch,

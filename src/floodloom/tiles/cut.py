@@ -91,9 +91,9 @@ def cut_tiles(
     Returns
     -------
     xr.Dataset
-        Tiles from north to south with their index, see `floodloom.tiles.store.open_tiles`. The
-        images are dask arrays: they are cut strip by strip where they are written or read, so that
-        a scene needn't fit into memory.
+        Tiles with their index, see `floodloom.tiles.store.open_tiles`. The images are dask arrays:
+        they are cut strip by strip where they are written or read, so that a scene needn't fit into
+        memory.
 
     Raises
     ------
@@ -148,7 +148,10 @@ def _lazy_tiles(image: xr.DataArray, windows: list[Window], size: int) -> da.Arr
     shape = (image.shape[0], size, size)
     nothing = np.empty((0, *shape), np.float32)
     parts = [da.from_array(nothing, chunks=nothing.shape)]  # type: ignore[no-untyped-call]
-    for _, near in groupby(windows, lambda window: window.row // max(size, _ROWS)):
+    rows = np.array([window.row for window in windows], dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
+    downward = [windows[index] for index in order]
+    for _, near in groupby(downward, lambda window: window.row // max(size, _ROWS)):
         found = list(near)
         top = found[0].row
         strip = image.data[:, top : found[-1].row + size]
@@ -156,7 +159,7 @@ def _lazy_tiles(image: xr.DataArray, windows: list[Window], size: int) -> da.Arr
         cut = delayed(_cut_out, pure=False)(strip, moved, size)
         parts.append(da.from_delayed(cut, (len(found), *shape), np.float32))  # type: ignore[no-untyped-call]
     together: da.Array = da.concatenate(parts)  # type: ignore[no-untyped-call]
-    return together
+    return together if (np.diff(rows) >= 0).all() else together[np.argsort(order)]
 
 
 def _cut_out(array: NDArray[Any], windows: list[Window], size: int) -> NDArray[Any]:

@@ -31,8 +31,7 @@ def balanced_windows(
     Returns
     -------
     list of Window
-        Windows inside the raster from north to south, moved inward where a centre lies near the
-        edge.
+        Windows inside the raster, moved inward where a centre lies near the edge.
 
     Raises
     ------
@@ -57,7 +56,7 @@ def balanced_windows(
         share = count // len(classes) + (position < count % len(classes))
         centres = _drawn(usable & (label == value), share, drawn)
         windows += [_centred(row, col, size, label.shape) for row, col in centres]
-    return sorted(windows, key=lambda window: (window.row, window.col))
+    return windows
 
 
 def _drawn(

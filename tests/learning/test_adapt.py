@@ -23,6 +23,7 @@ from floodloom.learning.network import Network, untrained
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.relabel import Limits
 from floodloom.learning.supervise import learn
+from floodloom.tiles.store import concatenate_tiles
 
 PLAN = TrainingPlan(epochs=10, batch=4, learning_rate=5e-3, precision="float32")
 
@@ -113,10 +114,11 @@ def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_ti
     assert iou(changed, event) > iou(trained, event) + 0.1
 
 
-def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles):
-    event = make_tiles(12, seed=7, event="other")
-    wet = event.isel(tile=np.argsort(-event.label.mean(("y", "x")).values)[:4])
-    kept = adapted(trained, radar_samples(wet), guard_of(known, iou_fall=0.05)).checkpoint
+@pytest.mark.parametrize("flooded", [4, 24])
+def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles, flooded):
+    wet, dry = (make_tiles(24, seed=s, event="other", contrast=c) for s, c in ((7, 6), (8, 0)))
+    event = concatenate_tiles([wet.isel(tile=slice(flooded)), dry.isel(tile=slice(flooded, None))])
+    kept = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05)).checkpoint
     note = kept.notes["batch_statistics"]
     assert note["kept"] == "own"
     assert "its sensor is no other" in note["reason"]
@@ -161,14 +163,14 @@ def test_statistics_of_land_leave_water_out(trained, known):
     drained = replace(tiles, image=torch.where(water, 0.9, tiles.image))
     first = next(name for name in trained.weights if name.endswith("running_mean"))
 
-    def moved(land):
+    def moved(weights, least=0.0):
         one, other = (
-            with_statistics_of(trained, part, land=land).weights[first]
+            with_statistics_of(trained, part, weights=weights, least=least).weights[first]
             for part in (flooded, drained)
         )
         return float((one - other).abs().max())
 
-    assert moved(land=True) < 0.2 * moved(land=False)
+    assert moved((1.0, 0.0), 0.99) < 0.2 * moved(None)
 
 
 def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained):

@@ -18,6 +18,7 @@ from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.device import default_device
 from floodloom.learning.guard import Guard
+from floodloom.learning.metrics import IGNORE
 from floodloom.learning.relabel import out_of_limits
 
 TARGETS = "the target's"
@@ -25,7 +26,10 @@ TARGETS = "the target's"
 _LEVELS = 129
 _TILES = 256
 _REHEARSED_FALL = 0.05
-_MOVED = 2.0  # times as far as held-out tiles; a share of water moves the means less
+_MOVED = 2.0  # times as far as held-out tiles
+_LOOKED_AT = 64  # tiles whose means tell of their sensor
+_SHARES = (0.2, 0.35, 0.5, 0.65)  # of water, that the target's means are looked at with
+_HEAVIEST = 10.0  # weight of a pixel, where its class is given another share
 _SURE = 0.95
 _NORM = nn.BatchNorm2d
 _INSIDE = 0.99  # share of a coarser place that must be land
@@ -143,8 +147,8 @@ def adapted(
     itself: it is rehearsed with the held-out tiles. It is done where
 
     - the sensor is another: the target's means lie twice as far from what the network knew as those
-      of the held-out tiles. Otherwise re-estimation does harm, as another share of water passes for
-      another sensor;
+      of the held-out tiles, whatever share of water is taken for them. Otherwise re-estimation does
+      harm;
     - the IoU of the held-out tiles falls by no more than 0.05 with their own statistics;
     - the target has water: re-estimated on land alone, a network calls the darkest of it water, and
       is sure. So the share of sure water must be greater than what the same step finds on the
@@ -165,44 +169,47 @@ def adapted(
         sensor; a network that has learnt from the target lies between the two. The checkpoint
         itself by default.
     """
-    step = re_estimated(checkpoint, target, guard.validation, share)
-    changed, rehearsed = step.checkpoint, step.rehearsed
-    was, now = guard.validation_iou(checkpoint), guard.validation_iou(rehearsed)
-    shift = guard.shift(checkpoint, changed, target)
-    knows = known or checkpoint
-    others = step if known is None else re_estimated(known, target, guard.validation, share)
-    here, there = _distances(knows, others)
-    found: dict[str, Any] = {"held_out_iou": [was, now], "moved": [here, there], **shift}
-    reason = untellable = None
+    here, there = _distances(known or checkpoint, target, guard.validation)
+    found: dict[str, Any] = {"moved": [here, there]}
     if not here:
         reason = "the network has no batch normalisation, or the target its very statistics"
-    elif here < _MOVED * there:
+        return _own(checkpoint, found, reason)
+    if here < _MOVED * there:
         reason = (
             f"the target's means lie {here / there:.1f} times as far from the network's as those "
             "of held-out tiles, so its sensor is no other"
         )
-    elif now < was - _REHEARSED_FALL:
+        return _own(checkpoint, found, reason)
+    step = re_estimated(checkpoint, target, guard.validation, share)
+    was, now = (guard.validation_iou(one) for one in (checkpoint, step.rehearsed))
+    found |= {"held_out_iou": [was, now], **guard.shift(checkpoint, step.checkpoint, target)}
+    if now < was - _REHEARSED_FALL:
         reason = f"re-estimated on held-out tiles, their IoU fell from {was:.4f} to {now:.4f}"
-    else:
-        reason = out_of_limits(shift["water_share"], None, guard.limits)
-        found["sure_water"] = [
-            sure_water(changed, target),
-            _on_land_alone(checkpoint, guard.validation, share),
-        ]
-        target_has, land_has = found["sure_water"]
-        if reason is None and land_has is not None and target_has <= land_has:
-            reason = (
-                f"{target_has:.2%} of the target is surely water, and land alone gives "
-                f"{land_has:.2%}"
-            )
-        if reason is not None:
-            reason = untellable = f"the sensor is another, and adapted to it {reason}"
-    found["kept"] = TARGETS if reason is None else "own"
-    if reason is not None:
-        found["reason"] = reason
-        step = Adapted(checkpoint, checkpoint)
-    notes = {**checkpoint.notes, "batch_statistics": found}
-    return replace(step, checkpoint=replace(step.checkpoint, notes=notes), untellable=untellable)
+        return _own(checkpoint, found, reason)
+    target_has = sure_water(step.checkpoint, target)
+    land_has = _on_land_alone(checkpoint, guard.validation, share)
+    found["sure_water"] = [target_has, land_has]
+    strange = out_of_limits(found["water_share"], None, guard.limits)
+    if strange is None and land_has is not None and (target_has or 0) <= land_has:
+        strange = (
+            f"{target_has or 0:.2%} of the target is surely water, and land alone gives "
+            f"{land_has:.2%}"
+        )
+    if strange is not None:
+        untellable = f"the sensor is another, and adapted to it {strange}"
+        return _own(checkpoint, found, untellable, untellable)
+    return replace(step, checkpoint=_noted(step.checkpoint, {**found, "kept": TARGETS}))
+
+
+def _own(
+    checkpoint: Checkpoint, found: dict[str, Any], reason: str, untellable: str | None = None
+) -> Adapted:
+    noted = _noted(checkpoint, {**found, "kept": "own", "reason": reason})
+    return Adapted(noted, checkpoint, untellable=untellable)
+
+
+def _noted(checkpoint: Checkpoint, found: dict[str, Any]) -> Checkpoint:
+    return replace(checkpoint, notes={**checkpoint.notes, "batch_statistics": found})
 
 
 def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> str | None:
@@ -217,7 +224,7 @@ def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> st
         Tiles whose labels aren't looked at; the held-out ones are of the labelled sensor. The means
         of the target must lie twice as far from those that the network knows.
     """
-    here, there = _distances(checkpoint, re_estimated(checkpoint, target, held_out, share=1.0))
+    here, there = _distances(checkpoint, target, held_out)
     if not here or here < _MOVED * there:
         return None
     return (
@@ -226,9 +233,49 @@ def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> st
     )
 
 
-def _distances(known: Checkpoint, step: Adapted) -> tuple[float, float]:
-    """Return how far the means of the target, and of held-out tiles, lie from the network's."""
-    return moved_means(known, step.checkpoint), moved_means(known, step.rehearsed)
+def _distances(known: Checkpoint, target: Tiles, held_out: Tiles) -> tuple[float, float]:
+    """Return how far the means of the target, and of held-out tiles, lie from the network's.
+
+    Means depend on the share of water, which may be another on the same sensor: a scene that is cut
+    from edge to edge holds less of it than tiles that are drawn for their water. So those of the
+    target are taken with several shares, as if it held more or less of what the network takes for
+    water, and the nearest count.
+    """
+    told = _labelled_by(known, _spread_out(target))
+
+    def distance(tiles: Tiles, weights: tuple[float, float]) -> float:
+        return moved_means(known, with_statistics_of(known, tiles, weights=weights))
+
+    there = distance(_spread_out(held_out), (1.0, 1.0))
+    return min(distance(told, weights) for weights in _weights(told.label)), there
+
+
+def _weights(label: Tensor) -> list[tuple[float, float]]:
+    """Return weights of land and of all else that give them their own and other shares.
+
+    Only weights below ten, as few pixels may be wrong ones.
+    """
+    land, other = int((label == 0).sum()), int(((label > 0) & (label != IGNORE)).sum())
+    found = [(1.0, 1.0)]
+    if land and other:
+        found += [((1 - s) * (land + other) / land, s * (land + other) / other) for s in _SHARES]
+    return [weights for weights in found if max(weights) < _HEAVIEST]
+
+
+@torch.inference_mode()
+def _labelled_by(checkpoint: Checkpoint, tiles: Samples, batch: int = 8) -> Samples:
+    """Return tiles with the classes that a network predicts for them as their labels."""
+    model = checkpoint.model().to(default_device()).eval()
+    labels = []
+    for image in torch.split(tiles.image, batch):
+        label = model(image.to(default_device())).argmax(dim=1).to(tiles.label)
+        labels.append(label.masked_fill((image == 0).all(dim=1), IGNORE))
+    return replace(tiles, label=torch.cat(labels))
+
+
+def _spread_out(tiles: Tiles) -> Samples:
+    """Return as many of the tiles as tell of their sensor, evenly spread."""
+    return tiles.take(torch.linspace(0, len(tiles) - 1, min(len(tiles), _LOOKED_AT)).long())
 
 
 def sure_water(
@@ -255,7 +302,11 @@ def sure_water(
 
 def _on_land_alone(checkpoint: Checkpoint, tiles: Tiles, share: float) -> float | None:
     """Return what `sure_water` finds on land with the statistics of nothing but land."""
-    return sure_water(with_statistics_of(checkpoint, tiles, share, land=True), tiles, on_land=True)
+    return sure_water(
+        with_statistics_of(checkpoint, tiles, share, weights=(1.0, 0.0), least=_INSIDE),
+        tiles,
+        on_land=True,
+    )
 
 
 def re_estimated(checkpoint: Checkpoint, target: Tiles, held_out: Tiles, share: float) -> Adapted:
@@ -284,7 +335,8 @@ def with_statistics_of(
     share: float = 1.0,
     batch: int = 8,
     *,
-    land: bool = False,
+    weights: tuple[float, float] | None = None,
+    least: float = 0.0,
 ) -> Checkpoint:
     """Return a checkpoint whose batch normalisations have the statistics of other tiles.
 
@@ -293,15 +345,19 @@ def with_statistics_of(
     checkpoint
         Its weights stay as they are.
     target
-        Tiles; their labels aren't looked at without `land`.
+        Tiles. Each batch holds some from all over them, as in training: neighbours are alike, and
+        don't have the spread of all.
     share
         Weight of the other tiles' statistics; the rest are the checkpoint's own. Means are mixed,
         and variances as those of a mixture.
     batch
         Tiles at once; all batches weigh alike.
-    land
-        Statistics of the pixels labelled as class 0 alone, as if the tiles held nothing else; in
-        coarser levels, of places where nothing else is labelled.
+    weights
+        How much each pixel labelled as class 0, and as any other, counts, the unlabelled not at
+        all; in coarser levels, a place counts as its pixels do on average. By default all count
+        alike, and labels aren't looked at.
+    least
+        Below which a place doesn't count at all.
 
     References
     ----------
@@ -310,14 +366,15 @@ def with_statistics_of(
 
     """
     model = checkpoint.model().to(default_device()).eval()
-    norms = {name: _Statistics() for name, part in model.named_modules() if isinstance(part, _NORM)}
+    norms = {
+        name: _Statistics(least) for name, part in model.named_modules() if isinstance(part, _NORM)
+    }
     hooks = [model.get_submodule(name).register_forward_hook(one) for name, one in norms.items()]
-    for index in torch.split(torch.arange(len(target)), batch):
+    mixed_up = torch.randperm(len(target), generator=torch.Generator().manual_seed(0))
+    for index in torch.split(mixed_up, batch):
         taken = target.take(index)
-        if land:
-            where = (taken.label == 0).unsqueeze(1).to(default_device(), torch.float32)
-            for one in norms.values():
-                one.where = where
+        for one in norms.values():
+            one.weight = None if weights is None else _weighed(taken, *weights)
         model(taken.image.to(default_device()))
     for hook in hooks:
         hook.remove()
@@ -334,14 +391,22 @@ def with_statistics_of(
     return replace(checkpoint, weights=mixed)
 
 
+def _weighed(tiles: Samples, land: float, other: float) -> Tensor:
+    """Return (tile, 1, y, x) float32 weights of labelled pixels."""
+    weight = torch.full(tiles.label.shape, other).masked_fill(tiles.label.cpu() == 0, land)
+    return weight.masked_fill(tiles.label.cpu() == IGNORE, 0).unsqueeze(1).to(default_device())
+
+
 @dataclass
 class _Statistics:
     """Hook of a batch normalisation: it normalises by the batch itself, and says by what.
 
-    `where` (tile, 1, y, x) float32 is 1 at the pixels that count; none: all.
+    `weight` (tile, 1, y, x) float32 says how much each pixel counts; none: all alike. Places that
+    weigh less than `least` don't.
     """
 
-    where: Tensor | None = None
+    least: float = 0.0
+    weight: Tensor | None = None
     means: list[Tensor] = field(default_factory=list)
     variances: list[Tensor] = field(default_factory=list)
 
@@ -351,16 +416,16 @@ class _Statistics:
 
     def __call__(self, norm: nn.BatchNorm2d, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         (features,) = inputs
-        counted = torch.ones_like(features[:, :1])
-        if self.where is not None:
+        weight = torch.ones_like(features[:, :1])
+        if self.weight is not None:
             height, width = features.shape[-2:]
-            inside = F.adaptive_avg_pool2d(self.where, (height, width))
-            counted = (inside > _INSIDE).to(features.dtype)
-        pixels = counted.sum()
+            weight = F.adaptive_avg_pool2d(self.weight, (height, width))
+            weight = torch.where(weight > self.least, weight, 0)
+        pixels = weight.sum()
         if pixels < _FEWEST:
             return output
-        mean = (features * counted).sum((0, 2, 3)) / pixels
-        squared = (features - mean.view(1, -1, 1, 1)).square() * counted
+        mean = (features * weight).sum((0, 2, 3)) / pixels
+        squared = (features - mean.view(1, -1, 1, 1)).square() * weight
         variance = squared.sum((0, 2, 3)) / pixels
         self.means.append(mean)
         self.variances.append(variance * pixels / (pixels - 1))

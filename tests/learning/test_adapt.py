@@ -1,4 +1,4 @@
-"""Guard, histogram matching and batch statistics on tiles whose truth is known."""
+"""Guard and batch statistics on tiles whose truth is known."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from floodloom.learning.adapt import (
-    WithMatched,
-    adapted,
-    another_sensor,
-    histogram_matching,
-    with_statistics_of,
-)
+from floodloom.learning.adapt import adapted, another_sensor
 from floodloom.learning.audit import scores_by_event
+from floodloom.learning.batch_statistics import with_statistics_of
 from floodloom.learning.data import Samples, radar_samples
 from floodloom.learning.guard import Guard
 from floodloom.learning.losses import cross_entropy
@@ -80,26 +75,6 @@ def test_predictions_that_leave_their_limits_are_refused(known, trained, make_ti
     start = untrained(known[0], Network(width=4), 0)
     flipping = replace(guard_of(known, flips=0.01, iou_fall=1.0), target=target)
     assert "of the labels flipped" in flipping(start, trained).notes["reason"]
-
-
-def test_matching_undoes_a_monotone_change(make_tiles):
-    tiles = radar_samples(make_tiles(8, seed=4))
-    other = Samples(torch.where(tiles.image != 0, 0.5 * tiles.image - 0.2, 0.0), tiles.label)
-    matched = histogram_matching(tiles, other)(tiles.image)
-    torch.testing.assert_close(matched, other.image, rtol=0, atol=0.01)
-    assert (matched[tiles.image == 0] == 0).all()
-
-
-def test_matched_tiles_stand_behind_the_others(make_tiles):
-    tiles = radar_samples(make_tiles(6, seed=4))
-    matching = histogram_matching(tiles, radar_samples(brighter(make_tiles(6, seed=4), 3.0)))
-    both = WithMatched(tiles, 4, matching)
-    assert len(both) == 10
-    taken = both.take(torch.tensor([1, 7, 9]))
-    torch.testing.assert_close(taken.image[0], tiles.image[1])
-    torch.testing.assert_close(taken.image[1:], matching(tiles.image[[1, 3]]))
-    assert torch.equal(taken.label, tiles.label[[1, 1, 3]])
-    assert both.identity() != tiles.identity()
 
 
 def iou(checkpoint, tiles):

@@ -1,21 +1,19 @@
-"""Domain adaptation: labelled tiles in the target's backscatter, and the target's batch statistics.
+"""Domain adaptation: the target's batch statistics, where it comes from another sensor.
 
 Nothing here reads a label of the target, and what becomes of it still has to pass the guard.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from floodloom.learning.batch_statistics import moved_means, with_statistics_of
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data import Samples, Tiles
+from floodloom.learning.data import Samples, Tiles, spread_out
 from floodloom.learning.device import default_device
 from floodloom.learning.guard import Guard
 from floodloom.learning.metrics import IGNORE
@@ -23,90 +21,13 @@ from floodloom.learning.relabel import out_of_limits
 
 TARGETS = "the target's"
 """What the note `batch_statistics` says was kept, if it wasn't the network's own."""
-_LEVELS = 129
-_TILES = 256
 _REHEARSED_FALL = 0.05
 _MOVED = 2.0  # times as far as held-out tiles
 _LOOKED_AT = 64  # tiles whose means tell of their sensor
 _SHARES = (0.2, 0.35, 0.5, 0.65)  # of water, that the target's means are looked at with
 _HEAVIEST = 10.0  # weight of a pixel, where its class is given another share
 _SURE = 0.95
-_NORM = nn.BatchNorm2d
 _INSIDE = 0.99  # share of a coarser place that must be land
-_FEWEST = 2  # pixels that a batch's statistics need
-
-
-@dataclass(frozen=True)
-class HistogramMatching:
-    """A monotone map of each band that turns one histogram into another.
-
-    `source`, `target` (band, level) float32: the same quantiles of both.
-    """
-
-    source: Tensor
-    target: Tensor
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return (tile, band, y, x) images in the target's histogram; no data stays 0."""
-        bands = [
-            np.interp(image[:, band].cpu().numpy(), self.source[band], self.target[band])
-            for band in range(image.shape[1])
-        ]
-        matched = torch.from_numpy(np.stack(bands, axis=1)).to(image)
-        return torch.where(image != 0, matched, image)
-
-
-def histogram_matching(source: Tiles, target: Tiles) -> HistogramMatching:
-    """Return the map from the backscatter of one set of tiles to that of another.
-
-    Parameters
-    ----------
-    source, target
-        Tiles; of many, 256 are looked at, evenly spread. Pixels without data don't count.
-
-    References
-    ----------
-    Gonzalez and Woods, Digital image processing, histogram specification; as augmentation for
-    domain adaptation: Ma (2020), arXiv 2012.13871.
-    """
-    return HistogramMatching(_quantiles(source), _quantiles(target))
-
-
-def _quantiles(tiles: Tiles) -> Tensor:
-    index = torch.linspace(0, len(tiles) - 1, min(len(tiles), _TILES)).long()
-    image = tiles.take(index).image.cpu().numpy()
-    levels = np.linspace(0, 1, _LEVELS)
-    bands = [
-        np.quantile(band[band != 0] if (band != 0).any() else np.zeros(1), levels)
-        for band in np.moveaxis(image, 1, 0)
-    ]
-    return torch.from_numpy(np.stack(bands).astype(np.float32))
-
-
-@dataclass(frozen=True)
-class WithMatched:
-    """Tiles, and behind them the first `count` of them once more in another histogram."""
-
-    tiles: Tiles
-    count: int
-    matching: HistogramMatching
-
-    def __len__(self) -> int:
-        return len(self.tiles) + self.count
-
-    def take(self, index: Tensor) -> Samples:
-        """Return the tiles of `index` in its order."""
-        own = len(self.tiles)
-        taken = self.tiles.take(torch.where(index < own, index, index - own))
-        again = (index >= own).view(-1, 1, 1, 1).to(taken.image.device)
-        image = torch.where(again, self.matching(taken.image), taken.image)
-        return replace(taken, image=image)
-
-    def identity(self) -> str:
-        """Return a digest of the tiles and of the histograms."""
-        digest = hashlib.sha256(self.tiles.identity().encode())
-        digest.update(f"{self.count}{self.matching.source}{self.matching.target}".encode())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -241,12 +162,12 @@ def _distances(known: Checkpoint, target: Tiles, held_out: Tiles) -> tuple[float
     target are taken with several shares, as if it held more or less of what the network takes for
     water, and the nearest count.
     """
-    told = _labelled_by(known, _spread_out(target))
+    told = _labelled_by(known, spread_out(target, _LOOKED_AT))
 
     def distance(tiles: Tiles, weights: tuple[float, float]) -> float:
         return moved_means(known, with_statistics_of(known, tiles, weights=weights))
 
-    there = distance(_spread_out(held_out), (1.0, 1.0))
+    there = distance(spread_out(held_out, _LOOKED_AT), (1.0, 1.0))
     return min(distance(told, weights) for weights in _weights(told.label)), there
 
 
@@ -271,11 +192,6 @@ def _labelled_by(checkpoint: Checkpoint, tiles: Samples, batch: int = 8) -> Samp
         label = model(image.to(default_device())).argmax(dim=1).to(tiles.label)
         labels.append(label.masked_fill((image == 0).all(dim=1), IGNORE))
     return replace(tiles, label=torch.cat(labels))
-
-
-def _spread_out(tiles: Tiles) -> Samples:
-    """Return as many of the tiles as tell of their sensor, evenly spread."""
-    return tiles.take(torch.linspace(0, len(tiles) - 1, min(len(tiles), _LOOKED_AT)).long())
 
 
 def sure_water(
@@ -315,118 +231,3 @@ def re_estimated(checkpoint: Checkpoint, target: Tiles, held_out: Tiles, share: 
         with_statistics_of(checkpoint, tiles, share) for tiles in (target, held_out)
     )
     return Adapted(changed, rehearsed, changed=True)
-
-
-def moved_means(before: Checkpoint, after: Checkpoint) -> float:
-    """Return by how many standard deviations batch normalisations' means differ, on average."""
-    layers = [
-        ((after.weights[name] - mean).abs() / before.weights[spread].clamp(min=1e-12).sqrt()).mean()
-        for name, mean in before.weights.items()
-        if name.endswith("running_mean")
-        and (spread := name.replace("running_mean", "running_var")) in before.weights
-    ]
-    return float(torch.stack(layers).mean()) if layers else 0.0
-
-
-@torch.no_grad()
-def with_statistics_of(
-    checkpoint: Checkpoint,
-    target: Tiles,
-    share: float = 1.0,
-    batch: int = 8,
-    *,
-    weights: tuple[float, float] | None = None,
-    least: float = 0.0,
-) -> Checkpoint:
-    """Return a checkpoint whose batch normalisations have the statistics of other tiles.
-
-    Parameters
-    ----------
-    checkpoint
-        Its weights stay as they are.
-    target
-        Tiles. Each batch holds some from all over them, as in training: neighbours are alike, and
-        don't have the spread of all.
-    share
-        Weight of the other tiles' statistics; the rest are the checkpoint's own. Means are mixed,
-        and variances as those of a mixture.
-    batch
-        Tiles at once; all batches weigh alike.
-    weights
-        How much each pixel labelled as class 0, and as any other, counts, the unlabelled not at
-        all; in coarser levels, a place counts as its pixels do on average. By default all count
-        alike, and labels aren't looked at.
-    least
-        Below which a place doesn't count at all.
-
-    References
-    ----------
-    Li et al. (2016), Revisiting batch normalization for practical domain adaptation, arXiv
-    1603.04779; the mixture: Schneider et al. (2020), arXiv 2006.16971, eq. 1.
-
-    """
-    model = checkpoint.model().to(default_device()).eval()
-    norms = {
-        name: _Statistics(least) for name, part in model.named_modules() if isinstance(part, _NORM)
-    }
-    hooks = [model.get_submodule(name).register_forward_hook(one) for name, one in norms.items()]
-    mixed_up = torch.randperm(len(target), generator=torch.Generator().manual_seed(0))
-    for index in torch.split(mixed_up, batch):
-        taken = target.take(index)
-        for one in norms.values():
-            one.weight = None if weights is None else _weighed(taken, *weights)
-        model(taken.image.to(default_device()))
-    for hook in hooks:
-        hook.remove()
-    mixed = dict(checkpoint.weights)
-    for name, one in norms.items():
-        if not one.means:
-            continue
-        average, spread = f"{name}.running_mean", f"{name}.running_var"
-        new_mean, new_spread = one.averages()
-        mean = torch.lerp(mixed[average], new_mean, share)
-        own = mixed[spread] + (mixed[average] - mean) ** 2
-        others = new_spread + (new_mean - mean) ** 2
-        mixed |= {average: mean, spread: torch.lerp(own, others, share)}
-    return replace(checkpoint, weights=mixed)
-
-
-def _weighed(tiles: Samples, land: float, other: float) -> Tensor:
-    """Return (tile, 1, y, x) float32 weights of labelled pixels."""
-    weight = torch.full(tiles.label.shape, other).masked_fill(tiles.label.cpu() == 0, land)
-    return weight.masked_fill(tiles.label.cpu() == IGNORE, 0).unsqueeze(1).to(default_device())
-
-
-@dataclass
-class _Statistics:
-    """Hook of a batch normalisation: it normalises by the batch itself, and says by what.
-
-    `weight` (tile, 1, y, x) float32 says how much each pixel counts; none: all alike. Places that
-    weigh less than `least` don't.
-    """
-
-    least: float = 0.0
-    weight: Tensor | None = None
-    means: list[Tensor] = field(default_factory=list)
-    variances: list[Tensor] = field(default_factory=list)
-
-    def averages(self) -> tuple[Tensor, Tensor]:
-        """Return mean and variance (channel,) float32 over all batches."""
-        return torch.stack(self.means).mean(0).cpu(), torch.stack(self.variances).mean(0).cpu()
-
-    def __call__(self, norm: nn.BatchNorm2d, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        (features,) = inputs
-        weight = torch.ones_like(features[:, :1])
-        if self.weight is not None:
-            height, width = features.shape[-2:]
-            weight = F.adaptive_avg_pool2d(self.weight, (height, width))
-            weight = torch.where(weight > self.least, weight, 0)
-        pixels = weight.sum()
-        if pixels < _FEWEST:
-            return output
-        mean = (features * weight).sum((0, 2, 3)) / pixels
-        squared = (features - mean.view(1, -1, 1, 1)).square() * weight
-        variance = squared.sum((0, 2, 3)) / pixels
-        self.means.append(mean)
-        self.variances.append(variance * pixels / (pixels - 1))
-        return F.batch_norm(features, mean, variance, norm.weight, norm.bias, eps=norm.eps)

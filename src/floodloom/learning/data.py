@@ -135,3 +135,8 @@ def without_nan(image: NDArray[np.float32], label: NDArray[np.uint8]) -> tuple[T
     finite = np.isfinite(image)
     masked = np.where(finite.all(axis=1), label, np.uint8(IGNORE))
     return torch.from_numpy(np.where(finite, image, np.float32(0))), torch.from_numpy(masked)
+
+
+def spread_out(tiles: Tiles, count: int) -> Samples:
+    """Return so many of the tiles, evenly spread; all if there aren't more."""
+    return tiles.take(torch.linspace(0, len(tiles) - 1, min(len(tiles), count)).long())

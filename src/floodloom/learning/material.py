@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 import xarray as xr
 
-from floodloom.learning.adapt import WithMatched, histogram_matching
 from floodloom.learning.data import Tiles
+from floodloom.learning.histograms import WithMatched, histogram_matching
 from floodloom.learning.splits import places
 from floodloom.learning.stored import radar_tiles
 from floodloom.tiles.store import concatenate_tiles

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
 from torch import Tensor
 from zarr.core.sync import sync
 
-from floodloom.learning.data import Samples, Tiles, radar_samples, without_nan
+from floodloom.learning.data import Samples, Tiles, radar_samples, spread_out, without_nan
 from floodloom.log import get_logger
 
 _log = get_logger(__name__)
@@ -74,7 +73,7 @@ class StoredTiles:
 
     def identity(self) -> str:
         """Return a digest of the recipe, the tiles' names and places, and a sample of labels."""
-        few = self.take(torch.linspace(0, len(self) - 1, min(len(self), 16)).long())
+        few = spread_out(self, 16)
         text = f"{self._recipe}{self._ids}{self._rows.tolist()}{few.identity()}"
         return hashlib.sha256(text.encode()).hexdigest()
 

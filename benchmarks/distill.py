@@ -32,11 +32,11 @@ from benchmarks.distill_ombria import (
     Trainings,
     few_labelled,
     ombria_tiles,
-    radar_alone,
 )
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.files import read_json
 from floodloom.learning.distillation import Distillation
+from floodloom.learning.optical import radar_alone
 from floodloom.log import get_logger
 
 DEFAULT = "from_teacher+logit"

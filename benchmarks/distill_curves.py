@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from benchmarks.distill_ombria import Budget, flood_iou, radar_alone
+from benchmarks.distill_ombria import Budget, flood_iou
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples, radar_samples
@@ -26,13 +26,13 @@ from floodloom.learning.network import Network, untrained
 from floodloom.learning.optical import (
     fused,
     paired_samples,
+    radar_alone,
     standardise_optical,
     unlabelled_pairs,
 )
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import select
 from floodloom.learning.supervise import learn
-from floodloom.learning.warm_start import warm_started
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import Landscape, make_landscape
@@ -87,13 +87,14 @@ def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
         augmentation=Augmentation(sensor_drop=0.3, second_sensor=2),
     )
     distilled = distill_student(
-        warm_started(found.student, teacher),
+        found.student,
         teacher,
         found.taught,
-        radar_alone(found.validation),
+        found.validation,
         _plan(seed, small, len(found.labelled) / len(found.taught)),
         settings=Distillation(),
         loss="ce_dice",
+        from_teacher=True,
         augmentation=Augmentation(),
     )
     return plain_iou(seed, small), flood_iou([(distilled, _test(seed, small))])

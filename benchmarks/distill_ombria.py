@@ -19,7 +19,13 @@ from floodloom.learning.distillation import Distillation
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.metrics import IGNORE, confusion_matrix, foreground_scores
 from floodloom.learning.network import Network, untrained
-from floodloom.learning.optical import fused, has_optical, paired_samples, standardise_optical
+from floodloom.learning.optical import (
+    fused,
+    has_optical,
+    paired_samples,
+    radar_alone,
+    standardise_optical,
+)
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import select
 from floodloom.learning.supervise import learn
@@ -218,13 +224,14 @@ class Trainings:
         start = self.untrained("radar")
         seen = self.samples("all pairs" if unlabelled else "train")
         return distill_student(
-            warm_started(start, self.teacher()) if from_teacher else start,
+            start,
             self.teacher(),
             seen,
-            radar_alone(self.samples("validation")),
+            self.samples("validation"),
             self.plan(len(seen), times),
             settings=settings,
             loss="ce_dice",
+            from_teacher=from_teacher,
             augmentation=Augmentation(),
         )
 
@@ -232,11 +239,6 @@ class Trainings:
         """Return the pooled flood IoU on the test chips, networks' probabilities averaged."""
         test = self.samples("test")
         return flood_iou([(checkpoint, view(test)) for checkpoint, view in seen])
-
-
-def radar_alone(samples: Samples) -> Samples:
-    """Return tiles without their companion."""
-    return Samples(samples.image, samples.label, ids=samples.ids)
 
 
 def optical_alone(samples: Samples) -> Samples:

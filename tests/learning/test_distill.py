@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,25 +14,27 @@ from floodloom.learning.data import Samples, radar_samples
 from floodloom.learning.distill import (
     Distiller,
     FeatureAlignment,
-    Guide,
     distill_student,
     distilling,
-    require_teacher,
-    with_opinion,
 )
 from floodloom.learning.distillation import Distillation
+from floodloom.learning.journal import Sidecars
 from floodloom.learning.losses import ce_dice
 from floodloom.learning.metrics import confusion_matrix, foreground_scores
 from floodloom.learning.network import Network, untrained
 from floodloom.learning.optical import (
+    as_seen,
     fused,
     fused_samples,
     optical_samples,
     paired_samples,
+    radar_alone,
     standardise_optical,
 )
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.supervise import learn
+from floodloom.learning.teacher import Guide, judged, require_teacher, with_opinion
+from floodloom.learning.validation import scores_of
 from floodloom.learning.warm_start import warm_started
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build
@@ -63,7 +66,7 @@ ALL_TERMS = Distillation(0.5, 0.5, 2.0, 0.5, 0.5, confidence=0.0, tolerance=0)
 def test_without_a_clear_pixel_it_is_the_supervised_loss():
     distiller, teacher = pair()
     hidden = batch(1, clear=False)
-    objective = distilling(Guide(teacher, fused=False), ce_dice, ALL_TERMS)
+    objective = distilling(Guide(teacher, "optical"), ce_dice, ALL_TERMS)
     distiller.eval()
     plain = ce_dice(distiller(hidden.image), hidden.label.long())
     torch.testing.assert_close(objective(distiller, hidden), plain)
@@ -74,7 +77,7 @@ def test_without_a_clear_pixel_it_is_the_supervised_loss():
 def test_terms_add_up_by_their_weights():
     distiller, teacher = pair()
     distiller.eval()
-    guide = Guide(teacher, fused=False)
+    guide = Guide(teacher, "optical")
 
     def value(**weights):
         none = {"feature_weight": 0.0, "logit_weight": 0.0}
@@ -92,7 +95,7 @@ def test_terms_add_up_by_their_weights():
 
 def test_gradients_reach_student_and_alignment_but_not_the_teacher():
     distiller, teacher = pair()
-    guide = Guide(teacher.requires_grad_(False), fused=False)
+    guide = Guide(teacher.requires_grad_(False), "optical")
     distilling(guide, ce_dice, ALL_TERMS)(distiller, batch()).backward()
     assert all(p.grad is not None and p.grad.any() for p in distiller.parameters())
     assert all(p.grad is None for p in teacher.parameters())
@@ -128,7 +131,8 @@ def toy(make_tiles):
         torch.cat([few.optical, both.optical]),
         torch.cat([few.clear, both.clear]),
     )
-    return teacher, untrained(tiles, Network("unet", 4), 0), training, radar_samples(validation)
+    held_out = paired_samples(validation, standardisation)
+    return teacher, untrained(tiles, Network("unet", 4), 0), training, held_out
 
 
 NOTHING = Distillation(0.0, 0.0)
@@ -167,6 +171,62 @@ def test_the_teacher_stays_bit_for_bit_as_it_is(toy, students):
 def test_an_informative_teacher_helps(students):
     alone, taught = students[2]
     assert taught.scores["iou"] > alone.scores["iou"] + 0.05
+
+
+def test_a_teacher_is_judged_where_held_out_tiles_show_an_optical_image(toy, students):
+    teacher, validation = toy[0], toy[3]
+    found = judged(teacher, students[2][1], validation, "ce_dice")
+    assert found["teacher_iou"] > 0.95 > found["student_iou"] > 0.5
+    clear = Samples(validation.optical, validation.label.masked_fill(~validation.clear, 255))
+    assert found["teacher_iou"] == scores_of(teacher, clear, ce_dice)["iou"]
+    record = students[2][1].training
+    assert record["taught"]
+    assert {name: record[name] for name in found} == found
+
+    clouded = replace(validation, clear=torch.zeros_like(validation.clear))
+    assert judged(teacher, students[2][1], clouded, "ce_dice") == {}
+    assert judged(teacher, students[2][1], radar_alone(validation), "ce_dice") == {}
+
+
+def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, caplog):
+    """Their teacher knows less than its student, and the labels alone are better than both."""
+    torch.set_num_threads(1)
+    tiles, held_out = (make_tiles(8, split, optical=True) for split in ("train", "validation"))
+    standardisation = standardise_optical(tiles)
+    training, validation = (
+        replace(samples, optical=samples.optical.roll(3, 0))
+        for samples in (paired_samples(part, standardisation) for part in (tiles, held_out))
+    )
+    start = untrained(tiles, Network("unet", 4), 0)
+    teacher = learn(
+        untrained(tiles, Network("unet", 4), 0, standardisation),
+        as_seen(training, "optical"),
+        as_seen(validation, "optical"),
+        replace(PLAN, epochs=4),
+        loss="ce_dice",
+    )
+    hidden = replace(training, label=torch.full_like(training.label, 255))
+    both = (training.image, hidden.image), (training.label, hidden.label)
+    image, label, optical, clear = (
+        torch.cat(pair) for pair in (*both, (training.optical,) * 2, (training.clear,) * 2)
+    )
+    plan = replace(PLAN, balance=0.0)
+    sidecars = Sidecars.of(tmp_path / "student.safetensors")
+    student = distill_student(
+        start, teacher, Samples(image, label, optical, clear), validation, plan,
+        settings=Distillation(logit_weight=5.0), loss="ce_dice", sidecars=sidecars,
+    )  # fmt: skip
+    alone = learn(
+        start, radar_alone(training), radar_alone(validation), replace(plan, epochs=16),
+        loss="ce_dice",
+    )  # fmt: skip
+    assert not student.training["taught"]
+    assert student.training["student_iou"] > student.training["teacher_iou"]
+    assert all(torch.equal(student.weights[name], w) for name, w in alone.weights.items())
+    assert "given up" in caplog.text
+    lines = sidecars.journal.read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 17))
+    assert not sidecars.state.exists()
 
 
 @pytest.mark.parametrize("name", list(TERMS))
@@ -237,7 +297,7 @@ def test_a_shifted_companion_teaches_alike():
         soft = shapes.roll(off, dims=(-2, -1)).half()
         seen = Samples(image, batch().label, None, batch().clear, soft)
         settings = Distillation(0.0, 1.0, tolerance=tolerance)
-        objective = distilling(Guide(Told(), fused=False), lambda *_: torch.zeros(()), settings)
+        objective = distilling(Guide(Told(), "optical"), lambda *_: torch.zeros(()), settings)
         return objective(student, seen).item()
 
     assert value((0, 0), 2) == value((0, 0), 0)

@@ -6,22 +6,25 @@ training only, carries what the coarser scales agreed on to the finer ones. The 
 public, so the form of the module is this project's. The other terms are in
 `floodloom.learning.distillation`. All act only where the optical image is clear or, if that is
 asked for and the teacher has learnt to do without it, wherever the radar has data.
+
+A teacher that on held-out tiles knows less than its student was taught by images that tell nothing,
+such as those of another day; then the student is kept only if it is better than one of the labels
+alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from floodloom.errors import CheckpointError
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data import Samples
-from floodloom.learning.device import default_device
 from floodloom.learning.distillation import (
     Distillation,
     attention_loss,
@@ -30,19 +33,22 @@ from floodloom.learning.distillation import (
     relation_loss,
     teacher_weight,
 )
-from floodloom.learning.inference import ensemble_of
-from floodloom.learning.journal import Sidecars
+from floodloom.learning.journal import Sidecars, write_history
 from floodloom.learning.loop import fit
 from floodloom.learning.losses import Loss, loss_of
+from floodloom.learning.metrics import IGNORE
 from floodloom.learning.misregistration import best_shift, moved
 from floodloom.learning.objective import Objective, all_logits
-from floodloom.learning.optical import fused
+from floodloom.learning.optical import radar_alone
 from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.supervise import completed, training_record
+from floodloom.learning.supervise import completed, learn, training_record
+from floodloom.learning.teacher import Guide, judged, with_opinion
+from floodloom.learning.warm_start import warm_started
+from floodloom.log import get_logger
 from floodloom.models.base import Segmenter
 from floodloom.models.blocks import resize
 
-_AT_ONCE = 16
+_log = get_logger(__name__)
 
 
 class FeatureAlignment(nn.Module):
@@ -83,59 +89,6 @@ class Distiller(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the student's logits."""
         return self.student(image)  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True)
-class Guide:
-    """A frozen teacher: what it takes, and its features."""
-
-    network: Segmenter
-    fused: bool
-
-    @classmethod
-    def of(cls, teacher: Checkpoint) -> Guide:
-        """Return a checkpoint's network, ready to teach; its weights never change."""
-        network = teacher.model().to(default_device()).eval().requires_grad_(False)
-        return cls(network, teacher.inputs == "fused")
-
-    @torch.no_grad()
-    def features(self, batch: Samples) -> list[Tensor]:
-        """Return the features of tiles with their companions, coarsest first."""
-        if batch.optical is None:
-            raise CheckpointError("tiles: the teacher's features need the optical images")
-        seen = fused(batch).image if self.fused else batch.optical
-        return self.network.features(seen)
-
-
-def copes(teacher: Checkpoint) -> bool:
-    """Return whether a teacher has learnt to do without its optical image."""
-    return teacher.inputs == "fused" and teacher.training.get("sensor_drop", 0.0) > 0
-
-
-@torch.inference_mode()
-def with_opinion(samples: Samples, teacher: Checkpoint, everywhere: bool = True) -> Samples:
-    """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
-
-    They are asked for once, before training, so no step needs the teacher for them.
-
-    Parameters
-    ----------
-    samples
-        Tiles with companions; `clear` becomes where the teacher is listened to.
-    teacher
-        Checkpoint with optical or fused inputs.
-    everywhere
-        Listen wherever the radar has data to a teacher that copes without its optical image.
-    """
-    if samples.optical is None or samples.clear is None:
-        return samples
-    seen = fused(samples).image if teacher.inputs == "fused" else samples.optical
-    clear = samples.clear
-    if everywhere and copes(teacher):
-        clear = (samples.image != 0).any(dim=1)
-    opinions = ensemble_of([replace(teacher, temperature=1.0)])
-    soft = [opinions.logits(part, tta=True).half() for part in torch.split(seen, _AT_ONCE)]
-    return replace(samples, clear=clear, soft=torch.cat(soft))
 
 
 def distilling(guide: Guide, loss: Loss, settings: Distillation) -> Objective:
@@ -194,28 +147,80 @@ def distill_student(
     *,
     settings: Distillation,
     loss: str,
+    from_teacher: bool = False,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
 ) -> Checkpoint:
     """Train a radar student beside a teacher that sees optical images.
 
+    If it comes out above its teacher where held-out tiles show an optical image, another is trained
+    with as many steps on the labels alone, and the better one on the held-out tiles is kept.
+
     Parameters
     ----------
     start
-        Radar checkpoint whose weights the student starts from.
+        Radar checkpoint with fresh weights.
     teacher
         Checkpoint with optical or fused inputs and the same classes.
     training
         Tiles; those without an optical companion give the supervised loss only, those without
         labels the teacher's terms only.
     validation
-        Radar tiles.
+        Tiles, with companions where the teacher is to be judged.
+    from_teacher
+        Start from the teacher's weights wherever they fit.
 
     Returns
     -------
     Checkpoint
-        The student alone; the alignment module has done its work.
+        The student alone; the alignment module has done its work. Its record of the training says
+        whether it was `taught`, and with `teacher_iou` and `student_iou` how the two did where
+        held-out tiles show an optical image, if they do.
     """
+    begun = warm_started(start, teacher) if from_teacher else start
+    student = _taught(
+        begun, teacher, training, radar_alone(validation), plan,
+        settings=settings, loss=loss, augmentation=augmentation, sidecars=sidecars,
+    )  # fmt: skip
+    found = judged(teacher, student, validation, loss)
+    record: dict[str, Any] = {"taught": True, **found}
+    labelled = training.take(torch.nonzero((training.label != IGNORE).any(dim=(1, 2)))[:, 0])
+    if found and found["student_iou"] >= found["teacher_iou"] and len(labelled):
+        steps = replace(plan, epochs=round(plan.epochs * len(training) / len(labelled)))
+        alone = learn(
+            start, radar_alone(labelled), radar_alone(validation), steps,
+            loss=loss, augmentation=augmentation,
+        )  # fmt: skip
+        record["taught"] = student.scores[plan.monitor] >= alone.scores[plan.monitor]
+        _log.warning(
+            "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's "
+            "%.3f without: the images tell little, are they of the day of the radar? A student of "
+            "the labels alone has %s %.3f on all held-out tiles, the taught one %.3f, which is %s",
+            found["teacher_iou"],
+            found["student_iou"],
+            plan.monitor,
+            alone.scores[plan.monitor],
+            student.scores[plan.monitor],
+            "kept" if record["taught"] else "given up",
+        )
+        if not record["taught"]:
+            student = alone
+            write_history(sidecars or Sidecars(), alone.history)
+    return replace(student, training={**student.training, **record})
+
+
+def _taught(
+    start: Checkpoint,
+    teacher: Checkpoint,
+    training: Samples,
+    validation: Samples,
+    plan: TrainingPlan,
+    *,
+    settings: Distillation,
+    loss: str,
+    augmentation: Augmentation | None,
+    sidecars: Sidecars | None,
+) -> Checkpoint:
     student, guide = start.model(), Guide.of(teacher)
     training = with_opinion(training, teacher, settings.everywhere)
     if not settings.on_features:
@@ -241,22 +246,3 @@ def distill_student(
     }
     record = training_record(plan, loss=loss, **asdict(settings))
     return completed(start, fitted, weights, validation, record)
-
-
-def require_teacher(teacher: Checkpoint, student: Checkpoint, path: str) -> None:
-    """Check that a checkpoint can teach.
-
-    Raises
-    ------
-    CheckpointError
-        If it takes no optical channels or tells other classes apart than the student.
-    RecipeMismatchError
-        If it sees radar bands, too, of another recipe.
-    """
-    if teacher.inputs == "radar" or teacher.classes != student.classes:
-        raise CheckpointError(
-            f"{path}: takes {teacher.inputs} inputs and tells {list(teacher.classes)} apart, but "
-            f"optical inputs and {list(student.classes)} are expected; train it with `teach`"
-        )
-    if teacher.inputs == "fused":
-        student.recipe.require_inputs(teacher.recipe, path)

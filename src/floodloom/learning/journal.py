@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,12 +62,16 @@ def tell(progress: Progress, epochs: int, sidecars: Sidecars) -> None:
         record["iou"],
         record["seconds"],
     )
-    if sidecars.journal is not None:
-        sidecars.journal.parent.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(row) + "\n" for row in progress.history)
-        sidecars.journal.write_text(lines)
+    write_history(sidecars, progress.history)
     if sidecars.board is not None:
         _draw(sidecars.board, record)
+
+
+def write_history(sidecars: Sidecars, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write one line per epoch, in place of those that are there."""
+    if sidecars.journal is not None:
+        sidecars.journal.parent.mkdir(parents=True, exist_ok=True)
+        sidecars.journal.write_text("".join(json.dumps(row) + "\n" for row in history))
 
 
 def _draw(folder: Path, record: dict[str, Any]) -> None:

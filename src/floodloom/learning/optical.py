@@ -97,6 +97,20 @@ def fused(samples: Samples) -> Samples:
     return Samples(image, samples.label, ids=samples.ids)
 
 
+def radar_alone(samples: Samples) -> Samples:
+    """Return tiles without their companion."""
+    return replace(samples, optical=None, clear=None)
+
+
+def as_seen(samples: Samples, inputs: str) -> Samples:
+    """Return tiles with companions as a network takes them: optical, or fused with the radar."""
+    if inputs == "fused":
+        return fused(samples)
+    if samples.optical is None:
+        raise InputError("tiles: no optical image to look at; cut them with `--optical`")
+    return Samples(samples.optical, samples.label, ids=samples.ids)
+
+
 def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
     """Return tiles of the split `target` with an optical image, their labels hidden.
 

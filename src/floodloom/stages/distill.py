@@ -10,15 +10,15 @@ import torch
 from floodloom.digest import code_digest
 from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
-from floodloom.learning.data import Standardisation, radar_samples
-from floodloom.learning.distill import distill_student, require_teacher
+from floodloom.learning.data import Standardisation
+from floodloom.learning.distill import distill_student
 from floodloom.learning.distillation import Distillation
 from floodloom.learning.journal import Sidecars
 from floodloom.learning.network import Network, untrained
 from floodloom.learning.optical import labelled_for, paired_samples, unlabelled_pairs
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
-from floodloom.learning.warm_start import warm_started
+from floodloom.learning.teacher import require_teacher
 from floodloom.tiles.store import concatenate_tiles, open_tiles
 
 
@@ -59,6 +59,9 @@ def distill(
     threads: int = 1,
 ) -> Path:
     """Train a radar network that also learns from a teacher where the sky was clear.
+
+    If it knows more than the teacher where held-out tiles show an optical image, the labels alone
+    are tried, too, and the better network on the held-out tiles is kept.
 
     Parameters
     ----------
@@ -160,11 +163,12 @@ def distill(
         precision=precision,
         seed=seed,
     )
+    standardisation = Standardisation(**guide.statistics)
     learned = distill_student(
-        warm_started(start, guide) if from_teacher else start,
+        start,
         guide,
-        paired_samples(training, Standardisation(**guide.statistics)),
-        radar_samples(validation),
+        paired_samples(training, standardisation),
+        paired_samples(validation, standardisation),
         plan,
         settings=Distillation(
             feature_weight,
@@ -177,6 +181,7 @@ def distill(
             everywhere,
         ),
         loss=loss,
+        from_teacher=from_teacher,
         augmentation=Augmentation(radar_noise(start.recipe, speckle_looks, offset_db)),
         sidecars=Sidecars.of(Path(out)),
     )

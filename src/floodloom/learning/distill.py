@@ -194,8 +194,9 @@ def distill_student(
         record["taught"] = student.scores[plan.monitor] >= alone.scores[plan.monitor]
         _log.warning(
             "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's "
-            "%.3f without: the images tell little, are they of the day of the radar? A student of "
-            "the labels alone has %s %.3f on all held-out tiles, the taught one %.3f, which is %s",
+            "%.3f without: the images tell little; if they are too old, lower "
+            "`tile.optical_gap_days`. A student of the labels alone has %s %.3f on all held-out "
+            "tiles, the taught one %.3f, which is %s",
             found["teacher_iou"],
             found["student_iou"],
             plan.monitor,

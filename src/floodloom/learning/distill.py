@@ -178,60 +178,17 @@ def distill_student(
         held-out tiles show an optical image, if they do.
     """
     begun = warm_started(start, teacher) if from_teacher else start
-    student = _taught(
-        begun, teacher, training, radar_alone(validation), plan,
-        settings=settings, loss=loss, augmentation=augmentation, sidecars=sidecars,
-    )  # fmt: skip
-    found = judged(teacher, student, validation, loss)
-    record: dict[str, Any] = {"taught": True, **found}
-    labelled = training.take(torch.nonzero((training.label != IGNORE).any(dim=(1, 2)))[:, 0])
-    if found and found["student_iou"] >= found["teacher_iou"] and len(labelled):
-        steps = replace(plan, epochs=round(plan.epochs * len(training) / len(labelled)))
-        alone = learn(
-            start, radar_alone(labelled), radar_alone(validation), steps,
-            loss=loss, augmentation=augmentation,
-        )  # fmt: skip
-        record["taught"] = student.scores[plan.monitor] >= alone.scores[plan.monitor]
-        _log.warning(
-            "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's "
-            "%.3f without: the images tell little; if they are too old, lower "
-            "`tile.optical_gap_days`. A student of the labels alone has %s %.3f on all held-out "
-            "tiles, the taught one %.3f, which is %s",
-            found["teacher_iou"],
-            found["student_iou"],
-            plan.monitor,
-            alone.scores[plan.monitor],
-            student.scores[plan.monitor],
-            "kept" if record["taught"] else "given up",
-        )
-        if not record["taught"]:
-            student = alone
-            write_history(sidecars or Sidecars(), alone.history)
-    return replace(student, training={**student.training, **record})
-
-
-def _taught(
-    start: Checkpoint,
-    teacher: Checkpoint,
-    training: Samples,
-    validation: Samples,
-    plan: TrainingPlan,
-    *,
-    settings: Distillation,
-    loss: str,
-    augmentation: Augmentation | None,
-    sidecars: Sidecars | None,
-) -> Checkpoint:
-    student, guide = start.model(), Guide.of(teacher)
-    training = with_opinion(training, teacher, settings.everywhere)
+    held_out = radar_alone(validation)
+    student, guide = begun.model(), Guide.of(teacher)
+    taught = with_opinion(training, teacher, settings.everywhere)
     if not settings.on_features:
-        training = replace(training, optical=None)  # the opinion is all that is asked for
+        taught = replace(taught, optical=None)  # the opinion is all that is asked for
     torch.manual_seed(plan.seed)
     alignment = FeatureAlignment(student.feature_channels, guide.network.feature_channels)
     fitted = fit(
         Distiller(student, alignment),
-        training,
-        validation,
+        taught,
+        held_out,
         plan,
         classes=len(start.classes),
         loss=loss_of(loss),
@@ -246,4 +203,39 @@ def _taught(
         if name.startswith("student.")
     }
     record = training_record(plan, loss=loss, **asdict(settings))
-    return completed(start, fitted, weights, validation, record)
+    learned = completed(start, fitted, weights, held_out, record)
+
+    # Images that tell nothing show in a student that does better without them than its teacher.
+    found = judged(teacher, learned, validation, loss)
+    labelled = training.take(torch.nonzero((training.label != IGNORE).any(dim=(1, 2)))[:, 0])
+    if not found or found["student_iou"] < found["teacher_iou"] or not len(labelled):
+        return _recorded(learned, taught=True, **found)
+    alone = learn(
+        start,
+        radar_alone(labelled),
+        held_out,
+        replace(plan, epochs=round(plan.epochs * len(training) / len(labelled))),
+        loss=loss,
+        augmentation=augmentation,
+    )
+    better = learned.scores[plan.monitor] >= alone.scores[plan.monitor]
+    _log.warning(
+        "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's %.3f "
+        "without: the images tell little; if they are too old, lower `tile.optical_gap_days`. A "
+        "student of the labels alone has %s %.3f on all held-out tiles, the taught one %.3f, which "
+        "is %s",
+        found["teacher_iou"],
+        found["student_iou"],
+        plan.monitor,
+        alone.scores[plan.monitor],
+        learned.scores[plan.monitor],
+        "kept" if better else "given up",
+    )
+    if better:
+        return _recorded(learned, taught=True, **found)
+    write_history(sidecars or Sidecars(), alone.history)
+    return _recorded(alone, taught=False, **found)
+
+
+def _recorded(checkpoint: Checkpoint, **more: Any) -> Checkpoint:
+    return replace(checkpoint, training={**checkpoint.training, **more})

@@ -62,6 +62,7 @@ def test_it_is_asked_for_where_it_is_missing(make_tiles):
 def test_tiles_without_one_may_stand_beside_tiles_with_one(make_tiles):
     tiles = concatenate_tiles([make_tiles(2, optical=True), make_tiles(3, seed=1)])
     assert has_optical(tiles).tolist() == [True, True, False, False, False]
+    assert optical_channels(tiles) == ("green", "red", "nir", "ndwi")
     samples = paired_samples(tiles, standardise_optical(tiles))
     assert samples.clear.flatten(1).any(1).tolist() == [True, True, False, False, False]
 

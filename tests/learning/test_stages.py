@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from floodloom.config import learning as settings
 from floodloom.digest import code_digest
-from floodloom.errors import CheckpointError, ConfigError, InputError, RecipeMismatchError
+from floodloom.errors import CheckpointError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics import confusion_matrix, foreground_scores
@@ -343,68 +343,6 @@ def test_fine_tuning_that_harms_is_undone(stores, trained, tmp_path):
     notes = read_metadata(kept)["notes"]
     assert notes["kept"] == "initial weights"
     assert notes["learned_iou"] < notes["initial_iou"]
-
-
-def test_teach_then_distill(stores, tmp_path):
-    tiles = [stores["train"], stores["validation"]]
-    teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **QUICK)
-    metadata = read_metadata(teacher)
-    assert metadata["inputs"] == "fused"
-    assert metadata["channels"] == ["vv", "vh", "green", "red", "nir", "ndwi"]
-    bytes_before = teacher.read_bytes()
-    student = distill(tiles=tiles, teacher=teacher, out=tmp_path / "s.safetensors", **QUICK)
-    assert teacher.read_bytes() == bytes_before
-    assert read_metadata(student)["inputs"] == "radar"
-    assert read_metadata(student)["scores"]["iou"] > 0.8
-    assert load_ensemble(student).probabilities(np.zeros((1, 2, 32, 32), np.float32)).shape[1] == 2
-
-
-def test_a_teacher_of_chosen_channels_and_one_without_labels(stores, tmp_path):
-    tiles, quick = [stores["train"], stores["validation"]], {**QUICK, "epochs": 1}
-    out = tmp_path / "teacher.safetensors"
-    chosen = read_metadata(teach(tiles=tiles, out=out, radar=False, channels=("nir",), **quick))
-    assert (chosen["inputs"], chosen["channels"]) == ("optical", ["nir"])
-    blind = teach(tiles=tiles, out=out, labels="water_index", **quick)
-    student = distill(
-        tiles=tiles,
-        teacher=blind,
-        out=tmp_path / "s.safetensors",
-        labels="water_index",
-        from_teacher=True,
-        feature_weight=0.1,
-        **quick,
-    )
-    assert read_metadata(student)["training"]["feature_weight"] == 0.1
-    with pytest.raises(ConfigError, match="labels 'none': choose"):
-        teach(tiles=tiles, out=out, labels="none", **quick)
-
-
-def test_unlabelled_pairs_are_learnt_from(stores, make_tiles, tmp_path):
-    """The labels of target tiles change nothing, their optical images do."""
-    tiles, quick = [stores["train"], stores["validation"]], {**QUICK, "epochs": 1}
-    teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **quick)
-
-    def student(target, name, unlabelled=1.5):
-        write_tiles(target, tmp_path / f"{name}.zarr")
-        out = tmp_path / f"{name}.safetensors"
-        both = [*tiles, tmp_path / f"{name}.zarr"]
-        learnt = distill(tiles=both, teacher=teacher, out=out, unlabelled=unlabelled, **quick)
-        return load_checkpoint(learnt).weights
-
-    target = make_tiles(8, "target", seed=3, optical=True, event="target")
-    one = student(target, "one")
-    other = student(target.assign(label=1 - target.label), "other")
-    clouded = student(target.assign(optical=target.optical * np.nan), "clouded")
-    without = student(target, "without", unlabelled=0.0)
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert not all(torch.equal(one[name], clouded[name]) for name in one)
-    assert all(torch.equal(without[name], clouded[name]) for name in one)
-
-
-def test_teach_needs_optical_images(stores, tmp_path):
-    with pytest.raises(InputError, match="none has an optical image"):
-        teach(tiles=[stores["target"]], out=tmp_path / "t.safetensors")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(stores, trained, make_tiles, tmp_path):

@@ -79,6 +79,14 @@ class _Training(Settings):
     precision: Precision = Field(
         default="auto", description="Number format of training; auto takes what is fastest"
     )
+    memory_gib: float = Field(
+        default=4.0,
+        ge=0,
+        description="Tiles that take more are read from disk as they are drawn, GiB",
+    )
+    workers: int = Field(
+        default=2, ge=1, description="Threads that read tiles ahead of the network"
+    )
 
 
 class _RadarTraining(_Training):
@@ -268,14 +276,6 @@ class TrainSettings(_RadarTraining):
         description="Folds over the events of the training and validation split; null: the splits",
     )
     fold: int = Field(default=0, ge=0, description="Fold to validate on, from 0")
-    memory_gib: float = Field(
-        default=4.0,
-        ge=0,
-        description="Tiles that take more are read from disk as they are drawn, GiB",
-    )
-    workers: int = Field(
-        default=2, ge=1, description="Threads that read tiles ahead of the network"
-    )
     tensorboard: bool = Field(
         default=False, description="Draw the history in TensorBoard, beside the checkpoint"
     )

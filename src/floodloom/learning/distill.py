@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data import Samples
+from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.distillation import (
     Distillation,
     attention_loss,
@@ -36,13 +36,13 @@ from floodloom.learning.distillation import (
 from floodloom.learning.journal import Sidecars, write_history
 from floodloom.learning.loop import fit
 from floodloom.learning.losses import Loss, loss_of
-from floodloom.learning.metrics import IGNORE
 from floodloom.learning.misregistration import best_shift, moved
 from floodloom.learning.objective import Objective, all_logits
-from floodloom.learning.optical import radar_alone
+from floodloom.learning.optical import radar_alone, without_image
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.supervise import completed, learn, training_record
 from floodloom.learning.teacher import Guide, judged, with_opinion
+from floodloom.learning.views import chosen, labelled, viewed
 from floodloom.learning.warm_start import warm_started
 from floodloom.log import get_logger
 from floodloom.models.base import Segmenter
@@ -141,8 +141,8 @@ def _on_features(
 def distill_student(
     start: Checkpoint,
     teacher: Checkpoint,
-    training: Samples,
-    validation: Samples,
+    training: Tiles,
+    validation: Tiles,
     plan: TrainingPlan,
     *,
     settings: Distillation,
@@ -178,11 +178,12 @@ def distill_student(
         held-out tiles show an optical image, if they do.
     """
     begun = warm_started(start, teacher) if from_teacher else start
-    held_out = radar_alone(validation)
+    held_out = viewed(validation, radar_alone)
     student, guide = begun.model(), Guide.of(teacher)
-    taught = with_opinion(training, teacher, settings.everywhere)
+    folder = None if sidecars is None or sidecars.state is None else sidecars.state.parent
+    taught = with_opinion(training, teacher, settings.everywhere, folder, plan.workers)
     if not settings.on_features:
-        taught = replace(taught, optical=None)  # the opinion is all that is asked for
+        taught = viewed(taught, without_image)  # the opinion is all that is asked for
     torch.manual_seed(plan.seed)
     alignment = FeatureAlignment(student.feature_channels, guide.network.feature_channels)
     fitted = fit(
@@ -207,14 +208,14 @@ def distill_student(
 
     # Images that tell nothing show in a student that does better without them than its teacher.
     found = judged(teacher, learned, validation, loss)
-    labelled = training.take(torch.nonzero((training.label != IGNORE).any(dim=(1, 2)))[:, 0])
-    if not found or found["student_iou"] < found["teacher_iou"] or not len(labelled):
+    if not found or found["student_iou"] < found["teacher_iou"]:
         return _recorded(learned, taught=True, **found)
+    known = labelled(training)
     alone = learn(
         start,
-        radar_alone(labelled),
+        viewed(chosen(training, known), radar_alone),
         held_out,
-        replace(plan, epochs=round(plan.epochs * len(training) / len(labelled))),
+        replace(plan, epochs=round(plan.epochs * len(training) / len(known))),
         loss=loss,
         augmentation=augmentation,
     )

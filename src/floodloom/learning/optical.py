@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
 from floodloom.learning.data import Samples, Standardisation, radar_samples, tile_ids, without_nan
 from floodloom.learning.metrics import IGNORE
+from floodloom.learning.stored import blocks, relabelled
 from floodloom.log import get_logger
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.tiles.inputs import BEFORE
@@ -28,7 +29,8 @@ def has_optical(tiles: xr.Dataset) -> NDArray[np.bool_]:
     """Return for each tile whether any pixel of its optical image is clear."""
     if "optical" not in tiles:
         return np.zeros(tiles.sizes["tile"], dtype=np.bool_)
-    return np.asarray(np.isfinite(tiles["optical"].values).any(axis=(1, 2, 3)))
+    seen = [np.isfinite(image).any(axis=(1, 2, 3)) for image in blocks(tiles, "optical")]
+    return np.concatenate([np.zeros(0, dtype=np.bool_), *seen])
 
 
 def optical_channels(tiles: xr.Dataset, chosen: Sequence[str] = ()) -> tuple[str, ...]:
@@ -39,7 +41,8 @@ def optical_channels(tiles: xr.Dataset, chosen: Sequence[str] = ()) -> tuple[str
     InputError
         If no tile has an optical image, or not with such a channel.
     """
-    if not has_optical(tiles).any():
+    images = blocks(tiles, "optical") if "optical" in tiles else ()
+    if not any(np.isfinite(image).any() for image in images):
         raise InputError("tiles: none has an optical image; cut them with `--optical`")
     have = [str(name) for name in tiles["channel"].values]
     known = (*have, *_indices(have))
@@ -60,11 +63,21 @@ def standardise_optical(tiles: xr.Dataset, channels: Sequence[str] = ()) -> Stan
     InputError
         As `optical_channels`.
     """
-    names = optical_channels(tiles, channels)
-    values = _values(tiles, names).astype(np.float64)
-    mean = np.nanmean(values, axis=(0, 2, 3))
-    deviation = np.nanstd(values, axis=(0, 2, 3))
-    return Standardisation(names, tuple(mean.tolist()), tuple(np.maximum(deviation, 1e-6).tolist()))
+    names, have = optical_channels(tiles, channels), _names(tiles)
+    count, mean, squares = np.zeros((3, len(names)))
+    for image in blocks(tiles, "optical"):
+        values = channels_of(image, have, names).swapaxes(0, 1).reshape(len(names), -1)
+        clear = np.isfinite(values)
+        more = clear.sum(axis=1)
+        # Chan et al. 1979, Updating formulae for computing sample variances, equations 2.1.
+        own = np.where(clear, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(more, 1)
+        off = np.where(clear, values - own[:, np.newaxis], 0)
+        together = np.maximum(count + more, 1)
+        squares += np.square(off).sum(axis=1) + (own - mean) ** 2 * count * more / together
+        mean += (own - mean) * more / together
+        count += more
+    deviation = np.maximum(np.sqrt(squares / np.maximum(count, 1)), 1e-6)
+    return Standardisation(names, tuple(mean.tolist()), tuple(deviation.tolist()))
 
 
 def optical_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
@@ -102,6 +115,11 @@ def radar_alone(samples: Samples) -> Samples:
     return replace(samples, optical=None, clear=None)
 
 
+def without_image(samples: Samples) -> Samples:
+    """Return tiles without their companion, but with where it was clear."""
+    return replace(samples, optical=None)
+
+
 def as_seen(samples: Samples, inputs: str) -> Samples:
     """Return tiles with companions as a network takes them: optical, or fused with the radar."""
     if inputs == "fused":
@@ -123,7 +141,8 @@ def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
     most
         How many are returned at most, spread evenly over the store.
     """
-    pairs = np.flatnonzero((tiles["split"].values == "target") & has_optical(tiles))
+    target = np.flatnonzero(tiles["split"].values == "target")
+    pairs = target[has_optical(tiles.isel(tile=target))]
     if len(pairs) > most:
         pairs = pairs[np.linspace(0, len(pairs), most, endpoint=False).astype(int)]
     if len(pairs):
@@ -134,7 +153,7 @@ def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
             "without labels; give such an event a file `optical`"
         )
     chosen = tiles.isel(tile=pairs)
-    return chosen.assign(label=xr.full_like(chosen["label"], IGNORE))
+    return relabelled(chosen, np.full(chosen["label"].shape, IGNORE, dtype=np.uint8))
 
 
 def labelled_for(tiles: xr.Dataset, labels: str) -> xr.Dataset:
@@ -170,12 +189,18 @@ def labelled_by_index(tiles: xr.Dataset) -> xr.Dataset:
             f"labels: a water index needs green and swir or nir, the tiles have {_names(tiles)}; "
             "give labels"
         )
-    index = _values(tiles, known[:1])[:, 0]
-    sure = np.isfinite(index) & (np.abs(np.nan_to_num(index)) > _DOUBT)
-    label = np.where(sure, (np.nan_to_num(index) > 0).astype(np.uint8), np.uint8(IGNORE))
+    have = _names(tiles)
+    images = blocks(tiles, "optical")
+    label = np.concatenate([_sign(channels_of(image, have, known[:1])[:, 0]) for image in images])
     split = np.where(tiles["split"].values == "target", "train", tiles["split"].values)
     named = tiles.assign_coords(split=("tile", split))
-    return named.assign(label=(("tile", "y", "x"), label, tiles["label"].attrs))
+    return relabelled(named, label)
+
+
+def _sign(index: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return 1 where an index (tile, y, x) says water, 0 where land, 255 where nothing."""
+    known = np.isfinite(index) & (np.abs(index) > _DOUBT)
+    return np.where(known, (index > 0).astype(np.uint8), np.uint8(IGNORE))
 
 
 def _names(tiles: xr.Dataset) -> list[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 from floodloom.learning.metrics import IGNORE
+from floodloom.learning.stored import blocks
 from floodloom.log import get_logger
 from floodloom.tiles.leaks import refuse_leaks
 
@@ -24,7 +25,8 @@ def select(tiles: xr.Dataset, keep: NDArray[np.bool_]) -> xr.Dataset:
 
 def labelled(tiles: xr.Dataset) -> NDArray[np.bool_]:
     """Return for each tile whether any of its pixels is labelled."""
-    return np.asarray((tiles["label"].values != IGNORE).any(axis=(1, 2)))
+    known = [(label != IGNORE).any(axis=(1, 2)) for label in blocks(tiles, "label")]
+    return np.concatenate([np.zeros(0, dtype=np.bool_), *known])
 
 
 def training_and_validation(

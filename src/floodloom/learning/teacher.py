@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data import Samples
+from floodloom.learning.data import Samples, Tiles
 from floodloom.learning.device import default_device
+from floodloom.learning.feed import feed
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.losses import loss_of
 from floodloom.learning.metrics import IGNORE
 from floodloom.learning.optical import as_seen, radar_alone
 from floodloom.learning.validation import scores_of
+from floodloom.learning.views import chosen, labelled, viewed
 from floodloom.models.base import Segmenter
 
 _AT_ONCE = 16
@@ -48,55 +57,113 @@ def copes(teacher: Checkpoint) -> bool:
 
 
 @torch.inference_mode()
-def with_opinion(samples: Samples, teacher: Checkpoint, everywhere: bool = True) -> Samples:
+def with_opinion(
+    tiles: Tiles,
+    teacher: Checkpoint,
+    everywhere: bool = True,
+    folder: Path | None = None,
+    workers: int = 0,
+) -> Tiles:
     """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
 
     They are asked for once, before training, so no step needs the teacher for them.
 
     Parameters
     ----------
-    samples
+    tiles
         Tiles with companions; `clear` becomes where the teacher is listened to.
     teacher
         Checkpoint with optical or fused inputs.
     everywhere
         Listen wherever the radar has data to a teacher that copes without its optical image.
+    folder
+        Where the logits of tiles on disk are kept, 2 bytes per pixel and class, in a file without a
+        name that vanishes with the process; None: where temporary files are.
+    workers
+        See `floodloom.learning.feed.feed`.
     """
-    if samples.optical is None or samples.clear is None:
-        return samples
-    seen = as_seen(samples, teacher.inputs).image
-    clear = samples.clear
-    if everywhere and copes(teacher):
-        clear = (samples.image != 0).any(dim=1)
+    hears = partial(_heard, everywhere=everywhere and copes(teacher))
     opinions = ensemble_of([replace(teacher, temperature=1.0)])
-    soft = [opinions.logits(part, tta=True).half() for part in torch.split(seen, _AT_ONCE)]
-    return replace(samples, clear=clear, soft=torch.cat(soft))
+    order = torch.split(torch.arange(len(tiles)), _AT_ONCE)
+    told = (
+        opinions.logits(as_seen(part, teacher.inputs).image, tta=True).half()
+        for part in feed(tiles, order, workers)
+    )
+    if not isinstance(tiles, Samples):
+        return Opinions.kept(viewed(tiles, hears), told, folder)
+    if tiles.optical is None or tiles.clear is None:
+        return tiles
+    return replace(hears(tiles), soft=torch.cat(list(told)))
+
+
+def _heard(samples: Samples, everywhere: bool) -> Samples:
+    return replace(samples, clear=(samples.image != 0).any(dim=1)) if everywhere else samples
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """Tiles on disk, and a teacher's logits of them, which lie there, too."""
+
+    tiles: Tiles
+    soft: NDArray[np.float16]
+
+    @classmethod
+    def kept(cls, tiles: Tiles, told: Iterator[Tensor], folder: Path | None) -> Opinions:
+        """Write logits as they are `told`, in the order of the tiles."""
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        shape: tuple[int, ...] = ()
+        with TemporaryFile(dir=folder) as file:
+            for part in told:
+                shape = tuple(part.shape[1:])
+                file.write(part.cpu().contiguous().numpy().data)
+            file.flush()
+            soft = np.memmap(file, dtype=np.float16, mode="r", shape=(len(tiles), *shape))
+        return cls(tiles, soft)
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def take(self, index: Tensor) -> Samples:
+        """Return the tiles of `index` in its order."""
+        soft = torch.from_numpy(np.asarray(self.soft[index.numpy()]))
+        return replace(self.tiles.take(index), soft=soft)
+
+    def identity(self) -> str:
+        """Return a digest of the tiles, and of what the teacher says of some."""
+        few = torch.linspace(0, len(self) - 1, min(len(self), _AT_ONCE)).long()
+        digest = hashlib.sha256(self.tiles.identity().encode())
+        digest.update(np.ascontiguousarray(self.soft[few.numpy()]).tobytes())
+        return digest.hexdigest()
 
 
 def judged(
-    teacher: Checkpoint, student: Checkpoint, validation: Samples, loss: str
+    teacher: Checkpoint, student: Checkpoint, validation: Tiles, loss: str
 ) -> dict[str, float]:
     """Return the IoU of both, each as it sees them, on clear ground of held-out tiles.
 
     Nothing if no labelled pixel is clear.
     """
-    if validation.clear is None:
+    clear = viewed(validation, _on_clear_ground)
+    shown = labelled(clear)
+    if not len(shown):
         return {}
-    clear = torch.where(
-        validation.clear, validation.label, torch.full_like(validation.label, IGNORE)
-    )
-    shown = (clear != IGNORE).any(dim=(1, 2))
-    if not bool(shown.any()):
-        return {}
-    seen = replace(validation, label=clear).take(torch.nonzero(shown)[:, 0])
+    seen = chosen(clear, shown)
     views = {
-        "teacher": (teacher, as_seen(seen, teacher.inputs)),
-        "student": (student, radar_alone(seen)),
+        "teacher": (teacher, viewed(seen, partial(as_seen, inputs=teacher.inputs))),
+        "student": (student, viewed(seen, radar_alone)),
     }
     return {
         f"{name}_iou": scores_of(network, view, loss_of(loss))["iou"]
         for name, (network, view) in views.items()
     }
+
+
+def _on_clear_ground(samples: Samples) -> Samples:
+    hidden = torch.full_like(samples.label, IGNORE)
+    if samples.clear is None:
+        return replace(samples, label=hidden)
+    return replace(samples, label=torch.where(samples.clear, samples.label, hidden))
 
 
 def require_teacher(teacher: Checkpoint, student: Checkpoint, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from floodloom.learning.network import Network, untrained
 from floodloom.learning.optical import labelled_for, paired_samples, unlabelled_pairs
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
+from floodloom.learning.stored import located, tiles_of
 from floodloom.learning.teacher import require_teacher
 from floodloom.tiles.store import concatenate_tiles, open_tiles
 
@@ -56,6 +58,8 @@ def distill(
     patience: int = 10,
     validation_share: float = 0.2,
     precision: str = "auto",
+    memory_gib: float = 4.0,
+    workers: int = 2,
     threads: int = 1,
 ) -> Path:
     """Train a radar network that also learns from a teacher where the sky was clear.
@@ -135,6 +139,10 @@ def distill(
         Share of the training tiles held out when no tile is in the validation split.
     precision
         auto, float32 or bfloat16; auto takes what is fastest here.
+    memory_gib
+        Tiles that take more are read from disk as they are drawn, GiB.
+    workers
+        Threads that read tiles ahead of the network.
     threads
         CPU threads.
 
@@ -144,7 +152,8 @@ def distill(
         `out`.
     """
     torch.set_num_threads(threads)
-    opened, guide = labelled_for(open_tiles(tiles), labels), load_checkpoint(teacher)
+    guide = load_checkpoint(teacher)
+    opened = labelled_for(located(open_tiles(tiles), tiles), labels)
     network = Network(model, width, encoder, upsampling, encoder_weights)
     start = untrained(opened, network, seed)
     require_teacher(guide, start, str(teacher))
@@ -162,13 +171,14 @@ def distill(
         average=average,
         precision=precision,
         seed=seed,
+        workers=workers,
     )
-    standardisation = Standardisation(**guide.statistics)
+    load = partial(paired_samples, standardisation=Standardisation(**guide.statistics))
     learned = distill_student(
         start,
         guide,
-        paired_samples(training, standardisation),
-        paired_samples(validation, standardisation),
+        tiles_of(training, memory_gib, load),
+        tiles_of(validation, memory_gib, load),
         plan,
         settings=Distillation(
             feature_weight,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from floodloom.learning.optical import (
 )
 from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import select, training_and_validation
+from floodloom.learning.stored import located, tiles_of
 from floodloom.learning.supervise import learn
 from floodloom.tiles.store import open_tiles
 
@@ -53,6 +55,8 @@ def teach(
     patience: int = 10,
     validation_share: float = 0.2,
     precision: str = "auto",
+    memory_gib: float = 4.0,
+    workers: int = 2,
     threads: int = 1,
 ) -> Path:
     """Train a network that sees the optical images of tiles, and maybe the radar bands, too.
@@ -113,6 +117,10 @@ def teach(
         Share of the training tiles held out when no tile is in the validation split.
     precision
         auto, float32 or bfloat16; auto takes what is fastest here.
+    memory_gib
+        Tiles that take more are read from disk as they are drawn, GiB.
+    workers
+        Threads that read tiles ahead of the network.
     threads
         CPU threads.
 
@@ -122,13 +130,13 @@ def teach(
         `out`.
     """
     torch.set_num_threads(threads)
-    opened = labelled_for(open_tiles(tiles), labels)
+    opened = labelled_for(located(open_tiles(tiles), tiles), labels)
     names = optical_channels(opened, channels)
     missing_too = radar and optical_drop > 0
     seen = opened if missing_too else select(opened, has_optical(opened))
     training, validation = training_and_validation(seen, validation_share)
     standardisation = standardise_optical(training, names)
-    load = fused_samples if radar else optical_samples
+    load = partial(fused_samples if radar else optical_samples, standardisation=standardisation)
     network = Network(model, width, encoder, upsampling, encoder_weights)
     plan = TrainingPlan(
         epochs=epochs,
@@ -140,13 +148,14 @@ def teach(
         average=average,
         precision=precision,
         seed=seed,
+        workers=workers,
     )
     start = untrained(opened, network, seed, standardisation, fused=radar)
     noise = radar_noise(start.recipe, speckle_looks, offset_db) if radar else None
     learned = learn(
         start,
-        load(training, standardisation),
-        load(validation, standardisation),
+        tiles_of(training, memory_gib, load),
+        tiles_of(validation, memory_gib, load),
         plan,
         loss=loss,
         augmentation=Augmentation(

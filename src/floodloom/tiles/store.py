@@ -29,6 +29,7 @@ _COLUMN_TYPES: dict[str, type] = {
 }
 
 SPLITS = ("train", "validation", "test", "target")
+_AT_ONCE = 64
 
 
 def write_tiles(tiles: xr.Dataset, path: str | Path) -> Path:
@@ -76,9 +77,9 @@ def open_tiles(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
 
 def concatenate_tiles(stores: Sequence[xr.Dataset]) -> xr.Dataset:
     """Put tile sets of one recipe behind one another; missing optical images become NaN."""
-    filled = [store for store in stores if store.sizes["tile"]] or list(stores[:1])
+    filled = _with_optical([s for s in stores if s.sizes["tile"]] or list(stores[:1]))
     columns = set.intersection(*({str(name) for name in store.coords} for store in filled))
-    trimmed = [store.drop_vars(set(store.coords) - columns) for store in _with_optical(filled)]
+    trimmed = [store.drop_vars(set(store.coords) - columns) for store in filled]
     return xr.concat(
         trimmed,
         dim="tile",
@@ -139,7 +140,7 @@ def _with_optical(stores: list[xr.Dataset]) -> list[xr.Dataset]:
     for store in stores:
         if "optical" not in store:
             shape = (store.sizes["tile"], channels.size, store.sizes["y"], store.sizes["x"])
-            blank = np.full(shape, np.nan, dtype=np.float32)
+            blank = da.full(shape, np.nan, dtype=np.float32, chunks=(_AT_ONCE, -1, -1, -1))  # type: ignore[no-untyped-call]
             store = store.assign(optical=(("tile", "channel", "y", "x"), blank))
             store = store.assign_coords(channel=channels)
         filled.append(store)

@@ -1,0 +1,135 @@
+"""The stages teach and distill on tiny tile stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from floodloom.errors import ConfigError, InputError
+from floodloom.learning.checkpoint import load_checkpoint, read_metadata
+from floodloom.learning.data import radar_samples
+from floodloom.learning.inference import load_ensemble
+from floodloom.learning.optical import unlabelled_pairs
+from floodloom.learning.stored import located, tiles_of
+from floodloom.stages.distill import distill
+from floodloom.stages.teach import teach
+from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, write_tiles
+
+QUICK: dict[str, Any] = {
+    "width": 4,
+    "epochs": 6,
+    "batch": 4,
+    "learning_rate": 5e-3,
+    "precision": "float32",
+}
+
+
+@pytest.fixture(scope="module")
+def stores(make_tiles, tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("stores")
+    torch.set_num_threads(1)
+    tiles = {
+        "train": make_tiles(24, optical=True),
+        "validation": make_tiles(8, "validation", seed=1, optical=True),
+        "target": make_tiles(12, "target", seed=2, labelled=False, event="target"),
+        "pairs": make_tiles(8, "target", seed=3, optical=True, event="pairs"),
+    }
+    return {name: write_tiles(each, folder / f"{name}.zarr") for name, each in tiles.items()}
+
+
+def test_teach_then_distill(stores, tmp_path):
+    tiles = [stores["train"], stores["validation"]]
+    teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **QUICK)
+    metadata = read_metadata(teacher)
+    assert metadata["inputs"] == "fused"
+    assert metadata["channels"] == ["vv", "vh", "green", "red", "nir", "ndwi"]
+    bytes_before = teacher.read_bytes()
+    student = distill(tiles=tiles, teacher=teacher, out=tmp_path / "s.safetensors", **QUICK)
+    assert teacher.read_bytes() == bytes_before
+    assert read_metadata(student)["inputs"] == "radar"
+    assert read_metadata(student)["scores"]["iou"] > 0.8
+    assert load_ensemble(student).probabilities(np.zeros((1, 2, 32, 32), np.float32)).shape[1] == 2
+
+
+def test_a_teacher_of_chosen_channels_and_one_without_labels(stores, tmp_path):
+    tiles, quick = [stores["train"], stores["validation"]], {**QUICK, "epochs": 1}
+    out = tmp_path / "teacher.safetensors"
+    chosen = read_metadata(teach(tiles=tiles, out=out, radar=False, channels=("nir",), **quick))
+    assert (chosen["inputs"], chosen["channels"]) == ("optical", ["nir"])
+    blind = teach(tiles=tiles, out=out, labels="water_index", **quick)
+    student = distill(
+        tiles=tiles,
+        teacher=blind,
+        out=tmp_path / "s.safetensors",
+        labels="water_index",
+        from_teacher=True,
+        feature_weight=0.1,
+        **quick,
+    )
+    assert read_metadata(student)["training"]["feature_weight"] == 0.1
+    with pytest.raises(ConfigError, match="labels 'none': choose"):
+        teach(tiles=tiles, out=out, labels="none", **quick)
+
+
+def test_unlabelled_pairs_are_learnt_from(stores, make_tiles, tmp_path):
+    """The labels of target tiles change nothing, their optical images do."""
+    tiles, quick = [stores["train"], stores["validation"]], {**QUICK, "epochs": 1}
+    teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **quick)
+
+    def student(target, name, unlabelled=1.5):
+        write_tiles(target, tmp_path / f"{name}.zarr")
+        out = tmp_path / f"{name}.safetensors"
+        both = [*tiles, tmp_path / f"{name}.zarr"]
+        learnt = distill(tiles=both, teacher=teacher, out=out, unlabelled=unlabelled, **quick)
+        return load_checkpoint(learnt).weights
+
+    target = make_tiles(8, "target", seed=3, optical=True, event="target")
+    one = student(target, "one")
+    other = student(target.assign(label=1 - target.label), "other")
+    clouded = student(target.assign(optical=target.optical * np.nan), "clouded")
+    without = student(target, "without", unlabelled=0.0)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not all(torch.equal(one[name], clouded[name]) for name in one)
+    assert all(torch.equal(without[name], clouded[name]) for name in one)
+
+
+def test_teach_needs_optical_images(stores, tmp_path):
+    with pytest.raises(InputError, match="none has an optical image"):
+        teach(tiles=[stores["target"]], out=tmp_path / "t.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("teaching", "distilling"),
+    [
+        ({}, {"unlabelled": 1.0}),
+        ({"radar": False}, {"labels": "water_index", "feature_weight": 1.0}),
+    ],
+)
+def test_where_pairs_lie_changes_nothing(stores, tmp_path, teaching, distilling):
+    """Not even beside a store without optical images, and nothing is left behind."""
+    tiles, quick = list(stores.values()), {**QUICK, "epochs": 2}
+
+    def weights(name, **change):
+        teacher = teach(tiles=tiles, out=tmp_path / f"t{name}.st", **teaching, **change, **quick)
+        out = tmp_path / f"s{name}.st"
+        student = distill(tiles=tiles, teacher=teacher, out=out, **distilling, **change, **quick)
+        return [load_checkpoint(path).weights for path in (teacher, student)]
+
+    held, read = weights("held"), weights("read", memory_gib=0.0, workers=3)
+    for first, second in zip(held, read, strict=True):
+        assert all(torch.equal(first[name], second[name]) for name in first)
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_hidden_labels_stay_hidden_on_disk(stores):
+    tiles = located(open_tiles(stores["pairs"]), stores["pairs"])
+    training = located(open_tiles(stores["train"]), stores["train"])
+    both = concatenate_tiles([training, unlabelled_pairs(tiles, 5)])
+    drawn = tiles_of(both, 0.0, radar_samples).take(torch.tensor([28, 3]))
+    assert (drawn.label[0] == IGNORE).all()
+    assert torch.equal(drawn.label[1], radar_samples(training).label[3])

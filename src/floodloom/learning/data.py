@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +51,20 @@ class Samples:
     soft: Tensor | None = None
     ids: tuple[str, ...] = ()
     pseudo: Tensor | None = None
+
+    @classmethod
+    def filled(cls, parts: Iterator[Samples], count: int) -> Samples:
+        """Return `count` tiles that come in parts, without ever holding them twice."""
+        part = next(parts)
+        whole = part._each(lambda tensor: tensor.new_empty((count, *tensor.shape[1:])), ())
+        ids, at = list[str](), 0
+        for more in chain([part], parts):
+            for mine, theirs in zip(whole._tensors(), more._tensors(), strict=True):
+                if mine is not None and theirs is not None:
+                    mine[at : at + len(more)] = theirs
+            ids += more.ids
+            at += len(more)
+        return replace(whole, ids=tuple(ids))
 
     def __len__(self) -> int:
         return len(self.image)

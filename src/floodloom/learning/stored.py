@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
@@ -117,6 +118,7 @@ class _Kind:
 
     dims: tuple[Any, ...]
     shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     arrays: list[zarr.Array[Any] | None]
 
     @classmethod
@@ -128,12 +130,17 @@ class _Kind:
                 zarr.open_array(folder, mode="r") if needed or folder.exists() else None
                 for folder in there
             ]
-        return cls(variable.dims, variable.shape[1:], arrays)
+        return cls(variable.dims, variable.shape[1:], variable.dtype, arrays)
+
+    @property
+    def none(self) -> NDArray[Any]:
+        """No tile."""
+        return np.zeros((0, *self.shape), dtype=self.dtype)
 
     async def tile(self, store: int, row: int) -> NDArray[Any]:
         array = self.arrays[store]
         if array is None:
-            return np.full((1, *self.shape), np.nan, dtype=np.float32)
+            return np.full((1, *self.shape), np.nan, dtype=self.dtype)
         return np.asarray(await array.async_array.getitem(slice(row, row + 1)))
 
 
@@ -145,7 +152,7 @@ async def _read(kinds: Sequence[_Kind], places: list[tuple[int, int]]) -> list[N
     """
     rows = [kind.tile(store, row) for kind in kinds for store, row in places]
     read = iter(await asyncio.gather(*rows))
-    return [np.concatenate(list(itertools.islice(read, len(places)))) for _ in kinds]
+    return [np.concatenate([kind.none, *itertools.islice(read, len(places))]) for kind in kinds]
 
 
 def blocks(tiles: xr.Dataset, name: str) -> Iterator[NDArray[Any]]:
@@ -165,15 +172,17 @@ def tiles_of(tiles: xr.Dataset, memory_gib: float, load: Load) -> Tiles:
     tiles
         Selection from what `located` returned.
     memory_gib
-        Greatest size of tiles held in memory, GiB.
+        Greatest size of what is held in memory, GiB.
     load
-        What is made of them.
+        What is made of them, tile by tile.
     """
-    size = sum(tiles[name].nbytes for name in _VARIABLES if name in tiles) / 2**30
-    if size <= memory_gib:
-        return load(tiles)
-    _log.info("%.1f GiB of tiles are read from disk as they are drawn", size)
-    return StoredTiles(tiles, load)
+    stored = StoredTiles(tiles, load)
+    size = len(stored) * stored.take(torch.arange(min(len(stored), 1))).nbytes / 2**30
+    if size > memory_gib:
+        _log.info("%.1f GiB of tiles are read from disk as they are drawn", size)
+        return stored
+    parts = torch.split(torch.arange(len(stored)), _AT_ONCE)
+    return Samples.filled(map(stored.take, parts), len(stored))
 
 
 def radar_tiles(tiles: xr.Dataset, memory_gib: float) -> Tiles:

@@ -95,7 +95,7 @@ class Samples:
         """Return a digest of all that the tiles hold."""
         digest = hashlib.sha256()
         for tensor in self._tensors():
-            digest.update(b"-" if tensor is None else tensor.cpu().numpy().tobytes())
+            digest.update(b"-" if tensor is None else tensor.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
     @property

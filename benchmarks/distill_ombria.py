@@ -227,7 +227,7 @@ class Trainings:
             start,
             self.teacher(),
             seen,
-            self.samples("validation"),
+            radar_alone(self.samples("validation")),  # trained on, so it can't judge the teacher
             self.plan(len(seen), times),
             settings=settings,
             loss="ce_dice",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
+from floodloom.learning.augment import Augmentation
 from floodloom.learning.data import radar_samples
+from floodloom.learning.metrics import confusion_matrix, foreground_scores
+from floodloom.learning.network import Network, untrained
 from floodloom.learning.optical import (
     fused_samples,
     has_optical,
@@ -19,6 +24,8 @@ from floodloom.learning.optical import (
     standardise_optical,
     unlabelled_pairs,
 )
+from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.supervise import learn
 from floodloom.tiles.store import concatenate_tiles
 
 
@@ -118,3 +125,46 @@ def test_labels_of_unlabelled_pairs_are_hidden(make_tiles, caplog):
     assert not caplog.records
     assert not unlabelled_pairs(make_tiles(3, optical=True), 9).sizes["tile"]
     assert "none of the split `target` has a clear optical image" in caplog.text
+
+
+def test_a_network_that_learnt_to_do_without_the_optical_image_can(make_tiles):
+    """Blank optical channels cost little after modality dropout, and much without it.
+
+    In late fusion radar has a word of its own, so it needs no dropout.
+    """
+    tiles = make_tiles(32, seed=3, optical=True)
+    standardisation = standardise_optical(tiles)
+    held = make_tiles(8, "validation", seed=4, optical=True)
+    whole = fused_samples(held, standardisation)
+    image = whole.image.clone()
+    image[:, 2:] = 0
+    blank = replace(whole, image=image)
+
+    def scores(start, training, validation, **change):
+        torch.set_num_threads(1)
+        learnt = learn(
+            start,
+            training,
+            validation,
+            TrainingPlan(epochs=10, batch=4, precision="float32", learning_rate=3e-3, patience=99),
+            loss="ce_dice",
+            augmentation=Augmentation(second_sensor=2, **change),
+        )
+        seen = blank if learnt.inputs == "fused" else validation
+        network = learnt.model()
+        with torch.inference_mode():
+            matrix = confusion_matrix(network(seen.image).argmax(1).numpy(), seen.label.numpy(), 2)
+        return foreground_scores(matrix)["iou"]
+
+    def fresh(architecture):
+        return untrained(tiles, Network(architecture, 4), 0, standardisation, fused=True)
+
+    training = fused_samples(tiles, standardisation)
+    alone = untrained(tiles, Network("fcn8", 4), 0)
+    radar = scores(alone, radar_samples(tiles), radar_samples(held))
+    graceful = scores(fresh("fcn8"), training, whole, sensor_drop=0.5)
+    careless = scores(fresh("fcn8"), training, whole)
+    fusion = scores(fresh("late_fusion"), training, whole)
+    assert graceful > radar - 0.05
+    assert careless < graceful - 0.05
+    assert fusion > radar - 0.05

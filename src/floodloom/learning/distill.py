@@ -219,7 +219,8 @@ def distill_student(
         loss=loss,
         augmentation=augmentation,
     )
-    better = learned.scores[plan.monitor] >= alone.scores[plan.monitor]
+    score = "iou" if plan.monitor == "epoch" else plan.monitor
+    better = learned.scores[score] >= alone.scores[score]
     _log.warning(
         "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's %.3f "
         "without: the images tell little; if they are too old, lower `tile.optical_gap_days`. A "
@@ -227,9 +228,9 @@ def distill_student(
         "is %s",
         found["teacher_iou"],
         found["student_iou"],
-        plan.monitor,
-        alone.scores[plan.monitor],
-        learned.scores[plan.monitor],
+        score,
+        alone.scores[score],
+        learned.scores[score],
         "kept" if better else "given up",
     )
     if better:

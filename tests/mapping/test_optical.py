@@ -57,6 +57,13 @@ def seeing_both(seed: int = 0, channels=CHANNELS, **changes) -> Checkpoint:
     return replace(checkpoint, **changes)
 
 
+def untaught() -> Checkpoint:
+    """One that hasn't learnt to do without its optical image."""
+    both = seeing_both()
+    weights = {name: tensor for name, tensor in both.weights.items() if "alone" not in name}
+    return replace(both, arguments={**both.arguments, "alone": False}, weights=weights)
+
+
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     return save_checkpoint(seeing_both(), tmp_path_factory.mktemp("teacher") / "t.safetensors")
@@ -171,6 +178,29 @@ def test_an_image_that_is_too_old_is_left_out_and_the_file_says_so(
     assert "FLOODLOOM_OPTICAL_REFUSED" not in tags
 
 
+def test_networks_of_radar_alone_map_a_scene_whose_image_is_refused(
+    scene, teacher, checkpoints, optical, tmp_path
+) -> None:
+    path = optical(reflectance(), "2022-05-15T10:00:00")
+    needy = save_checkpoint(untaught(), tmp_path / "needy.safetensors")
+    students = {"optical": path, "radar_checkpoint": checkpoints}
+    expected = predict(scene=scene, checkpoint=checkpoints, out=tmp_path / "radar.tif")
+    for name, checkpoint in (("copes", teacher), ("needs", needy)):
+        late, tags = mapped(scene, checkpoint, tmp_path / f"{name}.tif", **students)
+        with rasterio.open(expected) as radar:
+            np.testing.assert_array_equal(late, radar.read(1))
+            assert tags["FLOODLOOM_CHECKPOINT"] == radar.tags()["FLOODLOOM_CHECKPOINT"]
+        assert "days from the scene, more than 10" in tags["FLOODLOOM_OPTICAL_REFUSED"]
+    with pytest.raises(InputError, match="hasn't learnt to do without its optical image"):
+        mapped(scene, needy, tmp_path / "none.tif", optical=path)
+    assert not (tmp_path / "none.tif").exists()
+    fine = optical(reflectance())
+    shown, _ = mapped(scene, teacher, tmp_path / "shown.tif", optical=fine)
+    both, tags = mapped(scene, teacher, tmp_path / "both.tif", **{**students, "optical": fine})
+    np.testing.assert_array_equal(both, shown)
+    assert tags["FLOODLOOM_CHECKPOINT"] == "t"
+
+
 def test_a_missing_band_is_named(scene, teacher, optical, tmp_path) -> None:
     image = reflectance()
     with pytest.raises(InputError, match=r"sentinel2\.tif.*nir"):
@@ -189,9 +219,7 @@ def test_an_optical_image_is_no_use_to_networks_that_see_radar_alone(
 
 
 def test_networks_that_need_an_optical_image_say_so(scene, tmp_path) -> None:
-    needy = seeing_both()
-    needy = replace(needy, arguments={**needy.arguments, "alone": False})
-    needy = replace(needy, weights={k: v for k, v in needy.weights.items() if "alone" not in k})
+    needy = untaught()
     path = save_checkpoint(needy, tmp_path / "needy.safetensors")
     with pytest.raises(InputError, match="hasn't learnt to do without its optical image"):
         predict(scene=scene, checkpoint=[path], out=tmp_path / "p.tif")

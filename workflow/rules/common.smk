@@ -229,6 +229,7 @@ def predict_inputs(wildcards):
         scene=geocoded(event, role),
         before=needs_before() and geocoded(event, "before"),
         optical=optical,
+        radar_checkpoint=optical and members(ROUNDS),
         **{"checkpoint": [TEACHER] if optical else members(ROUNDS)},
     )
 

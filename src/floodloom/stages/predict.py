@@ -42,6 +42,7 @@ def predict(
     out: Path,
     before: Path | None = None,
     optical: Path | None = None,
+    radar_checkpoint: Sequence[Path] = (),
     event: str = "",
     tile: int | None = None,
     overlap: int | None = None,
@@ -74,7 +75,10 @@ def predict(
         Pre-event scene store, for models with bands that begin with `before_`.
     optical
         Optical raster of the same days, for networks that see one. Without it, under clouds, and
-        where it is refused (a warning says why), they go by radar alone, if they have learnt that.
+        if it is refused (a warning says why), they go by radar alone, if they have learnt that.
+    radar_checkpoint
+        Checkpoints of networks that see radar alone, such as the students of `distill`, which map
+        the scene instead if the optical image is refused.
     event
         Name of the event, for the file's tags.
     tile
@@ -116,25 +120,31 @@ def predict(
     InputError
         If windows, overlap and rim don't fit together, a band is missing, the scenes' orbits
         differ, the back end isn't installed, the network can't be had in int8, or an optical image
-        is given to networks that see none, or none to such as need one.
+        is given to networks that see none, or none that serves to such as need one.
     """
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
-    voice = Voice()
-    if likelihood:
-        voice, ensemble = ensemble.voice, ensemble.hearing()
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, optical, checkpoint)
     store = open_store(scene, whole_rows=True)
+    rules = PairingRules(bands, tuple(optical_names), optical_gap_days, optical_shift)
+    pairing = None if optical is None else companion(optical, store, rules)
+    seen = _optical_tags(optical, pairing) if bands else {}
+    if pairing is not None and pairing.refused:
+        checkpoint = radar_checkpoint or checkpoint
+        ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
+        bands = optical_bands(ensemble)
+        _require_what_is_seen(ensemble, bands, None, checkpoint)
     ensemble.recipe.require_scene(recipe_of(store), str(scene))
+    voice = Voice()
+    if likelihood:
+        voice, ensemble = ensemble.voice, ensemble.hearing()
     earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
     if not bands:
-        looked_at, seen = _by_chunks(scene, inputs, ensemble.recipe), {}
+        looked_at = _by_chunks(scene, inputs, ensemble.recipe)
     else:
-        rules = PairingRules(bands, tuple(optical_names), optical_gap_days, optical_shift)
-        pairing = None if optical is None else companion(optical, store, rules)
         inputs = with_optical(inputs, None if pairing is None else pairing.image, ensemble)
-        looked_at, seen = inputs, _optical_tags(optical, pairing)
+        looked_at = inputs
     windows = sample(precision, ensemble, looked_at, backend)
     with reading(inputs) as pieces:
         chosen = choose_precision(precision, ensemble, windows, backend)

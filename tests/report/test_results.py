@@ -33,6 +33,7 @@ def metadata(epochs: int, **changes: object) -> dict[str, object]:
         "arguments": {"width": 8},
         "history": history,
         "notes": {},
+        "training": {},
         "scores": {"iou": 0.5, "f1": 0.6},
         "temperature": 1.1,
         **changes,
@@ -40,16 +41,22 @@ def metadata(epochs: int, **changes: object) -> dict[str, object]:
 
 
 def test_models_are_listed_and_drawn_by_phase() -> None:
-    kept = {"kept": "initial weights", "likelihood": {"weight": 0.25}}
+    kept = {"kept": "initial weights", "reason": "poor", "likelihood": {"weight": 0.25}}
+    judged = {"teacher_iou": 0.9, "student_iou": 0.95}
+    taught, given_up = ({"taught": taught, **judged} for taught in (True, False))
     checkpoints = [
-        Trained("unet-0", "round-0", metadata(3)),
-        Trained("unet-1", "round-0", metadata(3)),
+        Trained("unet-0", "round-0", metadata(3, notes={"kept": "new weights"}, training=taught)),
+        Trained("unet-1", "round-0", metadata(3, training=given_up)),
         Trained("unet-0", "round-1", metadata(0, notes=kept, scores={})),
     ]
     rows = trained_rows(checkpoints)
     assert [row["seconds"] for row in rows] == [6.0, 6.0, 0]
-    assert [row["kept"] for row in rows] == [None, None, "initial weights"]
-    assert [row["hears"] for row in rows] == [None, None, 0.25]
+    assert [row["note"] for row in rows] == [
+        "IoU 0.950 where held-out tiles show an optical image, its teacher's 0.900",
+        "learnt from the labels alone, better on held-out tiles than taught: where they show an "
+        "optical image, a taught one had IoU 0.950, its teacher 0.900",
+        "initial weights kept: poor; hears a scene's own word, weight 0.25",
+    ]
     assert rows[2]["iou"] is None
     (phase,) = training_charts(checkpoints)
     assert phase["phase"] == "round-0"

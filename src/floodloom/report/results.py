@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +30,6 @@ def trained_rows(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:
     rows = []
     for checkpoint in checkpoints:
         metadata = checkpoint.metadata
-        notes = metadata["notes"]
         rows.append(
             {
                 "name": checkpoint.name,
@@ -40,13 +39,33 @@ def trained_rows(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:
                 "epochs": len(metadata["history"]),
                 "seconds": sum(record.get("seconds", 0.0) for record in metadata["history"]),
                 "temperature": metadata["temperature"],
-                "kept": notes.get("kept") if notes.get("kept") != "new weights" else None,
-                "reason": notes.get("reason"),
-                "hears": notes.get("likelihood", {}).get("weight"),
+                "note": "; ".join(_remarks(metadata["notes"], metadata["training"])),
                 **{name: metadata["scores"].get(name) for name in ("iou", "f1")},
             }
         )
     return rows
+
+
+def _remarks(notes: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[str]:
+    """Say what isn't as usual about how a checkpoint came to be."""
+    kept, reason = notes.get("kept", "new weights"), notes.get("reason")
+    if kept != "new weights":
+        yield f"{kept} kept" + (f": {reason}" if reason else "")
+    if "teacher_iou" in training:
+        student, teacher = training["student_iou"], training["teacher_iou"]
+        if training["taught"]:
+            yield (
+                f"IoU {student:.3f} where held-out tiles show an optical image, its teacher's "
+                f"{teacher:.3f}"
+            )
+        else:
+            yield (
+                "learnt from the labels alone, better on held-out tiles than taught: where they "
+                f"show an optical image, a taught one had IoU {student:.3f}, its teacher "
+                f"{teacher:.3f}"
+            )
+    if weight := notes.get("likelihood", {}).get("weight"):
+        yield f"hears a scene's own word, weight {weight:g}"
 
 
 def training_charts(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:

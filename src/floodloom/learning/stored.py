@@ -93,12 +93,13 @@ class StoredTiles:
         """Return the tiles of `chosen` in its order, in memory."""
         places = list(zip(self._stores[chosen].tolist(), self._rows[chosen].tolist(), strict=True))
         found = sync(_read(list(self._kinds.values()), places))
-        tiles = self._index.isel(tile=chosen)
-        for (name, kind), values in zip(self._kinds.items(), found, strict=True):
-            tiles[name] = (kind.dims, values)
+        read = {
+            name: (kind.dims, values)
+            for (name, kind), values in zip(self._kinds.items(), found, strict=True)
+        }
         if self._label is not None:
-            tiles["label"] = (("tile", "y", "x"), self._label[chosen])
-        return tiles
+            read["label"] = (("tile", "y", "x"), self._label[chosen])
+        return self._index.isel(tile=chosen).assign(read)
 
     def take(self, index: Tensor) -> Samples:
         """Read the tiles of `index` in its order."""

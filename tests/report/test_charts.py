@@ -20,6 +20,15 @@ def test_ticks_are_round_inside_and_few(low: float, high: float) -> None:
     assert round(mantissa) in (1, 2, 5)
 
 
+def test_epochs_are_whole_and_nought_has_no_sign() -> None:
+    assert ticks(1, 3, finest=1) == [1, 2, 3]
+    assert ticks(1, 2, finest=1) == [1, 2]
+    assert ticks(1, 60, finest=1) == ticks(1, 60)
+    chart = line_chart([Series("a", [0, 1, 3], [0, 2, 9])], Axis("x", 0), Axis("y", 0, finest=1))
+    assert ">0</text>" in chart
+    assert ">-0</text>" not in chart
+
+
 def places(svg: str) -> list[list[tuple[float, float]]]:
     return [
         [tuple(map(float, pair.split(","))) for pair in points.split()]

@@ -31,11 +31,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its title, and its range where it isn't taken from the data."""
+    """An axis: its title, its range where it isn't taken from the data, and its finest step."""
 
     title: str
     low: float | None = None
     high: float | None = None
+    finest: float = 0.0
 
 
 def line_chart(
@@ -66,7 +67,7 @@ def line_chart(
     """
     frame = _Frame.around(series, x, y, size)
     lines = [_line(one, frame, COLOURS[number % len(COLOURS)]) for number, one in enumerate(series)]
-    body = frame.axes(x.title, y.title) + (frame.diagonal() if diagonal else "") + "".join(lines)
+    body = frame.axes(x, y) + (frame.diagonal() if diagonal else "") + "".join(lines)
     svg = f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img">{body}</svg>'
     return Markup(svg + (_legend(series) if len(series) > 1 or diagonal else ""))
 
@@ -130,25 +131,25 @@ class _Frame:
             'stroke="#8b949c" stroke-dasharray="4 3"/>'
         )
 
-    def axes(self, x_title: str, y_title: str) -> str:
+    def axes(self, x: Axis, y: Axis) -> str:
         width, height = self.size
         rows = [
             f'<line x1="{_LEFT}" x2="{width - _RIGHT}" y1="{self.y(v):.1f}" y2="{self.y(v):.1f}" '
             f'stroke="#e3e1da"/><text x="{_LEFT - 7}" y="{self.y(v) + 3.5:.1f}" '
             f'text-anchor="end">{v:.4g}</text>'
-            for v in ticks(self.low, self.high)
+            for v in ticks(self.low, self.high, y.finest)
         ]
         columns = [
             f'<text x="{self.x(v):.1f}" y="{height - _BOTTOM + 16}" '
             f'text-anchor="middle">{v:.4g}</text>'
-            for v in ticks(self.left, self.right)
+            for v in ticks(self.left, self.right, x.finest)
         ]
         middle = (height - _BOTTOM + _TOP) / 2
         titles = (
             f'<text x="{(width + _LEFT - _RIGHT) / 2}" y="{height - 6}" class="axis" '
-            f'text-anchor="middle">{escape(x_title)}</text><text class="axis" '
+            f'text-anchor="middle">{escape(x.title)}</text><text class="axis" '
             f'transform="translate(11 {middle}) rotate(-90)" text-anchor="middle">'
-            f"{escape(y_title)}</text>"
+            f"{escape(y.title)}</text>"
         )
         return "".join(rows + columns) + titles
 
@@ -159,10 +160,15 @@ def _range(values: Sequence[float], axis: Axis) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Return at most six round numbers, in steps of 1, 2 or 5 times a power of ten."""
+def ticks(low: float, high: float, finest: float = 0.0) -> list[float]:
+    """Return at most six round numbers, in steps of 1, 2 or 5 times a power of ten.
+
+    No step is finer than `finest`.
+    """
     span = high - low
     scale = 10.0 ** np.floor(np.log10(span / _MOST_TICKS))
     step = next(s * scale for s in (1, 2, 5, 10, 20) if span / (s * scale) <= _MOST_TICKS - 1)
+    step = max(step, finest)
     first = np.ceil(low / step - 1e-9) * step
-    return [round(float(value), 10) for value in np.arange(first, high + step * 1e-6, step)]
+    found = np.arange(first, high + step * 1e-6, step)
+    return [round(float(value), 10) + 0.0 for value in found]  # no -0

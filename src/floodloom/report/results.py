@@ -89,7 +89,7 @@ def _curve(members: Sequence[Trained], field: str, title: str) -> Markup:
         )
         for member in members
     ]
-    return line_chart(series, Axis("epoch"), Axis(title))
+    return line_chart(series, Axis("epoch", finest=1.0), Axis(title))
 
 
 def calibration_chart(curves: Mapping[str, Mapping[str, Any]]) -> Markup:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,19 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from floodloom.raster.recipe import Recipe
-from floodloom.tiles.store import tile_dataset
+from floodloom.tiles.store import tile_dataset, write_tiles
 
 MakeTiles = Callable[..., xr.Dataset]
+
+
+QUICK: dict[str, Any] = {
+    "width": 4,
+    "epochs": 6,
+    "batch": 4,
+    "learning_rate": 5e-3,
+    "precision": "float32",
+}
+"""Settings of a stage with which it takes seconds."""
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +74,19 @@ def make_tiles() -> MakeTiles:
         return tile_dataset(image, label, index, recipe, ["dry", "water"], reflectance, channels)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def stores(make_tiles, tmp_path_factory) -> dict[str, Path]:
+    """Tile stores by name, and their folder; `target` has neither labels nor optical images."""
+    folder = tmp_path_factory.mktemp("stores")
+    torch.set_num_threads(1)
+    tiles = {
+        "train": make_tiles(24, optical=True),
+        "validation": make_tiles(8, "validation", seed=1, optical=True),
+        "target": make_tiles(12, "target", seed=2, labelled=False, event="target"),
+        "pairs": make_tiles(8, "target", seed=3, optical=True, event="pairs"),
+    }
+    for name, dataset in tiles.items():
+        write_tiles(dataset, folder / f"{name}.zarr")
+    return {name: folder / f"{name}.zarr" for name in tiles} | {"folder": folder}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -18,27 +15,7 @@ from floodloom.learning.stored import located, tiles_of
 from floodloom.stages.distill import distill
 from floodloom.stages.teach import teach
 from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, write_tiles
-
-QUICK: dict[str, Any] = {
-    "width": 4,
-    "epochs": 6,
-    "batch": 4,
-    "learning_rate": 5e-3,
-    "precision": "float32",
-}
-
-
-@pytest.fixture(scope="module")
-def stores(make_tiles, tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("stores")
-    torch.set_num_threads(1)
-    tiles = {
-        "train": make_tiles(24, optical=True),
-        "validation": make_tiles(8, "validation", seed=1, optical=True),
-        "target": make_tiles(12, "target", seed=2, labelled=False, event="target"),
-        "pairs": make_tiles(8, "target", seed=3, optical=True, event="pairs"),
-    }
-    return {name: write_tiles(each, folder / f"{name}.zarr") for name, each in tiles.items()}
+from tests.learning.conftest import QUICK
 
 
 def test_teach_then_distill(stores, tmp_path):
@@ -112,7 +89,8 @@ def test_teach_needs_optical_images(stores, tmp_path):
 )
 def test_where_pairs_lie_changes_nothing(stores, tmp_path, teaching, distilling):
     """Not even beside a store without optical images, and nothing is left behind."""
-    tiles, quick = list(stores.values()), {**QUICK, "epochs": 2}
+    tiles = [stores[name] for name in ("train", "validation", "target", "pairs")]
+    quick = {**QUICK, "epochs": 2}
 
     def weights(name, **change):
         teacher = teach(tiles=tiles, out=tmp_path / f"t{name}.st", **teaching, **change, **quick)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,28 +22,7 @@ from floodloom.stages.relabel import relabel
 from floodloom.stages.teach import teach
 from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles, write_tiles
-
-QUICK: dict[str, Any] = {
-    "width": 4,
-    "epochs": 6,
-    "batch": 4,
-    "learning_rate": 5e-3,
-    "precision": "float32",
-}
-
-
-@pytest.fixture(scope="module")
-def stores(make_tiles, tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("stores")
-    torch.set_num_threads(1)
-    tiles = {
-        "train": make_tiles(24, optical=True),
-        "validation": make_tiles(8, "validation", seed=1, optical=True),
-        "target": make_tiles(12, "target", seed=2, labelled=False, event="target"),
-    }
-    for name, dataset in tiles.items():
-        write_tiles(dataset, folder / f"{name}.zarr")
-    return {name: folder / f"{name}.zarr" for name in tiles} | {"folder": folder}
+from tests.learning.conftest import QUICK
 
 
 @pytest.fixture(scope="module")

@@ -82,22 +82,23 @@ def with_opinion(
     workers
         See `floodloom.learning.feed.feed`.
     """
-    hears = partial(_heard, everywhere=everywhere and copes(teacher))
+    if isinstance(tiles, Samples) and (tiles.optical is None or tiles.clear is None):
+        return tiles
+    heard = viewed(tiles, _clear_by_radar) if everywhere and copes(teacher) else tiles
     opinions = ensemble_of([replace(teacher, temperature=1.0)])
     order = torch.split(torch.arange(len(tiles)), _AT_ONCE)
     told = (
         opinions.logits(as_seen(part, teacher.inputs).image, tta=True).half()
         for part in feed(tiles, order, workers)
     )
-    if not isinstance(tiles, Samples):
-        return Opinions.kept(viewed(tiles, hears), told, folder)
-    if tiles.optical is None or tiles.clear is None:
-        return tiles
-    return replace(hears(tiles), soft=torch.cat(list(told)))
+    if isinstance(heard, Samples):
+        return replace(heard, soft=torch.cat(list(told)))
+    return Opinions.kept(heard, told, folder)
 
 
-def _heard(samples: Samples, everywhere: bool) -> Samples:
-    return replace(samples, clear=(samples.image != 0).any(dim=1)) if everywhere else samples
+def _clear_by_radar(samples: Samples) -> Samples:
+    """Return tiles that count as clear wherever the radar has data."""
+    return replace(samples, clear=(samples.image != 0).any(dim=1))
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ def predict(
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, optical, checkpoint)
     store = open_store(scene, whole_rows=True)
+    ensemble.recipe.require_scene(recipe_of(store), str(scene))
     rules = PairingRules(bands, tuple(optical_names), optical_gap_days, optical_shift)
     pairing = None if optical is None else companion(optical, store, rules)
     seen = _optical_tags(optical, pairing) if bands else {}
@@ -134,7 +135,7 @@ def predict(
         ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
         bands = optical_bands(ensemble)
         _require_what_is_seen(ensemble, bands, None, checkpoint)
-    ensemble.recipe.require_scene(recipe_of(store), str(scene))
+        ensemble.recipe.require_scene(recipe_of(store), str(scene))
     voice = Voice()
     if likelihood:
         voice, ensemble = ensemble.voice, ensemble.hearing()

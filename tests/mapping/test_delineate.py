@@ -12,12 +12,12 @@ from rasterio.features import rasterize
 from shapely.geometry import box
 
 from floodloom.errors import InputError
-from floodloom.mapping.align import onto_grid
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, Rules, delineate_flood
 from floodloom.mapping.exclusion import Ground, Reason
 from floodloom.mapping.refine import minimum_pixels
 from floodloom.mapping.scores import Counts, PairScores, score_map, score_probability
+from floodloom.raster.align import onto_grid
 from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.store import read_raster, write_cog, write_store

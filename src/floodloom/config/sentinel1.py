@@ -64,8 +64,9 @@ class GeocodeSettings(Settings):
         default=False,
         description="Flatten the terrain by area projection: beta0 becomes gamma0",
     )
-    dem_heights: Literal["ellipsoid", "egm96", "egm2008"] = Field(
-        default="ellipsoid", description="What the elevations are measured from"
+    dem_heights: Literal["ellipsoid", "egm96", "egm2008"] | None = Field(
+        default=None,
+        description="What the elevations are measured from; null: what their CRS says",
     )
     constant_height: float = Field(
         default=0.0, description="Height above the ellipsoid of events without elevations, m"

@@ -1,91 +1,21 @@
-"""Bringing a raster onto the grid of another."""
+"""Bringing mosaics and scenes of several dates onto one grid."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox, geobox_union_conservative
-from rasterio.enums import Resampling
-from rasterio.warp import reproject
+from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.parts import joined
 
-Value = TypeVar("Value", bound=np.generic)
-
-_TOLERANCE_PX = 1e-3
 _NODATA = 255
-
-
-def onto_grid(
-    values: NDArray[Value],
-    source: GeoBox,
-    target: GeoBox,
-    nodata: float,
-    name: str,
-    *,
-    resampling: Resampling = Resampling.nearest,
-) -> NDArray[Value]:
-    """Return a raster on another grid.
-
-    Parameters
-    ----------
-    values
-        (y, x), any dtype.
-    source, target
-        Grid of the raster, and the one it is wanted on.
-    nodata
-        What stands for no data, also outside the raster.
-    name
-        Name of the raster, for messages.
-    resampling
-        How values are found between pixels.
-
-    Returns
-    -------
-    ndarray
-        (y, x), dtype of `values`: shifted by whole pixels where the grids allow it, else resampled,
-        which the log says.
-
-    Raises
-    ------
-    InputError
-        If one has a CRS and the other hasn't, or neither has and the sizes differ.
-    """
-    if source == target:
-        return values
-    if source.crs is None or target.crs is None:
-        if source.crs is None and target.crs is None and values.shape == tuple(target.shape.yx):
-            return values
-        raise InputError(f"{name}: has no CRS in common with the scene; give rasters on one grid")
-    result = np.full(tuple(target.shape.yx), nodata, dtype=values.dtype)
-    shift = _whole_shift(source, target)
-    if shift is None:
-        get_logger(__name__).warning("%s: on another grid; reprojected, %s", name, resampling.name)
-        reproject(
-            values,
-            result,
-            src_transform=source.affine,
-            src_crs=source.crs.to_wkt(),
-            dst_transform=target.affine,
-            dst_crs=target.crs.to_wkt(),
-            src_nodata=nodata,
-            dst_nodata=nodata,
-            resampling=resampling,
-        )
-        return result
-    row, col = shift
-    top, left = max(row, 0), max(col, 0)
-    bottom = min(row + values.shape[0], result.shape[0])
-    right = min(col + values.shape[1], result.shape[1])
-    if bottom > top and right > left:
-        result[top:bottom, left:right] = values[top - row : bottom - row, left - col : right - col]
-    return result
 
 
 def mosaicked(
@@ -98,7 +28,7 @@ def mosaicked(
     percents
         (y, x) uint8 percent each, 255 = no data.
     grids, names
-        Their grids, of one CRS and resolution, and names for messages.
+        Their grids, and names for messages; where pixels differ, those of the first count.
 
     Returns
     -------
@@ -107,7 +37,7 @@ def mosaicked(
     """
     if len(percents) == 1:
         return percents[0], grids[0]
-    grid = geobox_union_conservative(list(grids))
+    grid = joined(grids, ", ".join(names))
     total = np.zeros(tuple(grid.shape.yx), dtype=np.uint16)
     count = np.zeros(total.shape, dtype=np.uint8)
     for percent, source, name in zip(percents, grids, names, strict=True):
@@ -194,13 +124,3 @@ def require_orbits(
     orbits = [str(a.get("relative_orbit", "")) for a in (before, scene)]
     if all(orbits) and orbits[0] != orbits[1]:
         get_logger(__name__).warning("%s: relative orbit %s, but %s after the flood", name, *orbits)
-
-
-def _whole_shift(source: GeoBox, target: GeoBox) -> tuple[int, int] | None:
-    """Row and column of the target at which the source begins, if both share their pixels."""
-    if source.crs != target.crs or source.resolution != target.resolution:
-        return None
-    col, row = ~target.affine @ (source.affine.c, source.affine.f)
-    if max(abs(col - round(col)), abs(row - round(row))) > _TOLERANCE_PX:
-        return None
-    return round(row), round(col)

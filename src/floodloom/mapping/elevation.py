@@ -13,10 +13,10 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window, from_bounds
 
 from floodloom.errors import InputError
-from floodloom.mapping.align import onto_grid
 from floodloom.mapping.areas import pixel_size
 from floodloom.mapping.hand import height_above_drainage
 from floodloom.mapping.terrain import slope_degrees
+from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import quiet_about_georeference
 
 Floats = NDArray[np.float32]

@@ -75,12 +75,12 @@ class Limits:
 class Ground:
     """What is known of the ground; all (y, x) or None.
 
-    `flags` uint8 bits of the scene store, `land_cover` uint8, `slope` float32 degrees, `height`
+    `flags` uint8 bits of the scene store, `land_cover` int32, `slope` float32 degrees, `height`
     float32 m above the nearest drainage; NaN excludes nothing.
     """
 
     flags: Bytes | None = None
-    land_cover: Bytes | None = None
+    land_cover: NDArray[np.integer] | None = None
     slope: Floats | None = None
     height: Floats | None = None
 

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.align import before_on_grid, mosaicked, onto_grid, require_orbits
+from floodloom.mapping.align import before_on_grid, mosaicked, require_orbits
 from floodloom.mapping.change import backscatter_change
-from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.store import open_store, read_raster, recipe_of
+from floodloom.mapping.percent import Probability, read_percent
+from floodloom.raster.align import onto_grid
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.placing import placed
+from floodloom.raster.store import open_store, recipe_of
 from floodloom.tiles.inputs import POLARISATIONS, to_decibel
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _UNKNOWN = 255
+_NO_COVER = -1
+_NO_NUMBER = 65535
+_MONTHS = 12  # numbers up to here may as well be months, or codes of classes
+_PERCENT, _USUAL = 100, 50
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Probability:
-    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its files' tags."""
-
-    percent: Bytes
-    grid: GeoBox
-    tags: Mapping[str, str]
 
 
 def read_probability(paths: Sequence[Path]) -> Probability:
@@ -45,19 +43,14 @@ def read_probability(paths: Sequence[Path]) -> Probability:
     InputError
         If one can't be read, or they can't be related to one another.
     """
-    read = [read_raster(path, "probability mosaic") for path in paths]
-    percents, grids = [percent for percent, _ in read], [grid for _, grid in read]
+    read = [read_percent(path) for path in paths]
+    percents, grids = [one.percent for one in read], [one.grid for one in read]
     percent, grid = mosaicked(percents, grids, [str(path) for path in paths])
-    return Probability(percent, grid, _tags(paths))
-
-
-def _tags(paths: Sequence[Path]) -> dict[str, str]:
-    found: list[dict[str, str]] = []
-    for path in paths:
-        with quiet_about_georeference(), rasterio.open(path) as raster:
-            found.append(raster.tags())
-    scenes = ", ".join(tags["FLOODLOOM_SCENE"] for tags in found if "FLOODLOOM_SCENE" in tags)
-    return {**found[0], **({"FLOODLOOM_SCENE": scenes} if scenes else {})}
+    tags = [one.tags for one in read]
+    scenes = ", ".join(own["FLOODLOOM_SCENE"] for own in tags if "FLOODLOOM_SCENE" in own)
+    return Probability(
+        percent, grid, {**tags[0], **({"FLOODLOOM_SCENE": scenes} if scenes else {})}
+    )
 
 
 def read_before(paths: Sequence[Path], after: Probability, *, mixed_orbits: bool) -> Bytes:
@@ -93,11 +86,14 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
     Parameters
     ----------
     path
-        Raster: 1 is permanent water, or everything from `minimum` on.
+        Raster: 1 is permanent water and 0 land, or everything from `minimum` on is water, such as
+        a percentage of occurrence. Negative numbers are unknown, in rasters of bytes 255 as well,
+        and above 100 where `minimum` is a percentage.
     grid
         Grid of the map.
     minimum
-        See `path`.
+        See `path`. Without it, numbers that can only be percentages are water from 50 on, which
+        the log says.
 
     Returns
     -------
@@ -107,35 +103,60 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
     Raises
     ------
     InputError
-        If it can't be read or placed, or covers nothing of the map.
+        If it can't be read or placed, covers nothing of the map, or can't be understood without
+        `minimum`.
     """
-    values, known, source = _masked(path, "reference water")
-    wet = values == 1 if minimum is None else values >= minimum
-    coded = np.where(known, wet, _UNKNOWN).astype(np.uint8)
-    placed = onto_grid(coded, source, grid, _UNKNOWN, str(path))
-    missing = float((placed == _UNKNOWN).mean())
+    highest = _PERCENT if minimum is not None and minimum <= _PERCENT else math.inf
+    raster = _of_classes(path, Kind("reference water", low=0, high=highest))
+    numbers = placed(raster, grid, _floored, nodata=_NO_NUMBER)
+    known = numbers != _NO_NUMBER
+    missing = 1 - float(known.mean())
     if missing == 1:
         raise InputError(f"{path}: covers nothing of the map; give reference water of its ground")
     if missing > 0:
         _log.warning("%s: says nothing about %.1f %% of the map", path, 100 * missing)
-    return placed
+    if minimum is None:
+        minimum = _understood(path, int(numbers[known].max()))
+    return np.where(known, numbers >= minimum, _UNKNOWN).astype(np.uint8)
 
 
-def read_land_cover(path: Path, grid: GeoBox) -> Bytes:
-    """Read land cover onto the grid of a map, (y, x) uint8, 255 = unknown."""
-    values, known, source = _masked(path, "land cover")
-    coded = np.where(known, values, _UNKNOWN).astype(np.uint8)
-    return onto_grid(coded, source, grid, _UNKNOWN, str(path))
+def _floored(numbers: Floats) -> NDArray[np.uint16]:
+    whole = np.minimum(np.floor(numbers), _NO_NUMBER - 1)
+    return np.where(np.isnan(numbers), _NO_NUMBER, whole).astype(np.uint16)
 
 
-def _masked(path: Path, what: str) -> tuple[NDArray[Any], NDArray[np.bool_], GeoBox]:
-    """Values, where they are known, and grid; 255 is unknown in rasters of bytes."""
-    values, source = read_raster(path, what)
-    with quiet_about_georeference(), rasterio.open(path) as raster:
-        known = raster.read_masks(1) > 0
-    if values.dtype == np.uint8:
-        known &= values != _UNKNOWN
-    return values, known, source
+def _understood(path: Path, highest: int) -> int:
+    """Return the number from which water is permanent, of a raster with this highest number."""
+    if highest <= 1:
+        return 1
+    if _MONTHS < highest <= _PERCENT:
+        _log.warning(
+            "%s: holds numbers up to %d, so it is taken as the occurrence of water in percent, "
+            "permanent from %d on; set reference_minimum to choose", path, highest, _USUAL,
+        )  # fmt: skip
+        return _USUAL
+    raise InputError(
+        f"{path}: reference water is 0 or 1, but it holds {highest}; set reference_minimum to the "
+        "number from which water is permanent, such as 50 for an occurrence in percent"
+    )
+
+
+def read_land_cover(path: Path, grid: GeoBox) -> NDArray[np.int32]:
+    """Read land cover onto the grid of a map, (y, x) int32, -1 = unknown."""
+    raster = _of_classes(path, Kind("land cover", low=0, whole=True))
+    return placed(raster, grid, _covers, nodata=_NO_COVER)
+
+
+def _covers(numbers: Floats) -> NDArray[np.int32]:
+    return np.where(np.isnan(numbers), _NO_COVER, numbers).astype(np.int32)
+
+
+def _of_classes(path: Path, kind: Kind) -> ForeignRaster:
+    """Open a raster of classes; 255 is unknown in rasters of bytes."""
+    raster = open_foreign(path, kind)
+    if raster.dtypes[0] != "uint8":
+        return raster
+    return replace(raster, kind=replace(kind, unknown=(_UNKNOWN,)))
 
 
 def read_flags(path: Path, grid: GeoBox) -> Bytes | None:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from floodloom.mapping.align import onto_grid
 from floodloom.mapping.areas import area_of, crs_name, pixel_areas, pixel_size
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import geobox_of
 from floodloom.report.images import (
     Shrunk,

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numba
 import numpy as np
-import rasterio
+from affine import Affine
 from numpy.typing import NDArray
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
-from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.places import transformer
+from floodloom.raster.vertical import ELLIPSOID
 from floodloom.raster.windows import Window
-from floodloom.sentinel1.heights import geoid_undulation, require_datum
+from floodloom.sentinel1.heights import datum_of, geoid_undulation, require_datum
 from floodloom.sentinel1.lattice import between_rows, places_of_nodes
 
 METRES_PER_DEGREE = 111_320.0
 """Length of a degree of latitude, about."""
 
 _STRIP = 2048
+_ELEVATION = Kind("elevation raster", low=-500.0, high=9000.0)
+_UNITS = {
+    **dict.fromkeys(("m", "metre", "meter", "metres", "meters"), 1.0),
+    **dict.fromkeys(("dm", "decimetre", "decimeter"), 0.1),
+    **dict.fromkeys(("cm", "centimetre", "centimeter"), 0.01),
+    **dict.fromkeys(("ft", "foot", "feet"), 0.3048),
+    **dict.fromkeys(("us survey foot", "ussft", "us-ft", "ft us"), 1200 / 3937),
+}
+"""Lengths of the units that elevations are given in, m."""
 _FINEST = float(1 << 20)  # a raster that shares the grid's pixels is taken as it is
 Floats = NDArray[np.float64]
 Elevations = NDArray[np.float32]
@@ -48,16 +60,18 @@ class ElevationModel:
     """A raster of elevations above a vertical datum.
 
     `average` raster pixels in a row and in a column are averaged before anything else, where the
-    raster is finer than the grid; `to_pixels` gives columns and rows of these averages.
+    raster is finer than the grid; `to_pixels` gives columns and rows of these averages. `metres` is
+    the length of a unit of elevation.
     """
 
-    path: str
+    raster: ForeignRaster
     height: int
     width: int
     to_pixels: tuple[float, float, float, float, float, float]
     crs: str
-    datum: str = "ellipsoid"
+    datum: str = ELLIPSOID
     average: int = 1
+    metres: float = 1.0
 
     def read(self, geobox: GeoBox, window: Window, step: int) -> Elevations:
         """Read elevations at the pixel centres of a window.
@@ -105,7 +119,9 @@ class ElevationModel:
                 low = min(low, float(known.min() + nodes[..., 2].min()))
                 high = max(high, float(known.max() + nodes[..., 2].max()))
         if low > high:
-            raise InputError(f"{self.path}: doesn't cover the scene; give elevations of its place")
+            raise InputError(
+                f"{self.raster.path}: doesn't cover the scene; give elevations of its place"
+            )
         return low, high
 
     def _nodes(self, longitude: Floats, latitude: Floats) -> Floats:
@@ -123,25 +139,51 @@ class ElevationModel:
         right = min(int(np.ceil(nodes[..., 1].max())) + 2, self.width // k)
         if bottom <= top or right <= left:
             return np.full((1, 1), np.nan, dtype=np.float32), 0, 0
-        window = RasterWindow(left * k, top * k, (right - left) * k, (bottom - top) * k)
-        with rasterio.open(self.path) as raster:
-            values = raster.read(1, window=window, masked=True).astype(np.float32)
-        filled = np.ma.filled(values, np.nan)
+        filled = self.raster.read(Window(top * k, left * k, (bottom - top) * k, (right - left) * k))
+        if self.metres != 1.0:
+            filled *= np.float32(self.metres)
         if k > 1:
             shape = (bottom - top, k, right - left, k)
             filled = filled.reshape(shape).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
         return filled, top, left
 
 
-def open_elevation(path: str | Path, datum: str, resolution_m: float) -> ElevationModel:
+def elevation_raster(path: str | Path) -> tuple[ForeignRaster, float]:
+    """Open a raster of elevations, or a folder of its tiles.
+
+    Returns
+    -------
+    raster
+        What can't be an elevation on this planet is no data in it.
+    metres
+        Length of its unit, m, by its band's unit or its CRS.
+
+    Raises
+    ------
+    InputError
+        If it can't be opened, has no CRS, or its unit isn't known.
+    """
+    raster = open_foreign(path, _ELEVATION)
+    if raster.geobox.crs is None:
+        raise InputError(f"{path}: has no CRS; assign one, for example with gdal_edit -a_srs")
+    metres = 1.0 if raster.vertical is None else raster.vertical.metres
+    unit = (raster.units[0] or "").strip().lower()
+    if unit and unit not in _UNITS:
+        raise InputError(f"{path}: elevations in {unit!r}; give them in {', '.join(_UNITS)}")
+    metres = _UNITS.get(unit, metres)
+    limits = replace(_ELEVATION, low=_ELEVATION.low / metres, high=_ELEVATION.high / metres)
+    return replace(raster, kind=limits), metres
+
+
+def open_elevation(path: str | Path, datum: str | None, resolution_m: float) -> ElevationModel:
     """Open a raster of elevations.
 
     Parameters
     ----------
     path
-        Raster, m.
+        Raster, or a folder of its tiles.
     datum
-        What its heights are measured from: ellipsoid, egm96 or egm2008.
+        What its heights are measured from: ellipsoid, egm96 or egm2008; None goes by its CRS.
     resolution_m
         Spacing of the grid that it is read onto.
 
@@ -154,31 +196,32 @@ def open_elevation(path: str | Path, datum: str, resolution_m: float) -> Elevati
     InputError
         If the raster can't be opened or has no CRS, or its heights can't be converted.
     """
-    require_datum(datum)
-    with _opened(path) as raster:
-        unit = METRES_PER_DEGREE if raster.crs.is_geographic else raster.crs.linear_units_factor[1]
-        average = max(int(resolution_m // (abs(raster.transform.e) * unit * 1.5)), 1)
-        scaled = raster.transform @ raster.transform.scale(average)
-        return ElevationModel(
-            path=str(path),
-            height=raster.height,
-            width=raster.width,
-            to_pixels=tuple(~scaled)[:6],
-            crs=raster.crs.to_wkt(),
-            datum=datum,
-            average=average,
-        )
+    raster, metres = elevation_raster(path)
+    known = datum_of(raster.vertical, datum, raster.path)
+    require_datum(known)
+    grid = raster.geobox
+    unit = METRES_PER_DEGREE if grid.crs.geographic else _metres_of(grid.crs)
+    average = max(int(resolution_m // (_spacing(grid.affine) * unit * 1.5)), 1)
+    scaled = grid.affine @ Affine.scale(average)
+    return ElevationModel(
+        raster=raster,
+        height=int(grid.shape.y),
+        width=int(grid.shape.x),
+        to_pixels=tuple(~scaled)[:6],
+        crs=grid.crs.to_wkt(),
+        datum=known,
+        average=average,
+        metres=metres,
+    )
 
 
-def _opened(path: str | Path) -> rasterio.DatasetReader:
-    try:
-        raster = rasterio.open(path)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable elevation raster ({error})") from error
-    if raster.crs is None:
-        raster.close()
-        raise InputError(f"{path}: has no CRS; assign one, for example with gdal_edit -a_srs")
-    return raster
+def _metres_of(crs: CRS) -> float:
+    return float(crs.proj.axis_info[0].unit_conversion_factor)
+
+
+def _spacing(affine: Affine) -> float:
+    """Return the spacing down a column, in the units of the CRS."""
+    return math.hypot(affine.b, affine.e)
 
 
 def elevation_bounds(path: str | Path, crs: str) -> tuple[float, float, float, float]:
@@ -189,10 +232,10 @@ def elevation_bounds(path: str | Path, crs: str) -> tuple[float, float, float, f
     InputError
         If the raster can't be opened or has no CRS.
     """
-    with _opened(path) as raster:
-        bounds: tuple[float, float, float, float] = transform_bounds(
-            raster.crs, crs, *raster.bounds, densify_pts=51
-        )
+    raster, _ = elevation_raster(path)
+    bounds: tuple[float, float, float, float] = transform_bounds(
+        raster.geobox.crs.to_wkt(), crs, *raster.geobox.boundingbox.bbox, densify_pts=51
+    )
     return bounds
 
 

@@ -20,6 +20,8 @@ from pyproj import Transformer, datadir, network
 from pyproj.transformer import TransformerGroup
 
 from floodloom.errors import InputError
+from floodloom.log import get_logger
+from floodloom.raster.vertical import ELLIPSOID, Vertical
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +32,48 @@ _GEOIDS = {
 
 DATUMS = ("ellipsoid", *_GEOIDS)
 """What elevations may be measured from."""
+
+_CODES = {5773: "egm96", 3855: "egm2008"}
+
+
+def datum_of(vertical: Vertical | None, asked: str | None, source: str) -> str:
+    """Return what the heights of an elevation raster are measured from.
+
+    Parameters
+    ----------
+    vertical
+        What its CRS says; None says nothing.
+    asked
+        ellipsoid, egm96 or egm2008, or None to go by the CRS; where that says nothing, heights are
+        taken as above the ellipsoid, which the log says.
+    source
+        Name of the raster, for messages.
+
+    Raises
+    ------
+    InputError
+        If the two contradict one another, or the CRS names heights that can't be converted.
+    """
+    if vertical is None:
+        if asked is None:
+            get_logger(__name__).warning(
+                "%s: its CRS doesn't say what heights are measured from; taken as the ellipsoid "
+                "(dem_heights)",
+                source,
+            )
+        return asked or ELLIPSOID
+    known = _CODES.get(vertical.epsg or 0, ELLIPSOID if vertical.name == ELLIPSOID else None)
+    if known is None and asked is None:
+        raise InputError(
+            f"{source}: its heights are {vertical.name}; convert them, or say in dem_heights which "
+            f"of {', '.join(DATUMS)} they are close enough to"
+        )
+    if known is not None and asked is not None and known != asked:
+        raise InputError(
+            f"{source}: its CRS says that heights are {vertical.name}, but dem_heights is {asked}; "
+            "leave dem_heights out, or correct the CRS"
+        )
+    return known or asked or ELLIPSOID
 
 
 def ellipsoidal_heights(

@@ -23,6 +23,7 @@ from floodloom.mapping.delineate import (
 )
 from floodloom.mapping.elevation import Elevation, read_elevation
 from floodloom.mapping.exclusion import Ground, Limits
+from floodloom.mapping.percent import Probability
 from floodloom.mapping.products import (
     class_areas,
     excluded_areas,
@@ -32,7 +33,6 @@ from floodloom.mapping.products import (
 )
 from floodloom.mapping.refine import PRESETS, REFINEMENTS, minimum_pixels
 from floodloom.mapping.sources import (
-    Probability,
     polarisations,
     read_before,
     read_change,

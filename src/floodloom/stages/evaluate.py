@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics import reliability
-from floodloom.mapping.align import onto_grid
+from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.local import listening
+from floodloom.mapping.percent import OWN, PRODUCT, read_percent
 from floodloom.mapping.scores import (
     Counts,
     PairScores,
@@ -24,8 +24,10 @@ from floodloom.mapping.scores import (
     score_probability,
 )
 from floodloom.mapping.tiles import predict_tiles
-from floodloom.raster.grid import quiet_about_georeference
-from floodloom.raster.store import read_raster, recipe_of
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
+from floodloom.raster.placing import placed
+from floodloom.raster.store import recipe_of
+from floodloom.tiles.labels import classes, labels_on_grid
 from floodloom.tiles.store import IGNORE, open_tiles
 
 _KINDS = ("inductive", "transductive")
@@ -53,9 +55,9 @@ def evaluate(
         transductive, or inductive; `inductive` and `transductive` are the sums over either kind,
         null where there is none.
     prediction
-        Flood maps or probability mosaics.
+        Flood maps or probability mosaics; those of others go by their numbers.
     truth
-        Label rasters, one per prediction: 0 dry, 1 permanent water, 2 flood, 255 unknown.
+        Label rasters, one per prediction: 0 dry, 1 permanent water, 2 flood; others are unknown.
     tiles
         Tile stores; the test split is scored, or everything labelled if there is none.
     checkpoint
@@ -129,13 +131,19 @@ def _event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
 
 
 def _score_pair(prediction: Path, truth: Path) -> PairScores:
-    values, grid = read_raster(prediction, "prediction")
-    true, source = read_raster(truth, "truth")
-    true = onto_grid(true.astype(np.uint8), source, grid, IGNORE, str(truth))
-    with quiet_about_georeference(), rasterio.open(prediction) as raster:
-        kind = raster.tags().get("FLOODLOOM_PRODUCT")
-    probable = kind == "water_probability"
-    return score_probability(values, true) if probable else score_map(values, true)
+    raster = open_foreign(prediction, Kind("prediction", unknown=(IGNORE,)))
+    product = raster.tags.get(PRODUCT)
+    if product == OWN or (product is None and not _holds_classes(raster)):
+        probable = read_percent(prediction)
+        return score_probability(probable.percent, labels_on_grid(truth, probable.grid))
+    found = placed(raster, raster.geobox, classes, nodata=IGNORE)
+    return score_map(found, labels_on_grid(truth, raster.geobox))
+
+
+def _holds_classes(raster: ForeignRaster) -> bool:
+    """Whether a raster that doesn't say what it is has the numbers of a flood map alone."""
+    numbers = raster.read()
+    return bool(np.isin(numbers[np.isfinite(numbers)], list(FloodClass)).all())
 
 
 def _together(pairs: Sequence[PairScores]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def geocode(
     bounds: Sequence[float] | None = None,
     resolution: float = 10.0,
     flatten: bool = False,
-    dem_heights: str = "ellipsoid",
+    dem_heights: str | None = None,
     constant_height: float = 0.0,
     speckle_filter: str = "none",
     speckle_window: int = 5,
@@ -56,8 +56,8 @@ def geocode(
     out
         Scene store to write (.zarr).
     dem
-        Elevation raster, m. Without one, every pixel is put at `constant_height`, and the store
-        says so.
+        Elevation raster, or a folder of its tiles. Without one, every pixel is put at
+        `constant_height`, and the store says so.
     companions
         The event's other dates, in the same form: the grid covers them, too, so that all dates
         overlay to the pixel.
@@ -70,7 +70,8 @@ def geocode(
     flatten
         Flatten the terrain by area projection; needs beta0 and gives gamma0.
     dem_heights
-        What the elevations are measured from: ellipsoid, egm96 or egm2008.
+        What the elevations are measured from: ellipsoid, egm96 or egm2008; what their CRS says when
+        not given.
     constant_height
         Height above the ellipsoid without `dem`, m.
     speckle_filter
@@ -116,7 +117,7 @@ def geocode(
         parts = [_part(part, grid, height, recipe, flatten) for part in opened]
         dates = [mosaic_layers(parts[: len(paths)], bands, chunk)]
         dates += [mosaic_layers([part], bands, chunk) for part in parts[len(paths) :]]
-        note = _terrain_note(dem, dem_heights, constant_height)
+        note = _terrain_note(dem, height, constant_height)
     layers = dict(dates[0])
     if speckle_filter != "none":
         for band in bands:
@@ -139,7 +140,7 @@ def _open(path: Path) -> xr.Dataset:
 
 
 def _elevation(
-    dem: Path | None, dem_heights: str, constant_height: float, grid: GeoBox
+    dem: Path | None, dem_heights: str | None, constant_height: float, grid: GeoBox
 ) -> ElevationModel | ConstantHeight:
     if dem is None:
         return ConstantHeight(constant_height)
@@ -176,10 +177,12 @@ def _recipe(
     return recipe.model_copy(update=update)
 
 
-def _terrain_note(dem: Path | None, dem_heights: str, constant_height: float) -> str:
-    if dem is None:
+def _terrain_note(
+    dem: Path | None, height: ElevationModel | ConstantHeight, constant_height: float
+) -> str:
+    if dem is None or isinstance(height, ConstantHeight):
         return f"put on the ellipsoid at {constant_height:g} m: no elevations were given"
-    return f"terrain-corrected with {Path(dem).name} ({dem_heights} heights)"
+    return f"terrain-corrected with {Path(dem).name} ({height.datum} heights)"
 
 
 def _dataset(

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyogrio
 import rasterio
+from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path, read_json
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
-from floodloom.mapping.align import onto_grid
+from floodloom.mapping.percent import read_percent
+from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store, read_raster
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
@@ -31,6 +32,7 @@ from floodloom.report.results import (
     training_charts,
 )
 from floodloom.report.scene import Bytes, EventLayers, event_view
+from floodloom.tiles.labels import labels_on_grid
 from floodloom.tiles.store import IGNORE, open_tiles
 
 _ORDER = (
@@ -175,19 +177,23 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
         classes=classes,
         reasons=reasons,
         polygons=pyogrio.read_dataframe(vectors),
-        percent=_aligned(files["percent"].get(name), path),
+        percent=_percent(files["percent"].get(name), geobox_of(path)),
         scene=None if scene is None else open_store(scene),
         before=None if before is None else open_store(before),
-        truth=_aligned(files["truth"].get(name), path),
+        truth=_truth(files["truth"].get(name), geobox_of(path)),
         predicted=_tags(files["percent"].get(name)),
     )
 
 
-def _aligned(path: Path | None, onto: Path) -> Bytes | None:
+def _percent(path: Path | None, grid: GeoBox) -> Bytes | None:
     if path is None:
         return None
-    values, grid = read_raster(path)
-    return onto_grid(values.astype(np.uint8), grid, geobox_of(onto), IGNORE, str(path))
+    found = read_percent(path)
+    return onto_grid(found.percent, found.grid, grid, IGNORE, str(path))
+
+
+def _truth(path: Path | None, grid: GeoBox) -> Bytes | None:
+    return None if path is None else labels_on_grid(path, grid)
 
 
 def _tags(path: Path | None) -> dict[str, str]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
 
 from floodloom.errors import InputError
-from floodloom.raster.grid import geobox_of
-from floodloom.raster.store import read_raster
+from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
+from floodloom.raster.placing import placed
 from floodloom.tiles.store import IGNORE
+
+_LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))
 
 
 def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
@@ -23,44 +22,46 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     Parameters
     ----------
     path
-        Raster of 0 dry, 1 permanent water, 2 flood, 255 unknown.
+        Raster of 0 dry, 1 permanent water, 2 flood; what is no class, or no data by the file's own
+        word, is unknown. A flood map of floodloom's is one, too: what it excludes is unknown.
     geobox
         Grid of the scene. Without a CRS, the raster must have the same size.
 
     Returns
     -------
     ndarray
-        (y, x) uint8, 255 outside the raster.
+        (y, x) uint8, 255 = unknown, also outside the raster.
 
     Raises
     ------
     InputError
-        If the raster can't be opened or can't be placed.
+        If the raster can't be opened or placed, or declares a class as no data.
     """
-    shape = tuple(geobox.shape.yx)
-    if geobox.crs is None or geobox_of(path).crs is None:
-        values, _ = read_raster(path, "label raster")
-        if values.shape != shape:
-            raise InputError(
-                f"{path}: {values.shape} px without a CRS, but the scene is {shape}; "
-                "give labels of the scene's size or with a CRS"
-            )
-        return values.astype(np.uint8)
-    with (
-        rasterio.open(path) as raster,
-        WarpedVRT(
-            raster,
-            crs=geobox.crs.to_wkt(),
-            transform=geobox.affine,
-            height=shape[0],
-            width=shape[1],
-            resampling=Resampling.nearest,
-            nodata=IGNORE,
-            src_nodata=IGNORE,
-        ) as warped,
-    ):
-        label: NDArray[np.uint8] = warped.read(1).astype(np.uint8)
-    return label
+    raster = open_foreign(path, _LABELS)
+    if raster.nodata in (0, 1, 2):
+        raise InputError(
+            f"{path}: declares {raster.nodata:g}, which is a class, as no data; take that away "
+            "(gdal_edit -unsetnodata) and let unknown be 255"
+        )
+    return placed(raster, _same_place(raster, geobox), classes, nodata=IGNORE)
+
+
+def classes(numbers: Floats) -> NDArray[np.uint8]:
+    """Return numbers as classes: (y, x) uint8, NaN becomes 255."""
+    return np.where(np.isnan(numbers), IGNORE, numbers).astype(np.uint8)
+
+
+def _same_place(raster: ForeignRaster, geobox: GeoBox) -> GeoBox:
+    """Return the grid to read on: the raster's own, where only sizes can be compared."""
+    if geobox.crs is not None and raster.geobox.crs is not None:
+        return geobox
+    own, wanted = tuple(raster.geobox.shape.yx), tuple(geobox.shape.yx)
+    if own != wanted:
+        raise InputError(
+            f"{raster.path}: {own} px without a CRS, but the scene is {wanted}; "
+            "give labels of the scene's size or with a CRS"
+        )
+    return raster.geobox
 
 
 def water_labels(label: NDArray[np.uint8]) -> NDArray[np.uint8]:

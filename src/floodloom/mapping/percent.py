@@ -1,0 +1,90 @@
+"""Reading the probability of water, floodloom's own or that of others, as percent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from floodloom.errors import InputError
+from floodloom.log import get_logger
+from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
+from floodloom.raster.placing import placed
+from floodloom.raster.windows import Window
+
+Bytes = NDArray[np.uint8]
+
+PRODUCT = "FLOODLOOM_PRODUCT"
+"""Tag of floodloom's own rasters, which says what they are."""
+OWN = "water_probability"
+
+_UNKNOWN = 255
+_PERCENT = Kind("probability mosaic", low=0, high=100, unknown=(_UNKNOWN,))
+_FRACTION = replace(_PERCENT, high=1)
+_STRIP = 1024
+_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True)
+class Probability:
+    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its file's tags."""
+
+    percent: Bytes
+    grid: GeoBox
+    tags: Mapping[str, str]
+
+
+def read_percent(path: str | Path) -> Probability:
+    """Read a probability mosaic.
+
+    Parameters
+    ----------
+    path
+        Raster of percent, 0-100, or, in those of others, of fractions, 0-1, with decimals. What is
+        neither is no data.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or holds 0 and 1 alone, which may be a mask.
+    """
+    raster = open_foreign(path, _PERCENT)
+    factor = 1.0 if raster.tags.get(PRODUCT) == OWN else _percent_of_unit(raster)
+    if factor != 1.0:
+        raster = replace(raster, kind=_FRACTION)
+    percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=_UNKNOWN)
+    return Probability(percent, raster.geobox, raster.tags)
+
+
+def _percent_of_unit(raster: ForeignRaster) -> float:
+    """Return what a raster's 1 is in percent."""
+    highest, whole = 0.0, True
+    for numbers in _strips(raster):
+        known = numbers[np.isfinite(numbers)]
+        highest = max(highest, float(known.max(initial=0.0)))
+        whole &= bool((known == np.rint(known)).all())
+    if highest > 1.0 + _ROUNDING or highest == 0.0:
+        return 1.0
+    if whole:
+        raise InputError(
+            f"{raster.path}: holds 0 and 1 alone, so it may be a mask; give the probability of "
+            "water in percent, 0-100"
+        )
+    get_logger(__name__).info("%s: no number is above 1; taken as fractions", raster.path)
+    return 100.0
+
+
+def _strips(raster: ForeignRaster) -> Iterator[Floats]:
+    height, width = raster.geobox.shape.yx
+    for row in range(0, height, _STRIP):
+        yield raster.read(Window(row, 0, min(_STRIP, height - row), width))
+
+
+def _rounded(factor: float, numbers: Floats) -> Bytes:
+    percent = np.rint(numbers * np.float32(factor))
+    return np.where(np.isnan(percent), _UNKNOWN, percent).astype(np.uint8)

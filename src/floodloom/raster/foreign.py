@@ -1,0 +1,263 @@
+"""Rasters that floodloom didn't make, read as numbers, with NaN where nothing is known.
+
+Elevations, labels, reference water, land cover, optical images and the backscatter of others all
+come in here. What a file says of itself is obeyed: no-data values, masks, scale and offset of its
+bands, any CRS and orientation, pixels that are points. What it doesn't say but can be told is
+noticed: fill values are outside of what its kind of number can be.
+
+Source: GDAL, Raster Data Model (band scale and offset, mask bands); OGC 19-008r4, GeoTIFF 1.1,
+7.1.2.2 (GTRasterTypeGeoKey); GDAL accounts for pixels that are points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.windows import Window as RasterWindow
+
+from floodloom.errors import InputError
+from floodloom.raster.align import moved
+from floodloom.raster.grid import pixel_geobox, quiet_about_georeference
+from floodloom.raster.parts import joined, part_of
+from floodloom.raster.vertical import Vertical, split
+from floodloom.raster.windows import Window
+
+Floats = NDArray[np.float32]
+
+_FILL = 1e30
+"""Beyond it lie the fill values of floating-point rasters (3.4e38, 9.97e36)."""
+_SUFFIXES = (".tif", ".tiff", ".TIF", ".TIFF")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a raster's numbers are.
+
+    Attributes
+    ----------
+    what
+        Words for messages, such as "elevation raster".
+    low, high
+        Least and greatest number that can be one, after scale and offset.
+    whole
+        Whether they are classes: whole numbers.
+    unknown
+        Numbers that stand for "unknown", as they are stored, whether the file says so or not.
+    """
+
+    what: str
+    low: float = -math.inf
+    high: float = math.inf
+    whole: bool = False
+    unknown: tuple[float, ...] = ()
+
+    def impossible(self, numbers: Floats) -> NDArray[np.bool_]:
+        """Return where (y, x) numbers can't be of this kind; NaN can."""
+        found = (numbers < self.low) | (numbers > self.high)
+        return found | (numbers != np.rint(numbers)) & ~np.isnan(numbers) if self.whole else found
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file and its grid; `scales` and `offsets` are those of its bands."""
+
+    path: str
+    geobox: GeoBox
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ForeignRaster:
+    """A raster of one file, or of several that lie side by side.
+
+    Attributes
+    ----------
+    path
+        File or folder, for messages.
+    kind
+        What its numbers are.
+    geobox
+        Its grid, in whatever orientation; without a CRS in pixels.
+    descriptions, units, dtypes
+        Of each band.
+    tags
+        Metadata of the first file.
+    vertical
+        What heights are measured from, where the CRS says so.
+    nodata
+        Declared no-data value of the first band, or None.
+    block
+        Height and width of the pieces in which the first file is stored, px.
+    """
+
+    path: str
+    kind: Kind
+    geobox: GeoBox
+    files: tuple[_File, ...] = field(repr=False)
+    descriptions: tuple[str | None, ...]
+    units: tuple[str | None, ...]
+    dtypes: tuple[str, ...]
+    tags: Mapping[str, str] = field(repr=False)
+    vertical: Vertical | None
+    nodata: float | None
+    block: tuple[int, int]
+
+    def read(self, window: Window | None = None, band: int = 1) -> Floats:
+        """Read a part as it lies.
+
+        Parameters
+        ----------
+        window
+            Part of the raster, inside it; all by default.
+        band
+            Number of the band, from 1.
+
+        Returns
+        -------
+        ndarray
+            (y, x) float32, scale and offset applied; NaN where the file has no data or masks them,
+            and where a number can't be one of its kind.
+
+        Raises
+        ------
+        InputError
+            If a file is damaged.
+        """
+        numbers = self.numbers(window, band)
+        numbers[self.kind.impossible(numbers)] = np.nan
+        return numbers
+
+    def numbers(self, window: Window | None = None, band: int = 1) -> Floats:
+        """Read a part as `read` does, but for numbers that can't be of its kind: they stay."""
+        height, width = self.geobox.shape.yx
+        window = window or Window(0, 0, height, width)
+        if len(self.files) == 1:
+            return self._stored(self.files[0], window, band)
+        merged = np.full((window.height, window.width), np.nan, dtype=np.float32)
+        target = self.geobox[window.slices]
+        for file in self.files:
+            part = part_of(file.geobox, target)
+            if part is None:
+                continue
+            values, source = self._stored(file, part, band), file.geobox[part.slices]
+            placed = moved(values, source, target, np.nan, Resampling.bilinear)
+            merged = np.where(np.isnan(merged), placed, merged)
+        return merged
+
+    def _stored(self, file: _File, window: Window, band: int) -> Floats:
+        place = RasterWindow(window.col, window.row, window.width, window.height)
+        with opened(file.path, self.kind.what) as raster:
+            stored = raster.read(band, window=place, masked=True)
+        scale, offset = file.scales[band - 1], file.offsets[band - 1]
+        plain = scale == 1.0 and offset == 0.0
+        scaled = stored.data if plain else stored.data * np.float64(scale) + offset
+        numbers: Floats = scaled.astype(np.float32)
+        numbers[np.ma.getmaskarray(stored) | ~(np.abs(numbers) < _FILL)] = np.nan
+        if self.kind.unknown:
+            numbers[np.isin(stored.data, self.kind.unknown)] = np.nan
+        return numbers
+
+
+def open_foreign(path: str | Path, kind: Kind, *, bands: int | None = 1) -> ForeignRaster:
+    """Open a raster, or a folder of GeoTIFFs that lie side by side.
+
+    Parameters
+    ----------
+    path
+        Raster file, or a folder whose GeoTIFFs have one CRS; where they overlap, the first by name
+        that knows something counts, and those with other pixels than the first are brought onto
+        its.
+    kind
+        What its numbers are.
+    bands
+        Number of bands that are looked for; a picture of red, green and blue has none of one. None
+        takes any number.
+
+    Raises
+    ------
+    InputError
+        If a file can't be opened, is a picture, or its grid can't be told.
+    """
+    paths = _paths(Path(path), kind)
+    files = [_described(file, kind, bands) for file in paths]
+    with opened(paths[0], kind.what) as raster:
+        return ForeignRaster(
+            path=str(path),
+            kind=kind,
+            geobox=joined([file.geobox for file in files], str(path)),
+            files=tuple(files),
+            descriptions=tuple(raster.descriptions),
+            units=tuple(raster.units),
+            dtypes=tuple(raster.dtypes),
+            tags=dict(raster.tags()),
+            vertical=_vertical(raster),
+            nodata=raster.nodata,
+            block=raster.block_shapes[0],
+        )
+
+
+@contextmanager
+def opened(path: str | Path, what: str) -> Iterator[rasterio.DatasetReader]:
+    """Open a raster file; what goes wrong with it is one InputError that says `what` it is."""
+    try:
+        with (
+            quiet_about_georeference(),
+            rasterio.Env(GTIFF_REPORT_COMPD_CS=True),
+            rasterio.open(path) as raster,
+        ):
+            yield raster
+    except rasterio.errors.RasterioIOError as error:
+        raise InputError(f"{path}: not a readable {what} ({error}); fetch it again") from error
+
+
+def _paths(path: Path, kind: Kind) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+    if not found:
+        raise InputError(f"{path}: no {kind.what} (.tif) inside; give a file or a folder of them")
+    return found
+
+
+def _described(path: Path, kind: Kind, bands: int | None) -> _File:
+    with opened(path, kind.what) as raster:
+        if raster.count == 0:
+            raise InputError(f"{path}: holds no band of its own; give one of its subdatasets")
+        if bands is not None and raster.colorinterp[0] == ColorInterp.red and raster.count >= 3:
+            raise InputError(f"{path}: a picture of {raster.count} bands; give the {kind.what}")
+        if any(dtype.startswith("complex") for dtype in raster.dtypes):
+            raise InputError(f"{path}: complex numbers; a {kind.what} has real ones")
+        return _File(str(path), _grid(raster), raster.scales, raster.offsets)
+
+
+def _grid(raster: rasterio.DatasetReader) -> GeoBox:
+    """Return the grid of a file, or refuse one that can't be trusted."""
+    name, shape, transform = raster.name, (raster.height, raster.width), raster.transform
+    if raster.crs is None and raster.gcps[0]:
+        raise InputError(
+            f"{name}: has ground control points only; put it on a grid, for example with "
+            "`gdalwarp -r near`"
+        )
+    if raster.crs is None:
+        return pixel_geobox(*shape) if transform.is_identity else GeoBox(shape, transform, None)
+    if transform.is_identity or transform.is_degenerate:
+        raise InputError(
+            f"{name}: has a CRS but no place in it; set its corners, for example with "
+            "`gdal_edit -a_ullr`"
+        )
+    horizontal, _ = split(raster.crs.to_wkt(version="WKT2_2019"))
+    return GeoBox(shape, transform, horizontal)
+
+
+def _vertical(raster: rasterio.DatasetReader) -> Vertical | None:
+    return split(raster.crs.to_wkt(version="WKT2_2019"))[1] if raster.crs is not None else None

@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import xarray as xr
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from floodloom.datasets.scenes import LabelledScene, require_root
 from floodloom.errors import InputError
-from floodloom.raster.grid import geobox_of
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
+from floodloom.sentinel1.backscatter import BACKSCATTER, linear_power, require_scale
+from floodloom.tiles.labels import place_labels
 from floodloom.tiles.store import IGNORE
+
+_DECIBEL = BACKSCATTER["decibel"]
 
 
 @dataclass(frozen=True)
@@ -93,40 +97,44 @@ def scenes(root: Path, layout: Layout) -> Iterator[LabelledScene]:
 
 def read_scene(root: Path, layout: Layout, name: str) -> LabelledScene:
     """Read one chip with its label."""
-    geobox = geobox_of(root / layout.bands["vv"][0].format(name=name))
-    variables = {}
-    for band, (pattern, number) in layout.bands.items():
-        decibel = _read(root / pattern.format(name=name), number)
-        if layout.empty is not None:
-            decibel[decibel == layout.empty] = np.nan
-        power = (10.0 ** (decibel / 10.0)).astype(np.float32)
-        variables[band] = wrap_xr(power, geobox, nodata=None)
-    label = _label(root / layout.label.format(name=name), layout, tuple(geobox.shape.yx))
-    scene = stamp(
-        xr.Dataset(variables, attrs={"title": f"{layout.title}, {name}"}),
-        Recipe(quantity="sigma0", spacing=float(abs(geobox.resolution.x))),
+    found = {
+        band: (open_foreign(root / pattern.format(name=name), _DECIBEL, bands=None), number)
+        for band, (pattern, number) in layout.bands.items()
+    }
+    grids = {raster.path: raster.geobox for raster, _ in found.values()}
+    geobox = next(iter(grids.values()))
+    for path, grid in grids.items():
+        if grid != geobox:
+            raise InputError(f"{path}: lies on another grid than {next(iter(grids))}")
+    scene = xr.Dataset(
+        {
+            band: wrap_xr(_power(raster, number, layout), geobox, nodata=None)
+            for band, (raster, number) in found.items()
+        },
+        attrs={"title": f"{layout.title}, {name}"},
     )
-    return LabelledScene(name, scene, label)
+    label = _label(root / layout.label.format(name=name), layout, geobox)
+    recipe = Recipe(quantity="sigma0", spacing=float(abs(geobox.resolution.x)))
+    return LabelledScene(name, stamp(scene, recipe), label)
 
 
-def _read(path: Path, number: int) -> NDArray[np.float32]:
-    try:
-        with rasterio.open(path) as raster:
-            values: NDArray[np.float32] = raster.read(number).astype(np.float32)
-            if raster.nodata is not None:
-                values[values == raster.nodata] = np.nan
-            return values
-    except (rasterio.errors.RasterioIOError, IndexError) as error:
-        raise InputError(f"{path}: not a readable GeoTIFF ({error})") from error
+def _power(raster: ForeignRaster, band: int, layout: Layout) -> NDArray[np.float32]:
+    require_scale(raster.numbers(band=band), "decibel", raster.path)
+    decibel = raster.read(band=band)
+    if layout.empty is not None:
+        decibel[decibel == layout.empty] = np.nan
+    return linear_power(decibel, "decibel")
 
 
-def _label(path: Path, layout: Layout, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    label = np.full(shape, IGNORE, dtype=np.uint8)
+def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:
     if not path.exists():
+        return np.full(tuple(geobox.shape.yx), IGNORE, dtype=np.uint8)
+
+    def code(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+        label = np.full(values.shape, IGNORE, dtype=np.uint8)
+        label[np.isin(values, layout.dry)] = 0
+        label[np.isin(values, layout.water)] = 2
         return label
-    values = _read(path, 1)
-    if values.shape != shape:
-        raise InputError(f"{path}: label is {values.shape} px but its image is {shape}")
-    label[np.isin(values, layout.dry)] = 0
-    label[np.isin(values, layout.water)] = 2
-    return label
+
+    raster = open_foreign(path, Kind("label raster"))
+    return place_labels(raster, geobox, code, (*layout.dry, *layout.water))

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
-from rasterio.windows import Window, from_bounds
 
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_size
 from floodloom.mapping.hand import height_above_drainage
 from floodloom.mapping.terrain import slope_degrees
 from floodloom.raster.align import onto_grid
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.parts import part_of
+from floodloom.raster.windows import Window
+from floodloom.sentinel1.elevation import elevation_raster
 
 Floats = NDArray[np.float32]
 
@@ -75,28 +75,11 @@ def read_elevation(path: str | Path, grid: GeoBox) -> Elevation:
     InputError
         If the raster can't be read or has no pixel on the map.
     """
-    try:
-        with quiet_about_georeference(), rasterio.open(path) as raster:
-            window = Window(0, 0, raster.width, raster.height)
-            if grid.crs is not None and raster.crs is not None:
-                window = _around(raster, grid).intersection(window)
-            values = raster.read(1, window=window, masked=True, out_dtype="float32")
-            crs = None if raster.crs is None else raster.crs
-            transform = raster.window_transform(window)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable elevation raster ({error})") from error
-    except rasterio.errors.WindowError as error:
-        raise InputError(f"{path}: doesn't cover the map; give elevation of its ground") from error
-    geobox = GeoBox(values.shape, transform, crs)
-    return Elevation(values.filled(np.nan), geobox, str(path))
-
-
-def _around(raster: rasterio.DatasetReader, grid: GeoBox) -> Window:
-    bounds = grid.extent.to_crs(raster.crs).boundingbox.bbox
-    exact = from_bounds(*bounds, transform=raster.transform)
-    return Window(
-        int(np.floor(exact.col_off)) - _MARGIN,
-        int(np.floor(exact.row_off)) - _MARGIN,
-        int(np.ceil(exact.width)) + 2 * _MARGIN,
-        int(np.ceil(exact.height)) + 2 * _MARGIN,
-    )
+    raster, metres = elevation_raster(path, place_needed=False)
+    part: Window | None = Window(0, 0, *raster.geobox.shape.yx)
+    if grid.crs is not None and raster.geobox.crs is not None:
+        part = part_of(raster.geobox, grid, margin=_MARGIN)
+    if part is None:
+        raise InputError(f"{path}: doesn't cover the map; give elevation of its ground")
+    values = raster.read(part) * np.float32(metres)
+    return Elevation(values, raster.geobox[part.slices], str(path))

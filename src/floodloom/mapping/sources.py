@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
     """
     highest = _PERCENT if minimum is not None and minimum <= _PERCENT else math.inf
     raster = _of_classes(path, Kind("reference water", low=0, high=highest))
-    numbers = placed(raster, grid, _floored, nodata=_NO_NUMBER)
+    numbers = placed(raster, grid, partial(_floored, path), nodata=_NO_NUMBER)
     known = numbers != _NO_NUMBER
     missing = 1 - float(known.mean())
     if missing == 1:
@@ -120,7 +121,13 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
     return np.where(known, numbers >= minimum, _UNKNOWN).astype(np.uint8)
 
 
-def _floored(numbers: Floats) -> NDArray[np.uint16]:
+def _floored(path: Path, numbers: Floats) -> NDArray[np.uint16]:
+    fractions = numbers[(numbers > 0) & (numbers < 1)]
+    if fractions.size:
+        raise InputError(
+            f"{path}: reference water holds fractions such as {fractions[0]:g}; give 0 and 1, or "
+            "percent and reference_minimum"
+        )
     whole = np.minimum(np.floor(numbers), _NO_NUMBER - 1)
     return np.where(np.isnan(numbers), _NO_NUMBER, whole).astype(np.uint16)
 

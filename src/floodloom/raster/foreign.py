@@ -217,7 +217,8 @@ def opened(path: str | Path, what: str) -> Iterator[rasterio.DatasetReader]:
         ):
             yield raster
     except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable {what} ({error}); fetch it again") from error
+        reason = error.__cause__ or error
+        raise InputError(f"{path}: not a readable {what} ({reason}); fetch it again") from error
 
 
 def _paths(path: Path, kind: Kind) -> list[Path]:

@@ -50,13 +50,15 @@ def joined(grids: Sequence[GeoBox], name: str) -> GeoBox:
     return GeoBox((int(bottom - top), int(right - left)), first.affine @ shift, first.crs)
 
 
-def part_of(source: GeoBox, target: GeoBox) -> Window | None:
+def part_of(source: GeoBox, target: GeoBox, *, margin: int = 0) -> Window | None:
     """Return the part of a raster that another grid looks at.
 
     Parameters
     ----------
     source, target
         Grids of the raster and of what looks at it, both with a CRS. Longitudes may go round.
+    margin
+        Further pixels of the raster around that part.
 
     Returns
     -------
@@ -66,8 +68,8 @@ def part_of(source: GeoBox, target: GeoBox) -> Window | None:
     col, row = _seen_from(source, target)
     if col.size == 0:
         return None
-    left, right = _reach(col, target.shape.x, source.shape.x)
-    top, bottom = _reach(row, target.shape.y, source.shape.y)
+    left, right = _reach(col, target.shape.x, source.shape.x, margin)
+    top, bottom = _reach(row, target.shape.y, source.shape.y, margin)
     return Window(top, left, bottom - top, right - left) if bottom > top and right > left else None
 
 
@@ -83,10 +85,10 @@ def _seen_from(source: GeoBox, target: GeoBox) -> Places:
     return np.stack((~source.affine) @ (x[known], y[known]))
 
 
-def _reach(positions: Places, pixels: int, size: int) -> tuple[int, int]:
+def _reach(positions: Places, pixels: int, size: int, margin: int) -> tuple[int, int]:
     """Return first and last pixel, with room for interpolation and for what bends between nodes."""
     low, high = float(positions.min()), float(positions.max())
-    room = 3.0 * max((high - low) / pixels, 1.0) + 0.02 * (high - low)
+    room = 3.0 * max((high - low) / pixels, 1.0) + 0.02 * (high - low) + margin
     return max(math.floor(low - room), 0), min(math.ceil(high + room), size)
 
 

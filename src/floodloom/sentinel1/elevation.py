@@ -148,8 +148,15 @@ class ElevationModel:
         return filled, top, left
 
 
-def elevation_raster(path: str | Path) -> tuple[ForeignRaster, float]:
+def elevation_raster(path: str | Path, *, place_needed: bool = True) -> tuple[ForeignRaster, float]:
     """Open a raster of elevations, or a folder of its tiles.
+
+    Parameters
+    ----------
+    path
+        See above; m, or as its band's unit says.
+    place_needed
+        Refuse one without a CRS.
 
     Returns
     -------
@@ -164,7 +171,7 @@ def elevation_raster(path: str | Path) -> tuple[ForeignRaster, float]:
         If it can't be opened, has no CRS, or its unit isn't known.
     """
     raster = open_foreign(path, _ELEVATION)
-    if raster.geobox.crs is None:
+    if place_needed and raster.geobox.crs is None:
         raise InputError(f"{path}: has no CRS; assign one, for example with gdal_edit -a_srs")
     metres = 1.0 if raster.vertical is None else raster.vertical.metres
     unit = (raster.units[0] or "").strip().lower()

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
-import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr, xr_reproject
-from rasterio.windows import Window
+from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.flags import FLAG_ATTRS, Flag
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign, opened
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
-from floodloom.sentinel1.rtc_products import RtcProduct, Scale, find_rtc
+from floodloom.raster.windows import Window
+from floodloom.sentinel1.backscatter import (
+    BACKSCATTER,
+    MARGIN,
+    empty_margins,
+    linear_power,
+    require_scale,
+)
+from floodloom.sentinel1.rtc_products import RtcProduct, find_rtc
 
 _CHUNK = 2048
 _SAMPLES = 4
 
+_ANGLE = Kind("angle map")
+
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
+BlockInfo = dict[int | None, Any]
 
 
 def read_rtc(path: Path) -> xr.Dataset:
@@ -54,15 +65,12 @@ def read_rtc(path: Path) -> xr.Dataset:
         files lie on different grids, or values contradict the scale that the name promises.
     """
     product = find_rtc(path)
-    grid = _common_grid(product)
-    _require_scale(product)
-    chunks = _chunks(next(iter(product.bands.values())))
-    signed = {
-        band: _by_block(
-            linear_power, _values(file, chunks, product.nodata), product.scale, dtype=np.float32
-        )
-        for band, file in product.bands.items()
-    }
+    found = _opened(product)
+    _require_scale(product, found)
+    first = found[next(iter(product.bands.values()))]
+    grid, chunks = first.geobox, _chunks(first)
+    rasters = [found[file] for file in product.bands.values()]
+    signed = dict(zip(product.bands, _power(rasters, product, chunks), strict=True))
     scene = xr.Dataset({band: wrap_xr(da.maximum(v, 0), grid) for band, v in signed.items()})
     for band in signed:
         long_name = f"{band.upper()} {product.quantity}, linear power"
@@ -70,7 +78,7 @@ def read_rtc(path: Path) -> xr.Dataset:
     scene["flags"] = wrap_xr(_flags(product, list(signed.values()), chunks), grid)
     scene["flags"].attrs.update(FLAG_ATTRS)
     for name, file in product.angles.items():
-        degrees = _values(file, chunks, product.nodata) * np.float32(product.angle_unit)
+        degrees = _values(found[file], chunks, product.nodata) * np.float32(product.angle_unit)
         scene[name] = wrap_xr(degrees, grid)
         scene[name].attrs.update(units="degree", long_name=name.replace("_", " "))
     recipe = Recipe(
@@ -118,28 +126,29 @@ def _onto(scene: xr.Dataset, grid: GeoBox) -> dict[str, da.Array]:
     return layers
 
 
-def linear_power(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
-    """Return linear power from power, amplitude or decibel; NaN stays NaN."""
-    if scale == "decibel":
-        return np.asarray(np.float32(10.0) ** (values / np.float32(10.0)))
-    return values * values if scale == "amplitude" else values
+def _opened(product: RtcProduct) -> dict[Path, ForeignRaster]:
+    """Open the files that hold numbers, on one grid."""
+    kind = BACKSCATTER[product.scale]
+    found = {file: open_foreign(file, kind) for file in product.bands.values()}
+    found |= {file: open_foreign(file, _ANGLE) for file in product.angles.values()}
+    _require_one_grid(found, product)
+    return found
 
 
-def _common_grid(product: RtcProduct) -> GeoBox:
-    files = [*product.bands.values(), *product.angles.values()]
-    files += [product.mask] if product.mask else []
-    first = geobox_of(files[0])
-    for file in files:
-        grid = geobox_of(file)
+def _require_one_grid(found: Mapping[Path, ForeignRaster], product: RtcProduct) -> None:
+    grids = {file: raster.geobox for file, raster in found.items()}
+    if product.mask:
+        grids[product.mask] = geobox_of(product.mask)
+    name, first = next(iter(grids.items()))
+    for file, grid in grids.items():
         if grid.crs is None:
             raise InputError(f"{file}: has no CRS; assign one, for example with gdal_edit -a_srs")
         same = grid.crs == first.crs and grid.affine.almost_equals(first.affine, 1e-6)
         if not same or grid.shape != first.shape:
             raise InputError(
-                f"{file}: lies on another grid ({_extent(grid)}) than {files[0].name} "
+                f"{file}: lies on another grid ({_extent(grid)}) than {name.name} "
                 f"({_extent(first)}); fetch the product again"
             )
-    return first
 
 
 def _extent(grid: GeoBox) -> str:
@@ -147,38 +156,26 @@ def _extent(grid: GeoBox) -> str:
     return f"{height}x{width} px at {grid.affine.c:.12g} {grid.affine.f:.12g}, {grid.crs}"
 
 
-def _require_scale(product: RtcProduct) -> None:
+def _require_scale(product: RtcProduct, found: Mapping[Path, ForeignRaster]) -> None:
+    """Refuse a product whose numbers contradict the scale that its name promises."""
     for file in product.bands.values():
-        values = np.concatenate([block.ravel() for block in _samples(file, product.nodata)])
-        values = values[np.isfinite(values)]
-        if values.size == 0:
-            continue
-        if product.scale != "decibel" and np.median(values) < 0:
-            raise InputError(
-                f"{file}: {product.scale} is promised by its name but most values are negative, "
-                f"such as {np.median(values):.3g}: decibel? Convert it to linear power"
-            )
-        if product.scale == "decibel" and values.min() >= 0:
-            raise InputError(
-                f"{file}: decibel is promised by its name but no value is negative, "
-                f"the least is {values.min():.3g}: linear? Name it after its scale"
-            )
+        blocks = [block.ravel() for block in _samples(found[file], product.nodata)]
+        require_scale(np.concatenate(blocks), product.scale, str(file))
 
 
-def _samples(path: Path, nodata: float) -> Iterator[NDArray[np.float32]]:
-    """Yield some blocks from all over a raster, as they are stored."""
-    with rasterio.open(path) as raster:
-        height, width = raster.block_shapes[0]
-        for row in np.linspace(0, (raster.height - 1) // height, _SAMPLES).astype(int):
-            for col in np.linspace(0, (raster.width - 1) // width, _SAMPLES).astype(int):
-                values = _read(path, raster.block_window(1, row, col))
-                yield _valid(values, raster.nodata, nodata)
+def _samples(raster: ForeignRaster, nodata: float) -> Iterator[NDArray[np.float32]]:
+    """Yield some blocks from all over a raster."""
+    rows, cols = raster.block
+    height, width = raster.geobox.shape.yx
+    for row in np.linspace(0, (height - 1) // rows, _SAMPLES).astype(int) * rows:
+        for col in np.linspace(0, (width - 1) // cols, _SAMPLES).astype(int) * cols:
+            part = Window(row, col, min(rows, height - row), min(cols, width - col))
+            yield _without(raster.numbers(part), nodata)
 
 
-def _chunks(path: Path) -> Chunks:
-    with rasterio.open(path) as raster:
-        rows, cols = raster.block_shapes[0]
-        shape = raster.height, raster.width
+def _chunks(raster: ForeignRaster) -> Chunks:
+    rows, cols = raster.block
+    shape = tuple(raster.geobox.shape.yx)
     wide = _CHUNK if cols < shape[1] else shape[1]
     high = max(_CHUNK * _CHUNK // wide, 1)
     sides = max(high // rows, 1) * rows, max(wide // cols, 1) * cols
@@ -186,53 +183,77 @@ def _chunks(path: Path) -> Chunks:
     return chunks
 
 
-def _values(path: Path, chunks: Chunks, nodata: float) -> da.Array:
+def _values(raster: ForeignRaster, chunks: Chunks, nodata: float) -> da.Array:
     """Return a raster lazily, float32, NaN = no data."""
-    with rasterio.open(path) as raster:
-        own = raster.nodata
-    return _by_block(_valid, _stored(path, chunks), own, nodata, dtype=np.float32)
+
+    def block(block_info: BlockInfo) -> NDArray[np.float32]:
+        return _without(raster.read(_place(block_info)), nodata)
+
+    return _by_block(block, chunks=chunks, dtype=np.float32)
 
 
-def _stored(path: Path, chunks: Chunks) -> da.Array:
-    with rasterio.open(path) as raster:
+def _power(rasters: Sequence[ForeignRaster], product: RtcProduct, chunks: Chunks) -> list[da.Array]:
+    """Return linear power of each band lazily, float32, NaN = no data, signed as it is stored."""
+
+    def block(block_info: BlockInfo) -> NDArray[np.float32]:
+        part = _place(block_info)
+        around, inner = _with_surroundings(part, rasters[0].geobox)
+        bands = [_without(raster.read(around), product.nodata) for raster in rasters]
+        empty = empty_margins(bands)[inner]
+        power = np.stack([linear_power(band[inner], product.scale) for band in bands])
+        return np.where(empty, np.float32(np.nan), power)
+
+    return list(_by_block(block, chunks=((len(rasters),), *chunks), dtype=np.float32, dims=3))
+
+
+def _with_surroundings(part: Window, grid: GeoBox) -> tuple[Window, tuple[slice, slice]]:
+    """Return a part with what its margins depend on, and where it lies in that."""
+    top, left = max(part.row - MARGIN, 0), max(part.col - MARGIN, 0)
+    bottom = min(part.row + part.height + MARGIN, int(grid.shape.y))
+    right = min(part.col + part.width + MARGIN, int(grid.shape.x))
+    inner = Window(part.row - top, part.col - left, part.height, part.width)
+    return Window(top, left, bottom - top, right - left), inner.slices
+
+
+def _without(numbers: NDArray[np.float32], nodata: float) -> NDArray[np.float32]:
+    numbers[numbers == nodata] = np.nan
+    return numbers
+
+
+def _place(block_info: BlockInfo) -> Window:
+    (top, bottom), (left, right) = block_info[None]["array-location"][-2:]
+    return Window(top, left, bottom - top, right - left)
+
+
+def _mask(path: Path, chunks: Chunks) -> da.Array:
+    """Return a product's own mask lazily, as it is stored."""
+    with opened(path, "mask") as raster:
         dtype = raster.dtypes[0]
 
-    def block(block_info: dict[int | None, Any]) -> NDArray[np.generic]:
-        (top, bottom), (left, right) = block_info[None]["array-location"]
-        return _read(path, Window(left, top, right - left, bottom - top))
+    def block(block_info: BlockInfo) -> NDArray[np.generic]:
+        part = _place(block_info)
+        with opened(path, "mask") as raster:
+            stored: NDArray[np.generic] = raster.read(
+                1, window=RasterWindow(part.col, part.row, part.width, part.height)
+            )
+        return stored
 
     return _by_block(block, chunks=chunks, dtype=dtype)
 
 
-def _by_block(function: Callable[..., Any], *arrays: Any, dtype: Any, **options: Any) -> da.Array:
+def _by_block(
+    function: Callable[..., Any], *arrays: Any, dtype: Any, dims: int = 2, **options: Any
+) -> da.Array:
     made: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
-        function, *arrays, dtype=dtype, meta=np.empty((0, 0), dtype), **options
+        function, *arrays, dtype=dtype, meta=np.empty((0,) * dims, dtype), **options
     )
     return made
-
-
-def _read(path: Path, window: Window) -> NDArray[np.generic]:
-    try:
-        with rasterio.open(path) as raster:
-            values: NDArray[np.generic] = raster.read(1, window=window)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: missing or damaged ({error}); fetch it again") from error
-    return values
-
-
-def _valid(values: NDArray[np.generic], own: float | None, nodata: float) -> NDArray[np.float32]:
-    floats = values.astype(np.float32)
-    missing = ~np.isfinite(floats) | (floats == nodata)
-    if own is not None:
-        missing |= floats == own
-    floats[missing] = np.nan
-    return floats
 
 
 def _flags(product: RtcProduct, signed: list[da.Array], chunks: Chunks) -> da.Array:
     if product.mask is None:
         return _by_block(block_flags, product, None, *signed, dtype=np.uint8)
-    mask = _stored(product.mask, chunks)
+    mask = _mask(product.mask, chunks)
     return _by_block(block_flags, product, mask, *signed, dtype=np.uint8)
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -22,8 +21,7 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.flags import Flag
 from floodloom.raster.recipe import Quantity
-
-Scale = Literal["power", "amplitude", "decibel"]
+from floodloom.sentinel1.backscatter import Scale
 
 _POLARISATION = r"(?P<polarisation>VV|VH|HH|HV)"
 _TIME = r"(?P<time>\d{8}T\d{6})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
-from floodloom.raster.placing import placed
+from floodloom.raster.placing import Code, placed
 from floodloom.tiles.store import IGNORE
 
 _LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))
@@ -37,13 +38,36 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     InputError
         If the raster can't be opened or placed, or declares a class as no data.
     """
-    raster = open_foreign(path, _LABELS)
-    if raster.nodata in (0, 1, 2):
+    return place_labels(open_foreign(path, _LABELS), geobox, classes, (0, 1, 2))
+
+
+def place_labels(
+    raster: ForeignRaster, geobox: GeoBox, code: Code, known: Sequence[float]
+) -> NDArray[np.uint8]:
+    """Bring a raster of classes of any coding onto a grid by nearest neighbour.
+
+    Parameters
+    ----------
+    raster
+        Where they come from.
+    geobox
+        See `labels_on_grid`.
+    code
+        From its numbers, NaN = unknown, to (y, x) uint8 with 255 = unknown.
+    known
+        Its numbers that mean something.
+
+    Raises
+    ------
+    InputError
+        If the raster can't be placed, or declares a class as no data.
+    """
+    if raster.nodata in known:
         raise InputError(
-            f"{path}: declares {raster.nodata:g}, which is a class, as no data; take that away "
-            "(gdal_edit -unsetnodata) and let unknown be 255"
+            f"{raster.path}: declares {raster.nodata:g}, which is a class, as no data; take that "
+            "away (gdal_edit -unsetnodata) and let unknown be 255"
         )
-    return placed(raster, _same_place(raster, geobox), classes, nodata=IGNORE)
+    return placed(raster, _same_place(raster, geobox), code, nodata=IGNORE)
 
 
 def classes(numbers: Floats) -> NDArray[np.uint8]:

@@ -81,7 +81,7 @@ def test_a_damaged_image_is_named_when_it_is_read(tmp_path):
     path = write(tmp_path / "o.tif")
     path.write_bytes(path.read_bytes()[:-200])
     optical = optical_on_grid(path, GRID)
-    with pytest.raises(InputError, match=r"o\.tif: can't be read .*fetch it again"):
+    with pytest.raises(InputError, match=r"o\.tif: not a readable optical image .*fetch it again"):
         optical.compute()
 
 

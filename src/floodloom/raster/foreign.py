@@ -52,6 +52,8 @@ class Kind:
         Whether they are classes: whole numbers.
     unknown
         Numbers that stand for "unknown", as they are stored, whether the file says so or not.
+    masked
+        Obey the file's no-data value; not where one value for all bands is a class of this one.
     """
 
     what: str
@@ -59,6 +61,7 @@ class Kind:
     high: float = math.inf
     whole: bool = False
     unknown: tuple[float, ...] = ()
+    masked: bool = True
 
     def impossible(self, numbers: Floats) -> NDArray[np.bool_]:
         """Return where (y, x) numbers can't be of this kind; NaN can."""
@@ -112,6 +115,10 @@ class ForeignRaster:
     nodata: float | None
     block: tuple[int, int]
 
+    def scaled(self, band: int) -> bool:
+        """Whether a band's numbers aren't taken as they are stored."""
+        return any((f.scales[band - 1], f.offsets[band - 1]) != (1.0, 0.0) for f in self.files)
+
     def read(self, window: Window | None = None, band: int = 1) -> Floats:
         """Read a part as it lies.
 
@@ -157,14 +164,14 @@ class ForeignRaster:
     def _stored(self, file: _File, window: Window, band: int) -> Floats:
         place = RasterWindow(window.col, window.row, window.width, window.height)
         with opened(file.path, self.kind.what) as raster:
-            stored = raster.read(band, window=place, masked=True)
+            stored = raster.read(band, window=place, masked=self.kind.masked)
         scale, offset = file.scales[band - 1], file.offsets[band - 1]
         plain = scale == 1.0 and offset == 0.0
-        scaled = stored.data if plain else stored.data * np.float64(scale) + offset
-        numbers: Floats = scaled.astype(np.float32)
+        values = np.ma.getdata(stored)
+        numbers: Floats = (values if plain else values * np.float64(scale) + offset).astype("f4")
         numbers[np.ma.getmaskarray(stored) | ~(np.abs(numbers) < _FILL)] = np.nan
         if self.kind.unknown:
-            numbers[np.isin(stored.data, self.kind.unknown)] = np.nan
+            numbers[np.isin(values, self.kind.unknown)] = np.nan
         return numbers
 
 

@@ -31,6 +31,7 @@ def placed(
     nodata: float = math.nan,
     resampling: Resampling = Resampling.nearest,
     band: int = 1,
+    say: bool = True,
 ) -> NDArray[Any]:
     """Bring a band of a foreign raster onto a grid.
 
@@ -49,12 +50,15 @@ def placed(
         How values are found between pixels.
     band
         Number of the band, from 1.
+    say
+        Log that it was resampled, and how many of its numbers couldn't be of its kind; without,
+        for one who asks piece by piece.
 
     Returns
     -------
     ndarray
         (y, x), of the dtype that `code` gives. Numbers that can't be of the raster's kind are
-        unknown, which the log says.
+        unknown.
 
     Raises
     ------
@@ -64,7 +68,8 @@ def placed(
     require_relation(raster.geobox, grid, raster.path)
     placing = _Placing(raster, code or _as_they_are, nodata, resampling, band)
     found = placing.onto(grid)
-    placing.say(grid)
+    if say:
+        placing.say(grid)
     return found
 
 

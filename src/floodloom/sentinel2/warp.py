@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
-import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
 
 from floodloom.errors import InputError
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
+from floodloom.raster.placing import placed
 from floodloom.raster.windows import cropped
 from floodloom.sentinel2.bands import (
     CLOUD,
@@ -32,6 +30,9 @@ from floodloom.sentinel2.clouds import REACH_PX, seen_by_classes, seen_by_indice
 
 BLOCK_PX = 2048
 """Side of the pieces in which an image is read."""
+
+_OPTICAL = Kind("optical image", low=-1.0)
+_MASK = Kind("mask of clouds", masked=False)
 
 
 def optical_on_grid(
@@ -74,12 +75,11 @@ def optical_on_grid(
         If the raster can't be opened, has no CRS, its bands have no names, or one is missing; when
         pixels are asked for, if they can't be read.
     """
-    with _opened(path) as raster:
-        have = _names(raster, names, path)
-        chosen = chosen_bands(have, bands, str(path))
-        place = {name: position for position, name in enumerate(have, start=1)}
-        scaling = scaling_of(raster.tags(), raster.dtypes[place[chosen[0]] - 1])
-    image = _Image(Path(path), geobox, chosen, place, scaling)
+    raster = _opened(path)
+    have = _names(raster, names)
+    chosen = chosen_bands(have, bands, str(path))
+    place = {name: position for position, name in enumerate(have, start=1)}
+    image = _Image(raster, geobox, chosen, place, _scaling(raster, place[chosen[0]]))
     shape = (len(chosen), *geobox.shape.yx)
     sides = (-1, rows or BLOCK_PX, BLOCK_PX)
     pieces = da.map_blocks(  # type: ignore[no-untyped-call]
@@ -94,7 +94,7 @@ def optical_on_grid(
 class _Image:
     """An optical raster and what is read of it: `place` numbers its bands from 1."""
 
-    path: Path
+    raster: ForeignRaster
     geobox: GeoBox
     chosen: Sequence[str]
     place: Mapping[str, int]
@@ -103,58 +103,59 @@ class _Image:
     def piece(self, block_info: Mapping[Any, Any]) -> NDArray[np.float32]:
         """Return (channel, y, x) of the piece that dask asks for."""
         rows, cols = (slice(*ends) for ends in block_info[None]["array-location"][1:])
-        with _opened(self.path) as raster:
-            return self._read(raster, self.geobox[rows, cols])
-
-    def _read(self, raster: rasterio.DatasetReader, geobox: GeoBox) -> NDArray[np.float32]:
+        geobox = self.geobox[rows, cols]
         masked = CLOUD in self.place or SCENE_CLASSES in self.place
         margin = 0 if masked else REACH_PX  # a cloud beside the piece throws its shadow into it
-        image = self._reflectance(raster, geobox.pad(margin) if margin else geobox)
-        seen = self._marked_clear(raster, geobox) if masked else seen_by_indices(image)
+        image = self._reflectance(geobox.pad(margin) if margin else geobox)
+        seen = self._marked_clear(geobox) if masked else seen_by_indices(image)
         bands = [cropped(band, margin) for band in image.values()]
         return np.where(cropped(seen, margin), np.stack(bands), np.float32(np.nan))
 
-    def _marked_clear(self, raster: rasterio.DatasetReader, geobox: GeoBox) -> NDArray[np.bool_]:
+    def _marked_clear(self, geobox: GeoBox) -> NDArray[np.bool_]:
         """Return where the file's own mask sees the ground."""
+        raster = replace(self.raster, kind=_MASK)
         if CLOUD in self.place:
-            cloud = _warped(raster, geobox, [self.place[CLOUD]], Resampling.nearest, None)[0]
-            return np.asarray(cloud < 0.5)
-        indexes = [self.place[SCENE_CLASSES]]
-        return seen_by_classes(_warped(raster, geobox, indexes, Resampling.nearest, 0.0)[0])
+            return np.asarray(placed(raster, geobox, band=self.place[CLOUD], say=False) < 0.5)
+        return seen_by_classes(placed(raster, geobox, band=self.place[SCENE_CLASSES], say=False))
 
-    def _reflectance(
-        self, raster: rasterio.DatasetReader, geobox: GeoBox
-    ) -> dict[str, NDArray[np.float32]]:
-        indexes = [self.place[band] for band in self.chosen]
-        numbers = _warped(raster, geobox, indexes, Resampling.bilinear, self.scaling.nodata)
+    def _reflectance(self, geobox: GeoBox) -> dict[str, NDArray[np.float32]]:
+        numbers = {
+            name: placed(
+                self.raster,
+                geobox,
+                resampling=Resampling.bilinear,
+                band=self.place[name],
+                say=False,
+            )
+            for name in self.chosen
+        }
+        # Reflectance is never 0 in every band: that is a margin that nobody declared.
+        empty = np.all([band == 0 for band in numbers.values()], axis=0) & (len(numbers) > 1)
         return {
-            band: self.scaling.reflectance(values)
-            for band, values in zip(self.chosen, numbers, strict=True)
+            name: self.scaling.reflectance(np.where(empty, np.float32(np.nan), band))
+            for name, band in numbers.items()
         }
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
-    try:
-        with quiet_about_georeference():
-            raster = rasterio.open(path)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable optical image ({error})") from error
-    with raster:
-        if raster.crs is None:
-            raise InputError(f"{path}: the optical image needs a CRS; give a georeferenced one")
-        try:
-            yield raster
-        except rasterio.errors.RasterioError as error:
-            raise InputError(f"{path}: can't be read ({error}); fetch it again") from error
+def _opened(path: str | Path) -> ForeignRaster:
+    raster = open_foreign(path, _OPTICAL, bands=None)
+    if not np.issubdtype(np.dtype(raster.dtypes[0]), np.floating):
+        raster = replace(raster, kind=replace(_OPTICAL, unknown=(0.0,)))
+    if raster.geobox.crs is None:
+        raise InputError(f"{path}: the optical image needs a CRS; give a georeferenced one")
+    return raster
 
 
-def _names(
-    raster: rasterio.DatasetReader, given: Sequence[str], path: str | Path
-) -> tuple[str, ...]:
-    if given and len(given) != raster.count:
+def _scaling(raster: ForeignRaster, band: int) -> Scaling:
+    """Return what numbers mean: reflectance, where the file scales them itself."""
+    return Scaling() if raster.scaled(band) else scaling_of(raster.tags, raster.dtypes[band - 1])
+
+
+def _names(raster: ForeignRaster, given: Sequence[str]) -> tuple[str, ...]:
+    path, count = raster.path, len(raster.dtypes)
+    if given and len(given) != count:
         raise InputError(
-            f"{path}: {len(given)} names were given for {raster.count} bands; name every band"
+            f"{path}: {len(given)} names were given for {count} bands; name every band"
         )
     described = given or raster.descriptions
     if None in described:
@@ -162,34 +163,12 @@ def _names(
             f"{path}: needs a description of every band, such as B03 or green; describe them or "
             "set `optical_names`"
         )
-    found = tuple(band_name(name) for name in described)
+    found = tuple(band_name(str(name)) for name in described)
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice:
         raise InputError(
-            f"{path}: several bands are called {', '.join(twice)} (of {', '.join(described)}); "
-            "name every band in `optical_names`, each another one"
+            f"{path}: several bands are called {', '.join(twice)} (of "
+            f"{', '.join(map(str, described))}); name every band in `optical_names`, each another "
+            "one"
         )
     return found
-
-
-def _warped(
-    raster: rasterio.DatasetReader,
-    geobox: GeoBox,
-    indexes: list[int],
-    resampling: Resampling,
-    nodata: float | None,
-) -> NDArray[np.float32]:
-    height, width = geobox.shape.yx
-    with WarpedVRT(
-        raster,
-        crs=geobox.crs.to_wkt(),
-        transform=geobox.affine,
-        height=height,
-        width=width,
-        resampling=resampling,
-        src_nodata=nodata if raster.nodata is None else raster.nodata,
-        nodata=np.nan,
-        dtype="float32",
-    ) as warped:
-        values: NDArray[np.float32] = warped.read(indexes)
-    return values

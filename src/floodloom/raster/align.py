@@ -12,6 +12,7 @@ from rasterio.warp import reproject
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.raster.places import transformer
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -84,8 +85,13 @@ def moved(
     target: GeoBox,
     nodata: float,
     resampling: Resampling,
+    whole: GeoBox | None = None,
 ) -> NDArray[Value]:
-    """Return (y, x) on another grid, both with a CRS; see `onto_grid`."""
+    """Return (y, x) on another grid, both with a CRS; see `onto_grid`.
+
+    `whole` is the grid of the raster of which this is a part, so that a part is resampled as the
+    whole is.
+    """
     result = np.full(tuple(target.shape.yx), nodata, dtype=values.dtype)
     shift = whole_shift(source, target)
     if shift is None:
@@ -99,6 +105,7 @@ def moved(
             src_nodata=nodata,
             dst_nodata=nodata,
             resampling=resampling,
+            **_scales(source if whole is None else whole, target),
         )
         return result
     row, col = shift
@@ -108,6 +115,23 @@ def moved(
     if bottom > top and right > left:
         result[top:bottom, left:right] = values[top - row : bottom - row, left - col : right - col]
     return result
+
+
+def _scales(source: GeoBox, target: GeoBox) -> dict[str, float]:
+    """Return how many pixels of the target one in the middle of the source is, right and down.
+
+    GDAL would take it from the sizes of the arrays, and a part would be resampled otherwise than
+    the whole.
+    """
+    col, row = (n / 2 for n in source.shape.xy)
+    x, y = source.affine @ (np.array([col, col + 1, col]), np.array([row, row, row + 1]))
+    if source.crs != target.crs:
+        x, y = transformer(source.crs.to_wkt(), target.crs.to_wkt()).transform(x, y)
+    cols, rows = ~target.affine @ (np.asarray(x), np.asarray(y))
+    sides = [float(np.hypot(v[1] - v[0], v[2] - v[0])) for v in (cols, rows)]
+    if not all(np.isfinite(side) and side > 0 for side in sides):
+        return {}
+    return {"XSCALE": sides[0], "YSCALE": sides[1]}
 
 
 def whole_shift(source: GeoBox, target: GeoBox) -> tuple[int, int] | None:

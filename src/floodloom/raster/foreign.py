@@ -157,7 +157,7 @@ class ForeignRaster:
             if part is None:
                 continue
             values, source = self._stored(file, part, band), file.geobox[part.slices]
-            placed = moved(values, source, target, np.nan, Resampling.bilinear)
+            placed = moved(values, source, target, np.nan, Resampling.bilinear, file.geobox)
             merged = np.where(np.isnan(merged), placed, merged)
         return merged
 

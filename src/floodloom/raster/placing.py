@@ -97,8 +97,9 @@ class _Placing:
             for quarter in _quarters(*grid.shape.yx):
                 result[quarter] = self.onto(grid[quarter])
             return result
-        source = self.raster.geobox[part.slices]
-        return moved(self._coded(part), source, grid, self.nodata, self.resampling)
+        whole = self.raster.geobox
+        source = whole[part.slices]
+        return moved(self._coded(part), source, grid, self.nodata, self.resampling, whole)
 
     def _coded(self, part: Window | None) -> NDArray[Any]:
         numbers = self.raster.numbers(part, self.band)

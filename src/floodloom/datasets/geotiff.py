@@ -63,6 +63,7 @@ FOLDER = Layout(
     published="your own archive",
     bands={"vv": ("vv/{name}.tif", 1), "vh": ("vh/{name}.tif", 1)},
     label="labels/{name}.tif",
+    water=(1, 2),
 )
 
 

@@ -17,6 +17,7 @@ from floodloom.raster.places import transformer
 Value = TypeVar("Value", bound=np.generic)
 
 _TOLERANCE_PX = 1e-3
+_NO_REDUCTION = 0.95
 
 
 def onto_grid(
@@ -131,7 +132,8 @@ def _scales(source: GeoBox, target: GeoBox) -> dict[str, float]:
     sides = [float(np.hypot(v[1] - v[0], v[2] - v[0])) for v in (cols, rows)]
     if not all(np.isfinite(side) and side > 0 for side in sides):
         return {}
-    return {"XSCALE": sides[0], "YSCALE": sides[1]}
+    right, down = (1.0 if side > _NO_REDUCTION else side for side in sides)
+    return {"XSCALE": right, "YSCALE": down}
 
 
 def whole_shift(source: GeoBox, target: GeoBox) -> tuple[int, int] | None:

@@ -1,0 +1,139 @@
+"""A label that is no class is unknown, in training and in scoring."""
+
+import json
+
+import numpy as np
+import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from floodloom.datasets import geotiff
+from floodloom.errors import InputError
+from floodloom.raster.grid import pixel_geobox
+from floodloom.raster.store import write_cog
+from floodloom.stages.evaluate import evaluate
+from floodloom.tiles.labels import labels_on_grid
+from tests.raster.test_foreign import write
+
+GRID = GeoBox((30, 40), Affine(10.0, 0, 500000.0, 0, -10.0, 5100000.0), "EPSG:32633")
+HIDDEN = (slice(None), slice(0, 20))
+
+
+def label() -> np.ndarray:
+    """(y, x) uint8 of all three classes, the left half unknown."""
+    values = np.random.default_rng(3).integers(0, 3, (30, 40)).astype("uint8")
+    values[HIDDEN] = 255
+    return values
+
+
+def coded(fill: float, dtype: str) -> np.ndarray:
+    values = label().astype(dtype)
+    values[HIDDEN] = fill
+    return values
+
+
+WRITTEN = {
+    "declared -9999": (coded(-9999, "int16"), {"nodata": -9999}),
+    "declared -32768": (coded(-32768, "int16"), {"nodata": -32768}),
+    "not a number": (coded(np.nan, "float32"), {"nodata": np.nan}),
+    "undeclared -9999": (coded(-9999, "int32"), {}),
+    "undeclared -1": (coded(-1, "int8"), {}),
+    "undeclared 65535": (coded(65535, "uint16"), {}),
+    "no class": (coded(99, "uint8"), {}),
+    "between two classes": (coded(0.5, "float64"), {}),
+    "infinite": (coded(np.inf, "float32"), {}),
+    "masked": (coded(1, "uint8"), {"mask": label() != 255}),
+    "255 declared as something else": (label(), {"nodata": 254}),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_no_class_is_unknown(tmp_path, name: str) -> None:
+    values, facts = WRITTEN[name]
+    path = write(tmp_path / "label.tif", values, GRID, **facts)
+    np.testing.assert_array_equal(labels_on_grid(path, GRID), label())
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_perfect_map_is_perfect(tmp_path, name: str) -> None:
+    values, facts = WRITTEN[name]
+    truth = write(tmp_path / "truth.tif", values, GRID, **facts)
+    flood = np.where(label() == 255, 2, label()).astype("uint8")
+    tags = {"FLOODLOOM_PRODUCT": "flood_map"}
+    path = write_cog(flood, tmp_path / "flood.tif", geobox=GRID, nodata=255, tags=tags)
+    scores = json.loads(
+        evaluate(prediction=[path], truth=[truth], out=tmp_path / "scores.json").read_text()
+    )
+    assert scores["flood"]["iou"] == scores["water"]["iou"] == 1.0
+    counts = scores["flood"]
+    assert sum(counts[name] for name in ("tp", "fp", "fn", "tn")) == (label() != 255).sum()
+
+
+def test_a_class_that_is_declared_as_no_data_is_refused(tmp_path) -> None:
+    path = write(tmp_path / "label.tif", label(), GRID, nodata=0)
+    with pytest.raises(InputError, match=r"label\.tif: declares 0, which is a class, as no data"):
+        labels_on_grid(path, GRID)
+
+
+def test_labels_that_lie_otherwise(tmp_path) -> None:
+    south_up = GRID.affine @ Affine.translation(0, 30) @ Affine.scale(1, -1)
+    turned = GeoBox((30, 40), south_up, GRID.crs)
+    path = write(tmp_path / "up.tif", label()[::-1].copy(), turned, nodata=255)
+    np.testing.assert_array_equal(labels_on_grid(path, GRID), label())
+    beside = write(tmp_path / "part.tif", label()[:, 15:].copy(), GRID[:, 15:], nodata=255)
+    expected = label()
+    expected[:, :15] = 255
+    np.testing.assert_array_equal(labels_on_grid(beside, GRID), expected)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_labels_without_a_place_must_be_of_the_scene_s_size(tmp_path) -> None:
+    plain = write(tmp_path / "plain.tif", label(), pixel_geobox(30, 40))
+    np.testing.assert_array_equal(labels_on_grid(plain, GRID), label())
+    np.testing.assert_array_equal(labels_on_grid(plain, pixel_geobox(30, 40)), label())
+    with pytest.raises(InputError, match=r"plain\.tif: \(30, 40\) px without a CRS"):
+        labels_on_grid(plain, pixel_geobox(31, 40))
+
+
+def chips(root, decibel: np.ndarray, **facts) -> geotiff.LabelledScene:
+    for band in ("vv", "vh"):
+        write(root / band / "a.tif", decibel, GRID, **facts)
+    write(root / "labels" / "a.tif", label(), GRID)
+    return geotiff.read_scene(root, geotiff.FOLDER, "a")
+
+
+def test_chips_of_any_coding_are_the_same(tmp_path) -> None:
+    decibel = np.random.default_rng(1).normal(-12, 3, (30, 40)).round(2).astype("float32")
+    decibel[HIDDEN] = np.nan
+    expected = 10 ** (decibel / 10)
+    for name, values, facts in (
+        ("nan", decibel, {}),
+        ("zero", np.nan_to_num(decibel), {}),
+        ("fill", np.nan_to_num(decibel, nan=-9999).astype("float64"), {}),
+        ("declared", np.nan_to_num(decibel, nan=-50), {"nodata": -50}),
+        (
+            "hundredths",
+            np.nan_to_num(decibel * 100, nan=-32768).round().astype("int16"),
+            {"scales": (0.01,), "nodata": -32768},
+        ),
+    ):
+        found = chips(tmp_path / name, values, **facts)
+        np.testing.assert_allclose(found.scene.vv.values, expected, rtol=1e-4, err_msg=name)
+        np.testing.assert_array_equal(found.label, np.where(label() == 1, 2, label()))
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype", "message"),
+    [(lambda v: 10 ** (v / 10), "float32", "linear"), (lambda v: v * 100, "int16", "can't be")],
+)
+def test_chips_of_another_scale_are_refused(tmp_path, scale, dtype: str, message: str) -> None:
+    decibel = np.random.default_rng(1).normal(-12, 3, (30, 40))
+    with pytest.raises(InputError, match=rf"a\.tif: .*{message}"):
+        chips(tmp_path, scale(decibel).astype(dtype))
+
+
+def test_chips_whose_label_lies_elsewhere_know_nothing(tmp_path) -> None:
+    decibel = np.full((30, 40), -12, "float32")
+    chips(tmp_path, decibel)
+    write(tmp_path / "labels" / "a.tif", label(), GRID.translate_pix(1000, 0))
+    assert (geotiff.read_scene(tmp_path, geotiff.FOLDER, "a").label == 255).all()

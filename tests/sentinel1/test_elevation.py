@@ -11,7 +11,7 @@ from floodloom.errors import InputError
 from floodloom.mapping.elevation import read_elevation
 from floodloom.raster.vertical import Vertical
 from floodloom.raster.windows import Window
-from floodloom.sentinel1.elevation import elevation_bounds, open_elevation
+from floodloom.sentinel1.elevation import elevation_bounds, elevation_raster, open_elevation
 from floodloom.sentinel1.heights import datum_of
 from tests.raster.test_foreign import write
 
@@ -93,8 +93,6 @@ def test_unknown_unit_is_refused(tmp_path) -> None:
 
 
 def vertical(tmp_path: Path, crs: str) -> Vertical | None:
-    from floodloom.sentinel1.elevation import elevation_raster
-
     return elevation_raster(write(tmp_path / "dem.tif", hills(), GRID, crs=crs))[0].vertical
 
 

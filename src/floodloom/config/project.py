@@ -67,17 +67,18 @@ class EventSettings(Settings):
     )
     mapped: bool = Field(default=False, description="Predict and map this event too")
     seed: int | None = Field(default=None, description="Seed of a simulated event")
-    dem: str | None = Field(default=None, description="Elevation raster, m")
+    dem: str | None = Field(default=None, description="Elevation raster, or a folder of its tiles")
     labels: str | None = Field(
         default=None,
-        description="Label raster: 0 dry, 1 permanent water, 2 flood, 255 unknown",
+        description="Label raster: 0 dry, 1 permanent water, 2 flood; all else is unknown",
     )
     optical: str | None = Field(
         default=None, description="Optical raster: reflectance bands and a cloud mask"
     )
     reference_water: str | None = Field(
         default=None,
-        description="Raster of permanent water: 1 water, 0 land; see delineate.reference_minimum",
+        description="Raster of permanent water: 1 water, 0 land, or its occurrence; see "
+        "delineate.reference_minimum",
     )
     land_cover: str | None = Field(
         default=None, description="Land cover raster; see delineate.urban and delineate.vegetation"

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.sentinel1.backscatter import MARGIN, empty_margins, require_scale
-from floodloom.sentinel1.rtc import read_rtc
+from floodloom.sentinel1.rtc import mosaic_rtc, read_rtc
 from tests.sentinel1.test_rtc import GRID, OPERA, write
 
 
@@ -93,3 +96,19 @@ def test_fill_values_of_decibels_are_no_data(tmp_path, fill: float) -> None:
     scene = read_rtc(tmp_path)
     np.testing.assert_array_equal(np.isnan(scene.vv.values), slanted())
     np.testing.assert_allclose(scene.vv.values[~slanted()], POWER[~slanted()], rtol=1e-5)
+
+
+def test_products_that_lie_otherwise_are_the_same_scene(tmp_path) -> None:
+    """South-up, with heights in its CRS, and in integers with a scale and an offset."""
+    up = GeoBox(GRID.shape, GRID.affine @ Affine(1, 0, 0, 0, -1, GRID.shape.y), GRID.crs)
+    whole = np.round(DECIBEL * 100).astype("int16")
+    for band in ("VV", "VH"):
+        name = f"S1A__IW___A_20230514T165821_{band}_gamma0-rtc_db.tif"
+        write(tmp_path / "plain" / name, whole.astype("float32") / 100)
+        write(tmp_path / "other" / name, whole[::-1].copy(), up)
+        with rasterio.open(tmp_path / "other" / name, "r+") as raster:
+            raster.scales, raster.offsets = (0.01,), (0.0,)
+            raster.crs = "EPSG:32632+3855"
+    plain, other = (read_rtc(tmp_path / n) for n in ("plain", "other"))
+    found = mosaic_rtc([other], GRID)["vv"].compute()
+    np.testing.assert_allclose(found, plain.vv.values, rtol=1e-5)

@@ -69,6 +69,14 @@ def test_a_perfect_map_is_perfect(tmp_path, name: str) -> None:
     assert sum(counts[name] for name in ("tp", "fp", "fn", "tn")) == (label() != 255).sum()
 
 
+def test_truth_that_knows_nothing_is_refused(tmp_path) -> None:
+    truth = write(tmp_path / "truth.tif", np.full((30, 40), 255, "uint8"), GRID)
+    tags = {"FLOODLOOM_PRODUCT": "flood_map"}
+    path = write_cog(label(), tmp_path / "flood.tif", geobox=GRID, nodata=255, tags=tags)
+    with pytest.raises(InputError, match=r"truth\.tif: says nothing about .*flood\.tif"):
+        evaluate(prediction=[path], truth=[truth], out=tmp_path / "scores.json")
+
+
 def test_a_class_that_is_declared_as_no_data_is_refused(tmp_path) -> None:
     path = write(tmp_path / "label.tif", label(), GRID, nodata=0)
     with pytest.raises(InputError, match=r"label\.tif: declares 0, which is a class, as no data"):

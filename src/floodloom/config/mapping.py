@@ -79,7 +79,7 @@ class DelineateSettings(Settings):
     reference_minimum: int | None = Field(
         default=None,
         description="Value of the reference water from which a pixel is permanent water, such as "
-        "50 for JRC occurrence; null: 1 alone is water",
+        "50 for JRC occurrence; null: 1 is water, or 50 where numbers can only be percentages",
     )
     minimum_change: float | None = Field(
         default=None,

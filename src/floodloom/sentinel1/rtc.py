@@ -17,7 +17,6 @@ from rasterio.windows import Window as RasterWindow
 from floodloom.errors import InputError
 from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign, opened
-from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.raster.windows import Window
@@ -138,7 +137,7 @@ def _opened(product: RtcProduct) -> dict[Path, ForeignRaster]:
 def _require_one_grid(found: Mapping[Path, ForeignRaster], product: RtcProduct) -> None:
     grids = {file: raster.geobox for file, raster in found.items()}
     if product.mask:
-        grids[product.mask] = geobox_of(product.mask)
+        grids[product.mask] = open_foreign(product.mask, Kind("mask")).geobox
     name, first = next(iter(grids.items()))
     for file, grid in grids.items():
         if grid.crs is None:

@@ -148,7 +148,7 @@ def delineate(
         Smallest patch, ha; without a CRS a pixel is taken for 100 m².
     reference_minimum
         Value of the reference water from which a pixel is permanent water, such as 50 for JRC
-        occurrence; 1 alone is water when not given.
+        occurrence; when not given 1 is water, or 50 where numbers can only be percentages.
     minimum_change
         Flood whose backscatter has changed by less since before, dB, is excluded.
     maximum_slope

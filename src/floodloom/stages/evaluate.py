@@ -133,11 +133,12 @@ def _event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
 def _score_pair(prediction: Path, truth: Path) -> PairScores:
     raster = open_foreign(prediction, Kind("prediction", unknown=(IGNORE,)))
     product = raster.tags.get(PRODUCT)
+    true = labels_on_grid(truth, raster.geobox)
+    if (true == IGNORE).all():
+        raise InputError(f"{truth}: says nothing about {prediction}; give truth of its ground")
     if product == OWN or (product is None and not _holds_classes(raster)):
-        probable = read_percent(prediction)
-        return score_probability(probable.percent, labels_on_grid(truth, probable.grid))
-    found = placed(raster, raster.geobox, classes, nodata=IGNORE)
-    return score_map(found, labels_on_grid(truth, raster.geobox))
+        return score_probability(read_percent(prediction).percent, true)
+    return score_map(placed(raster, raster.geobox, classes, nodata=IGNORE), true)
 
 
 def _holds_classes(raster: ForeignRaster) -> bool:

@@ -11,16 +11,17 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.mapping.areas import area_of, row_areas
 from floodloom.mapping.delineate import FloodClass
-from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.mapping.exclusion import REASON_NAMES, Reason
 from floodloom.raster.store import write_cog
 
 COLOURS = {
-    FloodClass.DRY.value: (0, 0, 0, 0),
+    FloodClass.DRY.value: (238, 238, 238, 255),
     FloodClass.PERMANENT.value: (31, 78, 121, 255),
     FloodClass.FLOOD.value: (230, 85, 13, 255),
     FloodClass.EXCLUDED.value: (120, 120, 120, 255),
 }
-"""Colours of the classes, RGBA; told apart under colour blindness."""
+"""Colours of the classes, RGBA; told apart under colour blindness. Dry ground is opaque, since it
+would look like ground that nobody saw."""
 
 CLASS_WORDS = {
     FloodClass.DRY.value: "no water",
@@ -31,6 +32,13 @@ CLASS_WORDS = {
 }
 """What the classes mean, in words."""
 
+REASON_WORDS = {
+    Reason.NONE.value: "not excluded",
+    **REASON_NAMES,
+    FloodClass.NODATA.value: CLASS_WORDS[FloodClass.NODATA.value],
+}
+"""What the values of a flood map's second band mean, in words."""
+
 
 def write_flood_map(
     classes: NDArray[np.uint8],
@@ -40,14 +48,19 @@ def write_flood_map(
     geobox: GeoBox,
     tags: Mapping[str, str],
 ) -> Path:
-    """Write a flood map: classes in band 1, reasons of exclusion in band 2."""
+    """Write a flood map: classes in band 1, reasons of exclusion in band 2, 255 = no data in both.
+
+    Names of the values and a style lie beside it, see `floodloom.raster.legend`.
+    """
+    nodata = FloodClass.NODATA.value
     return write_cog(
-        np.stack([classes, reasons]),
+        np.stack([classes, np.where(classes == nodata, nodata, reasons)]),
         path,
         geobox=geobox,
-        nodata=FloodClass.NODATA.value,
+        nodata=nodata,
         descriptions=("flood class", "reason of exclusion"),
         colormap=COLOURS,
+        meanings=(CLASS_WORDS, REASON_WORDS),
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_map"},
     )
 

@@ -18,8 +18,7 @@ from shapely.geometry import box, mapping
 
 from floodloom.files import write_json
 from floodloom.mapping.areas import crs_name
-from floodloom.mapping.exclusion import REASON_NAMES
-from floodloom.mapping.products import CLASS_WORDS, COLOURS
+from floodloom.mapping.products import CLASS_WORDS, COLOURS, REASON_WORDS
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
@@ -109,7 +108,7 @@ def _classes() -> list[Classification]:
 def _reasons() -> list[dict[str, Any]]:
     return [
         Classification.create(value=value, name=f"reason_{value}", description=word).to_dict()
-        for value, word in {0: "not excluded", **REASON_NAMES}.items()
+        for value, word in REASON_WORDS.items()
     ]
 
 

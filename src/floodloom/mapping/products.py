@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from floodloom.mapping.areas import area_of, row_areas
+from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
 from floodloom.raster.store import write_cog
@@ -31,6 +31,8 @@ CLASS_WORDS = {
     FloodClass.NODATA.value: "no data",
 }
 """What the classes mean, in words."""
+
+_LARGEST = 255  # value of a byte
 
 REASON_WORDS = {
     Reason.NONE.value: "not excluded",
@@ -109,7 +111,5 @@ def excluded_areas(reasons: NDArray[np.uint8], geobox: GeoBox) -> dict[str, floa
 def _areas(
     values: NDArray[np.uint8], meanings: Mapping[str, int], geobox: GeoBox
 ) -> dict[str, float]:
-    rows = row_areas(geobox)
-    return {
-        name: round(area_of(values == value, rows) / 10_000, 4) for name, value in meanings.items()
-    }
+    hectares = pixel_areas(geobox).by_value(values, _LARGEST) / 10_000
+    return {name: round(float(hectares[value]), 4) for name, value in meanings.items()}

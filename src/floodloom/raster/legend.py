@@ -1,7 +1,7 @@
 """What the values of a raster mean, in words and colours, for the programs that open it.
 
-GeoTIFF has a place for colours of the first band and for nothing else. Names lie beside the file: in
-GDAL's auxiliary file as a raster attribute table for each band, and as a style for QGIS, which
+GeoTIFF has a place for colours of the first band and for nothing else. Names lie beside the file:
+in GDAL's auxiliary file as a raster attribute table for each band, and as a style for QGIS, which
 would mix the bands of a file with more than one into a colour image.
 
 Sources: GDAL, raster data model (raster attribute table) and PAM; QGIS, default styles of layers.

@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 from affine import Affine
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
@@ -111,7 +112,8 @@ def read_zones(path: str | Path) -> gpd.GeoDataFrame:
     Raises
     ------
     InputError
-        If the file can't be read, has no geometry, or holds points or lines.
+        If the file can't be read, has no geometry, or holds points, lines, or corners that aren't
+        numbers.
     """
     try:
         zones = gpd.read_file(path)
@@ -125,6 +127,8 @@ def read_zones(path: str | Path) -> gpd.GeoDataFrame:
             raise InputError(
                 f"{path}: zone {name} is a {geometry.geom_type}; give polygons, for example buffers"
             )
+        if not np.isfinite(shapely.get_coordinates(geometry)).all():
+            raise InputError(f"{path}: zone {name} has a corner that isn't a number; draw it anew")
     return zones
 
 

@@ -92,10 +92,6 @@ def pixel_areas(geobox: GeoBox) -> PixelAreas:
     apart = max(int(_NODES_APART / max(pixel_size(geobox) or (1.0,))), 1)
     rows, cols = (np.linspace(0, n - 1, math.ceil((n - 1) / apart) + 1) for n in (height, width))
     nodes = _shoelace(_corners(geobox, rows, cols))
-    if not np.isfinite(nodes).all():
-        raise InputError(
-            f"grid in {crs_name(geobox)}: a part lies where this CRS has no ground; crop the raster"
-        )
     across = np.arange(width)
     return PixelAreas(rows, np.stack([np.interp(across, cols, row) for row in nodes]), height)
 
@@ -140,6 +136,10 @@ def _degrees(geobox: GeoBox, cols: Floats, rows: Floats) -> tuple[Floats, Floats
     geographic = crs.geodetic_crs
     x, y = geobox.affine @ (cols, rows)
     places = transformer(crs.to_wkt(), geographic.to_wkt()).transform(x, y)
+    if not np.isfinite(places).all():
+        raise InputError(
+            f"grid in {crs_name(geobox)}: a part lies where this CRS has no ground; crop the raster"
+        )
     unit = math.degrees(geographic.axis_info[0].unit_conversion_factor)
     return np.asarray(places[0]) * unit, np.asarray(places[1]) * unit
 

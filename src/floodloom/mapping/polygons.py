@@ -15,6 +15,7 @@ from floodloom.mapping.extent import TURN, Bounds, lattice
 from floodloom.raster.places import transformer
 
 _MARGIN = 0.1  # of the map's size, that polygons are cut off beyond
+_NEARLY_AROUND = 270.0  # degrees
 _STEPS = 100  # of the map's size, that a straight line is reprojected by
 
 Coordinates = NDArray[np.float64]
@@ -101,12 +102,12 @@ def _cut(geometry: BaseGeometry, window: Bounds, *, turns: bool) -> BaseGeometry
 
 
 def _unwrapped(polygon: shapely.Polygon) -> shapely.Polygon:
-    """Count longitudes from 0 to 360° if an edge is longer than half a turn, as one across 180° is.
+    """Count longitudes from 0 to 360° if an edge goes nearly around the world.
 
-    An edge of a whole turn is the world's, and stays.
+    It is meant to cross 180° the short way; one of a whole turn is the world's, and stays.
     """
     longitudes = shapely.get_coordinates(polygon.exterior)[:, 0]
-    if not TURN / 2 < np.abs(np.diff(longitudes)).max() < TURN:
+    if not _NEARLY_AROUND < np.abs(np.diff(longitudes)).max() < TURN:
         return polygon
 
     def counted_on(places: Coordinates) -> Coordinates:

@@ -64,10 +64,10 @@ def area_table(
     placed = gpd.GeoDataFrame(geometry=on_map(zones, geobox), crs=geobox.crs.to_wkt())
     _say_which_are_not_on_the_map(zones, placed)
     rows = zones[["zone"]].copy()
-    hectares = pixel_areas(geobox).strip(0, len(classes)) / 10_000
+    hectares = (pixel_areas(geobox).strip(0, len(classes)) / 10_000).astype(np.float32)
     for level in FloodClass:
         rows[level.name.lower()] = _sums(
-            np.where(classes == level.value, hectares, 0.0), placed, geobox
+            np.where(classes == level.value, hectares, np.float32(0)), placed, geobox
         )
     table: pd.DataFrame = pd.concat([whole, rows], ignore_index=True)
     return table[_COLUMNS]
@@ -86,7 +86,7 @@ def _say_which_are_not_on_the_map(zones: gpd.GeoDataFrame, placed: gpd.GeoDataFr
 
 
 def _sums(
-    values: NDArray[np.float64], placed: gpd.GeoDataFrame, geobox: GeoBox
+    values: NDArray[np.float32], placed: gpd.GeoDataFrame, geobox: GeoBox
 ) -> NDArray[np.float64]:
     """Sum of values (y, x) over each polygon, pixels by the share that is covered."""
     sums = np.zeros(len(placed))

@@ -133,7 +133,7 @@ def delineate(
     dem
         Elevation raster, m.
     zones
-        Polygons whose areas are listed, too.
+        Polygons whose areas are listed, too; ground that one covers twice counts once.
     event
         Name of the event; that of the probability mosaic, or the item's folder, when not given.
     threshold
@@ -148,7 +148,7 @@ def delineate(
     majority_window
         Side of the window of `majority`, px.
     minimum_mapping_unit
-        Smallest patch, ha; without a CRS a pixel is taken for 100 m².
+        Smallest patch, ha on the ground; without a CRS a pixel is taken for 100 m².
     reference_minimum
         Value of the reference water from which a pixel is permanent water, such as 50 for JRC
         occurrence; 1 alone is water when not given.

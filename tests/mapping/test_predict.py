@@ -110,7 +110,8 @@ def scene_store(path: Path, power, recipe: Recipe = PRODUCT, grid=GRID, **attrs)
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory) -> Path:
-    return scene_store(tmp_path_factory.mktemp("scene") / "s.zarr", backscatter(203, 331))
+    path = tmp_path_factory.mktemp("scene") / "s.zarr"
+    return scene_store(path, backscatter(203, 331), instrument_mode="EW", product_type="GRD")
 
 
 def test_mosaic_is_a_valid_cog_that_says_how_it_was_made(scene, checkpoints, tmp_path) -> None:
@@ -125,6 +126,7 @@ def test_mosaic_is_a_valid_cog_that_says_how_it_was_made(scene, checkpoints, tmp
     assert tags["FLOODLOOM_PRECISION"] == "float32"
     assert tags["FLOODLOOM_SAMPLES"] == "2"
     assert tags["ORBIT_DIRECTION"] == "ascending"
+    assert (tags["INSTRUMENT_MODE"], tags["PRODUCT_TYPE"]) == ("EW", "GRD")
     windows = json.loads(tags["FLOODLOOM_WINDOWS"])
     assert max(windows["size"]) <= 128
     ratio = seam_ratio(percent, *window_borders(windows))

@@ -10,8 +10,6 @@ from floodloom.mapping.refine import (
     dense_crf,
     in_strips,
     majority,
-    minimum_pixels,
-    sieved,
 )
 
 SMALL = CrfSettings(1.0, 2.0, 3, radar_radius=2, radar_sigma=1.5, radar_decibel=2.0, radar_compat=2)
@@ -113,13 +111,3 @@ def test_majority_by_hand() -> None:
     assert not majority(water, seen & (np.arange(6) != 2), 3)[:, 2].any()
     with pytest.raises(InputError, match="majority_window 4: must be odd"):
         majority(water, seen, 4)
-
-
-def test_sieve_by_minimum_mapping_unit() -> None:
-    water = np.zeros((30, 30), bool)
-    water[2:7, 2:8] = True
-    water[12:17, 12:17] = True
-    seen = np.ones_like(water)
-    kept = sieved(water, seen, minimum_pixels(0.3, 100.0))
-    assert kept[2:7, 2:8].all()
-    assert kept.sum() == 30

@@ -1,3 +1,5 @@
+from xml.etree import ElementTree as ET
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from floodloom.errors import InputError, RecipeMismatchError
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_cog, write_store
+from floodloom.raster.tiff import without_alpha
 
 GRID = grid_from_bounds((400000, 5000000, 412340, 5010020), 32633, 20.0)
 RECIPE = Recipe(quantity="gamma0", noise_removed=True, spacing=20.0)
@@ -86,6 +89,63 @@ def test_cog_is_valid_and_keeps_its_facts(tmp_path) -> None:
         assert raster.overviews(1) == [2]
         assert raster.tags()["FLOODLOOM_PRODUCT"] == "flood_map"
         assert raster.crs.to_epsg() == 32633
+
+
+PLAIN = [(dtype, n, False) for dtype in ("uint8", "uint16", "float32") for n in (1, 2, 3, 4, 5)]
+COLOURED = [(dtype, n, True) for dtype in ("uint8", "uint16") for n in (1, 2)]
+
+
+@pytest.mark.parametrize(("dtype", "count", "coloured"), PLAIN + COLOURED)
+def test_bands_of_any_number_are_numbers(tmp_path, dtype, count, coloured) -> None:
+    values = np.random.default_rng(0).integers(0, 4, (count, *GRID.shape.yx)).astype(dtype)
+    colours = {2: (1, 2, 3, 255)} if coloured else None
+    path = write_cog(values, tmp_path / "b.tif", geobox=GRID, nodata=255, colormap=colours)
+    assert cog_validate(path, strict=True)[0]
+    expected = ["palette" if coloured else "gray"] + ["undefined"] * (count - 1)
+    for options in ({}, {"overview_level": 0}):
+        with rasterio.open(path, **options) as raster:
+            assert [band.name for band in raster.colorinterp] == expected
+    with rasterio.open(path) as raster:
+        np.testing.assert_array_equal(raster.read(), values)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("big", ["NO", "YES"])
+@pytest.mark.parametrize("endianness", ["LITTLE", "BIG"])
+def test_alpha_is_taken_out_of_any_tiff(tmp_path, big, endianness) -> None:
+    values = np.arange(2 * 60 * 70, dtype="uint8").reshape(2, 60, 70)
+    profile = {"driver": "GTiff", "count": 2, "dtype": "uint8", "height": 60, "width": 70}
+    path, options = tmp_path / "a.tif", {"BIGTIFF": big, "ENDIANNESS": endianness, "ALPHA": "YES"}
+    with rasterio.open(path, "w", **profile, **options, transform=GRID.affine) as raster:
+        raster.write(values)
+    with rasterio.open(path) as raster:
+        assert raster.colorinterp[1].name == "alpha"
+    without_alpha(path)
+    with rasterio.open(path) as raster:
+        assert raster.colorinterp[1].name == "undefined"
+        np.testing.assert_array_equal(raster.read(), values)
+    (tmp_path / "n.tif").write_bytes(b"no TIFF")
+    with pytest.raises(InputError, match=r"n\.tif: not a TIFF"):
+        without_alpha(tmp_path / "n.tif")
+
+
+def test_names_and_colours_lie_beside_a_map_and_go_with_it(tmp_path) -> None:
+    values = np.random.default_rng(0).integers(0, 3, (2, *GRID.shape.yx)).astype("uint8")
+    names, path = ({0: "land", 2: "water"}, {1: "<a> & b"}), tmp_path / "map.tif"
+    colours = {0: (9, 9, 9, 255), 2: (1, 2, 3, 255)}
+    write_cog(values, path, geobox=GRID, nodata=255, colormap=colours, meanings=names)
+    tables = ET.parse(tmp_path / "map.tif.aux.xml").findall("PAMRasterBand")
+    rows = [[[f.text for f in row] for row in table.iter("Row")] for table in tables]
+    assert rows[0] == [["0", "land", "9", "9", "9", "255"], ["2", "water", "1", "2", "3", "255"]]
+    assert rows[1] == [["1", "<a> & b"]]
+    style = ET.parse(tmp_path / "map.qml").getroot()
+    entries = [(e.get("value"), e.get("color"), e.get("label")) for e in style.iter("paletteEntry")]
+    assert entries == [("0", "#090909", "land"), ("2", "#010203", "water")]
+    assert style.find("pipe/rasterrenderer").get("band") == "1"
+    for ending in ("tif.ovr", "tif.msk"):
+        (tmp_path / f"map.{ending}").write_bytes(b"of the old map")
+    write_cog(values, path, geobox=GRID, nodata=255)
+    assert not list(tmp_path.glob("map.tif.*"))
 
 
 def test_recipes_that_differ_name_the_field() -> None:

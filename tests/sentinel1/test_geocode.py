@@ -240,6 +240,7 @@ def test_without_elevations_the_store_says_so(mountains, chunked, tmp_path) -> N
     out = geocode(scene=scene, out=tmp_path / "g.zarr", constant_height=200.0)
     store = open_store(out)
     assert "ellipsoid at 200 m: no elevations were given" in store.attrs["history"]
+    assert (store.attrs["instrument_mode"], store.attrs["product_type"]) == ("IW", "GRD")
     np.testing.assert_allclose(store.incidence_angle, store.local_incidence_angle, atol=1 / 128)
 
 

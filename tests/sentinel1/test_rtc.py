@@ -277,3 +277,26 @@ def test_geocode_takes_products_of_others(tmp_path) -> None:
     )
     assert float(coarse.vv.mean()) == pytest.approx(float(scene.vv.mean()), rel=0.1)
     assert recipe_of(coarse).spacing == 2 * spacing
+
+
+def test_products_say_mode_and_level_as_far_as_their_names_do(tmp_path) -> None:
+    pyrosar = "S1A__S3___A_20150309T173017_{band}_{steps}.tif"
+    for steps in ("gamma0-rtc_db", "gamma0_db"):
+        folder = tmp_path / steps
+        write(folder / pyrosar.format(band="VV", steps=steps), decibel(power()), nodata=np.nan)
+    found = {
+        "hyp3": write_hyp3(tmp_path),
+        "opera": write_opera(tmp_path / "opera"),
+        "planetary computer": write_planetary_computer(tmp_path),
+        "pyroSAR, rtc": tmp_path / "gamma0-rtc_db",
+        "pyroSAR": tmp_path / "gamma0_db",
+    }
+    said = {name: read_rtc(path).attrs for name, path in found.items()}
+    facts = {n: (a.get("instrument_mode"), a.get("product_type")) for n, a in said.items()}
+    assert facts == {
+        "hyp3": ("IW", "RTC"),
+        "opera": ("IW", "RTC"),
+        "planetary computer": ("IW", "GRD"),
+        "pyroSAR, rtc": ("SM", "RTC"),
+        "pyroSAR": ("SM", None),
+    }

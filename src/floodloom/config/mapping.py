@@ -75,7 +75,9 @@ class DelineateSettings(Settings):
         "is the dense CRF of Paul and Ganju (2021)",
     )
     majority_window: int = Field(default=3, ge=1, description="Side of the majority's window, px")
-    minimum_mapping_unit: float = Field(default=0.3, ge=0, description="Smallest patch, ha")
+    minimum_mapping_unit: float = Field(
+        default=0.3, ge=0, description="Smallest patch, ha on the ground"
+    )
     reference_minimum: int | None = Field(
         default=None,
         description="Value of the reference water from which a pixel is permanent water, such as "

@@ -1,59 +1,109 @@
-"""How large a pixel is on the ground."""
+"""How large a pixel is on the ground.
+
+A pixel's corners are put on the ellipsoid and from there on an equal-area plane around the middle
+of the grid (Lambert azimuthal; Snyder 1987, USGS Professional Paper 1395, section 24), so that its
+area is that on the ground in any CRS, unit and orientation. That is done on a lattice; areas are
+interpolated between its nodes, which is off by some 1e-6.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import CRS
+from pyproj import CRS, Proj
 
-Metres = NDArray[np.float64]
+from floodloom.errors import InputError
+from floodloom.raster.places import transformer
+
+Floats = NDArray[np.float64]
+
+_NODES_APART = 20_000.0  # m: a projection's scale bends by some 1e-6 in between
+_STRIP = 512
+_CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # col, row
 
 
-def pixel_sides(geobox: GeoBox) -> tuple[Metres, Metres] | None:
-    """Return width and height of the pixels of each row.
+@dataclass(frozen=True)
+class PixelAreas:
+    """Areas of the pixels of a grid, m²; all 1, px², without a CRS.
+
+    `columns` (node, x) are the areas at rows `rows` (node,).
+    """
+
+    rows: Floats
+    columns: Floats
+    height: int
+
+    def strip(self, start: int, stop: int) -> Floats:
+        """Return the areas of the pixels of some rows, (row, x) float64."""
+        place = np.interp(np.arange(start, stop), self.rows, np.arange(len(self.rows)))
+        above = np.minimum(place.astype(np.int64), max(len(self.rows) - 2, 0))
+        share = (place - above)[:, np.newaxis]
+        below = np.minimum(above + 1, len(self.rows) - 1)
+        return np.asarray(self.columns[above] * (1 - share) + self.columns[below] * share)
+
+    def by_value(self, values: NDArray[Any], largest: int) -> Floats:
+        """Return the area of each value of a raster.
+
+        Parameters
+        ----------
+        values
+            (y, x), whole numbers from 0 on.
+        largest
+            Largest value that may occur.
+
+        Returns
+        -------
+        ndarray
+            (largest + 1,) float64.
+        """
+        sums = np.zeros(largest + 1)
+        for start, part in self._strips():
+            of = values[start : start + len(part)].ravel()
+            sums += np.bincount(of, weights=part.ravel(), minlength=largest + 1)
+        return sums
+
+    def _strips(self) -> Iterator[tuple[int, Floats]]:
+        for start in range(0, self.height, _STRIP):
+            yield start, self.strip(start, min(start + _STRIP, self.height))
+
+
+def pixel_areas(geobox: GeoBox) -> PixelAreas:
+    """Return the areas of the pixels of a grid.
 
     Parameters
     ----------
     geobox
-        North-up grid.
+        Grid in any CRS and orientation; without a CRS every pixel is 1.
 
-    Returns
-    -------
-    tuple of ndarray, or None
-        (y,) float64 each, m: the spacings where the grid is projected, arcs of parallel and
-        meridian on the ellipsoid where it is in degrees; None without a CRS.
+    Raises
+    ------
+    InputError
+        If a part of the grid has no place on the ground.
     """
+    height, width = geobox.shape.yx
     if geobox.crs is None:
-        return None
-    crs = CRS.from_wkt(geobox.crs.to_wkt())
-    unit = float(crs.axis_info[0].unit_conversion_factor)
-    rows = int(geobox.shape.y)
-    width, height = abs(geobox.affine.a) * unit, abs(geobox.affine.e) * unit
-    if not crs.is_geographic:
-        return np.full(rows, width), np.full(rows, height)
-    latitude = (geobox.affine.f + (np.arange(rows) + 0.5) * geobox.affine.e) * unit
-    major, minor = crs.ellipsoid.semi_major_metre, crs.ellipsoid.semi_minor_metre
-    squared = 1 - (minor / major) ** 2
-    inner = 1 - squared * np.sin(latitude) ** 2
-    prime_vertical = major / np.sqrt(inner)
-    meridional = major * (1 - squared) / inner**1.5
-    return prime_vertical * np.cos(latitude) * width, meridional * height
-
-
-def pixel_areas(geobox: GeoBox) -> Metres | None:
-    """Return the area of the pixels of each row, (y,) float64, m²; None without a CRS."""
-    sides = pixel_sides(geobox)
-    return None if sides is None else sides[0] * sides[1]
+        return PixelAreas(np.zeros(1), np.ones((1, width)), height)
+    apart = max(int(_NODES_APART / max(pixel_size(geobox) or (1.0,))), 1)
+    rows, cols = (np.linspace(0, n - 1, math.ceil((n - 1) / apart) + 1) for n in (height, width))
+    nodes = _shoelace(_corners(geobox, rows, cols))
+    across = np.arange(width)
+    return PixelAreas(rows, np.stack([np.interp(across, cols, row) for row in nodes]), height)
 
 
 def pixel_size(geobox: GeoBox) -> tuple[float, float] | None:
-    """Return width and height of a pixel in the middle of the grid, m; None without a CRS."""
-    sides = pixel_sides(geobox)
-    if sides is None:
+    """Return width and height of the pixel in the middle, m on the ground; None without a CRS."""
+    if geobox.crs is None:
         return None
-    middle = len(sides[0]) // 2
-    return float(sides[0][middle]), float(sides[1][middle])
+    height, width = geobox.shape.yx
+    corners = _corners(geobox, np.array([height // 2]), np.array([width // 2]))[..., 0, 0]
+    sides = np.hypot(*(np.roll(corners, -1, axis=1) - corners))
+    return float(sides[0] + sides[2]) / 2, float(sides[1] + sides[3]) / 2
 
 
 def crs_name(geobox: GeoBox) -> str | None:
@@ -64,12 +114,44 @@ def crs_name(geobox: GeoBox) -> str | None:
     return f"EPSG:{code}" if code else str(geobox.crs.to_wkt())
 
 
-def row_areas(geobox: GeoBox) -> Metres:
-    """Return the area of the pixels of each row, (y,) float64: m², or px² without a CRS."""
-    areas = pixel_areas(geobox)
-    return np.ones(int(geobox.shape.y)) if areas is None else areas
+def _corners(geobox: GeoBox, rows: Floats, cols: Floats) -> Floats:
+    """Corners of pixels on the equal-area plane, (2, corner, row, col) float64, m."""
+    across = cols[np.newaxis, np.newaxis, :] + _CORNERS[:, 0, np.newaxis, np.newaxis]
+    down = rows[np.newaxis, :, np.newaxis] + _CORNERS[:, 1, np.newaxis, np.newaxis]
+    across, down = np.broadcast_arrays(across, down)
+    height, width = geobox.shape.yx
+    longitude, latitude = _degrees(geobox, across, down)
+    middle = _degrees(geobox, np.array([width / 2]), np.array([height / 2]))
+    ellipsoid = CRS.from_wkt(geobox.crs.to_wkt()).ellipsoid
+    plane = Proj(
+        proj="laea", lon_0=float(middle[0][0]), lat_0=float(middle[1][0]),
+        a=ellipsoid.semi_major_metre, b=ellipsoid.semi_minor_metre,
+    )  # fmt: skip
+    return np.stack(plane(longitude, np.clip(latitude, -90, 90)))
 
 
-def area_of(mask: NDArray[np.bool_], areas: Metres) -> float:
-    """Return the area, m², of a (y, x) mask on rows whose pixels have `areas` (y,), m²."""
-    return float(mask.sum(axis=1) @ areas)
+def _degrees(geobox: GeoBox, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    """Longitude and latitude, degrees, on the CRS's own ellipsoid; (0, 0) is the grid's corner."""
+    crs = _horizontal(CRS.from_wkt(geobox.crs.to_wkt()))
+    geographic = crs.geodetic_crs
+    x, y = geobox.affine @ (cols, rows)
+    places = transformer(crs.to_wkt(), geographic.to_wkt()).transform(x, y)
+    if not np.isfinite(places).all():
+        raise InputError(
+            f"grid in {crs_name(geobox)}: a part lies where this CRS has no ground; crop the raster"
+        )
+    unit = math.degrees(geographic.axis_info[0].unit_conversion_factor)
+    return np.asarray(places[0]) * unit, np.asarray(places[1]) * unit
+
+
+def _horizontal(crs: CRS) -> CRS:
+    """The CRS without a datum transformation or a vertical part that it carries along."""
+    if crs.is_bound:
+        return _horizontal(crs.source_crs)
+    return _horizontal(crs.sub_crs_list[0]) if crs.is_compound else crs
+
+
+def _shoelace(corners: Floats) -> Floats:
+    """Areas of polygons with corners (2, corner, …)."""
+    x, y = corners
+    return np.asarray(np.abs((x * np.roll(y, -1, 0) - y * np.roll(x, -1, 0)).sum(axis=0)) / 2)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from floodloom.mapping.areas import PixelAreas, pixel_areas
 from floodloom.mapping.exclusion import Ground, Limits, exclusions
 from floodloom.mapping.exclusion import Reason as Reason
 from floodloom.mapping.refine import (
@@ -17,8 +18,9 @@ from floodloom.mapping.refine import (
     dense_crf,
     in_strips,
     majority,
-    sieved,
 )
+from floodloom.mapping.sieve import sieved
+from floodloom.raster.grid import pixel_geobox
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -54,6 +56,8 @@ class Evidence:
     decibel, before_decibel
         float32 backscatter after and before the flood, dB, for refinements that look at it; or
         None.
+    areas
+        Areas of the pixels, see `Rules.minimum_area`; None: each is 1.
     """
 
     after: Bytes
@@ -63,6 +67,11 @@ class Evidence:
     change: Floats | None = None
     decibel: Floats | None = None
     before_decibel: Floats | None = None
+    areas: PixelAreas | None = None
+
+    def pixel_areas(self) -> PixelAreas:
+        """Return the areas of the pixels; without a grid each is 1."""
+        return self.areas or pixel_areas(pixel_geobox(*self.after.shape))
 
 
 @dataclass(frozen=True)
@@ -80,9 +89,10 @@ class Rules:
     fringe
         Pixels around water that was there before, or may have been, which are taken for the same:
         mixed pixels, and the error of geocoding between the scenes.
-    minimum_pixels
-        Patches of water or land of fewer pixels are given to their surroundings, and so are
-        patches of flood within permanent water, such as the fringe of a lake, and the reverse.
+    minimum_area
+        Smaller patches of water or land, m² on the ground (px without a CRS), are given to their
+        surroundings, and so are patches of flood within permanent water, such as the fringe of a
+        lake, and the reverse.
     refine
         One of `refine.REFINEMENTS`.
     majority_window
@@ -96,7 +106,7 @@ class Rules:
     threshold: int = 50
     before_threshold: int = 20
     fringe: int = 1
-    minimum_pixels: int = 1
+    minimum_area: float = 0.0
     refine: str = "none"
     majority_window: int = 3
     minimum_change: float | None = None
@@ -114,9 +124,10 @@ def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
         (y, x) uint8, see `Reason`; 0 outside excluded pixels.
     """
     seen = evidence.after != FloodClass.NODATA.value
-    water = water_extent(evidence.after, rules, evidence.decibel)
+    areas = evidence.pixel_areas()
+    water = water_extent(evidence.after, rules, areas, evidence.decibel)
     permanent, doubtful = _water_before(evidence, rules)
-    flood = sieved(water & ~permanent, water, rules.minimum_pixels)
+    flood = sieved(water & ~permanent, water, rules.minimum_area, areas)
     classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
     classes[flood] = FloodClass.FLOOD.value
     reasons = exclusions(evidence.ground, seen, rules.limits)
@@ -128,7 +139,9 @@ def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
     return classes, reasons
 
 
-def water_extent(percent: Bytes, rules: Rules, decibel: Floats | None = None) -> Mask:
+def water_extent(
+    percent: Bytes, rules: Rules, areas: PixelAreas, decibel: Floats | None = None
+) -> Mask:
     """Return where (y, x) there is water, refined and without small patches.
 
     Parameters
@@ -137,6 +150,8 @@ def water_extent(percent: Bytes, rules: Rules, decibel: Floats | None = None) ->
         (y, x) uint8 percent of water, 255 = no data.
     rules
         Threshold and refinement.
+    areas
+        Areas of the pixels.
     decibel
         (y, x) float32 backscatter, dB.
     """
@@ -146,7 +161,7 @@ def water_extent(percent: Bytes, rules: Rules, decibel: Floats | None = None) ->
         water = seen & (_crf(percent, PRESETS[rules.refine], decibel) >= rules.threshold / 100)
     elif rules.refine == "majority":
         water = majority(water, seen, rules.majority_window)
-    return sieved(water, seen, rules.minimum_pixels)
+    return sieved(water, seen, rules.minimum_area, areas)
 
 
 def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Floats:
@@ -168,7 +183,8 @@ def _water_before(evidence: Evidence, rules: Rules) -> tuple[Mask, Mask]:
         return water, maybe
     if evidence.before is not None:
         known |= evidence.before != FloodClass.NODATA.value
-        water |= water_extent(evidence.before, rules, evidence.before_decibel)
+        areas = evidence.pixel_areas()
+        water |= water_extent(evidence.before, rules, areas, evidence.before_decibel)
         maybe |= known & (evidence.before >= rules.before_threshold)
     if evidence.reference is not None:
         known |= evidence.reference != FloodClass.NODATA.value

@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from floodloom.mapping.areas import area_of, row_areas
+from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import FloodClass
-from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.mapping.exclusion import REASON_NAMES, Reason
 from floodloom.raster.store import write_cog
 
 COLOURS = {
-    FloodClass.DRY.value: (0, 0, 0, 0),
+    FloodClass.DRY.value: (238, 238, 238, 255),
     FloodClass.PERMANENT.value: (31, 78, 121, 255),
     FloodClass.FLOOD.value: (230, 85, 13, 255),
     FloodClass.EXCLUDED.value: (120, 120, 120, 255),
 }
-"""Colours of the classes, RGBA; told apart under colour blindness."""
+"""Colours of the classes, RGBA; told apart under colour blindness. Dry ground is opaque, since it
+would look like ground that nobody saw."""
 
 CLASS_WORDS = {
     FloodClass.DRY.value: "no water",
@@ -31,6 +32,15 @@ CLASS_WORDS = {
 }
 """What the classes mean, in words."""
 
+_LARGEST = 255  # value of a byte
+
+REASON_WORDS = {
+    Reason.NONE.value: "not excluded",
+    **REASON_NAMES,
+    FloodClass.NODATA.value: CLASS_WORDS[FloodClass.NODATA.value],
+}
+"""What the values of a flood map's second band mean, in words."""
+
 
 def write_flood_map(
     classes: NDArray[np.uint8],
@@ -40,14 +50,19 @@ def write_flood_map(
     geobox: GeoBox,
     tags: Mapping[str, str],
 ) -> Path:
-    """Write a flood map: classes in band 1, reasons of exclusion in band 2."""
+    """Write a flood map: classes in band 1, reasons of exclusion in band 2, 255 = no data in both.
+
+    Names of the values and a style lie beside it, see `floodloom.raster.legend`.
+    """
+    nodata = FloodClass.NODATA.value
     return write_cog(
-        np.stack([classes, reasons]),
+        np.stack([classes, np.where(classes == nodata, nodata, reasons)]),
         path,
         geobox=geobox,
-        nodata=FloodClass.NODATA.value,
+        nodata=nodata,
         descriptions=("flood class", "reason of exclusion"),
         colormap=COLOURS,
+        meanings=(CLASS_WORDS, REASON_WORDS),
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_map"},
     )
 
@@ -96,7 +111,5 @@ def excluded_areas(reasons: NDArray[np.uint8], geobox: GeoBox) -> dict[str, floa
 def _areas(
     values: NDArray[np.uint8], meanings: Mapping[str, int], geobox: GeoBox
 ) -> dict[str, float]:
-    rows = row_areas(geobox)
-    return {
-        name: round(area_of(values == value, rows) / 10_000, 4) for name, value in meanings.items()
-    }
+    hectares = pixel_areas(geobox).by_value(values, _LARGEST) / 10_000
+    return {name: round(float(hectares[value]), 4) for name, value in meanings.items()}

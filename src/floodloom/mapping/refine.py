@@ -1,7 +1,7 @@
-"""Cleaning water maps: dense CRF, majority, minimum mapping unit.
+"""Cleaning water maps: dense CRF, majority.
 
 Each looks no further than its `reach`, so that a scene can be refined in strips that overlap by it
-without any difference (`in_strips`); the sieve follows patches as far as they go.
+without any difference (`in_strips`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from rasterio.features import sieve
 from scipy.ndimage import correlate1d
 
 from floodloom.errors import InputError
@@ -196,27 +195,6 @@ def majority(water: Mask, seen: Mask, window: int) -> Mask:
 
     twice, total = 2 * count(water & seen), count(seen)
     return seen & np.where(twice == total, water, twice > total)
-
-
-def sieved(water: Mask, seen: Mask, minimum_pixels: int) -> Mask:
-    """Give patches of water or land of fewer pixels than the minimum to their surroundings.
-
-    Parameters
-    ----------
-    water, seen
-        (y, x) bool; patches are joined by their edges and end where nothing is seen.
-    minimum_pixels
-        See `minimum_pixels`.
-    """
-    if minimum_pixels < 2:
-        return water
-    patches = sieve(water.astype(np.uint8), size=minimum_pixels, mask=seen, connectivity=4)
-    return np.asarray(patches == 1) & seen
-
-
-def minimum_pixels(hectares: float, pixel_area: float) -> int:
-    """Return how many pixels make up an area in hectares; `pixel_area` in m²."""
-    return max(int(np.ceil(hectares * 10_000 / pixel_area)), 1)
 
 
 def in_strips(function: Callable[..., Floats], *rasters: Floats, reach: int, rows: int) -> Floats:

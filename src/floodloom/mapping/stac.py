@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,11 @@ from pystac.extensions.classification import Classification, ClassificationExten
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.sar import FrequencyBand, Polarization, SarExtension
-from shapely.geometry import box, mapping
 
 from floodloom.files import write_json
 from floodloom.mapping.areas import crs_name
-from floodloom.mapping.exclusion import REASON_NAMES
-from floodloom.mapping.products import CLASS_WORDS, COLOURS
+from floodloom.mapping.extent import footprint, geographic_bounds
+from floodloom.mapping.products import CLASS_WORDS, COLOURS, REASON_WORDS
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
@@ -31,6 +31,15 @@ _KINDS = {
 }
 
 
+@dataclass(frozen=True)
+class Sensor:
+    """Acquisition mode (IW), level of the product (GRD) and polarisations; "" isn't known."""
+
+    mode: str
+    product_type: str
+    polarisations: tuple[str, ...]
+
+
 def stac_item(
     name: str,
     geobox: GeoBox,
@@ -38,7 +47,7 @@ def stac_item(
     assets: Mapping[str, Path],
     facts: dict[str, Any],
     *,
-    polarisations: tuple[str, ...] = (),
+    sensor: Sensor | None = None,
 ) -> pystac.Item:
     """Describe a flood map as a STAC item.
 
@@ -54,14 +63,15 @@ def stac_item(
         Files by key; they must be there. `flood` is the flood map.
     facts
         Further properties.
-    polarisations
-        Names of the polarisations that were used, for the SAR extension.
+    sensor
+        How the scene was taken, for the SAR extension, which wants all of it.
     """
     geometry, bounds = None, None
     if geobox.crs is not None:
-        extent = geobox.geographic_extent.boundingbox
-        geometry, bounds = mapping(box(*extent.bbox)), list(extent.bbox)
-    item = pystac.Item(name, geometry, bounds, _time(acquired), {**facts, **_span(acquired)})
+        bounds = geographic_bounds(geobox)
+        geometry = footprint(bounds)
+    bbox = None if bounds is None else list(bounds)
+    item = pystac.Item(name, geometry, bbox, _time(acquired), {**facts, **_span(acquired)})
     if geobox.crs is not None:
         ProjectionExtension.ext(item, add_if_missing=True).apply(
             code=crs_name(geobox) if geobox.crs.to_epsg() else None,
@@ -69,9 +79,12 @@ def stac_item(
             shape=list(geobox.shape.yx),
             transform=list(geobox.affine)[:6],
         )
-    if polarisations:
+    if sensor is not None and sensor.mode and sensor.product_type and sensor.polarisations:
         SarExtension.ext(item, add_if_missing=True).apply(
-            "IW", FrequencyBand.C, [Polarization(p.upper()) for p in polarisations], "GRD"
+            sensor.mode,
+            FrequencyBand.C,
+            [Polarization(band.upper()) for band in sensor.polarisations],
+            sensor.product_type,
         )
     for key, path in assets.items():
         _add(item, key, path)
@@ -109,7 +122,7 @@ def _classes() -> list[Classification]:
 def _reasons() -> list[dict[str, Any]]:
     return [
         Classification.create(value=value, name=f"reason_{value}", description=word).to_dict()
-        for value, word in {0: "not excluded", **REASON_NAMES}.items()
+        for value, word in REASON_WORDS.items()
     ]
 
 

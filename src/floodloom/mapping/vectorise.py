@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize, shapes
 from scipy.ndimage import mean as label_mean
-from scipy.ndimage import sum_labels
 from shapely.geometry import shape
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
-from floodloom.mapping.areas import row_areas
+from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import FloodClass
 
 CLASS_NAMES = {
@@ -84,8 +83,7 @@ def _measures(
     numbers = np.arange(1, len(frame) + 1)
     numbered = zip(frame.geometry, numbers, strict=True)
     patch = rasterize(numbered, likelihood.shape, transform=geobox.affine, dtype="int32")
-    area = np.broadcast_to(row_areas(geobox)[:, np.newaxis], patch.shape)
-    hectares = np.asarray(sum_labels(area, patch, numbers)) / 10_000
+    hectares = pixel_areas(geobox).by_value(patch, len(frame))[1:] / 10_000
     means = np.asarray(label_mean(likelihood.astype(np.float64), patch, numbers))
     return hectares, np.round(means, 1)
 

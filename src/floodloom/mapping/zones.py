@@ -7,6 +7,8 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
+from affine import Affine
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from numpy.typing import NDArray
@@ -15,13 +17,16 @@ from pyogrio.errors import DataSourceError
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
-from floodloom.mapping.areas import row_areas
+from floodloom.log import get_logger
+from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import FloodClass
+from floodloom.mapping.polygons import is_areal, on_map
 from floodloom.mapping.products import class_areas
 
 WHOLE = "whole map"
 """Name of the map among the zones."""
 
+_log = get_logger(__name__)
 _COLUMNS = ["zone", *(level.name.lower() for level in FloodClass)]
 
 
@@ -38,13 +43,13 @@ def area_table(
         Grid.
     zones
         Polygons of zones in any CRS, with a column `zone`; pixels on their borders count by the
-        share that is covered.
+        share that is covered, and ground that a zone covers twice counts once.
 
     Returns
     -------
     DataFrame
         `zone`, and one column per class, ha (pixels / 10 000 without a CRS). The first row is the
-        whole map.
+        whole map. Zones without a geometry or off the map have 0 ha of it in every class.
 
     Raises
     ------
@@ -56,16 +61,49 @@ def area_table(
         return whole[_COLUMNS]
     if geobox.crs is None or zones.crs is None:
         raise InputError("zones: map and zones both need a CRS; georeference them or leave it out")
-    placed = zones.to_crs(geobox.crs.to_wkt())
-    hectares = row_areas(geobox)[:, np.newaxis] / 10_000
-    rows = placed[["zone"]].copy()
+    placed = gpd.GeoDataFrame(geometry=on_map(zones, geobox), crs=geobox.crs.to_wkt())
+    _say_which_are_not_on_the_map(zones, placed)
+    rows = zones[["zone"]].copy()
+    hectares = (pixel_areas(geobox).strip(0, len(classes)) / 10_000).astype(np.float32)
     for level in FloodClass:
-        areas = np.where(classes == level.value, hectares, 0.0)
-        source = NumPyRasterSource(areas, *geobox.extent.boundingbox.bbox)
-        found = exact_extract(source, placed, "sum", output="pandas")
-        rows[level.name.lower()] = found["sum"].to_numpy().round(4)
+        rows[level.name.lower()] = _sums(
+            np.where(classes == level.value, hectares, np.float32(0)), placed, geobox
+        )
     table: pd.DataFrame = pd.concat([whole, rows], ignore_index=True)
     return table[_COLUMNS]
+
+
+def _say_which_are_not_on_the_map(zones: gpd.GeoDataFrame, placed: gpd.GeoDataFrame) -> None:
+    missing = zones.geometry.isna() | zones.geometry.is_empty
+    off = placed.geometry.is_empty.to_numpy() & ~missing.to_numpy()
+    for which, what in (
+        (missing.to_numpy(), "without a geometry"),
+        (off, "without ground on the map"),
+    ):
+        if which.any():
+            names = ", ".join(zones["zone"][which])
+            _log.warning("zones %s: %s; their areas are 0", what, names)
+
+
+def _sums(
+    values: NDArray[np.float32], placed: gpd.GeoDataFrame, geobox: GeoBox
+) -> NDArray[np.float64]:
+    """Sum of values (y, x) over each polygon, pixels by the share that is covered."""
+    sums = np.zeros(len(placed))
+    known = ~placed.geometry.is_empty.to_numpy()
+    if known.any():
+        height, width = values.shape
+        pixels = placed[known].affine_transform(_to_pixels(geobox))
+        source = NumPyRasterSource(values, 0, -height, width, 0)
+        found = exact_extract(source, gpd.GeoDataFrame(geometry=pixels), "sum", output="pandas")
+        sums[known] = found["sum"].fillna(0.0).to_numpy()
+    return sums.round(4)
+
+
+def _to_pixels(geobox: GeoBox) -> list[float]:
+    """Affine transformation from the map to columns, and rows counted down from 0."""
+    inverse = Affine.scale(1, -1) @ ~geobox.affine
+    return [inverse.a, inverse.b, inverse.d, inverse.e, inverse.c, inverse.f]
 
 
 def read_zones(path: str | Path) -> gpd.GeoDataFrame:
@@ -74,14 +112,36 @@ def read_zones(path: str | Path) -> gpd.GeoDataFrame:
     Raises
     ------
     InputError
-        If the file can't be read.
+        If the file can't be read, has no geometry, or holds points, lines, or corners that aren't
+        numbers.
     """
     try:
         zones = gpd.read_file(path)
     except (DataSourceError, OSError) as error:
         raise InputError(f"{path}: not a readable file of zones ({error})") from error
+    if not isinstance(zones, gpd.GeoDataFrame):
+        raise InputError(f"{path}: a table without geometry; give a file of polygons")
+    zones = zones.assign(zone=_names(zones))
+    for name, geometry in zip(zones["zone"], zones.geometry, strict=True):
+        if not is_areal(geometry):
+            raise InputError(
+                f"{path}: zone {name} is a {geometry.geom_type}; give polygons, for example buffers"
+            )
+        if not np.isfinite(shapely.get_coordinates(geometry)).all():
+            raise InputError(f"{path}: zone {name} has a corner that isn't a number; draw it anew")
+    return zones
+
+
+def _names(zones: gpd.GeoDataFrame) -> list[str]:
     numbers = [str(number) for number in range(1, len(zones) + 1)]
-    return zones.assign(zone=zones["name"].astype(str) if "name" in zones else numbers)
+    column = next((c for c in zones.columns if str(c).lower() == "name"), None)
+    if column is None:
+        return numbers
+    given = zones[column]
+    return [
+        n if pd.isna(v) or not str(v).strip() else str(v)
+        for v, n in zip(given, numbers, strict=True)
+    ]
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:

@@ -16,7 +16,7 @@ import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 from zarr.codecs import BloscCodec
@@ -25,7 +25,9 @@ from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import dask_progress
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
+from floodloom.raster.legend import Colours, Meanings, forget_companions, write_legend
 from floodloom.raster.recipe import Recipe
+from floodloom.raster.tiff import without_alpha
 
 ACQUIRED = "ACQUISITION_TIME"
 """Tag of a raster's date."""
@@ -174,7 +176,10 @@ class CogProfile:
     descriptions
         One per band.
     colormap
-        Colours of the values of the first band, RGBA 0-255.
+        Colours of the values of the first band, RGBA 0-255; a TIFF holds no alpha but that of
+        `nodata`.
+    meanings
+        What the values of each band mean, in words; written beside the file with the colours.
     tags
         Metadata of the file.
     """
@@ -184,7 +189,8 @@ class CogProfile:
     nodata: float
     count: int = 1
     descriptions: Sequence[str] = ()
-    colormap: Mapping[int, tuple[int, int, int, int]] | None = None
+    colormap: Colours = field(default_factory=dict)
+    meanings: Sequence[Meanings] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -193,6 +199,8 @@ def cog_writer(
     path: str | Path, profile: CogProfile, *, threads: int = 1
 ) -> Iterator[DatasetWriter]:
     """Give a raster to write windows into, which becomes a cloud-optimised GeoTIFF at the end.
+
+    Its bands are numbers, never red, green, blue or alpha.
 
     Parameters
     ----------
@@ -218,12 +226,13 @@ def cog_writer(
                 plain, "w", driver="GTiff", count=profile.count, dtype=profile.dtype,
                 height=profile.geobox.shape.y, width=profile.geobox.shape.x, crs=crs,
                 transform=profile.geobox.affine, nodata=profile.nodata, BIGTIFF="IF_SAFER",
-                tiled=True, blockxsize=_COG_BLOCK, blockysize=_COG_BLOCK,
+                tiled=True, blockxsize=_COG_BLOCK, blockysize=_COG_BLOCK, photometric="MINISBLACK",
             ) as raster:  # fmt: skip
                 raster.descriptions = tuple(profile.descriptions) or (None,) * profile.count
                 raster.update_tags(**profile.tags)
                 if profile.colormap:
                     raster.write_colormap(1, dict(profile.colormap))
+                raster.colorinterp = _interpretations(profile)
                 yield raster
             if reductions := _overviews(profile.geobox.shape.yx):
                 with rasterio.open(plain, "r+") as raster:
@@ -233,8 +242,18 @@ def cog_writer(
                     raster, temporary, driver="COG", compress="DEFLATE", level=_DEFLATE,
                     blocksize=_COG_BLOCK, num_threads=threads,
                 )  # fmt: skip
+                without_alpha(temporary)
+                forget_companions(path)
+            if profile.meanings:
+                write_legend(path, profile.meanings, profile.colormap)
     finally:
         plain.unlink(missing_ok=True)
+
+
+def _interpretations(profile: CogProfile) -> list[ColorInterp]:
+    """Bands are numbers: GDAL would make red, green, blue and alpha of several bytes."""
+    first = ColorInterp.palette if profile.colormap else ColorInterp.gray
+    return [first, *[ColorInterp.undefined] * (profile.count - 1)]
 
 
 def _overviews(shape: tuple[int, int]) -> list[int]:
@@ -250,7 +269,8 @@ def write_cog(
     geobox: GeoBox,
     nodata: float,
     descriptions: Sequence[str] = (),
-    colormap: Mapping[int, tuple[int, int, int, int]] | None = None,
+    colormap: Colours | None = None,
+    meanings: Sequence[Meanings] = (),
     tags: Mapping[str, str] | None = None,
 ) -> Path:
     """Write an array as a cloud-optimised GeoTIFF with overviews, whole or not at all.
@@ -261,7 +281,7 @@ def write_cog(
         (band, y, x) or (y, x), any GeoTIFF dtype.
     path
         Where the file goes.
-    geobox, nodata, descriptions, colormap, tags
+    geobox, nodata, descriptions, colormap, meanings, tags
         See `CogProfile`.
 
     Returns
@@ -271,8 +291,9 @@ def write_cog(
     """
     bands = data[np.newaxis] if data.ndim == 2 else data
     profile = CogProfile(
-        geobox, str(bands.dtype), nodata, len(bands), descriptions, colormap, tags or {}
-    )
+        geobox=geobox, dtype=str(bands.dtype), nodata=nodata, count=len(bands),
+        descriptions=descriptions, colormap=colormap or {}, meanings=meanings, tags=tags or {},
+    )  # fmt: skip
     with cog_writer(path, profile) as raster:
         raster.write(bands)
     return Path(path)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from floodloom.mapping.areas import area_of, crs_name, pixel_areas, pixel_size
+from floodloom.mapping.areas import crs_name, pixel_areas, pixel_size
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES
 from floodloom.raster.align import onto_grid
@@ -182,14 +182,14 @@ def excluded_shares(reasons: Bytes, geobox: GeoBox) -> dict[str, dict[str, float
 
 
 def _shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str, dict[str, float]]:
-    rows = pixel_areas(geobox)
+    hectares = pixel_areas(geobox).by_value(values, FloodClass.NODATA.value) / 10_000
     found: dict[str, dict[str, float]] = {}
     for value, name in names.items():
         mask = values == value
         pixels = int(mask.sum())
         entry: dict[str, float] = {"pixels": pixels, "share": round(pixels / values.size, 6)}
-        if rows is not None:
-            entry["ha"] = round(area_of(mask, rows) / 10_000, 2)
+        if geobox.crs is not None:
+            entry["ha"] = round(float(hectares[value]), 2)
         found[name] = entry
     return found
 

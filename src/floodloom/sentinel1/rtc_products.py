@@ -26,10 +26,12 @@ from floodloom.sentinel1.backscatter import Scale
 _POLARISATION = r"(?P<polarisation>VV|VH|HH|HV)"
 _TIME = r"(?P<time>\d{8}T\d{6})"
 _GRANULE = re.compile(
-    rf"(?P<platform>S1[A-Z])_(?:IW|EW|S[1-6])_(?:GRD[HMF]|SLC_)_1S[SD][HV]_{_TIME}_\d{{8}}T\d{{6}}"
+    rf"(?P<platform>S1[A-Z])_(?P<mode>IW|EW|S[1-6])_(?P<level>GRD|SLC)[HMF_]_1S[SD][HV]_{_TIME}"
+    r"_\d{8}T\d{6}"
     r"_(?P<orbit>\d{6})_"
 )
 _FIRST_ORBIT = {"S1A": 73, "S1B": 27}
+_RTC = {"product_type": "RTC"}
 _DIRECTIONS = {"A": "ascending", "D": "descending"}
 
 
@@ -129,7 +131,7 @@ def _hyp3(match: re.Match[str], bands: Bands) -> RtcProduct:
         mask_bits={4: Flag.LAYOVER, 16: Flag.SHADOW},
         angles=_present({"local_incidence_angle": _existing(stem, "_inc_map.tif")}),
         angle_unit=float(np.degrees(1.0)),
-        attributes={**granule, **_named(match)},
+        attributes={**granule, **_named(match), **_RTC},
     )
 
 
@@ -148,7 +150,7 @@ def _opera(match: re.Match[str], bands: Bands) -> RtcProduct:
         mask_bits={1: Flag.SHADOW, 2: Flag.LAYOVER},
         mask_fill=255,
         angles=_present(angles),
-        attributes={**_named(match), "relative_orbit": int(match["track"])},
+        attributes={**_named(match), **_RTC, "relative_orbit": int(match["track"])},
     )
 
 
@@ -176,7 +178,11 @@ def _pyrosar(match: re.Match[str], bands: Bands) -> RtcProduct:
         scale="decibel" if "db" in steps else "power",
         quantity="sigma0" if "sigma0" in steps else "gamma0",
         flattened=flattened,
-        attributes={**_named(match), "orbit_direction": _DIRECTIONS[match["direction"]]},
+        attributes={
+            **_named(match),
+            **(_RTC if "rtc" in steps else {}),
+            "orbit_direction": _DIRECTIONS[match["direction"]],
+        },
     )
 
 
@@ -184,7 +190,7 @@ _CONVENTIONS: tuple[tuple[str, re.Pattern[str], Reader], ...] = (
     (
         "ASF HyP3 (S1A_IW_…_RTC30_G_gpuned_…_VV.tif)",
         re.compile(
-            rf"(?P<platform>S1[A-Z])_\w\w_{_TIME}_[SD][HV][PRO]_RTC\d+_G_(?P<quantity>[gs])"
+            rf"(?P<platform>S1[A-Z])_(?P<mode>\w\w)_{_TIME}_[SD][HV][PRO]_RTC\d+_G_(?P<quantity>[gs])"
             rf"(?P<scale>[pad])(?P<water>[uw])(?P<filter>[nf])[ec][dm]_[0-9A-F]{{4}}_{_POLARISATION}\.tif"
         ),
         _hyp3,
@@ -192,7 +198,7 @@ _CONVENTIONS: tuple[tuple[str, re.Pattern[str], Reader], ...] = (
     (
         "OPERA RTC-S1 (OPERA_L2_RTC-S1_T…_VV.tif)",
         re.compile(
-            rf"OPERA_L2_RTC-S1_(?P<burst>T(?P<track>\d{{3}})-\d{{6}}-IW\d)_{_TIME}Z_\d{{8}}T\d{{6}}Z_"
+            rf"OPERA_L2_RTC-S1_(?P<burst>T(?P<track>\d{{3}})-\d{{6}}-(?P<mode>IW)\d)_{_TIME}Z_\d{{8}}T\d{{6}}Z_"
             rf"(?P<platform>S1[A-Z])_\d+_v[\d.]+_{_POLARISATION}\.tif"
         ),
         _opera,
@@ -205,7 +211,7 @@ _CONVENTIONS: tuple[tuple[str, re.Pattern[str], Reader], ...] = (
     (
         "pyroSAR (S1A__IW___A_…_VV_gamma0-rtc_db.tif)",
         re.compile(
-            rf"(?P<platform>S1[A-Z])_+(?:IW|EW|S[1-6])_+(?P<direction>[AD])_{_TIME}_"
+            rf"(?P<platform>S1[A-Z])_+(?P<mode>IW|EW|S[1-6])_+(?P<direction>[AD])_{_TIME}_"
             rf"{_POLARISATION}_(?P<steps>[\w-]+)\.tif"
         ),
         _pyrosar,
@@ -229,7 +235,12 @@ def _present(files: dict[str, Path | None]) -> Bands:
 
 
 def _named(match: re.Match[str]) -> dict[str, str | int]:
-    return {"platform": match["platform"], "acquisition_time": _time(match["time"])}
+    mode = match["mode"]
+    return {
+        "platform": match["platform"],
+        "acquisition_time": _time(match["time"]),
+        "instrument_mode": "SM" if mode[-1].isdigit() else mode,  # S1 to S6 are stripmap's beams
+    }
 
 
 def _granule(text: str) -> dict[str, str | int]:
@@ -237,7 +248,7 @@ def _granule(text: str) -> dict[str, str | int]:
     match = _GRANULE.search(text)
     if match is None:
         return {}
-    facts = _named(match)
+    facts = {**_named(match), "product_type": match["level"]}
     if match["platform"] in _FIRST_ORBIT:
         orbit = int(match["orbit"]) - _FIRST_ORBIT[match["platform"]]
         facts["relative_orbit"] = orbit % 175 + 1

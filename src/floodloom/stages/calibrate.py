@@ -93,6 +93,8 @@ def calibrate(
         attrs={
             "title": f"{product.mission} {product.mode} {product.product_type}",
             "platform": product.mission,
+            "instrument_mode": product.mode,
+            "product_type": product.product_type,
             "acquisition_time": str(annotation.first_line_time),
             "relative_orbit": product.relative_orbit,
             "orbit_direction": product.orbit_direction,

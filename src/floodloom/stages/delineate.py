@@ -31,7 +31,7 @@ from floodloom.mapping.products import (
     write_flood_map,
     write_likelihood,
 )
-from floodloom.mapping.refine import PRESETS, REFINEMENTS, minimum_pixels
+from floodloom.mapping.refine import PRESETS, REFINEMENTS
 from floodloom.mapping.sources import (
     polarisations,
     read_before,
@@ -42,10 +42,11 @@ from floodloom.mapping.sources import (
     read_probability,
     read_reference,
 )
-from floodloom.mapping.stac import stac_item, write_item
+from floodloom.mapping.stac import Sensor, stac_item, write_item
 from floodloom.mapping.terrain import flood_depth
 from floodloom.mapping.vectorise import flood_polygons, require_polygon_file, write_polygons
 from floodloom.mapping.zones import area_table, read_zones, write_table
+from floodloom.raster.store import open_store
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -60,6 +61,8 @@ _KEPT = (
     "FLOODLOOM_SEAM_RATIO",
     "ACQUISITION_TIME",
     "PLATFORM",
+    "INSTRUMENT_MODE",
+    "PRODUCT_TYPE",
     "ORBIT_DIRECTION",
     "RELATIVE_ORBIT",
 )
@@ -130,7 +133,7 @@ def delineate(
     dem
         Elevation raster, m.
     zones
-        Polygons whose areas are listed, too.
+        Polygons whose areas are listed, too; ground that one covers twice counts once.
     event
         Name of the event; that of the probability mosaic, or the item's folder, when not given.
     threshold
@@ -145,7 +148,7 @@ def delineate(
     majority_window
         Side of the window of `majority`, px.
     minimum_mapping_unit
-        Smallest patch, ha; without a CRS a pixel is taken for 100 m².
+        Smallest patch, ha on the ground; without a CRS a pixel is taken for 100 m².
     reference_minimum
         Value of the reference water from which a pixel is permanent water, such as 50 for JRC
         occurrence; when not given 1 is water, or 50 where numbers can only be percentages.
@@ -184,7 +187,7 @@ def delineate(
         threshold,
         before_threshold,
         fringe,
-        minimum_pixels(minimum_mapping_unit, _pixel_area(after.grid)),
+        _minimum_area(minimum_mapping_unit, after.grid),
         refine,
         majority_window,
         minimum_change,
@@ -202,6 +205,7 @@ def delineate(
         read_before(before, after, mixed_orbits=mixed_orbits) if before else None,
         reference,
         _ground(after.grid, scene, land_cover, terrain, limits, channel_area),
+        areas=pixel_areas(after.grid),
         **_backscatter(after.grid, scene, before_scene, rules, mixed_orbits),
     )
     if evidence.before is None and reference is None:
@@ -220,7 +224,7 @@ def delineate(
     products = Products(
         {key: Path(path) for key, path in named.items() if path is not None},
         event or after.tags.get("FLOODLOOM_EVENT") or Path(item).resolve().parent.name,
-        polarisations(scene) if scene is not None else (),
+        _sensor(after, scene),
         None if zones is None else read_zones(zones),
     )
     _write(products, Path(item), after, evidence, classes, reasons, terrain)
@@ -233,12 +237,22 @@ def _paths(given: Sequence[Path] | Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Products:
-    """Files to write by key, the event's name, what was used of the scene, and the zones."""
+    """Files to write by key, the event's name, how the scene was taken, and the zones."""
 
     files: dict[str, Path]
     event: str
-    polarisations: tuple[str, ...]
+    sensor: Sensor
     zones: gpd.GeoDataFrame | None
+
+
+def _sensor(after: Probability, scene: Path | None) -> Sensor:
+    """How the scene was taken, as far as it or the probability's tags say so."""
+    facts = {} if scene is None else open_store(scene).attrs
+    mode, kind = (
+        str(facts.get(name) or after.tags.get(name.upper(), ""))
+        for name in ("instrument_mode", "product_type")
+    )
+    return Sensor(mode, kind, () if scene is None else polarisations(scene))
 
 
 def _check(
@@ -338,9 +352,7 @@ def _write(
     areas, excluded = class_areas(classes, grid), excluded_areas(reasons, grid)
     provenance = {name.lower(): value for name, value in tags.items() if value}
     found = {"area_ha": areas, "excluded_ha": excluded, "floodloom": provenance}
-    described = stac_item(
-        products.event, grid, acquired, files, found, polarisations=products.polarisations
-    )
+    described = stac_item(products.event, grid, acquired, files, found, sensor=products.sensor)
     write_item(described, item)
     why = ", ".join(f"{word} {area:.1f}" for word, area in excluded.items())
     _log.info(
@@ -349,7 +361,7 @@ def _write(
     )  # fmt: skip
 
 
-def _pixel_area(grid: GeoBox) -> float:
-    """Area of a pixel in the middle of the grid, m²; of Sentinel-1's 10 m pixel without a CRS."""
-    areas = pixel_areas(grid)
-    return 100.0 if areas is None else float(areas[len(areas) // 2])
+def _minimum_area(hectares: float, grid: GeoBox) -> float:
+    """Smallest area of a patch, m²; in pixels of Sentinel-1, 100 m² each, without a CRS."""
+    square_metres = hectares * 10_000
+    return square_metres / 100 if grid.crs is None else square_metres

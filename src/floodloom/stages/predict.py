@@ -249,6 +249,8 @@ def _acquisition(store: xr.Dataset) -> dict[str, str]:
     tags = {
         "ACQUISITION_TIME": "acquisition_time",
         "PLATFORM": "platform",
+        "INSTRUMENT_MODE": "instrument_mode",
+        "PRODUCT_TYPE": "product_type",
         "ORBIT_DIRECTION": "orbit_direction",
         "RELATIVE_ORBIT": "relative_orbit",
     }

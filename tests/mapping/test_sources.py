@@ -57,7 +57,7 @@ def test_an_occurrence_without_a_minimum_is_said(tmp_path, caplog) -> None:
         (np.where(WATER, 2, 1).astype("uint8"), "it holds 2; set reference_minimum"),
         (np.where(WATER, 200, 0).astype("uint8"), "it holds 200; set reference_minimum"),
         (np.where(WATER, 0.95, 0).astype("float32"), "holds fractions such as 0.95"),
-        (np.full((30, 40), 255, "uint8"), "covers nothing of the map"),
+        (np.where(WATER, 255, 0).astype("uint8"), "holds 0 and 255 alone"),
     ],
 )
 def test_reference_water_that_can_t_be_told_is_refused(tmp_path, values, message: str) -> None:
@@ -91,6 +91,20 @@ def test_the_real_extent_is_water_and_months_need_a_minimum(shared_data) -> None
     assert (read_reference(months, grid, 3) == 1).sum() == 1004 + 189 + 77
     with pytest.raises(InputError, match="set reference_minimum"):
         read_reference(months, grid, None)
+
+
+def test_reference_water_of_other_ground_is_refused(tmp_path) -> None:
+    path = write(tmp_path / "water.tif", WATER.astype("uint8"), GRID.translate_pix(999, 0))
+    with pytest.raises(InputError, match=r"water\.tif: covers nothing of the map"):
+        read_reference(path, GRID, None)
+
+
+def test_255_that_is_declared_is_no_data(tmp_path) -> None:
+    values = np.where(WATER, 255, 0).astype("uint8")
+    np.testing.assert_array_equal(reference(tmp_path, values, nodata=255), values)
+    path = write(tmp_path / "p.tif", values, GRID)
+    with pytest.raises(InputError, match=r"p\.tif: holds 0 and 255 alone"):
+        read_percent(path)
 
 
 def test_land_cover_of_many_classes_keeps_its_codes(tmp_path) -> None:

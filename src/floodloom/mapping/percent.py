@@ -68,6 +68,8 @@ def _percent_of_unit(raster: ForeignRaster) -> float:
         known = numbers[np.isfinite(numbers)]
         highest = max(highest, float(known.max(initial=0.0)))
         whole &= bool((known == np.rint(known)).all())
+    if highest == 0.0:
+        require_no_mask(raster)
     if highest > 1.0 + _ROUNDING or highest == 0.0:
         return 1.0
     if whole:
@@ -77,6 +79,27 @@ def _percent_of_unit(raster: ForeignRaster) -> float:
         )
     get_logger(__name__).info("%s: no number is above 1; taken as fractions", raster.path)
     return 100.0
+
+
+def require_no_mask(raster: ForeignRaster) -> None:
+    """Refuse a raster of 0 and 255 that doesn't say whether 255 is water or no data.
+
+    Parameters
+    ----------
+    raster
+        In which all that is known is 0.
+
+    Raises
+    ------
+    InputError
+        If it holds 255 and doesn't declare it as no data.
+    """
+    plain = replace(raster, kind=Kind(raster.kind.what))
+    if raster.nodata != _UNKNOWN and any((part == _UNKNOWN).any() for part in _strips(plain)):
+        raise InputError(
+            f"{raster.path}: holds 0 and 255 alone; is 255 water, or no data? Declare it as no data "
+            "(gdal_edit -a_nodata 255), or write water as 1 or as 100 percent"
+        )
 
 
 def _strips(raster: ForeignRaster) -> Iterator[Floats]:

@@ -17,7 +17,7 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid, mosaicked, require_orbits
 from floodloom.mapping.change import backscatter_change
-from floodloom.mapping.percent import Probability, read_percent
+from floodloom.mapping.percent import Probability, read_percent, require_no_mask
 from floodloom.raster.align import onto_grid
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import geobox_of
@@ -112,6 +112,8 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
     numbers = placed(raster, grid, partial(_floored, path), nodata=_NO_NUMBER)
     known = numbers != _NO_NUMBER
     missing = 1 - float(known.mean())
+    if missing > 0 and not numbers[known].any():
+        require_no_mask(raster)
     if missing == 1:
         raise InputError(f"{path}: covers nothing of the map; give reference water of its ground")
     if missing > 0:

@@ -97,8 +97,8 @@ def require_no_mask(raster: ForeignRaster) -> None:
     plain = replace(raster, kind=Kind(raster.kind.what))
     if raster.nodata != _UNKNOWN and any((part == _UNKNOWN).any() for part in _strips(plain)):
         raise InputError(
-            f"{raster.path}: holds 0 and 255 alone; is 255 water, or no data? Declare it as no data "
-            "(gdal_edit -a_nodata 255), or write water as 1 or as 100 percent"
+            f"{raster.path}: holds 0 and 255 alone; is 255 water, or no data? Declare it as no "
+            "data (gdal_edit -a_nodata 255), or write water as 1 or as 100 percent"
         )
 
 

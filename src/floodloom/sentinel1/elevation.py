@@ -10,20 +10,25 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
-from floodloom.raster.places import transformer
+from floodloom.raster.grid import METRES_PER_DEGREE, centre_longitude
+from floodloom.raster.places import (
+    Bounds,
+    common_bounds,
+    projected_bounds,
+    transformer,
+    united_bounds,
+    wrapped,
+)
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.heights import geoid_undulation, require_datum
 from floodloom.sentinel1.lattice import between_rows, places_of_nodes
 
-METRES_PER_DEGREE = 111_320.0
-"""Length of a degree of latitude, about."""
-
 _STRIP = 2048
 _FINEST = float(1 << 20)  # a raster that shares the grid's pixels is taken as it is
+_AROUND_DEG = 10.0
 Floats = NDArray[np.float64]
 Elevations = NDArray[np.float32]
 
@@ -49,6 +54,7 @@ class ElevationModel:
 
     `average` raster pixels in a row and in a column are averaged before anything else, where the
     raster is finer than the grid; `to_pixels` gives columns and rows of these averages.
+    `meridian` is the longitude of the raster's middle, where it is in degrees.
     """
 
     path: str
@@ -58,6 +64,7 @@ class ElevationModel:
     crs: str
     datum: str = "ellipsoid"
     average: int = 1
+    meridian: float | None = None
 
     def read(self, geobox: GeoBox, window: Window, step: int) -> Elevations:
         """Read elevations at the pixel centres of a window.
@@ -77,12 +84,13 @@ class ElevationModel:
             (y, x) float32, m above the ellipsoid, bilinear; NaN where the raster has none.
         """
         rows, cols, places = places_of_nodes(geobox, window, step)
-        nodes = self._nodes(*places)
+        nodes = self._nodes(geobox, *places)
         values, top, left = self._around(nodes)
         elevation = np.empty((window.height, window.width), dtype=np.float32)
         start = window.row - rows[0], window.col - cols[0]
-        size = self.height // self.average, self.width // self.average
-        _sample(values, top, left, *size, nodes, *start, step, elevation)
+        k, columns = self.average, (0.0, self.width // self.average - 1.0)
+        columns = (-np.inf, np.inf) if self._turn else columns
+        _sample(values, top, left, self.height // k, columns, nodes, *start, step, elevation)
         return elevation
 
     def height_range(self, geobox: GeoBox, step: int) -> tuple[float, float]:
@@ -98,7 +106,7 @@ class ElevationModel:
         for row in range(0, height, _STRIP):
             window = Window(row, 0, min(_STRIP, height - row), width)
             _, _, places = places_of_nodes(geobox, window, step)
-            nodes = self._nodes(*places)
+            nodes = self._nodes(geobox, *places)
             values, _, _ = self._around(nodes)
             known = values[np.isfinite(values)]
             if known.size:
@@ -108,25 +116,43 @@ class ElevationModel:
             raise InputError(f"{self.path}: doesn't cover the scene; give elevations of its place")
         return low, high
 
-    def _nodes(self, longitude: Floats, latitude: Floats) -> Floats:
+    @property
+    def _turn(self) -> int | None:
+        """Columns around the Earth, if the raster goes all around it."""
+        turn = 360.0 * abs(self.to_pixels[0])
+        whole = abs(turn - round(turn)) < 1e-3 and self.width // self.average >= round(turn)
+        return round(turn) if self.meridian is not None and whole else None
+
+    def _nodes(self, geobox: GeoBox, longitude: Floats, latitude: Floats) -> Floats:
         """Return raster row, raster column and undulation (m) at places, (y, x, 3)."""
         x, y = transformer("EPSG:4326", self.crs).transform(longitude, latitude)
+        if self.meridian is not None:
+            # Counted as the raster does, on both sides of the grid's middle without a leap.
+            x = wrapped(x, float(wrapped(np.array(centre_longitude(geobox)), self.meridian)))
         a, b, c, d, e, f = self.to_pixels
         col, row = a * x + b * y + c - 0.5, d * x + e * y + f - 0.5
         return np.stack([row, col, geoid_undulation(longitude, latitude, self.datum)], axis=-1)
 
     def _around(self, nodes: Floats) -> tuple[Elevations, int, int]:
         """Read the part of the raster that a window needs, and where it begins."""
-        k = self.average
-        top, left = (max(int(np.floor(nodes[..., i].min())) - 1, 0) for i in (0, 1))
-        bottom = min(int(np.ceil(nodes[..., 0].max())) + 2, self.height // k)
-        right = min(int(np.ceil(nodes[..., 1].max())) + 2, self.width // k)
+        k, turn = self.average, self._turn
+        top, left = (int(np.floor(nodes[..., i].min())) - 1 for i in (0, 1))
+        bottom, right = (int(np.ceil(nodes[..., i].max())) + 2 for i in (0, 1))
+        top, bottom = max(top, 0), min(bottom, self.height // k)
+        if turn is None:
+            left, right = max(left, 0), min(right, self.width // k)
         if bottom <= top or right <= left:
             return np.full((1, 1), np.nan, dtype=np.float32), 0, 0
-        window = RasterWindow(left * k, top * k, (right - left) * k, (bottom - top) * k)
         with rasterio.open(self.path) as raster:
-            values = raster.read(1, window=window, masked=True).astype(np.float32)
-        filled = np.ma.filled(values, np.nan)
+            parts = [
+                raster.read(
+                    1,
+                    window=RasterWindow(start * k, top * k, count * k, (bottom - top) * k),
+                    masked=True,
+                ).astype(np.float32)
+                for start, count in _runs(left, right, turn)
+            ]
+        filled = np.concatenate([np.ma.filled(part, np.nan) for part in parts], axis=1)
         if k > 1:
             shape = (bottom - top, k, right - left, k)
             filled = filled.reshape(shape).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
@@ -158,6 +184,7 @@ def open_elevation(path: str | Path, datum: str, resolution_m: float) -> Elevati
     with _opened(path) as raster:
         unit = METRES_PER_DEGREE if raster.crs.is_geographic else raster.crs.linear_units_factor[1]
         average = max(int(resolution_m // (abs(raster.transform.e) * unit * 1.5)), 1)
+        middle, _ = raster.transform @ (raster.width / 2, raster.height / 2)
         scaled = raster.transform @ raster.transform.scale(average)
         return ElevationModel(
             path=str(path),
@@ -167,6 +194,7 @@ def open_elevation(path: str | Path, datum: str, resolution_m: float) -> Elevati
             crs=raster.crs.to_wkt(),
             datum=datum,
             average=average,
+            meridian=middle if raster.crs.is_geographic else None,
         )
 
 
@@ -181,24 +209,66 @@ def _opened(path: str | Path) -> rasterio.DatasetReader:
     return raster
 
 
-def elevation_bounds(path: str | Path, crs: str) -> tuple[float, float, float, float]:
-    """Return left, bottom, right, top of an elevation raster in a CRS.
+def elevation_bounds(path: str | Path, crs: str, region: Bounds) -> Bounds | None:
+    """Return what an elevation raster covers of a region and 10 degrees around it.
+
+    Parameters
+    ----------
+    path
+        The raster.
+    crs
+        Reference system of the bounds that are wanted.
+    region
+        West, south, east and north, degrees; east is over 180 across the antimeridian.
+
+    Returns
+    -------
+    tuple or None
+        Left, bottom, right, top; None if it covers nothing. Beyond the region a raster of the
+        whole Earth may not even have a place on the map.
 
     Raises
     ------
     InputError
         If the raster can't be opened or has no CRS.
     """
+    west, south, east, north = region
+    around = min(_AROUND_DEG, (360.0 - (east - west)) / 2)
+    wide = (
+        west - around,
+        max(south - _AROUND_DEG, -90.0),
+        east + around,
+        min(north + _AROUND_DEG, 90.0),
+    )
     with _opened(path) as raster:
-        bounds: tuple[float, float, float, float] = transform_bounds(
-            raster.crs, crs, *raster.bounds, densify_pts=51
-        )
-    return bounds
+        own, across, down = raster.crs.to_wkt(), (0, raster.width), (0, raster.height)
+        xs, ys = zip(*(raster.transform @ (x, y) for x in across for y in down), strict=True)
+        turns = (-360.0, 0.0, 360.0) if raster.crs.is_geographic else (0.0,)
+    asked = projected_bounds(wide, "EPSG:4326", own)
+    if asked is None:
+        return None
+    whole = [(min(xs) + turn, min(ys), max(xs) + turn, max(ys)) for turn in turns]
+    shared = [common_bounds(part, asked) for part in whole]
+    found = [part for part in shared if part is not None]
+    return projected_bounds(united_bounds(found), own, crs, 51) if found else None
+
+
+def _runs(left: int, right: int, turn: int | None) -> list[tuple[int, int]]:
+    """Return first column and number of columns of the runs that cover a range, modulo a turn."""
+    if turn is None:
+        return [(left, right - left)]
+    runs = []
+    while left < right:
+        start = left % turn
+        count = min(turn - start, right - left)
+        runs.append((start, count))
+        left += count
+    return runs
 
 
 @numba.njit(cache=True, nogil=True)
 def _sample(  # type: ignore[no-untyped-def]
-    values, top, left, height, width, nodes, row, col, step, elevation
+    values, top, left, height, columns, nodes, row, col, step, elevation
 ):
     between = np.empty((nodes.shape[1], 3))
     last_row, last_col = values.shape[0] - 1, values.shape[1] - 1
@@ -212,12 +282,12 @@ def _sample(  # type: ignore[no-untyped-def]
             c = between[node, 1] * (1 - w) + between[node + 1, 1] * w
             up = between[node, 2] * (1 - w) + between[node + 1, 2] * w
             elevation[y, x] = np.nan
-            if not (-0.5 <= r <= height - 0.5 and -0.5 <= c <= width - 0.5):
+            if not (-0.5 <= r <= height - 0.5 and columns[0] - 0.5 <= c <= columns[1] + 0.5):
                 continue
             r = np.rint(min(max(r, 0.0), height - 1.0) * _FINEST) / _FINEST
-            c = np.rint(min(max(c, 0.0), width - 1.0) * _FINEST) / _FINEST
+            c = np.rint(min(max(c, columns[0]), columns[1]) * _FINEST) / _FINEST
             down, right = r - np.floor(r), c - np.floor(c)
-            i, j = int(r) - top, int(c) - left
+            i, j = int(r) - top, int(np.floor(c)) - left
             i_next = min(i + 1, last_row) if down > 0.0 else i
             j_next = min(j + 1, last_col) if right > 0.0 else j
             upper = values[i, j] * (1 - right) + values[i, j_next] * right

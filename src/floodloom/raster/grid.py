@@ -113,9 +113,9 @@ def grid_from_bounds(
     width, height = (right - left) / resolution, (top - bottom) / resolution
     if not width * height <= MAXIMUM_PIXELS:
         raise InputError(
-            f"resolution {resolution:g}: {width:,.0f} x {height:,.0f} px in EPSG:{epsg} are more "
-            f"than {MAXIMUM_PIXELS:,}; its unit there is the {unit_of(CRS(epsg))}: give a greater one, "
-            "or smaller bounds"
+            f"resolution {resolution:g}: {width:,.0f} x {height:,.0f} px are more than "
+            f"{MAXIMUM_PIXELS:,}; the unit of EPSG:{epsg} is the {unit_of(CRS(epsg))}: give a "
+            "greater resolution or smaller bounds"
         )
     snapped = BoundingBox(
         math.floor(left / resolution) * resolution,

@@ -143,9 +143,10 @@ def _require_scale(epsg: int, resolution: float) -> None:
     crs = CRS(epsg)
     metres = resolution * metres_per_unit(crs)
     if metres > COARSEST_M:
+        coarsest = round(COARSEST_M / metres_per_unit(crs), 2)
         raise InputError(
             f"resolution {resolution:g} is in {unit_of(crs)}s in EPSG:{epsg}, which makes pixels "
-            f"of {metres / 1000:,.0f} km; give one below {COARSEST_M / metres_per_unit(crs):.2g}"
+            f"of {metres / 1000:,.0f} km; give one below {coarsest:g}"
         )
 
 

@@ -12,13 +12,14 @@ import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import wrap_xr, xr_reproject
+from odc.geo.xr import wrap_xr
 from rasterio.windows import Window
 
 from floodloom.errors import InputError
 from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.grid import geobox_of, spacing_m
 from floodloom.raster.recipe import Recipe
+from floodloom.raster.reproject import reprojected
 from floodloom.raster.store import stamp
 from floodloom.sentinel1.rtc_products import RtcProduct, Scale, find_rtc
 
@@ -118,8 +119,7 @@ def _onto(scene: xr.Dataset, grid: GeoBox) -> dict[str, da.Array]:
     layers = {}
     for name, layer in scene.data_vars.items():
         how, outside = ("nearest", Flag.NODATA.value) if name == "flags" else ("bilinear", np.nan)
-        moved = xr_reproject(layer, grid, resampling=how, dst_nodata=outside, src_nodata=outside)
-        layers[str(name)] = moved.data
+        layers[str(name)] = reprojected(layer, grid, how, outside)
     return layers
 
 

@@ -221,7 +221,8 @@ def _dataset(
 ) -> xr.Dataset:
     first = scenes[0]
     dataset = xr.Dataset(
-        {name: (("y", "x"), layer) for name, layer in layers.items()}, coords=xr_coords(grid)
+        {name: (("y", "x"), layer) for name, layer in layers.items()},
+        coords=xr_coords(grid, always_yx=True),
     )
     for name in dataset.data_vars:
         if name in first:

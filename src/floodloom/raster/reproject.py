@@ -39,10 +39,10 @@ def reprojected(layer: xr.DataArray, grid: GeoBox, resampling: str, nodata: floa
         (y, x), dtype of `layer`, in chunks of its size.
     """
     if not _across_180(grid):
-        moved = xr_reproject(
+        moved: da.Array = xr_reproject(
             layer, grid, resampling=resampling, dst_nodata=nodata, src_nodata=nodata
-        )
-        return moved.data
+        ).data
+        return moved
     # odc-geo asks in longitudes which blocks meet, and there such a grid reaches around the Earth.
     height, width = grid.shape.yx
     rows, cols = layer.data.chunksize
@@ -82,7 +82,8 @@ def _block(
     shape = window.height, window.width
     part = _seen_from(target, source)
     if part is None:
-        return da.full(shape, nodata, dtype=layer.dtype)  # type: ignore[no-untyped-call]
+        blank: da.Array = da.full(shape, nodata, dtype=layer.dtype)  # type: ignore[no-untyped-call]
+        return blank
     warped = delayed(_warped)(
         layer.data[part.slices], source[part.slices], target, resampling, nodata
     )
@@ -110,5 +111,6 @@ def _seen_from(target: GeoBox, source: GeoBox) -> Window | None:
 def _warped(
     values: NDArray[np.generic], source: GeoBox, target: GeoBox, resampling: str, nodata: float
 ) -> NDArray[np.generic]:
-    made = np.full(tuple(target.shape.yx), nodata, dtype=values.dtype)
-    return rio_reproject(values, made, source, target, resampling, nodata, nodata)
+    made: NDArray[np.generic] = np.full(tuple(target.shape.yx), nodata, dtype=values.dtype)
+    rio_reproject(values, made, source, target, resampling, nodata, nodata)
+    return made

@@ -138,7 +138,9 @@ def common_polarisations(scenes: Mapping[str, xr.Dataset]) -> tuple[str, ...]:
     """
     have = {name: tuple(p for p in _POLARISATIONS if p in scene) for name, scene in scenes.items()}
     common = tuple(p for p in _POLARISATIONS if all(p in those for those in have.values()))
-    examples = {those: name for name, those in reversed(have.items())}
+    examples: dict[tuple[str, ...], str] = {}
+    for name, those in have.items():
+        examples.setdefault(those, name)
     said = "; ".join(f"{name} has {', '.join(those) or 'none'}" for those, name in examples.items())
     if not common:
         raise InputError(f"{said}: no polarisation in common; give scenes that share one")

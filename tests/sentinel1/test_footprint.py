@@ -110,7 +110,10 @@ def test_maps_that_end_at_180_degrees_are_refused_there(epsg: int) -> None:
     ):
         with pytest.raises(InputError, match=f"EPSG:{epsg}: can't show the scenes in one piece"):
             planned(footprints, epsg=epsg, resolution=0.001 if epsg != 3857 else 100.0)
-    assert planned([(178.0, 5.0, 179.0, 6.0)], epsg=epsg, resolution=0.01 if epsg != 3857 else 99.0)
+    for west, east in ((178.0, 179.0), (178.0, 179.995), (-180.0, -179.0)):
+        fine = 0.01 if epsg != 3857 else 1000.0
+        grid = planned([(west, 5.0, east, 6.0)], epsg=epsg, resolution=fine)
+        assert 90 < grid.shape.x < 230
 
 
 def test_metres_taken_for_degrees_are_refused() -> None:

@@ -90,7 +90,8 @@ def event_grid(
         kept = common_bounds(covered, (left, bottom, right, top))
         if kept is None:
             raise InputError(
-                f"bounds {tuple(bounds)}: nothing of {source} lies there (EPSG:{code})"
+                f"bounds {tuple(bounds)}: nothing of {source} lies there (EPSG:{code}, in "
+                f"{unit_of(CRS(code))}s)"
             )
         covered = kept
     return grid_from_bounds(covered, code, resolution)
@@ -155,21 +156,28 @@ def _projected(footprint: Sequence[float], region: Bounds, epsg: int) -> Bounds:
     west, south, east, north = footprint
     m = _MARGIN_DEG
     turn = 360.0 * np.ceil((region[0] - west) / 360.0)  # as the region counts its longitudes
-    box = (west + turn - m, max(south - m, -90.0), east + turn + m, min(north + m, 90.0))
-    if map_crs(epsg).is_geographic and region[2] + m > 180.0:
-        raise InputError(_torn(epsg))
+    west, east = west + turn, east + turn
+    box = (west - m, max(south - m, -90.0), east + m, min(north + m, 90.0))
+    found = _in_one_piece(box, epsg)
+    if found is None and region[2] <= 180.0:  # the margin alone may reach over the map's edge
+        found = _in_one_piece((max(box[0], -180.0), box[1], min(box[2], 180.0), box[3]), epsg)
+    if found is None:
+        raise InputError(
+            f"EPSG:{epsg}: can't show the scenes in one piece, they cross 180 degrees or lie "
+            "beyond its map; give the code of a UTM zone there, or leave epsg out"
+        )
+    return found
+
+
+def _in_one_piece(box: Bounds, epsg: int) -> Bounds | None:
+    """Return the bounds of a box in degrees on a map, unless a seam of the map cuts it."""
+    if map_crs(epsg).is_geographic and not -180.0 <= box[0] <= box[2] <= 180.0:
+        return None
     x, y = projected_outline(box, _DEGREES, f"EPSG:{epsg}", _POINTS)
-    shown = np.isfinite(x) & np.isfinite(y)
-    # Neighbouring points of an outline are a twentieth of its side apart, unless a seam of the map
-    # lies between them.
-    seams = [np.abs(np.diff(v, axis=1)).max() > _TORN * np.ptp(v) for v in (x, y) if shown.all()]
-    if not shown.all() or any(seams):
-        raise InputError(_torn(epsg))
+    if not np.isfinite([x, y]).all():
+        return None
+    # Neighbouring points of an outline are a twentieth of its side apart, unless a seam lies
+    # between them.
+    if any(np.abs(np.diff(v, axis=1)).max() > _TORN * np.ptp(v) for v in (x, y)):
+        return None
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
-
-
-def _torn(epsg: int) -> str:
-    return (
-        f"EPSG:{epsg}: can't show the scenes in one piece, they cross 180 degrees or lie beyond "
-        "its map; give the code of a UTM zone there, or leave epsg out"
-    )

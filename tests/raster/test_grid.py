@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
+from odc.geo.crs import CRS
 
 from floodloom.errors import InputError
-from floodloom.raster.grid import geobox_of, grid_from_bounds, pixel_geobox, utm_epsg
+from floodloom.raster.grid import (
+    geobox_of,
+    grid_from_bounds,
+    pixel_geobox,
+    spacing_m,
+    utm_epsg,
+)
 from floodloom.raster.store import write_cog
 
 
@@ -41,3 +48,35 @@ def test_unreadable_raster_is_one_clear_error(tmp_path) -> None:
     (tmp_path / "broken.tif").write_text("no raster")
     with pytest.raises(InputError, match=r"broken\.tif: not a readable raster"):
         geobox_of(tmp_path / "broken.tif")
+
+
+@pytest.mark.parametrize(
+    ("latitude", "epsg"), [(84.0, 32635), (84.01, 32661), (-80.0, 32735), (-80.01, 32761)]
+)
+def test_ups_begins_where_utm_ends(latitude: float, epsg: int) -> None:
+    assert utm_epsg(25.0, latitude) == epsg
+
+
+def test_absurdly_large_grids_are_refused_with_their_size() -> None:
+    for epsg, bounds, resolution, unit in (
+        (32633, (400000.0, 5000000.0, 406000.0, 5006000.0), 0.0001, "metre"),
+        (4326, (14.0, 46.0, 16.5, 48.0), 1e-6, "degree"),
+        (2263, (0.0, 0.0, 1e6, 1e6), 0.001, "US survey foot"),
+    ):
+        with pytest.raises(
+            InputError, match=rf"^resolution .* px are more .* {unit}: give"
+        ) as said:
+            grid_from_bounds(bounds, epsg, resolution)
+        assert f"{(bounds[2] - bounds[0]) / resolution:,.0f} x " in str(said.value)
+    ten_scenes = grid_from_bounds((0.0, 0.0, 600_000.0, 1_600_000.0), 32633, 10.0)
+    assert ten_scenes.shape.x == 60_000
+
+
+def test_spacing_is_in_metres_whatever_the_unit() -> None:
+    for epsg, resolution, expected in (
+        (32633, 20.0, 20.0),
+        (3857, 12.34567, 12.34567),
+        (4326, 0.0002, 22.3),
+        (2263, 100.0, 30.5),
+    ):
+        assert spacing_m(resolution, CRS(epsg)) == expected

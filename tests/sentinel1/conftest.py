@@ -18,8 +18,8 @@ from floodloom.simulate.safe import write_safe
 EAST, NORTH = 500_000.0, 5_090_000.0
 
 
-def grid(side: int) -> GeoBox:
-    return grid_from_bounds((EAST, NORTH, EAST + 10 * side, NORTH + 10 * side), EPSG, 10.0)
+def grid(side: int, east: float = EAST, north: float = NORTH, epsg: int = EPSG) -> GeoBox:
+    return grid_from_bounds((east, north, east + 10 * side, north + 10 * side), epsg, 10.0)
 
 
 def landscape(elevation: np.ndarray) -> Landscape:
@@ -56,13 +56,13 @@ class Place:
         return write_safe(product_content(self.event, {"vv": image, "vh": image}, True), path)
 
 
-def make_place(folder: Path, elevation: np.ndarray, size: int) -> Place:
+def make_place(folder: Path, elevation: np.ndarray, size: int, box: GeoBox | None = None) -> Place:
     """Write the elevations of a place and let the radar look at it."""
     side = len(elevation)
     dem = folder / "dem.tif"
-    box = grid(side)
+    box = box or grid(side)
     profile = {"driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "float32"}
-    with rasterio.open(dem, "w", crs=f"EPSG:{EPSG}", transform=box.affine, **profile) as raster:
+    with rasterio.open(dem, "w", crs=str(box.crs), transform=box.affine, **profile) as raster:
         raster.write(elevation.astype(np.float32), 1)
     return Place(look_at(0, box, landscape(elevation), size), dem)
 
@@ -74,6 +74,12 @@ def mountains(tmp_path_factory) -> Place:
 
 
 @pytest.fixture
-def place_of(tmp_path) -> Callable[[np.ndarray, int], Place]:
-    """Make a place from elevations (y, x) and the size of the image."""
-    return lambda elevation, size: make_place(tmp_path, elevation, size)
+def place_of(tmp_path, monkeypatch) -> Callable[..., Place]:
+    """Make a place from elevations (y, x), the size of the image, and where it lies."""
+
+    def make(elevation: np.ndarray, size: int, box: GeoBox | None = None) -> Place:
+        if box is not None:
+            monkeypatch.setattr("floodloom.simulate.event.EPSG", box.crs.to_epsg())
+        return make_place(tmp_path, elevation, size, box)
+
+    return make

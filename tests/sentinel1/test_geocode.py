@@ -310,6 +310,189 @@ def test_one_pass_in_two_scenes_is_one_mosaic(mountains, chunked, tmp_path) -> N
         geocode(scene=[whole, tmp_path / "nothing.zarr"], out=tmp_path / "x.zarr")
 
 
+@pytest.mark.parametrize(
+    ("facts", "what"),
+    [
+        ({"acquisition_time": "2023-05-26T16:58:21"}, "acquisition time 2023-05-26T16:58:21"),
+        ({"relative_orbit": 117}, "relative orbit 117"),
+        ({"orbit_direction": "descending"}, "orbit direction descending"),
+        ({"platform": "S1C"}, "platform S1C"),
+    ],
+)
+def test_another_pass_isnt_mosaicked(chunked, tmp_path, facts, what) -> None:
+    scene = calibrate(safe=chunked[0], out=tmp_path / "c.zarr")
+    other = write_store(open_store(scene).load().assign_attrs(facts), tmp_path / "o.zarr")
+    with pytest.raises(InputError, match=rf"o\.zarr: {what}, but .*c\.zarr has .* one pass"):
+        geocode(scene=[scene, other], out=tmp_path / "g.zarr")
+    assert not (tmp_path / "g.zarr").exists()
+    geocode(scene=scene, companions=[other], out=tmp_path / "g.zarr", resolution=200.0)
+
+
+def test_slices_give_the_polarisations_that_all_have(mountains, chunked, tmp_path) -> None:
+    scene = calibrate(safe=chunked[0], out=tmp_path / "c.zarr")
+    store = open_store(scene).load()
+    single = write_store(store.drop_vars("vh"), tmp_path / "single.zarr")
+    other = write_store(store.rename(vv="hh", vh="hv"), tmp_path / "hh.zarr")
+    whole = open_store(geocode(scene=scene, dem=mountains.dem, out=tmp_path / "g.zarr")).load()
+    for scenes in ([scene, single], [single, scene], [single, single]):
+        made = geocode(scene=scenes, dem=mountains.dem, out=tmp_path / "m.zarr")
+        mosaic = open_store(made).load()
+        assert "vh" not in mosaic
+        np.testing.assert_array_equal(mosaic.vv, whole.vv)
+    with pytest.raises(InputError, match=r"c\.zarr has vv, vh; .*hh\.zarr has hh, hv: no pol"):
+        geocode(scene=[scene, other], out=tmp_path / "x.zarr")
+
+
+def test_the_order_of_scenes_beside_each_other_doesnt_matter(mountains, chunked, tmp_path) -> None:
+    with rasterio.open(mountains.dem) as raster:
+        profile, values = raster.profile, raster.read()
+    values[0, 100:300, 200:203] = -9999
+    with rasterio.open(tmp_path / "holes.tif", "w", **{**profile, "nodata": -9999}) as raster:
+        raster.write(values)
+    scene = calibrate(safe=chunked[0], out=tmp_path / "c.zarr")
+    halves = []
+    for name, start, stop in (("north", 0, 170), ("south", 170, 9999)):
+        store = open_store(scene).load()
+        elsewhere = (np.arange(store.sizes["line"]) < start) | (
+            np.arange(store.sizes["line"]) >= stop
+        )
+        for band in ("vv", "vh"):
+            store[band].values[elsewhere] = np.nan
+        store.flags.values[elsewhere] = Flag.NODATA.value
+        halves.append(write_store(store, tmp_path / f"{name}.zarr"))
+    made = [
+        open_store(geocode(scene=order, dem=tmp_path / "holes.tif", out=tmp_path / "g.zarr")).load()
+        for order in (halves, halves[::-1])
+    ]
+    seen = made[0].flags.values & Flag.NODATA.value == 0
+    for name, layer in made[0].items():
+        everywhere = seen | (layer.dtype == np.uint8)
+        np.testing.assert_array_equal(layer.values[everywhere], made[1][name].values[everywhere])
+    assert (made[0].flags.values & Flag.NO_ELEVATION.value).any()
+
+
+def test_slices_of_another_date_are_one_date_of_the_filter(mountains, chunked, tmp_path) -> None:
+    scene = calibrate(safe=chunked[0], out=tmp_path / "c.zarr")
+    store = open_store(scene).load()
+    draw = np.random.default_rng(1).gamma(4.4, 1 / 4.4, store.vv.shape).astype("float32")
+    store = store.assign(vv=store.vv * draw, vh=store.vh * draw)
+    store = store.assign_attrs(acquisition_time="2023-05-26T16:58:21")
+    whole, slices = write_store(store, tmp_path / "whole.zarr"), []
+    for name, lines in (("north", slice(0, 200)), ("south", slice(140, None))):
+        part = store.copy(deep=True)
+        unseen = np.ones(part.sizes["line"], dtype=bool)
+        unseen[lines] = False
+        part.vv.values[unseen] = np.nan
+        part.flags.values[unseen] = Flag.NODATA.value
+        slices.append(write_store(part.drop_vars("vh"), tmp_path / f"{name}.zarr"))
+    made = [
+        open_store(
+            geocode(
+                scene=scene,
+                companions=companions,
+                dem=mountains.dem,
+                out=tmp_path / "g.zarr",
+                speckle_filter="multitemporal",
+            )
+        ).vv.load()
+        for companions in ([whole], slices)
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+def test_before_and_after_in_two_zones_lie_on_one_grid(chunked, tmp_path) -> None:
+    scene = calibrate(safe=chunked[0], out=tmp_path / "c.zarr")
+    stores = [
+        write_store(
+            open_store(scene).load().assign_attrs(footprint=[west, 45.0, west + 0.5, 45.4]),
+            tmp_path / f"{name}.zarr",
+        )
+        for name, west in (("before", 11.5), ("after", 12.01))
+    ]
+    grids = [
+        open_store(
+            geocode(scene=one, companions=[two], out=tmp_path / "g.zarr", resolution=500.0)
+        ).odc.geobox
+        for one, two in (stores, stores[::-1])
+    ]
+    assert grids[0] == grids[1]
+    assert grids[0].crs.to_epsg() == 32633
+
+
+def test_a_calibrated_store_and_a_product_of_others_dont_mix(chunked, tmp_path) -> None:
+    scene = calibrate(safe=chunked[0], out=tmp_path / "c.zarr")
+    name = "OPERA_L2_RTC-S1_T044-000001-IW1_20230514T165821Z_20230515T000000Z_S1A_30_v1.0_VV.tif"
+    with rasterio.open(
+        tmp_path / name, "w", driver="GTiff", count=1, height=9, width=9, dtype="float32",
+        crs="EPSG:32633", transform=rasterio.Affine(30, 0, 5e5, 0, -30, 5.1e6),
+    ) as raster:  # fmt: skip
+        raster.write(np.full((9, 9), 0.1, "float32"), 1)
+    with pytest.raises(InputError, match=r"VV\.tif: a terrain-corrected product, but .*c\.zarr is"):
+        geocode(scene=[scene, tmp_path / name], out=tmp_path / "g.zarr")
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_chunks_change_no_bit_of_a_grid_in_degrees_far_north(place_of, tmp_path, flatten) -> None:
+    """At 70 degrees a pixel is three times as high as wide, and layover reaches as many more."""
+    place = place_of(ridges(240, 400.0, 96.0), 180, grid(240, 500_000.0, 7_765_000.0))
+    surface = 10 ** np.random.default_rng(0).uniform(-2, 0, (240, 240))
+    safe = place.write(tmp_path / "north.SAFE", surface)
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr", quantity="beta0")
+    made = [
+        open_store(
+            geocode(
+                scene=scene, dem=place.dem, out=tmp_path / "g.zarr", epsg=4326,
+                resolution=8e-5, flatten=flatten, chunk=chunk,
+            )
+        ).load()
+        for chunk in (1536, 512, 256, 97)
+    ]  # fmt: skip
+    assert made[0].sizes["x"] > 2 * made[0].sizes["y"] > 500
+    assert (made[0].flags & Flag.LAYOVER.value).any()
+    assert all(other.identical(made[0]) for other in made[1:])
+    assert recipe_of(made[0]).spacing == 8.9
+
+
+@pytest.mark.parametrize(
+    ("epsg", "east", "north"),
+    [
+        (32701, 179_000.0, 8_173_000.0),
+        (32660, 820_000.0, 5_544_000.0),
+        (32633, 340_000.0, 8_850_000.0),
+    ],
+)
+def test_places_come_back_across_180_degrees_and_far_north(
+    place_of, tmp_path, epsg, east, north
+) -> None:
+    """On the map of the truth, and on the one that is chosen, or polar stereographic."""
+    box = grid(150, east, north, epsg)
+    place = place_of(ridges(150, 60.0, 300.0), 110, box)
+    row, col = np.mgrid[:150, :150] // 12
+    safe = place.write(tmp_path / "p.SAFE", np.where((row + 2 * col) % 3 == 0, 0.5, 0.02))
+    scene = calibrate(safe=safe, out=tmp_path / "c.zarr", remove_noise=False)
+    other = 32661 if epsg == 32633 else None
+    for code in (epsg, other):
+        store = open_store(
+            geocode(scene=scene, dem=place.dem, out=tmp_path / "g.zarr", epsg=code)
+        ).load()
+        mine = store.odc.geobox
+        assert max(mine.shape) < 260
+        height, width = mine.shape.yx
+        x, y = mine.affine @ tuple(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5))
+        to_truth = Transformer.from_crs(mine.crs.to_wkt(), epsg, always_xy=True)
+        at_col, at_row = ~box.affine @ to_truth.transform(x, y)
+        fits = {}
+        for down in (-1, 0, 1):
+            for right in (-1, 0, 1):
+                r, c = at_row.astype(int) + down, at_col.astype(int) + right
+                known = np.isfinite(store.vv.values) & (r >= 0) & (r < 150) & (c >= 0) & (c < 150)
+                bright = (r // 12 + 2 * (c // 12)) % 3 == 0
+                fits[down, right] = np.corrcoef(store.vv.values[known], bright[known])[0, 1]
+        assert known.sum() > 5000
+        assert max(fits, key=fits.get) == (0, 0), fits
+        assert fits[0, 0] > 0.9
+
+
 def test_dates_with_other_footprints_share_one_grid(mountains, chunked, tmp_path) -> None:
     safe, _ = chunked
     scene = calibrate(safe=safe, out=tmp_path / "c.zarr")

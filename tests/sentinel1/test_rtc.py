@@ -300,3 +300,54 @@ def test_products_say_mode_and_level_as_far_as_their_names_do(tmp_path) -> None:
         "pyroSAR, rtc": ("SM", "RTC"),
         "pyroSAR": ("SM", None),
     }
+
+
+def test_bursts_of_one_pass_share_layers_and_other_passes_are_refused(tmp_path) -> None:
+    """A burst without cross-polarisation, mask or angles takes nothing from the other's band."""
+    full = write_opera(tmp_path / "full")
+    static = "OPERA_L2_RTC-S1-STATIC_T069-147170-IW1_20140403_S1A_30_v1.0"
+    angle = np.full(power().shape, 41.5, "float32")
+    write(full / f"{static}_incidence_angle.tif", angle, nodata=np.nan)
+    beside = GeoBox(GRID.shape, GRID.affine @ Affine.translation(140, 0), GRID.crs)
+    later = OPERA.replace("147170-IW1_20231001T123456", "147171-IW1_20231001T123459")
+    single = write(tmp_path / "single" / f"{later}_VV.tif", power(5), beside, nodata=np.nan).parent
+    made = [
+        open_store(geocode(scene=order, out=tmp_path / "g.zarr", resolution=30.0)).load()
+        for order in ([full, single], [single, full])
+    ]
+    for store in made:
+        assert set(store.data_vars) == {"vv", "flags"}
+        assert store.sizes["x"] > 280
+    np.testing.assert_array_equal(made[0].vv.notnull(), made[1].vv.notnull())
+    np.testing.assert_array_equal(made[0].flags, made[1].flags)
+    for old, new, what in (
+        ("20231001T123456", "20231013T123456", "acquisition time"),
+        ("T069", "T142", "relative orbit"),
+        ("S1A_30", "S1C_30", "platform"),
+    ):
+        name = OPERA.replace(old, new)
+        other = write(tmp_path / what / f"{name}_VV.tif", power(5), beside, nodata=np.nan).parent
+        with pytest.raises(InputError, match=f"{what} .*one pass"):
+            geocode(scene=[full, other], out=tmp_path / "x.zarr", resolution=30.0)
+
+
+def test_products_across_180_degrees_are_geocoded(tmp_path) -> None:
+    """In either zone and in degrees, on a grid of their own size, with all that they know."""
+    for number, (epsg, affine) in enumerate(
+        (
+            (32701, Affine(30.0, 0, 177_600.0, 0, -30.0, 8_174_000.0)),
+            (32760, Affine(30.0, 0, 817_600.0, 0, -30.0, 8_174_000.0)),
+            (4326, Affine(0.0003, 0, 179.98, 0, -0.0003, -16.4)),
+            (4326, Affine(0.0003, 0, -180.02, 0, -0.0003, -16.4)),
+        )
+    ):
+        grid = GeoBox(GRID.shape, affine, f"EPSG:{epsg}")
+        folder = tmp_path / str(number)
+        write(folder / f"{OPERA}_VV.tif", np.full(power().shape, 0.1, "f4"), grid, nodata=np.nan)
+        store = open_store(geocode(scene=folder, out=tmp_path / "g.zarr", resolution=30.0)).load()
+        assert store.odc.geobox.crs.to_epsg() in (32701, 32760)
+        assert max(store.odc.geobox.shape) < 300
+        known = np.isfinite(store.vv.values)
+        np.testing.assert_allclose(store.vv.values[known], 0.1, rtol=1e-6)
+        pixel = 900.0 if epsg != 4326 else (0.0003 * 111_320) ** 2 * np.cos(np.radians(16.4))
+        assert known.sum() * 900.0 == pytest.approx(power().size * pixel, rel=0.02)

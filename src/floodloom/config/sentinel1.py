@@ -52,14 +52,20 @@ class GeocodeSettings(Settings):
     """From radar geometry to the map."""
 
     epsg: int | None = Field(
-        default=None, description="EPSG code of the map grid; null: the UTM zone of the scene"
+        default=None,
+        description="EPSG code of the map grid; null: the UTM zone of the event's scenes, or UPS "
+        "near the poles",
     )
     bounds: tuple[float, float, float, float] | None = Field(
         default=None,
         description="Left, bottom, right, top that the grid is kept to, in the units of its CRS; "
         "null: where there are scenes and elevations",
     )
-    resolution: float = Field(default=10.0, gt=0, description="Pixel spacing of the map grid, m")
+    resolution: float = Field(
+        default=10.0,
+        gt=0,
+        description="Pixel spacing of the map grid, in the units of its CRS: m, or degrees",
+    )
     flatten: bool = Field(
         default=False,
         description="Flatten the terrain by area projection: beta0 becomes gamma0",

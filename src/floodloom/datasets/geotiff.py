@@ -18,6 +18,7 @@ from odc.geo.xr import wrap_xr
 from floodloom.datasets.scenes import LabelledScene, require_root
 from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
+from floodloom.raster.grid import spacing_m
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.sentinel1.backscatter import BACKSCATTER, linear_power, require_scale
@@ -115,8 +116,13 @@ def read_scene(root: Path, layout: Layout, name: str) -> LabelledScene:
         attrs={"title": f"{layout.title}, {name}"},
     )
     label = _label(root / layout.label.format(name=name), layout, geobox)
-    recipe = Recipe(quantity="sigma0", spacing=float(abs(geobox.resolution.x)))
+    recipe = Recipe(quantity="sigma0", spacing=_spacing(geobox))
     return LabelledScene(name, stamp(scene, recipe), label)
+
+
+def _spacing(geobox: GeoBox) -> float:
+    resolution = float(abs(geobox.resolution.x))
+    return resolution if geobox.crs is None else spacing_m(resolution, geobox.crs)
 
 
 def _power(raster: ForeignRaster, band: int, layout: Layout) -> NDArray[np.float32]:

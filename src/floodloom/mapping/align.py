@@ -8,12 +8,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.parts import joined
+from floodloom.raster.reproject import reprojected
 
 _NODATA = 255
 
@@ -81,10 +83,12 @@ def before_on_grid(
     if source.crs is None or target.crs is None:
         raise InputError(f"{name}: has no CRS in common with the scene; give scenes on one grid")
     get_logger(__name__).warning("%s: on another grid; reprojected bilinearly", name)
-    bands = before[[str(n) for n, v in before.data_vars.items() if v.dtype.kind == "f"]]
-    moved: xr.Dataset = bands.odc.reproject(target, resampling="bilinear", dst_nodata=np.nan)
-    renamed = {d: n for d, n in zip(moved.odc.spatial_dims, ("y", "x"), strict=True) if d != n}
-    return moved.rename(renamed).assign_attrs(before.attrs)
+    bands = {
+        str(name): (("y", "x"), reprojected(layer.chunk(), target, "bilinear", np.nan))
+        for name, layer in before.data_vars.items()
+        if layer.dtype.kind == "f"
+    }
+    return xr.Dataset(bands, coords=xr_coords(target, always_yx=True), attrs=before.attrs)
 
 
 def require_orbits(

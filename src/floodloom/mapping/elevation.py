@@ -17,7 +17,7 @@ from floodloom.mapping.terrain import slope_degrees
 from floodloom.raster.align import onto_grid
 from floodloom.raster.parts import part_of
 from floodloom.raster.windows import Window
-from floodloom.sentinel1.elevation import elevation_raster
+from floodloom.sentinel1.elevation_source import elevation_raster
 
 Floats = NDArray[np.float32]
 

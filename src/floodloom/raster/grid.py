@@ -11,18 +11,75 @@ from pathlib import Path
 import rasterio
 import xarray as xr
 from affine import Affine
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox
 from odc.geo.xr import ODCExtension  # noqa: F401  registers the `.odc` accessor
 from rasterio.errors import NotGeoreferencedWarning
 
 from floodloom.errors import InputError
+from floodloom.raster.places import transformer
+
+METRES_PER_DEGREE = 111_320.0
+"""Length of a degree of latitude, about."""
+
+MAXIMUM_PIXELS = 10_000_000_000
+"""Pixels of the largest grid: ten scenes of one pass at 10 m in their north-up rectangle, of which
+the lattices of geocoding alone take some GB. More is a resolution in other units than was meant."""
+
+COARSEST_M = 5_000.0
+"""Widest pixel: a scene of 250 km in 50 of them. More is metres taken for degrees."""
+
+_NORTHERNMOST, _SOUTHERNMOST = 84.0, -80.0
 
 
 def utm_epsg(longitude: float, latitude: float) -> int:
-    """Return the EPSG code of the UTM zone of a place given in degrees."""
+    """Return the EPSG code of the UTM zone of a place given in degrees, or of UPS near the poles.
+
+    Beyond 84 degrees north and 80 south, where UTM ends, its sister system UPS (polar
+    stereographic) begins.
+
+    Source: NGA.SIG.0012, The Universal Grids and the Transverse Mercator and Polar Stereographic
+    Map Projections, sections 3 and 10.
+    """
+    if latitude > _NORTHERNMOST:
+        return 32661
+    if latitude < _SOUTHERNMOST:
+        return 32761
     zone = min(int((longitude + 180.0) // 6.0) + 1, 60)
     return (32600 if latitude >= 0 else 32700) + zone
+
+
+def metres_per_unit(crs: CRS) -> float:
+    """Return the length of a unit of a reference system, m; a degree is one of latitude."""
+    return (
+        METRES_PER_DEGREE if crs.geographic else float(crs.proj.axis_info[0].unit_conversion_factor)
+    )
+
+
+def metres_per_pixel(grid: GeoBox) -> float:
+    """Return the spacing of a grid from north to south, m."""
+    return float(abs(grid.resolution.y)) * metres_per_unit(grid.crs)
+
+
+def spacing_m(resolution: float, crs: CRS) -> float:
+    """Return what a recipe calls the spacing of a grid, m.
+
+    Parameters
+    ----------
+    resolution
+        Pixel spacing in the units of the CRS.
+    crs
+        Of the grid.
+
+    Returns
+    -------
+    float
+        `resolution` itself where the CRS counts in metres. Else to 0.1 m, of degrees that from
+        north to south: scenes of one resolution are of one recipe, whatever their latitude.
+    """
+    unit = metres_per_unit(crs)
+    return resolution if unit == 1.0 else round(resolution * unit, 1)
 
 
 def grid_from_bounds(
@@ -47,11 +104,19 @@ def grid_from_bounds(
     Raises
     ------
     InputError
-        If the bounds are empty or the resolution isn't positive.
+        If the bounds are empty, the resolution isn't positive, or there would be more than
+        `MAXIMUM_PIXELS`.
     """
     left, bottom, right, top = bounds
     if not (right > left and top > bottom and resolution > 0):
         raise InputError(f"grid: bounds {bounds} at resolution {resolution} hold no pixel")
+    width, height = (right - left) / resolution, (top - bottom) / resolution
+    if not width * height <= MAXIMUM_PIXELS:
+        raise InputError(
+            f"resolution {resolution:g}: {width:,.0f} x {height:,.0f} px are more than "
+            f"{MAXIMUM_PIXELS:,}; the unit of EPSG:{epsg} is the {unit_of(CRS(epsg))}: give a "
+            "greater resolution or smaller bounds"
+        )
     snapped = BoundingBox(
         math.floor(left / resolution) * resolution,
         math.floor(bottom / resolution) * resolution,
@@ -60,6 +125,19 @@ def grid_from_bounds(
         crs=f"EPSG:{epsg}",
     )
     return GeoBox.from_bbox(snapped, resolution=resolution, tight=True)
+
+
+def unit_of(crs: CRS) -> str:
+    """Return the name of the unit of a reference system, such as degree or metre."""
+    return str(crs.proj.axis_info[0].unit_name)
+
+
+def centre_longitude(geobox: GeoBox) -> float:
+    """Return the longitude of the middle of a grid, degrees."""
+    height, width = geobox.shape.yx
+    middle = geobox.affine @ (width / 2, height / 2)
+    longitude, _ = transformer(geobox.crs.to_wkt(), "EPSG:4326").transform(*middle)
+    return float(longitude)
 
 
 def pixel_geobox(height: int, width: int) -> GeoBox:

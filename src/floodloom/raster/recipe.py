@@ -12,6 +12,7 @@ from floodloom.errors import RecipeMismatchError
 Quantity = Literal["beta0", "sigma0", "gamma0", "dn", "display"]
 Normalisation = Literal["fixed", "scene"]
 
+_DEGREES = 1000.0  # no two scenes are so unlike; a degree is some 100 times more
 _PRODUCT_FIELDS = ("quantity", "noise_removed", "flattened", "speckle_filter", "spacing")
 
 
@@ -28,7 +29,10 @@ class Recipe(BaseModel):
     noise_removed: bool = Field(default=False, description="Thermal noise subtracted")
     flattened: bool = Field(default=False, description="Terrain-flattened by area projection")
     speckle_filter: str = Field(default="none", description="Speckle filter and its window")
-    spacing: float | None = Field(default=None, description="Pixel spacing, m")
+    spacing: float | None = Field(
+        default=None,
+        description="Pixel spacing, m; of a grid in degrees that from north to south",
+    )
     bands: tuple[str, ...] = Field(default=(), description="Input bands in order")
     db_range: tuple[float, float] = Field(
         default=(-30.0, 5.0), description="Decibel range mapped to -1..1 by fixed normalisation"
@@ -77,7 +81,16 @@ class Recipe(BaseModel):
         for field in fields:
             expected, found = getattr(self, field), getattr(other, field)
             if expected != found:
+                hint = _hint(field, found, expected)
                 raise RecipeMismatchError(
-                    f"{name}: {field} is {found!r} but {expected!r} is expected; "
+                    f"{name}: {field} is {found!r} but {expected!r} is expected{hint}; "
                     "process it with the same settings or use a model trained on such data"
                 )
+
+
+def _hint(field: str, found: object, expected: object) -> str:
+    """Say where spacings are so far apart that one can't have been stated in metres."""
+    if field != "spacing" or not (isinstance(found, float) and isinstance(expected, float)):
+        return ""
+    fine, coarse = sorted((found, expected))
+    return ": one is in degrees, the other in metres" if fine * _DEGREES < coarse else ""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
+from floodloom.raster.places import enclosing_arc
 
 SPEED_OF_LIGHT = 299792458.0
 
@@ -46,10 +47,7 @@ class GeolocationGrid:
 
         East is over 180 where the image crosses the antimeridian.
         """
-        longitude = self.longitude
-        if np.ptp(longitude) > 180:
-            longitude = longitude % 360
-        west, east = float(longitude.min()), float(longitude.max())
+        west, east = enclosing_arc(self.longitude, self.longitude)
         return [west, float(self.latitude.min()), east, float(self.latitude.max())]
 
 

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numba
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
-from rasterio.warp import transform_bounds
 
 from floodloom.errors import InputError
-from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
-from floodloom.raster.places import transformer
+from floodloom.raster.foreign import ForeignRaster
+from floodloom.raster.grid import centre_longitude, metres_per_unit
+from floodloom.raster.places import transformer, wrapped
 from floodloom.raster.vertical import ELLIPSOID
 from floodloom.raster.windows import Window
+from floodloom.sentinel1.elevation_source import elevation_raster
 from floodloom.sentinel1.heights import datum_of, geoid_undulation, require_datum
 from floodloom.sentinel1.lattice import between_rows, places_of_nodes
 
-METRES_PER_DEGREE = 111_320.0
-"""Length of a degree of latitude, about."""
-
 _STRIP = 2048
-_ELEVATION = Kind("elevation raster", low=-500.0, high=9000.0)
-_UNITS = {
-    **dict.fromkeys(("m", "metre", "meter", "metres", "meters"), 1.0),
-    **dict.fromkeys(("dm", "decimetre", "decimeter"), 0.1),
-    **dict.fromkeys(("cm", "centimetre", "centimeter"), 0.01),
-    **dict.fromkeys(("ft", "foot", "feet"), 0.3048),
-    **dict.fromkeys(("us survey foot", "ussft", "us-ft", "ft us"), 1200 / 3937),
-}
-"""Lengths of the units that elevations are given in, m."""
 _FINEST = float(1 << 20)  # a raster that shares the grid's pixels is taken as it is
 Floats = NDArray[np.float64]
 Elevations = NDArray[np.float32]
@@ -61,7 +49,8 @@ class ElevationModel:
 
     `average` raster pixels in a row and in a column are averaged before anything else, where the
     raster is finer than the grid; `to_pixels` gives columns and rows of these averages. `metres` is
-    the length of a unit of elevation.
+    the length of a unit of elevation, `meridian` the longitude of the raster's middle, where it is
+    in degrees.
     """
 
     raster: ForeignRaster
@@ -72,6 +61,7 @@ class ElevationModel:
     datum: str = ELLIPSOID
     average: int = 1
     metres: float = 1.0
+    meridian: float | None = None
 
     def read(self, geobox: GeoBox, window: Window, step: int) -> Elevations:
         """Read elevations at the pixel centres of a window.
@@ -91,12 +81,13 @@ class ElevationModel:
             (y, x) float32, m above the ellipsoid, bilinear; NaN where the raster has none.
         """
         rows, cols, places = places_of_nodes(geobox, window, step)
-        nodes = self._nodes(*places)
+        nodes = self._nodes(geobox, *places)
         values, top, left = self._around(nodes)
         elevation = np.empty((window.height, window.width), dtype=np.float32)
         start = window.row - rows[0], window.col - cols[0]
-        size = self.height // self.average, self.width // self.average
-        _sample(values, top, left, *size, nodes, *start, step, elevation)
+        k, columns = self.average, (0.0, self.width // self.average - 1.0)
+        columns = (-np.inf, np.inf) if self._turn else columns
+        _sample(values, top, left, self.height // k, columns, nodes, *start, step, elevation)
         return elevation
 
     def height_range(self, geobox: GeoBox, step: int) -> tuple[float, float]:
@@ -112,7 +103,7 @@ class ElevationModel:
         for row in range(0, height, _STRIP):
             window = Window(row, 0, min(_STRIP, height - row), width)
             _, _, places = places_of_nodes(geobox, window, step)
-            nodes = self._nodes(*places)
+            nodes = self._nodes(geobox, *places)
             values, _, _ = self._around(nodes)
             known = values[np.isfinite(values)]
             if known.size:
@@ -124,62 +115,44 @@ class ElevationModel:
             )
         return low, high
 
-    def _nodes(self, longitude: Floats, latitude: Floats) -> Floats:
+    @property
+    def _turn(self) -> int | None:
+        """Columns around the Earth, if the raster goes all around it."""
+        turn = 360.0 * abs(self.to_pixels[0])
+        whole = abs(turn - round(turn)) < 1e-3 and self.width // self.average >= round(turn)
+        return round(turn) if self.meridian is not None and whole else None
+
+    def _nodes(self, geobox: GeoBox, longitude: Floats, latitude: Floats) -> Floats:
         """Return raster row, raster column and undulation (m) at places, (y, x, 3)."""
         x, y = transformer("EPSG:4326", self.crs).transform(longitude, latitude)
+        if self.meridian is not None:
+            # Counted as the raster does, on both sides of the grid's middle without a leap.
+            x = wrapped(x, float(wrapped(np.array(centre_longitude(geobox)), self.meridian)))
         a, b, c, d, e, f = self.to_pixels
         col, row = a * x + b * y + c - 0.5, d * x + e * y + f - 0.5
         return np.stack([row, col, geoid_undulation(longitude, latitude, self.datum)], axis=-1)
 
     def _around(self, nodes: Floats) -> tuple[Elevations, int, int]:
         """Read the part of the raster that a window needs, and where it begins."""
-        k = self.average
-        top, left = (max(int(np.floor(nodes[..., i].min())) - 1, 0) for i in (0, 1))
-        bottom = min(int(np.ceil(nodes[..., 0].max())) + 2, self.height // k)
-        right = min(int(np.ceil(nodes[..., 1].max())) + 2, self.width // k)
+        k, turn = self.average, self._turn
+        top, left = (int(np.floor(nodes[..., i].min())) - 1 for i in (0, 1))
+        bottom, right = (int(np.ceil(nodes[..., i].max())) + 2 for i in (0, 1))
+        top, bottom = max(top, 0), min(bottom, self.height // k)
+        if turn is None:
+            left, right = max(left, 0), min(right, self.width // k)
         if bottom <= top or right <= left:
             return np.full((1, 1), np.nan, dtype=np.float32), 0, 0
-        filled = self.raster.read(Window(top * k, left * k, (bottom - top) * k, (right - left) * k))
+        parts = [
+            self.raster.read(Window(top * k, start * k, (bottom - top) * k, count * k))
+            for start, count in _runs(left, right, turn)
+        ]
+        filled = np.concatenate(parts, axis=1)
         if self.metres != 1.0:
             filled *= np.float32(self.metres)
         if k > 1:
             shape = (bottom - top, k, right - left, k)
             filled = filled.reshape(shape).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
         return filled, top, left
-
-
-def elevation_raster(path: str | Path, *, place_needed: bool = True) -> tuple[ForeignRaster, float]:
-    """Open a raster of elevations, or a folder of its tiles.
-
-    Parameters
-    ----------
-    path
-        See above; m, or as its band's unit says.
-    place_needed
-        Refuse one without a CRS.
-
-    Returns
-    -------
-    raster
-        What can't be an elevation on this planet is no data in it.
-    metres
-        Length of its unit, m, by its band's unit or its CRS.
-
-    Raises
-    ------
-    InputError
-        If it can't be opened, has no CRS, or its unit isn't known.
-    """
-    raster = open_foreign(path, _ELEVATION)
-    if place_needed and raster.geobox.crs is None:
-        raise InputError(f"{path}: has no CRS; assign one, for example with gdal_edit -a_srs")
-    metres = 1.0 if raster.vertical is None else raster.vertical.metres
-    unit = (raster.units[0] or "").strip().lower()
-    if unit and unit not in _UNITS:
-        raise InputError(f"{path}: elevations in {unit!r}; give them in {', '.join(_UNITS)}")
-    metres = _UNITS.get(unit, metres)
-    limits = replace(_ELEVATION, low=_ELEVATION.low / metres, high=_ELEVATION.high / metres)
-    return replace(raster, kind=limits), metres
 
 
 def open_elevation(path: str | Path, datum: str | None, resolution_m: float) -> ElevationModel:
@@ -207,8 +180,9 @@ def open_elevation(path: str | Path, datum: str | None, resolution_m: float) -> 
     known = datum_of(raster.vertical, datum, raster.path)
     require_datum(known)
     grid = raster.geobox
-    unit = METRES_PER_DEGREE if grid.crs.geographic else _metres_of(grid.crs)
-    average = max(int(resolution_m // (_spacing(grid.affine) * unit * 1.5)), 1)
+    spacing = _spacing(grid.affine) * metres_per_unit(grid.crs)
+    average = max(int(resolution_m // (spacing * 1.5)), 1)
+    middle, _ = grid.affine @ (grid.shape.x / 2, grid.shape.y / 2)
     scaled = grid.affine @ Affine.scale(average)
     return ElevationModel(
         raster=raster,
@@ -219,11 +193,8 @@ def open_elevation(path: str | Path, datum: str | None, resolution_m: float) -> 
         datum=known,
         average=average,
         metres=metres,
+        meridian=float(middle) if grid.crs.geographic else None,
     )
-
-
-def _metres_of(crs: CRS) -> float:
-    return float(crs.proj.axis_info[0].unit_conversion_factor)
 
 
 def _spacing(affine: Affine) -> float:
@@ -231,24 +202,22 @@ def _spacing(affine: Affine) -> float:
     return math.hypot(affine.b, affine.e)
 
 
-def elevation_bounds(path: str | Path, crs: str) -> tuple[float, float, float, float]:
-    """Return left, bottom, right, top of an elevation raster in a CRS.
-
-    Raises
-    ------
-    InputError
-        If the raster can't be opened or has no CRS.
-    """
-    raster, _ = elevation_raster(path)
-    bounds: tuple[float, float, float, float] = transform_bounds(
-        raster.geobox.crs.to_wkt(), crs, *raster.geobox.boundingbox.bbox, densify_pts=51
-    )
-    return bounds
+def _runs(left: int, right: int, turn: int | None) -> list[tuple[int, int]]:
+    """Return first column and number of columns of the runs that cover a range, modulo a turn."""
+    if turn is None:
+        return [(left, right - left)]
+    runs = []
+    while left < right:
+        start = left % turn
+        count = min(turn - start, right - left)
+        runs.append((start, count))
+        left += count
+    return runs
 
 
 @numba.njit(cache=True, nogil=True)
 def _sample(  # type: ignore[no-untyped-def]
-    values, top, left, height, width, nodes, row, col, step, elevation
+    values, top, left, height, columns, nodes, row, col, step, elevation
 ):
     between = np.empty((nodes.shape[1], 3))
     last_row, last_col = values.shape[0] - 1, values.shape[1] - 1
@@ -262,12 +231,12 @@ def _sample(  # type: ignore[no-untyped-def]
             c = between[node, 1] * (1 - w) + between[node + 1, 1] * w
             up = between[node, 2] * (1 - w) + between[node + 1, 2] * w
             elevation[y, x] = np.nan
-            if not (-0.5 <= r <= height - 0.5 and -0.5 <= c <= width - 0.5):
+            if not (-0.5 <= r <= height - 0.5 and columns[0] - 0.5 <= c <= columns[1] + 0.5):
                 continue
             r = np.rint(min(max(r, 0.0), height - 1.0) * _FINEST) / _FINEST
-            c = np.rint(min(max(c, 0.0), width - 1.0) * _FINEST) / _FINEST
+            c = np.rint(min(max(c, columns[0]), columns[1]) * _FINEST) / _FINEST
             down, right = r - np.floor(r), c - np.floor(c)
-            i, j = int(r) - top, int(c) - left
+            i, j = int(r) - top, int(np.floor(c)) - left
             i_next = min(i + 1, last_row) if down > 0.0 else i
             j_next = min(j + 1, last_col) if right > 0.0 else j
             upper = values[i, j] * (1 - right) + values[i, j_next] * right

@@ -5,16 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
-from rasterio.warp import transform_bounds
 
 from floodloom.errors import InputError
-from floodloom.raster.grid import geobox_of, grid_from_bounds, utm_epsg
-from floodloom.sentinel1.elevation import METRES_PER_DEGREE, elevation_bounds
+from floodloom.raster.grid import (
+    COARSEST_M,
+    geobox_of,
+    grid_from_bounds,
+    metres_per_unit,
+    unit_of,
+    utm_epsg,
+)
+from floodloom.raster.places import (
+    Bounds,
+    common_bounds,
+    enclosing_arc,
+    map_crs,
+    projected_outline,
+    transformer,
+    united_bounds,
+)
+from floodloom.sentinel1.elevation_source import elevation_bounds
 
+_DEGREES = "EPSG:4326"
 _MARGIN_DEG = 0.01
-Bounds = tuple[float, float, float, float]
+_POINTS = 21
+_TORN = 0.5
 
 
 def event_grid(
@@ -30,9 +49,11 @@ def event_grid(
     Parameters
     ----------
     footprints
-        West, south, east, north of each scene, degrees.
+        West, south, east, north of each scene of every date, degrees; east is over 180 across the
+        antimeridian. Their order doesn't matter.
     epsg
-        EPSG code of the grid; the UTM zone of the first scene's centre when None.
+        EPSG code of the grid; when None, the UTM zone of the middle of all footprints, or UPS near
+        the poles.
     resolution
         Pixel spacing, in the units of the CRS.
     bounds
@@ -50,57 +71,113 @@ def event_grid(
     Raises
     ------
     InputError
-        If the bounds or the elevations lie elsewhere.
+        If the CRS is unknown or can't show the scenes in one piece, the bounds or the elevations
+        lie elsewhere, or the grid would be absurdly large or its pixels absurdly coarse.
     """
-    west, south, east, north = footprints[0]
-    code = utm_epsg((west + east) / 2, (south + north) / 2) if epsg is None else epsg
-    covered = _union([_projected(footprint, code) for footprint in footprints])
+    region = united_footprint(footprints)
+    west, south, east, north = region
+    code = utm_epsg(_before_180((west + east) / 2), (south + north) / 2) if epsg is None else epsg
+    _require_scale(code, resolution)
+    covered = united_bounds([_projected(footprint, region, code) for footprint in footprints])
     if dem is not None:
-        known = _within(covered, elevation_bounds(dem, f"EPSG:{code}"))
+        known = elevation_bounds(dem, f"EPSG:{code}", region)
+        known = known and common_bounds(covered, known)
         if known is None:
             raise InputError(f"{dem}: doesn't cover {source}; give elevations of its place")
         covered = known
     if bounds is not None:
         left, bottom, right, top = bounds
-        kept = _within(covered, (left, bottom, right, top))
+        kept = common_bounds(covered, (left, bottom, right, top))
         if kept is None:
             raise InputError(
-                f"bounds {tuple(bounds)}: nothing of {source} lies there (EPSG:{code})"
+                f"bounds {tuple(bounds)}: nothing of {source} lies there (EPSG:{code}, in "
+                f"{unit_of(CRS(code))}s)"
             )
         covered = kept
     return grid_from_bounds(covered, code, resolution)
 
 
 def footprint_of(scene: xr.Dataset) -> Sequence[float]:
-    """Return west, south, east and north of a calibrated or terrain-corrected scene, degrees."""
+    """Return west, south, east and north of a calibrated or terrain-corrected scene, degrees.
+
+    West lies from −180 to below 180; east is over 180 where the scene crosses the antimeridian.
+    """
     if "footprint" in scene.attrs:
-        footprint: Sequence[float] = scene.attrs["footprint"]
-        return footprint
-    box = geobox_of(scene).geographic_extent.boundingbox
-    return [box.left, box.bottom, box.right, box.top]
+        return united_footprint([scene.attrs["footprint"]])
+    grid = geobox_of(scene)
+    longitude, latitude = np.array(grid.geographic_extent.exterior.coords).T
+    west, east = enclosing_arc(longitude, longitude)
+    south, north = float(latitude.min()), float(latitude.max())
+    if _holds_pole(grid, 90.0):
+        return (-180.0, south, 180.0, 90.0)
+    if _holds_pole(grid, -90.0):
+        return (-180.0, -90.0, 180.0, north)
+    return (west, south, east, north)
 
 
-def metres_per_pixel(grid: GeoBox) -> float:
-    """Return the spacing of a grid from north to south, m."""
-    unit = METRES_PER_DEGREE if grid.crs.geographic else 1.0
-    return float(abs(grid.resolution.y)) * unit
+def united_footprint(footprints: Sequence[Sequence[float]]) -> Bounds:
+    """Return west, south, east and north of what holds all footprints, whatever their order."""
+    wests, souths, easts, norths = zip(*footprints, strict=True)
+    west, east = enclosing_arc(wests, easts)
+    return west, min(souths), east, max(norths)
 
 
-def _projected(footprint: Sequence[float], epsg: int) -> Bounds:
+def _holds_pole(grid: GeoBox, latitude: float) -> bool:
+    """Whether a pole lies within a grid; in degrees a pole isn't a point but an edge."""
+    if grid.crs.geographic:
+        return False
+    x, y = transformer(_DEGREES, grid.crs.to_wkt()).transform(0.0, latitude)
+    if not np.isfinite([x, y]).all():
+        return False
+    col, row = ~grid.affine @ (x, y)
+    height, width = grid.shape.yx
+    return bool(0 <= col <= width and 0 <= row <= height)
+
+
+def _before_180(longitude: float) -> float:
+    return longitude - 360.0 if longitude > 180.0 else longitude
+
+
+def _require_scale(epsg: int, resolution: float) -> None:
+    """Refuse pixels whose size says that degrees and metres were mixed up."""
+    map_crs(epsg)
+    crs = CRS(epsg)
+    metres = resolution * metres_per_unit(crs)
+    if metres > COARSEST_M:
+        coarsest = round(COARSEST_M / metres_per_unit(crs), 2)
+        raise InputError(
+            f"resolution {resolution:g} is in {unit_of(crs)}s in EPSG:{epsg}, which makes pixels "
+            f"of {metres / 1000:,.0f} km; give one below {coarsest:g}"
+        )
+
+
+def _projected(footprint: Sequence[float], region: Bounds, epsg: int) -> Bounds:
+    """Return the bounds of a footprint and its margin on a map."""
     west, south, east, north = footprint
     m = _MARGIN_DEG
-    projected: Bounds = transform_bounds(
-        "EPSG:4326", f"EPSG:{epsg}", west - m, south - m, east + m, north + m, densify_pts=21
-    )
-    return projected
+    turn = 360.0 * np.ceil((region[0] - west) / 360.0)  # as the region counts its longitudes
+    west, east = west + turn, east + turn
+    box = (west - m, max(south - m, -90.0), east + m, min(north + m, 90.0))
+    found = _in_one_piece(box, epsg)
+    if found is None and region[2] <= 180.0:  # the margin alone may reach over the map's edge
+        found = _in_one_piece((max(box[0], -180.0), box[1], min(box[2], 180.0), box[3]), epsg)
+    if found is None:
+        raise InputError(
+            f"EPSG:{epsg}: can't show the scenes in one piece, they cross 180 degrees or lie "
+            "beyond its map; give the code of a UTM zone there, or leave epsg out"
+        )
+    return found
 
 
-def _union(bounds: Sequence[Bounds]) -> Bounds:
-    lefts, bottoms, rights, tops = zip(*bounds, strict=True)
-    return min(lefts), min(bottoms), max(rights), max(tops)
-
-
-def _within(one: Bounds, other: Bounds) -> Bounds | None:
-    left, bottom = max(one[0], other[0]), max(one[1], other[1])
-    right, top = min(one[2], other[2]), min(one[3], other[3])
-    return (left, bottom, right, top) if left < right and bottom < top else None
+def _in_one_piece(box: Bounds, epsg: int) -> Bounds | None:
+    """Return the bounds of a box in degrees on a map, unless a seam of the map cuts it."""
+    if map_crs(epsg).is_geographic and not -180.0 <= box[0] <= box[2] <= 180.0:
+        return None
+    x, y = projected_outline(box, _DEGREES, f"EPSG:{epsg}", _POINTS)
+    if not np.isfinite([x, y]).all():
+        return None
+    # Neighbouring points of an outline are a twentieth of its side apart, unless a seam lies
+    # between them.
+    if any(np.abs(np.diff(v, axis=1)).max() > _TORN * np.ptp(v) for v in (x, y)):
+        return None
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

@@ -22,7 +22,7 @@ from floodloom.raster.flags import Flag
 from floodloom.raster.windows import Window, cropped
 from floodloom.sentinel1.flatten import beta_areas, flattening_ratio, in_shadow
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step
+from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step, least_spacing_m
 from floodloom.sentinel1.locate import image_of_nodes, locate_block
 from floodloom.sentinel1.resample import Places, sample_bilinear, sample_nearest
 from floodloom.sentinel1.terrain import TerrainView, reach_m, view_terrain
@@ -77,10 +77,12 @@ class Geocoding:
 
     @cached_property
     def reach(self) -> int:
-        """Pixels over which layover and shadow can reach."""
+        """Pixels over which layover and shadow can reach, in whatever direction."""
         angles = self.incidence
         near, far = float(angles.min()) - 0.5, float(angles.max()) + 0.5
-        return math.ceil(reach_m(self.heights, (near, far)) / self.metres_per_pixel * self.looks)
+        # In degrees, pixels near the poles are much narrower than high.
+        spacing = min(self.metres_per_pixel / self.looks, least_spacing_m(self.fine_grid))
+        return math.ceil(reach_m(self.heights, (near, far)) / spacing)
 
     @cached_property
     def margin(self) -> int:

@@ -23,6 +23,8 @@ from floodloom.sentinel1.geometry import ImageGeometry
 STEP_M = 640.0
 """Greatest distance between nodes on the ground."""
 
+_SIDE = 9
+
 _HEIGHTS = np.cos(np.pi * (2 * np.arange(4) + 1) / 8)[::-1]
 _TO_POWERS = np.linalg.inv(np.vander(_HEIGHTS, 4, increasing=True))
 Floats = NDArray[np.float64]
@@ -71,6 +73,12 @@ def lattice_step(metres_per_pixel: float) -> int:
     """Return the pixels between nodes: the power of two from 4 to 64 next below `STEP_M`."""
     wanted = STEP_M / metres_per_pixel
     return int(2 ** np.clip(np.floor(np.log2(wanted)), 2, 6))
+
+
+def least_spacing_m(geobox: GeoBox) -> float:
+    """Return the least distance on the ground between neighbouring pixels of a grid, m."""
+    rows, cols = (np.linspace(0, length - 1, _SIDE).astype(np.int64) for length in geobox.shape.yx)
+    return float(_axes(geobox, rows, cols).metres.min())
 
 
 def build_lattice(

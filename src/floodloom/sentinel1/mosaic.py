@@ -80,7 +80,9 @@ def _mosaicked_block(parts: Sequence[Part], bands: tuple[str, ...], window: Wind
         if not unseen.any():
             break
         other = geocode_block(part.scene, bands, part.plan, window)
-        unseen &= other["flags"] & Flag.NODATA.value == 0
+        seen = unseen & (other["flags"] & Flag.NODATA.value == 0)
         for name, layer in merged.items():
-            layer[unseen] = other[name][unseen]
+            layer[seen] = other[name][seen]
+        # What none of them saw keeps the reasons of all.
+        merged["flags"][unseen & ~seen] |= other["flags"][unseen & ~seen]
     return merged

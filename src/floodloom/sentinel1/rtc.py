@@ -11,13 +11,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import wrap_xr, xr_reproject
+from odc.geo.xr import wrap_xr
 from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign, opened
+from floodloom.raster.grid import spacing_m
 from floodloom.raster.recipe import Recipe
+from floodloom.raster.reproject import reprojected
 from floodloom.raster.store import stamp
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.backscatter import (
@@ -85,7 +87,7 @@ def read_rtc(path: Path) -> xr.Dataset:
         noise_removed=True,
         flattened=product.flattened,
         speckle_filter=product.speckle_filter,
-        spacing=float(abs(grid.resolution.x)),
+        spacing=spacing_m(float(abs(grid.resolution.x)), grid.crs),
     )
     history = f"read from {product.title} {Path(path).name}"
     return stamp(
@@ -99,7 +101,8 @@ def mosaic_rtc(scenes: Sequence[xr.Dataset], grid: GeoBox) -> dict[str, da.Array
     Parameters
     ----------
     scenes
-        As `read_rtc` gives them; where they overlap, the first that saw the ground counts.
+        As `read_rtc` gives them; where they overlap, the first that saw the ground counts. Layers
+        that not all of them have are left out.
     grid
         The event's grid.
 
@@ -109,10 +112,14 @@ def mosaic_rtc(scenes: Sequence[xr.Dataset], grid: GeoBox) -> dict[str, da.Array
         (y, x) dask arrays by layer: bilinear in linear power and in degrees, flags of the nearest
         pixel.
     """
-    first, *others = [_onto(scene, grid) for scene in scenes]
+    common = [str(name) for name in scenes[0] if all(name in scene for scene in scenes)]
+    first, *others = [_onto(scene[common], grid) for scene in scenes]
     for other in others:
-        seen = first["flags"] & Flag.NODATA.value == 0
-        first = {name: da.where(seen, layer, other[name]) for name, layer in first.items()}
+        seen, seen_there = (layers["flags"] & Flag.NODATA.value == 0 for layers in (first, other))
+        # What none of them saw keeps the reasons of all.
+        unseen = other["flags"] | da.where(seen_there, np.uint8(0), first["flags"])
+        rest = {**other, "flags": unseen}
+        first = {name: da.where(seen, layer, rest[name]) for name, layer in first.items()}
     return first
 
 
@@ -120,8 +127,7 @@ def _onto(scene: xr.Dataset, grid: GeoBox) -> dict[str, da.Array]:
     layers = {}
     for name, layer in scene.data_vars.items():
         how, outside = ("nearest", Flag.NODATA.value) if name == "flags" else ("bilinear", np.nan)
-        moved = xr_reproject(layer, grid, resampling=how, dst_nodata=outside, src_nodata=outside)
-        layers[str(name)] = moved.data
+        layers[str(name)] = reprojected(layer, grid, how, outside)
     return layers
 
 

@@ -13,21 +13,23 @@ from odc.geo.xr import xr_coords
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.flags import FLAG_ATTRS, Flag
+from floodloom.raster.grid import metres_per_pixel, spacing_m
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
 from floodloom.sentinel1.elevation import ConstantHeight, ElevationModel, open_elevation
-from floodloom.sentinel1.footprint import event_grid, footprint_of, metres_per_pixel
+from floodloom.sentinel1.footprint import event_grid, footprint_of
 from floodloom.sentinel1.geocode import ANGLES, Geocoding
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.mosaic import Part, mosaic_layers
+from floodloom.sentinel1.passes import common_polarisations, grouped_by_pass, require_one_pass
 from floodloom.sentinel1.rtc import mosaic_rtc, read_rtc
 from floodloom.sentinel1.rtc_products import is_rtc
 from floodloom.sentinel1.speckle import despeckle, require_filter
 
 _LOOKS = 4.4
 _SHARD = 1536
-_POLARISATIONS = ("vv", "vh", "hh", "hv")
-_OWN_TO_CALIBRATION = ("geometry", "footprint")
+_CALIBRATED = "geometry"
+_OWN_TO_CALIBRATION = (_CALIBRATED, "footprint")
 
 
 def geocode(
@@ -52,7 +54,8 @@ def geocode(
     ----------
     scene
         Calibrated stores of one pass, or terrain-corrected products of others (Planetary Computer,
-        HyP3, OPERA, pyroSAR); where they overlap, the first that saw the ground counts.
+        HyP3, OPERA, pyroSAR), in the polarisations that all of them have; where they overlap, the
+        first that saw the ground counts.
     out
         Scene store to write (.zarr).
     dem
@@ -62,7 +65,8 @@ def geocode(
         The event's other dates, in the same form: the grid covers them, too, so that all dates
         overlay to the pixel.
     epsg
-        EPSG code of the grid; the UTM zone of the scenes' centre when not given.
+        EPSG code of the grid; when not given, the UTM zone of the middle of all dates' scenes, or
+        UPS (32661, 32761) beyond 84 degrees north and 80 south.
     bounds
         Left, bottom, right, top that the grid is kept to, in the units of its CRS.
     resolution
@@ -76,7 +80,7 @@ def geocode(
         Height above the ellipsoid without `dem`, m.
     speckle_filter
         none, boxcar, lee, lee_sigma, refined_lee, gamma_map, or multitemporal, which filters the
-        date together with its companions.
+        date together with its companions; those of one pass are one date.
     speckle_window
         Side of the filter's window, px; odd.
     chunk
@@ -90,53 +94,84 @@ def geocode(
     Raises
     ------
     InputError
-        If the elevations don't cover the scene, have no CRS or other heights, or the scenes aren't
-        made alike or not as flattening needs.
+        If the elevations don't cover the scene, have no CRS or other heights, the scenes aren't
+        made alike, not of one pass, without a common polarisation or not as flattening needs, or
+        the grid would be absurdly large or coarse or can't show them in one piece.
     """
     paths = [Path(scene)] if isinstance(scene, (str, Path)) else [Path(path) for path in scene]
     if speckle_filter != "none":
         require_filter(speckle_filter)
-    opened = [_open(path) for path in (*paths, *companions)]
-    scenes = opened[: len(paths)]
+    opened = _open_alike([*paths, *map(Path, companions)])
+    scenes, others = opened[: len(paths)], opened[len(paths) :]
     recipe = recipe_of(scenes[0])
-    for path, other in zip((*paths, *companions), opened, strict=True):
-        recipe.require_scene(recipe_of(other), str(path))
     if flatten and recipe.quantity != "beta0":
         raise InputError(f"{paths[0]}: flattening needs beta0 but this is {recipe.quantity}")
+    named = {str(path): part for path, part in zip(paths, scenes, strict=True)}
+    require_one_pass({name: part.attrs for name, part in named.items()})
+    bands = common_polarisations(named)
+
     ready = is_rtc(paths[0])
-    elevations = None if ready else dem
     footprints = [footprint_of(part) for part in opened]
-    grid = event_grid(footprints, epsg, resolution, bounds, elevations, str(paths[0]))
-    bands = tuple(name for name in _POLARISATIONS if name in scenes[0])
+    grid = event_grid(footprints, epsg, resolution, bounds, None if ready else dem, str(paths[0]))
+    # Only this filter looks at other dates; for the grid their footprints are enough.
+    dates = [scenes, *(grouped_by_pass(others) if speckle_filter == "multitemporal" else ())]
     if ready:
-        dates = [mosaic_rtc(scenes, grid)]
-        dates += [mosaic_rtc([other], grid) for other in opened[len(paths) :]]
+        mosaics = [mosaic_rtc(date, grid) for date in dates]
         note = "put on the event's grid"
     else:
         height = _elevation(dem, dem_heights, constant_height, grid)
-        parts = [_part(part, grid, height, recipe, flatten) for part in opened]
-        dates = [mosaic_layers(parts[: len(paths)], bands, chunk)]
-        dates += [mosaic_layers([part], bands, chunk) for part in parts[len(paths) :]]
+        mosaics = [_mosaic(date, bands, grid, height, flatten, chunk) for date in dates]
         note = _terrain_note(dem, height, constant_height)
-    layers = dict(dates[0])
+
+    layers = dict(mosaics[0])
     if speckle_filter != "none":
         for band in bands:
-            images = [date[band] for date in dates]
+            images = [mosaic[band] for mosaic in mosaics if band in mosaic]
             layers[band] = despeckle(images, speckle_filter, speckle_window, _LOOKS)
-    made = _recipe(recipe, resolution, flatten, speckle_filter, speckle_window)
+    spacing = spacing_m(resolution, grid.crs)
+    made = _recipe(recipe, spacing, flatten, speckle_filter, speckle_window)
     dataset = _dataset(layers, grid, scenes, note)
     write_store(stamp(dataset, made), out, progress="geocoding", shard=_SHARD)
     _report(out, dem)
     return Path(out)
 
 
+def _open_alike(paths: Sequence[Path]) -> list[xr.Dataset]:
+    """Open scenes that must be of one kind and made alike."""
+    opened = [_open(path) for path in paths]
+    recipe, calibrated = recipe_of(opened[0]), _CALIBRATED in opened[0].attrs
+    for path, scene in zip(paths, opened, strict=True):
+        if (_CALIBRATED in scene.attrs) != calibrated:
+            kinds = ("a terrain-corrected product", "a calibrated store")
+            raise InputError(
+                f"{path}: {kinds[not calibrated]}, but {paths[0]} is {kinds[calibrated]}; "
+                "give scenes of one kind"
+            )
+        recipe.require_scene(recipe_of(scene), str(path))
+    return opened
+
+
 def _open(path: Path) -> xr.Dataset:
     if is_rtc(path):
         return read_rtc(path)
     store = open_store(path, lazily=False)
-    if "geometry" not in store.attrs:
+    if _CALIBRATED not in store.attrs:
         raise InputError(f"{path}: not a calibrated store; make one with `floodloom calibrate`")
     return store
+
+
+def _mosaic(
+    scenes: Sequence[xr.Dataset],
+    bands: tuple[str, ...],
+    grid: GeoBox,
+    elevation: ElevationModel | ConstantHeight,
+    flatten: bool,
+    chunk: int,
+) -> dict[str, da.Array]:
+    """Put the scenes of one pass together, in as many of the polarisations as all of them have."""
+    have = tuple(band for band in bands if all(band in scene for scene in scenes))
+    parts = [_part(scene, grid, elevation, flatten) for scene in scenes]
+    return mosaic_layers(parts, have, chunk) if have else {}
 
 
 def _elevation(
@@ -151,7 +186,6 @@ def _part(
     scene: xr.Dataset,
     grid: GeoBox,
     elevation: ElevationModel | ConstantHeight,
-    recipe: Recipe,
     flatten: bool,
 ) -> Part:
     metres = metres_per_pixel(grid)
@@ -160,16 +194,16 @@ def _part(
         geometry=ImageGeometry.from_json(scene.attrs["geometry"]),
         elevation=elevation,
         metres_per_pixel=metres,
-        looks=max(round(metres / float(recipe.spacing or metres)), 1),
+        looks=max(round(metres / float(recipe_of(scene).spacing or metres)), 1),
         flatten=flatten,
     )
     return Part({str(name): layer for name, layer in scene.data_vars.items()}, plan)
 
 
 def _recipe(
-    recipe: Recipe, resolution: float, flatten: bool, speckle_filter: str, window: int
+    recipe: Recipe, spacing: float, flatten: bool, speckle_filter: str, window: int
 ) -> Recipe:
-    update: dict[str, object] = {"spacing": resolution}
+    update: dict[str, object] = {"spacing": spacing}
     if flatten:
         update |= {"quantity": "gamma0", "flattened": True}
     if speckle_filter != "none":
@@ -190,7 +224,8 @@ def _dataset(
 ) -> xr.Dataset:
     first = scenes[0]
     dataset = xr.Dataset(
-        {name: (("y", "x"), layer) for name, layer in layers.items()}, coords=xr_coords(grid)
+        {name: (("y", "x"), layer) for name, layer in layers.items()},
+        coords=xr_coords(grid, always_yx=True),
     )
     for name in dataset.data_vars:
         if name in first:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
+from floodloom.kernels import compiled
 from floodloom.raster.places import transformer
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.heights import geoid_undulation, require_datum
@@ -196,7 +196,7 @@ def elevation_bounds(path: str | Path, crs: str) -> tuple[float, float, float, f
     return bounds
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _sample(  # type: ignore[no-untyped-def]
     values, top, left, height, width, nodes, row, col, step, elevation
 ):

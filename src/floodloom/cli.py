@@ -76,16 +76,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
         app(arguments, result_action="return_value")
-    except FloodloomError as error:
-        message = str(error)
     except Exception as error:
-        message = explain(error)
-        if message is None:
+        line = str(error) if isinstance(error, FloodloomError) else explain(error)
+        if line is None:
             raise
-    else:
-        return 0
-    print(f"floodloom: {message}", file=sys.stderr)
-    return 1
+        print(f"floodloom: {line}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

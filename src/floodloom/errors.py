@@ -52,8 +52,8 @@ def explain(error: BaseException) -> str | None:
     Parameters
     ----------
     error
-        An exception that nothing in floodloom has dealt with. Libraries wrap the machine's errors in
-        their own, so the words of those and the causes behind them count as well.
+        An exception that nothing in floodloom has dealt with. Libraries wrap the machine's errors
+        in their own, so the words of those and the causes behind them count as well.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Reading what lies behind a path or an address, without showing what opens it.
 
-Addresses carry secrets: tokens in the query, a password before the host. None of them is repeated in
-a message, a progress bar or a name; they are shown as `redacted` shows them.
+Addresses carry secrets: tokens in the query, a password before the host. None of them is repeated
+in a message, a progress bar or a name; they are shown as `redacted` shows them.
 
 Source: RFC 9110, HTTP Semantics, sections 8.6 (Content-Length), 11 (authentication) and 15.
 """
@@ -23,6 +23,7 @@ from floodloom.errors import InputError
 
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60
+_FAULT = "the server has a fault; try again later"
 _REMEDIES = {
     401: "the server asks for a login; use an address with a token, or fetch the file by hand",
     403: "the server refuses; ask for access, or renew the token if it has expired",
@@ -96,14 +97,12 @@ def _requested(source: str) -> Any:
         return build_opener(_Redirects).open(_request(source), timeout=_TIMEOUT_S)
     except HTTPError as error:
         error.close()
-        other = (
-            "the server has a fault; try again later" if error.code >= 500 else "check the address"
-        )
-        remedy = _REMEDIES.get(error.code, other)
+        remedy = _REMEDIES.get(error.code, _FAULT if error.code >= 500 else "check the address")
         raise InputError(f"{shown}: can't be fetched (status {error.code}): {remedy}") from None
     except URLError as error:
+        reason = _reason(error.reason)
         raise InputError(
-            f"{shown}: can't be fetched ({_reason(error.reason)}); check the address and the network"
+            f"{shown}: can't be fetched ({reason}); check the address and the network"
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise InputError(f"{shown}: can't be fetched ({_reason(error)}); try again later") from None

@@ -220,11 +220,8 @@ def cog_writer(
     plain = path.with_name(f".{path.stem}.{os.getpid()}.plain.tif")
     crs = None if profile.geobox.crs is None else profile.geobox.crs.to_wkt()
     try:
-        with (
-            _refusals_named(path),
-            rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB),
-            quiet_about_georeference(),
-        ):
+        gdal = rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB)
+        with _refusals_named(path), gdal, quiet_about_georeference():
             with rasterio.open(
                 plain, "w", driver="GTiff", count=profile.count, dtype=profile.dtype,
                 height=profile.geobox.shape.y, width=profile.geobox.shape.x, crs=crs,

@@ -26,7 +26,7 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "
     sha256
         Expected SHA-256 digest, hexadecimal.
     asset
-        Key of the asset, when `source` is a STAC item; its file:size and file:checksum are verified.
+        Key of the asset, when `source` is a STAC item, which may state its size and digest.
 
     Returns
     -------
@@ -71,6 +71,6 @@ def _require_size(path: Path, expected: int | None, shown: str) -> None:
 def _require_digest(made: Any, expected: str, shown: str) -> None:
     if made.hexdigest() != expected:
         raise InputError(
-            f"{shown}: {made.name.upper()} digest is {made.hexdigest()} but {expected} is expected; "
-            "fetch it again, or correct the scene sheet or STAC item"
+            f"{shown}: {made.name} is {made.hexdigest()} but {expected} is expected; fetch it "
+            "again, or correct the scene sheet or STAC item"
         )

@@ -129,8 +129,8 @@ def _type(part: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the generated pages."""
-    REFERENCE.write_text(reference())
-    SCHEMA.write_text(schema())
+    REFERENCE.write_text(reference(), encoding="utf-8")
+    SCHEMA.write_text(schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

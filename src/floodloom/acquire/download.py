@@ -104,7 +104,7 @@ def _requested(source: str) -> Any:
         raise InputError(
             f"{shown}: can't be fetched ({reason}); check the address and the network"
         ) from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise InputError(f"{shown}: can't be fetched ({_reason(error)}); try again later") from None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from floodloom.acquire.download import is_remote, opened, redacted
 from floodloom.errors import InputError
@@ -64,7 +64,7 @@ def hasher(code: int) -> Any:
 
 def is_item(source: str) -> bool:
     """Whether a source is a STAC item: a .json file, or what an API answers."""
-    path = urlsplit(source).path if "://" in source else source
+    path = redacted(source)
     return path.lower().endswith((".json", ".geojson")) or (is_remote(source) and "/items/" in path)
 
 

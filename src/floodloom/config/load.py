@@ -19,6 +19,7 @@ _COLUMNS = ("scene", "event", "role", "source")
 _ROLES = ("before", "after")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 _NO_FOLDER = re.compile(r"[/\\{}\x00-\x1f]|^\.*$")
+_WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 SIMULATED = "simulated"
 DATASET = "dataset"
 
@@ -176,8 +177,8 @@ def _scene(row: Mapping[str, str], config: Config, where: str, folder: Path) -> 
         raise ConfigError(f"{where}: role {values['role']!r} must be `before` or `after`")
     source = values["source"]
     local = source not in (SIMULATED, DATASET) and "://" not in source
-    if local and not (folder / source).exists():
-        raise ConfigError(f"{where}: source {source} not found; check the path")
+    if local:
+        _require(source, folder, f"{where}: source")
     if source == DATASET and config.dataset is None:
         raise ConfigError(f"{where}: source is `dataset`, but the key `dataset` is not set")
     return Scene(values["scene"], values["event"], values["role"], source, values["sha256"] or None)
@@ -197,6 +198,16 @@ def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
             )
 
 
+def _require(path: str, folder: Path, where: str) -> None:
+    if not (folder / path).exists():
+        raise ConfigError(f"{where} {path} not found; check the path")
+    if _WILDCARD.search(path):
+        raise ConfigError(
+            f"{where} {path}: Snakemake takes what stands in braces for a wildcard; rename it, or "
+            "give a link to it"
+        )
+
+
 def check_paths(config: Config, folder: Path | None = None) -> None:
     """Check that the files that the events name exist.
 
@@ -209,11 +220,10 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
     for name, event in config.events.items():
         for key in ("dem", "labels", "optical", "reference_water", "land_cover", "zones"):
             path = getattr(event, key)
-            if path is not None and not (folder / path).exists():
-                raise ConfigError(f"events.{name}.{key}: {path} not found; check the path")
-    orbit = config.calibrate.orbit
-    if orbit is not None and not (folder / orbit).exists():
-        raise ConfigError(f"calibrate.orbit: {orbit} not found; check the path")
+            if path is not None:
+                _require(path, folder, f"events.{name}.{key}:")
+    if config.calibrate.orbit is not None:
+        _require(config.calibrate.orbit, folder, "calibrate.orbit:")
     if config.data_root is not None and not (folder / config.data_root).is_dir():
         published = PUBLISHED.get(str(config.dataset), "")
         raise ConfigError(

@@ -40,6 +40,7 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENAMETOOLONG: "take a shorter name",
     errno.ENOTDIR: "a part of the path is a file; check it",
+    errno.EEXIST: "a file stands in the way; check the path",
     errno.EISDIR: "give a file, not a folder",
     errno.ENOENT: "check the path",
 }

@@ -1,10 +1,14 @@
 import inspect
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -153,23 +157,37 @@ def test_paths_may_hold_any_letter(tmp_path) -> None:
 
 
 def test_without_home_and_in_an_ascii_locale(tmp_path) -> None:
-    """As in a container of a cluster: nothing but the output can be written, nor shown as it is."""
-    test_from_a_product_to_scores(tmp_path, None)
-    spare = tmp_path / "spare"
-    spare.mkdir()
-    names = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "HOME": "/dev/null"}
-    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    strict = {"PYTHONWARNDEFAULTENCODING": "1", "PYTHONWARNINGS": "ignore"}
+    """As in a container of a cluster: no folder but that of the output, no letters but ASCII."""
+    outputs = {f"out_{role}": tmp_path / f"{role}.SAFE" for role in ("before", "after")}
+    rasters = {name: tmp_path / f"{name}.tif" for name in ("dem", "optical", "truth")}
+    simulate(**outputs, **rasters, size=128)
+    (tmp_path / "ü.zip").write_bytes(archive_of(tmp_path / "after.SAFE"))
+    shutil.copytree(tmp_path / "after.SAFE", tmp_path / "ü.SAFE")
+
+    def alone(*arguments: object) -> subprocess.CompletedProcess[str]:
+        names = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "HOME": "/dev/null"}
+        kept = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-m", "floodloom.cli", *map(str, arguments)]
+        return subprocess.run(command, env={**names, **kept}, capture_output=True, text=True)
+
     for arguments in (
-        ("calibrate", "--safe", tmp_path / "after.SAFE", "--out", tmp_path / "again.zarr"),
-        ("delineate", "--probability", tmp_path / "p.tif", "--out", tmp_path / "f.tif"),
-        ("inspect", tmp_path / "m.safetensors"),
+        ("calibrate", "--safe", tmp_path / "after.SAFE", "--out", tmp_path / "c.zarr"),
+        ("acquire", "--source", tmp_path / "ü.zip", "--out", tmp_path / "ä.zip"),
+        ("inspect", tmp_path / "after.SAFE"),
     ):
-        result = subprocess.run(
-            [sys.executable, "-m", "floodloom.cli", *map(str, arguments)],
-            env={**names, **kept, **strict, "TMPDIR": str(spare)},
-            capture_output=True,
-            text=True,
-        )
+        result = alone(*arguments)
         assert result.returncode == 0, result.stderr
-        assert "Traceback" not in result.stderr
+    assert (tmp_path / "ä.zip").read_bytes() == (tmp_path / "ü.zip").read_bytes()
+
+    result = alone("calibrate", "--safe", tmp_path / "ü.SAFE", "--out", tmp_path / "u.zarr")
+    if result.returncode:
+        assert "set PYTHONUTF8=1" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def archive_of(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, file.relative_to(folder.parent))
+    return buffer.getvalue()

@@ -56,8 +56,8 @@ def geocode(
     out
         Scene store to write (.zarr).
     dem
-        Elevation raster, m. Without one, every pixel is put at `constant_height`, and the store
-        says so.
+        Elevation raster, m. Without one, every pixel is put at `constant_height`, and the store and
+        the log say so.
     companions
         The event's other dates, in the same form: the grid covers them, too, so that all dates
         overlay to the pixel.
@@ -93,6 +93,11 @@ def geocode(
         made alike or not as flattening needs.
     """
     paths = [Path(scene)] if isinstance(scene, (str, Path)) else [Path(path) for path in scene]
+    if dem is None and not is_rtc(paths[0]):
+        get_logger(__name__).warning(
+            "no elevations: every pixel is put at %g m, and what lies off it is displaced",
+            constant_height,
+        )
     if speckle_filter != "none":
         require_filter(speckle_filter)
     opened = [_open(path) for path in (*paths, *companions)]

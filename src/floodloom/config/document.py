@@ -42,9 +42,9 @@ A tab-separated file with one row per scene:
 | `source` | path of a SAFE folder or zip, URL of a zip, `simulated`, or `dataset` |
 | `sha256` | optional: digest of the file behind a URL |
 
-Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a date,
-a number, and true or false: quote them where they are names (`'2023-05-14':`). Paths may hold any
-letter, but Snakemake takes a word in braces (`{a}`) for a wildcard.
+Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a
+date, a number, and true or false: quote them where they are names (`'2023-05-14':`). Paths may hold
+any letter, but Snakemake takes a word in braces (`{a}`) for a wildcard.
 """
 
 

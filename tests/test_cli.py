@@ -1,10 +1,20 @@
 import inspect
+import io
 import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from floodloom.cli import STAGES, main
+from floodloom.cli import STAGES, app, main
 from floodloom.stages.simulate import simulate
 
 
@@ -65,7 +75,8 @@ def test_from_a_product_to_scores(tmp_path, capsys) -> None:
     assert 0 <= json.loads(e.read_text())["tiles"]["mean_of_chip_iou"] <= 1
     for path in (c, t, m, p, tmp_path / "after.SAFE"):
         assert run("inspect", path) == 0
-    assert "gamma0" in capsys.readouterr().out
+    if capsys is not None:
+        assert "gamma0" in capsys.readouterr().out
 
 
 def test_other_recipe_is_refused_by_name(tmp_path, capsys) -> None:
@@ -85,3 +96,98 @@ def test_mistake_is_one_line_and_exit_1(tmp_path, capsys) -> None:
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert "none.SAFE: product not found" in lines[0]
+
+
+def functions() -> list[tuple[str, Any]]:
+    return [(s, getattr(import_module(f"floodloom.stages.{s}"), s)) for s in STAGES]
+
+
+def several(annotation: Any) -> Any:
+    """The type of a sequence's items, or None."""
+    if get_origin(annotation) in (Sequence, list, tuple):
+        return get_args(annotation)[0]
+    options = get_args(annotation) if isinstance(annotation, UnionType) else ()
+    return next((item for item in map(several, options) if item), None)
+
+
+SEQUENCES = [
+    (stage, name, several(hint))
+    for stage, function in functions()
+    for name, hint in get_type_hints(function).items()
+    if name != "return" and several(hint)
+]
+
+
+@pytest.mark.parametrize(("stage", "name", "kind"), SEQUENCES)
+def test_several_values_follow_one_option_or_repeat_it(stage, name, kind) -> None:
+    function = dict(functions())[stage]
+    words = ["-1", "2", "3.5", "4"] if kind is float else ["1", "2", "3", "4"]
+    required = {
+        f"--{other.replace('_', '-')}": "x"
+        for other, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is inspect.Parameter.empty and other != name
+    }
+    others = [word for pair in required.items() for word in pair]
+    option = f"--{name.replace('_', '-')}"
+    expected = [kind(float(word)) if kind is int else kind(word) for word in words]
+    after = [stage, option, *words, *others]
+    before = [stage, *others, option, *words]
+    repeated = [stage, *others, *(part for word in words for part in (option, word))]
+    for line in (after, before, repeated):
+        _, bound, _ = app.parse_args(line, print_error=False, exit_on_error=False)
+        assert list(bound.arguments[name]) == expected
+
+
+def test_unknown_options_are_still_named(capsys) -> None:
+    with pytest.raises(SystemExit):
+        run("geocode", "--scene", "a", "b", "--out", "o", "--resolutoin", 3)
+    assert "--resolutoin" in capsys.readouterr().err
+
+
+def test_paths_may_hold_any_letter(tmp_path) -> None:
+    """Braces, blanks and signs that mean something to GDAL, SQLite or in addresses."""
+    folder = tmp_path / "{a b}, 50%20 #1 ü" / "left{open"
+    folder.mkdir(parents=True)
+    test_from_a_product_to_scores(folder, None)
+    made = ("--out", folder / "f.tif", "--vectors", folder / "f.gpkg", "--item", folder / "f.json")
+    areas = ("--areas", folder / "{areas}.csv", "--dem", folder / "dem.tif")
+    assert run("delineate", "--probability", folder / "p.tif", *made, *areas) == 0
+    assert run("inspect", folder / "f.gpkg") == 0
+    assert {"f.tif", "f.gpkg", "f.json", "{areas}.csv"} <= {p.name for p in folder.iterdir()}
+
+
+def test_without_home_and_in_an_ascii_locale(tmp_path) -> None:
+    """As in a container of a cluster: no folder but that of the output, no letters but ASCII."""
+    outputs = {f"out_{role}": tmp_path / f"{role}.SAFE" for role in ("before", "after")}
+    rasters = {name: tmp_path / f"{name}.tif" for name in ("dem", "optical", "truth")}
+    simulate(**outputs, **rasters, size=128)
+    (tmp_path / "ü.zip").write_bytes(archive_of(tmp_path / "after.SAFE"))
+    shutil.copytree(tmp_path / "after.SAFE", tmp_path / "ü.SAFE")
+
+    def alone(*arguments: object) -> subprocess.CompletedProcess[str]:
+        names = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "HOME": "/dev/null"}
+        kept = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-m", "floodloom.cli", *map(str, arguments)]
+        return subprocess.run(command, env={**names, **kept}, capture_output=True, text=True)
+
+    for arguments in (
+        ("calibrate", "--safe", tmp_path / "after.SAFE", "--out", tmp_path / "c.zarr"),
+        ("acquire", "--source", tmp_path / "ü.zip", "--out", tmp_path / "ä.zip"),
+        ("inspect", tmp_path / "after.SAFE"),
+    ):
+        result = alone(*arguments)
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "ä.zip").read_bytes() == (tmp_path / "ü.zip").read_bytes()
+
+    result = alone("calibrate", "--safe", tmp_path / "ü.SAFE", "--out", tmp_path / "u.zarr")
+    if result.returncode:
+        assert "set PYTHONUTF8=1" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def archive_of(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, file.relative_to(folder.parent))
+    return buffer.getvalue()

@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from cyclopts.config import Env
 from rich.console import Console
 
 from floodloom import __version__
-from floodloom.errors import FloodloomError
+from floodloom.errors import FloodloomError, explain
 from floodloom.log import set_up_logging
 
 STAGES = {
@@ -38,6 +38,7 @@ app = App(
     "`snakemake` runs them all.",
     version=__version__,
     help_format="plaintext",
+    default_parameter=Parameter(consume_multiple=True),
     config=Env("FLOODLOOM_", command=False),
 )
 for _position, (_stage, _help) in enumerate(STAGES.items()):
@@ -75,8 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
         app(arguments, result_action="return_value")
-    except FloodloomError as error:
-        print(f"floodloom: {error}", file=sys.stderr)
+    except Exception as error:
+        line = str(error) if isinstance(error, FloodloomError) else explain(error)
+        if line is None:
+            raise
+        print(f"floodloom: {line}", file=sys.stderr)
         return 1
     return 0
 

@@ -62,7 +62,7 @@ def _path(module: str) -> Path | None:
 
 @cache
 def _tree(path: Path, changed: int) -> ast.Module:
-    return ast.parse(path.read_text(), filename=str(path))
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def _parsed(module: str) -> ast.Module:

@@ -15,7 +15,7 @@ from typing import Any
 import dask
 from dask.base import named_schedulers
 
-from floodloom.errors import ConfigError, FloodloomError
+from floodloom.errors import ConfigError, FloodloomError, explain
 from floodloom.log import get_logger, set_up_logging
 
 _CONNECT_S = 20
@@ -48,8 +48,8 @@ def run_stage(job: Any) -> int:
     except FloodloomError as error:
         logger.error("%s", error)
         return 1
-    except Exception:
-        logger.error("unexpected error\n%s", traceback.format_exc())
+    except Exception as error:
+        logger.error("%s", explain(error) or f"unexpected error\n{traceback.format_exc()}")
         return 1
     return 0
 

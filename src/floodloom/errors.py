@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class FloodloomError(Exception):
     """Base of every error that floodloom raises on purpose."""
@@ -25,3 +28,60 @@ class CheckpointError(FloodloomError):
 
 class TrainingError(FloodloomError):
     """Training can't go on."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or write elsewhere",
+    errno.EDQUOT: "free some space or write elsewhere",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) or write elsewhere",
+    errno.EROFS: "write elsewhere",
+    errno.EACCES: "change the permissions or write elsewhere",
+    errno.EPERM: "change the permissions or write elsewhere",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.ENOTDIR: "a part of the path is a file; check it",
+    errno.EEXIST: "a file stands in the way; check the path",
+    errno.EISDIR: "give a file, not a folder",
+    errno.ENOENT: "check the path",
+}
+_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+
+
+def explain(error: BaseException) -> str | None:
+    """Say in one line what the machine refused, or None where the program is at fault.
+
+    Parameters
+    ----------
+    error
+        An exception that nothing in floodloom has dealt with. Libraries wrap the machine's errors
+        in their own, so the words of those and the causes behind them count as well.
+
+    Returns
+    -------
+    str or None
+        A line with the file, where one is known, the reason and what to do.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, UnicodeEncodeError) and seen.encoding in ("ascii", "utf-8"):
+            return "names beyond ASCII need a locale of UTF-8; set PYTHONUTF8=1"
+        if isinstance(seen, MemoryError) or any(word in str(seen).lower() for word in _MEMORY):
+            return "not enough memory; set a smaller `chunk`, `tile` or `batch`, or fewer threads"
+        if line := _of_the_system(seen):
+            return line
+        seen = seen.__cause__
+    return " ".join(str(error).split()) if isinstance(error, OSError) and str(error) else None
+
+
+def _of_the_system(error: BaseException) -> str | None:
+    if isinstance(error, OSError) and error.errno:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        where = f"{names[-1]}: " if names else ""
+        return f"{where}{error.strerror}{_remedy(error.errno)}"
+    text = " ".join(str(error).split())
+    number = next((n for n in _REMEDIES if os.strerror(n).lower() in text.lower()), None)
+    return None if number is None else f"{text}{_remedy(number)}"
+
+
+def _remedy(number: int) -> str:
+    return f"; {_REMEDIES[number]}" if number in _REMEDIES else ""

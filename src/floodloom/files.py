@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from floodloom.errors import InputError
+
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @contextmanager
@@ -18,7 +22,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path that becomes `path` only if the block succeeds.
 
     Works for files and for directories. An existing `path` is replaced; on an error the
-    temporary is removed and an existing `path` stays as it was.
+    temporary is removed and an existing `path` stays as it was. An error of a full disk that names
+    no file, or the temporary, gets the name of `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,8 +34,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if path.is_dir() or temporary.is_dir():
             remove(path)
         temporary.replace(path)
-    finally:
-        remove(temporary)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in _OF_WRITING:
+            error.filename, error.filename2 = str(path), None
+        with suppress(OSError):
+            remove(temporary)
+        # Threads that were writing when another failed may put it there again.
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        raise
 
 
 def remove(path: Path) -> None:
@@ -43,8 +54,9 @@ def remove(path: Path) -> None:
 
 def write_json(path: str | Path, content: Any) -> Path:
     """Write `content` as indented JSON, whole or not at all."""
+    text = json.dumps(content, indent=2, allow_nan=False)
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(text + "\n", encoding="utf-8")
     return Path(path)
 
 
@@ -57,7 +69,7 @@ def read_json(path: str | Path) -> Any:
         If the file is missing or isn't JSON.
     """
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable JSON file ({error})") from error
 

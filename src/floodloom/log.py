@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from io import TextIOWrapper
 from typing import Any, TypeVar
 
 from dask.callbacks import Callback
@@ -24,7 +25,13 @@ def get_logger(name: str) -> logging.Logger:
 
 
 def set_up_logging(level: str = "INFO") -> None:
-    """Send log lines of this process to standard error."""
+    """Send log lines of this process to standard error.
+
+    What the terminal can't show, such as × where it knows ASCII alone, becomes a question mark.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     logging.basicConfig(level=level, format=_FORMAT, datefmt="%H:%M:%S", stream=sys.stderr)
     logging.captureWarnings(True)
 

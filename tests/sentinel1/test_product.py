@@ -44,6 +44,123 @@ def test_folder_and_zip_are_the_same_product(safe, tmp_path) -> None:
     calibrate(safe=tmp_path / "p.zip", out=tmp_path / "c.zarr")
 
 
+@pytest.mark.parametrize(
+    ("name", "top"),
+    [
+        ("0a1b2c3d-product", "S1.SAFE/"),
+        ("p.zip", ""),
+        ("p.zip", "download/S1.SAFE/"),
+        ("{d ä, 50%#}/p", "S1.SAFE/"),
+        ("left{open/p.zip", "S1.SAFE/"),
+        ("p.safe.ZIP", "S1.SAFE\\"),
+    ],
+)
+def test_a_zip_is_read_whatever_it_and_its_folders_are_called(safe, tmp_path, name, top) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in (file for file in safe.rglob("*") if file.is_file()):
+            inside = top + file.relative_to(safe).as_posix()
+            archive.writestr(inside.replace("/", top[-1:] or "/"), file.read_bytes())
+    found = open_store(calibrate(safe=path, out=tmp_path / "c.zarr"))
+    expected = open_store(calibrate(safe=safe, out=tmp_path / "e.zarr"))
+    np.testing.assert_array_equal(found.vv, expected.vv)
+
+
+def test_only_unpaired_braces_need_the_ending(safe, tmp_path) -> None:
+    (tmp_path / "left{open").mkdir()
+    path = zipped(safe, tmp_path / "left{open" / "product")
+    with pytest.raises(InputError, match=r"unpaired braces in the path; rename it, or add \.zip"):
+        calibrate(safe=path, out=tmp_path / "c.zarr")
+
+
+def test_folders_with_special_letters_are_read(safe, tmp_path) -> None:
+    copy = shutil.copytree(safe, tmp_path / "{d ä, 50%#}" / "left{open.SAFE")
+    found = open_store(calibrate(safe=copy, out=tmp_path / "{x%20}, ü.zarr"))
+    assert float(found.vv.max()) > 0
+
+
+def test_of_several_products_none_is_guessed(safe, tmp_path) -> None:
+    shutil.copytree(safe, tmp_path / "two" / "a.SAFE")
+    with pytest.raises(InputError, match=r"two: no SAFE folder, but one .*; give .*two/a\.SAFE"):
+        open_product(tmp_path / "two")
+    shutil.copytree(safe, tmp_path / "two" / "deep" / "b.SAFE")
+    with pytest.raises(InputError, match=r"two: 2 products inside \(a\.SAFE, deep/b\.SAFE\)"):
+        open_product(tmp_path / "two")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no manifest\.safe inside; give a SAFE folder"):
+        open_product(tmp_path / "empty")
+
+    nested = shutil.copytree(safe, tmp_path / "nested.SAFE")
+    shutil.copytree(safe, nested / "copy.SAFE")
+    with pytest.raises(InputError, match=r"nested\.SAFE: 2 products inside \(copy\.SAFE, \.\)"):
+        open_product(nested)
+
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for top in ("a.SAFE", "b.SAFE"):
+            for file in safe.rglob("*"):
+                archive.write(file, f"{top}/{file.relative_to(safe)}")
+    with pytest.raises(InputError, match=r"2 products inside \(a\.SAFE, b\.SAFE\); unzip it"):
+        open_product(tmp_path / "two.zip")
+
+
+@pytest.mark.parametrize("kind", ["annotation", "calibration", "noise", "measurement"])
+def test_two_files_of_one_polarisation_are_refused_by_name(safe, tmp_path, kind) -> None:
+    copy = shutil.copytree(safe, tmp_path / "mixed.SAFE")
+    path = copy / open_product(copy).parts[kind, "vv"]
+    other = path.with_name(path.name.replace("20230514", "20230526"))
+    shutil.copy(path, other)
+    with pytest.raises(InputError, match=f"two {kind} files of vv") as caught:
+        open_product(copy)
+    assert path.name in str(caught.value)
+    assert other.name in str(caught.value)
+
+
+def test_only_the_folders_of_the_product_are_searched(safe, tmp_path) -> None:
+    copy = shutil.copytree(safe, tmp_path / "a.SAFE")
+    path = copy / open_product(copy).parts["measurement", "vv"]
+    for folder in ("backup", "annotation", "measurement/old"):
+        (copy / folder).mkdir(exist_ok=True)
+        shutil.copy(path, copy / folder / path.name.replace("20230514", "20230526"))
+    assert open_product(copy).parts == open_product(safe).parts
+
+
+@pytest.mark.parametrize("kept", ["vv", "vh"])
+def test_a_single_polarisation_is_calibrated_unasked(safe, tmp_path, kept) -> None:
+    copy = shutil.copytree(safe, tmp_path / "single.SAFE")
+    for path in copy.rglob("*-vh-*" if kept == "vv" else "*-vv-*"):
+        path.unlink()
+    found = open_store(calibrate(safe=copy, out=tmp_path / "c.zarr"))
+    expected = open_store(calibrate(safe=safe, out=tmp_path / "e.zarr"))
+    assert set(expected.data_vars) == {"vv", "vh", "flags"}
+    assert set(found.data_vars) == {kept, "flags"}
+    np.testing.assert_array_equal(found[kept], expected[kept])
+    with pytest.raises(InputError, match=f"it has {kept}: ask for these"):
+        calibrate(safe=copy, out=tmp_path / "c.zarr", polarisations=["vv", "vh"])
+
+
+def test_short_names_of_the_aws_archive(safe, tmp_path) -> None:
+    copy = shutil.copytree(safe, tmp_path / "aws")
+    for path in [p for p in copy.rglob("*-grd-*") if p.is_file()]:
+        kind, _, rest = path.stem.rpartition("s1a-")
+        path.rename(path.with_name(f"{kind}iw-{rest.split('-')[2]}{path.suffix}"))
+    product = open_product(copy)
+    assert (product.mission, product.polarisations) == ("S1A", ("vv", "vh"))
+    calibrate(safe=copy, out=tmp_path / "c.zarr")
+
+
+def test_products_of_other_modes_and_missions_open(shared_data) -> None:
+    found = {}
+    for path in (shared_data / "conventions").glob("S1?_??_GRD*.zip"):
+        product = open_product(path)
+        found[product.mission, product.mode] = product.polarisations
+    assert found == {
+        ("S1A", "EW"): ("hh", "hv"),
+        ("S1B", "IW"): ("vv", "vh"),
+        ("S1C", "SM"): ("hh", "hv"),
+    }
+
+
 def test_real_products_open(shared_data) -> None:
     versions = set()
     for path in sorted((shared_data / "sentinel1_safe").glob("*.zip")):
@@ -116,7 +233,9 @@ def test_other_modes_and_horizontal_polarisations(safe, tmp_path, mode) -> None:
     path = replaced(safe, tmp_path, iw=mode, vv="hh", vh="hv")
     product = open_product(path)
     assert product.polarisations == ("hh", "hv")
-    calibrate(safe=path, out=tmp_path / "c.zarr", polarisations=["co", "cross"])
+    calibrate(safe=path, out=tmp_path / "c.zarr")
+    named = calibrate(safe=path, out=tmp_path / "n.zarr", polarisations=["co", "cross"])
+    assert open_store(named).identical(open_store(tmp_path / "c.zarr"))
     expected = open_store(calibrate(safe=safe, out=tmp_path / "e.zarr"))
     found = open_store(tmp_path / "c.zarr")
     np.testing.assert_array_equal(found.hh, expected.vv)
@@ -216,6 +335,43 @@ def test_orbit_files_are_found_and_used(safe, tmp_path) -> None:
     places = [geometry.orbit.position(np.array(0.5)) for geometry in geometries]
     np.testing.assert_allclose(places[1], places[0], atol=1e-3)
     np.testing.assert_allclose(places[2] - places[0], [900, 0, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name", ["2023/05/{}.EOF", "{}.eof", "{}.EOF.zip", "S1A/{}.eof.ZIP", "{}.EOF/{}.EOF"]
+)
+def test_orbit_files_are_found_however_they_are_kept(safe, tmp_path, name) -> None:
+    plain = f"S1A_OPER_AUX_POEORB_OPOD_20230603T080617_{DAY}"
+    text = orbit_file(safe, tmp_path / "plain", "plain.EOF", shift=900.0) / "plain.EOF"
+    kept = tmp_path / "orbits" / name.format(plain, plain)
+    kept.parent.mkdir(parents=True)
+    if kept.suffix.lower() == ".zip":
+        with zipfile.ZipFile(kept, "w") as archive:
+            archive.write(text, f"{plain}.EOF")
+    else:
+        shutil.copy(text, kept)
+    own = calibrate(safe=safe, out=tmp_path / "own.zarr")
+    places = []
+    for orbit in (None, tmp_path / "orbits", kept):
+        made = own if orbit is None else calibrate(safe=safe, out=tmp_path / "g.zarr", orbit=orbit)
+        geometry = ImageGeometry.from_json(open_store(made).attrs["geometry"])
+        places.append(geometry.orbit.position(np.array(0.5)))
+    np.testing.assert_allclose(places[1] - places[0], [900, 0, 0], atol=1e-3)
+    np.testing.assert_array_equal(places[1], places[2])
+
+
+def test_orbit_files_that_can_not_be_read_are_named(safe, tmp_path) -> None:
+    name = f"S1A_OPER_AUX_POEORB_OPOD_20230603T080617_{DAY}.EOF.zip"
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"\.EOF\.zip: not a readable orbit file .*zip file"):
+        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=tmp_path)
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("readme.txt", "")
+    with pytest.raises(InputError, match=r"\.EOF\.zip: .*0 \.EOF files inside"):
+        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=tmp_path)
+    (tmp_path / name).rename(tmp_path / "orbit.EOF")
+    with pytest.raises(InputError, match="no orbit file named as ESA names them"):
+        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=tmp_path / "orbit.EOF")
 
 
 def test_orbit_files_that_do_not_cover_are_refused(safe, tmp_path) -> None:

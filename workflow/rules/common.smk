@@ -8,11 +8,14 @@ from floodloom.config.load import (
     load_config,
     load_scenes,
 )
+from floodloom.config.text import check_keys
 from floodloom.digest import code_digest
 from floodloom.errors import ConfigError
 from floodloom.sentinel1.rtc_products import is_rtc
 
 try:
+    for path in workflow.configfiles:
+        check_keys(Path(path))
     CONFIG = load_config(config, ", ".join(map(str, workflow.configfiles)) or "config")
     SCENES = load_scenes(CONFIG)
     check_paths(CONFIG)

@@ -41,6 +41,10 @@ A tab-separated file with one row per scene:
 | `role` | `before` or `after` the flood; an event has at most one scene of each |
 | `source` | path of a SAFE folder or zip, URL of a zip, `simulated`, or `dataset` |
 | `sha256` | optional: digest of the file behind a URL |
+
+Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a
+date, a number, and true or false: quote them where they are names (`'2023-05-14':`). Paths may hold
+any letter, but Snakemake takes a word in braces (`{a}`) for a wildcard.
 """
 
 
@@ -129,8 +133,8 @@ def _type(part: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the generated pages."""
-    REFERENCE.write_text(reference())
-    SCHEMA.write_text(schema())
+    REFERENCE.write_text(reference(), encoding="utf-8")
+    SCHEMA.write_text(schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from collections.abc import Mapping
@@ -13,11 +12,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from floodloom.config.project import Config
+from floodloom.config.text import kind_of, read_table
 from floodloom.errors import ConfigError
 
 _COLUMNS = ("scene", "event", "role", "source")
 _ROLES = ("before", "after")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+_NO_FOLDER = re.compile(r"[/\\{}\x00-\x1f]|^\.*$")
+_WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 SIMULATED = "simulated"
 DATASET = "dataset"
 
@@ -53,15 +55,41 @@ def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
     ConfigError
         One line that names the first wrong key, its value and what is expected.
     """
+    if not isinstance(content, Mapping) or not content:
+        raise ConfigError(f"{origin}: no keys at the top level; see config/README.md")
+    _check_names(content, f"{origin}: ")
     try:
-        return Config.model_validate(dict(content))
+        config = Config.model_validate(dict(content))
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_explain(error)}") from None
+    _check_events(config, origin)
+    return config
+
+
+def _check_names(content: Mapping[Any, Any], where: str) -> None:
+    """Refuse keys that YAML took for something else."""
+    for key, value in content.items():
+        if not isinstance(key, str):
+            kind = kind_of(key) or type(key).__name__
+            raise ConfigError(f"{where}{key}: read as {kind}; quote it: '{key}'")
+        if isinstance(value, Mapping):
+            _check_names(value, f"{where}{key}.")
+
+
+def _check_events(config: Config, origin: str) -> None:
+    """Refuse events whose names make no folders."""
+    for name in config.events:
+        if _NO_FOLDER.search(name):
+            raise ConfigError(
+                f"{origin}: events.{name}: names no folder; leave out slashes and braces"
+            )
 
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "string_type" and (kind := kind_of(first["input"])):
+        return f"{key}: read as {kind} ({first['input']}); quote it"
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key{_suggestion(first['loc'])}; see config/README.md"
     if first["type"] == "missing":
@@ -118,29 +146,21 @@ def load_scenes(config: Config, folder: Path | None = None) -> dict[str, Scene]:
     sheet = folder / config.scenes
     if not sheet.is_file():
         raise ConfigError(f"scenes: {config.scenes} not found; check the path of the scene sheet")
-    with sheet.open(newline="") as lines:
-        rows = csv.DictReader((x for x in lines if not x.startswith("#")), delimiter="\t")
-        missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
-        if missing:
+    scenes: dict[str, Scene] = {}
+    for number, row in read_table(sheet, config.scenes, _COLUMNS):
+        scene = _scene(row, config, f"{config.scenes}: row {number}", folder)
+        if scene.name in scenes:
             raise ConfigError(
-                f"{config.scenes}: column {missing[0]!r} is missing; the header must have "
-                + ", ".join(_COLUMNS)
+                f"{config.scenes}: row {number}: scene {scene.name!r} is there twice; "
+                "give every scene its own name"
             )
-        scenes: dict[str, Scene] = {}
-        for number, row in enumerate(rows, start=2):
-            scene = _scene(row, config, f"{config.scenes}: row {number}", folder)
-            if scene.name in scenes:
-                raise ConfigError(
-                    f"{config.scenes}: row {number}: scene {scene.name!r} is there twice; "
-                    "give every scene its own name"
-                )
-            scenes[scene.name] = scene
+        scenes[scene.name] = scene
     _check_pairs(scenes, config.scenes)
     return scenes
 
 
-def _scene(row: Mapping[str, str | None], config: Config, where: str, folder: Path) -> Scene:
-    values = {column: (row.get(column) or "").strip() for column in (*_COLUMNS, "sha256")}
+def _scene(row: Mapping[str, str], config: Config, where: str, folder: Path) -> Scene:
+    values = {column: row.get(column, "") for column in (*_COLUMNS, "sha256")}
     empty = [column for column in _COLUMNS if not values[column]]
     if empty:
         raise ConfigError(f"{where}: {empty[0]} is empty")
@@ -157,8 +177,8 @@ def _scene(row: Mapping[str, str | None], config: Config, where: str, folder: Pa
         raise ConfigError(f"{where}: role {values['role']!r} must be `before` or `after`")
     source = values["source"]
     local = source not in (SIMULATED, DATASET) and "://" not in source
-    if local and not (folder / source).exists():
-        raise ConfigError(f"{where}: source {source} not found; check the path")
+    if local:
+        _require(source, folder, f"{where}: source")
     if source == DATASET and config.dataset is None:
         raise ConfigError(f"{where}: source is `dataset`, but the key `dataset` is not set")
     return Scene(values["scene"], values["event"], values["role"], source, values["sha256"] or None)
@@ -178,6 +198,16 @@ def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
             )
 
 
+def _require(path: str, folder: Path, where: str) -> None:
+    if not (folder / path).exists():
+        raise ConfigError(f"{where} {path} not found; check the path")
+    if _WILDCARD.search(path):
+        raise ConfigError(
+            f"{where} {path}: Snakemake takes what stands in braces for a wildcard; rename it, or "
+            "give a link to it"
+        )
+
+
 def check_paths(config: Config, folder: Path | None = None) -> None:
     """Check that the files that the events name exist.
 
@@ -190,11 +220,10 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
     for name, event in config.events.items():
         for key in ("dem", "labels", "optical", "reference_water", "land_cover", "zones"):
             path = getattr(event, key)
-            if path is not None and not (folder / path).exists():
-                raise ConfigError(f"events.{name}.{key}: {path} not found; check the path")
-    orbit = config.calibrate.orbit
-    if orbit is not None and not (folder / orbit).exists():
-        raise ConfigError(f"calibrate.orbit: {orbit} not found; check the path")
+            if path is not None:
+                _require(path, folder, f"events.{name}.{key}:")
+    if config.calibrate.orbit is not None:
+        _require(config.calibrate.orbit, folder, "calibrate.orbit:")
     if config.data_root is not None and not (folder / config.data_root).is_dir():
         published = PUBLISHED.get(str(config.dataset), "")
         raise ConfigError(

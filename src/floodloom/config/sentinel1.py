@@ -32,10 +32,10 @@ class CalibrateSettings(Settings):
         default="gamma0",
         description="Backscatter coefficient; flattening needs beta0; dn: squared digital numbers",
     )
-    polarisations: tuple[str, ...] = Field(
-        default=("vv", "vh"),
+    polarisations: tuple[str, ...] | None = Field(
+        default=None,
         min_length=1,
-        description="Polarisations to calibrate; co and cross name those of the product",
+        description="Polarisations to calibrate; co and cross name those of the product; null: all",
     )
     remove_noise: bool = Field(default=True, description="Subtract the thermal noise")
     noise_layers: bool = Field(
@@ -43,7 +43,8 @@ class CalibrateSettings(Settings):
     )
     orbit: str | None = Field(
         default=None,
-        description="Orbit file (.EOF) or a folder of them; null: the product's own state vectors",
+        description="Orbit file (.EOF, also zipped) or a folder of them with its subfolders; "
+        "null: the product's own state vectors",
     )
     chunk: int = Field(default=1024, ge=64, description="Lines that are worked on at once")
 

@@ -155,7 +155,7 @@ def _tile_level_labels(
     table = folder / "labels.csv"
     if not table.exists():
         return None
-    with table.open(newline="") as lines:
+    with table.open(newline="", encoding="utf-8-sig") as lines:
         known = {
             row["tile"].removesuffix(".png"): "1" in (row["flood_label"], row["water_body_label"])
             for row in csv.DictReader(lines)

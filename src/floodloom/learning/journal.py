@@ -71,7 +71,8 @@ def write_history(sidecars: Sidecars, history: Sequence[Mapping[str, Any]]) -> N
     """Write one line per epoch, in place of those that are there."""
     if sidecars.journal is not None:
         sidecars.journal.parent.mkdir(parents=True, exist_ok=True)
-        sidecars.journal.write_text("".join(json.dumps(row) + "\n" for row in history))
+        rows = "".join(json.dumps(row) + "\n" for row in history)
+        sidecars.journal.write_text(rows, encoding="utf-8")
 
 
 def _draw(folder: Path, record: dict[str, Any]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from floodloom.kernels import compiled
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -100,7 +101,7 @@ class Mixture:
         return whiten, np.log(self.shares) + volume
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _log_density(features, means, whiten, offsets, density):  # type: ignore[no-untyped-def]
     components, wide = means.shape
     each = np.empty((components, _BLOCK), dtype=np.float32)

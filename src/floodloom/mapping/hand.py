@@ -11,8 +11,9 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from floodloom.kernels import compiled
 
 Floats = NDArray[np.float32]
 
@@ -77,7 +78,7 @@ def fill_depressions(
     return filled, order
 
 
-@njit(cache=True)
+@compiled()
 def _priority_flood(elevation):  # type: ignore[no-untyped-def]
     height, width = elevation.shape
     filled = elevation.copy()
@@ -108,7 +109,7 @@ def _priority_flood(elevation):  # type: ignore[no-untyped-def]
     return filled, order[:count].copy()
 
 
-@njit(cache=True)
+@compiled()
 def _on_border(elevation, row, col):  # type: ignore[no-untyped-def]
     height, width = elevation.shape
     for way in range(8):
@@ -118,7 +119,7 @@ def _on_border(elevation, row, col):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True)
+@compiled()
 def _receivers(filled, order, wide, tall):  # type: ignore[no-untyped-def]
     """Flat index of the steepest lower neighbour of each pixel; border pixels may have none."""
     height, width = filled.shape
@@ -137,7 +138,7 @@ def _receivers(filled, order, wide, tall):  # type: ignore[no-untyped-def]
     return receiver
 
 
-@njit(cache=True)
+@compiled()
 def _accumulate(receiver, order):  # type: ignore[no-untyped-def]
     """Number of pixels that drain through each, itself included."""
     upstream = np.zeros(receiver.size, np.int64)
@@ -148,7 +149,7 @@ def _accumulate(receiver, order):  # type: ignore[no-untyped-def]
     return upstream
 
 
-@njit(cache=True)
+@compiled()
 def _heights(elevation, receiver, order, channel):  # type: ignore[no-untyped-def]
     base = np.full(elevation.size, np.nan)
     height = np.full(elevation.size, np.nan)

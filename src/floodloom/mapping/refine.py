@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from floodloom.errors import InputError
+from floodloom.kernels import compiled
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -148,7 +148,7 @@ def _normalised(unnormalised: Filter, known: Mask) -> Filter:
     return lambda values: scale * unnormalised(scale * values)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _bilateral_sums(values, levels, spatial, sharpness):  # type: ignore[no-untyped-def]
     height, width = values.shape
     radius = spatial.shape[0] // 2

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from floodloom.kernels import compiled
 
 Bytes = NDArray[np.uint8]
 
@@ -90,7 +91,7 @@ def _by_bands(rows: int, work: Callable[[int, int, int], None], count: int) -> N
         list(pool.map(lambda part: work(*part), parts))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _pool(image, out, first, last):  # type: ignore[no-untyped-def]
     for y in range(first, last):
         for x in range(out.shape[1]):
@@ -100,7 +101,7 @@ def _pool(image, out, first, last):  # type: ignore[no-untyped-def]
                 out[y, x, c] = max(upper, lower)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _join(skip, at, coarse, origin, out, first, last):  # type: ignore[no-untyped-def]
     """A pixel of the double is, along each axis, 3/4 of the one it lies in and 1/4 of the next."""
     height, width, deep = coarse.shape

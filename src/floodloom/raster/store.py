@@ -16,6 +16,7 @@ import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
@@ -28,6 +29,7 @@ from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.legend import Colours, Meanings, forget_companions, write_legend
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.tiff import without_alpha
+from floodloom.raster.whole import is_whole
 
 ACQUIRED = "ACQUISITION_TIME"
 """Tag of a raster's date."""
@@ -215,13 +217,19 @@ def cog_writer(
     ------
     DatasetWriter
         Open for writing by windows, in any order; best from top to bottom.
+
+    Raises
+    ------
+    InputError
+        If it can't be written, as when the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = path.with_name(f".{path.stem}.{os.getpid()}.plain.tif")
     crs = None if profile.geobox.crs is None else profile.geobox.crs.to_wkt()
     try:
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB), quiet_about_georeference():
+        gdal = rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB)
+        with _refusals_named(path), gdal, quiet_about_georeference():
             with rasterio.open(
                 plain, "w", driver="GTiff", count=profile.count, dtype=profile.dtype,
                 height=profile.geobox.shape.y, width=profile.geobox.shape.x, crs=crs,
@@ -242,6 +250,8 @@ def cog_writer(
                     raster, temporary, driver="COG", compress="DEFLATE", level=_DEFLATE,
                     blocksize=_COG_BLOCK, num_threads=threads,
                 )  # fmt: skip
+                if not is_whole(temporary):  # GDAL may have met a full disk and said nothing
+                    raise _unwritten(path, "blocks are missing")
                 without_alpha(temporary)
                 forget_companions(path)
             if profile.meanings:
@@ -254,6 +264,23 @@ def _interpretations(profile: CogProfile) -> list[ColorInterp]:
     """Bands are numbers: GDAL would make red, green, blue and alpha of several bytes."""
     first = ColorInterp.palette if profile.colormap else ColorInterp.gray
     return [first, *[ColorInterp.undefined] * (profile.count - 1)]
+
+
+@contextmanager
+def _refusals_named(path: Path) -> Iterator[None]:
+    """Name the raster where GDAL says of a full disk no more than that a write has failed."""
+    try:
+        yield
+    except CPLE_BaseError as error:
+        raise _unwritten(path, error.errmsg) from error
+    except rasterio.errors.RasterioIOError as error:
+        if "Write failed" not in str(error):
+            raise
+        raise _unwritten(path, getattr(error.__cause__, "errmsg", str(error))) from error
+
+
+def _unwritten(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: can't be written ({reason}); is the disk full, or the quota?")
 
 
 def _overviews(shape: tuple[int, int]) -> list[int]:

@@ -182,7 +182,7 @@ def runtimes(folder: Path, order: Sequence[str]) -> list[Runtime]:
 def _jobs(folder: Path) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     for path in sorted(folder.rglob("*.tsv")):
-        with path.open(newline="") as lines:
+        with path.open(newline="", encoding="utf-8") as lines:
             rows += csv.DictReader(lines, delimiter="\t")
     return rows
 

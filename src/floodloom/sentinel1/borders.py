@@ -10,9 +10,10 @@ JSTARS 11(3).
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from floodloom.kernels import compiled
 
 EROSION = 4
 """Pixels taken off beside every empty margin, where the edge of the swath fades in."""
@@ -23,7 +24,7 @@ RUN = 25
 Spans = NDArray[np.int64]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def lit_span(dn):  # type: ignore[no-untyped-def]
     """Return the first and the last non-zero sample of a line; (samples, -1) if there is none."""
     first, last = len(dn), -1
@@ -38,7 +39,7 @@ def lit_span(dn):  # type: ignore[no-untyped-def]
     return first, last
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def echo_span(dn, noise):  # type: ignore[no-untyped-def]
     """Return the samples between the outermost runs of a line that rise above the noise.
 
@@ -51,7 +52,7 @@ def echo_span(dn, noise):  # type: ignore[no-untyped-def]
     return begin, _run(dn, noise, last, first, -1)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _run(dn, noise, start, stop, step):  # type: ignore[no-untyped-def]
     """Return where the first run of samples with more power than noise begins, or -1."""
     count = abs(stop - start) + 1

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.kernels import compiled
 from floodloom.raster.flags import Flag
 from floodloom.sentinel1.borders import echo_span, eroded_spans, lit_span
 from floodloom.sentinel1.lut import Floats, Lut
@@ -99,7 +99,7 @@ class Calibration:
         return power, floor, flags
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _calibrate(  # type: ignore[no-untyped-def]
     dn, lines, lower, weight, scale, noise_lower, noise_weight, noise_across, bounds, factors,
     remove_noise, noisy_border, with_noise, power, floor, flags, spans,
@@ -123,7 +123,7 @@ def _calibrate(  # type: ignore[no-untyped-def]
         spans[row, 0], spans[row, 1] = first, last
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _scale_row(  # type: ignore[no-untyped-def]
     dn, noise, before, after, weight, remove_noise, power, flags
 ):  # fmt: skip
@@ -139,14 +139,14 @@ def _scale_row(  # type: ignore[no-untyped-def]
         flags[col] = _BELOW_NOISE if number * number < removed * noise[col] else 0
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _scale_noise(noise, before, after, weight, floor):  # type: ignore[no-untyped-def]
     for col in range(noise.size):
         a = before[col] * (1.0 - weight) + after[col] * weight
         floor[col] = noise[col] / (a * a)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _blank(power, flags, spans, sure):  # type: ignore[no-untyped-def]
     """Take out what lies outside the spans of echo, and what is in doubt beside them."""
     samples = power.shape[1]

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
+from floodloom.kernels import compiled
 from floodloom.raster.foreign import ForeignRaster
 from floodloom.raster.grid import centre_longitude, metres_per_unit
 from floodloom.raster.places import transformer, wrapped
@@ -215,7 +215,7 @@ def _runs(left: int, right: int, turn: int | None) -> list[tuple[int, int]]:
     return runs
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _sample(  # type: ignore[no-untyped-def]
     values, top, left, height, columns, nodes, row, col, step, elevation
 ):

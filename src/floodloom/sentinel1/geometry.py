@@ -12,10 +12,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.kernels import compiled
 from floodloom.sentinel1.annotation import Annotation, RangeConversion
 from floodloom.sentinel1.ellipsoid import ellipsoid_radius, geodetic_to_earth_fixed
 from floodloom.sentinel1.orbit import Orbit, fit_orbit
@@ -176,7 +176,7 @@ def zero_doppler(points: Floats, orbit: Orbit) -> tuple[Floats, Floats]:
     return time.reshape(shape), slant_range.reshape(shape)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=False)
+@compiled()
 def _solve(points, coefficients, middle, half):  # type: ignore[no-untyped-def]
     count, degree = points.shape[0], coefficients.shape[1] - 1
     time, slant_range = np.empty(count), np.empty(count)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.kernels import compiled
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.geometry import ground_range_of
 from floodloom.sentinel1.lattice import Lattice, between_rows
@@ -59,7 +59,7 @@ def locate_block(
     return line, pixel
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _locate(  # type: ignore[no-untyped-def]
     nodes, start, step, scale, elevation, lines, origins, polynomials, line, pixel
 ):
@@ -87,7 +87,7 @@ def _locate(  # type: ignore[no-untyped-def]
             first += count
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _polynomial_in_height(  # type: ignore[no-untyped-def]
     before, after, offset, step, scale, elevation, row, distance
 ):
@@ -105,7 +105,7 @@ def _polynomial_in_height(  # type: ignore[no-untyped-def]
         )
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _samples_of(distance, row, lines, origins, polynomials, entry, pixel):  # type: ignore[no-untyped-def]
     """Convert slant ranges to samples; return the entry of the polynomials that was used last."""
     low, high = np.inf, -np.inf
@@ -133,7 +133,7 @@ def _samples_of(distance, row, lines, origins, polynomials, entry, pixel):  # ty
     return entry
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _entry(lines, row, entry):  # type: ignore[no-untyped-def]
     """Move to the last polynomial that isn't later than a line."""
     while entry > 0 and row < lines[entry]:
@@ -143,7 +143,7 @@ def _entry(lines, row, entry):  # type: ignore[no-untyped-def]
     return entry
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _sample_of(distance, row, lines, origins, polynomials, entry):  # type: ignore[no-untyped-def]
     """Convert slant range to a sample, linearly between the polynomials of two lines."""
     following = min(entry + 1, len(lines) - 1)

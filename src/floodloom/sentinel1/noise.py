@@ -11,10 +11,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.kernels import compiled
 from floodloom.sentinel1.lut import Floats, Lut, numbers, vector_lut
 
 
@@ -49,7 +49,7 @@ class Noise:
         return np.stack(factors, axis=-1) if factors else np.empty((len(lines), 0))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def azimuth_row(line, bounds, factors, row):  # type: ignore[no-untyped-def]
     """Fill `row` (sample,) with the azimuth factors of one line.
 
@@ -67,7 +67,7 @@ def azimuth_row(line, bounds, factors, row):  # type: ignore[no-untyped-def]
             row[sample] = factors[_nearest(line, sample, bounds)]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _nearest(line, sample, bounds):  # type: ignore[no-untyped-def]
     best, least = 0, np.inf
     for block in range(len(bounds)):

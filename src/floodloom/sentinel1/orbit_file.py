@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from floodloom.errors import InputError
 
 _NAME = re.compile(
     r"^(?P<mission>S1[A-Z])_OPER_AUX_(?P<kind>POE|RES)ORB_.*"
-    r"V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})\.EOF$",
+    r"V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})\.EOF(\.zip)?$",
     re.IGNORECASE,
 )
 Floats = NDArray[np.float64]
@@ -28,7 +30,7 @@ def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
     Parameters
     ----------
     path
-        EOF file.
+        EOF file, or a zip with one in it.
     origin
         Time of the image's first line (UTC).
 
@@ -45,12 +47,12 @@ def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
         If the file is damaged, holds no state vector or isn't in the Earth-fixed frame.
     """
     try:
-        root = ET.parse(path).getroot()
+        root = ET.fromstring(_content(path))
         frame = root.findtext(".//Ref_Frame", "EARTH_FIXED")
         states = root.findall(".//List_of_OSVs/OSV")
         times = [np.datetime64(_text(s, "UTC").removeprefix("UTC="), "ns") for s in states]
         position = [[float(_text(state, axis)) for axis in "XYZ"] for state in states]
-    except (OSError, ET.ParseError, ValueError) as error:
+    except (OSError, ET.ParseError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a readable orbit file ({error}); fetch it again") from error
     if not states:
         raise InputError(f"{path}: no state vector inside; fetch the orbit file again")
@@ -58,6 +60,16 @@ def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
         raise InputError(f"{path}: orbit frame is {frame}; give an Earth-fixed orbit file")
     elapsed = (np.array(times) - origin) / np.timedelta64(1, "ns")
     return elapsed.astype(np.float64) * 1e-9, np.array(position)
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix.lower() != ".zip":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        inside = [name for name in archive.namelist() if name.upper().endswith(".EOF")]
+        if len(inside) != 1:
+            raise ValueError(f"{len(inside)} .EOF files inside")
+        return archive.read(inside[0])
 
 
 def _text(state: ET.Element, name: str) -> str:
@@ -73,7 +85,7 @@ def find_orbit_file(source: Path, mission: str, start: np.datetime64, stop: np.d
     Parameters
     ----------
     source
-        An EOF file, or a folder of them.
+        An EOF file, also zipped, or a folder of them with its subfolders.
     mission
         Such as S1A.
     start, stop
@@ -87,14 +99,20 @@ def find_orbit_file(source: Path, mission: str, start: np.datetime64, stop: np.d
     Raises
     ------
     InputError
-        If no file covers the image.
+        If no file covers the image, or none is named as ESA names them.
     """
-    files = [source] if source.is_file() else sorted(source.glob("*.EOF"))
-    fitting = [file for file in files if _covers(file, mission, start, stop)]
+    files = [source] if source.is_file() else sorted(source.rglob("*"))
+    named = [file for file in files if _NAME.match(file.name) and file.is_file()]
+    if not named:
+        raise InputError(
+            f"{source}: no orbit file named as ESA names them (S1A_OPER_AUX_POEORB_…_V…_….EOF or "
+            ".EOF.zip); keep the names under which they were fetched"
+        )
+    fitting = [file for file in named if _covers(file, mission, start, stop)]
     if not fitting:
         raise InputError(
-            f"{source}: no orbit file of {mission} covers {start}..{stop}; fetch the one of that "
-            "day, or leave `orbit` out to use the product's own state vectors"
+            f"{source}: no orbit file of {mission} covers {start}..{stop} among {len(named)}; "
+            "fetch that day's, or leave `orbit` out to use the product's own state vectors"
         )
     return max(fitting, key=lambda file: ("POEORB" in file.name.upper(), file.name))
 

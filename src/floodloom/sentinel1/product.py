@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -16,12 +17,19 @@ import numpy as np
 
 from floodloom.errors import InputError
 
-_MISSION = re.compile(r"^s1[a-z]-", re.IGNORECASE)
+_MANIFEST = "manifest.safe"
+_FOLDERS = {
+    "annotation": "annotation",
+    "calibration": "annotation/calibration",
+    "noise": "annotation/calibration",
+    "measurement": "measurement",
+}
 _PART = re.compile(
-    r"^(?P<kind>calibration-|noise-)?(?P<mission>s1[a-z])-(?P<swath>[a-z0-9]+)-(?P<type>[a-z]+)-"
-    r"(?P<polarisation>vv|vh|hh|hv)-",
+    r"^(?P<kind>calibration-|noise-)?((?P<mission>s1[a-z])-)?(?P<swath>[a-z0-9]{2,3})-"
+    r"((?P<type>[a-z]+)-)?(?P<polarisation>vv|vh|hh|hv)[-.]",
     re.IGNORECASE,
 )
+"""Names of a product's files, also as short as in the archive of AWS: ew-hh.xml."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ class Product:
         name = self._part("measurement", polarisation)
         if self.path.is_dir():
             return str(self.path / name)
-        return f"/vsizip/{self.path.resolve()}/{name}"
+        return _inside_zip(self.path.resolve(), name.replace("\\", "/"))
 
     def _part(self, kind: str, polarisation: str) -> str:
         if polarisation not in self.polarisations:
@@ -85,42 +93,75 @@ class Product:
                 f"{self.path}: no polarisation {polarisation}; it has {have}: ask for these"
             )
         if (kind, polarisation) not in self.parts:
+            others = [p for p in self.polarisations if (kind, p) in self.parts]
+            instead = f", or ask for {', '.join(others)} alone" if others else ""
             raise InputError(
-                f"{self.path}: no {kind} file for {polarisation}; fetch the product again"
+                f"{self.path}: no {kind} file for {polarisation}; fetch the product again{instead}"
             )
         return self.parts[kind, polarisation]
 
 
 def open_product(path: str | Path) -> Product:
-    """Open a SAFE folder or a zip of one.
+    """Open a SAFE folder or a zip of one, whatever the zip's name is.
 
     Raises
     ------
     InputError
-        If it is missing, damaged, or no level-1 product.
+        If it is missing, damaged, no level-1 product, or holds several.
     """
     path = Path(path)
     names = _names(path)
-    manifests = [name for name in names if PurePosixPath(name).name == "manifest.safe"]
-    if not manifests:
-        raise InputError(f"{path}: no manifest.safe inside; give a SAFE folder or its zip")
-    prefix = manifests[0].removesuffix("manifest.safe")
-    parts = _parts(names)
-    if not any(kind == "annotation" for kind, _ in parts):
-        raise InputError(f"{path}: no annotation inside; fetch the product again")
-    return _described(path, prefix, parts, _read(path, manifests[0]))
+    manifest = _manifest(path, list(names))
+    prefix = manifest.removesuffix(_MANIFEST)
+    inside = {name.removeprefix(prefix): raw for name, raw in names.items()}
+    text = _read(path, names[manifest]).decode(errors="replace")
+    product_type = _search(text, r"productType>\s*([A-Z]+)", path, "product type")
+    if product_type != "GRD":  # others have several images of one polarisation
+        raise InputError(f"{path}: product type is {product_type}; give a GRD product")
+    return _described(path, prefix, _parts(path, inside), text)
 
 
-def _names(path: Path) -> list[str]:
+def _names(path: Path) -> dict[str, str]:
+    """Return what the files of a product are called, by their path with forward slashes."""
     if not path.exists():
         raise InputError(f"{path}: product not found; check the path")
     if path.is_dir():
-        return [str(p.relative_to(path).as_posix()) for p in path.rglob("*") if p.is_file()]
+        found = _walk(path) if (path / _MANIFEST).is_file() else _manifests_below(path)
+        return {name: name for name in found}
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
+            return {name.replace("\\", "/"): name for name in archive.namelist()}
     except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path}: not a readable zip ({error}); fetch it again") from error
+        raise InputError(
+            f"{path}: not a readable zip ({error}); fetch it again, or give the SAFE folder"
+        ) from error
+
+
+def _walk(folder: Path) -> list[str]:
+    return [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+
+
+def _manifests_below(folder: Path) -> list[str]:
+    """Look two levels deep: what is no product may be a whole archive, too large to search."""
+    found = (p for depth in ("*", "*/*") for p in folder.glob(f"{depth}/{_MANIFEST}"))
+    return [p.relative_to(folder).as_posix() for p in found]
+
+
+def _manifest(path: Path, names: list[str]) -> str:
+    found = sorted(name for name in names if PurePosixPath(name).name == _MANIFEST)
+    if not found:
+        raise InputError(f"{path}: no {_MANIFEST} inside; give a SAFE folder or its zip")
+    folders = [str(PurePosixPath(name).parent) for name in found]
+    if len(found) > 1:
+        how = "give one of them" if path.is_dir() else "unzip it and give one of them"
+        raise InputError(f"{path}: {len(found)} products inside ({_listed(folders)}); {how}")
+    if path.is_dir() and found[0] != _MANIFEST:
+        raise InputError(f"{path}: no SAFE folder, but one lies inside; give {path / folders[0]}")
+    return found[0]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _read(path: Path, name: str) -> bytes:
@@ -129,43 +170,62 @@ def _read(path: Path, name: str) -> bytes:
             return (path / name).read_bytes()
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: {name} can't be read ({error}); fetch it again") from error
 
 
-def _parts(names: list[str]) -> dict[tuple[str, str], str]:
-    parts = {}
-    for name in names:
+def _inside_zip(archive: Path, name: str) -> str:
+    """Return GDAL's path of a file in a zip; braces tell where a zip of any name ends."""
+    depth = 0
+    for letter in str(archive):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if depth < 0:
+            break
+    if depth == 0:
+        return f"/vsizip/{{{archive}}}/{name}"
+    if archive.suffix.lower() != ".zip":
+        raise InputError(f"{archive}: unpaired braces in the path; rename it, or add .zip to it")
+    return f"/vsizip/{archive}/{name}"
+
+
+def _parts(path: Path, inside: dict[str, str]) -> dict[tuple[str, str], str]:
+    parts: dict[tuple[str, str], str] = {}
+    for name, raw in sorted(inside.items()):
         file = PurePosixPath(name)
         match = _PART.match(file.name)
         if match is None or file.suffix not in (".xml", ".tiff", ".tif"):
             continue
         kind = (match["kind"] or "").rstrip("-")
         kind = kind or ("annotation" if file.suffix == ".xml" else "measurement")
-        if kind == "annotation" and file.parent.name != "annotation":
+        if str(file.parent) != _FOLDERS[kind]:
             continue
-        parts[kind, match["polarisation"].lower()] = name
+        other = parts.setdefault((kind, match["polarisation"].lower()), raw)
+        if other != raw:
+            raise InputError(
+                f"{path}: two {kind} files of {match['polarisation'].lower()} ({other} and {raw}); "
+                "keep that of the product"
+            )
+    if not any(kind == "annotation" for kind, _ in parts):
+        raise InputError(f"{path}: no annotation inside; fetch the product again")
     return parts
 
 
-def _described(
-    path: Path, prefix: str, parts: dict[tuple[str, str], str], manifest: bytes
-) -> Product:
-    text = manifest.decode(errors="replace")
+def _described(path: Path, prefix: str, parts: dict[tuple[str, str], str], text: str) -> Product:
     version = _search(text, r'Sentinel-1 IPF"\s+version="(\d+\.\d+)"', path, "IPF version")
     major, minor = version.split(".")
     first = next(name for (kind, _), name in sorted(parts.items()) if kind == "annotation")
-    mission = PurePosixPath(first).name[:3].upper()
-    product_type = _search(text, r"productType>\s*([A-Z]+)", path, "product type")
-    if product_type != "GRD":
-        raise InputError(f"{path}: product type is {product_type}; give a GRD product")
+    named = _PART.match(PurePosixPath(first.replace("\\", "/")).name)
+    if named is not None and named["mission"]:
+        mission = named["mission"].upper()
+    else:
+        mission = "S1" + _search(text, r"SENTINEL-1</[\w:]+>\s*<[\w:]+>\s*([A-Z])<", path, "unit")
     return Product(
         path=path,
         prefix=prefix,
         parts=parts,
         mission=mission,
         mode=_search(text, r":mode>\s*([A-Z0-9]+)", path, "mode"),
-        product_type=product_type,
+        product_type="GRD",
         ipf_version=(int(major), int(minor)),
         start_time=np.datetime64(_search(text, r"startTime>\s*([0-9T:.\-]+)", path, "start"), "ns"),
         orbit_direction=_search(text, r":pass>\s*([A-Za-z]+)", path, "orbit direction").lower(),

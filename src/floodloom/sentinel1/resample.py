@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.kernels import compiled
 from floodloom.raster.windows import Window, cropped
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Places:
         return Window(first[0], first[1], bottom - first[0], right - first[1])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _extent(line, pixel, lines, samples):  # type: ignore[no-untyped-def]
     top, left, bottom, right = lines, samples, -1, -1
     for y in range(line.shape[0]):
@@ -69,7 +69,7 @@ def sample_bilinear(
     return sampled
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _bilinear(image, top, left, line, pixel, sampled):  # type: ignore[no-untyped-def]
     last_row, last_col = image.shape[0] - 1, image.shape[1] - 1
     for y in range(line.shape[0]):
@@ -96,7 +96,7 @@ def sample_nearest(
     return sampled
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _nearest(image, top, left, line, pixel, outside, sampled):  # type: ignore[no-untyped-def]
     last_row, last_col = image.shape[0] - 1, image.shape[1] - 1
     for y in range(line.shape[0]):

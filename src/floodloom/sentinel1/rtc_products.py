@@ -117,7 +117,7 @@ def _hyp3(match: re.Match[str], bands: Bands) -> RtcProduct:
     stem = _beside(match, bands)
     scales: dict[str, Scale] = {"p": "power", "a": "amplitude", "d": "decibel"}
     readme = stem.with_name(f"{stem.name}.README.md.txt")
-    granule = _granule(readme.read_text(errors="replace")) if readme.exists() else {}
+    granule = _granule(readme.read_text("utf-8", "replace")) if readme.exists() else {}
     if match["water"] == "w":
         get_logger(__name__).warning("%s: open water is masked and stays no data", stem)
     return RtcProduct(

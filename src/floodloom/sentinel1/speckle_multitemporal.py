@@ -6,10 +6,10 @@ with the weights of uncorrelated images.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.kernels import compiled
 from floodloom.sentinel1.speckle_moments import Power, as_power, require_window, row_moments
 
 
@@ -43,7 +43,7 @@ def multitemporal(stack: NDArray[np.float32], window: int, looks: float) -> Powe
     return filtered
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _multitemporal(stack, radius):  # type: ignore[no-untyped-def]
     dates, height, width = stack.shape
     filtered = np.empty_like(stack)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincinv
 
+from floodloom.kernels import compiled
 from floodloom.sentinel1.speckle_moments import (
     Power,
     as_power,
@@ -141,7 +141,7 @@ def level_of(counts: NDArray[np.int64]) -> float:
     return float(np.uint32(level << 16).view(np.float32))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _lee_sigma(  # type: ignore[no-untyped-def]
     power, radius, speckle, low, high, inside, bright
 ):
@@ -160,14 +160,14 @@ def _lee_sigma(  # type: ignore[no-untyped-def]
     return filtered
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _estimate(value, mean, variance, speckle):  # type: ignore[no-untyped-def]
     signal = max((variance - mean * mean * speckle) / (1.0 + speckle), 0.0)
     gain = signal / variance if variance > 0.0 else 0.0
     return mean + gain * (value - mean)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _within(power, row, col, radius, low, high):  # type: ignore[no-untyped-def]
     """Return number, mean and variance of the window's pixels in a range, its ends included."""
     height, width = power.shape
@@ -184,7 +184,7 @@ def _within(power, row, col, radius, low, high):  # type: ignore[no-untyped-def]
     return number, average, max(second / max(number, 1.0) - average * average, 0.0)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _is_target(power, row, col, bright):  # type: ignore[no-untyped-def]
     """Whether a bright pixel lies in 3x3 around a bright pixel with enough bright ones."""
     height, width = power.shape
@@ -195,7 +195,7 @@ def _is_target(power, row, col, bright):  # type: ignore[no-untyped-def]
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _bright_around(power, row, col, bright):  # type: ignore[no-untyped-def]
     height, width = power.shape
     number = 0

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from floodloom.kernels import compiled
 from floodloom.raster.flags import Flag
 from floodloom.raster.windows import Window, cropped
 from floodloom.sentinel1.lattice import Lattice, at, between_rows
@@ -106,7 +106,7 @@ def view_terrain(
     return TerrainView(angles[0], angles[1], area, flags)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _view(  # type: ignore[no-untyped-def]
     sight, metres, start, step, scale, elevation, margin, rim, limits, rugged, angles, area, flags
 ):
@@ -164,7 +164,7 @@ def _rugged_cells(
     return np.asarray(binary_dilation(cells, np.ones((3, 3)), iterations=reach // _CELL + 2))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
     height, width = elevation.shape
     cells = np.zeros((height // _CELL + 1, width // _CELL + 1), dtype=np.bool_)
@@ -179,13 +179,13 @@ def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
     return cells
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _rounded(angle):  # type: ignore[no-untyped-def]
     """Return an angle to 1/256: smooth layers of such numbers pack well."""
     return np.rint(angle * 256.0) / 256.0
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _slope(before, here, after):  # type: ignore[no-untyped-def]
     """Rise per pixel by central difference; one-sided beside a hole."""
     if np.isnan(before):
@@ -193,7 +193,7 @@ def _slope(before, here, after):  # type: ignore[no-untyped-def]
     return here - before if np.isnan(after) else (after - before) / 2.0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-untyped-def]
     """Walk towards the radar and away from it, as far as the terrain's heights allow."""
     east, south, up = sight
@@ -225,7 +225,7 @@ def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-unty
     return found
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _height(elevation, row, col):  # type: ignore[no-untyped-def]
     """Return the height between two pixels, one of whose coordinates is whole; inf outside."""
     i, j = int(np.floor(row)), int(np.floor(col))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from floodloom.kernels import compiled
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 
 Floats = NDArray[np.float64]
@@ -81,7 +81,7 @@ def project_facets(
     return image
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _splat(line, pixel, weight, image, oversampling):  # type: ignore[no-untyped-def]
     height, width = line.shape
     lines, samples = image.shape

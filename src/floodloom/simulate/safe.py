@@ -73,7 +73,7 @@ def write_safe(content: SafeContent, folder: Path) -> Path:
         calibration = folder / "annotation/calibration"
         _write(calibration / f"calibration-{stem}.xml", _calibration(content, band, number))
         _write(calibration / f"noise-{stem}.xml", _noise(content, band, number))
-    (folder / "manifest.safe").write_text(_manifest(content, files))
+    (folder / "manifest.safe").write_text(_manifest(content, files), encoding="utf-8")
     return folder
 
 

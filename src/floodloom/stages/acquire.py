@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
-from urllib.error import URLError
-from urllib.parse import urljoin
-from urllib.request import urlopen
+from typing import Any
 
+from floodloom.acquire.content import require_product
+from floodloom.acquire.download import opened, redacted
+from floodloom.acquire.item import SHA256, Asset, hasher, is_item, read_asset
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, require_file
+from floodloom.files import atomic_path
 from floodloom.log import track
-
-_BLOCK = 1 << 20
 
 
 def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "product") -> Path:
@@ -24,13 +19,14 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "
     Parameters
     ----------
     source
-        Path of a file, http(s) URL, or path or URL of a STAC item (.json).
+        Path of a file, http(s) URL, or path or URL of a STAC item. User, password and query of a
+        URL are sent and never shown.
     out
         File to write.
     sha256
         Expected SHA-256 digest, hexadecimal.
     asset
-        Key of the asset, when `source` is a STAC item.
+        Key of the asset, when `source` is a STAC item, which may state its size and digest.
 
     Returns
     -------
@@ -40,46 +36,41 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "
     Raises
     ------
     InputError
-        If the source can't be read or its digest differs.
+        If the source can't be read to its end, is neither a zip of a SAFE folder nor a GeoTIFF, or
+        its size or digest differs.
     """
-    if source.endswith(".json"):
-        source = _asset_href(source, asset)
-    digest = hashlib.sha256()
+    wanted = read_asset(source, asset) if is_item(source) else Asset(source)
+    shown = redacted(wanted.source)
+    digests = [] if wanted.digest is None else [wanted.digest]
+    if sha256 is not None:
+        digests.append((SHA256, sha256.strip().lower()))
+    made = [hasher(kind) for kind, _ in digests]
+
     with atomic_path(out) as temporary:
-        with _open(source) as stream, temporary.open("wb") as target:
-            for block in track(_blocks(stream), f"fetching {Path(source).name}"):
-                digest.update(block)
+        with opened(wanted.source) as blocks, temporary.open("wb") as target:
+            for block in track(blocks, f"fetching {shown.rpartition('/')[2]}"):
                 target.write(block)
-        if sha256 is not None and digest.hexdigest() != sha256.lower():
-            raise InputError(
-                f"{source}: SHA-256 is {digest.hexdigest()} but {sha256} is expected; fetch it "
-                "again or correct the scene sheet"
-            )
+                for digest in made:
+                    digest.update(block)
+
+        require_product(temporary, shown)  # before the digests: a page of a login has a cause
+        _require_size(temporary, wanted.size, shown)
+        for digest, (_, expected) in zip(made, digests, strict=True):
+            _require_digest(digest, expected, shown)
     return Path(out)
 
 
-def _open(source: str) -> IO[bytes]:
-    if "://" not in source:
-        return require_file(source, "product").open("rb")
-    try:
-        stream: IO[bytes] = urlopen(source, timeout=60)
-    except (URLError, OSError, ValueError) as error:
-        raise InputError(f"{source}: can't be fetched ({error}); check the address") from error
-    return stream
-
-
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    while block := stream.read(_BLOCK):
-        yield block
-
-
-def _asset_href(item: str, asset: str) -> str:
-    with _open(item) as stream:
-        content = json.load(stream)
-    assets = content.get("assets", {})
-    if asset not in assets:
+def _require_size(path: Path, expected: int | None, shown: str) -> None:
+    found = path.stat().st_size
+    if expected is not None and found != expected:
         raise InputError(
-            f"{item}: no asset {asset!r}; it has {', '.join(sorted(assets)) or 'none'}"
+            f"{shown}: {found} bytes but the STAC item states {expected}; fetch it again"
         )
-    href: str = assets[asset]["href"]
-    return urljoin(item, href) if "://" in item else str(Path(item).parent / href)
+
+
+def _require_digest(made: Any, expected: str, shown: str) -> None:
+    if made.hexdigest() != expected:
+        raise InputError(
+            f"{shown}: {made.name} is {made.hexdigest()} but {expected} is expected; fetch it "
+            "again, or correct the scene sheet or STAC item"
+        )

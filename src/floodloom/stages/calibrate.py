@@ -33,7 +33,7 @@ def calibrate(
     safe: Path,
     out: Path,
     quantity: str = "gamma0",
-    polarisations: Sequence[str] = ("vv", "vh"),
+    polarisations: Sequence[str] | None = None,
     remove_noise: bool = True,
     noise_layers: bool = False,
     orbit: Path | None = None,
@@ -44,19 +44,21 @@ def calibrate(
     Parameters
     ----------
     safe
-        SAFE folder or its zip.
+        SAFE folder, or its zip under any name.
     out
         Calibrated store to write (.zarr), in lines and pixels of the product.
     quantity
         beta0, sigma0, gamma0, or dn for squared digital numbers.
     polarisations
-        Polarisations to calibrate; co and cross name those of the product.
+        Polarisations to calibrate; co and cross name those of the product, which are all calibrated
+        when not given.
     remove_noise
         Subtract the thermal noise.
     noise_layers
         Write the noise-equivalent backscatter beside each polarisation.
     orbit
-        Orbit file (.EOF), or a folder of them; the product's own state vectors when not given.
+        Orbit file (.EOF, also zipped), or a folder of them with its subfolders; the product's own
+        state vectors when not given.
     chunk
         Lines that are worked on at once; the result doesn't depend on it.
 
@@ -118,9 +120,11 @@ def _coefficient(quantity: str) -> Coefficient:
     raise InputError(f"quantity {quantity!r} must be {', '.join(known[:-1])} or {known[-1]}")
 
 
-def _bands(product: Product, polarisations: Sequence[str]) -> list[str]:
+def _bands(product: Product, polarisations: Sequence[str] | None) -> list[str]:
     """Resolve co and cross to what the product has."""
     have = product.polarisations
+    if polarisations is None:
+        return list(have)
     kinds = {"co": [b for b in have if b[0] == b[1]], "cross": [b for b in have if b[0] != b[1]]}
     found: list[str] = []
     for name in (polarisation.lower() for polarisation in polarisations):
@@ -130,7 +134,7 @@ def _bands(product: Product, polarisations: Sequence[str]) -> list[str]:
             f"{product.path}: no {', '.join(polarisations)} polarisation; it has "
             f"{', '.join(have)}: ask for these"
         )
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _annotation(product: Product, band: str) -> Annotation:

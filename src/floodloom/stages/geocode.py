@@ -60,7 +60,7 @@ def geocode(
         Scene store to write (.zarr).
     dem
         Elevation raster, or a folder of its tiles. Without one, every pixel is put at
-        `constant_height`, and the store says so.
+        `constant_height`, and the store and the log say so.
     companions
         The event's other dates, in the same form: the grid covers them, too, so that all dates
         overlay to the pixel.
@@ -99,6 +99,11 @@ def geocode(
         the grid would be absurdly large or coarse or can't show them in one piece.
     """
     paths = [Path(scene)] if isinstance(scene, (str, Path)) else [Path(path) for path in scene]
+    if dem is None and not is_rtc(paths[0]):
+        get_logger(__name__).warning(
+            "no elevations: every pixel is put at %g m, and what lies off it is displaced",
+            constant_height,
+        )
     if speckle_filter != "none":
         require_filter(speckle_filter)
     opened = _open_alike([*paths, *map(Path, companions)])

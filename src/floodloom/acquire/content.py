@@ -1,0 +1,70 @@
+"""Whether a file is a product: told by what is in it, not by its name."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from floodloom.errors import InputError
+from floodloom.raster.whole import is_whole
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HEAD = 512  # bytes
+
+
+def require_product(path: Path, source: str) -> None:
+    """Check that a file is a zip of a SAFE folder or a GeoTIFF, and whole.
+
+    Parameters
+    ----------
+    path
+        The file.
+    source
+        Where it came from, as it may be shown.
+
+    Raises
+    ------
+    InputError
+        If it is something else, such as the page of a login, or a part of it is missing.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"PK"):
+        _require_safe(path, source)
+    elif head.startswith(_TIFF):
+        if not is_whole(path, sparse=True):
+            raise InputError(f"{source}: the GeoTIFF is cut short or damaged; fetch it again")
+    else:
+        raise InputError(f"{source}: {_kind(head)}, no product; {_remedy(head)}")
+
+
+def _require_safe(path: Path, source: str) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{source}: the zip is cut short ({error}); fetch it again") from error
+    if not any(PurePosixPath(name.replace("\\", "/")).name == "manifest.safe" for name in names):
+        raise InputError(
+            f"{source}: a zip without manifest.safe, no SAFE product; unzip other products by hand "
+            "and give their path"
+        )
+
+
+def _kind(head: bytes) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        return "an empty file"
+    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+        return "a web page"
+    if start.startswith(b"<"):
+        return "an XML text"
+    if start.startswith((b"{", b"[")):
+        return "a JSON text"
+    return "neither a zip nor a GeoTIFF"
+
+
+def _remedy(head: bytes) -> str:
+    if _kind(head) == "a web page":
+        return "the address may ask for a login: fetch it by hand, or use an address with a token"
+    return "check the address and try again"

@@ -1,0 +1,67 @@
+"""Compiled loops work wherever floodloom is installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "floodloom"
+KERNEL = """
+from floodloom.kernels import compiled
+
+@compiled()
+def twice(number):
+    return 2 * number
+
+print(twice(21))
+"""
+
+
+def run_kernel(folder: Path, **variables: str) -> None:
+    """Run a kernel of a module that numba can't write beside, and without a home directory."""
+    module = folder / "module.py"
+    module.write_text(KERNEL, encoding="utf-8")
+    (folder / "__pycache__").touch()
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE.parent), "HOME": "/dev/null"}
+    result = subprocess.run(
+        [sys.executable, str(module)], env={**kept, **variables}, capture_output=True, text=True
+    )
+    assert result.stdout == "42\n", result.stderr
+    assert "Error" not in result.stderr
+
+
+def machine_code(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.nbc"))
+
+
+def test_without_a_home_the_cache_is_a_private_folder(tmp_path) -> None:
+    for _ in range(2):
+        run_kernel(tmp_path, TMPDIR=str(tmp_path))
+    (folder,) = tmp_path.glob("floodloom-numba-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert len(machine_code(folder)) == 1
+
+
+def test_a_folder_that_others_can_write_to_is_not_trusted(tmp_path) -> None:
+    folder = tmp_path / f"floodloom-numba-{os.getuid()}"
+    folder.mkdir()
+    folder.chmod(0o777)
+    run_kernel(tmp_path, TMPDIR=str(tmp_path))
+    assert not machine_code(tmp_path)
+
+
+def test_without_any_folder_kernels_run_uncached(tmp_path) -> None:
+    (tmp_path / f"floodloom-numba-{os.getuid()}").touch()
+    run_kernel(tmp_path, TMPDIR=str(tmp_path))
+    assert not machine_code(tmp_path)
+
+
+def test_the_folder_of_the_environment_is_honoured(tmp_path) -> None:
+    run_kernel(tmp_path, TMPDIR=str(tmp_path), NUMBA_CACHE_DIR=str(tmp_path / "mine"))
+    assert len(machine_code(tmp_path / "mine")) == 1
+    assert not list(tmp_path.glob("floodloom-numba-*"))
+
+
+def test_every_kernel_is_compiled_in_this_way() -> None:
+    users = [p.name for p in SOURCE.rglob("*.py") if "njit" in p.read_text(encoding="utf-8")]
+    assert users == ["kernels.py"]

@@ -39,7 +39,7 @@ def run_stage(job: Any) -> int:
     logger = get_logger(f"floodloom.{job.rule}")
     stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
     arguments = {**_paths(job.input), **_paths(job.output), **dict(job.params.items())}
-    arguments.pop("code", None)
+    arguments.pop("digest", None)
     if "threads" in inspect.signature(stage).parameters:
         arguments["threads"] = job.threads
     try:

@@ -71,10 +71,12 @@ def _lock_by_owner(records: Any) -> None:
 
 def _remove_stale_locks(self: Any) -> None:
     """Remove what runs that were killed have left, but not the lock of another run that works."""
+    folder = Path(self.path, "locks")
     if owned_runs(FOLDER) == [self.floodloom_run]:
         self.cleanup_locks()
+        folder.mkdir(exist_ok=True)  # made when Snakemake begins, and removed with the locks
         return
-    for file in Path(self.path, "locks").glob("*.lock"):
+    for file in folder.glob("*.lock"):
         if f"results/{self.floodloom_run}/" in file.read_text():
             file.unlink()
 

@@ -1,5 +1,4 @@
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 from floodloom.config.load import check_paths, load_config, load_scenes
@@ -7,6 +6,7 @@ from floodloom.digest import code_digest
 from floodloom.errors import ConfigError
 from floodloom.workflow import inputs as files
 from floodloom.workflow.digests import Digests, Job
+from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.persistence import keep_results_honest
 from floodloom.workflow.plan import Plan
 from floodloom.workflow.sources import Sources
@@ -20,7 +20,7 @@ except ConfigError as error:
     sys.exit(2)
 
 RUN = PLAN.folder
-SOURCES = Sources(Path(".snakemake/floodloom/sources.json"))
+SOURCES = Sources(FOLDER / "sources.json")
 
 keep_results_honest(CONFIG.run.name)
 

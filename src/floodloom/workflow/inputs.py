@@ -33,7 +33,7 @@ def inputs(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> Files:
         Path, or list of paths, by keyword of the stage; only what there is.
     """
     found = _INPUTS[stage](plan, wildcards) if stage in _INPUTS else {}
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in found.items() if value and value is not True}
 
 
 def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> list[Path]:
@@ -93,9 +93,7 @@ def _may_cover(file: Path, image: re.Match[str]) -> bool:
     if orbit is None:
         return True
     mission, start, stop = (text.upper() for text in orbit.groups())
-    return (
-        mission == image[1].upper() and start <= image[3].upper() and stop >= image[2].upper()
-    )
+    return mission == image[1].upper() and start <= image[3].upper() and stop >= image[2].upper()
 
 
 def _calibrate(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:

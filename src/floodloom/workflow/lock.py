@@ -19,7 +19,9 @@ from typing import IO, Any
 
 from floodloom.errors import FloodloomError
 
-_GRACE_S = 10.0
+FOLDER = Path(".snakemake/floodloom")
+"""Where locks and digests of sources lie, from the folder that a run works in."""
+_OWNER_GOES_S, _JOBS_GO_S = 2.0, 15.0
 """Time in which the processes of a run that was killed go away."""
 _LOOK_S = 0.5
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -87,7 +89,7 @@ def end_with_run(folder: Path, run: str) -> None:
 
 
 def _follow(folder: Path, run: str, jobs: IO[str]) -> None:
-    """Wait for the end of the owner, with the file `jobs` held for as long as this process lives."""
+    """Wait for the end of the owner; `jobs` is held for as long as this process lives."""
     while is_owned(folder, run):
         time.sleep(_LOOK_S)
     os._exit(1)
@@ -102,7 +104,7 @@ def _jobs_file(folder: Path, run: str) -> Path:
 
 
 def _take(lock: IO[str], run: str) -> None:
-    if not _flock(lock):
+    if not _flock(lock, _OWNER_GOES_S):
         raise LockedError(
             f"run {run}: {_owner(lock)} works on it; wait for its end, or end it, and start again"
         )
@@ -116,16 +118,16 @@ def _take(lock: IO[str], run: str) -> None:
 
 def _wait_for_jobs(folder: Path, run: str) -> None:
     with _jobs_file(folder, run).open("a") as jobs:
-        if not _flock(jobs):
+        if not _flock(jobs, _JOBS_GO_S):
             raise LockedError(
                 f"run {run}: a job of a run that was killed still works; wait for its end, or end "
                 "it, and start again"
             )
 
 
-def _flock(file: IO[str]) -> bool:
+def _flock(file: IO[str], patience: float) -> bool:
     """Try to lock a file for this process alone; a file system without locks grants it."""
-    until = time.monotonic() + _GRACE_S
+    until = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

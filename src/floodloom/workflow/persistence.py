@@ -16,10 +16,7 @@ from typing import Any
 
 import snakemake.persistence as snakemake_persistence
 
-from floodloom.workflow.lock import LockedError, is_owned, owned, owned_runs
-
-FOLDER = Path(".snakemake/floodloom")
-"""Where locks and digests of sources lie, from the folder that a run works in."""
+from floodloom.workflow.lock import FOLDER, LockedError, is_owned, owned, owned_runs
 
 
 def keep_results_honest(run: str) -> None:
@@ -38,10 +35,9 @@ def keep_results_honest(run: str) -> None:
 
 
 def _records() -> Any:
-    """Snakemake's class of records; releases before 9.20 have a single one."""
-    return getattr(snakemake_persistence, "PersistenceBase", None) or getattr(
-        snakemake_persistence, "Persistence"
-    )
+    """Snakemake's class of records; some releases have a single one."""
+    name = "PersistenceBase" if hasattr(snakemake_persistence, "PersistenceBase") else "Persistence"
+    return getattr(snakemake_persistence, name)
 
 
 def _lock_by_owner(records: Any) -> None:

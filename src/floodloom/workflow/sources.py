@@ -23,7 +23,7 @@ from floodloom.log import get_logger
 from floodloom.sentinel1.rtc_products import RtcProduct, find_rtc
 
 _SETTLED_NS = 2_000_000_000
-"""Age from which a file's times tell a later change: coarse clocks of file systems, with a margin."""
+"""Age from which a file's times tell a later change: clocks of file systems are coarse."""
 _SAY_SO = 1 << 30
 """Bytes to be read from which a person wants to know what is being waited for."""
 _SIDECARS = re.compile(
@@ -88,7 +88,9 @@ class Sources:
         total = hashlib.sha256()
         for file in _inside(folder):
             state = file.stat()
-            total.update(f"{file.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+            total.update(
+                f"{file.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode()
+            )
         return total.hexdigest()[:16]
 
     def _of(self, path: Path) -> str:
@@ -120,7 +122,9 @@ class Sources:
         unread = [f for f in files if self._known.get(str(f.absolute()), [])[:-1] != _state(f)]
         size = sum(file.stat().st_size for file in unread)
         if size > _SAY_SO:
-            get_logger(__name__).warning("%s: reading %.0f GB once for its digest", path, size / 1e9)
+            get_logger(__name__).warning(
+                "%s: reading %.0f GB once for its digest", path, size / 1e9
+            )
 
     def _remember(self) -> None:
         # What can't be kept is read again next time.

@@ -1,5 +1,4 @@
 import sys
-from types import SimpleNamespace
 
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.digest import code_digest
@@ -72,10 +71,16 @@ def digest(stage):
     return lambda wildcards: DIGESTS.of_job(stage, dict(wildcards.items()))
 
 
+class Named(dict):
+    """Wildcards by key and by attribute, as Snakemake gives them."""
+
+    __getattr__ = dict.__getitem__
+
+
 def job(stage, wildcards):
     """What a job is made of: the parameters of its rule, its inputs, and sources beside them."""
     values = {
-        name: value(SimpleNamespace(**wildcards)) if callable(value) else value
+        name: value(Named(wildcards)) if callable(value) else value
         for name, value in workflow.get_rule(stage).params.items()
         if name != "digest"
     }

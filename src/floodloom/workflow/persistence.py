@@ -104,4 +104,4 @@ def _distrust_without_record(records: Any) -> None:
 
 
 def _unrecorded(self: Any, job: Any) -> set[str]:
-    return {str(f) for f in job.output if os.path.lexists(f) and self.metadata(f) is None}
+    return {str(f) for f in job.output if os.path.lexists(f) and not self.metadata(f)}

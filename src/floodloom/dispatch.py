@@ -16,7 +16,7 @@ import dask
 from dask.base import named_schedulers
 
 from floodloom.errors import ConfigError, FloodloomError
-from floodloom.files import remove
+from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.workflow.lock import FOLDER, end_with_run
 
@@ -41,6 +41,8 @@ def run_stage(job: Any) -> int:
     terminal = _send_output_to(job.log)
     set_up_logging()
     logger = get_logger(f"floodloom.{job.rule}")
+    for path in job.output:
+        remove_parts(Path(path))
     try:
         _call_stage(job)
     except FloodloomError as error:

@@ -162,7 +162,9 @@ def change_url(project: Project) -> None:
 def lose_results(project: Project) -> None:
     """Delete results, mostly those between sources and maps."""
     share = project.chance.random()
-    made = [p for p in project.folder.glob("results/r/**/*") if p.suffix not in ("", ".log", ".tsv")]
+    made = [
+        p for p in project.folder.glob("results/r/**/*") if p.suffix not in ("", ".log", ".tsv")
+    ]
     made += list(project.folder.glob("resources/*.zip"))
     for path in sorted(made):
         if project.chance.random() < share:

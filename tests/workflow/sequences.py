@@ -19,7 +19,14 @@ from typing import Any
 
 import yaml
 
-from tests.workflow.stubs import SHARED, copy_sources, lay_modules, module, snakemake
+from tests.workflow.stubs import (
+    SHARED,
+    copy_sources,
+    lay_modules,
+    module,
+    preload,
+    snakemake,
+)
 
 STAGES = [stage for stages in SHARED.values() for stage in stages]
 SOURCES = (
@@ -248,6 +255,7 @@ def main(first: int, count: int, folder: Path) -> int:
     if snakemake(work, "--configfile", "config.yaml") != 0:
         print((work / "log.txt").read_text())
         return 1
+    preload(work)
     shutil.copytree(work, base)
     bad, began = 0, time.monotonic()
     for seed in range(first, first + count):

@@ -77,7 +77,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     for weights in (finished / "results/tiny/models").rglob("*.safetensors"):
         again = load_file(fresh / weights.relative_to(finished))
         assert all((again[name] == value).all() for name, value in load_file(weights).items())
-    assert not [path for path in (fresh / "results").rglob(".*.part*")]
+    assert not list((fresh / "results").rglob(".*.part*"))
     assert "Nothing to be done" in snakemake(fresh, "--dry-run").stdout
 
 

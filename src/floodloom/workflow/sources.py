@@ -102,7 +102,8 @@ class Sources:
             digests = list(pool.map(self._content, files))
         self._remember()
         names = [os.path.relpath(file, path.parent) for file in files]
-        text = "".join(f"{name}\0{digest}\0" for name, digest in zip(names, digests, strict=True))
+        named = zip(names, digests, strict=True)
+        text = "".join(f"{name}\0{digest}\0" for name, digest in named if digest)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _content(self, file: Path) -> str:

@@ -8,7 +8,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +101,10 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
     if "://" not in scheduler:
         # Left to choose, dask imports dask.distributed, where that is installed, to no end.
         local = {"scheduler": named_schedulers[scheduler], "array.rechunk.method": "tasks"}
-        with dask.config.set(local, num_workers=threads):
+        with (
+            _pool(scheduler, threads) as pool,
+            dask.config.set(local, num_workers=threads, pool=pool),
+        ):
             yield
         return
     try:
@@ -116,6 +121,17 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
         ) from error
     with client:
         yield
+
+
+@contextmanager
+def _pool(scheduler: str, workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """One pool of processes for a whole job: by itself dask starts one for each computation."""
+    if scheduler != "processes":
+        yield None
+        return
+    os.environ.setdefault("PYTHONHASHSEED", "0")  # the same hashes in all of them
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield pool
 
 
 def _paths(items: Any) -> dict[str, Path | list[Path]]:

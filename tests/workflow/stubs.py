@@ -87,8 +87,9 @@ def _contents(value: Any) -> Any:
 
 def _beside(folder: Path, job: Any) -> Any:
     """What stages read that isn't an input."""
-    named = {name: getattr(job.params, name, None) for name in ("orbit", "root", "source")}
-    paths = [str(value).removeprefix(f"file://{folder}/") for value in named.values() if value]
+    names = ("orbit", "source", *(("root",) if job.params.get("dataset") else ()))
+    named = [str(job.params.get(name) or "") for name in names]
+    paths = [path.removeprefix(f"file://{folder}/") for path in named if path]
     return [content(folder / path) for path in paths]
 
 

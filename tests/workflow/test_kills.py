@@ -34,22 +34,28 @@ def started(folder: Path, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def duration(finished: Path) -> float:
-    """Seconds that a run took, by the times of its files."""
-    times = [path.stat().st_mtime for path in (finished / "results").rglob("*") if path.is_file()]
-    return max(times) - min(times)
+def kill(run: subprocess.Popen[bytes]) -> None:
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
 
 
-def kill_at_random(folder: Path, log: Path, mean: float) -> int:
+def kill_at_random(folder: Path, log: Path) -> int:
     """Kill the run again and again, at most `KILLS` times; return how often it was at work."""
     chance = random.Random(SEED)
-    for number in range(KILLS):
+    began = time.monotonic()
+    run = started(folder, log)
+    while "Finished jobid" not in log.read_text():
+        assert run.poll() is None, log.read_text()[-3000:]
+        time.sleep(0.02)
+    kill(run)
+    # A start and a job take this long here and now; of many kills each leaves time for about one.
+    pace = (time.monotonic() - began) * max(1, 12 / KILLS)
+    for number in range(1, KILLS):
         run = started(folder, log)
         try:
-            run.wait(chance.uniform(0, 2 * mean))
+            run.wait(chance.uniform(0, 2 * pace))
         except subprocess.TimeoutExpired:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
+            kill(run)
         else:
             assert run.returncode == 0, log.read_text()[-3000:]
             return number
@@ -66,13 +72,10 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     finished: Path, fresh: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.txt"
-    # Each kill costs a start and half a job: some 4 % of a run, in which there are 24 jobs.
-    mean = duration(finished) * (0.5 / KILLS + 0.04)
-    killed = kill_at_random(fresh, log, mean)
+    killed = kill_at_random(fresh, log)
     print(f"killed {killed} times")
     last = started(fresh, log)
     assert last.wait() == 0, log.read_text()[-3000:]
-    assert killed > 0
     assert rasters(fresh) == rasters(finished)
     for weights in (finished / "results/tiny/models").rglob("*.safetensors"):
         again = load_file(fresh / weights.relative_to(finished))

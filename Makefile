@@ -4,13 +4,17 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo test setup check format docs figures bench clean
+.PHONY: demo test test-kills setup check format docs figures bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map
 	$(BIN)/snakemake --cores $(CORES)
 
 test: setup ## All tests, among them a tiny run of the whole workflow
 	$(BIN)/pytest -n $(or $(WORKERS),2) --dist loadgroup
+
+test-kills: setup ## 25 kills of a tiny run at random moments, and 200 random sequences of changes
+	FLOODLOOM_KILLS=25 FLOODLOOM_SEQUENCES=200 $(BIN)/pytest -s tests/workflow/test_kills.py \
+		tests/workflow/test_honesty.py -k 'killed or newest'
 
 setup: $(STAMP) ## Virtual environment with the pinned dependencies
 

@@ -9,6 +9,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/collect.smk"
 
 
 localrules:
@@ -20,9 +21,10 @@ rule all:
     input:
         f"{RUN}/report.html",
         f"{RUN}/map.html",
+        COLLECTED["delineated"],
+        COLLECTED["evaluated"],
 
 
-include: "workflow/rules/collect.smk"
 include: "workflow/rules/scenes.smk"
 include: "workflow/rules/learning.smk"
 include: "workflow/rules/maps.smk"

@@ -21,7 +21,7 @@ def test_stages_depend_on_what_they_import_only() -> None:
 def test_no_stage_depends_on_the_configuration_or_the_workflow(stage: str) -> None:
     modules = digest.stage_modules(stage)
     assert f"floodloom.stages.{stage}" in modules
-    forbidden = ("floodloom.config", "floodloom.cli", "floodloom.dispatch")
+    forbidden = ("floodloom.config", "floodloom.cli", "floodloom.dispatch", "floodloom.workflow")
     assert not [name for name in modules if name.startswith(forbidden)]
     others = {f"floodloom.stages.{other}" for other in STAGES if other != stage}
     assert not modules & others

@@ -65,23 +65,34 @@ def _tree(path: Path, changed: int) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def _parsed(module: str) -> ast.Module:
+def _version(module: str) -> tuple[Path, int]:
+    """The file of a module, and when it was changed."""
     path = _path(module)
     if path is None:
         raise ModuleNotFoundError(module)
-    return _tree(path, path.stat().st_mtime_ns)
+    return path, path.stat().st_mtime_ns
 
 
 def _code(module: str) -> bytes:
-    return ast.dump(_parsed(module), annotate_fields=False).encode()
+    return _dump(*_version(module))
 
 
-def _imports(module: str) -> set[str]:
+def _imports(module: str) -> frozenset[str]:
+    return _imported(*_version(module))
+
+
+@cache
+def _dump(path: Path, changed: int) -> bytes:
+    return ast.dump(_tree(path, changed), annotate_fields=False).encode()
+
+
+@cache
+def _imported(path: Path, changed: int) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(_parsed(module)):
+    for node in ast.walk(_tree(path, changed)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in found if name.split(".")[0] == _PACKAGE and name != _PACKAGE}
+    return frozenset(n for n in found if n.split(".")[0] == _PACKAGE and n != _PACKAGE)

@@ -8,7 +8,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ import dask
 from dask.base import named_schedulers
 
 from floodloom.errors import ConfigError, FloodloomError, explain
+from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
+from floodloom.workflow.lock import FOLDER, end_with_run
 
 _CONNECT_S = 20
 
@@ -27,31 +31,51 @@ def run_stage(job: Any) -> int:
     Parameters
     ----------
     job
-        Snakemake's script object: rule, input, output, params, threads, log.
+        Snakemake's script object: rule, wildcards, input, output, params, threads, log, config.
 
     Returns
     -------
     int
-        0, or 1 after an error; an error that floodloom raises on purpose is one line in the log.
+        0, or 1 after an error, which leaves no output. One that floodloom raises on purpose is one
+        line in the log; one line on standard error names the stage, what it worked on and the log.
     """
-    _send_output_to(job.log)
+    end_with_run(FOLDER, job.config["run"]["name"])
+    terminal = _send_output_to(job.log)
     set_up_logging()
     logger = get_logger(f"floodloom.{job.rule}")
-    stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
-    arguments = {**_paths(job.input), **_paths(job.output), **dict(job.params.items())}
-    arguments.pop("code", None)
-    if "threads" in inspect.signature(stage).parameters:
-        arguments["threads"] = job.threads
+    for path in job.output:
+        remove_parts(Path(path))
     try:
-        with dask_workers(_scheduler(job), job.threads):
-            stage(**arguments)
+        _call_stage(job)
     except FloodloomError as error:
         logger.error("%s", error)
+        _give_up(job, terminal, str(error))
         return 1
     except Exception as error:
-        logger.error("%s", explain(error) or f"unexpected error\n{traceback.format_exc()}")
+        reason = explain(error)
+        logger.error("%s", reason or f"unexpected error\n{traceback.format_exc()}")
+        _give_up(job, terminal, reason or f"unexpected error: {error!r}")
         return 1
     return 0
+
+
+def _call_stage(job: Any) -> None:
+    stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
+    arguments = {**_paths(job.input), **_paths(job.output), **dict(job.params.items())}
+    del arguments["digest"]
+    if "threads" in inspect.signature(stage).parameters:
+        arguments["threads"] = job.threads
+    with dask_workers(_scheduler(job), job.threads):
+        stage(**arguments)
+
+
+def _give_up(job: Any, terminal: int, reason: str) -> None:
+    """Leave no output, which Snakemake would record as made before it removes it."""
+    for path in job.output:
+        remove(Path(path))
+    subject = " ".join([job.rule, *map(str, job.wildcards)])
+    line = f"floodloom: {subject} failed: {reason.splitlines()[0]}; log: {', '.join(job.log)}\n"
+    os.write(terminal, line.encode(errors="replace"))
 
 
 def _scheduler(job: Any) -> str:
@@ -78,7 +102,10 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
     if "://" not in scheduler:
         # Left to choose, dask imports dask.distributed, where that is installed, to no end.
         local = {"scheduler": named_schedulers[scheduler], "array.rechunk.method": "tasks"}
-        with dask.config.set(local, num_workers=threads):
+        with (
+            _pool(scheduler, threads) as pool,
+            dask.config.set(local, num_workers=threads, pool=pool),
+        ):
             yield
         return
     try:
@@ -97,6 +124,17 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _pool(scheduler: str, workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """One pool of processes for a whole job: by itself dask starts one for each computation."""
+    if scheduler != "processes":
+        yield None
+        return
+    os.environ.setdefault("PYTHONHASHSEED", "0")  # the same hashes in all of them
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
 def _paths(items: Any) -> dict[str, Path | list[Path]]:
     return {
         name: Path(value) if isinstance(value, str) else [Path(item) for item in value]
@@ -104,11 +142,13 @@ def _paths(items: Any) -> dict[str, Path | list[Path]]:
     }
 
 
-def _send_output_to(log: Iterable[str]) -> None:
+def _send_output_to(log: Iterable[str]) -> int:
+    """Send standard output and error to a log, and return where standard error went before."""
+    terminal = os.dup(2)
     for path in log:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         sys.stdout.flush()
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         os.close(handle)
-        return
+    return terminal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import glob
 import json
 import os
 import shutil
@@ -27,7 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = _part(path, os.getpid())
     remove(temporary)
     try:
         yield temporary
@@ -42,6 +43,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # Threads that were writing when another failed may put it there again.
         atexit.register(shutil.rmtree, temporary, ignore_errors=True)
         raise
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what processes that were killed have left of a file that nobody writes now."""
+    for part in path.parent.glob(_part(Path(glob.escape(path.name)), "*").name):
+        remove(part)
+
+
+def _part(path: Path, process: int | str) -> Path:
+    return path.with_name(f".{path.stem}.{process}.part{path.suffix}")
 
 
 def remove(path: Path) -> None:

@@ -41,14 +41,14 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
         cwd=folder,
-        env={**_environment(), "PYTHONPATH": str(folder / "src")},
+        env={**environment(), "PYTHONPATH": str(folder / "src")},
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
 
 

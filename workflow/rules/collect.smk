@@ -2,21 +2,21 @@
 COLLECTED = {
     "calibrated": [
         f"{RUN}/calibrated/{scene}.zarr"
-        for scene in PROCESSED
-        if scene not in TERRAIN_CORRECTED
+        for scene in PLAN.processed
+        if scene not in PLAN.terrain_corrected
     ],
     "geocoded": [
         f"{RUN}/geocoded/{name}.zarr"
-        for name, scene in SCENES.items()
-        if name == scene_of(scene.event, scene.role)
+        for name, scene in PLAN.scenes.items()
+        if name == PLAN.scene_of(scene.event, scene.role)
     ],
-    "tiled": [f"{RUN}/tiles/{event}.zarr" for event in EVENTS],
-    "taught": [TEACHER] if CONFIG.distill else [],
-    "distilled": ensemble(0) if CONFIG.distill else [],
-    "trained": ensemble(0),
-    "relabelled": ensemble(ROUNDS),
-    "predicted": [m for e in mapped_events() for m in [mosaic(e, "after")] if m],
-    "delineated": [f"{RUN}/maps/{event}/flood.tif" for event in mapped_events()],
+    "tiled": [f"{RUN}/tiles/{event}.zarr" for event in CONFIG.events],
+    "taught": [PLAN.teacher] if CONFIG.distill else [],
+    "distilled": PLAN.ensemble(0) if CONFIG.distill else [],
+    "trained": PLAN.ensemble(0),
+    "relabelled": PLAN.ensemble(PLAN.rounds),
+    "predicted": [PLAN.mosaic(event, "after") for event in PLAN.mapped_events()],
+    "delineated": [p for e in PLAN.mapped_events() for p in PLAN.map_products(e)],
     "evaluated": [f"{RUN}/evaluation/summary.json"],
 }
 

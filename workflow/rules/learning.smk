@@ -1,8 +1,8 @@
 rule teach:
     input:
-        tiles=labelled_tiles(),
+        unpack(inputs("teach")),
     output:
-        out=TEACHER,
+        out=PLAN.teacher,
     log:
         f"{RUN}/logs/teach/teacher.log",
     benchmark:
@@ -14,15 +14,14 @@ rule teach:
         gpu=1,
     params:
         **settings("teach"),
-        code=version("teach"),
+        digest=digest("teach"),
     script:
         "../scripts/stage.py"
 
 
 rule distill:
     input:
-        tiles=distilled_tiles(),
-        teacher=TEACHER,
+        unpack(inputs("distill")),
     output:
         out=f"{RUN}/models/distilled/{{model}}-{{seed}}.safetensors",
     log:
@@ -36,7 +35,7 @@ rule distill:
         gpu=1,
     params:
         **settings("distill"),
-        code=version("distill"),
+        digest=digest("distill"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
     script:
@@ -45,7 +44,7 @@ rule distill:
 
 rule train:
     input:
-        unpack(train_inputs),
+        unpack(inputs("train")),
     output:
         out=f"{RUN}/models/round-{{round}}/{{model}}-{{seed}}.safetensors",
     log:
@@ -59,7 +58,7 @@ rule train:
         gpu=1,
     params:
         **settings("train"),
-        code=version("train"),
+        digest=digest("train"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
     script:
@@ -68,7 +67,7 @@ rule train:
 
 rule relabel:
     input:
-        unpack(relabel_inputs),
+        unpack(inputs("relabel")),
     output:
         out=directory(f"{RUN}/tiles/pseudo-{{round}}.zarr"),
         audit=f"{RUN}/relabel/round-{{round}}.json",
@@ -83,7 +82,7 @@ rule relabel:
         gpu=1,
     params:
         **settings("relabel"),
-        code=version("relabel"),
+        digest=digest("relabel"),
         round=lambda wildcards: int(wildcards.round),
     script:
         "../scripts/stage.py"

@@ -1,6 +1,6 @@
 rule predict:
     input:
-        unpack(predict_inputs),
+        unpack(inputs("predict")),
     output:
         out=f"{RUN}/mosaics/{{event}}/{{role}}.probability.tif",
     log:
@@ -14,8 +14,8 @@ rule predict:
         gpu=1,
     params:
         **settings("predict"),
-        **pairing(),
-        code=version("predict"),
+        **{name: constant(value) for name, value in PLAN.pairing().items()},
+        digest=digest("predict"),
         event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
@@ -23,9 +23,9 @@ rule predict:
 
 rule delineate:
     input:
-        unpack(delineate_inputs),
+        unpack(inputs("delineate")),
     output:
-        **depth_output(),
+        **({"depth": f"{RUN}/maps/{{event}}/depth.tif"} if CONFIG.run.depth else {}),
         out=report(
             f"{RUN}/maps/{{event}}/flood.tif",
             category="Maps",
@@ -43,7 +43,7 @@ rule delineate:
         "../../environment.yml"
     params:
         **settings("delineate"),
-        code=version("delineate"),
+        digest=digest("delineate"),
         event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
@@ -51,7 +51,7 @@ rule delineate:
 
 rule evaluate:
     input:
-        unpack(evaluate_inputs),
+        unpack(inputs("evaluate")),
     output:
         out=f"{RUN}/evaluation/summary.json",
     log:
@@ -63,16 +63,16 @@ rule evaluate:
     threads: 8
     params:
         **settings("evaluate"),
-        code=version("evaluate"),
-        event=scored_events(),
-        transductive=transductive_events(),
+        digest=digest("evaluate"),
+        event=PLAN.scored_events(),
+        transductive=PLAN.transductive_events(),
     script:
         "../scripts/stage.py"
 
 
 rule report:
     input:
-        unpack(report_inputs),
+        unpack(inputs("report")),
     output:
         out=report(
             f"{RUN}/report.html", category="Report", caption="../report/report.rst"
@@ -89,11 +89,11 @@ rule report:
     threads: 8
     params:
         **settings("report"),
-        code=version("report"),
-        events=mapped_events(),
-        before_events=[e for e in mapped_events() if geocoded(e, "before")],
-        truth_events=scored_events(),
-        config=CONFIG.model_dump_json(),
+        digest=digest("report"),
+        events=PLAN.mapped_events(),
+        before_events=[e for e in PLAN.mapped_events() if PLAN.geocoded(e, "before")],
+        truth_events=PLAN.scored_events(),
+        config=constant(CONFIG.model_dump_json()),
         benchmarks=f"{RUN}/benchmarks",
     script:
         "../scripts/stage.py"

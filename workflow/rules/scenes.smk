@@ -13,9 +13,9 @@ rule simulate:
         "../../environment.yml"
     params:
         **settings("simulate"),
-        code=version("simulate"),
+        digest=digest("simulate"),
         event=lambda wildcards: wildcards.event,
-        seed=lambda wildcards: EVENTS[wildcards.event].seed,
+        seed=lambda wildcards: CONFIG.events[wildcards.event].seed,
     script:
         "../scripts/stage.py"
 
@@ -27,19 +27,21 @@ rule acquire:
         "resources/logs/{scene}.log",
     benchmark:
         "resources/benchmarks/{scene}.tsv"
+    wildcard_constraints:
+        scene=names(*PLAN.fetched),
     conda:
         "../../environment.yml"
     params:
-        code=version("acquire"),
-        source=lambda wildcards: SCENES[wildcards.scene].source,
-        sha256=lambda wildcards: SCENES[wildcards.scene].sha256,
+        digest=digest("acquire"),
+        source=lambda wildcards: PLAN.scenes[wildcards.scene].source,
+        sha256=lambda wildcards: PLAN.scenes[wildcards.scene].sha256,
     script:
         "../scripts/stage.py"
 
 
 rule calibrate:
     input:
-        safe=product,
+        unpack(inputs("calibrate")),
     output:
         out=directory(f"{RUN}/calibrated/{{scene}}.zarr"),
     log:
@@ -50,14 +52,14 @@ rule calibrate:
         "../../environment.yml"
     params:
         **settings("calibrate"),
-        code=version("calibrate"),
+        digest=digest("calibrate"),
     script:
         "../scripts/stage.py"
 
 
 rule geocode:
     input:
-        unpack(geocode_inputs),
+        unpack(inputs("geocode")),
     output:
         out=directory(f"{RUN}/geocoded/{{scene}}.zarr"),
     log:
@@ -65,12 +67,12 @@ rule geocode:
     benchmark:
         f"{RUN}/benchmarks/geocode/{{scene}}.tsv"
     wildcard_constraints:
-        scene=names(*PROCESSED),
+        scene=names(*PLAN.processed),
     conda:
         "../../environment.yml"
     params:
         **settings("geocode"),
-        code=version("geocode"),
+        digest=digest("geocode"),
     script:
         "../scripts/stage.py"
 
@@ -84,13 +86,13 @@ rule ingest:
     benchmark:
         f"{RUN}/benchmarks/ingest/{{scene}}.tsv"
     wildcard_constraints:
-        scene=names(*INGESTED),
+        scene=names(*PLAN.ingested),
     conda:
         "../../environment.yml"
     params:
-        code=version("ingest"),
+        digest=digest("ingest"),
         dataset=CONFIG.dataset,
-        root=CONFIG.data_root,
+        root=constant(CONFIG.data_root),
         scene=lambda wildcards: wildcards.scene,
     script:
         "../scripts/stage.py"
@@ -98,7 +100,7 @@ rule ingest:
 
 rule tile:
     input:
-        unpack(tile_inputs),
+        unpack(inputs("tile")),
     output:
         out=directory(f"{RUN}/tiles/{{event}}.zarr"),
     log:
@@ -106,15 +108,17 @@ rule tile:
     benchmark:
         f"{RUN}/benchmarks/tile/{{event}}.tsv"
     wildcard_constraints:
-        event=names(*EVENTS),
+        event=names(*CONFIG.events),
     conda:
         "../../environment.yml"
     params:
         **settings("tile"),
-        code=version("tile"),
+        digest=digest("tile"),
         event=lambda wildcards: wildcards.event,
-        split=lambda wildcards: EVENTS[wildcards.event].split,
-        dataset=lambda wildcards: None if tile_inputs(wildcards) else CONFIG.dataset,
-        root=CONFIG.data_root,
+        split=lambda wildcards: CONFIG.events[wildcards.event].split,
+        dataset=lambda wildcards: (
+            CONFIG.dataset if files.reads_data_set(PLAN, "tile", wildcards) else None
+        ),
+        root=constant(CONFIG.data_root),
     script:
         "../scripts/stage.py"

@@ -1,0 +1,217 @@
+"""Events, scenes and models of a run, and where their results lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from floodloom.config.load import DATASET, SIMULATED, Scene
+from floodloom.config.project import Config
+from floodloom.sentinel1.rtc_products import is_rtc
+
+_SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the configuration and the scene sheet ask for.
+
+    Attributes
+    ----------
+    config
+        The configuration.
+    scenes
+        Rows of the scene sheet by name, in its order.
+    """
+
+    config: Config
+    scenes: Mapping[str, Scene]
+
+    @property
+    def folder(self) -> str:
+        """Folder of the run's results."""
+        return f"results/{self.config.run.name}"
+
+    @property
+    def rounds(self) -> int:
+        return self.config.run.rounds
+
+    def settings(self, stage: str) -> dict[str, Any]:
+        """Keyword arguments of a stage, from its section of the configuration."""
+        section = getattr(self.config, stage, None)
+        return {} if section is None else dict(section.model_dump(mode="json"))
+
+    def pairing(self) -> dict[str, Any]:
+        """How an optical image is brought onto a scene that is mapped with it: as onto tiles."""
+        names = ("optical_names", "optical_gap_days", "optical_shift")
+        asked = self.settings("tile") if self.config.run.optical else {}
+        return {name: asked[name] for name in names if name in asked}
+
+    # Scenes
+
+    @property
+    def ingested(self) -> list[str]:
+        """Scenes of a published data set."""
+        return [scene.name for scene in self.scenes.values() if scene.source == DATASET]
+
+    @property
+    def processed(self) -> list[str]:
+        """Scenes that are geocoded."""
+        return [name for name, scene in self.scenes.items() if scene.source != DATASET]
+
+    @property
+    def fetched(self) -> list[str]:
+        """Scenes whose products are downloaded."""
+        return [name for name, scene in self.scenes.items() if "://" in scene.source]
+
+    @cached_property
+    def terrain_corrected(self) -> list[str]:
+        """Scenes that others have terrain-corrected."""
+        return [name for name in self.processed if is_rtc(Path(self.scenes[name].source))]
+
+    def scene_of(self, event: str, role: str) -> str | None:
+        """The scene of an event before or after the flood, or None.
+
+        Of several scenes of one pass the first gives its name to their mosaic.
+        """
+        return next((scene.name for scene in self.pass_of(event, role)), None)
+
+    def pass_of(self, event: str, role: str) -> list[Scene]:
+        """All scenes of an event before or after the flood."""
+        return [s for s in self.scenes.values() if (s.event, s.role) == (event, role)]
+
+    def product(self, name: str) -> str:
+        """Where the product of a scene lies: simulated, on disk, or to be fetched."""
+        scene = self.scenes[name]
+        if scene.source == SIMULATED:
+            return f"{self.folder}/simulated/{scene.event}/{scene.role}.SAFE"
+        return f"resources/{name}.zip" if name in self.fetched else scene.source
+
+    def calibrated(self, event: str, role: str) -> list[str]:
+        """Calibrated stores of one pass, or products that others have terrain-corrected."""
+        return [
+            scene.source
+            if scene.name in self.terrain_corrected
+            else f"{self.folder}/calibrated/{scene.name}.zarr"
+            for scene in self.pass_of(event, role)
+        ]
+
+    def geocoded(self, event: str, role: str) -> str | None:
+        scene = self.scene_of(event, role)
+        return scene and f"{self.folder}/geocoded/{scene}.zarr"
+
+    def needs_before(self) -> bool:
+        """Whether the network itself sees the scene before the flood."""
+        return any(band.startswith("before_") for band in self.config.tile.bands)
+
+    # Events
+
+    def event_file(self, event: str, key: str) -> str | None:
+        """A raster of an event: what the configuration names, or what the simulator writes."""
+        given: str | None = getattr(self.config.events[event], key)
+        if given is not None:
+            return given
+        if self._is_simulated(event) and key in _SIMULATED:
+            return f"{self.folder}/simulated/{event}/{_SIMULATED[key]}"
+        scene = self.scene_of(event, "after")
+        from_dataset = key in ("labels", "reference_water") and scene in self.ingested
+        if from_dataset and self.config.events[event].split != "target":
+            return f"{self.folder}/labels/{scene}.tif"
+        return None
+
+    def _is_simulated(self, event: str) -> bool:
+        return any(s.event == event and s.source == SIMULATED for s in self.scenes.values())
+
+    def of_split(self, *splits: str) -> list[str]:
+        """Events on these sides of the split."""
+        return [name for name, event in self.config.events.items() if event.split in splits]
+
+    def mapped_events(self) -> list[str]:
+        """Events that are predicted and mapped."""
+        return [
+            name
+            for name, event in self.config.events.items()
+            if (event.split == "target" or event.mapped) and self.scene_of(name, "after")
+        ]
+
+    def scored_events(self) -> list[str]:
+        """Mapped events whose truth is known and that gave no labels."""
+        held_out = ("target", "test")
+        mapped = [e for e in self.mapped_events() if self.config.events[e].split in held_out]
+        return [event for event in mapped if self.event_file(event, "labels")]
+
+    def transductive_events(self) -> list[str]:
+        """Events whose scenes, without their labels, take part in relabelling or distillation."""
+        return self.of_split("target") if self.rounds else self.unlabelled_pairs()
+
+    def unlabelled_pairs(self) -> list[str]:
+        """Events without labels whose optical images teach."""
+        if self.config.distill is None or not self.config.distill.unlabelled:
+            return []
+        return [e for e in self.of_split("target") if self.event_file(e, "optical")]
+
+    def mosaic(self, event: str, role: str) -> str | None:
+        """The probability of water of an event at one date."""
+        has = self.geocoded(event, role)
+        return has and f"{self.folder}/mosaics/{event}/{role}.probability.tif"
+
+    def sees_before(self, event: str) -> bool:
+        """Whether water before the flood is predicted apart, not compared by the network itself."""
+        return not self.needs_before() and self.mosaic(event, "before") is not None
+
+    def map_products(self, event: str) -> list[str]:
+        """All that `delineate` makes of an event."""
+        names = ["flood.tif", "flood.gpkg", "flood.json", "likelihood.tif", "areas.csv"]
+        names += ["depth.tif"] if self.config.run.depth else []
+        return [f"{self.folder}/maps/{event}/{name}" for name in names]
+
+    # Tiles and models
+
+    def tiles(self, *splits: str) -> list[str]:
+        return [f"{self.folder}/tiles/{event}.zarr" for event in self.of_split(*splits)]
+
+    def labelled_tiles(self) -> list[str]:
+        return self.tiles("train", "validation", "blocks")
+
+    def distilled_tiles(self) -> list[str]:
+        """What students learn from: labels, and pairs of radar and optical image without labels."""
+        pairs = [f"{self.folder}/tiles/{event}.zarr" for event in self.unlabelled_pairs()]
+        return [*self.labelled_tiles(), *pairs]
+
+    def target_tiles(self) -> list[str]:
+        return self.tiles("target") or self.tiles("blocks")
+
+    def test_tiles(self) -> list[str]:
+        """Stores with a test split of their own."""
+        return self.tiles("test", "blocks")
+
+    @property
+    def teacher(self) -> str:
+        return f"{self.folder}/models/teacher.safetensors"
+
+    def weights(self, number: int, model: str, seed: int | str) -> str:
+        """The checkpoint of a member of the ensemble after a round; round 0 may be distilled."""
+        distilled = number == 0 and self.config.distill is not None
+        kind = "distilled" if distilled else f"round-{number}"
+        return f"{self.folder}/models/{kind}/{model}-{seed}.safetensors"
+
+    def ensemble(self, number: int) -> list[str]:
+        """The checkpoints of a round."""
+        run = self.config.run
+        return [self.weights(number, model, seed) for model in run.models for seed in run.seeds]
+
+    def members(self, number: int) -> list[str]:
+        """What predicts after a round: its own models, or those of all rounds so far."""
+        first = 0 if self.config.run.growing else number
+        return [path for r in range(first, number + 1) for path in self.ensemble(r)]
+
+    def pseudo_tiles(self, number: int) -> str:
+        """The tiles that a round has labelled."""
+        return f"{self.folder}/tiles/pseudo-{number}.zarr"
+
+    def audit(self, number: int) -> str:
+        """What a round of relabelling found."""
+        return f"{self.folder}/relabel/round-{number}.json"

@@ -1,0 +1,131 @@
+"""Runs that don't lie: what failed is tried again, what changed reaches the results."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import REPOSITORY, planned, snakemake
+from tests.workflow.test_workflow import change, edit
+
+pytestmark = pytest.mark.xdist_group("workflow")
+RUN = Path("results/tiny")
+SEQUENCES = os.environ.get("FLOODLOOM_SEQUENCES", "3")
+SEED = os.environ.get("FLOODLOOM_SEED", "0")
+
+
+def from_products(folder: Path) -> None:
+    """Let scene a_after come from a product on disk, and only that scene be there."""
+    os.renames(folder / RUN / "simulated/a/after.SAFE", folder / "A.SAFE")
+    shutil.copy(folder / RUN / "simulated/a/dem.tif", folder / "dem.tif")
+    sheet = folder / "config/scenes.tsv"
+    rows = sheet.read_text().splitlines()
+    sheet.write_text(f"{rows[0]}\na_after\ta\tafter\tA.SAFE\n" + "\n".join(rows[2:]) + "\n")
+
+
+def break_source(folder: Path) -> None:
+    """Replace a measurement by a truncated one that is as old."""
+    file = next((folder / "A.SAFE/measurement").glob("*.tif*"))
+    times = file.stat()
+    file.write_bytes(file.read_bytes()[:1000])
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def break_setting(folder: Path) -> None:
+    change(folder, calibrate={"polarisations": ["hh"]})
+
+
+def break_module(folder: Path) -> None:
+    edit(folder / "src/floodloom/sentinel1/lut.py", "import re\n", "import nowhere\n")
+
+
+@pytest.mark.parametrize("spoil", [break_source, break_setting, break_module])
+@pytest.mark.parametrize("lost", ["calibrated/a_after.zarr", None])
+def test_what_failed_is_tried_again(
+    copied: Path, spoil: Callable[[Path], None], lost: str | None
+) -> None:
+    from_products(copied)
+    target = str(RUN / "geocoded/a_after.zarr")
+    assert snakemake(copied, target).returncode == 0
+    spoil(copied)
+    if lost:
+        shutil.rmtree(copied / RUN / lost)
+    for _ in range(2):
+        run = snakemake(copied, target)
+        assert run.returncode != 0
+    lines = [line for line in run.stderr.splitlines() if line.startswith("floodloom: ")]
+    assert len(lines) == 1
+    log = RUN / "logs/calibrate/a_after.log"
+    assert re.fullmatch(rf"floodloom: calibrate a_after failed: .+; log: {log}", lines[0])
+    assert not (copied / RUN / "calibrated/a_after.zarr").exists()
+    assert {"calibrate", "geocode", "report"} <= planned(snakemake(copied, "--dry-run"))
+
+
+def test_a_touched_source_redoes_nothing_and_a_new_one_of_the_same_age_all(copied: Path) -> None:
+    from_products(copied)
+    target = str(RUN / "geocoded/a_after.zarr")
+    assert snakemake(copied, target).returncode == 0
+    for file in [copied / "A.SAFE", *(copied / "A.SAFE").rglob("*"), copied / "dem.tif"]:
+        os.utime(file)
+    assert planned(snakemake(copied, "--dry-run", target)) == set()
+    manifest = copied / "A.SAFE/manifest.safe"
+    times = manifest.stat()
+    manifest.write_text(manifest.read_text() + " ")
+    os.utime(manifest, ns=(times.st_atime_ns, times.st_mtime_ns))
+    shutil.rmtree(copied / RUN / "calibrated/a_after.zarr")
+    assert planned(snakemake(copied, "--dry-run", target)) == {"calibrate", "geocode"}
+
+
+def test_a_result_without_a_record_is_made_again(copied: Path) -> None:
+    shutil.rmtree(copied / ".snakemake")
+    assert planned(snakemake(copied, "--dry-run", "geocoded")) == {
+        *("simulate", "calibrate", "geocode", "geocoded")
+    }
+    assert snakemake(copied, "--touch", "geocoded").returncode == 0
+    assert planned(snakemake(copied, "--dry-run", "geocoded")) == set()
+
+
+def test_a_product_that_was_deleted_is_missed_though_the_report_is_there(copied: Path) -> None:
+    (copied / RUN / "maps/c/areas.csv").unlink()
+    assert "delineate" in planned(snakemake(copied, "--dry-run"))
+
+
+@pytest.mark.parametrize("scheduler", ["processes", "synchronous"])
+def test_every_local_scheduler_makes_the_same_scene(copied: Path, scheduler: str) -> None:
+    change(copied, dask={"scheduler": scheduler})
+    store = copied / RUN / "geocoded/a_after.zarr"
+    before = {path: path.read_bytes() for path in store.rglob("c/*/*")}
+    assert before
+    target = str(RUN / "geocoded/a_after.zarr")
+    run = snakemake(copied, target, "--forcerun", "calibrate")
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert {path: path.read_bytes() for path in store.rglob("c/*/*")} == before
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(copied: Path) -> None:
+    change(copied, dask={"scheduler": "tcp://127.0.0.1:9"})
+    target = str(RUN / "geocoded/a_after.zarr")
+    run = snakemake(copied, target, "--forcerun", target)
+    assert run.returncode != 0
+    lines = [line for line in run.stderr.splitlines() if line.startswith("floodloom: ")]
+    assert len(lines) == 1
+    assert "geocode a_after failed: dask.scheduler: nothing answers at tcp://127" in lines[0]
+
+
+def test_results_are_those_of_the_newest_inputs_whatever_came_between(tmp_path: Path) -> None:
+    played = subprocess.run(
+        [sys.executable, "-m", "tests.workflow.sequences", SEED, SEQUENCES, str(tmp_path / "s")],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert played.returncode == 0, played.stdout + played.stderr[-2000:]

@@ -160,7 +160,7 @@ def _this_process() -> dict[str, Any]:
 def _boot() -> str:
     """What tells this start of the machine from others; containers on one machine share it."""
     try:
-        return _BOOT.read_text().strip()
+        return _BOOT.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 

@@ -73,7 +73,7 @@ def _remove_stale_locks(self: Any) -> None:
         folder.mkdir(exist_ok=True)  # made when Snakemake begins, and removed with the locks
         return
     for file in folder.glob("*.lock"):
-        if f"results/{self.floodloom_run}/" in file.read_text():
+        if f"results/{self.floodloom_run}/" in file.read_text(encoding="utf-8"):
             file.unlink()
 
 

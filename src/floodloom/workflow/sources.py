@@ -209,7 +209,7 @@ def _hash(file: Path) -> str:
 
 def _recall(memory: Path) -> dict[str, list[int | str]]:
     try:
-        content = json.loads(memory.read_text())
+        content = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return dict(content) if isinstance(content, dict) else {}

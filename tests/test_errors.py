@@ -19,8 +19,8 @@ from rasterio.windows import Window
 from floodloom.cli import main
 from floodloom.errors import InputError, explain
 from floodloom.files import atomic_path
-from floodloom.raster import store
-from floodloom.raster.store import write_cog
+from floodloom.raster import cog
+from floodloom.raster.cog import write_cog
 from floodloom.raster.whole import is_whole
 
 
@@ -153,13 +153,13 @@ def test_blocks_that_were_never_written_are_told(tmp_path) -> None:
 
 
 def test_a_raster_that_gdal_did_not_finish_does_not_take_its_name(tmp_path, monkeypatch) -> None:
-    copied = store.copy
+    copied = cog.copy
 
     def short(source, target, **options) -> None:
         copied(source, target, **options)
         target.write_bytes(target.read_bytes()[:-5000])
 
-    monkeypatch.setattr(store, "copy", short)
+    monkeypatch.setattr(cog, "copy", short)
     with pytest.raises(InputError, match=r"x\.tif: can't be written \(blocks are missing\)"):
         write_cog(np.ones((700, 600), np.uint8), tmp_path / "x.tif", geobox=BOX, nodata=255)
     assert not list(tmp_path.iterdir())

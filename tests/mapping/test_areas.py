@@ -19,8 +19,8 @@ from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas, pixel_size
 from floodloom.mapping.elevation import Elevation
 from floodloom.mapping.sieve import sieved
+from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
-from floodloom.raster.store import read_raster, write_cog
 from floodloom.stages.delineate import delineate
 
 UTM = Affine(10, 0, 4e5, 0, -10, 5e6)

@@ -15,9 +15,10 @@ from floodloom.mapping.delineate import Evidence, Rules, delineate_flood
 from floodloom.mapping.exclusion import Ground, Reason
 from floodloom.mapping.scores import Counts, PairScores, score_map, score_probability
 from floodloom.raster.align import onto_grid
+from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
-from floodloom.raster.store import read_raster, write_cog, write_store
+from floodloom.raster.store import write_store
 from floodloom.stages.delineate import delineate
 from floodloom.stages.evaluate import evaluate
 

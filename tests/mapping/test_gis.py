@@ -13,8 +13,8 @@ from rasterio.shutil import copy
 from rasterio.vrt import WarpedVRT
 
 from floodloom.mapping.products import COLOURS, write_depth, write_flood_map, write_likelihood
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.store import write_cog
 
 GRID = grid_from_bounds((400000, 5000000, 412000, 5009000), 32633, 10.0)
 SHAPE = tuple(GRID.shape.yx)

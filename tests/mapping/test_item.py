@@ -13,8 +13,8 @@ from shapely.geometry import shape
 
 from floodloom.mapping.extent import footprint, geographic_bounds
 from floodloom.mapping.stac import Sensor, stac_item
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.store import write_cog
 from floodloom.stages.delineate import delineate
 
 GRID = grid_from_bounds((400000, 5000000, 406000, 5006000), 32633, 10.0)

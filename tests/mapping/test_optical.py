@@ -17,8 +17,9 @@ from floodloom.learning.inference import ensemble_of, load_ensemble
 from floodloom.learning.optical import channels_of
 from floodloom.mapping.optical import copes_without, optical_bands, with_optical
 from floodloom.models.registry import build
+from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.store import ACQUIRED, stamp, write_cog, write_store
+from floodloom.raster.store import stamp, write_store
 from floodloom.stages.predict import predict
 from tests.mapping.conftest import INPUTS, PRODUCT, as_inputs, backscatter
 

@@ -24,10 +24,11 @@ from shapely.geometry import box
 from floodloom.errors import InputError
 from floodloom.mapping.exclusion import Ground, Limits, Reason, coverage, exclusions
 from floodloom.mapping.zones import WHOLE, area_table
+from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.recipe import Recipe
-from floodloom.raster.store import read_raster, stamp, write_cog, write_store
+from floodloom.raster.store import stamp, write_store
 from floodloom.stages.delineate import delineate
 
 GRID = grid_from_bounds((400000, 5000000, 406000, 5006000), 32633, 10.0)

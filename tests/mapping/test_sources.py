@@ -11,8 +11,8 @@ from odc.geo.geobox import GeoBox
 from floodloom.errors import InputError
 from floodloom.mapping.percent import read_percent
 from floodloom.mapping.sources import read_land_cover, read_probability, read_reference
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.store import write_cog
 from floodloom.stages.evaluate import evaluate
 from tests.raster.test_foreign import write
 

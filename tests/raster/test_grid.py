@@ -3,6 +3,7 @@ import pytest
 from odc.geo.crs import CRS
 
 from floodloom.errors import InputError
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import (
     geobox_of,
     grid_from_bounds,
@@ -10,7 +11,6 @@ from floodloom.raster.grid import (
     spacing_m,
     utm_epsg,
 )
-from floodloom.raster.store import write_cog
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import assign_crs, xr_coords
 
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.recipe import Recipe
-from floodloom.raster.store import stamp, write_cog, write_store
+from floodloom.raster.store import stamp, write_store
 from floodloom.stages.delineate import delineate
 
 GRID = grid_from_bounds((400000, 5000000, 401000, 5000800), 32633, 10.0)

@@ -13,8 +13,9 @@ from pyproj import Transformer
 
 from floodloom.errors import InputError
 from floodloom.files import write_json
+from floodloom.raster.cog import read_raster
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.store import open_store, read_raster
+from floodloom.raster.store import open_store
 from floodloom.report.figures import map_figure
 from floodloom.report.pages import caveats, map_page
 from floodloom.report.scene import EventLayers, event_view

@@ -10,7 +10,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.raster.store import write_cog
+from floodloom.raster.cog import write_cog
 from floodloom.sentinel2.indices import mndwi
 from floodloom.sentinel2.pair import ACQUIRED, PairingRules, gap_days, pair_optical
 

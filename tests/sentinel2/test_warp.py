@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from floodloom.errors import InputError
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.store import write_cog
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.sentinel2.warp import optical_on_grid
 

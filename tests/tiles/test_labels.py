@@ -9,8 +9,8 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.datasets import geotiff
 from floodloom.errors import InputError
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import pixel_geobox
-from floodloom.raster.store import write_cog
 from floodloom.stages.evaluate import evaluate
 from floodloom.tiles.labels import labels_on_grid
 from tests.raster.test_foreign import write

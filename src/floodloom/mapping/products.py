@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
-from floodloom.raster.store import write_cog
+from floodloom.raster.cog import write_cog
 
 COLOURS = {
     FloodClass.DRY.value: (238, 238, 238, 255),

@@ -1,43 +1,22 @@
-"""Chunked stores between the stages: Zarr for arrays, cloud-optimised GeoTIFF for maps."""
+"""Chunked Zarr stores between the stages."""
 
 from __future__ import annotations
 
 import math
-import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
 import xarray as xr
-from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.io import DatasetWriter
-from rasterio.shutil import copy
 from zarr.codecs import BloscCodec
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import dask_progress
-from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.legend import Colours, Meanings, forget_companions, write_legend
 from floodloom.raster.recipe import Recipe
-from floodloom.raster.tiff import without_alpha
-from floodloom.raster.whole import is_whole
-
-ACQUIRED = "ACQUISITION_TIME"
-"""Tag of a raster's date."""
 
 _STACK_SHARD = 64
-_CACHE_MIB = 64  # GDAL would take a share of the machine's memory
-_COG_BLOCK = 512  # px
-_DEFLATE = 1  # 12 % larger than level 6 and six times as fast
 _COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
 
@@ -159,183 +138,3 @@ def recipe_of(dataset: xr.Dataset) -> Recipe:
         source = dataset.encoding.get("source", "dataset")
         raise InputError(f"{source}: no recipe among the attributes; write it with floodloom")
     return Recipe.model_validate_json(dataset.attrs["recipe"])
-
-
-@dataclass(frozen=True)
-class CogProfile:
-    """What a cloud-optimised GeoTIFF is, besides its pixels.
-
-    Attributes
-    ----------
-    geobox
-        Grid; without a CRS the file has none either.
-    dtype
-        Any dtype of GeoTIFF.
-    nodata
-        Value that means no data.
-    count
-        Number of bands.
-    descriptions
-        One per band.
-    colormap
-        Colours of the values of the first band, RGBA 0-255; a TIFF holds no alpha but that of
-        `nodata`.
-    meanings
-        What the values of each band mean, in words; written beside the file with the colours.
-    tags
-        Metadata of the file.
-    """
-
-    geobox: GeoBox
-    dtype: str
-    nodata: float
-    count: int = 1
-    descriptions: Sequence[str] = ()
-    colormap: Colours = field(default_factory=dict)
-    meanings: Sequence[Meanings] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@contextmanager
-def cog_writer(
-    path: str | Path, profile: CogProfile, *, threads: int = 1
-) -> Iterator[DatasetWriter]:
-    """Give a raster to write windows into, which becomes a cloud-optimised GeoTIFF at the end.
-
-    Its bands are numbers, never red, green, blue or alpha.
-
-    Parameters
-    ----------
-    path
-        Where the file goes, whole or not at all.
-    profile
-        What the file is.
-    threads
-        Threads that compress.
-
-    Yields
-    ------
-    DatasetWriter
-        Open for writing by windows, in any order; best from top to bottom.
-
-    Raises
-    ------
-    InputError
-        If it can't be written, as when the disk is full.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plain = path.with_name(f".{path.stem}.{os.getpid()}.plain.tif")
-    crs = None if profile.geobox.crs is None else profile.geobox.crs.to_wkt()
-    try:
-        gdal = rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB)
-        with _refusals_named(path), gdal, quiet_about_georeference():
-            with rasterio.open(
-                plain, "w", driver="GTiff", count=profile.count, dtype=profile.dtype,
-                height=profile.geobox.shape.y, width=profile.geobox.shape.x, crs=crs,
-                transform=profile.geobox.affine, nodata=profile.nodata, BIGTIFF="IF_SAFER",
-                tiled=True, blockxsize=_COG_BLOCK, blockysize=_COG_BLOCK, photometric="MINISBLACK",
-            ) as raster:  # fmt: skip
-                raster.descriptions = tuple(profile.descriptions) or (None,) * profile.count
-                raster.update_tags(**profile.tags)
-                if profile.colormap:
-                    raster.write_colormap(1, dict(profile.colormap))
-                raster.colorinterp = _interpretations(profile)
-                yield raster
-            if reductions := _overviews(profile.geobox.shape.yx):
-                with rasterio.open(plain, "r+") as raster:
-                    raster.build_overviews(reductions, Resampling.nearest)
-            with rasterio.open(plain) as raster, atomic_path(path) as temporary:
-                copy(
-                    raster, temporary, driver="COG", compress="DEFLATE", level=_DEFLATE,
-                    blocksize=_COG_BLOCK, num_threads=threads,
-                )  # fmt: skip
-                if not is_whole(temporary):  # GDAL may have met a full disk and said nothing
-                    raise _unwritten(path, "blocks are missing")
-                without_alpha(temporary)
-                forget_companions(path)
-            if profile.meanings:
-                write_legend(path, profile.meanings, profile.colormap)
-    finally:
-        plain.unlink(missing_ok=True)
-
-
-def _interpretations(profile: CogProfile) -> list[ColorInterp]:
-    """Bands are numbers: GDAL would make red, green, blue and alpha of several bytes."""
-    first = ColorInterp.palette if profile.colormap else ColorInterp.gray
-    return [first, *[ColorInterp.undefined] * (profile.count - 1)]
-
-
-@contextmanager
-def _refusals_named(path: Path) -> Iterator[None]:
-    """Name the raster where GDAL says of a full disk no more than that a write has failed."""
-    try:
-        yield
-    except CPLE_BaseError as error:
-        raise _unwritten(path, error.errmsg) from error
-    except rasterio.errors.RasterioIOError as error:
-        if "Write failed" not in str(error):
-            raise
-        raise _unwritten(path, getattr(error.__cause__, "errmsg", str(error))) from error
-
-
-def _unwritten(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: can't be written ({reason}); is the disk full, or the quota?")
-
-
-def _overviews(shape: tuple[int, int]) -> list[int]:
-    """Return the reductions until the whole is one tile; GDAL's COG driver takes thrice as long."""
-    steps = math.ceil(math.log2(max(max(shape) / _COG_BLOCK, 1)))
-    return [2**step for step in range(1, steps + 1)]
-
-
-def write_cog(
-    data: NDArray[Any],
-    path: str | Path,
-    *,
-    geobox: GeoBox,
-    nodata: float,
-    descriptions: Sequence[str] = (),
-    colormap: Colours | None = None,
-    meanings: Sequence[Meanings] = (),
-    tags: Mapping[str, str] | None = None,
-) -> Path:
-    """Write an array as a cloud-optimised GeoTIFF with overviews, whole or not at all.
-
-    Parameters
-    ----------
-    data
-        (band, y, x) or (y, x), any GeoTIFF dtype.
-    path
-        Where the file goes.
-    geobox, nodata, descriptions, colormap, meanings, tags
-        See `CogProfile`.
-
-    Returns
-    -------
-    Path
-        `path`.
-    """
-    bands = data[np.newaxis] if data.ndim == 2 else data
-    profile = CogProfile(
-        geobox=geobox, dtype=str(bands.dtype), nodata=nodata, count=len(bands),
-        descriptions=descriptions, colormap=colormap or {}, meanings=meanings, tags=tags or {},
-    )  # fmt: skip
-    with cog_writer(path, profile) as raster:
-        raster.write(bands)
-    return Path(path)
-
-
-def read_raster(path: str | Path, what: str = "raster") -> tuple[NDArray[Any], GeoBox]:
-    """Read the first band of a raster file and its grid.
-
-    Raises
-    ------
-    InputError
-        If the file can't be opened; `what` says what it should have been.
-    """
-    try:
-        with quiet_about_georeference(), rasterio.open(path) as raster:
-            return raster.read(1), geobox_of(path)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable {what} ({error})") from error

@@ -20,8 +20,9 @@ from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.products import COLOURS
+from floodloom.raster.cog import read_raster
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.store import open_store, read_raster
+from floodloom.raster.store import open_store
 from floodloom.report.charts import ticks
 from floodloom.report.images import GREYS, Shrunk, brightness, stretch_limits, to_greys
 from floodloom.report.scene import EventLayers, before_greys, class_shares

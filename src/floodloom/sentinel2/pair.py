@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.log import get_logger
-from floodloom.raster.store import ACQUIRED
+from floodloom.raster.cog import ACQUIRED
 from floodloom.sentinel2.register import Shift, clearest, estimate_shift
 from floodloom.sentinel2.warp import optical_on_grid
 

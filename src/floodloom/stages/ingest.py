@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from floodloom.datasets.catalogue import read_scene
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.store import write_cog, write_store
+from floodloom.raster.store import write_store
 from floodloom.tiles.store import IGNORE
 
 

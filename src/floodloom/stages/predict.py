@@ -27,9 +27,10 @@ from floodloom.mapping.predict import (
     water_network,
 )
 from floodloom.mapping.seams import SeamMeter, window_borders
+from floodloom.raster.cog import CogProfile, cog_writer
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
-from floodloom.raster.store import CogProfile, cog_writer, open_store, recipe_of
+from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel2.pair import Pairing, PairingRules
 from floodloom.tiles.companion import companion
 from floodloom.tiles.inputs import BEFORE, compose_inputs

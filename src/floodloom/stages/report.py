@@ -18,8 +18,9 @@ from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.percent import read_percent
 from floodloom.raster.align import onto_grid
+from floodloom.raster.cog import read_raster
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.store import open_store, read_raster
+from floodloom.raster.store import open_store
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
 from floodloom.report.pages import map_page as render_map
 from floodloom.report.pages import report_page as render_report

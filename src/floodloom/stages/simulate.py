@@ -8,7 +8,7 @@ import numpy as np
 
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
-from floodloom.raster.store import ACQUIRED, write_cog
+from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.simulate.event import AFTER, image_event, make_event, product_content
 from floodloom.simulate.optical import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe

@@ -129,8 +129,8 @@ WRITTEN = {
     "percent": (percent(), {"nodata": 255}),
     "undeclared": (percent(), {}),
     "no percentage": (np.where(UNKNOWN, 180, percent()).astype("uint8"), {}),
-    "fractions": (np.where(UNKNOWN, np.nan, percent() / 100).astype("float32"), {}),
-    "fractions, -9999": (np.where(UNKNOWN, -9999, percent() / 100), {"nodata": -9999}),
+    "-9999": (np.where(UNKNOWN, -9999, percent()).astype("int16"), {"nodata": -9999}),
+    "undeclared -9999": (np.where(UNKNOWN, -9999, percent()).astype("float32"), {}),
     "hundredths": (percent(), {"nodata": 255, "scales": (0.01,)}),
     "percent with decimals": (np.where(UNKNOWN, np.nan, percent()).astype("float64"), {}),
 }
@@ -141,6 +141,20 @@ def test_probabilities_of_others(tmp_path, name: str) -> None:
     values, facts = WRITTEN[name]
     path = write(tmp_path / "p.tif", values, GRID, **facts)
     np.testing.assert_array_equal(read_percent(path).percent, percent())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.where(UNKNOWN, np.nan, percent() / 100).astype("float32"), "holds fractions"),
+        (np.where(UNKNOWN, 255, 200).astype("uint8"), "no pixel is a percentage, .* such as 200"),
+        (np.full((3, 30, 40), 60, "uint8"), "picture of 3 bands"),
+    ],
+)
+def test_what_may_be_no_percentage_is_refused(tmp_path, values, message: str) -> None:
+    facts = {"photometric": "RGB"} if values.ndim == 3 else {}
+    with pytest.raises(InputError, match=rf"p\.tif: .*{message}"):
+        read_percent(write(tmp_path / "p.tif", values, GRID, **facts))
 
 
 def test_a_mask_is_no_probability(tmp_path) -> None:

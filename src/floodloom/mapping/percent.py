@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.log import get_logger
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
 from floodloom.raster.placing import placed
 from floodloom.raster.windows import Window
@@ -45,40 +44,52 @@ def read_percent(path: str | Path) -> Probability:
     Parameters
     ----------
     path
-        Raster of percent, 0-100, or, in those of others, of fractions, 0-1, with decimals. What is
-        neither is no data.
+        Raster of percent, 0-100; what isn't one is no data. One whose band declares a scale may
+        come to fractions, 0-1.
 
     Raises
     ------
     InputError
-        If it can't be read, or holds 0 and 1 alone, which may be a mask.
+        If it can't be read, no pixel is a percentage, or it may as well hold fractions or a mask.
     """
     raster = open_foreign(path, _PERCENT)
     factor = 1.0 if raster.tags.get(PRODUCT) == OWN else _percent_of_unit(raster)
     if factor != 1.0:
         raster = replace(raster, kind=_FRACTION)
     percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=_UNKNOWN)
+    if (percent == _UNKNOWN).all():
+        _require_no_other(raster)
     return Probability(percent, raster.geobox, raster.tags)
 
 
 def _percent_of_unit(raster: ForeignRaster) -> float:
     """Return what a raster's 1 is in percent."""
-    highest, whole = 0.0, True
+    highest, whole = -1.0, True  # below 0: nothing is known
     for numbers in _strips(raster):
         known = numbers[np.isfinite(numbers)]
-        highest = max(highest, float(known.max(initial=0.0)))
+        highest = max(highest, float(known.max(initial=-1.0)))
         whole &= bool((known == np.rint(known)).all())
     if highest == 0.0:
         require_no_mask(raster)
-    if highest > 1.0 + _ROUNDING or highest == 0.0:
+    if highest > 1.0 + _ROUNDING or highest <= 0.0:
         return 1.0
-    if whole:
-        raise InputError(
-            f"{raster.path}: holds 0 and 1 alone, so it may be a mask; give the probability of "
-            "water in percent, 0-100"
-        )
-    get_logger(__name__).info("%s: no number is above 1; taken as fractions", raster.path)
-    return 100.0
+    if raster.scaled(1):
+        return 100.0
+    may_be = "0 and 1 alone, so it may be a mask" if whole else "fractions, or less than 1 percent"
+    raise InputError(
+        f"{raster.path}: holds {may_be}; give the probability of water in percent, 0-100"
+    )
+
+
+def _require_no_other(raster: ForeignRaster) -> None:
+    """Refuse a raster in which nothing is a percentage, but something else is there."""
+    for numbers in _strips(replace(raster, kind=replace(raster.kind, low=-np.inf, high=np.inf))):
+        other = numbers[np.isfinite(numbers)]
+        if other.size:
+            raise InputError(
+                f"{raster.path}: no pixel is a percentage, they are such as {other[0]:g}; give the "
+                "probability of water in percent, 0-100"
+            )
 
 
 def require_no_mask(raster: ForeignRaster) -> None:

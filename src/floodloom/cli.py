@@ -13,6 +13,7 @@ from rich.console import Console
 from floodloom import __version__
 from floodloom.errors import FloodloomError, explain
 from floodloom.log import set_up_logging
+from floodloom.signals import unwind_on_signals
 
 STAGES = {
     "simulate": "A seed: SAFE products before and after a flood, elevation, optical image, truth.",
@@ -73,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     Options may also come from the environment, FLOODLOOM_<OPTION>; threads are all by default.
     """
     set_up_logging()
+    unwind_on_signals()
     os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
         app(arguments, result_action="return_value")

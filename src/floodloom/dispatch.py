@@ -20,6 +20,7 @@ from dask.base import named_schedulers
 from floodloom.errors import ConfigError, FloodloomError, explain
 from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
+from floodloom.signals import unwind_on_signals
 from floodloom.workflow.lock import FOLDER, end_with_run
 
 _CONNECT_S = 20
@@ -42,9 +43,10 @@ def run_stage(job: Any) -> int:
     end_with_run(FOLDER, job.config["run"]["name"])
     terminal = _send_output_to(job.log)
     set_up_logging()
+    unwind_on_signals()
     logger = get_logger(f"floodloom.{job.rule}")
     for path in job.output:
-        remove_parts(Path(path))
+        remove_parts(Path(path), of_all=True)
     try:
         _call_stage(job)
     except FloodloomError as error:

@@ -5,36 +5,52 @@ from __future__ import annotations
 import atexit
 import errno
 import glob
+import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from floodloom.errors import InputError
+from floodloom.swap import swap
 
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_MARKS = {"zarr.json": b'"fingerprint"', "manifest.safe": b"floodloom simulator"}
+"""What the folders that floodloom writes have inside."""
+_LOOK = 1 << 20
+_PROCESS = re.compile(r"\.(?P<machine>[0-9a-f]{6})-(?P<process>\d+)-\d+\.")
+_NUMBERS = itertools.count()
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path that becomes `path` only if the block succeeds.
 
-    Works for files and for directories. An existing `path` is replaced; on an error the
-    temporary is removed and an existing `path` stays as it was. An error of a full disk that names
+    Works for files and for directories. An existing file is replaced, and a directory by one of its
+    own kind alone (a store by a store), if floodloom wrote it; nobody finds half of either, nor
+    nothing. On an error the temporary is removed and what was there stays as it was. What processes
+    of this machine that are gone have left of `path` is removed. An error of a full disk that names
     no file, or the temporary, gets the name of `path`.
+
+    Raises
+    ------
+    InputError
+        If a directory is there that may not be replaced.
     """
     path = Path(path)
+    require_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _part(path, os.getpid())
-    remove(temporary)
+    remove_parts(path)
+    temporary = part_beside(path)
     try:
         yield temporary
-        if path.is_dir() or temporary.is_dir():
-            remove(path)
-        temporary.replace(path)
+        _publish(temporary, path)
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in _OF_WRITING:
             error.filename, error.filename2 = str(path), None
@@ -45,14 +61,82 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def remove_parts(path: Path) -> None:
-    """Remove what processes that were killed have left of a file that nobody writes now."""
-    for part in path.parent.glob(_part(Path(glob.escape(path.name)), "*").name):
-        remove(part)
+def require_replaceable(path: Path) -> None:
+    """Check that what lies at a path may be replaced by a result.
+
+    Raises
+    ------
+    InputError
+        If it is a directory with something in it that floodloom didn't write.
+    """
+    if path.name in ("", ".."):
+        raise InputError(f"{path}: not a name for a result; give one")
+    if path.is_dir() and any(path.iterdir()) and _kind(path) is None:
+        raise InputError(
+            f"{path}: a folder that floodloom didn't write; it stays as it is, so choose another "
+            "name for the result"
+        )
 
 
-def _part(path: Path, process: int | str) -> Path:
-    return path.with_name(f".{path.stem}.{process}.part{path.suffix}")
+def _publish(temporary: Path, path: Path) -> None:
+    """Let a finished temporary take the place of what is there."""
+    if not path.is_dir():
+        temporary.replace(path)
+        return
+    require_replaceable(path)
+    if not temporary.is_dir() or (any(path.iterdir()) and _kind(path) != _kind(temporary)):
+        raise InputError(
+            f"{path}: a folder of another kind than the result; it stays as it is, so choose "
+            "another name"
+        )
+    swap(temporary, path)
+    remove(temporary)
+
+
+def _kind(folder: Path) -> str | None:
+    """Return which kind of folder of floodloom's this is; None of those of others."""
+    for name, mark in _MARKS.items():
+        file = folder / name
+        if file.is_file() and mark in file.read_bytes()[:_LOOK]:
+            return name
+    return None
+
+
+def remove_parts(path: Path, *, of_all: bool = False) -> None:
+    """Remove what processes that are gone have left of a result.
+
+    Parameters
+    ----------
+    path
+        The result.
+    of_all
+        Remove what any process has left: for one who knows that nobody else writes it.
+    """
+    for part in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
+        found = _PROCESS.search(part.name)
+        own = found is not None and found["machine"] == _machine()
+        if of_all or (own and found is not None and not _lives(int(found["process"]))):
+            remove(part)
+
+
+def part_beside(path: Path) -> Path:
+    """Return a new name beside a path, for a part of its making, that says whose it is."""
+    number = next(_NUMBERS)
+    return path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{number}.part{path.suffix}")
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def remove(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 
 from floodloom.errors import InputError
-from floodloom.files import atomic_path
+from floodloom.files import atomic_path, part_beside, require_replaceable
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.legend import Colours, Meanings, forget_companions, write_legend
 from floodloom.raster.tiff import without_alpha
@@ -97,8 +96,9 @@ def cog_writer(
         If it can't be written, as when the disk is full.
     """
     path = Path(path)
+    require_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    plain = path.with_name(f".{path.stem}.{os.getpid()}.plain.part.tif")
+    plain = part_beside(path)
     crs = None if profile.geobox.crs is None else profile.geobox.crs.to_wkt()
     try:
         gdal = rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB)

@@ -1,0 +1,157 @@
+"""Results take their place whole, and nothing of anybody else's is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from floodloom import files
+from floodloom.errors import InputError
+from floodloom.files import atomic_path, part_beside, remove_parts
+from floodloom.swap import swap
+
+
+def store(folder: Path, word: str = "old") -> Path:
+    """What floodloom's stores look like from outside."""
+    folder.mkdir(parents=True)
+    (folder / "zarr.json").write_text('{"attributes": {"fingerprint": "0"}}')
+    (folder / "word").write_text(word)
+    return folder
+
+
+def safe(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "manifest.safe").write_text("<facility name='floodloom simulator'/>")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    found = (p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): p.read_text() for p in found}
+
+
+def write(kind: str, at: Path) -> None:
+    """Write a result of a kind."""
+    with atomic_path(at) as temporary:
+        if kind == "file":
+            temporary.write_text("new")
+        else:
+            {"store": store, "safe": safe}[kind](temporary)
+
+
+@pytest.mark.parametrize("kind", ["file", "store", "safe"])
+@pytest.mark.parametrize("name", ["thesis", "thesis/deep"])
+def test_a_folder_of_somebody_else_stays(tmp_path, monkeypatch, kind: str, name: str) -> None:
+    (tmp_path / "thesis" / "deep").mkdir(parents=True)
+    (tmp_path / "thesis" / "deep" / "text").write_text("years")
+    before = contents(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="didn't write; it stays as it is"):
+        write(kind, Path(name))
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["..", "../..", "."])
+def test_no_parent_is_a_result(tmp_path, monkeypatch, name: str) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    with pytest.raises(InputError, match="not a name for a result"):
+        write("store", Path(name))
+
+
+@pytest.mark.parametrize(
+    ("there", "new"), [("store", "file"), ("store", "safe"), ("safe", "store")]
+)
+def test_a_folder_gives_way_to_its_own_kind_alone(tmp_path, there: str, new: str) -> None:
+    write(there, tmp_path / "result")
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match="of another kind than the result; it stays"):
+        write(new, tmp_path / "result")
+    assert contents(tmp_path) == before
+
+
+def test_a_store_replaces_a_store_and_an_empty_folder(tmp_path) -> None:
+    store(tmp_path / "s.zarr", "old")
+    (tmp_path / "empty").mkdir()
+    for name in ("s.zarr", "empty"):
+        with atomic_path(tmp_path / name) as temporary:
+            store(temporary, "new")
+        assert (tmp_path / name / "word").read_text() == "new"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "s.zarr"]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_what_a_kill_interrupts_is_the_old_store_or_the_new_one(tmp_path, exchange: bool) -> None:
+    """A process that dies while it removes the old store leaves the new one whole."""
+    store(tmp_path / "s.zarr", "old")
+    code = f"""
+import os
+from pathlib import Path
+import floodloom.files as files, floodloom.swap as swap
+if not {exchange}:
+    swap.ctypes.CDLL = lambda *a, **k: object()
+def half(folder, *a, **k):
+    os.unlink(Path(folder) / "word")
+    os._exit(137)
+files.shutil.rmtree = half
+with files.atomic_path({str(tmp_path / "s.zarr")!r}) as temporary:
+    os.makedirs(temporary)
+    (temporary / "zarr.json").write_text('"fingerprint"')
+    (temporary / "word").write_text("new")
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 137
+    assert (tmp_path / "s.zarr" / "word").read_text() == "new"
+    with atomic_path(tmp_path / "s.zarr") as temporary:
+        store(temporary, "newer")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.zarr"]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_swap(tmp_path, monkeypatch, exchange: bool) -> None:
+    one, other = store(tmp_path / "one", "1"), store(tmp_path / "other", "2")
+    if not exchange:
+        monkeypatch.setattr("floodloom.swap.ctypes.CDLL", lambda *a, **k: object())
+    swap(one, other)
+    assert ((one / "word").read_text(), (other / "word").read_text()) == ("2", "1")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_parts_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path) -> None:
+    result = tmp_path / "x[1].tif"
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    mine = part_beside(result)
+    dead = Path(str(mine).replace(f"-{os.getpid()}-", f"-{int(gone.stdout)}-"))
+    elsewhere = Path(str(dead).replace(files._machine(), "0" * 6))
+    for part in (mine, dead, elsewhere):
+        part.write_text("half")
+    remove_parts(result)
+    assert set(tmp_path.iterdir()) == {mine, elsewhere}
+    remove_parts(result, of_all=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_asked_to_end_cleans_up(tmp_path, number: signal.Signals) -> None:
+    code = f"""
+import time
+from floodloom.files import atomic_path
+from floodloom.signals import unwind_on_signals
+unwind_on_signals()
+with atomic_path({str(tmp_path / "x.tif")!r}) as temporary:
+    temporary.write_text("half")
+    time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while not list(tmp_path.glob(".x.*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait() == 128 + number
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from floodloom.errors import CheckpointError, RecipeMismatchError
@@ -106,3 +107,36 @@ def test_an_ensemble_refuses_members_that_differ(checkpoint, tmp_path):
         load_ensemble(optical)
     with pytest.raises(CheckpointError, match="none was given"):
         load_ensemble([])
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path, number: float) -> None:
+    """Such a network sees no water anywhere."""
+    weights = {name: tensor.clone() for name, tensor in checkpoint.weights.items()}
+    name = [name for name in weights if weights[name].is_floating_point()][-1]
+    weights[name].view(-1)[0] = number
+    path = save_checkpoint(replace(checkpoint, weights=weights), tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match=rf"m\.safetensors: weight {name} holds numbers"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *[("temperature", t) for t in ("NaN", "0", "-1", "Infinity", '"hot"', "true", "null")],
+        ("architecture", '["unet"]'),
+        ("arguments", "[1]"),
+        ("classes", "5"),
+        ("notes", "[]"),
+        ("notes", "[" * 100_000 + "]" * 100_000),
+        ("history", "{}"),
+    ],
+)
+def test_metadata_of_other_types_is_refused(checkpoint, tmp_path, name: str, text: str) -> None:
+    path = save_checkpoint(checkpoint, tmp_path / "m.safetensors")
+    with safe_open(path, framework="pt") as stored:
+        metadata = {**stored.metadata(), name: text}
+    save_file(dict(checkpoint.weights), path, metadata)
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: .*train it again") as error:
+        load_checkpoint(path)
+    assert len(str(error.value)) < 400

@@ -15,7 +15,14 @@ from floodloom.learning.inference import ensemble_of
 from floodloom.learning.likelihood import Voice
 from floodloom.mapping.local import weighed_rows
 from floodloom.mapping.plan import plan_scene
-from floodloom.mapping.predict import predict_rows, read_strips, reading, water_network
+from floodloom.mapping.predict import (
+    _STEPS,
+    _percent,
+    predict_rows,
+    read_strips,
+    reading,
+    water_network,
+)
 from floodloom.mapping.seams import seam_ratio, window_borders
 from floodloom.models.inner import WHOLE, without_rim
 from floodloom.raster.grid import grid_from_bounds
@@ -254,3 +261,9 @@ def test_before_of_the_other_direction_is_refused_unless_forced(scene, pair, tmp
     arguments = {"scene": scene, "checkpoint": pair, "before": before}
     refused(tmp_path, InputError, "taken descending, but .* ascending", **arguments)
     assert predict(out=tmp_path / "p.tif", mixed_orbits=True, **arguments).exists()
+
+
+def test_where_a_network_overflows_there_is_no_data() -> None:
+    values = np.array([[[0.5, np.nan, np.inf, -np.inf, 1.0]]], "float32") * _STEPS
+    known = np.array([[True, True, True, True, False]])
+    assert _percent(values, known).tolist() == [[[50, 255, 255, 255, 255]]]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -90,6 +92,14 @@ _JSON_FIELDS = (
 )  # fmt: skip
 
 
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "architecture": str, "arguments": dict, "classes": list, "inputs": str, "channels": list,
+    "statistics": dict, "scores": dict, "temperature": (int, float), "training": dict,
+    "history": list, "notes": dict, "code": str,
+}  # fmt: skip
+_SHOWN = 60
+
+
 def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> Path:
     """Write a checkpoint, whole or not at all."""
     metadata = {name: json.dumps(getattr(checkpoint, name)) for name in _JSON_FIELDS}
@@ -120,6 +130,12 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     fields = {name: metadata[name] for name in _JSON_FIELDS}
     with safe_open(path, framework="pt") as stored:
         weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{path}: weight {name} holds numbers that aren't finite, so it would see no water "
+                "anywhere; train it again"
+            )
     return Checkpoint(recipe=recipe, weights=weights, **fields)
 
 
@@ -159,7 +175,26 @@ def _parsed(texts: Mapping[str, str], path: Path) -> dict[str, Any]:
     try:
         metadata = {name: json.loads(texts[name]) for name in (*_JSON_FIELDS, "recipe")}
         Recipe.model_validate(metadata["recipe"])
-    except (KeyError, ValueError, ValidationError) as error:
+    except (KeyError, ValueError, ValidationError, RecursionError) as error:
         line = " ".join(str(error).split())
         raise CheckpointError(f"{path}: damaged metadata ({line}); train it again") from error
+    _require_types(metadata, path)
     return metadata
+
+
+def _require_types(metadata: Mapping[str, Any], path: Path) -> None:
+    """Refuse metadata that a broken or foreign program has written."""
+    for name, kind in _TYPES.items():
+        value = metadata[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise CheckpointError(f"{path}: {name} is {_shortened(value)}; train it again")
+    temperature = float(metadata["temperature"])
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise CheckpointError(
+            f"{path}: temperature is {temperature:g}, but it is a positive number; train it again"
+        )
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

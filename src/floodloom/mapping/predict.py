@@ -223,10 +223,12 @@ def _predicted(
 
 
 def _percent(values: Floats, known: NDArray[np.bool_]) -> Bytes:
+    told = np.isfinite(values).all(axis=0)  # where a network overflows it says nothing
+    values[:, ~told] = 0
     np.clip(values, 0, _STEPS, out=values)  # rows that are done with; copies of a strip are large
     values *= 100 / _STEPS
     percent = np.rint(values, out=values).astype(np.uint8)
-    percent[:, ~known] = PERCENT_NODATA
+    percent[:, ~(known & told)] = PERCENT_NODATA
     return percent
 
 

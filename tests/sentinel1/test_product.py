@@ -11,6 +11,7 @@ from floodloom.raster.store import open_store
 from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.product import open_product
+from floodloom.sentinel1.xml import parse
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.simulate import simulate
 
@@ -384,6 +385,50 @@ def test_orbit_files_that_do_not_cover_are_refused(safe, tmp_path) -> None:
     with pytest.raises(InputError, match="orbit: 1 state vectors cover"):
         calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=wrong)
     wrong.write_text("<broken")
-    with pytest.raises(InputError, match="not a readable orbit file"):
+    with pytest.raises(InputError, match="is damaged"):
         calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=wrong)
     assert not (tmp_path / "out.zarr").exists()
+
+
+def entities(count: int) -> bytes:
+    """XML whose entities are each made of the one before: a parser's stack overflows."""
+    chain = "".join(f'<!ENTITY e{i} "&e{i - 1};">' for i in range(1, count))
+    return f'<!DOCTYPE p [<!ENTITY e0 "x">{chain}]><p>&e{count - 1};</p>'.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (entities(60_000), "document type"),
+        (entities(3), "document type"),
+        ("<p/>".encode("utf-16"), "UTF-16"),
+        (b"<p/>" + b" " * (64 << 20), "XML of 67 MB"),
+        (b"", "is damaged"),
+    ],
+)
+def test_xml_that_could_bring_a_parser_down_is_refused(content: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse(content, "annotation.xml")
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(safe, tmp_path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(f for f in safe.rglob("*") if f.is_file()):
+            name = f"{safe.name}/{file.relative_to(safe)}"
+            large = "annotation/s1" in name
+            archive.writestr(name, b" " * (65 << 20) if large else file.read_bytes())
+    with pytest.raises(InputError, match=r"x\.zip: .*annotation/s1.* has 68 MB"):
+        open_product(path).xml("annotation", "vv")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_zip_with_two_members_of_one_name_is_refused(safe, tmp_path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(f for f in safe.rglob("*") if f.is_file()):
+            name = f"{safe.name}/{file.relative_to(safe)}"
+            for _ in range(2 if "measurement" in name else 1):
+                archive.writestr(name, file.read_bytes())
+    with pytest.raises(InputError, match=r"x\.zip: two members of the zip are called .*tiff"):
+        open_product(path)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
+from floodloom.sentinel1.xml import LARGEST, parse
 
 _NAME = re.compile(
     r"^(?P<mission>S1[A-Z])_OPER_AUX_(?P<kind>POE|RES)ORB_.*"
@@ -47,12 +48,12 @@ def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
         If the file is damaged, holds no state vector or isn't in the Earth-fixed frame.
     """
     try:
-        root = ET.fromstring(_content(path))
+        root = parse(_content(path), str(path))
         frame = root.findtext(".//Ref_Frame", "EARTH_FIXED")
         states = root.findall(".//List_of_OSVs/OSV")
         times = [np.datetime64(_text(s, "UTC").removeprefix("UTC="), "ns") for s in states]
         position = [[float(_text(state, axis)) for axis in "XYZ"] for state in states]
-    except (OSError, ET.ParseError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a readable orbit file ({error}); fetch it again") from error
     if not states:
         raise InputError(f"{path}: no state vector inside; fetch the orbit file again")
@@ -64,11 +65,15 @@ def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
 
 def _content(path: Path) -> bytes:
     if path.suffix.lower() != ".zip":
+        if path.stat().st_size > LARGEST:
+            raise ValueError("too large for one")
         return path.read_bytes()
     with zipfile.ZipFile(path) as archive:
         inside = [name for name in archive.namelist() if name.upper().endswith(".EOF")]
         if len(inside) != 1:
             raise ValueError(f"{len(inside)} .EOF files inside")
+        if archive.getinfo(inside[0]).file_size > LARGEST:
+            raise ValueError("too large for one")
         return archive.read(inside[0])
 
 

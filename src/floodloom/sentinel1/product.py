@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from floodloom.errors import InputError
+from floodloom.sentinel1.xml import LARGEST, parse
 
 _MANIFEST = "manifest.safe"
 _FOLDERS = {
@@ -66,12 +67,7 @@ class Product:
             If it is missing or damaged.
         """
         name = self._part(kind, polarisation)
-        try:
-            return ET.fromstring(_read(self.path, name))
-        except ET.ParseError as error:
-            raise InputError(
-                f"{self.path}: {name} is damaged ({error}); fetch the product again"
-            ) from error
+        return parse(_read(self.path, name), f"{self.path}: {name}")
 
     def measurement(self, polarisation: str) -> str:
         """Return the path under which GDAL opens the measurement.
@@ -130,11 +126,22 @@ def _names(path: Path) -> dict[str, str]:
         return {name: name for name in found}
     try:
         with zipfile.ZipFile(path) as archive:
-            return {name.replace("\\", "/"): name for name in archive.namelist()}
+            return _unique(path, archive.namelist())
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(
             f"{path}: not a readable zip ({error}); fetch it again, or give the SAFE folder"
         ) from error
+
+
+def _unique(path: Path, members: list[str]) -> dict[str, str]:
+    """Refuse two members of one name: Python reads the last of them and GDAL the first."""
+    found: dict[str, str] = {}
+    for name in members:
+        plain = name.replace("\\", "/")
+        if plain in found:
+            raise InputError(f"{path}: two members of the zip are called {plain}; fetch it again")
+        found[plain] = name
+    return found
 
 
 def _walk(folder: Path) -> list[str]:
@@ -167,11 +174,20 @@ def _listed(names: list[str]) -> str:
 def _read(path: Path, name: str) -> bytes:
     try:
         if path.is_dir():
-            return (path / name).read_bytes()
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
+            size = (path / name).stat().st_size
+            content = (path / name).read_bytes() if size <= LARGEST else None
+        else:
+            with zipfile.ZipFile(path) as archive:
+                size = archive.getinfo(name).file_size
+                content = archive.read(name) if size <= LARGEST else None
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: {name} can't be read ({error}); fetch it again") from error
+    if content is None:
+        raise InputError(
+            f"{path}: {name} has {size / 1e6:.0f} MB, but such a file has at most "
+            f"{LARGEST / 1e6:.0f}; fetch it again"
+        )
+    return content
 
 
 def _inside_zip(archive: Path, name: str) -> str:

@@ -2,10 +2,13 @@ from pathlib import Path
 
 import dask
 import dask.array as da
+import numpy as np
 import pytest
+import xarray as xr
 
 from floodloom.dispatch import dask_workers
 from floodloom.errors import ConfigError
+from floodloom.mapping.predict import reading
 from floodloom.raster.store import open_store
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
@@ -36,6 +39,14 @@ def test_an_address_that_does_not_answer_is_one_line(monkeypatch) -> None:
     )
     with refused, dask_workers("tcp://127.0.0.1:9", 1):
         pass
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes", "synchronous"])
+def test_rows_are_read_into_this_process_whoever_reads(scheduler: str) -> None:
+    expected = np.arange(2 * 64 * 48, dtype=np.float32).reshape(2, 64, 48)
+    inputs = xr.DataArray(da.from_array(expected, chunks=(1, 16, 48)), dims=("band", "y", "x"))
+    with dask_workers(scheduler, 2), reading(inputs) as rows:
+        np.testing.assert_array_equal(np.concatenate(list(rows), axis=1), expected)
 
 
 @pytest.fixture(scope="module")

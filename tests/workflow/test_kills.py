@@ -48,8 +48,8 @@ def kill_at_random(folder: Path, log: Path) -> int:
         assert run.poll() is None, log.read_text()[-3000:]
         time.sleep(0.02)
     kill(run)
-    # A start and a job take this long here and now; of many kills each leaves time for about one.
-    pace = (time.monotonic() - began) * max(1, 12 / KILLS)
+    # A start and a job take this long here and now; of many kills some leave time for one.
+    pace = (time.monotonic() - began) * max(0.6, 12 / KILLS)
     for number in range(1, KILLS):
         run = started(folder, log)
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dask.array
 import numpy as np
 import xarray as xr
+from dask.base import get_scheduler, named_schedulers
 from numpy.typing import NDArray
 
 from floodloom.learning.inference import Ensemble
@@ -179,11 +180,17 @@ def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:
     """Rows of a scene; each chunk goes where it belongs as soon as it is there."""
     block = np.empty((inputs.sizes["band"], last - first, inputs.sizes["x"]), dtype=np.float32)
     rows = inputs.isel(y=slice(first, last)).transpose("band", "y", "x")
-    if rows.chunks is None:
+    if rows.chunks is None or not _in_this_process(rows.data):
         block[:] = rows.values
     else:
         dask.array.store(rows.data, block, lock=False)
     return block
+
+
+def _in_this_process(array: dask.array.Array) -> bool:
+    """Whether dask's workers write to the memory of this process, not to a copy of their own."""
+    used = get_scheduler(collections=[array])  # type: ignore[no-untyped-call]
+    return used in (named_schedulers["threads"], named_schedulers["synchronous"])
 
 
 def _mirrored(values: Floats, below: int, beside: int) -> Floats:

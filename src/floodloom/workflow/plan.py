@@ -37,6 +37,7 @@ class Plan:
 
     @property
     def rounds(self) -> int:
+        """Rounds of relabelling."""
         return self.config.run.rounds
 
     def settings(self, stage: str) -> dict[str, Any]:
@@ -49,8 +50,6 @@ class Plan:
         names = ("optical_names", "optical_gap_days", "optical_shift")
         asked = self.settings("tile") if self.config.run.optical else {}
         return {name: asked[name] for name in names if name in asked}
-
-    # Scenes
 
     @property
     def ingested(self) -> list[str]:
@@ -100,14 +99,13 @@ class Plan:
         ]
 
     def geocoded(self, event: str, role: str) -> str | None:
+        """The scene store of an event at one date, or None."""
         scene = self.scene_of(event, role)
         return scene and f"{self.folder}/geocoded/{scene}.zarr"
 
     def needs_before(self) -> bool:
         """Whether the network itself sees the scene before the flood."""
         return any(band.startswith("before_") for band in self.config.tile.bands)
-
-    # Events
 
     def event_file(self, event: str, key: str) -> str | None:
         """A raster of an event: what the configuration names, or what the simulator writes."""
@@ -168,12 +166,12 @@ class Plan:
         names += ["depth.tif"] if self.config.run.depth else []
         return [f"{self.folder}/maps/{event}/{name}" for name in names]
 
-    # Tiles and models
-
     def tiles(self, *splits: str) -> list[str]:
+        """Tile stores of the events on these sides of the split."""
         return [f"{self.folder}/tiles/{event}.zarr" for event in self.of_split(*splits)]
 
     def labelled_tiles(self) -> list[str]:
+        """Tile stores that may hold labels."""
         return self.tiles("train", "validation", "blocks")
 
     def distilled_tiles(self) -> list[str]:
@@ -182,6 +180,7 @@ class Plan:
         return [*self.labelled_tiles(), *pairs]
 
     def target_tiles(self) -> list[str]:
+        """Tile stores that relabelling labels."""
         return self.tiles("target") or self.tiles("blocks")
 
     def test_tiles(self) -> list[str]:
@@ -190,6 +189,7 @@ class Plan:
 
     @property
     def teacher(self) -> str:
+        """The teacher's checkpoint."""
         return f"{self.folder}/models/teacher.safetensors"
 
     def weights(self, number: int, model: str, seed: int | str) -> str:

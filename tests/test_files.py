@@ -13,7 +13,7 @@ import pytest
 
 from floodloom import files
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, part_beside, remove_parts
+from floodloom.files import atomic_path, part_beside, remove_parts, together
 from floodloom.swap import swap
 
 
@@ -155,3 +155,47 @@ with atomic_path({str(tmp_path / "x.tif")!r}) as temporary:
     process.send_signal(number)
     assert process.wait() == 128 + number
     assert not list(tmp_path.iterdir())
+
+
+def test_a_set_appears_together_with_what_lies_beside_it(tmp_path) -> None:
+    paths = {"map": tmp_path / "a" / "m.tif", "item": tmp_path / "b" / "i.json"}
+    with together(paths) as made:
+        for path in made.values():
+            path.write_text("new")
+        made["map"].with_name("m.qml").write_text("new")
+        assert not any(path.exists() for path in paths.values())
+    found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == {"a/m.tif", "a/m.qml", "b/i.json"}
+    assert len(list(tmp_path.rglob("*"))) == 5
+
+
+def test_a_set_that_fails_leaves_the_old_one(tmp_path) -> None:
+    paths = {"map": tmp_path / "m.tif", "item": tmp_path / "i.json"}
+    for path in paths.values():
+        path.write_text("old")
+
+    def broken() -> None:
+        with together(paths) as made:
+            made["map"].write_text("new")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        broken()
+    assert contents(tmp_path) == {"m.tif": "old", "i.json": "old"}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("other", ["m.tif", "sub/../m.tif"])
+def test_two_of_a_set_are_not_one_file(tmp_path, other: str) -> None:
+    (tmp_path / "sub").mkdir()
+    paths = {"map": tmp_path / "m.tif", "likelihood": tmp_path / other}
+    with pytest.raises(InputError, match="map and likelihood are one file"), together(paths):
+        pass
+
+
+def test_a_file_of_a_set_is_no_folder(tmp_path) -> None:
+    store(tmp_path / "m.tif")
+    paths = {"map": tmp_path / "m.tif"}
+    with pytest.raises(InputError, match=r"m\.tif: a folder, but map is"), together(paths):
+        pass
+    assert (tmp_path / "m.tif" / "word").exists()

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _MARKS = {"zarr.json": b'"fingerprint"', "manifest.safe": b"floodloom simulator"}
 """What the folders that floodloom writes have inside."""
 _LOOK = 1 << 20
+_SET = "set"
 _PROCESS = re.compile(r"\.(?P<machine>[0-9a-f]{6})-(?P<process>\d+)-\d+\.")
 _NUMBERS = itertools.count()
 
@@ -59,6 +60,58 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # Threads that were writing when another failed may put it there again.
         atexit.register(shutil.rmtree, temporary, ignore_errors=True)
         raise
+
+
+@contextmanager
+def together(paths: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """Give temporary paths for a set of files, which take their places only if the block succeeds.
+
+    Parameters
+    ----------
+    paths
+        Files by key, in the order in which they take their places; the last may say that all of
+        the others are there.
+
+    Yields
+    ------
+    dict
+        Temporary paths by key, of the same names. What is written beside them goes along.
+
+    Raises
+    ------
+    InputError
+        If two are one file, or a folder is there.
+    """
+    _require_apart(paths)
+    folders: dict[Path, Path] = {}
+    for parent in dict.fromkeys(path.parent for path in paths.values()):
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_parts(parent / _SET)
+        folders[parent] = part_beside(parent / _SET)
+    try:
+        for folder in folders.values():
+            folder.mkdir()
+        made = {key: folders[path.parent] / path.name for key, path in paths.items()}
+        yield made
+        beside = [f for folder in folders.values() for f in sorted(folder.iterdir())]
+        own = set(made.values())
+        for file in (*(f for f in beside if f not in own), *(f for f in made.values())):
+            place = next(parent for parent, folder in folders.items() if folder == file.parent)
+            file.replace(place / file.name)
+    finally:
+        for folder in folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_apart(paths: Mapping[str, Path]) -> None:
+    known: dict[Path, str] = {}
+    for key, path in paths.items():
+        require_replaceable(path)
+        if path.is_dir():
+            raise InputError(f"{path}: a folder, but {key} is a file; choose another name")
+        other = known.setdefault(path.resolve(), key)
+        if other != key:
+            raise InputError(f"{path}: {other} and {key} are one file; give each its own")
 
 
 def require_replaceable(path: Path) -> None:

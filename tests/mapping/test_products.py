@@ -61,14 +61,16 @@ def scene(path: Path, wet, direction: str = "ascending", quantity: str = "gamma0
 
 
 def run(folder: Path, **arguments) -> Path:
-    return delineate(
-        out=folder / "flood.tif",
-        vectors=folder / "flood.gpkg",
-        item=folder / "flood.json",
-        likelihood=folder / "likelihood.tif",
-        areas=folder / "areas.csv",
-        **{"probability": [mosaic(folder / "p.tif")], "event": "e", **arguments},
-    )
+    usual = {
+        "out": folder / "flood.tif",
+        "vectors": folder / "flood.gpkg",
+        "item": folder / "flood.json",
+        "likelihood": folder / "likelihood.tif",
+        "areas": folder / "areas.csv",
+        "event": "e",
+    }
+    arguments.setdefault("probability", [mosaic(folder / "p.tif")])
+    return delineate(**{**usual, **arguments})
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +282,23 @@ def test_inputs_that_do_not_serve_are_refused_and_nothing_is_written(tmp_path) -
         warnings.filterwarnings("ignore", "'crs' was not provided")
         gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)]).to_file(tmp_path / "z.fgb")
     refused(tmp_path, "map and zones both need a CRS", zones=tmp_path / "z.fgb")
+    refused(tmp_path, "flood and likelihood are one file", likelihood=tmp_path / "flood.tif")
+    refused(tmp_path, r"areas\.xlsx: areas must end in one of", areas=tmp_path / "areas.xlsx")
+    when = mosaic(tmp_path / "w.tif", ACQUISITION_TIME="yesterday")
+    refused(tmp_path, r"w\.tif: its tag ACQUISITION_TIME is 'yesterday'", probability=[when])
+
+
+def test_products_that_can_t_all_be_written_leave_the_old_ones(tmp_path, monkeypatch) -> None:
+    folder = run(tmp_path).parent
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def broken(*arguments: object) -> None:
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr("floodloom.stages.delineate.write_table", broken)
+    with pytest.raises(InputError, match="the disk is full"):
+        run(tmp_path, threshold=95)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_zones_and_a_map_without_a_crs_are_refused() -> None:

@@ -16,6 +16,7 @@ from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.sar import FrequencyBand, Polarization, SarExtension
 
+from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.mapping.areas import crs_name
 from floodloom.mapping.extent import footprint, geographic_bounds
@@ -25,6 +26,7 @@ _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
 _KINDS = {
     ".tif": pystac.MediaType.COG,
+    ".tiff": pystac.MediaType.COG,
     ".gpkg": pystac.MediaType.GEOPACKAGE,
     ".fgb": pystac.MediaType.FLATGEOBUF,
     ".csv": "text/csv",
@@ -134,6 +136,37 @@ def _digest(path: Path) -> str:
 def write_item(item: pystac.Item, path: str | Path) -> Path:
     """Write a STAC item beside its assets."""
     return write_json(path, item.to_dict(include_self_link=False, transform_hrefs=False))
+
+
+def require_described(files: Mapping[str, Path], acquired: str | None, source: str) -> None:
+    """Check that an item can say what files are and when they were acquired.
+
+    Parameters
+    ----------
+    files
+        The files by key.
+    acquired
+        Acquisition time by the tag of a raster, if it has one.
+    source
+        That raster, for messages.
+
+    Raises
+    ------
+    InputError
+        If the ending of a file is of no kind, or the time can't be read.
+    """
+    for key, path in files.items():
+        if path.suffix not in _KINDS:
+            raise InputError(
+                f"{path}: {key} ends in one of {', '.join(_KINDS)}; choose another name"
+            )
+    try:
+        _time(acquired)
+    except ValueError as error:
+        raise InputError(
+            f"{source}: its tag ACQUISITION_TIME is {acquired!r}, but such a time is like "
+            "2023-05-14T16:58:21; correct it, or take the tag away"
+        ) from error
 
 
 def _time(acquired: str | None) -> datetime | None:

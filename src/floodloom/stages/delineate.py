@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
+from floodloom.files import together
 from floodloom.log import get_logger
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import (
@@ -42,10 +43,11 @@ from floodloom.mapping.sources import (
     read_probability,
     read_reference,
 )
-from floodloom.mapping.stac import Sensor, stac_item, write_item
+from floodloom.mapping.stac import Sensor, require_described, stac_item, write_item
 from floodloom.mapping.terrain import flood_depth
 from floodloom.mapping.vectorise import flood_polygons, require_polygon_file, write_polygons
 from floodloom.mapping.zones import area_table, read_zones, write_table
+from floodloom.raster.legend import forget_companions
 from floodloom.raster.store import open_store
 
 Bytes = NDArray[np.uint8]
@@ -193,8 +195,17 @@ def delineate(
         minimum_change,
         limits,
     )
+    named = {
+        "flood": out,
+        "polygons": vectors,
+        "likelihood": likelihood,
+        "depth": depth,
+        "areas": areas,
+    }
+    files = {key: Path(path) for key, path in named.items() if path is not None}
     _check(rules, dem, depth, scene, before_scene, before)
     require_polygon_file(vectors)
+    require_described(files, after.tags.get("ACQUISITION_TIME"), str(probability[0]))
     wanted = depth or maximum_slope is not None or maximum_height is not None
     terrain = read_elevation(dem, after.grid) if dem is not None and wanted else None
     reference = None
@@ -214,20 +225,16 @@ def delineate(
             probability[0],
         )
     classes, reasons = delineate_flood(evidence, rules)
-    named = {
-        "flood": Path(out),
-        "polygons": Path(vectors),
-        "likelihood": likelihood,
-        "depth": depth,
-        "areas": areas,
-    }
     products = Products(
-        {key: Path(path) for key, path in named.items() if path is not None},
+        files,
         event or after.tags.get("FLOODLOOM_EVENT") or Path(item).resolve().parent.name,
         _sensor(after, scene),
         None if zones is None else read_zones(zones),
     )
-    _write(products, Path(item), after, evidence, classes, reasons, terrain)
+    with together({**files, "item": Path(item)}) as made:
+        _write(replace(products, files=made), after, evidence, classes, reasons, terrain)
+        for path in files.values():
+            forget_companions(path)
     return Path(out)
 
 
@@ -319,14 +326,14 @@ def _backscatter(
 
 def _write(
     products: Products,
-    item: Path,
     after: Probability,
     evidence: Evidence,
     classes: Bytes,
     reasons: Bytes,
     terrain: Elevation | None,
 ) -> None:
-    grid, files = after.grid, products.files
+    grid, files = after.grid, dict(products.files)
+    item = files.pop("item")
     tags = {name: after.tags[name] for name in _KEPT if name in after.tags}
     tags["FLOODLOOM_EVENT"] = products.event
     likelihood = flood_likelihood(evidence)
@@ -357,7 +364,7 @@ def _write(
     why = ", ".join(f"{word} {area:.1f}" for word, area in excluded.items())
     _log.info(
         "%s: flood %.1f ha, excluded %.1f ha%s",
-        files["flood"], areas["flood"], areas["excluded"], f" ({why})" if why else "",
+        products.event, areas["flood"], areas["excluded"], f" ({why})" if why else "",
     )  # fmt: skip
 
 

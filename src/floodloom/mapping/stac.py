@@ -158,7 +158,7 @@ def require_described(files: Mapping[str, Path], acquired: str | None, source: s
     for key, path in files.items():
         if path.suffix not in _KINDS:
             raise InputError(
-                f"{path}: {key} ends in one of {', '.join(_KINDS)}; choose another name"
+                f"{path}: {key} must end in one of {', '.join(_KINDS)}; choose another name"
             )
     try:
         _time(acquired)

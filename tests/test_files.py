@@ -140,9 +140,10 @@ def test_parts_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path) ->
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_process_that_is_asked_to_end_cleans_up(tmp_path, number: signal.Signals) -> None:
     code = f"""
-import time
+import signal, time
 from floodloom.files import atomic_path
 from floodloom.signals import unwind_on_signals
+signal.signal({int(number)}, signal.SIG_DFL)  # it is ignored where the tests run under nohup
 unwind_on_signals()
 with atomic_path({str(tmp_path / "x.tif")!r}) as temporary:
     temporary.write_text("half")

@@ -39,7 +39,10 @@ def quantised(model: UNet, sample: Tensor) -> QuantisedUNet:
 
 
 @pytest.mark.parametrize("depth", [2, 4])
-def test_logits_stay_near_those_of_float32(depth) -> None:
+@pytest.mark.parametrize("weights", ["of the processor", "of 7 bits"])
+def test_logits_stay_near_those_of_float32(depth, weights, monkeypatch) -> None:
+    if weights == "of 7 bits":
+        monkeypatch.setattr("floodloom.models.quantised.multiplies_int8", lambda: False)
     model = network(depth=depth)
     with torch.inference_mode():
         exact = model(image(2))
@@ -48,7 +51,7 @@ def test_logits_stay_near_those_of_float32(depth) -> None:
     assert near.dtype == torch.float32
     apart = (near - exact).abs()
     assert 0 < apart.mean() < 0.05 * exact.std()
-    assert apart.max() < 0.3 * exact.std()
+    assert apart.max() < 0.6 * exact.std()
 
 
 def test_the_border_is_as_near_as_the_middle() -> None:

@@ -16,7 +16,12 @@ from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.backends import FLOAT32_ONLY, INT8
 from floodloom.mapping.plan import ALIGNMENT
-from floodloom.models.quantised import QuantisedUNet, can_quantise, watched
+from floodloom.models.quantised import (
+    QuantisedUNet,
+    can_quantise,
+    multiplies_int8,
+    watched,
+)
 from floodloom.models.unet import UNet
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
@@ -157,11 +162,6 @@ def _candidates(asked: str, ensemble: Ensemble, backend: str) -> list[str]:
 
 def _can_quantise(ensemble: Ensemble) -> bool:
     return ensemble.device.type == "cpu" and all(map(can_quantise, ensemble.models))
-
-
-def multiplies_int8() -> bool:
-    """Return whether the processor has instructions for products of 8 bits (VNNI)."""
-    return bool(torch.cpu._is_vnni_supported())
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

@@ -21,7 +21,7 @@ from floodloom.models.unet import UNet
 
 _STEPS = 255  # of a map after ReLU, from 0
 _MIDDLE = 127  # what stands for 0 among the inputs, which have a sign
-_SIGNED = 127  # steps of weights and inputs on each side of 0
+_SIGNED = 127  # steps of inputs on each side of 0
 _INPUT = "image"
 _COARSE = 64  # ranges are rounded up to 1/64, so that another order of adding up changes nothing
 
@@ -34,6 +34,11 @@ def can_quantise(model: nn.Module) -> bool:
     if not there or not isinstance(model, UNet) or model.divisor is None:
         return False
     return all(channels % WORD == 0 for channels in model.feature_channels)
+
+
+def multiplies_int8() -> bool:
+    """Return whether the processor has instructions for products of 8 bits (VNNI)."""
+    return bool(torch.cpu._is_vnni_supported())
 
 
 @contextmanager
@@ -80,6 +85,11 @@ class QuantisedConvolution(nn.Module):
         The step that stands for 0 in the input.
     largest
         Largest value of the result, which becomes bytes; None for float32 without ReLU.
+
+    Notes
+    -----
+    Processors without VNNI add two products up in 16 bits, which saturate. Weights have 7 bits
+    there, so that 2 x 255 x 63 stays below 2^15.
     """
 
     def __init__(
@@ -89,7 +99,8 @@ class QuantisedConvolution(nn.Module):
         if convolution.bias is None:
             raise ValueError("a convolution without a bias; fold the normalisation after it first")
         weight = convolution.weight.detach() * steps[None, :, None, None]
-        scale = (weight.abs().amax((1, 2, 3)) / _SIGNED).clamp(min=1e-12)
+        weight_steps = 127 if multiplies_int8() else 63
+        scale = (weight.abs().amax((1, 2, 3)) / weight_steps).clamp(min=1e-12)
         whole = (weight / scale[:, None, None, None]).round().to(torch.int8)
         padding = [int(size) for size in convolution.padding]
         self._geometry = ([1, 1], padding, [1, 1], 1)

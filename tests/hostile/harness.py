@@ -1,0 +1,285 @@
+"""Runs of floodloom on broken and hostile inputs, with everything around them under watch.
+
+A trial is a folder of its own: `in` for what is given, `out` for what is asked for, and a home, a
+working folder, a place for temporary files and somebody else's files, none of which may change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from floodloom.cli import main
+
+SECONDS = 10.0
+"""How long an answer may take."""
+GROWTH = 0.75 * 2**30
+"""What memory may grow by, bytes: 1.5 GiB less what a process takes that has loaded everything."""
+APART = 1.5 * 2**30
+"""Memory of a process of its own, bytes."""
+_HANG = 60.0
+_LONGEST = 700
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has said and done.
+
+    Attributes
+    ----------
+    code
+        Exit status; negative where a signal ended it, None where it hung.
+    said, shown
+        Standard error and standard output.
+    trace
+        Text of the exception that came through, or nothing.
+    seconds, memory
+        What it took; bytes of memory that it grew by, or had in all if it ran apart.
+    left
+        What lies in the folder of the results.
+    touched
+        What else has changed.
+    """
+
+    code: int | None
+    said: str
+    shown: str
+    trace: str
+    seconds: float
+    memory: float
+    left: list[str] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of floodloom's own on standard error."""
+        return [line for line in self.said.splitlines() if line.startswith("floodloom: ")]
+
+
+@dataclass
+class Trial:
+    """A folder in which floodloom is tried; `event` is a folder of good inputs to spoil."""
+
+    folder: Path
+    event: Path
+
+    def __post_init__(self) -> None:
+        for name in ("in", "out", "here", "home", "tmp", "beside"):
+            (self.folder / name).mkdir()
+        (self.folder / "beside" / "precious.txt").write_text("somebody else's\n")
+
+    @property
+    def given(self) -> Path:
+        """Folder of what is given."""
+        return self.folder / "in"
+
+    @property
+    def out(self) -> Path:
+        """Folder of what is asked for."""
+        return self.folder / "out"
+
+    def copy(self, name: str, new: str | None = None) -> Path:
+        """Copy a file or folder of the event among what is given."""
+        source, target = self.event / name, self.given / (new or name)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy2(source, target)
+        return target
+
+    def file(self, name: str, content: bytes | str) -> Path:
+        """Write a file among what is given."""
+        path = self.given / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def run(self, *arguments: object, apart: bool = False, cwd: Path | None = None) -> Outcome:
+        """Run the command line, in this process or in one of its own that has less memory."""
+        before = self._around()
+        texts = [str(argument) for argument in arguments]
+        ran = (_apart if apart else _here)(texts, self._environment(), cwd or self.folder / "here")
+        left = sorted(p.relative_to(self.out).as_posix() for p in self.out.iterdir())
+        after = self._around()
+        touched = [k for k in {**before, **after} if before.get(k) != after.get(k)]
+        return Outcome(**{**ran.__dict__, "left": left, "touched": sorted(touched)})
+
+    def refuses(self, *arguments: object, words: tuple[str, ...], **how: object) -> Outcome:
+        """Check that a command ends in one line with these words, and that it leaves nothing."""
+        was = sorted(p.name for p in self.out.iterdir())
+        outcome = self.run(*arguments, **how)  # type: ignore[arg-type]
+        self._within_bounds(outcome)
+        assert outcome.code is not None, outcome.said
+        assert outcome.code > 0, f"exit status {outcome.code}, left {outcome.left}: {outcome.said}"
+        assert len(outcome.lines) == 1, outcome.said
+        line = outcome.lines[0]
+        assert outcome.said.rstrip("\n").splitlines()[-1] == line, outcome.said
+        assert line.isprintable(), ascii(line)
+        assert len(line) <= _LONGEST, f"{len(line)} characters: {line[:200]}"
+        missing = [word for word in words if word not in line]
+        assert not missing, f"{missing} not in: {line}"
+        assert outcome.left == was
+        return outcome
+
+    def accepts(self, *arguments: object, **how: object) -> Outcome:
+        """Check that a command succeeds and touches nothing but its results."""
+        outcome = self.run(*arguments, **how)  # type: ignore[arg-type]
+        self._within_bounds(outcome)
+        assert outcome.code == 0, outcome.said
+        assert not [name for name in outcome.left if name.startswith(".")]
+        return outcome
+
+    def _within_bounds(self, outcome: Outcome) -> None:
+        assert not outcome.trace, outcome.trace
+        assert "Traceback" not in outcome.said + outcome.shown, outcome.said
+        assert not outcome.touched
+        assert outcome.seconds <= SECONDS, f"{outcome.seconds:.1f} s"
+        apart = outcome.memory < 0
+        allowed = APART if apart else GROWTH
+        assert abs(outcome.memory) <= allowed, f"{abs(outcome.memory) / 2**30:.2f} GiB"
+
+    def _environment(self) -> dict[str, str]:
+        return {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp")}
+
+    def _around(self) -> dict[str, str]:
+        """Everything that may not change: the trial without its results, and the event."""
+        inside = (path for path in self.folder.iterdir() if path != self.out)
+        return {k: v for path in (*inside, self.event) for k, v in digests(path)}
+
+
+def digests(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what lies at and below a path, and a digest of each; folders count by their names."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        yield str(path), f"link to {path.readlink()}"
+    elif stat.S_ISDIR(mode):
+        yield str(path), "folder"
+        for inner in path.iterdir():
+            yield from digests(inner)
+    elif stat.S_ISREG(mode):
+        yield str(path), f"{mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    else:
+        yield str(path), f"{mode:o}"
+
+
+class _Hung(BaseException):
+    """A run in this process took far too long."""
+
+
+def _here(arguments: list[str], environment: Mapping[str, str], cwd: Path) -> Outcome:
+    """Run in this process."""
+    said, shown, trace = io.StringIO(), io.StringIO(), ""
+    code: int | None
+    with _surroundings(environment, cwd), redirect_stderr(said), redirect_stdout(shown):
+        resident, started = _reset_peak(), time.perf_counter()
+        try:
+            with _alarm():
+                code = main(arguments)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        except _Hung:
+            code, trace = None, traceback.format_exc()
+        except Exception:
+            code, trace = 1, traceback.format_exc()
+        seconds, memory = time.perf_counter() - started, max(_status("VmHWM") - resident, 0)
+    return Outcome(code, said.getvalue(), shown.getvalue(), trace, seconds, memory)
+
+
+@contextmanager
+def _surroundings(environment: Mapping[str, str], cwd: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setattr(tempfile, "tempdir", None)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    """End what waits or computes in Python for too long."""
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _Hung
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, _HANG)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _reset_peak() -> int:
+    """Forget the greatest memory so far; return what is taken now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    text = Path("/proc/self/status").read_text()
+    return int(text.partition(f"{name}:")[2].split()[0]) << 10
+
+
+_LIMITED = """
+import resource, sys
+from floodloom.cli import main
+resource.setrlimit(resource.RLIMIT_AS, ({space}, {space}))
+sys.exit(main(sys.argv[1:]))
+"""
+_SPACE = 6 << 30  # addresses, of which libraries reserve many more than they use
+
+
+def _apart(arguments: list[str], environment: Mapping[str, str], cwd: Path) -> Outcome:
+    """Run in a process of its own, which memory that blows up or a crash end alone."""
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+    path = os.pathsep.join([str(_REPOSITORY / "src"), *filter(None, sys.path)])
+    full = {**os.environ, **threads, **environment, "PYTHONPATH": path, "FLOODLOOM_THREADS": "1"}
+    command = [sys.executable, "-c", _LIMITED.format(space=_SPACE), *arguments]
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as shown:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=full, stdout=shown, stderr=said, stdin=subprocess.DEVNULL
+        )
+        code = _waited(process, started)
+        seconds = time.perf_counter() - started
+        for file in (said, shown):
+            file.seek(0)
+        texts = [file.read().decode(errors="replace") for file in (said, shown)]
+    return Outcome(code[0], *texts, "", seconds, -float(code[1]))
+
+
+def _waited(process: subprocess.Popen[bytes], started: float) -> tuple[int | None, int]:
+    """Wait for a process; return its exit status, None if it hung, and its memory, bytes."""
+    hung = False
+    while True:
+        found, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if found:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return None if hung else process.returncode, usage.ru_maxrss << 10
+        if not hung and time.perf_counter() - started > _HANG:
+            hung = True
+            process.kill()
+        time.sleep(0.02)
+
+
+__all__ = ["Outcome", "Trial", "digests", "resource"]

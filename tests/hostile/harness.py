@@ -6,10 +6,10 @@ working folder, a place for temporary files and somebody else's files, none of w
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import io
 import os
-import resource
 import shutil
 import signal
 import stat
@@ -18,15 +18,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import pytest
 
 from floodloom.cli import main
+from floodloom.errors import FloodloomError
 
 SECONDS = 10.0
 """How long an answer may take."""
@@ -113,10 +115,17 @@ class Trial:
         return path
 
     def run(self, *arguments: object, apart: bool = False, cwd: Path | None = None) -> Outcome:
-        """Run the command line, in this process or in one of its own that has less memory."""
-        before = self._around()
+        """Run the command line, in this process or in one of its own that has less memory.
+
+        A single function instead of words is called; what it refuses is said as by the command line.
+        """
+        before, place = self._around(), cwd or self.folder / "here"
         texts = [str(argument) for argument in arguments]
-        ran = (_apart if apart else _here)(texts, self._environment(), cwd or self.folder / "here")
+        if apart:
+            ran = _apart(texts, self._environment(), place)
+        else:
+            call = _said(arguments[0]) if callable(arguments[0]) else partial(main, texts)
+            ran = _here(call, self._environment(), place)
         left = sorted(p.relative_to(self.out).as_posix() for p in self.out.iterdir())
         after = self._around()
         touched = [k for k in {**before, **after} if before.get(k) != after.get(k)]
@@ -180,11 +189,25 @@ def digests(path: Path) -> Iterator[tuple[str, str]]:
         yield str(path), f"{mode:o}"
 
 
+def _said(function: Callable[[], object]) -> Callable[[], int]:
+    """Return a function that calls another as the workflow does, which has no traceback either."""
+
+    def call() -> int:
+        try:
+            function()
+        except FloodloomError as error:
+            print(f"floodloom: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    return call
+
+
 class _Hung(BaseException):
     """A run in this process took far too long."""
 
 
-def _here(arguments: list[str], environment: Mapping[str, str], cwd: Path) -> Outcome:
+def _here(call: Callable[[], int], environment: Mapping[str, str], cwd: Path) -> Outcome:
     """Run in this process."""
     said, shown, trace = io.StringIO(), io.StringIO(), ""
     code: int | None
@@ -192,7 +215,7 @@ def _here(arguments: list[str], environment: Mapping[str, str], cwd: Path) -> Ou
         resident, started = _reset_peak(), time.perf_counter()
         try:
             with _alarm():
-                code = main(arguments)
+                code = call()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         except _Hung:
@@ -222,10 +245,12 @@ def _alarm() -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, _HANG)
+    faulthandler.dump_traceback_later(2 * _HANG, exit=True)  # what waits outside of Python
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, before)
 
 
@@ -243,6 +268,7 @@ def _status(name: str) -> int:
 _LIMITED = """
 import resource, sys
 from floodloom.cli import main
+from floodloom.errors import FloodloomError
 resource.setrlimit(resource.RLIMIT_AS, ({space}, {space}))
 sys.exit(main(sys.argv[1:]))
 """
@@ -281,5 +307,3 @@ def _waited(process: subprocess.Popen[bytes], started: float) -> tuple[int | Non
             process.kill()
         time.sleep(0.02)
 
-
-__all__ = ["Outcome", "Trial", "digests", "resource"]

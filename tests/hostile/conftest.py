@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from affine import Affine
 
 from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
 from floodloom.models.registry import build
@@ -40,9 +39,7 @@ def event(tmp_path_factory) -> Path:
     _checkpoint(folder)
     _probability(folder)
     made = {"out": "flood.tif", "vectors": "flood.gpkg", "item": "flood.json"}
-    delineate(
-        probability=[folder / "probability.tif"], **{k: folder / v for k, v in made.items()}
-    )
+    delineate(probability=[folder / "probability.tif"], **{k: folder / v for k, v in made.items()})
     return folder
 
 
@@ -65,9 +62,16 @@ def _probability(folder: Path) -> None:
     percent[:8] = percent[30:40, 30:50] = 255
     tags = {"ACQUISITION_TIME": "2023-05-14T16:58:21", "ORBIT_DIRECTION": "ascending"}
     with rasterio.open(
-        folder / "probability.tif", "w", driver="GTiff", height=shape[0], width=shape[1], count=1,
-        dtype="uint8", nodata=255, **profile,
-    ) as raster:  # fmt: skip
+        folder / "probability.tif",
+        "w",
+        driver="GTiff",
+        height=shape[0],
+        width=shape[1],
+        count=1,
+        dtype="uint8",
+        nodata=255,
+        **profile,
+    ) as raster:
         raster.write(percent, 1)
         raster.update_tags(FLOODLOOM_PRODUCT="water_probability", **tags)
 

@@ -306,4 +306,3 @@ def _waited(process: subprocess.Popen[bytes], started: float) -> tuple[int | Non
             hung = True
             process.kill()
         time.sleep(0.02)
-

@@ -89,7 +89,9 @@ def geotiff(
     return path
 
 
-def empty_geotiff(path: Path, height: int, width: int, dtype: str = "uint8", **options: Any) -> Path:
+def empty_geotiff(
+    path: Path, height: int, width: int, dtype: str = "uint8", **options: Any
+) -> Path:
     """Write a GeoTIFF of which nothing but the directory is there: hardly a byte a pixel."""
     facts = {"height": height, "width": width, "count": 1, "dtype": dtype}
     facts |= {"tiled": True, "blockxsize": 512, "blockysize": 512, "SPARSE_OK": True}

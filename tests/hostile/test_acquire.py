@@ -100,7 +100,9 @@ def around(handler: Handler, good: bytes) -> None:
 
 
 def chunks_cut(handler: Handler, good: bytes) -> None:
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n100\r\nabc")
+    handler.wfile.write(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n100\r\nabc"
+    )
     handler.close_connection = True
 
 
@@ -154,14 +156,16 @@ DOWNLOADS: dict[str, tuple[Answer, Words]] = {
     "a redirect to another scheme": (moved("ftp://127.0.0.1:9/x.zip"), ("x.zip", "ftp")),
     "a redirect to nowhere": (moved("http://"), ("x.zip",)),
     "redirects without end": (around, ("x.zip",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DOWNLOADS)
 def test_a_bad_download_is_refused(name: str, trial: Trial, web: Web) -> None:
     web.answer, words = DOWNLOADS[name]
     source = f"{web.address}/x.zip?token=SECRET"
-    outcome = trial.refuses("acquire", "--source", source, "--out", trial.out / "p.zip", words=words)
+    outcome = trial.refuses(
+        "acquire", "--source", source, "--out", trial.out / "p.zip", words=words
+    )
     assert "SECRET" not in outcome.said
 
 
@@ -197,7 +201,7 @@ SOURCES: dict[str, tuple[str, Words]] = {
     "a host of 300 letters": (f"http://{'h' * 300}.example/x.zip", ("http",)),
     "nobody listens": ("http://alice:SECRET@127.0.0.1:9/x.zip?sig=SECRET", ("127.0.0.1:9/x.zip",)),
     "an empty source": ("", ("source",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -229,27 +233,56 @@ ITEMS: dict[str, tuple[str, Words]] = {
     "an address of a number": ('{"assets": {"product": {"href": 5}}}', ("i.json", "product")),
     "an empty address": ('{"assets": {"product": {"href": ""}}}', ("i.json", "product")),
     "another asset": ('{"assets": {"thumbnail": {"href": "x.png"}}}', ("i.json", "thumbnail")),
-    "a file's address": ('{"assets": {"product": {"href": "file://{beside}/precious.txt"}}}', ("file",)),
-    "a folder above": ('{"assets": {"product": {"href": "../beside/precious.txt"}}}', ("i.json", "../beside")),
-    "a path from the root": ('{"assets": {"product": {"href": "{beside}/precious.txt"}}}', ("precious.txt",)),
+    "a file's address": (
+        '{"assets": {"product": {"href": "file://{beside}/precious.txt"}}}',
+        ("file",),
+    ),
+    "a folder above": (
+        '{"assets": {"product": {"href": "../beside/precious.txt"}}}',
+        ("i.json", "../beside"),
+    ),
+    "a path from the root": (
+        '{"assets": {"product": {"href": "{beside}/precious.txt"}}}',
+        ("precious.txt",),
+    ),
     "a path of GDAL's": ('{"assets": {"product": {"href": "/vsizip/x.zip"}}}', ("/vsizip",)),
     "another scheme": ('{"assets": {"product": {"href": "ftp://127.0.0.1:9/x"}}}', ("ftp",)),
-    "a size in words": ('{"assets": {"product": {"href": "x.zip", "file:size": "big"}}}', ("i.json", "file:size", "big")),
-    "a size below 0": ('{"assets": {"product": {"href": "x.zip", "file:size": -1}}}', ("file:size", "-1")),
+    "a size in words": (
+        '{"assets": {"product": {"href": "x.zip", "file:size": "big"}}}',
+        ("i.json", "file:size", "big"),
+    ),
+    "a size below 0": (
+        '{"assets": {"product": {"href": "x.zip", "file:size": -1}}}',
+        ("file:size", "-1"),
+    ),
     "another size": ('{"assets": {"product": {"href": "x.zip", "file:size": 7}}}', ("x.zip", "7")),
-    "a digest in words": ('{"assets": {"product": {"href": "x.zip", "file:checksum": "secret"}}}', ("i.json", "secret")),
-    "a digest of a list": ('{"assets": {"product": {"href": "x.zip", "file:checksum": [1]}}}', ("i.json", "file:checksum")),
+    "a digest in words": (
+        '{"assets": {"product": {"href": "x.zip", "file:checksum": "secret"}}}',
+        ("i.json", "secret"),
+    ),
+    "a digest of a list": (
+        '{"assets": {"product": {"href": "x.zip", "file:checksum": [1]}}}',
+        ("i.json", "file:checksum"),
+    ),
     "another digest": (
-        '{"assets": {"product": {"href": "x.zip", "file:checksum": "1220' + "0" * 64 + '"}}}', ("x.zip", "sha256"),
+        '{"assets": {"product": {"href": "x.zip", "file:checksum": "1220' + "0" * 64 + '"}}}',
+        ("x.zip", "sha256"),
     ),
     "a digest of 10^6 digits": (
-        '{"assets": {"product": {"href": "x.zip", "file:checksum": "' + "f" * 10**6 + '"}}}', ("i.json", "file:checksum"),
+        '{"assets": {"product": {"href": "x.zip", "file:checksum": "' + "f" * 10**6 + '"}}}',
+        ("i.json", "file:checksum"),
     ),
     "100,000 deep": ('{"assets": ' * 100_000 + "{}" + "}" * 100_000, ("i.json", "STAC")),
-    "a number of 10,000 digits": ('{"assets": {"product": {"href": "x.zip", "file:size": ' + "9" * 10_000 + "}}}", ("i.json",)),
-    "keys that move a terminal": ('{"assets": {"\\u001b[2J\\u202e": {"href": "x.png"}}}', ("i.json",)),
+    "a number of 10,000 digits": (
+        '{"assets": {"product": {"href": "x.zip", "file:size": ' + "9" * 10_000 + "}}}",
+        ("i.json",),
+    ),
+    "keys that move a terminal": (
+        '{"assets": {"\\u001b[2J\\u202e": {"href": "x.png"}}}',
+        ("i.json",),
+    ),
     "an address that moves a terminal": ('{"assets": {"product": {"href": "\\u001b[2J.zip"}}}', ()),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ITEMS)
@@ -270,7 +303,9 @@ REMOTE = {
 
 
 @pytest.mark.parametrize("name", REMOTE)
-def test_an_item_of_a_server_reaches_no_file_of_this_machine(name: str, trial: Trial, web: Web) -> None:
+def test_an_item_of_a_server_reaches_no_file_of_this_machine(
+    name: str, trial: Trial, web: Web
+) -> None:
     href, words = REMOTE[name]
     good = json.dumps({"assets": {"product": {"href": href}}}).encode()
 
@@ -316,7 +351,11 @@ def test_another_digest_is_refused(digest: str, trial: Trial) -> None:
 def test_good_sources_come_as_they_are(trial: Trial, web: Web) -> None:
     good = trial.copy("after.zip", "x.zip")
     digest = hashlib.sha256(web.good).hexdigest()
-    facts: dict[str, Any] = {"href": "x.zip", "file:size": len(web.good), "file:checksum": f"1220{digest}"}
+    facts: dict[str, Any] = {
+        "href": "x.zip",
+        "file:size": len(web.good),
+        "file:checksum": f"1220{digest}",
+    }
     item = trial.file("i.json", json.dumps({"assets": {"product": facts}}))
     for source in (good, item, f"{web.address}/x.zip?token=SECRET"):
         out = trial.out / "p.zip"

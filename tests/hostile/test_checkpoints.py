@@ -203,7 +203,8 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "architecture another": (meta(architecture="segnet"), (NAME, "segnet")),
     "arguments a list": (meta(arguments=[1]), (NAME, "arguments")),
     "arguments that name a file": (
-        lambda t: arguments(encoder_weights=secret(t))(t), (NAME, "encoder_weights"),
+        lambda t: arguments(encoder_weights=secret(t))(t),
+        (NAME, "encoder_weights"),
     ),
     "an argument unknown": (arguments(hook="x"), (NAME, "hook")),
     "width in words": (arguments(width="wide"), (NAME, "width", "wide")),
@@ -223,10 +224,12 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "notes 100,000 deep": (raw(notes="[" * 100_000 + "]" * 100_000), (NAME, "metadata")),
     "likelihood in words": (meta(notes={"likelihood": "high"}), (NAME, "likelihood")),
     "likelihood NaN": (
-        raw(notes='{"likelihood": {"weight": NaN, "temperature": 1.0}}'), (NAME, "likelihood"),
+        raw(notes='{"likelihood": {"weight": NaN, "temperature": 1.0}}'),
+        (NAME, "likelihood"),
     ),
     "likelihood of temperature 0": (
-        meta(notes={"likelihood": {"weight": 0.5, "temperature": 0.0}}), (NAME, "likelihood"),
+        meta(notes={"likelihood": {"weight": 0.5, "temperature": 0.0}}),
+        (NAME, "likelihood"),
     ),
     "history of numbers": (meta(history=[1, 2]), (NAME, "history")),
     "scores in words": (meta(scores={"iou": "good"}), (NAME, "scores", "good")),
@@ -238,7 +241,8 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "recipe with a field too many": (recipe(hook="x"), (NAME, "hook")),
     "recipe of an empty range": (recipe(db_range=[5.0, 5.0]), (NAME, "db_range")),
     "recipe of a range to infinity": (
-        lambda t: raw(recipe=_text(t).replace("-30.0", "-Infinity"))(t), (NAME, "db_range"),
+        lambda t: raw(recipe=_text(t).replace("-30.0", "-Infinity"))(t),
+        (NAME, "db_range"),
     ),
     "recipe of a band unknown": (recipe(bands=["vv", "../x"]), ("../x",)),
     "recipe of no band": (recipe(bands=[]), (NAME, "bands")),
@@ -249,7 +253,7 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
         lambda t: raw(recipe=_text(t).replace('"spacing":10.0', '"spacing":NaN'))(t),
         (NAME, "spacing"),
     ),
-}  # fmt: skip
+}
 
 
 def _text(trial: Trial) -> str:
@@ -261,10 +265,15 @@ def _text(trial: Trial) -> str:
 def test_a_broken_checkpoint_is_refused(name: str, trial: Trial) -> None:
     make, words = CASES[name]
     scene, out = trial.event / "scene.zarr", trial.out / "p.tif"
-    trial.refuses("predict", "--scene", scene, "--checkpoint", make(trial), "--out", out, words=words)
+    trial.refuses(
+        "predict", "--scene", scene, "--checkpoint", make(trial), "--out", out, words=words
+    )
 
 
-LARGE = {"width 5,000": CASES["width 5,000"], "recipe of 20,000 bands": CASES["recipe of 20,000 bands"]}
+LARGE = {
+    "width 5,000": CASES["width 5,000"],
+    "recipe of 20,000 bands": CASES["recipe of 20,000 bands"],
+}
 
 
 @pytest.mark.parametrize("name", LARGE)

@@ -67,7 +67,10 @@ CASES: dict[str, tuple[Any, Words]] = {
     "aliases without end": (laughs(7), ("c.yaml",)),
     "an alias of itself": (f"{yaml.safe_dump(GOOD)}train: &a\n  width: *a\n", ("c.yaml",)),
     "100,000 deep": ("run: " + "[" * 100_000 + "]" * 100_000, ("c.yaml",)),
-    "a value of a million letters": (section("train", width="w" * 1_000_000), ("c.yaml", "train.width")),
+    "a value of a million letters": (
+        section("train", width="w" * 1_000_000),
+        ("c.yaml", "train.width"),
+    ),
     "an unknown key": (section("geocod", epsg=4326), ("c.yaml", "geocod", "geocode")),
     "an unknown key of signs": ({**GOOD, "a\x1b[2J\nb": 1}, ("c.yaml",)),
     "no run": ({k: v for k, v in GOOD.items() if k != "run"}, ("c.yaml", "run")),
@@ -91,29 +94,56 @@ CASES: dict[str, tuple[Any, Words]] = {
     "an event named as pseudo labels are": (event("pseudo-1"), ("c.yaml", "pseudo-1")),
     "an event named as a device is": (event("con"), ("c.yaml", "con")),
     "an event hidden": (event(".git"), ("c.yaml", ".git")),
-    "an event that is a number": (f"run: {{name: x}}\nscenes: s.tsv\nevents: {{7: {{split: target}}}}\n", ("c.yaml", "7")),
+    "an event that is a number": (
+        "run: {name: x}\nscenes: s.tsv\nevents: {7: {split: target}}\n",
+        ("c.yaml", "7"),
+    ),
     "an event of no side": (event("e", split="everything"), ("c.yaml", "everything")),
     "an event without settings": ({**GOOD, "events": {"e": None}}, ("c.yaml", "events.e")),
     "events in a list": ({**GOOD, "events": ["e"]}, ("c.yaml", "events")),
     "a file that isn't there": (event("e", dem="none.tif"), ("events.e.dem", "none.tif")),
     "a file of a wildcard": (event("e", dem="{x}.tif"), ("events.e.dem", "{x}.tif")),
-    "NaN": ("run: {name: x}\nscenes: s.tsv\ntrain: {learning_rate: .nan}\n", ("c.yaml", "train.learning_rate", "nan")),
-    "infinity": ("run: {name: x}\nscenes: s.tsv\ntrain: {learning_rate: .inf}\n", ("c.yaml", "train.learning_rate", "inf")),
+    "NaN": (
+        "run: {name: x}\nscenes: s.tsv\ntrain: {learning_rate: .nan}\n",
+        ("c.yaml", "train.learning_rate", "nan"),
+    ),
+    "infinity": (
+        "run: {name: x}\nscenes: s.tsv\ntrain: {learning_rate: .inf}\n",
+        ("c.yaml", "train.learning_rate", "inf"),
+    ),
     "below its range": (section("tile", size=-1), ("c.yaml", "tile.size", "-1")),
     "beyond its range": (section("tile", size=10**12), ("c.yaml", "tile.size")),
-    "words for a number": (section("geocode", resolution="ten"), ("c.yaml", "geocode.resolution", "ten")),
+    "words for a number": (
+        section("geocode", resolution="ten"),
+        ("c.yaml", "geocode.resolution", "ten"),
+    ),
     "a resolution of 0": (section("geocode", resolution=0), ("c.yaml", "geocode.resolution", "0")),
-    "a resolution of NaN": ("run: {name: x}\nscenes: s.tsv\ngeocode: {resolution: .nan}\n", ("c.yaml", "geocode.resolution", "nan")),
+    "a resolution of NaN": (
+        "run: {name: x}\nscenes: s.tsv\ngeocode: {resolution: .nan}\n",
+        ("c.yaml", "geocode.resolution", "nan"),
+    ),
     "bounds of three": (section("geocode", bounds=[1, 2, 3]), ("c.yaml", "geocode.bounds")),
-    "no such model": ({**GOOD, "run": {"name": "x", "models": ["os.system"]}}, ("c.yaml", "os.system")),
-    "a seed below 0": ({**GOOD, "run": {"name": "x", "seeds": [-1]}}, ("c.yaml", "run.seeds", "-1")),
+    "no such model": (
+        {**GOOD, "run": {"name": "x", "models": ["os.system"]}},
+        ("c.yaml", "os.system"),
+    ),
+    "a seed below 0": (
+        {**GOOD, "run": {"name": "x", "seeds": [-1]}},
+        ("c.yaml", "run.seeds", "-1"),
+    ),
     "no such data set": ({**GOOD, "dataset": "imagenet"}, ("c.yaml", "dataset", "imagenet")),
-    "a data set that isn't there": ({**GOOD, "dataset": "ombria", "data_root": "none"}, ("data_root", "none")),
-    "a scheduler of another kind": (section("dask", scheduler="file:///etc/passwd"), ("c.yaml", "dask.scheduler")),
+    "a data set that isn't there": (
+        {**GOOD, "dataset": "ombria", "data_root": "none"},
+        ("data_root", "none"),
+    ),
+    "a scheduler of another kind": (
+        section("dask", scheduler="file:///etc/passwd"),
+        ("c.yaml", "dask.scheduler"),
+    ),
     "a sheet that isn't there": ({**GOOD, "scenes": "none.tsv"}, ("none.tsv", "not found")),
     "a sheet that is a folder": ({**GOOD, "scenes": "."}, ("scenes", ".")),
     "no scenes": ({k: v for k, v in GOOD.items() if k != "scenes"}, ("c.yaml", "scenes")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -122,7 +152,11 @@ def test_a_mistaken_configuration_is_refused(name: str, trial: Trial) -> None:
     trial.file("s.tsv", HEADER + "a\te\tafter\tsimulated\n")
     path = trial.given / "c.yaml"
     if content is not None:
-        text = content if isinstance(content, str | bytes) else yaml.safe_dump(content, allow_unicode=True)
+        text = (
+            content
+            if isinstance(content, str | bytes)
+            else yaml.safe_dump(content, allow_unicode=True)
+        )
         trial.file("c.yaml", text)
     trial.refuses(lambda: read(path), words=words)
 

@@ -65,7 +65,9 @@ def wide_grid(trial: Trial) -> Command:
             values = iter(range(10**6))
             pattern = b"<%s>[^<]+" % name
             content = re.sub(
-                pattern, lambda m, n=name, v=values: b"<%s>%d" % (n, (-80, 80)[next(v) % 2]), content
+                pattern,
+                lambda m, n=name, v=values: b"<%s>%d" % (n, (-80, 80)[next(v) % 2]),
+                content,
             )
         return content
 
@@ -92,9 +94,16 @@ def chips_apart(trial: Trial) -> Command:
         for name in ("x-0_y-0", "x-120_y-120"):
             Image.fromarray(np.zeros((256, 256), np.uint8)).save(folder / f"s_{name}_{band}.png")
     return (
-        "ingest", "--dataset", "etci2021", "--root", trial.given / "x", "--scene", "ev_20200101",
-        "--out", trial.out / "s.zarr",
-    )  # fmt: skip
+        "ingest",
+        "--dataset",
+        "etci2021",
+        "--root",
+        trial.given / "x",
+        "--scene",
+        "ev_20200101",
+        "--out",
+        trial.out / "s.zarr",
+    )
 
 
 def picture_bomb(trial: Trial) -> Command:
@@ -108,13 +117,26 @@ def picture_bomb(trial: Trial) -> Command:
 def windows(trial: Trial, **options: object) -> Command:
     given = tuple(part for key, value in options.items() for part in (f"--{key}", value))
     scene, model = trial.event / "scene.zarr", trial.event / "model.safetensors"
-    return ("predict", "--scene", scene, "--checkpoint", model, "--out", trial.out / "p.tif", *given)
+    return (
+        "predict",
+        "--scene",
+        scene,
+        "--checkpoint",
+        model,
+        "--out",
+        trial.out / "p.tif",
+        *given,
+    )
 
 
 CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
-    "a product of 1,024 x 2,000,000 px": (lambda t: sized(t, 1024, 2_000_000), ("x.SAFE", "2000000")),
+    "a product of 1,024 x 2,000,000 px": (
+        lambda t: sized(t, 1024, 2_000_000),
+        ("x.SAFE", "2000000"),
+    ),
     "a product of 10^9 lines": (
-        lambda t: sized(t, 10**9, 16, tiled=False, blockxsize=16, blockysize=10**6), ("x.SAFE", "1000000000"),
+        lambda t: sized(t, 10**9, 16, tiled=False, blockxsize=16, blockysize=10**6),
+        ("x.SAFE", "1000000000"),
     ),
     "a product of 60,000 x 60,000 px": (lambda t: sized(t, 60_000, 60_000), ("x.SAFE", "60000")),
     "tie points across the Earth": (wide_grid, ("x.SAFE",)),
@@ -131,48 +153,124 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
     "a rim below 0": (lambda t: windows(t, rim=-1), ("rim", "-1")),
     "a batch below 0": (lambda t: windows(t, batch=-1), ("batch", "-1")),
     "tiles of nothing": (
-        lambda t: ("tile", "--scene", t.event / "scene.zarr", "--size", 0, "--out", t.out / "t.zarr"),
+        lambda t: (
+            "tile",
+            "--scene",
+            t.event / "scene.zarr",
+            "--size",
+            0,
+            "--out",
+            t.out / "t.zarr",
+        ),
         ("size", "0"),
     ),
     "a step of nothing": (
-        lambda t: ("tile", "--scene", t.event / "scene.zarr", "--size", 32, "--stride", 0,
-                   "--out", t.out / "t.zarr"),
+        lambda t: (
+            "tile",
+            "--scene",
+            t.event / "scene.zarr",
+            "--size",
+            32,
+            "--stride",
+            0,
+            "--out",
+            t.out / "t.zarr",
+        ),
         ("stride", "0"),
     ),
     "a simulation of 10^6 px a side": (
-        lambda t: ("simulate", "--size", 10**6, *_simulated(t)), ("size", "1000000"),
+        lambda t: ("simulate", "--size", 10**6, *_simulated(t)),
+        ("size", "1000000"),
     ),
     "a simulation of nothing": (lambda t: ("simulate", "--size", 0, *_simulated(t)), ("size", "0")),
     "strips of nothing": (
-        lambda t: ("calibrate", "--safe", t.event / "after.SAFE", "--chunk", 0, "--out", t.out / "s.zarr"),
+        lambda t: (
+            "calibrate",
+            "--safe",
+            t.event / "after.SAFE",
+            "--chunk",
+            0,
+            "--out",
+            t.out / "s.zarr",
+        ),
         ("chunk", "0"),
     ),
     "blocks below 0": (
-        lambda t: ("geocode", "--scene", t.event / "calibrated.zarr", "--chunk", -5, "--out", t.out / "g.zarr"),
+        lambda t: (
+            "geocode",
+            "--scene",
+            t.event / "calibrated.zarr",
+            "--chunk",
+            -5,
+            "--out",
+            t.out / "g.zarr",
+        ),
         ("chunk", "-5"),
     ),
     "a speckle window of nothing": (
-        lambda t: ("geocode", "--scene", t.event / "calibrated.zarr", "--speckle-filter", "lee",
-                   "--speckle-window", 0, "--out", t.out / "g.zarr"),
+        lambda t: (
+            "geocode",
+            "--scene",
+            t.event / "calibrated.zarr",
+            "--speckle-filter",
+            "lee",
+            "--speckle-window",
+            0,
+            "--out",
+            t.out / "g.zarr",
+        ),
         ("window", "0"),
     ),
     "no such reference system": (
-        lambda t: ("geocode", "--scene", t.event / "calibrated.zarr", "--epsg", 999999, "--out", t.out / "g.zarr"),
+        lambda t: (
+            "geocode",
+            "--scene",
+            t.event / "calibrated.zarr",
+            "--epsg",
+            999999,
+            "--out",
+            t.out / "g.zarr",
+        ),
         ("999999",),
     ),
     "bounds the wrong way round": (
-        lambda t: ("geocode", "--scene", t.event / "calibrated.zarr", "--bounds", 5, 5, 1, 1,
-                   "--out", t.out / "g.zarr"),
+        lambda t: (
+            "geocode",
+            "--scene",
+            t.event / "calibrated.zarr",
+            "--bounds",
+            5,
+            5,
+            1,
+            1,
+            "--out",
+            t.out / "g.zarr",
+        ),
         ("bounds",),
     ),
     "bounds of NaN": (
-        lambda t: ("geocode", "--scene", t.event / "calibrated.zarr", "--bounds", "nan", 0, 1, 1,
-                   "--out", t.out / "g.zarr"),
+        lambda t: (
+            "geocode",
+            "--scene",
+            t.event / "calibrated.zarr",
+            "--bounds",
+            "nan",
+            0,
+            1,
+            1,
+            "--out",
+            t.out / "g.zarr",
+        ),
         ("bounds", "nan"),
     ),
-}  # fmt: skip
-APART = ("a product of 60,000 x 60,000 px", "a probability of 70,000 x 70,000 px",
-         "labels of 200,000 x 200,000 px", "chips far apart", "a footprint across the Earth")  # fmt: skip
+}
+APART = (
+    "a product of 60,000 x 60,000 px",
+    "a probability of 70,000 x 70,000 px",
+    "labels of 200,000 x 200,000 px",
+    "chips far apart",
+    "a footprint across the Earth",
+)
 
 
 def _simulated(trial: Trial) -> Command:
@@ -193,7 +291,10 @@ REPORTS: dict[str, tuple[str, Words]] = {
     "cut short": ('{"flood": ', ("e.json",)),
     "100,000 deep": ("[" * 100_000, ("e.json",)),
     "words for scores": (json.dumps({"flood": "good", "by_event": 3}), ("e.json",)),
-    "scores of another kind": (json.dumps({"tiles": {"calibration": {"confidence": [1]}}}), ("e.json",)),
+    "scores of another kind": (
+        json.dumps({"tiles": {"calibration": {"confidence": [1]}}}),
+        ("e.json",),
+    ),
 }
 
 

@@ -82,19 +82,25 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "position at the middle of the Earth": (spoilt(everywhere("[XYZ]", "0.0")), (NAME,)),
     "position in words": (spoilt(element("Z", "up")), (NAME, "up")),
     "time NaT": (spoilt(element("UTC", "UTC=NaT")), (NAME, "NaT")),
-    "time of no calendar": (spoilt(element("UTC", "UTC=2023-02-31T25:00:00")), (NAME, "2023-02-31")),
+    "time of no calendar": (
+        spoilt(element("UTC", "UTC=2023-02-31T25:00:00")),
+        (NAME, "2023-02-31"),
+    ),
     "one time": (spoilt(everywhere("UTC", "UTC=2023-05-14T16:58:21.500000")), (NAME,)),
     "another century": (spoilt(swapped("UTC=2023", "UTC=1723", 999)), (NAME,)),
     "inertial frame": (spoilt(element("Ref_Frame", "INERTIAL")), (NAME, "INERTIAL")),
     "another satellite": (named(NAME.replace("S1A", "S1B")), ("S1A",)),
-    "another day": (named(NAME.replace("V20230513", "V20220513").replace("_20230515", "_20220515")), ("2023-05-14",)),
+    "another day": (
+        named(NAME.replace("V20230513", "V20220513").replace("_20230515", "_20220515")),
+        ("2023-05-14",),
+    ),
     "no day of the calendar": (named(NAME.replace("V20230513", "V20239913")), ("V20239913",)),
     "a name of one's own": (named("orbit.eof"), ("orbit.eof", "named")),
     "a pipe": (pipe, (NAME,)),
     "a zip of none": (archive(), (f"{NAME}.zip", "0 .EOF files")),
     "a zip of two": (archive(NAME, "b.EOF"), (f"{NAME}.zip", "2 .EOF files")),
     "no zip": (named(f"{NAME}.zip"), (f"{NAME}.zip",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

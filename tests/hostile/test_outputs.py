@@ -19,20 +19,53 @@ COMMANDS: dict[str, Command] = {
     "acquire": lambda t, out: ("acquire", "--source", t.event / "after.zip", "--out", out),
     "calibrate": lambda t, out: ("calibrate", "--safe", t.event / "after.SAFE", "--out", out),
     "geocode": lambda t, out: (
-        "geocode", "--scene", t.event / "calibrated.zarr", "--dem", t.event / "dem.tif", "--out", out),
+        "geocode",
+        "--scene",
+        t.event / "calibrated.zarr",
+        "--dem",
+        t.event / "dem.tif",
+        "--out",
+        out,
+    ),
     "tile": lambda t, out: (
-        "tile", "--scene", t.event / "scene.zarr", "--size", 32, "--out", out,
-        "--labels", t.event / "truth.tif"),
+        "tile",
+        "--scene",
+        t.event / "scene.zarr",
+        "--size",
+        32,
+        "--out",
+        out,
+        "--labels",
+        t.event / "truth.tif",
+    ),
     "predict": lambda t, out: (
-        "predict", "--scene", t.event / "scene.zarr", "--out", out,
-        "--checkpoint", t.event / "model.safetensors"),
+        "predict",
+        "--scene",
+        t.event / "scene.zarr",
+        "--out",
+        out,
+        "--checkpoint",
+        t.event / "model.safetensors",
+    ),
     "evaluate": lambda t, out: (
-        "evaluate", "--prediction", t.event / "flood.tif", "--truth", t.event / "truth.tif",
-        "--out", out),
+        "evaluate",
+        "--prediction",
+        t.event / "flood.tif",
+        "--truth",
+        t.event / "truth.tif",
+        "--out",
+        out,
+    ),
     "delineate": lambda t, out: (
-        "delineate", "--probability", t.event / "probability.tif", *map_of(t)[2:], "--out", out),
+        "delineate",
+        "--probability",
+        t.event / "probability.tif",
+        *map_of(t)[2:],
+        "--out",
+        out,
+    ),
     "report": lambda t, out: ("report", "--map-page", t.out / "m.html", "--out", out),
-}  # fmt: skip
+}
 NAMES = {"delineate": "f.tif", "calibrate": "s.zarr", "geocode": "g.zarr", "tile": "t.zarr"}
 
 
@@ -63,37 +96,106 @@ def test_a_folder_above_stays(stage: str, out: str, trial: Trial) -> None:
 
 INPUTS: dict[str, Callable[[Trial], tuple[object, ...]]] = {
     "the product": lambda t: (
-        "calibrate", "--safe", t.copy("after.SAFE", "x"), "--out", t.given / "x"),
+        "calibrate",
+        "--safe",
+        t.copy("after.SAFE", "x"),
+        "--out",
+        t.given / "x",
+    ),
     "inside the product": lambda t: (
-        "calibrate", "--safe", t.copy("after.SAFE", "x"), "--out", t.given / "x" / "s.zarr"),
+        "calibrate",
+        "--safe",
+        t.copy("after.SAFE", "x"),
+        "--out",
+        t.given / "x" / "s.zarr",
+    ),
     "the folder of the product": lambda t: (
-        "calibrate", "--safe", t.copy("after.SAFE", "x"), "--out", t.given),
+        "calibrate",
+        "--safe",
+        t.copy("after.SAFE", "x"),
+        "--out",
+        t.given,
+    ),
     "the zip": lambda t: ("calibrate", "--safe", t.copy("after.zip", "x"), "--out", t.given / "x"),
     "the scene": lambda t: (
-        "geocode", "--scene", t.copy("calibrated.zarr", "x"), "--out", t.given / "x"),
+        "geocode",
+        "--scene",
+        t.copy("calibrated.zarr", "x"),
+        "--out",
+        t.given / "x",
+    ),
     "inside the scene": lambda t: (
-        "geocode", "--scene", t.copy("calibrated.zarr", "x"), "--out", t.given / "x" / "g.zarr"),
+        "geocode",
+        "--scene",
+        t.copy("calibrated.zarr", "x"),
+        "--out",
+        t.given / "x" / "g.zarr",
+    ),
     "the scene by another way": lambda t: (
-        "geocode", "--scene", t.copy("calibrated.zarr", "x"), "--out", t.given / "y" / ".." / "x"),
+        "geocode",
+        "--scene",
+        t.copy("calibrated.zarr", "x"),
+        "--out",
+        t.given / "y" / ".." / "x",
+    ),
     "the scene by a link": lambda t: (
-        "geocode", "--scene", t.copy("calibrated.zarr", "x"), "--out", linked(t)),
+        "geocode",
+        "--scene",
+        t.copy("calibrated.zarr", "x"),
+        "--out",
+        linked(t),
+    ),
     "the elevations": lambda t: (
-        "geocode", "--scene", t.event / "calibrated.zarr", "--dem", t.copy("dem.tif", "x"),
-        "--out", t.given / "x"),
+        "geocode",
+        "--scene",
+        t.event / "calibrated.zarr",
+        "--dem",
+        t.copy("dem.tif", "x"),
+        "--out",
+        t.given / "x",
+    ),
     "the checkpoint": lambda t: (
-        "predict", "--scene", t.event / "scene.zarr", "--checkpoint",
-        t.copy("model.safetensors", "x"), "--out", t.given / "x"),
-    "the source": lambda t: ("acquire", "--source", t.copy("after.zip", "x"), "--out", t.given / "x"),
+        "predict",
+        "--scene",
+        t.event / "scene.zarr",
+        "--checkpoint",
+        t.copy("model.safetensors", "x"),
+        "--out",
+        t.given / "x",
+    ),
+    "the source": lambda t: (
+        "acquire",
+        "--source",
+        t.copy("after.zip", "x"),
+        "--out",
+        t.given / "x",
+    ),
     "the probability": lambda t: (
-        "delineate", "--probability", t.copy("probability.tif", "x.tif"), *map_of(t)[2:],
-        "--out", t.given / "x.tif"),
+        "delineate",
+        "--probability",
+        t.copy("probability.tif", "x.tif"),
+        *map_of(t)[2:],
+        "--out",
+        t.given / "x.tif",
+    ),
     "the probability as another product": lambda t: (
-        "delineate", "--probability", t.copy("probability.tif", "x.tif"), *map_of(t),
-        "--likelihood", t.given / "x.tif"),
+        "delineate",
+        "--probability",
+        t.copy("probability.tif", "x.tif"),
+        *map_of(t),
+        "--likelihood",
+        t.given / "x.tif",
+    ),
     "the truth": lambda t: (
-        "evaluate", "--prediction", t.event / "flood.tif", "--truth", t.copy("truth.tif", "x"),
-        "--out", t.given / "x"),
-}  # fmt: skip
+        "evaluate",
+        "--prediction",
+        t.event / "flood.tif",
+        "--truth",
+        t.copy("truth.tif", "x"),
+        "--out",
+        t.given / "x",
+    ),
+}
 
 
 def linked(trial: Trial) -> Path:
@@ -107,16 +209,23 @@ def test_a_result_takes_no_place_of_what_it_is_made_from(name: str, trial: Trial
 
 
 SETS: dict[str, tuple[Callable[[Trial], tuple[object, ...]], Words]] = {
-    "map and likelihood in one file": (lambda t: (*map_of(t), "--likelihood", t.out / "f.tif"), ("f.tif",)),
+    "map and likelihood in one file": (
+        lambda t: (*map_of(t), "--likelihood", t.out / "f.tif"),
+        ("f.tif",),
+    ),
     "map and likelihood by another way": (
-        lambda t: (*map_of(t), "--likelihood", t.out / "a" / ".." / "f.tif"), ("f.tif",),
+        lambda t: (*map_of(t), "--likelihood", t.out / "a" / ".." / "f.tif"),
+        ("f.tif",),
     ),
     "map and item in one file": (lambda t: (*map_of(t)[:4], "--item", t.out / "f.tif"), ("f.tif",)),
     "a map of another suffix": (lambda t: (*map_of(t)[2:], "--out", t.out / "f.tiff"), ("f.tiff",)),
     "a map without a suffix": (lambda t: (*map_of(t)[2:], "--out", t.out / "f"), ("f",)),
     "depth without elevations": (lambda t: (*map_of(t), "--depth", t.out / "d.tif"), ("dem",)),
-    "a likelihood of another suffix": (lambda t: (*map_of(t), "--likelihood", t.out / "l.txt"), ("l.txt",)),
-}  # fmt: skip
+    "a likelihood of another suffix": (
+        lambda t: (*map_of(t), "--likelihood", t.out / "l.txt"),
+        ("l.txt",),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", SETS)

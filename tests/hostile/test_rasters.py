@@ -68,14 +68,19 @@ BROKEN: dict[str, tuple[Make, Words]] = {
     "a web page": (text("<html>log in</html>"), (NAME,)),
     "a raster that names another": (virtual, (NAME,)),
     "a service": (
-        text("<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:9/${z}</ServerUrl></Service></GDAL_WMS>"),
+        text(
+            "<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:9/${z}</ServerUrl></Service></GDAL_WMS>"
+        ),
         (NAME,),
     ),
     "a link to nothing": (link, (NAME,)),
     "a pipe": (pipe, (NAME,)),
     "complex numbers": (numbers(lambda n: n.astype(np.complex64)), (NAME, "complex")),
-    "a picture": (numbers(lambda n: np.full((3, *n.shape), 60, np.uint8), photometric="RGB"), (NAME, "picture")),
-}  # fmt: skip
+    "a picture": (
+        numbers(lambda n: np.full((3, *n.shape), 60, np.uint8), photometric="RGB"),
+        (NAME, "picture"),
+    ),
+}
 
 COMMANDS: dict[str, tuple[str, Callable[[Trial, Path], tuple[object, ...]]]] = {
     "probability": (
@@ -84,35 +89,77 @@ COMMANDS: dict[str, tuple[str, Callable[[Trial, Path], tuple[object, ...]]]] = {
     ),
     "reference water": (
         "probability.tif",
-        lambda t, x: ("delineate", "--probability", t.event / "probability.tif",
-                      "--reference-water", x, *map_of(t)),
+        lambda t, x: (
+            "delineate",
+            "--probability",
+            t.event / "probability.tif",
+            "--reference-water",
+            x,
+            *map_of(t),
+        ),
     ),
     "land cover": (
         "probability.tif",
-        lambda t, x: ("delineate", "--probability", t.event / "probability.tif",
-                      "--land-cover", x, *map_of(t)),
+        lambda t, x: (
+            "delineate",
+            "--probability",
+            t.event / "probability.tif",
+            "--land-cover",
+            x,
+            *map_of(t),
+        ),
     ),
     "labels": (
         "truth.tif",
-        lambda t, x: ("tile", "--scene", t.event / "scene.zarr", "--labels", x, "--size", 32,
-                      "--out", t.out / "t.zarr"),
+        lambda t, x: (
+            "tile",
+            "--scene",
+            t.event / "scene.zarr",
+            "--labels",
+            x,
+            "--size",
+            32,
+            "--out",
+            t.out / "t.zarr",
+        ),
     ),
     "truth": (
         "truth.tif",
-        lambda t, x: ("evaluate", "--prediction", t.event / "flood.tif", "--truth", x,
-                      "--out", t.out / "e.json"),
+        lambda t, x: (
+            "evaluate",
+            "--prediction",
+            t.event / "flood.tif",
+            "--truth",
+            x,
+            "--out",
+            t.out / "e.json",
+        ),
     ),
     "elevation": (
         "dem.tif",
-        lambda t, x: ("geocode", "--scene", t.event / "calibrated.zarr", "--dem", x,
-                      "--out", t.out / "g.zarr"),
+        lambda t, x: (
+            "geocode",
+            "--scene",
+            t.event / "calibrated.zarr",
+            "--dem",
+            x,
+            "--out",
+            t.out / "g.zarr",
+        ),
     ),
     "prediction": (
         "probability.tif",
-        lambda t, x: ("evaluate", "--prediction", x, "--truth", t.event / "truth.tif",
-                      "--out", t.out / "e.json"),
+        lambda t, x: (
+            "evaluate",
+            "--prediction",
+            x,
+            "--truth",
+            t.event / "truth.tif",
+            "--out",
+            t.out / "e.json",
+        ),
     ),
-}  # fmt: skip
+}
 """What each is made from, and the command that reads it."""
 
 
@@ -141,20 +188,24 @@ def stored_as(kind: type, fill: float) -> Callable[[Any], Any]:
 PROBABILITIES: dict[str, tuple[Make, Words]] = {
     "fractions that don't say so": (numbers(percent, nodata=np.nan), (NAME, "fractions")),
     "a mask of 0 and 1": (numbers(lambda n: (n == 90).astype(np.uint8)), (NAME, "mask")),
-    "a mask of 0 and 255": (numbers(lambda n: np.where(n == 90, 255, 0).astype(np.uint8)), (NAME, "255")),
-    "numbers of 101 to 254": (numbers(lambda n: np.where(n == 255, 255, 200).astype(np.uint8)), (NAME, "200")),
+    "a mask of 0 and 255": (
+        numbers(lambda n: np.where(n == 90, 255, 0).astype(np.uint8)),
+        (NAME, "255"),
+    ),
+    "numbers of 101 to 254": (
+        numbers(lambda n: np.where(n == 255, 255, 200).astype(np.uint8)),
+        (NAME, "200"),
+    ),
     "all -9999": (numbers(lambda n: np.full(n.shape, -9999, np.int16)), (NAME,)),
     "decibel": (numbers(lambda n: np.full(n.shape, -12.5, np.float32)), (NAME, "-12.5")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PROBABILITIES)
 def test_what_is_no_percentage_is_refused(name: str, trial: Trial) -> None:
     make, words = PROBABILITIES[name]
     make(trial, trial.event / "probability.tif")
-    trial.refuses(
-        "delineate", "--probability", trial.given / NAME, *map_of(trial), words=words
-    )
+    trial.refuses("delineate", "--probability", trial.given / NAME, *map_of(trial), words=words)
 
 
 TOLD: dict[str, Make] = {
@@ -173,7 +224,10 @@ TOLD: dict[str, Make] = {
 def test_no_data_of_a_probability_stays_no_data(name: str, trial: Trial) -> None:
     TOLD[name](trial, trial.event / "probability.tif")
     trial.accepts("delineate", "--probability", trial.given / NAME, *map_of(trial))
-    with rasterio.open(trial.out / "f.tif") as made, rasterio.open(trial.event / "flood.tif") as own:
+    with (
+        rasterio.open(trial.out / "f.tif") as made,
+        rasterio.open(trial.event / "flood.tif") as own,
+    ):
         np.testing.assert_array_equal(made.read(1), own.read(1))
         assert (made.read(1) == 255).any()
 
@@ -258,11 +312,15 @@ PLACES: dict[str, tuple[str, dict[str, Any], Words]] = {
     "elevations of elsewhere": ("elevation", {"corner": (900000.0, 1000000.0)}, (NAME, "cover")),
     "elevations all no data": ("elevation", {"nodata": 0.0}, (NAME,)),
     "labels of elsewhere": ("truth", {"corner": (900000.0, 1000000.0)}, (NAME, "nothing")),
-    "reference water of elsewhere": ("reference water", {"corner": (900000.0, 1e6)}, (NAME, "nothing")),
+    "reference water of elsewhere": (
+        "reference water",
+        {"corner": (900000.0, 1e6)},
+        (NAME, "nothing"),
+    ),
     "pixels without an area": ("truth", {"spacing": 0.0}, (NAME,)),
     "pixels of 1e-300 m": ("truth", {"spacing": 1e-300}, (NAME,)),
     "a place that isn't a number": ("truth", {"corner": (float("nan"), 0.0)}, (NAME,)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PLACES)

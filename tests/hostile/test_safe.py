@@ -67,9 +67,13 @@ TEXTS: dict[str, tuple[Edits, Words]] = {
     "manifest missing": ({MANIFEST: gone}, ("x.SAFE", "manifest.safe")),
     "manifest empty": ({MANIFEST: b""}, ("x.SAFE", "manifest.safe")),
     "manifest of zeros": ({MANIFEST: bytes(4000)}, ("x.SAFE", "manifest.safe")),
-    "manifest starts at no time": ({MANIFEST: element("safe:startTime", "-----")}, ("x.SAFE", "-----")),
+    "manifest starts at no time": (
+        {MANIFEST: element("safe:startTime", "-----")},
+        ("x.SAFE", "-----"),
+    ),
     "manifest starts in the year 0": (
-        {MANIFEST: element("safe:startTime", "99999-99-99")}, ("x.SAFE", "99999-99-99"),
+        {MANIFEST: element("safe:startTime", "99999-99-99")},
+        ("x.SAFE", "99999-99-99"),
     ),
     "single look complex": ({MANIFEST: element("s1sarl1:productType", "SLC")}, ("x.SAFE", "SLC")),
     "no version": ({MANIFEST: swapped(' version="003.40"', "")}, ("x.SAFE", "version")),
@@ -90,41 +94,67 @@ TEXTS: dict[str, tuple[Edits, Words]] = {
         ("x.SAFE", "-vv-", "document type"),
     ),
     "annotation that names a file": (
-        {ANNOTATION: b'<!DOCTYPE p [<!ENTITY f SYSTEM "file:///etc/hostname">]><product>&f;</product>'},
+        {
+            ANNOTATION: b'<!DOCTYPE p [<!ENTITY f SYSTEM "file:///etc/hostname">]><product>&f;</product>'
+        },
         ("x.SAFE", "-vv-", "document type"),
     ),
     "annotation of laughs": ({ANNOTATION: entities(30)}, ("x.SAFE", "-vv-", "document type")),
     "annotation in UTF-16": ({ANNOTATION: utf16}, ("x.SAFE", "-vv-", "UTF-16")),
     "annotation in no known encoding": (
-        {ANNOTATION: swapped("UTF-8", "x-hostile")}, ("x.SAFE", "-vv-"),
+        {ANNOTATION: swapped("UTF-8", "x-hostile")},
+        ("x.SAFE", "-vv-"),
     ),
-    "annotation of another kind": ({ANNOTATION: b"<html><body/></html>"}, ("x.SAFE", "imageInformation")),
+    "annotation of another kind": (
+        {ANNOTATION: b"<html><body/></html>"},
+        ("x.SAFE", "imageInformation"),
+    ),
     "no lines": ({ANNOTATION: element("numberOfLines", "0")}, ("x.SAFE", "numberOfLines", "0")),
-    "lines below 0": ({ANNOTATION: element("numberOfLines", "-5")}, ("x.SAFE", "numberOfLines", "-5")),
+    "lines below 0": (
+        {ANNOTATION: element("numberOfLines", "-5")},
+        ("x.SAFE", "numberOfLines", "-5"),
+    ),
     "lines in words": ({ANNOTATION: element("numberOfLines", "many")}, ("x.SAFE", "many")),
     "lines of 5,000 digits": ({ANNOTATION: element("numberOfLines", "9" * 5000)}, ("x.SAFE",)),
     "half a sample": ({ANNOTATION: element("numberOfSamples", "80.5")}, ("x.SAFE", "80.5")),
-    "samples that the raster hasn't": ({ANNOTATION: element("numberOfSamples", "81")}, ("x.SAFE", "81")),
-    "line time 0": ({ANNOTATION: element("azimuthTimeInterval", "0")}, ("x.SAFE", "azimuthTimeInterval", "0")),
+    "samples that the raster hasn't": (
+        {ANNOTATION: element("numberOfSamples", "81")},
+        ("x.SAFE", "81"),
+    ),
+    "line time 0": (
+        {ANNOTATION: element("azimuthTimeInterval", "0")},
+        ("x.SAFE", "azimuthTimeInterval", "0"),
+    ),
     "line time nan": (
-        {ANNOTATION: element("azimuthTimeInterval", "nan")}, ("x.SAFE", "azimuthTimeInterval", "nan"),
+        {ANNOTATION: element("azimuthTimeInterval", "nan")},
+        ("x.SAFE", "azimuthTimeInterval", "nan"),
     ),
     "line time below 0": (
-        {ANNOTATION: element("azimuthTimeInterval", "-1e-3")}, ("x.SAFE", "azimuthTimeInterval", "-0.001"),
+        {ANNOTATION: element("azimuthTimeInterval", "-1e-3")},
+        ("x.SAFE", "azimuthTimeInterval", "-0.001"),
     ),
-    "spacing 0": ({ANNOTATION: element("rangePixelSpacing", "0.0")}, ("x.SAFE", "rangePixelSpacing", "0")),
-    "spacing inf": ({ANNOTATION: element("rangePixelSpacing", "inf")}, ("x.SAFE", "rangePixelSpacing", "inf")),
+    "spacing 0": (
+        {ANNOTATION: element("rangePixelSpacing", "0.0")},
+        ("x.SAFE", "rangePixelSpacing", "0"),
+    ),
+    "spacing inf": (
+        {ANNOTATION: element("rangePixelSpacing", "inf")},
+        ("x.SAFE", "rangePixelSpacing", "inf"),
+    ),
     "first line at no time": (
-        {ANNOTATION: element("productFirstLineUtcTime", "NaT")}, ("x.SAFE", "productFirstLineUtcTime"),
+        {ANNOTATION: element("productFirstLineUtcTime", "NaT")},
+        ("x.SAFE", "productFirstLineUtcTime"),
     ),
     "first line without a time": (
-        {ANNOTATION: element("productFirstLineUtcTime", "")}, ("x.SAFE", "productFirstLineUtcTime"),
+        {ANNOTATION: element("productFirstLineUtcTime", "")},
+        ("x.SAFE", "productFirstLineUtcTime"),
     ),
     "no orbit": ({ANNOTATION: swapped("<orbit>.*</orbit>", "")}, ("x.SAFE", "orbit")),
     "orbit nan": ({ANNOTATION: points(lambda i: "nan", "x")}, ("x.SAFE", "orbit", "nan")),
     "orbit inside the Earth": ({ANNOTATION: points(lambda i: "1.0", "x")}, ("x.SAFE", "orbit")),
     "orbit at one time": (
-        {ANNOTATION: points(lambda i: "2023-05-14T16:58:21.500000", "time")}, ("x.SAFE", "orbit"),
+        {ANNOTATION: points(lambda i: "2023-05-14T16:58:21.500000", "time")},
+        ("x.SAFE", "orbit"),
     ),
     "no geolocation grid": (
         {ANNOTATION: swapped("<geolocationGridPoint>.*</geolocationGridPoint>", "")},
@@ -132,24 +162,43 @@ TEXTS: dict[str, tuple[Edits, Words]] = {
     ),
     "latitude nan": ({ANNOTATION: element("latitude", "nan")}, ("x.SAFE", "latitude", "nan")),
     "latitude 95": ({ANNOTATION: element("latitude", "95")}, ("x.SAFE", "latitude", "95")),
-    "longitude 1e300": ({ANNOTATION: element("longitude", "1e300")}, ("x.SAFE", "longitude", "1e+300")),
+    "longitude 1e300": (
+        {ANNOTATION: element("longitude", "1e300")},
+        ("x.SAFE", "longitude", "1e+300"),
+    ),
     "height inf": ({ANNOTATION: element("height", "inf")}, ("x.SAFE", "height", "inf")),
     "no conversion": (
         {ANNOTATION: swapped("<coordinateConversion>.*</coordinateConversion>", "")},
         ("x.SAFE", "coordinateConversion"),
     ),
-    "conversion nan": ({ANNOTATION: element("srgrCoefficients", "nan nan nan")}, ("x.SAFE", "srgrCoefficients")),
-    "conversion without numbers": ({ANNOTATION: element("srgrCoefficients", "")}, ("x.SAFE", "srgrCoefficients")),
+    "conversion nan": (
+        {ANNOTATION: element("srgrCoefficients", "nan nan nan")},
+        ("x.SAFE", "srgrCoefficients"),
+    ),
+    "conversion without numbers": (
+        {ANNOTATION: element("srgrCoefficients", "")},
+        ("x.SAFE", "srgrCoefficients"),
+    ),
     "conversion that folds": (
-        {ANNOTATION: element("srgrCoefficients", "0 -1 0", 9)}, ("x.SAFE", "srgrCoefficients"),
+        {ANNOTATION: element("srgrCoefficients", "0 -1 0", 9)},
+        ("x.SAFE", "srgrCoefficients"),
     ),
     "gamma in words": ({CALIBRATION: element("gamma", "abc 1 1 1")}, ("x.SAFE", "gamma", "abc")),
     "gamma inf": ({CALIBRATION: element("gamma", "inf 500 500 500")}, ("x.SAFE", "gamma", "inf")),
     "gamma nan": ({CALIBRATION: element("gamma", "nan 500 500 500")}, ("x.SAFE", "gamma", "nan")),
     "gamma 0": ({CALIBRATION: element("gamma", "0 500 500 500")}, ("x.SAFE", "gamma", "0")),
-    "gamma below 0": ({CALIBRATION: element("gamma", "-500 500 500 500")}, ("x.SAFE", "gamma", "-500")),
-    "gamma absurdly large": ({CALIBRATION: element("gamma", "1e300 500 500 500")}, ("x.SAFE", "gamma", "1e+300")),
-    "gamma shorter than its pixels": ({CALIBRATION: element("gamma", "500 500")}, ("x.SAFE", "gamma", "2", "4")),
+    "gamma below 0": (
+        {CALIBRATION: element("gamma", "-500 500 500 500")},
+        ("x.SAFE", "gamma", "-500"),
+    ),
+    "gamma absurdly large": (
+        {CALIBRATION: element("gamma", "1e300 500 500 500")},
+        ("x.SAFE", "gamma", "1e+300"),
+    ),
+    "gamma shorter than its pixels": (
+        {CALIBRATION: element("gamma", "500 500")},
+        ("x.SAFE", "gamma", "2", "4"),
+    ),
     "gamma empty": ({CALIBRATION: element("gamma", "", 9)}, ("x.SAFE", "calibration vector")),
     "pixels that go back": ({CALIBRATION: element("pixel", "0 70 40 79")}, ("x.SAFE", "pixel")),
     "pixels nan": ({CALIBRATION: element("pixel", "0 nan 40 79")}, ("x.SAFE", "pixel", "nan")),
@@ -159,39 +208,62 @@ TEXTS: dict[str, tuple[Edits, Words]] = {
         ("x.SAFE", "calibration vector"),
     ),
     "no calibration": ({CALIBRATION: gone}, ("x.SAFE", "calibration")),
-    "noise nan": ({NOISE: element("noiseRangeLut", "nan 1 1 1")}, ("x.SAFE", "noiseRangeLut", "nan")),
-    "noise inf": ({NOISE: element("noiseRangeLut", "inf 1 1 1")}, ("x.SAFE", "noiseRangeLut", "inf")),
-    "noise below 0": ({NOISE: element("noiseRangeLut", "-9 1 1 1")}, ("x.SAFE", "noiseRangeLut", "-9")),
-    "noise shorter than its pixels": ({NOISE: element("noiseRangeLut", "9 9")}, ("x.SAFE", "noiseRangeLut")),
+    "noise nan": (
+        {NOISE: element("noiseRangeLut", "nan 1 1 1")},
+        ("x.SAFE", "noiseRangeLut", "nan"),
+    ),
+    "noise inf": (
+        {NOISE: element("noiseRangeLut", "inf 1 1 1")},
+        ("x.SAFE", "noiseRangeLut", "inf"),
+    ),
+    "noise below 0": (
+        {NOISE: element("noiseRangeLut", "-9 1 1 1")},
+        ("x.SAFE", "noiseRangeLut", "-9"),
+    ),
+    "noise shorter than its pixels": (
+        {NOISE: element("noiseRangeLut", "9 9")},
+        ("x.SAFE", "noiseRangeLut"),
+    ),
     "noise block at line nan": (
-        {NOISE: element("firstAzimuthLine", "nan")}, ("x.SAFE", "firstAzimuthLine", "nan"),
+        {NOISE: element("firstAzimuthLine", "nan")},
+        ("x.SAFE", "firstAzimuthLine", "nan"),
     ),
     "noise block at line 1e30": (
-        {NOISE: element("lastAzimuthLine", "1e30")}, ("x.SAFE", "lastAzimuthLine", "1e+30"),
+        {NOISE: element("lastAzimuthLine", "1e30")},
+        ("x.SAFE", "lastAzimuthLine", "1e+30"),
     ),
-    "noise factor nan": ({NOISE: element("noiseAzimuthLut", "nan 1")}, ("x.SAFE", "noiseAzimuthLut", "nan")),
+    "noise factor nan": (
+        {NOISE: element("noiseAzimuthLut", "nan 1")},
+        ("x.SAFE", "noiseAzimuthLut", "nan"),
+    ),
     "noise factors below 0": (
-        {NOISE: element("noiseAzimuthLut", "-1 -1")}, ("x.SAFE", "noiseAzimuthLut", "-1"),
+        {NOISE: element("noiseAzimuthLut", "-1 -1")},
+        ("x.SAFE", "noiseAzimuthLut", "-1"),
     ),
     "noise factors more than lines": (
-        {NOISE: element("noiseAzimuthLut", "1 1 1")}, ("x.SAFE", "noiseAzimuthLut"),
+        {NOISE: element("noiseAzimuthLut", "1 1 1")},
+        ("x.SAFE", "noiseAzimuthLut"),
     ),
     "no noise": ({NOISE: gone}, ("x.SAFE", "noise")),
     "noise without vectors": (
-        {NOISE: swapped("<noiseRangeVector>.*</noiseRangeVector>", "")}, ("x.SAFE", "noise vector"),
+        {NOISE: swapped("<noiseRangeVector>.*</noiseRangeVector>", "")},
+        ("x.SAFE", "noise vector"),
     ),
     "measurement missing": ({MEASUREMENT: gone}, ("x.SAFE", "measurement", "vv")),
     "measurement empty": ({MEASUREMENT: b""}, ("x.SAFE", "-vv-")),
     "measurement cut short": ({MEASUREMENT: half}, ("x.SAFE", "-vv-")),
     "measurement in words": ({MEASUREMENT: b"<html>log in</html>"}, ("x.SAFE", "-vv-")),
     "measurement named as another's address": (
-        {MEASUREMENT: vrt("/vsicurl/http://127.0.0.1:9/x.tif").encode()}, ("x.SAFE", "-vv-"),
-    ),
-    "measurement is a service": (
-        {MEASUREMENT: b'<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}</ServerUrl></Service></GDAL_WMS>'},
+        {MEASUREMENT: vrt("/vsicurl/http://127.0.0.1:9/x.tif").encode()},
         ("x.SAFE", "-vv-"),
     ),
-}  # fmt: skip
+    "measurement is a service": (
+        {
+            MEASUREMENT: b'<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}</ServerUrl></Service></GDAL_WMS>'
+        },
+        ("x.SAFE", "-vv-"),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -29,35 +29,67 @@ CASES: dict[str, tuple[str | bytes, Words]] = {
     "zeros": (bytes(500), ("s.tsv",)),
     "another encoding": (row("a", "e", "after", "x").encode() + b"\xe4", ("s.tsv", "0xe4")),
     "UTF-16": (row("a", "e", "after", "simulated").encode("utf-16"), ("s.tsv", "UTF-16")),
-    "parted by commas": (row("a", "e", "after", "simulated").replace("\t", ","), ("s.tsv", "commas")),
-    "parted by semicolons": (row("a", "e", "after", "simulated").replace("\t", ";"), ("s.tsv", "semicolons")),
+    "parted by commas": (
+        row("a", "e", "after", "simulated").replace("\t", ","),
+        ("s.tsv", "commas"),
+    ),
+    "parted by semicolons": (
+        row("a", "e", "after", "simulated").replace("\t", ";"),
+        ("s.tsv", "semicolons"),
+    ),
     "no header": ("a\te\tafter\tsimulated\n", ("s.tsv", "scene")),
-    "a column twice": ("scene\tevent\trole\tsource\tscene\na\te\tafter\tsimulated\tb\n", ("s.tsv", "scene", "twice")),
+    "a column twice": (
+        "scene\tevent\trole\tsource\tscene\na\te\tafter\tsimulated\tb\n",
+        ("s.tsv", "scene", "twice"),
+    ),
     "a field too many": (row("a", "e", "after", "simulated", "", "x"), ("s.tsv", "row 2")),
     "a field too few": (row("a", "e", "after"), ("s.tsv", "row 2", "source")),
     "a quotation mark that doesn't end": (row('"a', "e", "after", "simulated"), ("s.tsv", "row 2")),
-    "a field of 200,000 letters": (row("a" * 200_000, "e", "after", "simulated"), ("s.tsv", "row 2")),
+    "a field of 200,000 letters": (
+        row("a" * 200_000, "e", "after", "simulated"),
+        ("s.tsv", "row 2"),
+    ),
     "a scene without a name": (row("", "e", "after", "simulated"), ("s.tsv", "row 2", "scene")),
-    "a scene of other folders": (row("../../a", "e", "after", "simulated"), ("s.tsv", "row 2", "../../a")),
-    "a scene of the parent folder": (row("..", "e", "after", "simulated"), ("s.tsv", "row 2", "..")),
+    "a scene of other folders": (
+        row("../../a", "e", "after", "simulated"),
+        ("s.tsv", "row 2", "../../a"),
+    ),
+    "a scene of the parent folder": (
+        row("..", "e", "after", "simulated"),
+        ("s.tsv", "row 2", ".."),
+    ),
     "a scene of a long name": (row(LONG, "e", "after", "simulated"), ("s.tsv", "row 2")),
     "a scene of a device": (row("nul", "e", "after", "simulated"), ("s.tsv", "row 2", "nul")),
     "a scene of a wildcard": (row("{a}", "e", "after", "simulated"), ("s.tsv", "row 2", "{a}")),
-    "a scene that moves a terminal": (row("a\x1b[2J", "e", "after", "simulated"), ("s.tsv", "row 2")),
-    "a scene that reads backwards": (row("a\u202eb", "e", "after", "simulated"), ("s.tsv", "row 2")),
+    "a scene that moves a terminal": (
+        row("a\x1b[2J", "e", "after", "simulated"),
+        ("s.tsv", "row 2"),
+    ),
+    "a scene that reads backwards": (
+        row("a\u202eb", "e", "after", "simulated"),
+        ("s.tsv", "row 2"),
+    ),
     "a scene twice": (
-        row("a", "e", "after", "simulated") + "a\tf\tafter\tsimulated\n", ("s.tsv", "row 3", "'a'"),
+        row("a", "e", "after", "simulated") + "a\tf\tafter\tsimulated\n",
+        ("s.tsv", "row 3", "'a'"),
     ),
     "scenes that differ by capitals": (
-        row("a", "e", "after", "simulated") + "A\tf\tafter\tsimulated\n", ("s.tsv", "row 3", "A"),
+        row("a", "e", "after", "simulated") + "A\tf\tafter\tsimulated\n",
+        ("s.tsv", "row 3", "A"),
     ),
     "an event unknown": (row("a", "g", "after", "simulated"), ("s.tsv", "row 2", "'g'")),
     "an event of a terminal": (row("a", "\x1b[31m", "after", "simulated"), ("s.tsv", "row 2")),
     "a role unknown": (row("a", "e", "during", "simulated"), ("s.tsv", "row 2", "during")),
     "a role of a terminal": (row("a", "e", "\x1b[31m", "simulated"), ("s.tsv", "row 2")),
-    "a source that isn't there": (row("a", "e", "after", "none.zip"), ("s.tsv", "row 2", "none.zip")),
+    "a source that isn't there": (
+        row("a", "e", "after", "none.zip"),
+        ("s.tsv", "row 2", "none.zip"),
+    ),
     "a source of a wildcard": (row("a", "e", "after", "{b}.zip"), ("s.tsv", "row 2", "{b}.zip")),
-    "a source of another scheme": (row("a", "e", "after", "ftp://h/a.zip"), ("s.tsv", "row 2", "ftp")),
+    "a source of another scheme": (
+        row("a", "e", "after", "ftp://h/a.zip"),
+        ("s.tsv", "row 2", "ftp"),
+    ),
     "a source of GDAL's": (row("a", "e", "after", "/vsicurl/http://h/a.zip"), ("s.tsv", "row 2")),
     "a source of two lines": (row("a", "e", "after", '"a\nb"'), ("s.tsv", "row 2")),
     "a digest in words": (
@@ -65,10 +97,11 @@ CASES: dict[str, tuple[str | bytes, Words]] = {
         ("s.tsv", "row 2", "sha256", "secret"),
     ),
     "two simulated after one flood": (
-        row("a", "e", "after", "simulated") + "b\te\tafter\tsimulated\n", ("s.tsv", "'a'", "'b'"),
+        row("a", "e", "after", "simulated") + "b\te\tafter\tsimulated\n",
+        ("s.tsv", "'a'", "'b'"),
     ),
     "a data set that isn't set": (row("a", "e", "after", "dataset"), ("s.tsv", "row 2", "dataset")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

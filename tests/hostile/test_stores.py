@@ -119,16 +119,21 @@ SCENES: dict[str, tuple[Spoil, Words]] = {
     "recipe of an unknown quantity": (recipe(quantity="dB"), ("x.zarr", "quantity")),
     "recipe of another spacing": (recipe(spacing=20.0), ("x.zarr", "spacing")),
     "a shape of 10^12 pixels": (
-        described("vv", lambda m: m.update(shape=[1_000_000, 1_000_000])), ("x.zarr",),
+        described("vv", lambda m: m.update(shape=[1_000_000, 1_000_000])),
+        ("x.zarr",),
     ),
     "a shape below 0": (described("vv", lambda m: m.update(shape=[-1, 5])), ("x.zarr",)),
     "a type of objects": (described("vv", lambda m: m.update(data_type="object")), ("x.zarr",)),
-    "an unknown codec": (described("vv", lambda m: m.update(codecs=[{"name": "hostile"}])), ("x.zarr",)),
+    "an unknown codec": (
+        described("vv", lambda m: m.update(codecs=[{"name": "hostile"}])),
+        ("x.zarr",),
+    ),
     "Zarr of another version": (
-        lambda s: (s / "zarr.json").write_text('{"zarr_format": 9, "node_type": "group"}'), ("x.zarr",),
+        lambda s: (s / "zarr.json").write_text('{"zarr_format": 9, "node_type": "group"}'),
+        ("x.zarr",),
     ),
     "no band": (lambda s: (removed("vv")(s), removed("vh")(s)), ("x.zarr", "vv")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -149,7 +154,8 @@ CALIBRATED: dict[str, tuple[Spoil, Words]] = {
         ("x.zarr", "azimuth_time_interval"),
     ),
     "geometry of other lines": (
-        lambda s: attribute("geometry", _geometry(s, lines=10**9))(s), ("x.zarr", "lines"),
+        lambda s: attribute("geometry", _geometry(s, lines=10**9))(s),
+        ("x.zarr", "lines"),
     ),
     "footprint in words": (attribute("footprint", "here"), ("x.zarr", "footprint")),
     "footprint of NaN": (attribute("footprint", [float("nan")] * 4), ("x.zarr", "footprint")),
@@ -159,7 +165,7 @@ CALIBRATED: dict[str, tuple[Spoil, Words]] = {
     "metadata cut short": (cut("zarr.json"), ("x.zarr",)),
     "a chunk lost": (removed("vh/c/0/0"), ("x.zarr", "vh")),
     "a chunk changed": (flipped("vh/c/0/0"), ("x.zarr", "vh")),
-}  # fmt: skip
+}
 
 
 def _geometry(store: Path, **values: Any) -> str:
@@ -173,7 +179,9 @@ def test_a_spoilt_calibrated_store_is_refused(name: str, trial: Trial) -> None:
     scene = trial.copy("calibrated.zarr", "x.zarr")
     spoil(scene)
     out = trial.out / "g.zarr"
-    trial.refuses("geocode", "--scene", scene, "--dem", trial.event / "dem.tif", "--out", out, words=words)
+    trial.refuses(
+        "geocode", "--scene", scene, "--dem", trial.event / "dem.tif", "--out", out, words=words
+    )
 
 
 TILES: dict[str, tuple[Spoil, Words]] = {
@@ -199,7 +207,10 @@ def test_a_spoilt_tile_store_is_refused(name: str, trial: Trial) -> None:
 
 def test_one_kind_of_store_is_not_taken_for_another(trial: Trial) -> None:
     model, out = trial.event / "model.safetensors", trial.out / "e.json"
-    for name, words in (("scene.zarr", ("scene.zarr", "tile store")), ("model.safetensors", ("Zarr",))):
+    for name, words in (
+        ("scene.zarr", ("scene.zarr", "tile store")),
+        ("model.safetensors", ("Zarr",)),
+    ):
         command = ("evaluate", "--tiles", trial.event / name, "--checkpoint", model, "--out", out)
         trial.refuses(*command, words=words)
     scene = trial.event / "tiles.zarr"
@@ -207,7 +218,9 @@ def test_one_kind_of_store_is_not_taken_for_another(trial: Trial) -> None:
     trial.refuses(*command, words=("tiles.zarr",))
 
 
-@pytest.mark.parametrize("name", ["metadata cut short", "metadata a list", "no metadata", "a chunk lost"])
+@pytest.mark.parametrize(
+    "name", ["metadata cut short", "metadata a list", "no metadata", "a chunk lost"]
+)
 def test_inspect_refuses_a_spoilt_store(name: str, trial: Trial) -> None:
     spoil, _ = SCENES[name]
     scene = trial.copy("scene.zarr", "x.zarr")

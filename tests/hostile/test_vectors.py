@@ -83,20 +83,30 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "a table that isn't there": (spoilt, ("x.gpkg",)),
     "a web page": (text("x.geojson", "<html>log in</html>"), ("x.geojson",)),
     "JSON of another kind": (text("x.geojson", '{"detail": "expired"}'), ("x.geojson",)),
-    "JSON cut short": (text("x.geojson", collection(shapely.geometry.mapping(INSIDE))[:90]), ("x.geojson",)),
-    "JSON 100,000 deep": (text("x.geojson", '{"a":' * 100_000 + "1" + "}" * 100_000), ("x.geojson",)),
+    "JSON cut short": (
+        text("x.geojson", collection(shapely.geometry.mapping(INSIDE))[:90]),
+        ("x.geojson",),
+    ),
+    "JSON 100,000 deep": (
+        text("x.geojson", '{"a":' * 100_000 + "1" + "}" * 100_000),
+        ("x.geojson",),
+    ),
     "layers that name a file elsewhere": (other_lines, ("x.gpkg",)),
     "a pipe": (pipe, ("x.gpkg",)),
     "points": (layer("x.gpkg", [Point(450200, 5080200)]), ("x.gpkg", "Point")),
-    "several points": (layer("x.gpkg", [MultiPoint([(450200, 5080200)])]), ("x.gpkg", "MultiPoint")),
+    "several points": (
+        layer("x.gpkg", [MultiPoint([(450200, 5080200)])]),
+        ("x.gpkg", "MultiPoint"),
+    ),
     "lines": (layer("x.fgb", [LineString([(0, 0), (1, 1)])]), ("x.fgb", "LineString")),
     "a corner that isn't a number": (nan_corner, ("x.gpkg", "number")),
     "no CRS": (layer("x.gpkg", [INSIDE], crs=None), ("CRS",)),
     "a table without shapes": (text("x.csv", "name,area\na,1\n"), ("x.csv",)),
     "a name of control characters": (
-        text("x.shp", b"\0\0\x27\x0a" + bytes(96)), ("x.shp",),
+        text("x.shp", b"\0\0\x27\x0a" + bytes(96)),
+        ("x.shp",),
     ),
-}  # fmt: skip
+}
 
 
 def delineate(trial: Trial, zones: Path) -> tuple[object, ...]:
@@ -121,7 +131,10 @@ HARMLESS: dict[str, tuple[Callable[[Trial], Path], int]] = {
     "no zone": (layer("x.gpkg", [], name=[]), 0),
     "an empty shape": (layer("x.gpkg", [Polygon(), INSIDE], name=["a", "b"]), 2),
     "a shape that crosses itself": (layer("x.gpkg", [BOW], name=["a"]), 1),
-    "a zone of the whole Earth": (layer("x.geojson", [box(-180, -90, 180, 90)], crs="EPSG:4326"), 1),
+    "a zone of the whole Earth": (
+        layer("x.geojson", [box(-180, -90, 180, 90)], crs="EPSG:4326"),
+        1,
+    ),
     "names of numbers": (layer("x.gpkg", [INSIDE], name=[7]), 1),
     "names twice": (layer("x.gpkg", [INSIDE, INSIDE], name=["a", "a"]), 2),
 }
@@ -134,7 +147,9 @@ def test_odd_zones_are_listed(name: str, trial: Trial) -> None:
     assert len(areas(trial)) == 2 + count
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=HYPERLINK(\"http://x\")"])
+@pytest.mark.parametrize(
+    "formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")']
+)
 def test_a_name_is_no_formula_of_a_spreadsheet(formula: str, trial: Trial) -> None:
     trial.accepts(*delineate(trial, layer("x.gpkg", [INSIDE], name=[formula])(trial)))
     assert areas(trial)[-1][0].lstrip("'\" ")[:1] != "" and areas(trial)[-1][0][0] not in "=+-@\t\r"
@@ -165,6 +180,13 @@ def test_a_hundred_thousand_zones_are_told_or_listed(trial: Trial) -> None:
 
 @pytest.mark.parametrize("name", ["f.shp", "f.kml", "f", "f.gpkg.txt"])
 def test_polygons_of_another_kind_of_file_are_refused(name: str, trial: Trial) -> None:
-    made = ("--out", trial.out / "f.tif", "--vectors", trial.out / name, "--item", trial.out / "f.json")
+    made = (
+        "--out",
+        trial.out / "f.tif",
+        "--vectors",
+        trial.out / name,
+        "--item",
+        trial.out / "f.json",
+    )
     probability = trial.event / "probability.tif"
     trial.refuses("delineate", "--probability", probability, *made, words=(name,))

@@ -25,7 +25,9 @@ def members(path: Path) -> list[tuple[str, bytes]]:
         return [(name, archive.read(name)) for name in archive.namelist()]
 
 
-def written(path: Path, content: list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> Path:
+def written(
+    path: Path, content: list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED
+) -> Path:
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", method) as archive:
         warnings.simplefilter("ignore")
         for name, data in content:
@@ -110,7 +112,8 @@ def no_manifest(trial: Trial) -> Path:
 def scattered(trial: Trial) -> Path:
     """The manifest of one product, and the parts beside it, not beneath."""
     content = [
-        (n if "manifest" in n else n.replace("after", "other"), d) for n, d in members(copied(trial))
+        (n if "manifest" in n else n.replace("after", "other"), d)
+        for n, d in members(copied(trial))
     ]
     return written(trial.given / "x.zip", content)
 
@@ -153,25 +156,44 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "cut short by half": (cut(0.5), ("x.zip", "zip")),
     "cut short by its end": (cut(0.999), ("x.zip", "zip")),
     "a hole of zeros": (padded, ("x.zip",)),
-    "measurement changed, deflated": (lambda t: flipped(copied(t), "measurement/.*-vv-", 8), ("x.zip", "-vv-")),
-    "measurement changed, stored": (lambda t: flipped(stored(t), "measurement/.*-vv-", 64), ("x.zip", "-vv-")),
-    "measurement of the second polarisation changed": (
-        lambda t: flipped(stored(t), "measurement/.*-vh-", 1), ("x.zip", "-vh-"),
+    "measurement changed, deflated": (
+        lambda t: flipped(copied(t), "measurement/.*-vv-", 8),
+        ("x.zip", "-vv-"),
     ),
-    "annotation changed": (lambda t: flipped(stored(t), "annotation/s1a.*-vv-", 1), ("x.zip", "-vv-")),
-    "calibration changed": (lambda t: flipped(stored(t), "calibration-.*-vv-", 1), ("x.zip", "-vv-")),
+    "measurement changed, stored": (
+        lambda t: flipped(stored(t), "measurement/.*-vv-", 64),
+        ("x.zip", "-vv-"),
+    ),
+    "measurement of the second polarisation changed": (
+        lambda t: flipped(stored(t), "measurement/.*-vh-", 1),
+        ("x.zip", "-vh-"),
+    ),
+    "annotation changed": (
+        lambda t: flipped(stored(t), "annotation/s1a.*-vv-", 1),
+        ("x.zip", "-vv-"),
+    ),
+    "calibration changed": (
+        lambda t: flipped(stored(t), "calibration-.*-vv-", 1),
+        ("x.zip", "-vv-"),
+    ),
     "manifest changed": (lambda t: flipped(stored(t), "manifest", 1), ("x.zip", "manifest.safe")),
     "encrypted": (lambda t: stated(copied(t), 6, b"\1\0"), ("x.zip", "manifest.safe")),
-    "encrypted measurement": (lambda t: stated(copied(t), 6, b"\1\0", "measurement"), ("x.zip", "-vv-")),
+    "encrypted measurement": (
+        lambda t: stated(copied(t), 6, b"\1\0", "measurement"),
+        ("x.zip", "-vv-"),
+    ),
     "unknown compression": (lambda t: stated(copied(t), 8, b"\x63\0"), ("x.zip", "manifest.safe")),
     "unknown compression of a measurement": (
-        lambda t: stated(copied(t), 8, b"\x63\0", "measurement"), ("x.zip",),
+        lambda t: stated(copied(t), 8, b"\x63\0", "measurement"),
+        ("x.zip",),
     ),
     "size stated too large": (
-        lambda t: stated(copied(t), 22, b"\xff\xff\xff\x7f", "annotation/s1a.*-vv-"), ("x.zip", "-vv-"),
+        lambda t: stated(copied(t), 22, b"\xff\xff\xff\x7f", "annotation/s1a.*-vv-"),
+        ("x.zip", "-vv-"),
     ),
     "size stated too small": (
-        lambda t: stated(copied(t), 22, b"\x10\0\0\0", "annotation/s1a.*-vv-"), ("x.zip", "-vv-"),
+        lambda t: stated(copied(t), 22, b"\x10\0\0\0", "annotation/s1a.*-vv-"),
+        ("x.zip", "-vv-"),
     ),
     "two members of one name": (two_of_a_name, ("x.zip", "two members", "measurement")),
     "two members that differ by slashes": (two_slashes, ("x.zip", "two members", "measurement")),
@@ -184,7 +206,7 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "a zip in a zip": (zip_in_zip, ("x.zip", "manifest.safe")),
     "a document": (of_another_kind, ("x.zip", "manifest.safe")),
     "20,000 members": (many_members, ("x.zip", "manifest.safe")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -205,7 +227,12 @@ def test_a_bomb_is_refused_before_it_goes_off(trial: Trial) -> None:
             else:
                 archive.writestr(name, data)
     trial.refuses(
-        "calibrate", "--safe", path, "--out", trial.out / "s.zarr", words=("x.zip", "-vv-", "300 MB")
+        "calibrate",
+        "--safe",
+        path,
+        "--out",
+        trial.out / "s.zarr",
+        words=("x.zip", "-vv-", "300 MB"),
     )
 
 

@@ -10,6 +10,7 @@ import faulthandler
 import hashlib
 import io
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -36,7 +37,7 @@ GROWTH = 0.75 * 2**30
 """What memory may grow by, bytes: 1.5 GiB less what a process takes that has loaded everything."""
 APART = 1.5 * 2**30
 """Memory of a process of its own, bytes."""
-_HANG = 60.0
+HANG = 60.0
 _LONGEST = 700
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -54,7 +55,8 @@ class Outcome:
     trace
         Text of the exception that came through, or nothing.
     seconds, memory
-        What it took; bytes of memory that it grew by, or had in all if it ran apart.
+        What it took; bytes of memory that it grew by. Of a process of its own seconds of computing,
+        as it takes some to begin, and minus the bytes that it had in all.
     left
         What lies in the folder of the results.
     touched
@@ -203,7 +205,7 @@ def _said(function: Callable[[], object]) -> Callable[[], int]:
     return call
 
 
-class _Hung(BaseException):
+class Hung(BaseException):
     """A run in this process took far too long."""
 
 
@@ -214,11 +216,11 @@ def _here(call: Callable[[], int], environment: Mapping[str, str], cwd: Path) ->
     with _surroundings(environment, cwd), redirect_stderr(said), redirect_stdout(shown):
         resident, started = _reset_peak(), time.perf_counter()
         try:
-            with _alarm():
+            with alarm():
                 code = call()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
-        except _Hung:
+        except Hung:
             code, trace = None, traceback.format_exc()
         except Exception:
             code, trace = 1, traceback.format_exc()
@@ -237,15 +239,15 @@ def _surroundings(environment: Mapping[str, str], cwd: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alarm() -> Iterator[None]:
+def alarm() -> Iterator[None]:
     """End what waits or computes in Python for too long."""
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise _Hung
+        raise Hung
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, _HANG)
-    faulthandler.dump_traceback_later(2 * _HANG, exit=True)  # what waits outside of Python
+    signal.setitimer(signal.ITIMER_REAL, HANG)
+    faulthandler.dump_traceback_later(2 * HANG, exit=True, file=2)  # waits outside of Python
     try:
         yield
     finally:
@@ -286,23 +288,25 @@ def _apart(arguments: list[str], environment: Mapping[str, str], cwd: Path) -> O
         process = subprocess.Popen(
             command, cwd=cwd, env=full, stdout=shown, stderr=said, stdin=subprocess.DEVNULL
         )
-        code = _waited(process, started)
-        seconds = time.perf_counter() - started
+        code, usage = _waited(process, started)
         for file in (said, shown):
             file.seek(0)
         texts = [file.read().decode(errors="replace") for file in (said, shown)]
-    return Outcome(code[0], *texts, "", seconds, -float(code[1]))
+    seconds = usage.ru_utime + usage.ru_stime
+    return Outcome(code, *texts, "", seconds, -float(usage.ru_maxrss << 10))
 
 
-def _waited(process: subprocess.Popen[bytes], started: float) -> tuple[int | None, int]:
-    """Wait for a process; return its exit status, None if it hung, and its memory, bytes."""
+def _waited(
+    process: subprocess.Popen[bytes], started: float
+) -> tuple[int | None, resource.struct_rusage]:
+    """Wait for a process; return its exit status, None if it hung, and what it used."""
     hung = False
     while True:
         found, status, usage = os.wait4(process.pid, os.WNOHANG)
         if found:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return None if hung else process.returncode, usage.ru_maxrss << 10
-        if not hung and time.perf_counter() - started > _HANG:
+            return None if hung else process.returncode, usage
+        if not hung and time.perf_counter() - started > HANG:
             hung = True
             process.kill()
         time.sleep(0.02)

@@ -337,7 +337,7 @@ def test_a_raster_of_no_or_another_place_is_refused(name: str, trial: Trial) -> 
 REFERENCE: dict[str, tuple[Callable[[Any], Any], Words]] = {
     "fractions": (lambda n: np.full(n.shape, 0.5, np.float32), (NAME, "0.5")),
     "classes that may be anything": (lambda n: np.full(n.shape, 7, np.uint8), (NAME, "7")),
-    "nothing known": (lambda n: np.full(n.shape, 255, np.uint8), (NAME, "nothing")),
+    "nothing known": (lambda n: np.full(n.shape, 255, np.uint8), (NAME, "255")),
     "a mask of 0 and 255": (lambda n: np.where(n == 90, 255, 0).astype(np.uint8), (NAME, "255")),
 }
 

@@ -73,10 +73,6 @@ CASES: dict[str, tuple[str | bytes, Words]] = {
         row("a", "e", "after", "simulated") + "a\tf\tafter\tsimulated\n",
         ("s.tsv", "row 3", "'a'"),
     ),
-    "scenes that differ by capitals": (
-        row("a", "e", "after", "simulated") + "A\tf\tafter\tsimulated\n",
-        ("s.tsv", "row 3", "A"),
-    ),
     "an event unknown": (row("a", "g", "after", "simulated"), ("s.tsv", "row 2", "'g'")),
     "an event of a terminal": (row("a", "\x1b[31m", "after", "simulated"), ("s.tsv", "row 2")),
     "a role unknown": (row("a", "e", "during", "simulated"), ("s.tsv", "row 2", "during")),

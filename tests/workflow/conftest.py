@@ -21,7 +21,8 @@ SHEET = "scene\tevent\trole\tsource\n" + "".join(
 def project(folder: Path) -> Path:
     """Lay a copy of the project into a folder, as a clone would."""
     for name in ("workflow", "profiles", "src"):
-        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        # With __pycache__, so that no copy compiles its loops anew.
+        ignore = shutil.ignore_patterns("*.egg-info")
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(REPOSITORY / name, folder)

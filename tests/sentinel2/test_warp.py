@@ -4,6 +4,7 @@ import pytest
 from floodloom.errors import InputError
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.sentinel2.bands import scaling_of
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.sentinel2.warp import optical_on_grid
 
@@ -29,6 +30,32 @@ def test_ground_outside_the_image_is_unknown(tmp_path):
     optical = optical_on_grid(write(tmp_path / "o.tif"), wider)
     assert optical[:, :, :10].isnull().all()
     assert optical[:, :, 20:40].notnull().all()
+
+
+@pytest.mark.parametrize(
+    ("fill", "dtype"),
+    [(-9999, "float32"), (65535, "float32"), (3000, "float32"), (65535, "uint16"), (0, "uint16")],
+)
+def test_numbers_that_are_no_reflectance_are_unknown(tmp_path, fill, dtype):
+    image = np.full((3, *GRID.shape.yx), 0.1 if dtype == "float32" else 1500).astype(dtype)
+    image[:2, :, 5:9] = fill
+    image[2] = 0
+    path = write_cog(
+        image, tmp_path / "o.tif", geobox=GRID, nodata=7, descriptions=("green", "nir", "cloud")
+    )
+    seen = optical_on_grid(path, GRID).notnull().all("channel").values
+    assert not seen[:, 5:9].any()
+    assert seen[:, 12:].all()
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [("QUANTIFICATION_VALUE", "0"), ("QUANTIFICATION_VALUE", "-1"),
+     ("QUANTIFICATION_VALUE", "nan"), ("QUANTIFICATION_VALUE", "much"), ("BOA_ADD_OFFSET", "inf")],
+)  # fmt: skip
+def test_tags_that_scale_to_nothing_are_refused(tag, value):
+    with pytest.raises(InputError, match=f"its {tag} is .*correct the tag"):
+        scaling_of({tag: value}, "uint16")
 
 
 def test_bands_without_description_are_refused(tmp_path):

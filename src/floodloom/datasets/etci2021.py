@@ -12,14 +12,14 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.datasets.scenes import LabelledScene, read_png, require_root
+from floodloom.datasets.scenes import LabelledScene, read_mask, read_png, require_root
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
@@ -30,6 +30,7 @@ TITLE = "ETCI 2021"
 PUBLISHED = "https://nasa-impact.github.io/etci2021/"
 TILE = 256
 _BLANK = {0, 255}
+_TOLD = ("flood_label", "water_body_label")
 _NAME = re.compile(r"(?P<scene>.+)_x-(?P<row>\d+)_y-(?P<col>\d+)(_v[vh])?\.png$")
 
 
@@ -86,8 +87,8 @@ def read_scene(root: Path, name: str) -> LabelledScene:
         raise InputError(f"{root}: no {TITLE} scene {name}; found: {have}; published: {PUBLISHED}")
     tiles = folders[name]
     positions = _positions(tiles / "vv")
-    vv = _mosaic(tiles / "vv", positions, np.nan, "_vv")
-    vh = _mosaic(tiles / "vh", positions, np.nan, "_vh")
+    vv = _mosaic(tiles / "vv", positions, np.nan, read_png, "_vv")
+    vh = _mosaic(tiles / "vh", positions, np.nan, read_png, "_vh")
     blank = np.isnan(vv) | (np.isin(vv, list(_BLANK)) & np.isin(vh, list(_BLANK)))
     vv[blank] = vh[blank] = np.nan
     scene = _dataset(name, vv, vh)
@@ -110,7 +111,11 @@ def _positions(folder: Path) -> dict[tuple[int, int], str]:
 
 
 def _mosaic(
-    folder: Path, positions: dict[tuple[int, int], str], fill: float, suffix: str = ""
+    folder: Path,
+    positions: dict[tuple[int, int], str],
+    fill: float,
+    read: Callable[[Path, tuple[int, int]], NDArray[np.uint8]],
+    suffix: str = "",
 ) -> NDArray[np.float32]:
     rows, cols = zip(*positions, strict=True)
     top, left = min(rows), min(cols)
@@ -118,7 +123,7 @@ def _mosaic(
     mosaic = np.full(shape, fill, dtype=np.float32)
     for (row, col), stem in positions.items():
         y, x = (row - top) * TILE, (col - left) * TILE
-        mosaic[y : y + TILE, x : x + TILE] = read_png(folder / f"{stem}{suffix}.png")
+        mosaic[y : y + TILE, x : x + TILE] = read(folder / f"{stem}{suffix}.png", (TILE, TILE))
     return mosaic
 
 
@@ -127,16 +132,23 @@ def _labels(
 ) -> NDArray[np.uint8]:
     label = np.full(blank.shape, IGNORE, dtype=np.uint8)
     if (tiles / "flood_label").is_dir():
-        flood = _mosaic(tiles / "flood_label", positions, 0) > 127
-        permanent = _mosaic(tiles / "water_body_label", positions, 0) > 127
-        label[...] = np.where(permanent, 1, np.where(flood, 2, 0))
+        flood = _mosaic(tiles / "flood_label", positions, IGNORE, read_mask)
+        permanent = _mosaic(tiles / "water_body_label", positions, IGNORE, read_mask)
+        label[(flood == 0) & (permanent == 0)] = 0
+        label[(flood == 1) & (permanent == 0)] = 2
+        label[permanent == 1] = 1
         label[blank] = IGNORE
     return label
 
 
 def _dataset(name: str, vv: NDArray[np.float32], vh: NDArray[np.float32]) -> xr.Dataset:
     event, _, stamp_text = name.rpartition("_")
-    when = np.datetime64(f"{stamp_text[:4]}-{stamp_text[4:6]}-{stamp_text[6:8]}")
+    try:
+        when = np.datetime64(f"{stamp_text[:4]}-{stamp_text[4:6]}-{stamp_text[6:8]}")
+    except ValueError as error:
+        raise InputError(
+            f"{name}: no name of a scene, which is <place>_<YYYYMMDD>t<hhmmss>; see {PUBLISHED}"
+        ) from error
     dataset = xr.Dataset(
         {band: (("y", "x"), values) for band, values in (("vv", vv), ("vh", vh))},
         attrs={
@@ -155,14 +167,24 @@ def _tile_level_labels(
     table = folder / "labels.csv"
     if not table.exists():
         return None
-    with table.open(newline="", encoding="utf-8-sig") as lines:
-        known = {
-            row["tile"].removesuffix(".png"): "1" in (row["flood_label"], row["water_body_label"])
-            for row in csv.DictReader(lines)
-        }
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            known = {
+                (row.get("tile") or "").removesuffix(".png"): _wet([row.get(n) for n in _TOLD])
+                for row in csv.DictReader(lines)
+            }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: not a readable table ({error}); fetch it again") from error
     rows, cols = zip(*positions, strict=True)
     label = np.full(shape, IGNORE, dtype=np.uint8)
     for (row, col), stem in positions.items():
         y, x = (row - min(rows)) * TILE, (col - min(cols)) * TILE
         label[y : y + TILE, x : x + TILE] = known.get(stem, IGNORE)
     return label
+
+
+def _wet(told: Sequence[str | None]) -> int:
+    """1 if any water is told of, 0 if all of it is denied, 255 if it isn't told."""
+    if "1" in told:
+        return 1
+    return 0 if all(word == "0" for word in told) else IGNORE

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from floodloom.errors import InputError
+from floodloom.log import get_logger
 from floodloom.raster.recipe import Recipe
+from floodloom.tiles.store import IGNORE
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,54 @@ class Chips:
     channels: Sequence[str] = field(default=())
 
 
-def read_png(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit PNG as (y, x) or (y, x, channel).
+def read_png(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read an 8-bit PNG of a known size.
+
+    Parameters
+    ----------
+    path
+        The file.
+    shape
+        (y, x) of a grey one, (y, x, channel) of a coloured one.
 
     Raises
     ------
     InputError
-        If the file is missing or damaged.
+        If the file is missing or damaged, or of another size or kind.
     """
     try:
-        with Image.open(path) as image:
-            return np.asarray(image)
-    except OSError as error:
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.size != (shape[1], shape[0]):
+                raise InputError(f"{path}: is {image.size} px, but {shape[1::-1]} are expected")
+            mode, values = image.mode, np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable PNG ({error}); fetch it again") from error
+    wanted, kind = ("L", "grey") if len(shape) == 2 else ("RGB", "coloured")
+    if mode != wanted:
+        raise InputError(f"{path}: not an 8-bit {kind} PNG (its mode is {mode}); fetch it again")
+    return values
+
+
+def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Read an 8-bit PNG of 0 and 255 as (y, x) 0 and 1; what is neither is unknown, 255.
+
+    Raises
+    ------
+    InputError
+        As `read_png`.
+    """
+    values = read_png(path, shape)
+    full = values == np.iinfo(np.uint8).max
+    strange = values[(values != 0) & ~full]
+    mask: NDArray[np.uint8] = full.astype(np.uint8)
+    if not strange.size:
+        return mask
+    _log.warning(
+        "%s: %d px are neither 0 nor 255, such as %d; taken as unknown",
+        path, strange.size, strange[0],
+    )  # fmt: skip
+    mask[(values != 0) & ~full] = IGNORE
+    return mask
 
 
 def require_root(root: Path, needed: str, title: str, source: str) -> Path:

@@ -22,6 +22,7 @@ Predict = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], Labels]]
 """From images (tile, band, y, x) to confidence, NaN = no data, and class, both (tile, y, x)."""
 
 _BATCH = 8
+_SCORES = ("iou", "f1", "precision", "recall", "accuracy", "expected_calibration_error")
 
 
 def kept_area(
@@ -66,7 +67,8 @@ def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> dict[s
     -------
     dict
         `pooled` and `by_event`: tiles, iou, f1, precision, recall of the foreground, accuracy and
-        expected_calibration_error, from counts that are summed before they are divided.
+        expected_calibration_error, from counts that are summed before they are divided; None where
+        no pixel can be scored.
     """
     parts = []
     for first in range(0, tiles.sizes["tile"], _BATCH):
@@ -77,8 +79,10 @@ def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> dict[s
     confidence, prediction, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     event = tiles["event"].values.astype(str)
 
-    def scored(chosen: NDArray[np.bool_]) -> dict[str, float]:
+    def scored(chosen: NDArray[np.bool_]) -> dict[str, float | None]:
         known = np.isfinite(confidence[chosen]) & (label[chosen] != IGNORE)
+        if not known.any():
+            return {"tiles": int(chosen.sum()), **dict.fromkeys(_SCORES)}
         sure, guess, truth = (a[chosen][known] for a in (confidence, prediction, label))
         matrix = confusion_matrix(guess, truth, classes)
         return {

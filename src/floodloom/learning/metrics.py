@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.errors import InputError
+
 IGNORE = 255
 
 
@@ -28,8 +30,18 @@ def confusion_matrix(
     -------
     ndarray
         (true class, predicted class) int64. Matrices of parts add up to the whole's.
+
+    Raises
+    ------
+    InputError
+        If a label is neither a class nor 255.
     """
     scored = label != IGNORE
+    if scored.any() and (strange := int(label[scored].max())) >= classes:
+        raise InputError(
+            f"label {strange} is no class; labels must be 0 to {classes - 1}, or {IGNORE} for "
+            "pixels to ignore"
+        )
     code = label[scored].astype(np.int64) * classes + prediction[scored]
     return np.bincount(code, minlength=classes**2).reshape(classes, classes)
 

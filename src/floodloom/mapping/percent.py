@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
+from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.placing import placed
@@ -22,6 +23,15 @@ PRODUCT = "FLOODLOOM_PRODUCT"
 """Tag of floodloom's own rasters, which says what they are."""
 OWN, FLOOD_MAP = "water_probability", "flood_map"
 """What it says of two of them."""
+
+TAGS = (
+    "FLOODLOOM_RECIPE", "FLOODLOOM_EVENT", "FLOODLOOM_SCENE", "FLOODLOOM_CHECKPOINT",
+    "FLOODLOOM_BACKEND", "FLOODLOOM_PRECISION", "FLOODLOOM_SEAM_RATIO", ACQUIRED, "PLATFORM",
+    "INSTRUMENT_MODE", "PRODUCT_TYPE", "ORBIT_DIRECTION", "RELATIVE_ORBIT",
+)  # fmt: skip
+"""Tags of a probability mosaic that those of its products are made of."""
+_OF_PREDICTION = ("FLOODLOOM_OPTICAL", "FLOODLOOM_OPTICAL_CLEAR", "FLOODLOOM_OPTICAL_REFUSED")
+_LONGEST = 1000
 
 _UNKNOWN = 255
 _PERCENT = Kind("probability mosaic", low=0, high=100, unknown=(_UNKNOWN,))
@@ -34,7 +44,7 @@ _GIVE_PERCENT = "give the probability of water in percent, 0-100"
 
 @dataclass(frozen=True)
 class Probability:
-    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its file's tags."""
+    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its `presentable` tags."""
 
     percent: Bytes
     grid: GeoBox
@@ -66,7 +76,23 @@ def read_percent(path: str | Path) -> Probability:
     percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=_UNKNOWN)
     if (percent == _UNKNOWN).all():
         _require_no_other(raster)
-    return Probability(percent, raster.geobox, raster.tags)
+    return Probability(percent, raster.geobox, presentable(raster.tags))
+
+
+def presentable(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a probability mosaic that products may repeat.
+
+    Rasters of others hold whatever their programs wrote, such as where on whose machine they were
+    made. Only floodloom's own tags are repeated, as far as they are short, readable and no path;
+    the time is checked where it is used.
+    """
+    known = {name: tags[name] for name in (*TAGS, *_OF_PREDICTION) if name in tags}
+    return {
+        name: text
+        for name, text in known.items()
+        if name == ACQUIRED
+        or (len(text) <= _LONGEST and text.isprintable() and not set(text) & set("/\\"))
+    }
 
 
 def _percent_of_unit(raster: ForeignRaster) -> float:

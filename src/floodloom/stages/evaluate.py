@@ -17,6 +17,7 @@ from floodloom.files import write_json
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics import reliability
 from floodloom.mapping.delineate import FloodClass
+from floodloom.mapping.event import event_of
 from floodloom.mapping.local import listening
 from floodloom.mapping.percent import FLOOD_MAP, OWN, PRODUCT, read_percent
 from floodloom.mapping.scores import (
@@ -133,7 +134,7 @@ def _event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
         raise InputError(
             f"evaluate: {len(event)} events for {len(prediction)} predictions; give one per map"
         )
-    return list(event) or [Path(path).resolve().parent.name for path in prediction]
+    return list(event) or [event_of(path) for path in prediction]
 
 
 def _score_pair(prediction: Path, truth: Path) -> PairScores:

@@ -123,15 +123,16 @@ def load_state(path: Path | None, identity: str, machinery: Machinery) -> Progre
             if metadata.get("identity") != identity:
                 return Progress()
             tensors = read_tensors(stored)
-    except CheckpointError:
+        history = tuple(json.loads(metadata["history"]))
+        best = int(metadata["best_epoch"])
+    except (CheckpointError, KeyError, ValueError):
         return Progress()
     if metadata.get("digest") != digest_of(tensors):
         _log.warning("%s: damaged, so training begins anew", path)
         return Progress()
     machinery.restore(tensors)
-    history = tuple(json.loads(metadata["history"]))
     _log.info("training goes on after epoch %d, found in %s", len(history), path.name)
-    return Progress(history, int(metadata["best_epoch"]), _part(tensors, "best/"))
+    return Progress(history, best, _part(tensors, "best/"))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

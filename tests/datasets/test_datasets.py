@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from floodloom.datasets import catalogue, etci2021, ombria
-from floodloom.datasets.scenes import read_mask, read_png
+from floodloom.datasets.scenes import read_mask
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import open_store
@@ -99,8 +99,6 @@ def test_a_tile_that_labels_csv_says_nothing_of_is_unknown(tmp_path) -> None:
         table.write_text(f"tile,flood_label,water_body_label\n{name}_x-3_y-5.png,{told}\n")
         found = etci2021.read_scene(tmp_path, name).scene.tile_label.values
         assert np.unique(found[:256, :256]).tolist() == [expected], told
-    table.write_text(f"tile,flood\n{name}_x-3_y-5.png,0\n")
-    assert (etci2021.read_scene(tmp_path, name).scene.tile_label == 255).all()
 
 
 def mask(folder: Path, values: np.ndarray, mode: str = "L") -> Path:
@@ -113,35 +111,14 @@ def mask(folder: Path, values: np.ndarray, mode: str = "L") -> Path:
 def test_what_a_mask_does_not_say_is_unknown(tmp_path, caplog, value: int) -> None:
     values = np.zeros((8, 8))
     values[:2], values[2:4] = 255, value
-    found = read_mask(mask(tmp_path, values), (8, 8))
+    found = read_mask(mask(tmp_path, values))
     assert found[:, 0].tolist() == [1, 1, 255, 255, 0, 0, 0, 0]
     assert f"16 px are neither 0 nor 255, such as {value}" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("mode", "shape", "message"),
-    [
-        ("RGB", (8, 8), "not an 8-bit grey PNG"),
-        ("P", (8, 8), "not an 8-bit grey PNG"),
-        ("1", (8, 8), "not an 8-bit grey PNG"),
-        ("LA", (8, 8), "not an 8-bit grey PNG"),
-        ("L", (8, 8, 3), "not an 8-bit coloured PNG"),
-        ("L", (16, 8), r"is \(8, 8\) px, but \(8, 16\) are expected"),
-    ],
-)
-def test_pictures_of_another_kind_are_refused(tmp_path, mode: str, shape, message: str) -> None:
-    path = mask(tmp_path, np.zeros((8, 8)), mode)
-    with pytest.raises(InputError, match=rf"mask\.png: {message}"):
-        read_png(path, shape)
-
-
-@pytest.mark.parametrize("kept", [0, 20, 60, 2000])
-def test_damaged_pictures_are_refused(tmp_path, kept: int) -> None:
-    draw = np.random.default_rng(0)
-    path = mask(tmp_path, draw.integers(0, 255, (64, 64)))
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"mask\.png: not a readable PNG"):
-        read_png(path, (64, 64))
+def test_a_picture_is_no_mask(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"mask\.png: a picture of 3 bands, no mask"):
+        read_mask(mask(tmp_path, np.zeros((8, 8)), "RGB"))
 
 
 @pytest.mark.parametrize("dataset", ["etci2021", "ombria", "stac-overflow", "sen1floods11"])

@@ -202,40 +202,6 @@ def test_settings_do_not_say_where_on_a_machine_files_lie(tmp_path: Path, place:
     assert "near: data/S1.zip" in text
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["[1]", "3", "null", '{"by_event": [1]}', '{"by_event": {"a": {}}}',
-     '{"tiles": {"calibration": 5}}', '{"by_event": {"a": 1}, "flood": {}}'],
-)  # fmt: skip
-def test_scores_of_another_kind_are_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "e.json").write_text(text)
-    with pytest.raises(InputError, match=r"e\.json: "):
-        report(
-            out=tmp_path / "r.html",
-            map_page=tmp_path / "m.html",
-            evaluation=tmp_path / "e.json",
-        )
-    assert not (tmp_path / "r.html").exists()
-
-
-@pytest.mark.parametrize("changed", [{"round": "x"}, {"calibration": []}, {"confidence": None}])
-def test_audits_of_another_kind_are_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
-    audit = write_json(tmp_path / "audit.json", _audit(**changed))
-    with pytest.raises(InputError, match=r"audit\.json: something is missing"):
-        report(out=tmp_path / "r.html", map_page=tmp_path / "m.html", audits=[audit])
-
-
-def test_polygons_of_others_are_refused(event: Files, tmp_path: Path) -> None:
-    (tmp_path / "broken.gpkg").write_bytes(b"II*\0" + bytes(60))
-    plain = pyogrio.read_dataframe(event.vectors).drop(columns="class")
-    pyogrio.write_dataframe(plain, tmp_path / "plain.gpkg")
-    for name, message in (("broken", "not a readable file"), ("plain", "no polygons of a flood")):
-        with pytest.raises(InputError, match=rf"{name}\.gpkg: {message}"):
-            run(tmp_path, event, vectors=[tmp_path / f"{name}.gpkg"])
-    with pytest.raises(InputError, match="has 1 bands, but a flood map has 2"):
-        run(tmp_path, event, maps=[event.probability])
-
-
 @pytest.mark.parametrize(("events", "warned"), [((), False), (("a",), True), (("a", "b"), False)])
 def test_report_warns_of_confidences_that_one_event_calibrates(
     event: Files, tmp_path: Path, events: tuple[str, ...], warned: bool

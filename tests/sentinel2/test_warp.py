@@ -4,7 +4,6 @@ import pytest
 from floodloom.errors import InputError
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.sentinel2.bands import scaling_of
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.sentinel2.warp import optical_on_grid
 
@@ -46,16 +45,6 @@ def test_numbers_that_are_no_reflectance_are_unknown(tmp_path, fill, dtype):
     seen = optical_on_grid(path, GRID).notnull().all("channel").values
     assert not seen[:, 5:9].any()
     assert seen[:, 12:].all()
-
-
-@pytest.mark.parametrize(
-    ("tag", "value"),
-    [("QUANTIFICATION_VALUE", "0"), ("QUANTIFICATION_VALUE", "-1"),
-     ("QUANTIFICATION_VALUE", "nan"), ("QUANTIFICATION_VALUE", "much"), ("BOA_ADD_OFFSET", "inf")],
-)  # fmt: skip
-def test_tags_that_scale_to_nothing_are_refused(tag, value):
-    with pytest.raises(InputError, match=f"its {tag} is .*correct the tag"):
-        scaling_of({tag: value}, "uint16")
 
 
 def test_bands_without_description_are_refused(tmp_path):

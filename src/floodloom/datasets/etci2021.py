@@ -30,7 +30,6 @@ TITLE = "ETCI 2021"
 PUBLISHED = "https://nasa-impact.github.io/etci2021/"
 TILE = 256
 _BLANK = {0, 255}
-_TOLD = ("flood_label", "water_body_label")
 _NAME = re.compile(r"(?P<scene>.+)_x-(?P<row>\d+)_y-(?P<col>\d+)(_v[vh])?\.png$")
 
 
@@ -87,8 +86,8 @@ def read_scene(root: Path, name: str) -> LabelledScene:
         raise InputError(f"{root}: no {TITLE} scene {name}; found: {have}; published: {PUBLISHED}")
     tiles = folders[name]
     positions = _positions(tiles / "vv")
-    vv = _mosaic(tiles / "vv", positions, np.nan, read_png, "_vv")
-    vh = _mosaic(tiles / "vh", positions, np.nan, read_png, "_vh")
+    vv = _mosaic(tiles / "vv", positions, np.nan, suffix="_vv")
+    vh = _mosaic(tiles / "vh", positions, np.nan, suffix="_vh")
     blank = np.isnan(vv) | (np.isin(vv, list(_BLANK)) & np.isin(vh, list(_BLANK)))
     vv[blank] = vh[blank] = np.nan
     scene = _dataset(name, vv, vh)
@@ -114,7 +113,7 @@ def _mosaic(
     folder: Path,
     positions: dict[tuple[int, int], str],
     fill: float,
-    read: Callable[[Path, tuple[int, int]], NDArray[np.uint8]],
+    read: Callable[[Path], NDArray[np.uint8]] = read_png,
     suffix: str = "",
 ) -> NDArray[np.float32]:
     rows, cols = zip(*positions, strict=True)
@@ -123,7 +122,7 @@ def _mosaic(
     mosaic = np.full(shape, fill, dtype=np.float32)
     for (row, col), stem in positions.items():
         y, x = (row - top) * TILE, (col - left) * TILE
-        mosaic[y : y + TILE, x : x + TILE] = read(folder / f"{stem}{suffix}.png", (TILE, TILE))
+        mosaic[y : y + TILE, x : x + TILE] = read(folder / f"{stem}{suffix}.png")
     return mosaic
 
 
@@ -143,12 +142,7 @@ def _labels(
 
 def _dataset(name: str, vv: NDArray[np.float32], vh: NDArray[np.float32]) -> xr.Dataset:
     event, _, stamp_text = name.rpartition("_")
-    try:
-        when = np.datetime64(f"{stamp_text[:4]}-{stamp_text[4:6]}-{stamp_text[6:8]}")
-    except ValueError as error:
-        raise InputError(
-            f"{name}: no name of a scene, which is <place>_<YYYYMMDD>t<hhmmss>; see {PUBLISHED}"
-        ) from error
+    when = np.datetime64(f"{stamp_text[:4]}-{stamp_text[4:6]}-{stamp_text[6:8]}")
     dataset = xr.Dataset(
         {band: (("y", "x"), values) for band, values in (("vv", vv), ("vh", vh))},
         attrs={
@@ -167,14 +161,11 @@ def _tile_level_labels(
     table = folder / "labels.csv"
     if not table.exists():
         return None
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as lines:
-            known = {
-                (row.get("tile") or "").removesuffix(".png"): _wet([row.get(n) for n in _TOLD])
-                for row in csv.DictReader(lines)
-            }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: not a readable table ({error}); fetch it again") from error
+    with table.open(newline="", encoding="utf-8-sig") as lines:
+        known = {
+            row["tile"].removesuffix(".png"): _wet((row["flood_label"], row["water_body_label"]))
+            for row in csv.DictReader(lines)
+        }
     rows, cols = zip(*positions, strict=True)
     label = np.full(shape, IGNORE, dtype=np.uint8)
     for (row, col), stem in positions.items():

@@ -32,7 +32,6 @@ CHANNELS = (
     "optical_3",
 )
 CLASSES = ("dry", "flood")
-SHAPE = (256, 256)
 _RUN = 26
 _RUN_SPLITS = ("train", "train", "target", "train", "validation", "train", "target", "train")
 
@@ -95,10 +94,10 @@ def _read(
     root: Path, part: str, number: str
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
     radar = root / "OmbriaS1" / part
-    before = _standardised(read_png(radar / "BEFORE" / f"S1_before_{number}.png", SHAPE))
-    after = _standardised(read_png(radar / "AFTER" / f"S1_after_{number}.png", SHAPE))
-    flooded = read_mask(radar / "MASK" / f"S1_mask_{number}.png", SHAPE)
-    optical = _optical(root / "OmbriaS2" / part, number)
+    before = _standardised(read_png(radar / "BEFORE" / f"S1_before_{number}.png"))
+    after = _standardised(read_png(radar / "AFTER" / f"S1_after_{number}.png"))
+    flooded = read_mask(radar / "MASK" / f"S1_mask_{number}.png")
+    optical = _optical(root / "OmbriaS2" / part, number, flooded.shape)
     return np.stack([before, after]), flooded, optical
 
 
@@ -107,9 +106,9 @@ def _standardised(chip: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ((chip - mean) / deviation).astype(np.float32)
 
 
-def _optical(folder: Path, number: str) -> NDArray[np.float32]:
+def _optical(folder: Path, number: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     paths = [folder / w.upper() / f"S2_{w}_{number}.png" for w in ("before", "after")]
     if not all(path.exists() for path in paths):
-        return np.full((len(CHANNELS), *SHAPE), np.nan, dtype=np.float32)
-    pair = np.concatenate([read_png(path, (*SHAPE, 3)) for path in paths], axis=-1)
+        return np.full((len(CHANNELS), *shape), np.nan, dtype=np.float32)
+    pair = np.concatenate([read_png(path)[..., :3] for path in paths], axis=-1)
     return pair.transpose(2, 0, 1).astype(np.float32) / np.float32(255)

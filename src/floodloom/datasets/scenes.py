@@ -52,43 +52,32 @@ class Chips:
     channels: Sequence[str] = field(default=())
 
 
-def read_png(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read an 8-bit PNG of a known size.
-
-    Parameters
-    ----------
-    path
-        The file.
-    shape
-        (y, x) of a grey one, (y, x, channel) of a coloured one.
+def read_png(path: Path) -> NDArray[np.uint8]:
+    """Read an 8-bit PNG as (y, x) or (y, x, channel).
 
     Raises
     ------
     InputError
-        If the file is missing or damaged, or of another size or kind.
+        If the file is missing or damaged.
     """
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            if image.size != (shape[1], shape[0]):
-                raise InputError(f"{path}: is {image.size} px, but {shape[1::-1]} are expected")
-            mode, values = image.mode, np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except OSError as error:
         raise InputError(f"{path}: not a readable PNG ({error}); fetch it again") from error
-    wanted, kind = ("L", "grey") if len(shape) == 2 else ("RGB", "coloured")
-    if mode != wanted:
-        raise InputError(f"{path}: not an 8-bit {kind} PNG (its mode is {mode}); fetch it again")
-    return values
 
 
-def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
+def read_mask(path: Path) -> NDArray[np.uint8]:
     """Read an 8-bit PNG of 0 and 255 as (y, x) 0 and 1; what is neither is unknown, 255.
 
     Raises
     ------
     InputError
-        As `read_png`.
+        If it is a coloured one, or as `read_png`.
     """
-    values = read_png(path, shape)
+    values = read_png(path)
+    if values.ndim != 2:
+        raise InputError(f"{path}: a picture of {values.shape[2]} bands, no mask; fetch it again")
     full = values == np.iinfo(np.uint8).max
     strange = values[(values != 0) & ~full]
     mask: NDArray[np.uint8] = full.astype(np.uint8)

@@ -6,7 +6,6 @@ the radiometric offset that came with processing baseline 04.00 (25 January 2022
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,35 +57,16 @@ def scaling_of(tags: Mapping[str, str], dtype: str) -> Scaling:
         -1000; BOA_ADD_OFFSET and QUANTIFICATION_VALUE win where they are written.
     dtype
         Type of the numbers. Floating-point numbers are reflectance already.
-
-    Raises
-    ------
-    InputError
-        If a tag isn't a number that it could be.
     """
     if np.issubdtype(np.dtype(dtype), np.floating):
         return Scaling()
     known = {name.upper(): value for name, value in tags.items()}
     offset = _OFFSET if _baseline(known.get("PROCESSING_BASELINE", "")) >= _OFFSET_SINCE else 0.0
-    quantification = _number(known, "QUANTIFICATION_VALUE", _QUANTIFICATION)
-    if quantification <= 0:
-        raise InputError(
-            f"optical image: its QUANTIFICATION_VALUE is {quantification:g}, but it is above 0; "
-            "correct the tag"
-        )
-    return Scaling(quantification, _number(known, "BOA_ADD_OFFSET", offset), nodata=0.0)
-
-
-def _number(tags: Mapping[str, str], name: str, default: float) -> float:
-    try:
-        number = float(tags.get(name, default))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(
-            f"optical image: its {name} is {tags[name]!r}, but it is a number; correct the tag"
-        )
-    return number
+    return Scaling(
+        float(known.get("QUANTIFICATION_VALUE", _QUANTIFICATION)),
+        float(known.get("BOA_ADD_OFFSET", offset)),
+        nodata=0.0,
+    )
 
 
 def _baseline(text: str) -> float:

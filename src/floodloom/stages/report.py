@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import pyogrio
 import rasterio
-from jinja2 import UndefinedError
 from odc.geo.geobox import GeoBox
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path, read_json
@@ -46,7 +42,6 @@ _ORDER = (
     "predict", "delineate", "evaluate",
 )  # fmt: skip
 _FIGURE = 1000
-_BANDS = 2  # of a flood map
 
 
 def report(
@@ -143,46 +138,22 @@ def report(
     opened = [_open_event(name, files) for name in names if name in files["map"]]
     shown = _examples(tiles, checkpoints, examples, threads)
     trained = [_trained(Path(path)) for path in checkpoints]
-    scores = {} if evaluation is None else _table(evaluation)
-    with _complete([*([] if evaluation is None else [evaluation]), *audits]):
-        page = render_report(
-            title,
-            views=[event_view(layers, _FIGURE) for layers in opened],
-            evaluation=scores,
-            training=training_charts(trained),
-            models=trained_rows(trained),
-            audits=_rounds(audits, pseudo, examples),
-            examples=shown,
-            runtimes=[] if benchmarks is None else runtimes(Path(benchmarks), _ORDER),
-            calibration=_calibration(scores),
-            configuration=_configuration(config),
-        )
+    scores = {} if evaluation is None else read_json(evaluation)
+    page = render_report(
+        title,
+        views=[event_view(layers, _FIGURE) for layers in opened],
+        evaluation=scores,
+        training=training_charts(trained),
+        models=trained_rows(trained),
+        audits=_rounds(audits, pseudo, examples),
+        examples=shown,
+        runtimes=[] if benchmarks is None else runtimes(Path(benchmarks), _ORDER),
+        calibration=_calibration(scores),
+        configuration=_configuration(config),
+    )
     _write(render_map(title, [event_view(layers) for layers in opened], shown), map_page)
     get_logger(__name__).info("%s: %d maps, %d example tiles", out, len(opened), len(shown))
     return _write(page, out)
-
-
-def _table(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds a table of names and values."""
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: not a table of names and values; make it again")
-    return found
-
-
-@contextmanager
-def _complete(files: Sequence[Path]) -> Iterator[None]:
-    """Say of scores and audits that lack something, or hold something else, which they are."""
-    try:
-        yield
-    except (UndefinedError, KeyError, TypeError, ValueError, AttributeError) as error:
-        names = ", ".join(map(str, files))
-        if not names:
-            raise
-        raise InputError(
-            f"report: {names}: something is missing or of another kind ({error}); make them again "
-            "with `floodloom evaluate` and `floodloom relabel`"
-        ) from error
 
 
 def _paired(what: str, names: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
@@ -200,8 +171,6 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
         raise InputError(f"report: event {name} has a map but no vectors; give its .gpkg, too")
     read_raster(path, "flood map")
     with quiet_about_georeference(), rasterio.open(path) as raster:
-        if raster.count != _BANDS:
-            raise InputError(f"{path}: has {raster.count} bands, but a flood map has {_BANDS}")
         classes, reasons = raster.read()
     scene, before = (files[role].get(name) for role in ("scene", "before"))
     percent, predicted = _percent(files["percent"].get(name), geobox_of(path))
@@ -210,23 +179,13 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
         geobox=geobox_of(path),
         classes=classes,
         reasons=reasons,
-        polygons=_polygons(vectors),
+        polygons=pyogrio.read_dataframe(vectors),
         percent=percent,
         scene=None if scene is None else open_store(scene),
         before=None if before is None else open_store(before),
         truth=_truth(files["truth"].get(name), geobox_of(path)),
         predicted=predicted,
     )
-
-
-def _polygons(path: Path) -> gpd.GeoDataFrame:
-    try:
-        found = pyogrio.read_dataframe(path)
-    except (DataSourceError, DataLayerError) as error:
-        raise InputError(f"{path}: not a readable file of polygons ({error})") from error
-    if not isinstance(found, gpd.GeoDataFrame) or "class" not in found:
-        raise InputError(f"{path}: no polygons of a flood map; give those that `delineate` wrote")
-    return found
 
 
 def _percent(path: Path | None, grid: GeoBox) -> tuple[Bytes | None, Mapping[str, str]]:
@@ -260,7 +219,7 @@ def _rounds(audits: Sequence[Path], pseudo: Sequence[Path], number: int) -> list
         raise InputError(
             f"report: {len(pseudo)} pseudo-labelled stores for {len(audits)} audits; give one each"
         )
-    found = [_table(path) for path in audits]
+    found = [read_json(path) for path in audits]
     stores = zip(found, pseudo, strict=False)
     shown = {
         int(audit["round"]): pseudo_labelled_tiles(open_tiles(path), number)

@@ -52,8 +52,10 @@ def test_a_label_that_is_no_class_is_not_land(checkpoints, tmp_path, strange: in
     tiles = stored(tmp_path / "t.zarr", label)
     with pytest.raises(InputError, match=f"label {strange} is no class"):
         evaluate(tiles=[tiles], checkpoint=checkpoints[:1], out=tmp_path / "e.json")
-    with pytest.raises(InputError, match=f"label {strange} is no class"):
-        confusion_matrix(np.zeros_like(label), label, 2)
+    for wrong in (strange, -strange):
+        signed = np.where(label == strange, wrong, label.astype("int16"))
+        with pytest.raises(InputError, match=f"label {wrong} is no class"):
+            confusion_matrix(np.zeros_like(label), signed, 2)
 
 
 def test_tiles_without_any_label_are_refused(checkpoints, tmp_path) -> None:

@@ -179,6 +179,22 @@ def chips(root, decibel: np.ndarray, **facts) -> geotiff.LabelledScene:
     return geotiff.read_scene(root, geotiff.FOLDER, "a")
 
 
+def test_chips_with_a_mask_are_refused_unless_their_authors_say_what_it_is(tmp_path) -> None:
+    decibel = np.full((30, 40), -12, "float32")
+    masked = np.where(HALF == 1, 255, 0).astype("uint8")
+    for band in ("vv", "vh"):
+        write(tmp_path / band / "a.tif", decibel, GRID)
+        write(tmp_path / "features" / f"a_{band}.tif", decibel, GRID)
+    write(tmp_path / "labels" / "a.tif", masked, GRID)
+    with pytest.raises(InputError, match=r"a\.tif: holds 0 and 255 alone"):
+        geotiff.read_scene(tmp_path, geotiff.FOLDER, "a")
+    published = geotiff.read_scene(tmp_path, geotiff.STAC_OVERFLOW, "a")
+    np.testing.assert_array_equal(published.label, masked)
+    write(tmp_path / "labels" / "a.tif", masked, GRID, nodata=255)
+    declared = geotiff.read_scene(tmp_path, geotiff.FOLDER, "a")
+    np.testing.assert_array_equal(declared.label, masked)
+
+
 def test_chips_of_any_coding_are_the_same(tmp_path) -> None:
     decibel = np.random.default_rng(1).normal(-12, 3, (30, 40)).round(2).astype("float32")
     decibel[HIDDEN] = np.nan

@@ -37,12 +37,14 @@ def confusion_matrix(
         If a label is neither a class nor 255.
     """
     scored = label != IGNORE
-    if scored.any() and (strange := int(label[scored].max())) >= classes:
+    known = label[scored]
+    if known.size and not 0 <= known.min() <= known.max() < classes:
+        strange = known[(known < 0) | (known >= classes)][0]
         raise InputError(
             f"label {strange} is no class; labels must be 0 to {classes - 1}, or {IGNORE} for "
             "pixels to ignore"
         )
-    code = label[scored].astype(np.int64) * classes + prediction[scored]
+    code = known.astype(np.int64) * classes + prediction[scored]
     return np.bincount(code, minlength=classes**2).reshape(classes, classes)
 
 

@@ -209,7 +209,7 @@ def _known_classes(tiles: xr.Dataset) -> NDArray[np.uint8]:
     """Return the labels of tiles; what is none of their classes would count as land."""
     label: NDArray[np.uint8] = tiles.label.values
     number = len(json.loads(tiles.attrs["classes"]))
-    strange = label[(label >= number) & (label != IGNORE)]
+    strange = label[((label < 0) | (label >= number)) & (label != IGNORE)]
     if strange.size:
         raise InputError(
             f"tiles: label {strange[0]} is no class; labels must be 0 to {number - 1}, or {IGNORE} "

@@ -45,9 +45,28 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     label = place_labels(raster, geobox, classes, (0, 1, 2))
     if (label == IGNORE).all():
         _require_no_other(raster)
-    elif not ((label > 0) & (label != IGNORE)).any() and (label == IGNORE).any():
-        require_no_mask(raster)
+    require_told(raster, label)
     return label
+
+
+def require_told(raster: ForeignRaster, label: NDArray[np.uint8]) -> None:
+    """Refuse labels that may be a mask whose 255 is water.
+
+    Parameters
+    ----------
+    raster
+        Where they come from.
+    label
+        What was made of them, (y, x) uint8, 255 = unknown.
+
+    Raises
+    ------
+    InputError
+        If they hold 0 and 255 alone without declaring 255 as no data.
+    """
+    unknown = label == IGNORE
+    if unknown.any() and not unknown.all() and not label[~unknown].any():
+        require_no_mask(raster)
 
 
 def _require_no_other(raster: ForeignRaster) -> None:

@@ -241,7 +241,7 @@ def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]
     sure = np.where(probability >= 0.5, probability, 1 - probability)[known]
     right = ((probability >= 0.5) == (label == 1))[known]
     error = reliability(sure, right).expected_calibration_error
-    return round(float(sum(counts, Counts()).scores()["iou"]), 4), round(error, 4)
+    return round(sum(counts, Counts()).iou, 4), round(error, 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

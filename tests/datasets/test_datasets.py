@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from floodloom.datasets import catalogue, etci2021, ombria
+from floodloom.datasets.scenes import read_mask
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import open_store
@@ -86,6 +89,36 @@ def test_what_labels_csv_says_reaches_the_tiles(tmp_path) -> None:
         tiles = open_tiles(out)
         wet = (tiles.row.values >= 256) & (tiles.col.values >= 256)
         np.testing.assert_array_equal(tiles.tile_label, np.where(wet, 1, 0))
+
+
+def test_a_tile_that_labels_csv_says_nothing_of_is_unknown(tmp_path) -> None:
+    write_etci(tmp_path, labelled=False)
+    name = "place_20200102t030405"
+    table = tmp_path / "labelled" / name / "tiles" / "labels.csv"
+    for told, expected in (("0,", 255), (",", 255), ("0,NA", 255), ("0,0", 0), (",1", 1)):
+        table.write_text(f"tile,flood_label,water_body_label\n{name}_x-3_y-5.png,{told}\n")
+        found = etci2021.read_scene(tmp_path, name).scene.tile_label.values
+        assert np.unique(found[:256, :256]).tolist() == [expected], told
+
+
+def mask(folder: Path, values: np.ndarray, mode: str = "L") -> Path:
+    image = Image.fromarray(values.astype("uint8"), mode="L")
+    image.convert(mode).save(folder / "mask.png")
+    return folder / "mask.png"
+
+
+@pytest.mark.parametrize("value", [1, 100, 127, 128, 254])
+def test_what_a_mask_does_not_say_is_unknown(tmp_path, caplog, value: int) -> None:
+    values = np.zeros((8, 8))
+    values[:2], values[2:4] = 255, value
+    found = read_mask(mask(tmp_path, values))
+    assert found[:, 0].tolist() == [1, 1, 255, 255, 0, 0, 0, 0]
+    assert f"16 px are neither 0 nor 255, such as {value}" in caplog.text
+
+
+def test_a_picture_is_no_mask(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"mask\.png: a picture of 3 bands, no mask"):
+        read_mask(mask(tmp_path, np.zeros((8, 8)), "RGB"))
 
 
 @pytest.mark.parametrize("dataset", ["etci2021", "ombria", "stac-overflow", "sen1floods11"])

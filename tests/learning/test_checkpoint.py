@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import time
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from floodloom.errors import CheckpointError, RecipeMismatchError
+from floodloom.learning import checkpoint as learned
 from floodloom.learning.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -102,7 +106,9 @@ def test_an_ensemble_refuses_members_that_differ(checkpoint, tmp_path):
     third = save_checkpoint(named, tmp_path / "third.safetensors")
     with pytest.raises(CheckpointError, match=r"third\.safetensors: classes"):
         load_ensemble([first, third])
-    optical = save_checkpoint(replace(checkpoint, inputs="optical"), tmp_path / "o.safetensors")
+    seen = {"channels": ("green", "nir"), "mean": (0.1, 0.2), "deviation": (0.1, 0.1)}
+    sees = replace(checkpoint, inputs="optical", channels=seen["channels"], statistics=seen)
+    optical = save_checkpoint(sees, tmp_path / "o.safetensors")
     with pytest.raises(CheckpointError, match="takes optical channels"):
         load_ensemble(optical)
     with pytest.raises(CheckpointError, match="none was given"):
@@ -120,23 +126,214 @@ def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path, number: f
         load_checkpoint(path)
 
 
+def changed(path: Path, **texts: str) -> Path:
+    """Rewrite the metadata of a checkpoint, and leave its tensors as they are."""
+    size = int.from_bytes(path.read_bytes()[:8], "little")
+    header, tensors = path.read_bytes()[8 : 8 + size], path.read_bytes()[8 + size :]
+    fields = json.loads(header)
+    fields["__metadata__"] |= texts
+    text = json.dumps(
+        {**fields, "__metadata__": {k: v for k, v in fields["__metadata__"].items() if v}}
+    )
+    path.write_bytes(len(text).to_bytes(8, "little") + text.encode() + tensors)
+    return path
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        *[("temperature", t) for t in ("NaN", "0", "-1", "Infinity", '"hot"', "true", "null")],
+        *[
+            ("temperature", t)
+            for t in ("NaN", "0", "-1", "Infinity", "1e9", '"hot"', "true", "null")
+        ],
         ("architecture", '["unet"]'),
         ("arguments", "[1]"),
         ("classes", "5"),
+        ("classes", '["dry"]'),
+        ("classes", '["water", "water"]'),
+        ("classes", '["dry", "water", "flood"]'),
+        ("inputs", '"sonar"'),
+        ("inputs", '"optical"'),
+        ("channels", '["green", "nir"]'),
+        ("statistics", '{"channels": ["green"], "mean": [NaN], "deviation": [1.0]}'),
+        ("statistics", '{"channels": ["green"], "mean": [0.1], "deviation": [0.0]}'),
+        ("statistics", '{"channels": ["green"], "mean": [], "deviation": [1.0]}'),
+        ("scores", '{"iou": "good"}'),
+        ("training", '{"sensor_drop": "often"}'),
+        ("training", '{"teacher_iou": 0.5}'),
         ("notes", "[]"),
         ("notes", "[" * 100_000 + "]" * 100_000),
+        ("notes", '{"a": ' * 100 + "1" + "}" * 100),
+        *[
+            ("notes", f'{{"likelihood": {{"weight": 1.0, "temperature": {t}}}}}')
+            for t in ("0", "NaN")
+        ],
+        ("notes", '{"likelihood": {"weight": -1.0, "temperature": 1.0}}'),
+        ("notes", '{"likelihood": 3}'),
+        ("notes", '{"batch_statistics": [1]}'),
         ("history", "{}"),
+        ("history", '[{"iou": 0.5}]'),
+        ("code", "9" * 5000),
     ],
 )
-def test_metadata_of_other_types_is_refused(checkpoint, tmp_path, name: str, text: str) -> None:
-    path = save_checkpoint(checkpoint, tmp_path / "m.safetensors")
-    with safe_open(path, framework="pt") as stored:
-        metadata = {**stored.metadata(), name: text}
-    save_file(dict(checkpoint.weights), path, metadata)
+def test_metadata_that_cannot_be_is_refused(checkpoint, tmp_path, name: str, text: str) -> None:
+    path = changed(save_checkpoint(checkpoint, tmp_path / "m.safetensors"), **{name: text})
     with pytest.raises(CheckpointError, match=r"m\.safetensors: .*train it again") as error:
         load_checkpoint(path)
     assert len(str(error.value)) < 400
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bands": ["vv"] * 2},
+        {"bands": [f"b{n}" for n in range(20_000)]},
+        {"bands": ["vv", "vh", "ratio"]},
+        {"bands": []},
+        {"db_range": [5.0, -30.0]},
+        {"db_range": [float("nan"), 5.0]},
+        {"db_range": [-30.0, float("inf")]},
+        {"spacing": 0.0},
+        {"spacing": -10.0},
+        {"spacing": float("nan")},
+        {"quantity": "magic"},
+        {"speckle_filter": "x" * 1000},
+        {"more": 1},
+    ],
+)
+def test_recipes_that_cannot_be_are_refused(checkpoint, tmp_path, wrong: dict[str, object]) -> None:
+    recipe = json.dumps(RECIPE.model_dump() | wrong)
+    path = changed(save_checkpoint(checkpoint, tmp_path / "m.safetensors"), recipe=recipe)
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: .*train it again") as error:
+        load_checkpoint(path)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"encoder_weights": "other.safetensors"},
+        {"encoder_weights": None},
+        {"width": 8},
+        {"width": "4"},
+        {"width": 4.0},
+        {"width": True},
+        {"width": 0},
+        {"width": -4},
+        {"width": 700},
+        {"width": 16_384, "depth": 16_384},
+        {"width": 10**12},
+        {"depth": 10_000},
+        {"in_channels": 3},
+        {"classes": 3},
+        {"encoder": "../../etc/passwd"},
+        {"upsampling": ["bilinear"]},
+        {"window": 7},
+        {"__class__": 1},
+    ],
+)
+def test_arguments_are_those_of_the_network_in_the_file(
+    checkpoint, tmp_path, monkeypatch, wrong: dict[str, object]
+) -> None:
+    """Nothing is read from another file, and no memory taken for what isn't there."""
+    monkeypatch.setattr(learned, "read_tensors", lambda _: pytest.fail("tensors were read"))
+    arguments = json.dumps(ARGUMENTS | wrong)
+    path = changed(save_checkpoint(checkpoint, tmp_path / "m.safetensors"), arguments=arguments)
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: .*train it again") as error:
+        load_checkpoint(path)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wrong"),
+    [
+        ("hourglass", {"stacks": 16_000}),
+        ("hrnet", {"blocks": 9_000, "modules": [9_000] * 3}),
+        ("full_resolution", {"dilations": [1] * 100_000}),
+        ("full_resolution", {"dilations": [2**40]}),
+        ("late_fusion", {"groups": [[0], [7]]}),
+        ("late_fusion", {"branch": "os"}),
+        ("octconv", {"share": float("nan")}),
+        ("octconv", {"share": 7.5}),
+        ("sliding_window", {"window": 16_381}),
+        ("unheard_of", {}),
+    ],
+)
+def test_networks_of_any_size_are_not_built_to_be_refused(
+    checkpoint, tmp_path, architecture: str, wrong: dict[str, object]
+) -> None:
+    texts = {"architecture": json.dumps(architecture), "arguments": json.dumps(ARGUMENTS | wrong)}
+    path = changed(save_checkpoint(checkpoint, tmp_path / "m.safetensors"), **texts)
+    began = time.process_time()
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: .*train it again"):
+        load_checkpoint(path)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("place", [0.0, 0.37, 0.999])
+def test_a_changed_weight_is_noticed(checkpoint, tmp_path, place: float) -> None:
+    path = save_checkpoint(checkpoint, tmp_path / "m.safetensors")
+    content = bytearray(path.read_bytes())
+    first = 8 + int.from_bytes(content[:8], "little")
+    content[first + int(place * (len(content) - first)) // 4 * 4] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: its weights .* digest"):
+        load_checkpoint(path)
+
+
+def test_weights_in_each_others_place_are_noticed(checkpoint, tmp_path) -> None:
+    weights = dict(checkpoint.weights)
+    one, other = [name for name in weights if name.endswith("running_mean")][:2]
+    path = save_checkpoint(checkpoint, tmp_path / "m.safetensors")
+    with safe_open(path, framework="pt") as stored:
+        metadata = stored.metadata()
+    swapped = weights | {one: weights[other] + 1, other: weights[one]}
+    save_file(swapped, path, metadata)
+    with pytest.raises(CheckpointError, match="digest"):
+        load_checkpoint(path)
+
+
+def test_older_files_without_a_digest_are_read_with_a_warning(checkpoint, tmp_path, caplog) -> None:
+    path = changed(save_checkpoint(checkpoint, tmp_path / "m.safetensors"), digest="")
+    loaded = load_checkpoint(path)
+    assert all(torch.equal(loaded.weights[name], t) for name, t in checkpoint.weights.items())
+    assert "m.safetensors: has no digest" in caplog.text
+
+
+@pytest.mark.parametrize("length", [0, 1 << 24, 1 << 40, (1 << 64) - 1])
+def test_headers_of_any_length_are_refused(checkpoint, tmp_path, length: int) -> None:
+    path = save_checkpoint(checkpoint, tmp_path / "m.safetensors")
+    path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        read_metadata(path)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 8, 500, -1])
+def test_cut_off_files_are_refused(checkpoint, tmp_path, kept: int) -> None:
+    path = save_checkpoint(checkpoint, tmp_path / "m.safetensors")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("of", "number", "said"),
+    [
+        ("weight", 1e38, "gives no numbers"),
+        ("running_var", -1.0, "gives no numbers"),
+        ("weight", 0.0, "says the same of every pixel"),
+        ("head.weight", 0.5, "says the same of every pixel"),
+    ],
+)
+def test_networks_that_tell_nothing_are_refused(
+    checkpoint, tmp_path, of: str, number: float, said: str
+) -> None:
+    """Their weights are finite, but what they say isn't, or is always the same."""
+    weights = {
+        name: torch.full_like(t, number) if name.endswith(of) else t
+        for name, t in checkpoint.weights.items()
+    }
+    path = save_checkpoint(replace(checkpoint, weights=weights), tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match=rf"m\.safetensors: its network {said}"):
+        load_ensemble(path)

@@ -23,6 +23,7 @@ from floodloom.stages.teach import teach
 from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles, write_tiles
 from tests.learning.conftest import QUICK
+from tests.privacy import host, telling
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,8 @@ def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
     assert (label == truth.label.values[order])[kept].mean() > 0.95
     assert audit["passed_gate"]["water"]["pixels"] == (label == 1).sum()
     tuned = go_on(stores, trained, pseudo, tmp_path, fine_tune_epochs=2, **QUICK)
+    places = [str(tmp_path), str(stores["folder"]), tmp_path.name]
+    assert telling(tmp_path, [*places, *host()]) == []
     notes = read_metadata(tuned)["notes"]
     better = notes["learned_iou"] >= notes["initial_iou"]
     assert notes["kept"] == ("new weights" if better else "initial weights")
@@ -217,7 +220,7 @@ def test_a_bad_first_model_labels_nothing_and_is_replaced(stores, inverted, tmp_
     labels = [stores["train"], stores["validation"]]
     pseudo, audit = relabelled(stores, inverted, tmp_path)
     assert audit["reason"].endswith("below 0.3")
-    assert list(audit["left_out"]) == [str(inverted)]
+    assert list(audit["left_out"]) == [inverted.name]
     assert open_tiles(pseudo).sizes["tile"] == 0
     anew = train(
         tiles=labels,
@@ -288,7 +291,7 @@ def test_a_bad_member_of_an_ensemble_has_no_say(stores, trained, inverted, tmp_p
     (tmp_path / "both").mkdir()
     both, audit = relabelled(stores, [trained, inverted], tmp_path / "both")
     np.testing.assert_array_equal(open_tiles(alone).label, open_tiles(both).label)
-    assert list(audit["left_out"]) == [str(inverted)]
+    assert list(audit["left_out"]) == [inverted.name]
     assert len(audit["checkpoints"]) == 2
 
 

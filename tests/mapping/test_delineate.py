@@ -154,7 +154,8 @@ def test_scores_by_hand() -> None:
     assert scores + PairScores() == scores
     assert (scores + scores).flood == Counts(tp=4, fp=2, fn=6, tn=4)
     assert (scores + scores).as_dict()["undecided"] == scores.as_dict()["undecided"]
-    assert Counts().scores()["iou"] == 0.0
+    assert Counts(tn=3).scores()["iou"] == 0.0
+    assert Counts().scores()["iou"] is None
     assert scores.as_dict()["permanent_water"] == {"pixels": 1, "called_flood": 0.0}
     assert PairScores().as_dict()["permanent_water"] == {"pixels": 0, "called_flood": None}
     lake = score_map(uint8(2, 1, 3, 0, 255, 2), uint8(1, 1, 1, 1, 1, 2))

@@ -235,7 +235,13 @@ def test_only_who_asks_gets_networks_that_see_an_optical_image(teacher, checkpoi
     assert load_ensemble([teacher], fused=True).bands == ("vv", "vh", *CHANNELS)
     with pytest.raises(CheckpointError, match="takes optical channels"):
         load_ensemble([teacher])
-    alone = save_checkpoint(replace(seeing_both(), inputs="optical"), tmp_path / "o.safetensors")
+    weights = build("unet", 3, 2, width=4).state_dict()
+    arguments = {"in_channels": 3, "classes": 2, "width": 4}
+    seeing_one = Checkpoint(
+        "unet", arguments, ("dry", "water"), INPUTS, weights,
+        inputs="optical", channels=CHANNELS, statistics=STATISTICS,
+    )  # fmt: skip
+    alone = save_checkpoint(seeing_one, tmp_path / "o.safetensors")
     with pytest.raises(CheckpointError, match="takes optical channels"):
         load_ensemble([alone], fused=True)
     with pytest.raises(CheckpointError, match="sees vv, vh but the others vv, vh, green"):

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from floodloom.errors import InputError
@@ -35,6 +38,18 @@ def test_int8_is_taken_where_it_changes_hardly_any_class(large) -> None:
     name, changed = taken("auto", ensemble_of([fitted(width=8), fitted(90, width=8)]), large)
     assert name == "int8"
     assert 0 <= changed <= precision.MOST_CHANGED
+
+
+def test_a_network_that_overflows_stays_as_it_is(large) -> None:
+    """In 8 bits it would give numbers, though it says nothing."""
+    broken = fitted(1, width=8)
+    name = next(n for n, t in broken.weights.items() if t.ndim == 4)
+    huge = torch.full_like(broken.weights[name], 3e38)
+    huge[1::2] *= -1  # one of the two survives ReLU
+    ensemble = ensemble_of([replace(broken, weights={**broken.weights, name: huge})])
+    assert taken("auto", ensemble, large) == ("float32", None)
+    with pytest.raises(InputError, match="precision int8: the networks overflow"):
+        taken("int8", ensemble, large)
 
 
 def test_bfloat16_is_taken_where_int8_cannot_be_had(large, monkeypatch) -> None:

@@ -9,7 +9,7 @@ import xarray as xr
 from odc.geo.xr import wrap_xr
 from rio_cogeo.cogeo import cog_validate
 
-from floodloom.errors import InputError, RecipeMismatchError
+from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.likelihood import Voice
@@ -18,6 +18,7 @@ from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import (
     _STEPS,
     _percent,
+    _Told,
     predict_rows,
     read_strips,
     reading,
@@ -266,4 +267,28 @@ def test_before_of_the_other_direction_is_refused_unless_forced(scene, pair, tmp
 def test_where_a_network_overflows_there_is_no_data() -> None:
     values = np.array([[[0.5, np.nan, np.inf, -np.inf, 1.0]]], "float32") * _STEPS
     known = np.array([[True, True, True, True, False]])
-    assert _percent(values, known).tolist() == [[[50, 255, 255, 255, 255]]]
+    seen = _Told()
+    assert _percent(values, known, seen).tolist() == [[[50, 255, 255, 255, 255]]]
+    assert (seen.known, seen.told) == (4, 1)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_network_without_numbers_maps_nothing(number: float, caplog) -> None:
+    scene = as_inputs(np.full((2, 128, 128), 0.1, "float32"))
+    scene[:, :, 100:] = np.nan
+
+    def broken(images, rim=WHOLE):
+        return np.full_like(sigmoid(images, rim), number)
+
+    with pytest.raises(CheckpointError, match=r"no number .* anywhere on the scene"):
+        predicted(scene, broken, 64, field=1, overlap=32)
+
+    def partly(images, rim=WHOLE):
+        found = sigmoid(images, rim)
+        return np.where(found > 0.9, np.float32(number), found)
+
+    scene[:, 30:40] = 1.0
+    mosaic = predicted(scene, partly, 128, field=1, overlap=32)
+    assert (mosaic[30:40] == 255).all()
+    assert (mosaic[:30, :100] < 255).all()
+    assert "no number on 1280 of 13080 px" in caplog.text

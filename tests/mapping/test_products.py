@@ -30,6 +30,7 @@ from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
 from floodloom.stages.delineate import delineate
+from tests.privacy import host, telling
 
 GRID = grid_from_bounds((400000, 5000000, 406000, 5006000), 32633, 10.0)
 SHAPE = tuple(GRID.shape.yx)
@@ -286,6 +287,26 @@ def test_inputs_that_do_not_serve_are_refused_and_nothing_is_written(tmp_path) -
     refused(tmp_path, r"areas\.xlsx: areas must end in one of", areas=tmp_path / "areas.xlsx")
     when = mosaic(tmp_path / "w.tif", ACQUISITION_TIME="yesterday")
     refused(tmp_path, r"w\.tif: its tag ACQUISITION_TIME is 'yesterday'", probability=[when])
+
+
+def test_tags_of_others_are_not_repeated(tmp_path) -> None:
+    told = {
+        "TIFFTAG_ARTIST": "Anna", "TIFFTAG_HOSTCOMPUTER": "annas-laptop", "SOURCE": "/home/anna",
+        "FLOODLOOM_SCENE": "/home/anna/s.zarr", "FLOODLOOM_BACKEND": "C:\\Users\\anna",
+        "FLOODLOOM_CHECKPOINT": "anna" * 300, "PLATFORM": "anna\u202eS1A", "RELATIVE_ORBIT": "44",
+    }  # fmt: skip
+    (tmp_path / "out").mkdir()
+    run(tmp_path / "out", probability=[mosaic(tmp_path / "p.tif", **told)])
+    assert telling(tmp_path / "out", ["anna", "Anna", str(tmp_path), *host()]) == []
+    with rasterio.open(tmp_path / "out" / "flood.tif") as raster:
+        assert raster.tags()["RELATIVE_ORBIT"] == "44"
+        assert raster.tags()["ACQUISITION_TIME"] == TAGS["ACQUISITION_TIME"]
+
+
+@pytest.mark.parametrize("time", ["2023-05-14T16:58:21.000000 /home/anna", "soon", "-" * 5000])
+def test_a_time_that_is_none_is_refused(tmp_path, time: str) -> None:
+    with pytest.raises(InputError, match="its tag ACQUISITION_TIME"):
+        run(tmp_path, probability=[mosaic(tmp_path / "q.tif", ACQUISITION_TIME=time)])
 
 
 def test_products_that_can_t_all_be_written_leave_the_old_ones(tmp_path, monkeypatch) -> None:

@@ -149,12 +149,44 @@ def test_probabilities_of_others(tmp_path, name: str) -> None:
         (np.where(UNKNOWN, np.nan, percent() / 100).astype("float32"), "holds fractions"),
         (np.where(UNKNOWN, 255, 200).astype("uint8"), "no pixel is a percentage, .* such as 200"),
         (np.full((3, 30, 40), 60, "uint8"), "picture of 3 bands"),
+        (np.arange(1200).reshape(30, 40).astype("uint8"), "many numbers beyond 100"),
+        (np.arange(0, 12000, 10).reshape(30, 40).astype("uint16"), "many numbers beyond 100"),
+        (np.where(UNKNOWN, 255, WATER * 3).astype("uint8"), "0 to 3 alone, so they may be classes"),
+        (np.where(UNKNOWN, np.nan, WATER * 2).astype("float32"), "0 to 2 alone"),
+        (np.where(UNKNOWN, -9999, 1).astype("int16"), "0 and 1 alone"),
+        (np.where(WATER, 255, 0).astype("uint8"), "holds 0 and 255 alone"),
     ],
 )
 def test_what_may_be_no_percentage_is_refused(tmp_path, values, message: str) -> None:
     facts = {"photometric": "RGB"} if values.ndim == 3 else {}
     with pytest.raises(InputError, match=rf"p\.tif: .*{message}"):
         read_percent(write(tmp_path / "p.tif", values, GRID, **facts))
+
+
+def test_a_few_codes_beyond_100_are_no_data(tmp_path) -> None:
+    values = np.where(UNKNOWN, 0, percent()).astype("uint8")
+    values[:, :7] = np.arange(30)[:, np.newaxis] % 5 + 250
+    np.testing.assert_array_equal(
+        read_percent(write(tmp_path / "p.tif", values, GRID)).percent, percent()
+    )
+
+
+@pytest.mark.parametrize("product", ["flood_map", "flood_likelihood", "flood_depth", "x"])
+def test_other_products_are_no_probability(tmp_path, product: str) -> None:
+    tags = {"FLOODLOOM_PRODUCT": product}
+    path = write(tmp_path / "p.tif", percent(), GRID, tags=tags)
+    with pytest.raises(InputError, match=rf"p\.tif: is a {product or 'thing'}"):
+        read_percent(path)
+
+
+def test_a_mask_elsewhere_in_the_raster_is_understood(tmp_path) -> None:
+    """255 beside other numbers is unknown, though none of them lies on the map."""
+    values = np.zeros((30, 80), "uint8")
+    values[:, 60:] = 1
+    values[:5, :5] = 255
+    path = write(tmp_path / "water.tif", values, GRID.pad(0, 0)[:, :40].expand((30, 80)))
+    found = read_reference(path, GRID, None)
+    np.testing.assert_array_equal(found, np.where(values[:, :40] == 255, 255, 0))
 
 
 def test_a_mask_is_no_probability(tmp_path) -> None:

@@ -169,6 +169,15 @@ def test_unusable_weights_are_refused_in_one_line(tmp_path):
         assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, number):
+    state = make_encoder("resnet18", 3).state_dict()
+    state["bn1.weight"][3] = number
+    save_file(state, tmp_path / "resnet18.safetensors")
+    with pytest.raises(CheckpointError, match=r"weight bn1\.weight holds numbers"):
+        load_encoder(make_encoder("resnet18", 2), tmp_path / "resnet18.safetensors")
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [

@@ -20,6 +20,7 @@ from floodloom.stages.delineate import delineate
 GRID = grid_from_bounds((400000, 5000000, 401000, 5000800), 32633, 10.0)
 PLAIN = pixel_geobox(80, 100)
 TAGS = {
+    "FLOODLOOM_PRODUCT": "water_probability",
     "FLOODLOOM_CHECKPOINT": "unet-0",
     "FLOODLOOM_BACKEND": "torch",
     "FLOODLOOM_PRECISION": "float32",

@@ -187,6 +187,21 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert "radar can&#39;t tell" in text or "radar can't tell" in text
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["/home/anna/data/S1.zip", "~/data/S1.zip", "C:\\Users\\anna\\S1.zip", "file:///home/anna/S1.zip",
+     "\\\\anna\\share\\S1.zip"],
+)  # fmt: skip
+def test_settings_do_not_say_where_on_a_machine_files_lie(tmp_path: Path, place: str) -> None:
+    settings = {"data_root": place, "scenes": [{"source": place}], "near": "data/S1.zip"}
+    out = report(out=tmp_path / "r.html", map_page=tmp_path / "m.html", config=json.dumps(settings))
+    text = out.read_text()
+    assert "anna" not in text
+    assert "/data" not in text
+    assert text.count(".../S1.zip") == 2
+    assert "near: data/S1.zip" in text
+
+
 @pytest.mark.parametrize(("events", "warned"), [((), False), (("a",), True), (("a", "b"), False)])
 def test_report_warns_of_confidences_that_one_event_calibrates(
     event: Files, tmp_path: Path, events: tuple[str, ...], warned: bool

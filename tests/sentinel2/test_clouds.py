@@ -22,7 +22,7 @@ WATER = (np.s_[48:58, 20:40], {"green": 0.08, "red": 0.06, "nir": 0.03})
 
 
 def test_classes_that_hide_the_ground():
-    classes = np.float32([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, np.nan])
+    classes = np.float32([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, np.nan, 12, 255, -1, 4.5])
     seen = [2, 4, 5, 6, 7, 11]
     assert np.flatnonzero(seen_by_classes(classes)).tolist() == seen
 

@@ -31,6 +31,22 @@ def test_ground_outside_the_image_is_unknown(tmp_path):
     assert optical[:, :, 20:40].notnull().all()
 
 
+@pytest.mark.parametrize(
+    ("fill", "dtype"),
+    [(-9999, "float32"), (65535, "float32"), (3000, "float32"), (65535, "uint16"), (0, "uint16")],
+)
+def test_numbers_that_are_no_reflectance_are_unknown(tmp_path, fill, dtype):
+    image = np.full((3, *GRID.shape.yx), 0.1 if dtype == "float32" else 1500).astype(dtype)
+    image[:2, :, 5:9] = fill
+    image[2] = 0
+    path = write_cog(
+        image, tmp_path / "o.tif", geobox=GRID, nodata=7, descriptions=("green", "nir", "cloud")
+    )
+    seen = optical_on_grid(path, GRID).notnull().all("channel").values
+    assert not seen[:, 5:9].any()
+    assert seen[:, 12:].all()
+
+
 def test_bands_without_description_are_refused(tmp_path):
     with pytest.raises(InputError, match="description of every band"):
         optical_on_grid(write(tmp_path / "o.tif", ()), GRID)

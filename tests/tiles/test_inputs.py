@@ -36,6 +36,30 @@ def test_display_products_are_standardised_by_their_scene() -> None:
     np.testing.assert_array_equal(part, inputs.isel(y=[0]))
 
 
+@pytest.mark.parametrize("bands", [("vv",), ("ratio",), ("one_minus_ratio",), ("vh", "vv")])
+@pytest.mark.parametrize("wrong", ["vv", "vh"])
+def test_infinite_power_is_no_data(bands: tuple[str, ...], wrong: str) -> None:
+    """Clipped to its range it would be bright land, and its ratio water."""
+    power = scene(vv=[[0.1, 0.1]], vh=[[0.01, 0.01]])
+    power[wrong][0, 0] = np.inf
+    inputs = compose_inputs(power, inputs_recipe(power, bands, (-30.0, 5.0)))
+    seen = np.isfinite(inputs.values).all(axis=0)
+    assert seen.tolist() == [[bands == ("vv",) and wrong == "vh", True]]
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    ["{}", "[", '{"vv": 3}', '{"vv": [1.0]}', '{"vv": ["a", "b"]}', '{"vv": [NaN, 1.0]}',
+     '{"vv": [0.0, 0.0]}', '{"vv": [0.0, -1.0]}', '{"vv": [0.0, Infinity]}'],
+)  # fmt: skip
+def test_statistics_that_cannot_be_are_refused(statistics: str) -> None:
+    values = xr.Dataset({"vv": (("y", "x"), np.ones((2, 2), "f4"))})
+    display = stamp(values.assign_attrs(statistics=statistics), Recipe(quantity="display"))
+    recipe = inputs_recipe(display, ("vv",), (-30.0, 5.0))
+    with pytest.raises(InputError, match=r"band vv: the scene.*ingest it again"):
+        compose_inputs(display, recipe)
+
+
 def test_bands_before_the_event_come_from_the_other_scene() -> None:
     after, before = scene(vv=[[0.1, 0.1]]), scene(vv=[[0.01, 0.001]])
     recipe = inputs_recipe(after, ("before_vv", "vv"), (-30.0, -10.0))

@@ -77,6 +77,75 @@ def test_truth_that_knows_nothing_is_refused(tmp_path) -> None:
         evaluate(prediction=[path], truth=[truth], out=tmp_path / "scores.json")
 
 
+def scored(tmp_path, prediction: np.ndarray, truth: np.ndarray, tags=None, **facts) -> dict:
+    predicted = write(tmp_path / "p.tif", prediction, GRID, tags=tags or {}, **facts)
+    known = write(tmp_path / "truth.tif", truth, GRID)
+    return json.loads(
+        evaluate(prediction=[predicted], truth=[known], out=tmp_path / "e.json").read_text()
+    )
+
+
+ROWS = np.arange(30)[:, np.newaxis] * np.ones((1, 40), int)
+HALF = np.where(ROWS < 15, 255, ROWS % 3).astype("uint8")
+
+
+@pytest.mark.parametrize(
+    ("prediction", "truth", "message"),
+    [
+        (HALF, HALF[::-1], r"p\.tif: has no data wherever .*truth\.tif knows"),
+        (HALF, np.where(HALF == 255, 0, 77), r"p\.tif: has no data wherever"),
+        (HALF, np.full((30, 40), 255), r"truth\.tif: says nothing about"),
+        (HALF, np.full((30, 40), 80), r"truth\.tif: no pixel is a class, .* such as 80"),
+        (HALF, np.where(HALF == 1, 200, 101), r"truth\.tif: no pixel is a class"),
+        (HALF, np.where(HALF == 1, 255, 0), r"truth\.tif: holds 0 and 255 alone"),
+        (np.where(HALF == 1, 255, 0), HALF, r"p\.tif: holds 0 and 255 alone"),
+        (np.full((30, 40), 255), HALF, r"p\.tif: has no data wherever"),
+        (np.full((30, 40), 200), HALF, r"p\.tif: no pixel is a percentage"),
+    ],
+)
+def test_what_cannot_be_scored_has_no_score(tmp_path, prediction, truth, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        scored(tmp_path, prediction.astype("uint8"), truth.astype("uint8"))
+    assert not (tmp_path / "e.json").exists()
+
+
+@pytest.mark.parametrize("product", ["flood_likelihood", "flood_depth", "else"])
+def test_other_products_are_not_scored(tmp_path, product: str) -> None:
+    with pytest.raises(InputError, match=rf"p\.tif: is a {product}"):
+        scored(tmp_path, HALF, HALF, {"FLOODLOOM_PRODUCT": product})
+
+
+@pytest.mark.parametrize("strange", [4, 99, 254])
+def test_what_is_no_class_of_a_map_is_no_data(tmp_path, strange: int) -> None:
+    """It isn't land."""
+    prediction = np.where(ROWS > 20, strange, HALF).astype("uint8")
+    found = scored(tmp_path, prediction, HALF, {"FLOODLOOM_PRODUCT": "flood_map"})
+    assert found["flood"]["iou"] == 1.0
+    assert found["undecided"]["nodata"] == pytest.approx(9 / 15, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "facts", "message"),
+    [
+        (np.full((30, 40), 80, "uint8"), {}, "no pixel is a class"),
+        (np.full((30, 40), 0.4, "float32"), {}, "no pixel is a class"),
+        (np.full((30, 40), -1, "int16"), {}, "no pixel is a class"),
+        (np.where(HALF == 1, 255, 0).astype("uint8"), {}, "holds 0 and 255 alone"),
+        (np.full((3, 30, 40), 1, "uint8"), {"photometric": "RGB"}, "picture of 3 bands"),
+    ],
+)
+def test_labels_without_any_class_are_refused(tmp_path, values, facts, message: str) -> None:
+    path = write(tmp_path / "label.tif", values, GRID, **facts)
+    with pytest.raises(InputError, match=rf"label\.tif: .*{message}"):
+        labels_on_grid(path, GRID)
+
+
+def test_declared_no_data_alone_is_unknown(tmp_path) -> None:
+    masked = np.where(HALF == 1, 255, 0).astype("uint8")
+    path = write(tmp_path / "label.tif", masked, GRID, nodata=255)
+    np.testing.assert_array_equal(labels_on_grid(path, GRID), masked)
+
+
 def test_a_class_that_is_declared_as_no_data_is_refused(tmp_path) -> None:
     path = write(tmp_path / "label.tif", label(), GRID, nodata=0)
     with pytest.raises(InputError, match=r"label\.tif: declares 0, which is a class, as no data"):
@@ -108,6 +177,22 @@ def chips(root, decibel: np.ndarray, **facts) -> geotiff.LabelledScene:
         write(root / band / "a.tif", decibel, GRID, **facts)
     write(root / "labels" / "a.tif", label(), GRID)
     return geotiff.read_scene(root, geotiff.FOLDER, "a")
+
+
+def test_chips_with_a_mask_are_refused_unless_their_authors_say_what_it_is(tmp_path) -> None:
+    decibel = np.full((30, 40), -12, "float32")
+    masked = np.where(HALF == 1, 255, 0).astype("uint8")
+    for band in ("vv", "vh"):
+        write(tmp_path / band / "a.tif", decibel, GRID)
+        write(tmp_path / "features" / f"a_{band}.tif", decibel, GRID)
+    write(tmp_path / "labels" / "a.tif", masked, GRID)
+    with pytest.raises(InputError, match=r"a\.tif: holds 0 and 255 alone"):
+        geotiff.read_scene(tmp_path, geotiff.FOLDER, "a")
+    published = geotiff.read_scene(tmp_path, geotiff.STAC_OVERFLOW, "a")
+    np.testing.assert_array_equal(published.label, masked)
+    write(tmp_path / "labels" / "a.tif", masked, GRID, nodata=255)
+    declared = geotiff.read_scene(tmp_path, geotiff.FOLDER, "a")
+    np.testing.assert_array_equal(declared.label, masked)
 
 
 def test_chips_of_any_coding_are_the_same(tmp_path) -> None:

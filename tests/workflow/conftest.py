@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.privacy import USER
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHEET = "scene\tevent\trole\tsource\n" + "".join(
     f"{event}_{role}\t{event}\t{role}\tsimulated\n"
@@ -21,7 +23,8 @@ SHEET = "scene\tevent\trole\tsource\n" + "".join(
 def project(folder: Path) -> Path:
     """Lay a copy of the project into a folder, as a clone would."""
     for name in ("workflow", "profiles", "src"):
-        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        # With __pycache__, so that no copy compiles its loops anew.
+        ignore = shutil.ignore_patterns("*.egg-info")
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(REPOSITORY / name, folder)
@@ -49,7 +52,8 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
+    return {**kept, "USER": USER, "LOGNAME": USER}
 
 
 def planned(run: subprocess.CompletedProcess[str]) -> set[str]:

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import yaml
 
+from tests.privacy import USER, host, telling
 from tests.workflow.conftest import planned, snakemake, write_config
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -56,6 +57,12 @@ def test_run_leaves_what_it_promises(finished: Path) -> None:
         path.stem for path in (run / "logs").glob("*.log")
     }
     assert logs >= {"simulate", "calibrate", "geocode", "tile", "train", "relabel", *MAPS}
+
+
+def test_no_product_tells_where_or_by_whom_it_was_made(finished: Path) -> None:
+    secrets = [str(finished), finished.name, USER, *host()]
+    assert telling(finished / "results", secrets, leave_out=["logs"]) == []
+    assert telling(finished / "resources", secrets, leave_out=["logs"]) == []
 
 
 def test_nothing_touched_runs_nothing(finished: Path) -> None:

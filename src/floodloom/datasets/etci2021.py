@@ -12,14 +12,14 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.datasets.scenes import LabelledScene, read_png, require_root
+from floodloom.datasets.scenes import LabelledScene, read_mask, read_png, require_root
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
@@ -86,8 +86,8 @@ def read_scene(root: Path, name: str) -> LabelledScene:
         raise InputError(f"{root}: no {TITLE} scene {name}; found: {have}; published: {PUBLISHED}")
     tiles = folders[name]
     positions = _positions(tiles / "vv")
-    vv = _mosaic(tiles / "vv", positions, np.nan, "_vv")
-    vh = _mosaic(tiles / "vh", positions, np.nan, "_vh")
+    vv = _mosaic(tiles / "vv", positions, np.nan, suffix="_vv")
+    vh = _mosaic(tiles / "vh", positions, np.nan, suffix="_vh")
     blank = np.isnan(vv) | (np.isin(vv, list(_BLANK)) & np.isin(vh, list(_BLANK)))
     vv[blank] = vh[blank] = np.nan
     scene = _dataset(name, vv, vh)
@@ -110,7 +110,11 @@ def _positions(folder: Path) -> dict[tuple[int, int], str]:
 
 
 def _mosaic(
-    folder: Path, positions: dict[tuple[int, int], str], fill: float, suffix: str = ""
+    folder: Path,
+    positions: dict[tuple[int, int], str],
+    fill: float,
+    read: Callable[[Path], NDArray[np.uint8]] = read_png,
+    suffix: str = "",
 ) -> NDArray[np.float32]:
     rows, cols = zip(*positions, strict=True)
     top, left = min(rows), min(cols)
@@ -118,7 +122,7 @@ def _mosaic(
     mosaic = np.full(shape, fill, dtype=np.float32)
     for (row, col), stem in positions.items():
         y, x = (row - top) * TILE, (col - left) * TILE
-        mosaic[y : y + TILE, x : x + TILE] = read_png(folder / f"{stem}{suffix}.png")
+        mosaic[y : y + TILE, x : x + TILE] = read(folder / f"{stem}{suffix}.png")
     return mosaic
 
 
@@ -127,9 +131,11 @@ def _labels(
 ) -> NDArray[np.uint8]:
     label = np.full(blank.shape, IGNORE, dtype=np.uint8)
     if (tiles / "flood_label").is_dir():
-        flood = _mosaic(tiles / "flood_label", positions, 0) > 127
-        permanent = _mosaic(tiles / "water_body_label", positions, 0) > 127
-        label[...] = np.where(permanent, 1, np.where(flood, 2, 0))
+        flood = _mosaic(tiles / "flood_label", positions, IGNORE, read_mask)
+        permanent = _mosaic(tiles / "water_body_label", positions, IGNORE, read_mask)
+        label[(flood == 0) & (permanent == 0)] = 0
+        label[(flood == 1) & (permanent == 0)] = 2
+        label[permanent == 1] = 1
         label[blank] = IGNORE
     return label
 
@@ -157,7 +163,7 @@ def _tile_level_labels(
         return None
     with table.open(newline="", encoding="utf-8-sig") as lines:
         known = {
-            row["tile"].removesuffix(".png"): "1" in (row["flood_label"], row["water_body_label"])
+            row["tile"].removesuffix(".png"): _wet((row["flood_label"], row["water_body_label"]))
             for row in csv.DictReader(lines)
         }
     rows, cols = zip(*positions, strict=True)
@@ -166,3 +172,10 @@ def _tile_level_labels(
         y, x = (row - min(rows)) * TILE, (col - min(cols)) * TILE
         label[y : y + TILE, x : x + TILE] = known.get(stem, IGNORE)
     return label
+
+
+def _wet(told: Sequence[str | None]) -> int:
+    """1 if any water is told of, 0 if all of it is denied, 255 if it isn't told."""
+    if "1" in told:
+        return 1
+    return 0 if all(word == "0" for word in told) else IGNORE

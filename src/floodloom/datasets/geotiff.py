@@ -22,7 +22,7 @@ from floodloom.raster.grid import spacing_m
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.sentinel1.backscatter import BACKSCATTER, linear_power, require_scale
-from floodloom.tiles.labels import place_labels
+from floodloom.tiles.labels import place_labels, require_told
 from floodloom.tiles.store import IGNORE
 
 _DECIBEL = BACKSCATTER["decibel"]
@@ -34,8 +34,8 @@ class Layout:
 
     `bands` maps a band to a pattern in which `{name}` is the chip and to the band number in that
     file; `label` is the pattern of the label. `water` are the label values that mean water and
-    `dry` those that mean none; every other value is unknown. `empty` is a value in decibel that
-    stands for missing data.
+    `dry` those that mean none; every other value is unknown, `unknown` by the authors' own word.
+    `empty` is a value in decibel that stands for missing data.
     """
 
     title: str
@@ -44,6 +44,7 @@ class Layout:
     label: str
     water: tuple[int, ...] = (1,)
     dry: tuple[int, ...] = (0,)
+    unknown: tuple[int, ...] = ()
     empty: float | None = 0.0
 
 
@@ -52,12 +53,14 @@ SEN1FLOODS11 = Layout(
     published="https://github.com/cloudtostreet/Sen1Floods11",
     bands={"vv": ("S1Hand/{name}_S1Hand.tif", 1), "vh": ("S1Hand/{name}_S1Hand.tif", 2)},
     label="LabelHand/{name}_LabelHand.tif",
+    unknown=(-1,),
 )
 STAC_OVERFLOW = Layout(
     title="STAC Overflow",
     published="https://www.drivendata.org/competitions/81/detect-flood-water/",
     bands={"vv": ("features/{name}_vv.tif", 1), "vh": ("features/{name}_vh.tif", 1)},
     label="labels/{name}.tif",
+    unknown=(IGNORE,),
 )
 FOLDER = Layout(
     title="GeoTIFF folder",
@@ -144,4 +147,7 @@ def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:
         return label
 
     raster = open_foreign(path, Kind("label raster"))
-    return place_labels(raster, geobox, code, (*layout.dry, *layout.water))
+    label = place_labels(raster, geobox, code, (*layout.dry, *layout.water))
+    if IGNORE not in layout.unknown:
+        require_told(raster, label)
+    return label

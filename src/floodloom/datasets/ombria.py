@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.datasets.scenes import Chips, read_png, require_root
+from floodloom.datasets.scenes import Chips, read_mask, read_png, require_root
 from floodloom.errors import InputError
 from floodloom.log import track
 from floodloom.raster.recipe import Recipe
@@ -96,9 +96,9 @@ def _read(
     radar = root / "OmbriaS1" / part
     before = _standardised(read_png(radar / "BEFORE" / f"S1_before_{number}.png"))
     after = _standardised(read_png(radar / "AFTER" / f"S1_after_{number}.png"))
-    flooded = read_png(radar / "MASK" / f"S1_mask_{number}.png") > 127
+    flooded = read_mask(radar / "MASK" / f"S1_mask_{number}.png")
     optical = _optical(root / "OmbriaS2" / part, number, flooded.shape)
-    return np.stack([before, after]), flooded.astype(np.uint8), optical
+    return np.stack([before, after]), flooded, optical
 
 
 def _standardised(chip: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from floodloom.errors import InputError
+from floodloom.log import get_logger
 from floodloom.raster.recipe import Recipe
+from floodloom.tiles.store import IGNORE
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,30 @@ def read_png(path: Path) -> NDArray[np.uint8]:
             return np.asarray(image)
     except OSError as error:
         raise InputError(f"{path}: not a readable PNG ({error}); fetch it again") from error
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """Read an 8-bit PNG of 0 and 255 as (y, x) 0 and 1; what is neither is unknown, 255.
+
+    Raises
+    ------
+    InputError
+        If it is a coloured one, or as `read_png`.
+    """
+    values = read_png(path)
+    if values.ndim != 2:
+        raise InputError(f"{path}: a picture of {values.shape[2]} bands, no mask; fetch it again")
+    full = values == np.iinfo(np.uint8).max
+    strange = values[(values != 0) & ~full]
+    mask: NDArray[np.uint8] = full.astype(np.uint8)
+    if not strange.size:
+        return mask
+    _log.warning(
+        "%s: %d px are neither 0 nor 255, such as %d; taken as unknown",
+        path, strange.size, strange[0],
+    )  # fmt: skip
+    mask[(values != 0) & ~full] = IGNORE
+    return mask
 
 
 def require_root(root: Path, needed: str, title: str, source: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,29 @@ Predict = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], Labels]]
 """From images (tile, band, y, x) to confidence, NaN = no data, and class, both (tile, y, x)."""
 
 _BATCH = 8
+_MOST_PARTS = 3  # of a file's path
+_SCORES = ("iou", "f1", "precision", "recall", "accuracy", "expected_calibration_error")
+
+
+def names_of(paths: Sequence[str | Path]) -> list[str]:
+    """Return names that tell files apart without saying where on a machine they lie.
+
+    Parameters
+    ----------
+    paths
+        The files.
+
+    Returns
+    -------
+    list of str
+        Their names, with one or two of their folders if that tells them apart, else numbers.
+    """
+    parts = [Path(path).parts for path in paths]
+    for depth in range(1, _MOST_PARTS + 1):
+        names = ["/".join(own[-depth:]) for own in parts]
+        if len(set(names)) == len(set(parts)):
+            return names
+    return [str(number) for number in range(1, len(parts) + 1)]
 
 
 def kept_area(
@@ -66,7 +90,8 @@ def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> dict[s
     -------
     dict
         `pooled` and `by_event`: tiles, iou, f1, precision, recall of the foreground, accuracy and
-        expected_calibration_error, from counts that are summed before they are divided.
+        expected_calibration_error, from counts that are summed before they are divided; None where
+        no pixel can be scored.
     """
     parts = []
     for first in range(0, tiles.sizes["tile"], _BATCH):
@@ -77,8 +102,10 @@ def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> dict[s
     confidence, prediction, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     event = tiles["event"].values.astype(str)
 
-    def scored(chosen: NDArray[np.bool_]) -> dict[str, float]:
+    def scored(chosen: NDArray[np.bool_]) -> dict[str, float | None]:
         known = np.isfinite(confidence[chosen]) & (label[chosen] != IGNORE)
+        if not known.any():
+            return {"tiles": int(chosen.sum()), **dict.fromkeys(_SCORES)}
         sure, guess, truth = (a[chosen][known] for a in (confidence, prediction, label))
         matrix = confusion_matrix(guess, truth, classes)
         return {

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from floodloom.errors import CheckpointError, FloodloomError
+from floodloom.errors import CheckpointError, ConfigError, FloodloomError
 from floodloom.files import atomic_path
+from floodloom.learning.metadata import FIELDS, Inputs, parsed
+from floodloom.log import get_logger
+from floodloom.models.arguments import shown
 from floodloom.models.base import Segmenter
-from floodloom.models.registry import build
+from floodloom.models.registry import build, outline
+from floodloom.models.tensors import (
+    Stored,
+    digest_of,
+    opened,
+    read_tensors,
+    require_finite,
+    require_shapes,
+)
 from floodloom.raster.recipe import Recipe
 
 FORMAT = "floodloom-checkpoint-1"
-Inputs = Literal["radar", "optical", "fused"]
+_DIGEST = "digest"
+_REMEDY = (
+    "pickled checkpoints (.pt, .pth, .ckpt) are never loaded, train one with `floodloom train`"
+)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,57 +97,50 @@ class Checkpoint:
         return model.eval()
 
 
-_JSON_FIELDS = (
-    "architecture", "arguments", "classes", "inputs", "channels", "statistics", "scores",
-    "temperature", "training", "history", "notes", "code",
-)  # fmt: skip
-
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "architecture": str, "arguments": dict, "classes": list, "inputs": str, "channels": list,
-    "statistics": dict, "scores": dict, "temperature": (int, float), "training": dict,
-    "history": list, "notes": dict, "code": str,
-}  # fmt: skip
-_SHOWN = 60
-
-
 def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> Path:
     """Write a checkpoint, whole or not at all."""
-    metadata = {name: json.dumps(getattr(checkpoint, name)) for name in _JSON_FIELDS}
+    weights = {name: tensor.cpu().contiguous() for name, tensor in checkpoint.weights.items()}
+    own = (name for name in FIELDS if name != "recipe")
+    metadata = {name: json.dumps(getattr(checkpoint, name)) for name in own}
     metadata |= {
         "format": FORMAT,
         "recipe": checkpoint.recipe.model_dump_json(),
         "fingerprint": checkpoint.recipe.fingerprint,
+        _DIGEST: digest_of(weights),
     }
-    weights = {name: tensor.cpu().contiguous() for name, tensor in checkpoint.weights.items()}
     with atomic_path(path) as temporary:
         save_file(weights, temporary, metadata)
     return Path(path)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint; nothing in it is ever executed.
+    """Read a checkpoint; nothing in it is ever executed, and no other file is read.
+
+    What the metadata says that the network is must fit the file's own list of tensors before any of
+    them is read. Files from before there was a digest are read, too, with a warning.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, isn't a safetensors file (a pickled .pt, say) or wasn't written by
-        floodloom.
+        If the file is missing, isn't a safetensors file (a pickled .pt, say), wasn't written by
+        floodloom, is damaged, or can't be a network that tells water from land.
     """
-    metadata = read_metadata(path)
+    path = Path(path)
+    with opened(path, "checkpoint", _REMEDY) as stored:
+        metadata = _described(stored, path)
+        name, arguments = metadata["architecture"], metadata["arguments"]
+        try:
+            wanted = outline(name, arguments, len(stored.keys()))
+        except ConfigError as error:
+            raise CheckpointError(f"{path}: {error}; train it again") from error
+        require_shapes(stored, wanted, path, f"{name} with its arguments")
+        weights = read_tensors(stored)
+        _require_digest(weights, (stored.metadata() or {}).get(_DIGEST), path)
+    require_finite(weights, path)
+    for field_name in ("classes", "channels"):
+        metadata[field_name] = tuple(metadata[field_name])
     recipe = Recipe.model_validate(metadata.pop("recipe"))
-    for name in ("classes", "channels"):
-        metadata[name] = tuple(metadata[name])
-    fields = {name: metadata[name] for name in _JSON_FIELDS}
-    with safe_open(path, framework="pt") as stored:
-        weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(
-                f"{path}: weight {name} holds numbers that aren't finite, so it would see no water "
-                "anywhere; train it again"
-            )
-    return Checkpoint(recipe=recipe, weights=weights, **fields)
+    return Checkpoint(recipe=recipe, weights=weights, **metadata)
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
@@ -150,51 +154,31 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        As `load_checkpoint`.
+        As `load_checkpoint`, but for what is wrong with the weights.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: checkpoint not found; check the path or train one")
-    try:
-        with safe_open(path, framework="pt") as stored:
-            texts = stored.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: not a safetensors file; pickled checkpoints (.pt, .pth, .ckpt) are never "
-            "loaded, train one with `floodloom train`"
-        ) from error
+    with opened(path, "checkpoint", _REMEDY) as stored:
+        return _described(stored, path)
+
+
+def _described(stored: Stored, path: Path) -> dict[str, Any]:
+    texts = stored.metadata() or {}
     if texts.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: format is {texts.get('format')!r} but {FORMAT!r} is expected; "
+            f"{path}: format is {shown(texts.get('format'))} but {FORMAT!r} is expected; "
             "give a checkpoint written by floodloom"
         )
-    return _parsed(texts, path)
+    return parsed(texts, path)
 
 
-def _parsed(texts: Mapping[str, str], path: Path) -> dict[str, Any]:
-    try:
-        metadata = {name: json.loads(texts[name]) for name in (*_JSON_FIELDS, "recipe")}
-        Recipe.model_validate(metadata["recipe"])
-    except (KeyError, ValueError, ValidationError, RecursionError) as error:
-        line = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: damaged metadata ({line}); train it again") from error
-    _require_types(metadata, path)
-    return metadata
-
-
-def _require_types(metadata: Mapping[str, Any], path: Path) -> None:
-    """Refuse metadata that a broken or foreign program has written."""
-    for name, kind in _TYPES.items():
-        value = metadata[name]
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise CheckpointError(f"{path}: {name} is {_shortened(value)}; train it again")
-    temperature = float(metadata["temperature"])
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise CheckpointError(
-            f"{path}: temperature is {temperature:g}, but it is a positive number; train it again"
+def _require_digest(weights: Mapping[str, Tensor], told: str | None, path: Path) -> None:
+    if told is None:
+        _log.warning(
+            "%s: has no digest of its weights, being older than these, so damage can't be told",
+            path,
         )
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    elif told != digest_of(weights):
+        raise CheckpointError(
+            f"{path}: its weights aren't those that were saved, by their digest; copy it again, or "
+            "train it again"
+        )

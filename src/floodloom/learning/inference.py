@@ -21,6 +21,8 @@ from floodloom.models.inner import WHOLE, Rim, Windowed, without_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
 from floodloom.raster.recipe import Recipe
 
+_PROBE = 64  # px
+
 
 @dataclass(frozen=True)
 class Ensemble:
@@ -189,8 +191,9 @@ def load_ensemble(
     Raises
     ------
     CheckpointError
-        If there is none, one can't be read, has other classes, or sees optical channels, if that
-        isn't allowed; even then radar must be among the inputs, and all must see the same.
+        If there is none, one can't be read, has other classes, says nothing that can be used, or
+        sees optical channels, if that isn't allowed; even then radar must be among the inputs, and
+        all must see the same.
     RecipeMismatchError
         If their recipes differ; the message names the field.
     """
@@ -202,7 +205,10 @@ def load_ensemble(
     for path, checkpoint in zip(several, checkpoints, strict=True):
         _require_radar(checkpoint, path, fused)
         _require_like(checkpoints[0], checkpoint, path)
-    return ensemble_of(checkpoints, device)
+    ensemble = ensemble_of(checkpoints, device)
+    for path, model in zip(several, ensemble.models, strict=True):
+        _require_sound(model, len(ensemble.bands), ensemble.device, path)
+    return ensemble
 
 
 def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None = None) -> Ensemble:
@@ -217,6 +223,24 @@ def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None =
         execution.device,
         tuple(checkpoints),
     )
+
+
+@torch.inference_mode()
+def _require_sound(model: nn.Module, bands: int, device: torch.device, path: str | Path) -> None:
+    """Refuse a network that overflows, or that says the same of every pixel, whatever it sees."""
+    draw = torch.Generator().manual_seed(0)
+    image = torch.randn(1, bands, _PROBE, _PROBE, generator=draw)
+    logits = model(image.to(device)).float()
+    if not torch.isfinite(logits).all():
+        raise CheckpointError(
+            f"{path}: its network gives no numbers (NaN or infinity), so it can't tell water from "
+            "land; train it again"
+        )
+    margin = logits[:, 1:] - logits[:, :1]
+    if torch.equal(margin.amax(dim=(2, 3)), margin.amin(dim=(2, 3))):
+        raise CheckpointError(
+            f"{path}: its network says the same of every pixel, whatever it sees; train it again"
+        )
 
 
 def _thin(checkpoint: Checkpoint) -> tuple[str, str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.errors import InputError
+
 IGNORE = 255
 
 
@@ -28,9 +30,21 @@ def confusion_matrix(
     -------
     ndarray
         (true class, predicted class) int64. Matrices of parts add up to the whole's.
+
+    Raises
+    ------
+    InputError
+        If a label is neither a class nor 255.
     """
     scored = label != IGNORE
-    code = label[scored].astype(np.int64) * classes + prediction[scored]
+    known = label[scored]
+    if known.size and not 0 <= known.min() <= known.max() < classes:
+        strange = known[(known < 0) | (known >= classes)][0]
+        raise InputError(
+            f"label {strange} is no class; labels must be 0 to {classes - 1}, or {IGNORE} for "
+            "pixels to ignore"
+        )
+    code = known.astype(np.int64) * classes + prediction[scored]
     return np.bincount(code, minlength=classes**2).reshape(classes, classes)
 
 

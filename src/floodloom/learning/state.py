@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from floodloom.errors import CheckpointError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
+from floodloom.models.tensors import digest_of, opened, read_tensors
 
 _log = get_logger(__name__)
 
@@ -100,6 +101,7 @@ def save_state(path: Path | None, identity: str, progress: Progress, machinery: 
         "identity": identity,
         "best_epoch": str(progress.best_epoch),
         "history": json.dumps(progress.history),
+        "digest": digest_of(tensors),
     }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata)
@@ -116,17 +118,21 @@ def load_state(path: Path | None, identity: str, machinery: Machinery) -> Progre
     if path is None or not path.is_file():
         return Progress()
     try:
-        with safe_open(path, framework="pt") as stored:
+        with opened(path, "state of a training", "remove it") as stored:
             metadata = stored.metadata() or {}
             if metadata.get("identity") != identity:
                 return Progress()
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError):
+            tensors = read_tensors(stored)
+        history = tuple(json.loads(metadata["history"]))
+        best = int(metadata["best_epoch"])
+    except (CheckpointError, KeyError, ValueError):
+        return Progress()
+    if metadata.get("digest") != digest_of(tensors):
+        _log.warning("%s: damaged, so training begins anew", path)
         return Progress()
     machinery.restore(tensors)
-    history = tuple(json.loads(metadata["history"]))
     _log.info("training goes on after epoch %d, found in %s", len(history), path.name)
-    return Progress(history, int(metadata["best_epoch"]), _part(tensors, "best/"))
+    return Progress(history, best, _part(tensors, "best/"))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -89,7 +89,7 @@ def survey(
 
 def _counted(batch: Samples, classes: int, what: str, first: int) -> Tensor:
     flat = batch.label.flatten(1).long()
-    wrong = torch.nonzero((flat >= classes) & (flat != IGNORE))
+    wrong = torch.nonzero(((flat < 0) | (flat >= classes)) & (flat != IGNORE))
     if len(wrong):
         tile, pixel = wrong[0].tolist()
         raise TrainingError(

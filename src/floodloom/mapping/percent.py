@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,26 +12,39 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
+from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
+from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.placing import placed
-from floodloom.raster.windows import Window
 
 Bytes = NDArray[np.uint8]
 
 PRODUCT = "FLOODLOOM_PRODUCT"
 """Tag of floodloom's own rasters, which says what they are."""
-OWN = "water_probability"
+OWN, FLOOD_MAP = "water_probability", "flood_map"
+"""What it says of two of them."""
+
+TAGS = (
+    "FLOODLOOM_RECIPE", "FLOODLOOM_EVENT", "FLOODLOOM_SCENE", "FLOODLOOM_CHECKPOINT",
+    "FLOODLOOM_BACKEND", "FLOODLOOM_PRECISION", "FLOODLOOM_SEAM_RATIO", ACQUIRED, "PLATFORM",
+    "INSTRUMENT_MODE", "PRODUCT_TYPE", "ORBIT_DIRECTION", "RELATIVE_ORBIT",
+)  # fmt: skip
+"""Tags of a probability mosaic that those of its products are made of."""
+_OF_PREDICTION = ("FLOODLOOM_OPTICAL", "FLOODLOOM_OPTICAL_CLEAR", "FLOODLOOM_OPTICAL_REFUSED")
+_LONGEST = 1000
 
 _UNKNOWN = 255
 _PERCENT = Kind("probability mosaic", low=0, high=100, unknown=(_UNKNOWN,))
 _FRACTION = replace(_PERCENT, high=1)
-_STRIP = 1024
 _ROUNDING = 1e-3
+_CLASSES = 3  # up to here whole numbers may be those of a flood map
+_BEYOND, _MOST_CODES = 101, 16  # beyond 100 a few numbers are codes, many another scale
+_GIVE_PERCENT = "give the probability of water in percent, 0-100"
 
 
 @dataclass(frozen=True)
 class Probability:
-    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its file's tags."""
+    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its `presentable` tags."""
 
     percent: Bytes
     grid: GeoBox
@@ -50,73 +63,81 @@ def read_percent(path: str | Path) -> Probability:
     Raises
     ------
     InputError
-        If it can't be read, no pixel is a percentage, or it may as well hold fractions or a mask.
+        If it can't be read, is another product of floodloom's, no pixel is a percentage, or it may
+        as well hold fractions, classes, a mask or numbers of another scale.
     """
     raster = open_foreign(path, _PERCENT)
-    factor = 1.0 if raster.tags.get(PRODUCT) == OWN else _percent_of_unit(raster)
+    product = raster.tags.get(PRODUCT, OWN)
+    if product != OWN:
+        raise InputError(f"{path}: is a {product}; give the probability of water that it is from")
+    factor = 1.0 if PRODUCT in raster.tags else _percent_of_unit(raster)
     if factor != 1.0:
         raster = replace(raster, kind=_FRACTION)
     percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=_UNKNOWN)
     if (percent == _UNKNOWN).all():
         _require_no_other(raster)
-    return Probability(percent, raster.geobox, raster.tags)
+    return Probability(percent, raster.geobox, presentable(raster.tags))
+
+
+def presentable(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a probability mosaic that products may repeat.
+
+    Rasters of others hold whatever their programs wrote, such as where on whose machine they were
+    made. Only floodloom's own tags are repeated, as far as they are short, readable and no path;
+    the time is checked where it is used.
+    """
+    known = {name: tags[name] for name in (*TAGS, *_OF_PREDICTION) if name in tags}
+    return {
+        name: text
+        for name, text in known.items()
+        if name == ACQUIRED
+        or (len(text) <= _LONGEST and text.isprintable() and not set(text) & set("/\\"))
+    }
 
 
 def _percent_of_unit(raster: ForeignRaster) -> float:
     """Return what a raster's 1 is in percent."""
     highest, whole = -1.0, True  # below 0: nothing is known
-    for numbers in _strips(raster):
-        known = numbers[np.isfinite(numbers)]
+    beyond: set[float] = set()
+    for numbers in strips(raster):
+        beyond |= set(np.unique(np.rint(numbers[numbers >= _BEYOND])).tolist())
+        if len(beyond) > _MOST_CODES:
+            raise InputError(
+                f"{raster.path}: holds many numbers beyond 100, up to {max(beyond):g} and more; "
+                f"{_GIVE_PERCENT}"
+            )
+        known = numbers[~(raster.kind.impossible(numbers) | np.isnan(numbers))]
         highest = max(highest, float(known.max(initial=-1.0)))
         whole &= bool((known == np.rint(known)).all())
     if highest == 0.0:
         require_no_mask(raster)
-    if highest > 1.0 + _ROUNDING or highest <= 0.0:
+    scaled = raster.scaled(1)
+    doubtful = _CLASSES if whole and not scaled else 1.0
+    if highest > doubtful + _ROUNDING or highest <= 0.0:
         return 1.0
-    if raster.scaled(1):
+    if scaled:
         return 100.0
-    may_be = "0 and 1 alone, so it may be a mask" if whole else "fractions, or less than 1 percent"
+    if highest > 1.0 + _ROUNDING:
+        may_be = f"0 to {highest:g} alone, so they may be classes"
+    elif whole:
+        may_be = "0 and 1 alone, so it may be a mask"
+    else:
+        may_be = "fractions, or less than 1 percent"
     raise InputError(
-        f"{raster.path}: holds {may_be}; give the probability of water in percent, 0-100"
+        f"{raster.path}: holds {may_be}; {_GIVE_PERCENT}, and if it is that, say so "
+        f"(gdal_edit -mo {PRODUCT}={OWN})"
     )
 
 
 def _require_no_other(raster: ForeignRaster) -> None:
     """Refuse a raster in which nothing is a percentage, but something else is there."""
-    for numbers in _strips(replace(raster, kind=replace(raster.kind, low=-np.inf, high=np.inf))):
+    for numbers in strips(raster):
         other = numbers[np.isfinite(numbers)]
         if other.size:
             raise InputError(
-                f"{raster.path}: no pixel is a percentage, they are such as {other[0]:g}; give the "
-                "probability of water in percent, 0-100"
+                f"{raster.path}: no pixel is a percentage, they are such as {other[0]:g}; "
+                f"{_GIVE_PERCENT}"
             )
-
-
-def require_no_mask(raster: ForeignRaster) -> None:
-    """Refuse a raster of 0 and 255 that doesn't say whether 255 is water or no data.
-
-    Parameters
-    ----------
-    raster
-        In which all that is known is 0.
-
-    Raises
-    ------
-    InputError
-        If it holds 255 and doesn't declare it as no data.
-    """
-    plain = replace(raster, kind=Kind(raster.kind.what))
-    if raster.nodata != _UNKNOWN and any((part == _UNKNOWN).any() for part in _strips(plain)):
-        raise InputError(
-            f"{raster.path}: holds 0 and 255 alone; is 255 water, or no data? Declare it as no "
-            "data (gdal_edit -a_nodata 255), or write water as 1 or as 100 percent"
-        )
-
-
-def _strips(raster: ForeignRaster) -> Iterator[Floats]:
-    height, width = raster.geobox.shape.yx
-    for row in range(0, height, _STRIP):
-        yield raster.read(Window(row, 0, min(_STRIP, height - row), width))
 
 
 def _rounded(factor: float, numbers: Floats) -> Bytes:

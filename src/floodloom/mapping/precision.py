@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -81,7 +82,8 @@ def choose_precision(
     Raises
     ------
     InputError
-        If `asked` is none of these, or the networks or the back end can't be had in int8.
+        If `asked` is none of these, or the networks or the back end can't be had in int8, which
+        can't be had of what overflows, either.
     """
     names = _candidates(asked, ensemble, backend)
     if asked in ("float32", "bfloat16"):
@@ -90,7 +92,11 @@ def choose_precision(
         if asked == "int8":
             _log.warning("precision int8: the scene has no data to settle it on; float32 is taken")
         return Precision("float32", ensemble)
-    exact, in_8_bits = _looked_at(ensemble, windows)
+    exact, in_8_bits, overflows = _looked_at(ensemble, windows)
+    if overflows:  # other formats would make numbers of what isn't any
+        if asked == "int8":
+            raise InputError("precision int8: the networks overflow on this scene; choose float32")
+        return Precision("float32", ensemble)
     if asked == "int8":
         return Precision(asked, in_8_bits())
     for name in names:
@@ -128,8 +134,10 @@ def sample(asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = 
     return list(sample_windows(inputs)) if looked_at else []
 
 
-def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[], Ensemble]]:
-    """Where windows are water, and what gives the ensemble in 8 bits, with ranges as seen there."""
+def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[], Ensemble], bool]:
+    """Where windows are water, what gives the ensemble in 8 bits, with ranges as seen there, and
+    whether any of its maps isn't finite.
+    """
     with ExitStack() as stack:
         ranges = [stack.enter_context(watched(model)) for model in ensemble.models]
         exact = water(ensemble, windows)
@@ -139,7 +147,8 @@ def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[]
         quantised = (QuantisedUNet(m, r) for m, r in models if isinstance(m, UNet))
         return replace(ensemble, models=tuple(quantised))
 
-    return exact, in_8_bits
+    overflows = not all(math.isfinite(one) for found in ranges for one in found.values())
+    return exact, in_8_bits, overflows
 
 
 def _candidates(asked: str, ensemble: Ensemble, backend: str) -> list[str]:

@@ -13,8 +13,9 @@ import xarray as xr
 from dask.base import get_scheduler, named_schedulers
 from numpy.typing import NDArray
 
+from floodloom.errors import CheckpointError
 from floodloom.learning.inference import Ensemble
-from floodloom.log import track
+from floodloom.log import get_logger, track
 from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.plan import WindowPlan
 from floodloom.models.inner import WHOLE, Rim
@@ -31,6 +32,7 @@ PERCENT_NODATA = 255
 LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
 """Bands of a probability mosaic; the second is there where more than one member or view is."""
 
+_log = get_logger(__name__)
 _MOST_ROWS = 1024  # that are read at once, of scenes in chunks larger than that
 _STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
 
@@ -109,12 +111,19 @@ def predict_rows(
     ------
     row, percent
         First row, and (layer, y, x) uint8 percent 0-100 of the rows from there; 255 exactly where
-        any band has no data. Together they are the whole scene.
+        any band has no data, and where the network gives no number. Together they are the whole
+        scene.
+
+    Raises
+    ------
+    CheckpointError
+        If the network gives no number anywhere.
     """
     height, width = plan.shape
     row_weights, col_weights = plan.row_weights(), plan.col_weights()
     total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
     ends = (*plan.rows[1:], height)
+    told = _Told()
     with Ahead(_predicted(pieces, network, plan, batch)) as windows:
         for index, row in enumerate(track(plan.rows, "predicting strips")):
             while isinstance(found := next(windows), _Window):
@@ -125,7 +134,10 @@ def predict_rows(
                 across = slice(first + found.cols.start, first + found.cols.stop)
                 total[:, found.rows, across] += steps
             known, count = found, ends[index] - row
-            yield row, _percent(total[:, :count, :width], known[:count, :width])
+            percent = _percent(total[:, :count, :width], known[:count, :width], told)
+            if index == len(plan.rows) - 1:
+                told.require_some()
+            yield row, percent
             _advance(total, count)
 
 
@@ -229,13 +241,37 @@ def _predicted(
         yield known
 
 
-def _percent(values: Floats, known: NDArray[np.bool_]) -> Bytes:
+@dataclass
+class _Told:
+    """Pixels with data, and those of them where a network gives a number."""
+
+    known: int = 0
+    told: int = 0
+
+    def require_some(self) -> None:
+        """Refuse a prediction without a number, and say where some are missing."""
+        if self.known and not self.told:
+            raise CheckpointError(
+                "the networks give no number (NaN or infinity) anywhere on the scene, so they "
+                "can't tell water from land; train them again"
+            )
+        if self.told < self.known:
+            _log.warning(
+                "the networks give no number on %d of %d px; these are no data",
+                self.known - self.told, self.known,
+            )  # fmt: skip
+
+
+def _percent(values: Floats, known: NDArray[np.bool_], seen: _Told) -> Bytes:
     told = np.isfinite(values).all(axis=0)  # where a network overflows it says nothing
     values[:, ~told] = 0
     np.clip(values, 0, _STEPS, out=values)  # rows that are done with; copies of a strip are large
     values *= 100 / _STEPS
     percent = np.rint(values, out=values).astype(np.uint8)
-    percent[:, ~(known & told)] = PERCENT_NODATA
+    seen.known += int(known.sum())
+    told &= known
+    seen.told += int(told.sum())
+    percent[:, ~told] = PERCENT_NODATA
     return percent
 
 

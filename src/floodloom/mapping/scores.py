@@ -26,17 +26,25 @@ class Counts:
             self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn
         )
 
-    def scores(self) -> dict[str, float | int]:
-        """Return the counts with IoU, F1, precision and recall; 0 where undefined."""
+    @property
+    def iou(self) -> float:
+        """Intersection over union; 0 where undefined."""
+        return _ratio(self.tp, self.tp + self.fp + self.fn)
+
+    def scores(self) -> dict[str, float | int | None]:
+        """Return the counts with IoU, F1, precision and recall.
+
+        These are 0 where undefined, as without any water, and None where no pixel is scored.
+        """
+        counts = {"tp": self.tp, "fp": self.fp, "fn": self.fn, "tn": self.tn}
+        if not any(counts.values()):
+            return {**dict.fromkeys(("iou", "f1", "precision", "recall")), **counts}
         return {
-            "iou": _ratio(self.tp, self.tp + self.fp + self.fn),
+            "iou": self.iou,
             "f1": _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn),
             "precision": _ratio(self.tp, self.tp + self.fp),
             "recall": _ratio(self.tp, self.tp + self.fn),
-            "tp": self.tp,
-            "fp": self.fp,
-            "fn": self.fn,
-            "tn": self.tn,
+            **counts,
         }
 
 
@@ -84,6 +92,11 @@ class PairScores:
             self.permanent + other.permanent,
             self.called_flood + other.called_flood,
         )
+
+    @property
+    def scored(self) -> int:
+        """Pixels with truth that the map has data for."""
+        return self.known - self.nodata
 
     def as_dict(self) -> dict[str, object]:
         """Return both classes' scores, the shares of the known ground that are undecided, and the

@@ -17,10 +17,11 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid, mosaicked, require_orbits
 from floodloom.mapping.change import backscatter_change
-from floodloom.mapping.percent import Probability, read_percent, require_no_mask
+from floodloom.mapping.percent import Probability, read_percent
 from floodloom.raster.align import onto_grid
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.masks import require_no_mask
 from floodloom.raster.placing import placed
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.tiles.inputs import POLARISATIONS, to_decibel

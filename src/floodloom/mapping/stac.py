@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,9 @@ from floodloom.mapping.extent import footprint, geographic_bounds
 from floodloom.mapping.products import CLASS_WORDS, COLOURS, REASON_WORDS
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
+_ISO = re.compile(r"[0-9T:.+Z -]{10,40}")
+_SHOWN = 60
+_MICROSECONDS = 26  # characters of a time up to there
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
 _KINDS = {
     ".tif": pystac.MediaType.COG,
@@ -164,13 +168,17 @@ def require_described(files: Mapping[str, Path], acquired: str | None, source: s
         _time(acquired)
     except ValueError as error:
         raise InputError(
-            f"{source}: its tag ACQUISITION_TIME is {acquired!r}, but such a time is like "
-            "2023-05-14T16:58:21; correct it, or take the tag away"
+            f"{source}: its tag ACQUISITION_TIME is {str(acquired)[:_SHOWN]!r}, but such a time is "
+            "like 2023-05-14T16:58:21; correct it, or take the tag away"
         ) from error
 
 
 def _time(acquired: str | None) -> datetime | None:
-    return datetime.fromisoformat(acquired[:26]).replace(tzinfo=UTC) if acquired else None
+    if not acquired:
+        return None
+    if not _ISO.fullmatch(acquired):
+        raise ValueError(acquired)
+    return datetime.fromisoformat(acquired[:_MICROSECONDS]).replace(tzinfo=UTC)
 
 
 def _span(acquired: str | None) -> dict[str, str]:

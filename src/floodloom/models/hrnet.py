@@ -105,7 +105,7 @@ class HRNet(Segmenter):
         width: int = 16,
         stem: int | None = None,
         blocks: int = 2,
-        modules: tuple[int, int, int] = (1, 1, 1),
+        modules: Sequence[int] = (1, 1, 1),
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()

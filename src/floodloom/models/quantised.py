@@ -49,7 +49,7 @@ def watched(model: nn.Module) -> Iterator[Ranges]:
     ------
     dict
         By the names of its modules: the largest value that each ReLU has given, and of the inputs
-        the largest on either side of 0. Rounded up a little.
+        the largest on either side of 0. Rounded up a little; infinity where one overflows.
     """
     ranges: Ranges = {}
 
@@ -203,6 +203,8 @@ def _first(model: nn.Module) -> nn.Conv2d:
 
 
 def _rounded_up(value: float) -> float:
+    if not math.isfinite(value):
+        return math.inf
     return max(math.ceil(value * _COARSE), 1) / _COARSE
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 from floodloom.errors import ConfigError
@@ -37,6 +40,7 @@ __all__ = [
     "describe",
     "multiply_adds",
     "names",
+    "outline",
     "receptive_field",
     "register",
 ]
@@ -51,6 +55,7 @@ LARGEST_FIELD = 1024
 
 _PROBE_WIDTHS = (64, 256, 512, LARGEST_FIELD)
 _PROBE_HEIGHT = 32
+_PROBED = 4  # late fusion makes a branch more than it keeps, to look at it
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,45 @@ def build(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model {name!r}: {error}") from error
     return model
+
+
+def outline(name: str, arguments: Mapping[str, Any], tensors: int) -> Mapping[str, Tensor]:
+    """Return the state of a network without its values, which takes no memory.
+
+    Parameters
+    ----------
+    name
+        One of `names()`.
+    arguments
+        All that `build` takes.
+    tensors
+        How many tensors the network is said to have. One with many more isn't built to its end.
+
+    Returns
+    -------
+    mapping
+        Tensors on the meta device by name.
+
+    Raises
+    ------
+    ConfigError
+        As `build`, and if sizes are beyond all bounds.
+    """
+    made = itertools.count(1)
+
+    def count(*_: object) -> None:
+        if next(made) > _PROBED * tensors:
+            raise ConfigError(f"model {name!r}: has far more than {tensors} tensors")
+
+    watch = register_module_parameter_registration_hook(count)
+    try:
+        with torch.device("meta"):
+            return build(name, **arguments).state_dict()
+    except (RuntimeError, OverflowError, RecursionError, ZeroDivisionError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"model {name!r}: can't be built with its arguments ({line})") from error
+    finally:
+        watch.remove()
 
 
 def arguments_of(name: str) -> Mapping[str, inspect.Parameter]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from floodloom.errors import RecipeMismatchError
 
@@ -13,6 +14,7 @@ Quantity = Literal["beta0", "sigma0", "gamma0", "dn", "display"]
 Normalisation = Literal["fixed", "scene"]
 
 _DEGREES = 1000.0  # no two scenes are so unlike; a degree is some 100 times more
+_MOST_BANDS = 100
 _PRODUCT_FIELDS = ("quantity", "noise_removed", "flattened", "speckle_filter", "spacing")
 
 
@@ -28,18 +30,37 @@ class Recipe(BaseModel):
     quantity: Quantity = Field(description="Backscatter coefficient, or display-stretched values")
     noise_removed: bool = Field(default=False, description="Thermal noise subtracted")
     flattened: bool = Field(default=False, description="Terrain-flattened by area projection")
-    speckle_filter: str = Field(default="none", description="Speckle filter and its window")
-    spacing: float | None = Field(
+    speckle_filter: str = Field(
+        default="none", max_length=100, description="Speckle filter and its window"
+    )
+    spacing: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         default=None,
         description="Pixel spacing, m; of a grid in degrees that from north to south",
     )
-    bands: tuple[str, ...] = Field(default=(), description="Input bands in order")
+    bands: tuple[str, ...] = Field(
+        default=(), max_length=_MOST_BANDS, description="Input bands in order"
+    )
     db_range: tuple[float, float] = Field(
         default=(-30.0, 5.0), description="Decibel range mapped to -1..1 by fixed normalisation"
     )
     normalisation: Normalisation = Field(
         default="fixed", description="Fixed constants, or the statistics of the whole scene"
     )
+
+    @field_validator("bands")
+    @classmethod
+    def _different(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(bands)) < len(bands):
+            raise ValueError("bands must differ")
+        return bands
+
+    @field_validator("db_range")
+    @classmethod
+    def _ascending(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        low, high = limits
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError("must be finite and ascending")
+        return limits
 
     @property
     def fingerprint(self) -> str:

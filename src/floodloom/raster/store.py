@@ -14,6 +14,7 @@ from zarr.codecs import BloscCodec
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import dask_progress
+from floodloom.raster.cog import write_cog as write_cog  # scripts of users take it from here
 from floodloom.raster.recipe import Recipe
 
 _STACK_SHARD = 64

@@ -117,7 +117,7 @@ def _known(label: NDArray[np.uint8], probability: NDArray[np.float32]) -> NDArra
 
 def _iou(label: NDArray[np.uint8], probability: NDArray[np.float32]) -> float:
     known = _known(label, probability)
-    return float(count(probability >= 0.5, label == 1, known).scores()["iou"])
+    return count(probability >= 0.5, label == 1, known).iou
 
 
 def _example(tile: xr.Dataset, probability: NDArray[np.float32], iou: float) -> dict[str, Any]:

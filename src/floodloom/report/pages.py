@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from markupsafe import Markup
 
 from floodloom import __version__
 from floodloom.mapping.exclusion import REASON_NAMES
+
+_ON_A_MACHINE = re.compile(r"~|/|\\\\|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 
 
 def map_page(
@@ -77,10 +80,14 @@ def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -
 
 
 def _set_values(settings: Any) -> Any:
-    """Settings without those that are left open."""
-    if not isinstance(settings, Mapping):
-        return settings
-    return {key: _set_values(value) for key, value in settings.items() if value is not None}
+    """Settings without those that are left open, and without where on a machine files lie."""
+    if isinstance(settings, Mapping):
+        return {key: _set_values(value) for key, value in settings.items() if value is not None}
+    if isinstance(settings, list):
+        return [_set_values(value) for value in settings]
+    if isinstance(settings, str) and _ON_A_MACHINE.match(settings):
+        return ".../" + re.split(r"[/\\]", settings.rstrip("/\\"))[-1]
+    return settings
 
 
 def _environment() -> Environment:

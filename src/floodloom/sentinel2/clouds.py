@@ -14,8 +14,9 @@ from scipy import ndimage
 
 from floodloom.sentinel2.indices import ndwi
 
-HIDDEN_CLASSES = (0, 1, 3, 8, 9, 10)
-"""No data, defective, cloud shadow, medium and high cloud, thin cirrus; snow and water are seen."""
+SEEN_CLASSES = (2, 4, 5, 6, 7, 11)
+"""Dark, vegetated and bare ground, water, unclassified, snow. What isn't one of them, such as no
+data, defects, clouds, their shadows, cirrus and fill values, doesn't show the ground."""
 
 _VISIBLE = ("blue", "green", "red")
 _CLOUD_BRIGHTNESS, _CLOUD_WHITENESS = 0.28, 0.3
@@ -30,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 def seen_by_classes(classes: Image) -> Mask:
     """Return where the scene classification (y, x), NaN = missing, sees the ground."""
-    return np.isfinite(classes) & ~np.isin(np.nan_to_num(classes), HIDDEN_CLASSES)
+    return np.isin(classes, SEEN_CLASSES)
 
 
 def seen_by_indices(reflectance: Mapping[str, Image]) -> Mask:

@@ -32,6 +32,8 @@ BLOCK_PX = 2048
 """Side of the pieces in which an image is read."""
 
 _OPTICAL = Kind("optical image", low=-1.0)
+_BRIGHTEST = 10.0  # reflectance; what is beyond is a fill value, or counts of a sensor
+_SATURATED = 65_535.0  # in the integers of Sentinel-2
 _MASK = Kind("mask of clouds", masked=False)
 
 
@@ -139,8 +141,10 @@ class _Image:
 
 def _opened(path: str | Path) -> ForeignRaster:
     raster = open_foreign(path, _OPTICAL, bands=None)
-    if not np.issubdtype(np.dtype(raster.dtypes[0]), np.floating):
-        raster = replace(raster, kind=replace(_OPTICAL, unknown=(0.0,)))
+    if np.issubdtype(np.dtype(raster.dtypes[0]), np.floating):
+        raster = replace(raster, kind=replace(_OPTICAL, high=_BRIGHTEST))
+    else:
+        raster = replace(raster, kind=replace(_OPTICAL, unknown=(0.0, _SATURATED)))
     if raster.geobox.crs is None:
         raise InputError(f"{path}: the optical image needs a CRS; give a georeferenced one")
     return raster

@@ -23,8 +23,9 @@ from floodloom.mapping.delineate import (
     flood_likelihood,
 )
 from floodloom.mapping.elevation import Elevation, read_elevation
+from floodloom.mapping.event import event_of
 from floodloom.mapping.exclusion import Ground, Limits
-from floodloom.mapping.percent import Probability
+from floodloom.mapping.percent import TAGS, Probability
 from floodloom.mapping.products import (
     class_areas,
     excluded_areas,
@@ -53,21 +54,6 @@ from floodloom.raster.store import open_store
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_KEPT = (
-    "FLOODLOOM_RECIPE",
-    "FLOODLOOM_EVENT",
-    "FLOODLOOM_SCENE",
-    "FLOODLOOM_CHECKPOINT",
-    "FLOODLOOM_BACKEND",
-    "FLOODLOOM_PRECISION",
-    "FLOODLOOM_SEAM_RATIO",
-    "ACQUISITION_TIME",
-    "PLATFORM",
-    "INSTRUMENT_MODE",
-    "PRODUCT_TYPE",
-    "ORBIT_DIRECTION",
-    "RELATIVE_ORBIT",
-)
 _log = get_logger(__name__)
 
 
@@ -227,7 +213,7 @@ def delineate(
     classes, reasons = delineate_flood(evidence, rules)
     products = Products(
         files,
-        event or after.tags.get("FLOODLOOM_EVENT") or Path(item).resolve().parent.name,
+        event or after.tags.get("FLOODLOOM_EVENT") or event_of(item),
         _sensor(after, scene),
         None if zones is None else read_zones(zones),
     )
@@ -334,7 +320,7 @@ def _write(
 ) -> None:
     grid, files = after.grid, dict(products.files)
     item = files.pop("item")
-    tags = {name: after.tags[name] for name in _KEPT if name in after.tags}
+    tags = {name: after.tags[name] for name in TAGS if name in after.tags}
     tags["FLOODLOOM_EVENT"] = products.event
     likelihood = flood_likelihood(evidence)
     shown = np.where(classes == FloodClass.FLOOD.value, likelihood, evidence.after)

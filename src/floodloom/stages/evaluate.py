@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
@@ -14,8 +17,9 @@ from floodloom.files import write_json
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics import reliability
 from floodloom.mapping.delineate import FloodClass
+from floodloom.mapping.event import event_of
 from floodloom.mapping.local import listening
-from floodloom.mapping.percent import OWN, PRODUCT, read_percent
+from floodloom.mapping.percent import FLOOD_MAP, OWN, PRODUCT, read_percent
 from floodloom.mapping.scores import (
     Counts,
     PairScores,
@@ -25,12 +29,15 @@ from floodloom.mapping.scores import (
 )
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
+from floodloom.raster.masks import require_no_mask
 from floodloom.raster.placing import placed
 from floodloom.raster.store import recipe_of
 from floodloom.tiles.labels import classes, labels_on_grid
 from floodloom.tiles.store import IGNORE, open_tiles
 
 _KINDS = ("inductive", "transductive")
+_PREDICTION = Kind("prediction", unknown=(IGNORE,))
+_CLASSES = replace(_PREDICTION, what="flood map", low=0, high=3, whole=True)
 
 
 def evaluate(
@@ -127,24 +134,37 @@ def _event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
         raise InputError(
             f"evaluate: {len(event)} events for {len(prediction)} predictions; give one per map"
         )
-    return list(event) or [Path(path).resolve().parent.name for path in prediction]
+    return list(event) or [event_of(path) for path in prediction]
 
 
 def _score_pair(prediction: Path, truth: Path) -> PairScores:
-    raster = open_foreign(prediction, Kind("prediction", unknown=(IGNORE,)))
+    raster = open_foreign(prediction, _PREDICTION)
     product = raster.tags.get(PRODUCT)
+    if product not in (None, OWN, FLOOD_MAP):
+        raise InputError(f"{prediction}: is a {product}; give the flood map or the probability")
     true = labels_on_grid(truth, raster.geobox)
     if (true == IGNORE).all():
         raise InputError(f"{truth}: says nothing about {prediction}; give truth of its ground")
     if product == OWN or (product is None and not _holds_classes(raster)):
-        return score_probability(read_percent(prediction).percent, true)
-    return score_map(placed(raster, raster.geobox, classes, nodata=IGNORE), true)
+        pair = score_probability(read_percent(prediction).percent, true)
+    else:
+        classed = replace(raster, kind=_CLASSES)
+        pair = score_map(placed(classed, raster.geobox, classes, nodata=IGNORE), true)
+    if not pair.scored:
+        raise InputError(
+            f"{prediction}: has no data wherever {truth} knows the truth, so nothing can be "
+            "scored; give truth of its ground"
+        )
+    return pair
 
 
 def _holds_classes(raster: ForeignRaster) -> bool:
     """Whether a raster that doesn't say what it is has the numbers of a flood map alone."""
     numbers = raster.read()
-    return bool(np.isin(numbers[np.isfinite(numbers)], list(FloodClass)).all())
+    known = numbers[np.isfinite(numbers)]
+    if known.size and not known.any():
+        require_no_mask(raster)
+    return bool(np.isin(known, list(FloodClass)).all())
 
 
 def _together(pairs: Sequence[PairScores]) -> dict[str, Any]:
@@ -161,7 +181,7 @@ def _score_tiles(
     if (store.split == "test").any():
         store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
     probability = predict_tiles(store, listening(ensemble), batch)
-    label = store.label.values
+    label = _known_classes(store)
     scored = (label != IGNORE) & np.isfinite(probability)
     if not scored.any():
         raise InputError(f"{tiles[0]}: no labelled tile to score; give tiles with labels")
@@ -185,21 +205,34 @@ def _score_tiles(
     }
 
 
+def _known_classes(tiles: xr.Dataset) -> NDArray[np.uint8]:
+    """Return the labels of tiles; what is none of their classes would count as land."""
+    label: NDArray[np.uint8] = tiles.label.values
+    number = len(json.loads(tiles.attrs["classes"]))
+    strange = label[((label < 0) | (label >= number)) & (label != IGNORE)]
+    if strange.size:
+        raise InputError(
+            f"tiles: label {strange[0]} is no class; labels must be 0 to {number - 1}, or {IGNORE} "
+            "for pixels to ignore"
+        )
+    return label
+
+
 def _class_scores(chips: Sequence[Counts]) -> dict[str, Any]:
     pooled = sum(chips, Counts()).scores()
     return {"flood": pooled, "water": pooled}
 
 
 def _mean_iou(chips: Sequence[Counts]) -> float:
-    held = [chip.scores()["iou"] for chip in chips if chip.tp + chip.fp + chip.fn]
+    held = [chip.iou for chip in chips if chip.tp + chip.fp + chip.fn]
     return float(np.mean(held)) if held else 0.0
 
 
 def _mean_macro_jaccard(chips: Sequence[Counts]) -> float:
     both = []
-    for chip in chips:
+    for chip in (chip for chip in chips if chip != Counts()):
         dry = Counts(tp=chip.tn, fp=chip.fn, fn=chip.fp, tn=chip.tp)
-        held = [c.scores()["iou"] for c in (chip, dry) if c.tp + c.fp + c.fn]
+        held = [c.iou for c in (chip, dry) if c.tp + c.fp + c.fn]
         both.append(np.mean(held))
     return float(np.mean(both))
 

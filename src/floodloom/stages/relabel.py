@@ -10,7 +10,7 @@ import xarray as xr
 
 from floodloom.files import write_json
 from floodloom.learning.adapt import Adapted, adapted, another_sensor
-from floodloom.learning.audit import scores_by_event
+from floodloom.learning.audit import names_of, scores_by_event
 from floodloom.learning.data import Tiles, radar_samples
 from floodloom.learning.guard import Guard
 from floodloom.learning.inference import Ensemble, ensemble_of, load_ensemble
@@ -130,7 +130,7 @@ def relabel(
     water_share = minimum_water_share, maximum_water_share
     limits = Limits(water_share, maximum_flips, maximum_iou_fall, minimum_iou)
     guard = Guard(radar_samples(held_out), cross_entropy, limits=limits)
-    names = [str(path) for path in checkpoints]
+    names = names_of(checkpoints)
     target = radar_samples(offered) if batch_statistics and offered.sizes["tile"] else None
     members, left_out, strange = _members(ensemble, names, target, guard, batch_statistics)
     refused = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from floodloom.files import atomic_path, read_json
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
+from floodloom.mapping.event import event_of
 from floodloom.mapping.percent import read_percent
 from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import read_raster
@@ -125,7 +126,7 @@ def report(
     InputError
         If files and events aren't pairs, or a file can't be read.
     """
-    names = list(events) or [Path(path).parent.name for path in maps]
+    names = list(events) or [event_of(path) for path in maps]
     files = {
         "map": _paired("maps", names, maps),
         "vectors": _paired("vectors", names, vectors),
@@ -172,36 +173,31 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
     with quiet_about_georeference(), rasterio.open(path) as raster:
         classes, reasons = raster.read()
     scene, before = (files[role].get(name) for role in ("scene", "before"))
+    percent, predicted = _percent(files["percent"].get(name), geobox_of(path))
     return EventLayers(
         name=name,
         geobox=geobox_of(path),
         classes=classes,
         reasons=reasons,
         polygons=pyogrio.read_dataframe(vectors),
-        percent=_percent(files["percent"].get(name), geobox_of(path)),
+        percent=percent,
         scene=None if scene is None else open_store(scene),
         before=None if before is None else open_store(before),
         truth=_truth(files["truth"].get(name), geobox_of(path)),
-        predicted=_tags(files["percent"].get(name)),
+        predicted=predicted,
     )
 
 
-def _percent(path: Path | None, grid: GeoBox) -> Bytes | None:
+def _percent(path: Path | None, grid: GeoBox) -> tuple[Bytes | None, Mapping[str, str]]:
+    """Return a probability on the grid of a map, and its tags."""
     if path is None:
-        return None
+        return None, {}
     found = read_percent(path)
-    return onto_grid(found.percent, found.grid, grid, IGNORE, str(path))
+    return onto_grid(found.percent, found.grid, grid, IGNORE, str(path)), found.tags
 
 
 def _truth(path: Path | None, grid: GeoBox) -> Bytes | None:
     return None if path is None else labels_on_grid(path, grid)
-
-
-def _tags(path: Path | None) -> dict[str, str]:
-    if path is None:
-        return {}
-    with quiet_about_georeference(), rasterio.open(path) as raster:
-        return dict(raster.tags())
 
 
 def _trained(path: Path) -> Trained:

@@ -17,6 +17,7 @@ from floodloom.raster.store import recipe_of
 Floats = NDArray[np.float32]
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
+_HIGHEST = 400.0  # dB, beyond what float32 holds
 _STATISTICS_PIXELS = 4_000_000
 POLARISATIONS = ("vv", "hh", "vh", "hv")
 """Bands of a scene, those that tell water best first."""
@@ -71,8 +72,10 @@ def _is_before(name: str) -> bool:
 def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
     co, cross = ("vv", "vh") if "vv" in scene else ("hh", "hv")
     if band == "one_minus_ratio":
-        share = _variable(scene, cross) / _variable(scene, co).clip(min=_FLOOR)
-        return (1 - share.clip(0, 1)).astype(np.float32)
+        powers = [_variable(scene, name) for name in (cross, co)]
+        share = powers[0] / powers[1].clip(min=_FLOOR)
+        known = np.isfinite(powers[0]) & np.isfinite(powers[1])
+        return (1 - share.clip(0, 1)).where(known).astype(np.float32)
     if recipe.quantity == "display":
         return _standardised(scene, band)
     if band == "ratio":
@@ -85,7 +88,7 @@ def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
 
 
 def to_decibel(power: xr.DataArray) -> xr.DataArray:
-    """Return linear power in decibel; zero and below become -60 dB, NaN stays NaN."""
+    """Return linear power in decibel; zero and below become -60 dB, NaN and infinity NaN."""
     return _by_pixel(_decibel, power)
 
 
@@ -93,6 +96,9 @@ def _decibel(power: Floats) -> Floats:
     decibel = np.maximum(power, np.float32(_FLOOR), dtype=np.float32)
     np.log10(decibel, out=decibel)
     decibel *= 10
+    decibel[decibel > _HIGHEST] = (
+        np.nan
+    )  # infinite power; clipped to its range it would be bright land
     return decibel
 
 
@@ -118,12 +124,24 @@ def _by_pixel(function: Callable[[Floats], Floats], values: xr.DataArray) -> xr.
 
 
 def _standardised(scene: xr.Dataset, band: str) -> xr.DataArray:
-    statistics = json.loads(scene.attrs.get("statistics", "{}"))
-    if band not in statistics:
-        raise InputError(f"band {band}: the scene carries no statistics for it; ingest it again")
-    mean, deviation = statistics[band]
+    mean, deviation = _stored_statistics(scene, band)
     standardised: xr.DataArray = (_variable(scene, band) - mean) / deviation
     return standardised.astype(np.float32)
+
+
+def _stored_statistics(scene: xr.Dataset, band: str) -> tuple[float, float]:
+    try:
+        mean, deviation = map(float, json.loads(scene.attrs.get("statistics", "{}"))[band])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"band {band}: the scene carries no statistics for it; ingest it again"
+        ) from error
+    if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
+        raise InputError(
+            f"band {band}: the scene's mean is {mean:g} and its standard deviation {deviation:g}, "
+            "which can't be; ingest it again"
+        )
+    return mean, deviation
 
 
 def _by_its_own_statistics(decibel: xr.DataArray) -> xr.DataArray:

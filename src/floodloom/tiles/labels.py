@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
+from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.placing import Code, placed
 from floodloom.tiles.store import IGNORE
 
@@ -36,9 +38,49 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        If the raster can't be opened or placed, or declares a class as no data.
+        If the raster can't be opened or placed, declares a class as no data, holds numbers but no
+        class, or 0 and 255 alone without saying what 255 is.
     """
-    return place_labels(open_foreign(path, _LABELS), geobox, classes, (0, 1, 2))
+    raster = open_foreign(path, _LABELS)
+    label = place_labels(raster, geobox, classes, (0, 1, 2))
+    if (label == IGNORE).all():
+        _require_no_other(raster)
+    require_told(raster, label)
+    return label
+
+
+def require_told(raster: ForeignRaster, label: NDArray[np.uint8]) -> None:
+    """Refuse labels that may be a mask whose 255 is water.
+
+    Parameters
+    ----------
+    raster
+        Where they come from.
+    label
+        What was made of them, (y, x) uint8, 255 = unknown.
+
+    Raises
+    ------
+    InputError
+        If they hold 0 and 255 alone without declaring 255 as no data.
+    """
+    unknown = label == IGNORE
+    if unknown.any() and not unknown.all() and not label[~unknown].any():
+        require_no_mask(raster)
+
+
+def _require_no_other(raster: ForeignRaster) -> None:
+    """Refuse a raster that holds numbers, but not a single class."""
+    example = math.nan
+    for numbers in strips(raster):
+        if (numbers[~raster.kind.impossible(numbers)] >= 0).any():
+            return  # there are classes, but on other ground
+        example = next(iter(numbers[np.isfinite(numbers)].tolist()), example)
+    if not math.isnan(example):
+        raise InputError(
+            f"{raster.path}: no pixel is a class, they are such as {example:g}; give labels of 0 "
+            "dry, 1 permanent water and 2 flood"
+        )
 
 
 def place_labels(

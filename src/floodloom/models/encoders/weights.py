@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from floodloom.errors import CheckpointError
 from floodloom.models.encoders.base import Encoder
+from floodloom.models.tensors import opened, read_tensors, require_finite
 
 _CLASSIFIERS = ("fc.", "classifier.", "last_linear.")
 _CONVERT = (
+    "convert an official state dict once by "
     'python -c "import sys, torch, safetensors.torch as s; '
     's.save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])" in.pth out.safetensors'
 )
@@ -79,12 +79,7 @@ def for_bands(weight: Tensor, bands: int) -> Tensor:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: encoder weights not found; check the path")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: not a safetensors file, and nothing is unpickled here; convert an official "
-            f"state dict once by {_CONVERT}"
-        ) from error
+    with opened(path, "encoder weights", f"nothing is unpickled here; {_CONVERT}") as stored:
+        state = read_tensors(stored)
+    require_finite(state, path)
+    return state

@@ -1,0 +1,190 @@
+"""What a checkpoint says of itself, checked before anything is made of it.
+
+Files come from anywhere, so everything that decides what a map shows has a type and limits: a
+temperature below 0 swaps water and land, and one of NaN sees no water at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from floodloom.errors import CheckpointError, ConfigError
+from floodloom.models.arguments import require_arguments, shown
+from floodloom.raster.recipe import Recipe
+
+Inputs = Literal["radar", "optical", "fused"]
+
+_DEEPEST = 20  # lists and mappings in one another; floodloom's own are 5 deep
+_MOST_CLASSES = 254  # labels are bytes, of which 255 is unknown
+_MOST_BANDS = 1000
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1e3, allow_inf_nan=False)]
+
+
+class _Open(BaseModel):
+    """Values of which only some mean something to the program; others are for the reader."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Statistics(_Open):
+    """Names, means and standard deviations of the optical channels."""
+
+    channels: tuple[Name, ...] = ()
+    mean: tuple[Number, ...] = ()
+    deviation: tuple[Positive, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Statistics:
+        if not len(self.channels) == len(self.mean) == len(self.deviation):
+            raise ValueError("channels, mean and deviation need one value each per channel")
+        return self
+
+
+class Likelihood(_Open):
+    """What a scene's own word weighs, see `floodloom.learning.likelihood.Voice`."""
+
+    weight: Weight
+    temperature: Temperature
+
+
+class BatchStatistics(_Open):
+    """What became of the statistics of batch normalisation."""
+
+
+class Notes(_Open):
+    """What else happened."""
+
+    likelihood: Likelihood | None = None
+    batch_statistics: BatchStatistics | None = None
+    kept: str = ""
+    reason: str | None = None
+
+
+class Training(_Open):
+    """Settings of the training, and what a student was worth beside its teacher."""
+
+    sensor_drop: Number = 0.0
+    teacher_iou: Number | None = None
+    student_iou: Number | None = None
+    taught: bool | None = None
+
+    @model_validator(mode="after")
+    def _judged(self) -> Training:
+        judged = self.teacher_iou, self.student_iou, self.taught
+        if self.teacher_iou is not None and None in judged:
+            raise ValueError("teacher_iou needs student_iou and taught beside it")
+        return self
+
+
+class Epoch(_Open):
+    """What one epoch came to."""
+
+    epoch: int
+    seconds: Number = 0.0
+
+
+class Metadata(BaseModel):
+    """The metadata of a checkpoint, see `floodloom.learning.checkpoint.Checkpoint`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    architecture: Name
+    arguments: dict[Name, Any]
+    classes: Annotated[tuple[Name, ...], Field(min_length=2, max_length=_MOST_CLASSES)]
+    recipe: Recipe
+    inputs: Inputs
+    channels: Annotated[tuple[Name, ...], Field(max_length=_MOST_BANDS)]
+    statistics: Statistics
+    scores: dict[Name, float | None]
+    temperature: Temperature
+    training: Training
+    history: list[Epoch]
+    notes: Notes
+    code: Annotated[str, Field(max_length=100)]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Metadata:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes must differ")
+        bands = () if self.inputs == "optical" else self.recipe.bands
+        optical = () if self.inputs == "radar" else self.statistics.channels
+        seen = () if self.inputs == "radar" else (*bands, *optical)
+        if self.inputs != "radar" and not optical:
+            raise ValueError(f"{self.inputs} inputs need statistics of the optical channels")
+        if self.channels != seen:
+            raise ValueError(f"channels must be those of its {self.inputs} inputs")
+        taken = {"in_channels": len(bands) + len(optical), "classes": len(self.classes)}
+        for argument, number in taken.items():
+            if self.arguments.get(argument) != number:
+                raise ValueError(f"{argument} must be {number}, as many as are named")
+        return self
+
+
+FIELDS = tuple(Metadata.model_fields)
+
+
+def parsed(texts: Mapping[str, str], path: object) -> dict[str, Any]:
+    """Return the metadata of a checkpoint as plain values.
+
+    Parameters
+    ----------
+    texts
+        JSON by field, as the file holds it.
+    path
+        The file, for messages.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first field that is missing or can't be what it is.
+    """
+    try:
+        plain = {name: _json(texts[name]) for name in FIELDS}
+        Metadata.model_validate_json(json.dumps(plain))
+        require_arguments(plain["architecture"], plain["arguments"])
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: {_first(error)}; train it again") from error
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}; train it again") from error
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path}: damaged metadata ({error.args[0]} is missing); train it again"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        line = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: damaged metadata ({line}); train it again") from error
+    return plain
+
+
+def _json(text: str) -> Any:
+    value = json.loads(text)
+    if _deeper(value, _DEEPEST):
+        raise ValueError(f"nested more than {_DEEPEST} deep")
+    return value
+
+
+def _deeper(value: Any, left: int) -> bool:
+    """Whether lists and mappings lie in one another more than so many times."""
+    if not isinstance(value, list | dict):
+        return False
+    inside = value.values() if isinstance(value, dict) else value
+    return left == 0 or any(_deeper(item, left - 1) for item in inside)
+
+
+def _first(error: ValidationError) -> str:
+    """Say in one line what is wrong with the first field."""
+    found = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in found["loc"]) or "metadata"
+    why = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "value_error":
+        return f"{where}: {why}"
+    return f"{where} is {shown(found['input'])} ({why})"

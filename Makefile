@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo test test-kills setup check format docs figures bench clean
+.PHONY: demo test test-kills fuzz setup check format docs figures bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map
 	$(BIN)/snakemake --cores $(CORES)
@@ -15,6 +15,9 @@ test: setup ## All tests, among them a tiny run of the whole workflow
 test-kills: setup ## 25 kills of a tiny run at random moments, and 200 random sequences of changes
 	FLOODLOOM_KILLS=25 FLOODLOOM_SEQUENCES=200 $(BIN)/pytest -s tests/workflow/test_kills.py \
 		tests/workflow/test_honesty.py -k 'killed or newest'
+
+fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
+	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py
 
 setup: $(STAMP) ## Virtual environment with the pinned dependencies
 

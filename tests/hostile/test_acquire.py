@@ -38,8 +38,6 @@ class Web:
                 except OSError:
                     self.close_connection = True  # the client has had enough
 
-            do_HEAD = do_GET
-
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -67,8 +65,7 @@ def sent(handler: Handler, body: bytes, *, status: int = 200, **headers: object)
         if value is not None:
             handler.send_header(name.replace("_", "-"), str(value))
     handler.end_headers()
-    if handler.command == "GET":
-        handler.wfile.write(body)
+    handler.wfile.write(body)
 
 
 def whole(handler: Handler, good: bytes) -> None:
@@ -178,8 +175,7 @@ def test_a_server_that_trickles_is_given_up(trial: Trial, web: Web, monkeypatch)
             time.sleep(0.05)
 
     web.answer = trickle
-    for name in ("_TIMEOUT_S", "_LONGEST_S", "_PATIENCE_S"):
-        monkeypatch.setattr(f"floodloom.acquire.download.{name}", 2, raising=False)
+    monkeypatch.setattr("floodloom.acquire.patience._WINDOW_S", 1.5)
     source = f"{web.address}/x.zip"
     trial.refuses("acquire", "--source", source, "--out", trial.out / "p.zip", words=("x.zip",))
 
@@ -229,7 +225,7 @@ ITEMS: dict[str, tuple[str, Words]] = {
     "an asset in words": ('{"assets": {"product": "x.zip"}}', ("i.json", "product")),
     "an asset without an address": ('{"assets": {"product": {}}}', ("i.json", "product")),
     "an address of a number": ('{"assets": {"product": {"href": 5}}}', ("i.json", "product")),
-    "an empty address": ('{"assets": {"product": {"href": ""}}}', ("i.json", "product")),
+    "an empty address": ('{"assets": {"product": {"href": ""}}}', ("folder",)),
     "another asset": ('{"assets": {"thumbnail": {"href": "x.png"}}}', ("i.json", "thumbnail")),
     "a file's address": (
         '{"assets": {"product": {"href": "file://{beside}/precious.txt"}}}',

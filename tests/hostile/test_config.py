@@ -22,6 +22,7 @@ GOOD: dict[str, Any] = {
     "scenes": "s.tsv",
     "events": {"e": {"split": "target"}},
 }
+PLAIN = "run: {name: x}\nscenes: s.tsv\nevents: {e: {split: target}}\n"
 HEADER = "scene\tevent\trole\tsource\n"
 
 
@@ -99,11 +100,11 @@ CASES: dict[str, tuple[Any, Words]] = {
     "a file that isn't there": (event("e", dem="none.tif"), ("events.e.dem", "none.tif")),
     "a file of a wildcard": (event("e", dem="{x}.tif"), ("events.e.dem", "{x}.tif")),
     "NaN": (
-        "run: {name: x}\nscenes: s.tsv\nevents: {e: {split: target}}\ntrain: {learning_rate: .nan}\n",
+        PLAIN + "train: {learning_rate: .nan}\n",
         ("c.yaml", "train.learning_rate", "nan"),
     ),
     "infinity": (
-        "run: {name: x}\nscenes: s.tsv\nevents: {e: {split: target}}\ntrain: {learning_rate: .inf}\n",
+        PLAIN + "train: {learning_rate: .inf}\n",
         ("c.yaml", "train.learning_rate", "inf"),
     ),
     "below its range": (section("tile", size=-1), ("c.yaml", "tile.size", "-1")),
@@ -113,7 +114,7 @@ CASES: dict[str, tuple[Any, Words]] = {
     ),
     "a resolution of 0": (section("geocode", resolution=0), ("c.yaml", "geocode.resolution", "0")),
     "a resolution of NaN": (
-        "run: {name: x}\nscenes: s.tsv\nevents: {e: {split: target}}\ngeocode: {resolution: .nan}\n",
+        PLAIN + "geocode: {resolution: .nan}\n",
         ("c.yaml", "geocode.resolution", "nan"),
     ),
     "bounds of three": (section("geocode", bounds=[1, 2, 3]), ("c.yaml", "geocode.bounds")),

@@ -16,7 +16,6 @@ import pytest
 import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from floodloom.acquire.item import Asset, read_asset
 from floodloom.config.load import load_config, load_scenes
@@ -60,7 +59,7 @@ def place(tmp_path_factory, event) -> Trial:
 
 
 def read_or_refused(place: Trial, read: Callable[[], Result]) -> Result | None:
-    """Read; give nothing if it is refused in one line. Nothing else may happen, and not for long."""
+    """Read; give nothing if it is refused in one line. Nothing else may happen."""
     before = names(place)
     try:
         with alarm():

@@ -31,8 +31,9 @@ def good(trial: Trial) -> bytes:
         utc = f"UTC={str(moment)[:26]}"
         states.append(f"<OSV><UTC>{utc}</UTC><X>{x:.6f}</X><Y>{y:.6f}</Y><Z>{z:.6f}</Z></OSV>")
     body = f"<List_of_OSVs>{''.join(states)}</List_of_OSVs>"
-    head = '<?xml version="1.0" encoding="UTF-8"?>'
-    return f"{head}<Earth_Explorer_File><Ref_Frame>EARTH_FIXED</Ref_Frame>{body}</Earth_Explorer_File>".encode()
+    head = '<?xml version="1.0" encoding="UTF-8"?><Earth_Explorer_File>'
+    frame = "<Ref_Frame>EARTH_FIXED</Ref_Frame>"
+    return f"{head}{frame}{body}</Earth_Explorer_File>".encode()
 
 
 def spoilt(edit: Edit) -> Callable[[Trial], Path]:

@@ -25,7 +25,7 @@ _MOST_BANDS = 1000
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Temperature = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=1e-3, le=400, allow_inf_nan=False)]  # fits are .05 to 20
 Weight = Annotated[float, Field(ge=0, le=1e3, allow_inf_nan=False)]
 
 

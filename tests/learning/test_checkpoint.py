@@ -152,6 +152,8 @@ def changed(path: Path, **texts: str) -> Path:
         ("classes", '["dry"]'),
         ("classes", '["water", "water"]'),
         ("classes", '["dry", "water", "flood"]'),
+        ("classes", '["dry", "wa\\nter"]'),
+        ("classes", '["dry", "\\u202ewater"]'),
         ("inputs", '"sonar"'),
         ("inputs", '"optical"'),
         ("channels", '["green", "nir"]'),

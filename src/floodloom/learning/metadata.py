@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from floodloom.errors import CheckpointError, ConfigError
 from floodloom.models.arguments import require_arguments, shown
@@ -22,7 +22,14 @@ _DEEPEST = 20  # lists and mappings in one another; floodloom's own are 5 deep
 _MOST_CLASSES = 254  # labels are bytes, of which 255 is unknown
 _MOST_BANDS = 1000
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+def _readable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must be one line of visible signs")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_readable)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(ge=1e-3, le=400, allow_inf_nan=False)]  # fits are .05 to 20

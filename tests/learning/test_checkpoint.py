@@ -163,6 +163,7 @@ def changed(path: Path, **texts: str) -> Path:
         ("scores", '{"iou": "good"}'),
         ("training", '{"sensor_drop": "often"}'),
         ("training", '{"teacher_iou": 0.5}'),
+        ("training", '{"teacher_iou": null, "student_iou": 0.4, "taught": true}'),
         ("notes", "[]"),
         ("notes", "[" * 100_000 + "]" * 100_000),
         ("notes", '{"a": ' * 100 + "1" + "}" * 100),
@@ -175,6 +176,8 @@ def changed(path: Path, **texts: str) -> Path:
         ("notes", '{"batch_statistics": [1]}'),
         ("history", "{}"),
         ("history", '[{"iou": 0.5}]'),
+        ("history", '[{"epoch": 1, "loss": "little"}]'),
+        ("history", '[{"epoch": 1, "iou": NaN}]'),
         ("code", "9" * 5000),
     ],
 )

@@ -21,6 +21,7 @@ Inputs = Literal["radar", "optical", "fused"]
 _DEEPEST = 20  # lists and mappings in one another; floodloom's own are 5 deep
 _MOST_CLASSES = 254  # labels are bytes, of which 255 is unknown
 _MOST_BANDS = 1000
+_MOST_EPOCHS = 1_000_000
 
 
 def _readable(name: str) -> str:
@@ -87,7 +88,7 @@ class Training(_Open):
     @model_validator(mode="after")
     def _judged(self) -> Training:
         judged = self.teacher_iou, self.student_iou, self.taught
-        if self.teacher_iou is not None and None in judged:
+        if "teacher_iou" in self.model_fields_set and None in judged:
             raise ValueError("teacher_iou needs student_iou and taught beside it")
         return self
 
@@ -95,8 +96,10 @@ class Training(_Open):
 class Epoch(_Open):
     """What one epoch came to."""
 
-    epoch: int
+    epoch: Annotated[int, Field(ge=0, le=_MOST_EPOCHS)]
     seconds: Number = 0.0
+    iou: Number | None = None
+    loss: Number | None = None
 
 
 class Metadata(BaseModel):

@@ -21,6 +21,14 @@ def test_an_event_is_called_by_its_folder_but_not_by_a_person(path: str, name: s
     assert event_of(path) == name
 
 
+def test_nobody_needs_a_home(monkeypatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    assert event_of("/data/dunlin/flood.tif") == "dunlin"
+
+
 @pytest.mark.parametrize(
     ("paths", "names"),
     [

@@ -175,7 +175,7 @@ def test_a_few_codes_beyond_100_are_no_data(tmp_path) -> None:
 def test_other_products_are_no_probability(tmp_path, product: str) -> None:
     tags = {"FLOODLOOM_PRODUCT": product}
     path = write(tmp_path / "p.tif", percent(), GRID, tags=tags)
-    with pytest.raises(InputError, match=rf"p\.tif: is a {product or 'thing'}"):
+    with pytest.raises(InputError, match=rf"p\.tif: is a '{product}'; give the probability"):
         read_percent(path)
 
 

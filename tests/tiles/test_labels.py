@@ -111,8 +111,16 @@ def test_what_cannot_be_scored_has_no_score(tmp_path, prediction, truth, message
 
 @pytest.mark.parametrize("product", ["flood_likelihood", "flood_depth", "else"])
 def test_other_products_are_not_scored(tmp_path, product: str) -> None:
-    with pytest.raises(InputError, match=rf"p\.tif: is a {product}"):
+    with pytest.raises(InputError, match=rf"p\.tif: is a '{product}'; give a flood map"):
         scored(tmp_path, HALF, HALF, {"FLOODLOOM_PRODUCT": product})
+
+
+@pytest.mark.parametrize("product", ["water_probability", "flood_likelihood", "x" * 900])
+def test_other_products_are_no_labels(tmp_path, product: str) -> None:
+    """Of a probability, 1 and 2 percent would be permanent water and flood."""
+    path = write(tmp_path / "l.tif", HALF, GRID, tags={"FLOODLOOM_PRODUCT": product})
+    with pytest.raises(InputError, match=r"l\.tif: is a '.{9,40}'; give labels"):
+        labels_on_grid(path, GRID)
 
 
 @pytest.mark.parametrize("strange", [4, 99, 254])

@@ -174,8 +174,7 @@ def _described(stored: Stored, path: Path) -> dict[str, Any]:
 def _require_digest(weights: Mapping[str, Tensor], told: str | None, path: Path) -> None:
     if told is None:
         _log.warning(
-            "%s: has no digest of its weights, being older than these, so damage can't be told",
-            path,
+            "%s: has no digest, as it was written before there were any; damage can't be told", path
         )
     elif told != digest_of(weights):
         raise CheckpointError(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from floodloom.errors import CheckpointError, ConfigError
 from floodloom.models.arguments import require_arguments, shown
@@ -21,11 +21,19 @@ Inputs = Literal["radar", "optical", "fused"]
 _DEEPEST = 20  # lists and mappings in one another; floodloom's own are 5 deep
 _MOST_CLASSES = 254  # labels are bytes, of which 255 is unknown
 _MOST_BANDS = 1000
+_MOST_EPOCHS = 1_000_000
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+def _readable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must be one line of visible signs")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_readable)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Temperature = Annotated[float, Field(ge=1e-3, le=1e3, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=1e-3, le=400, allow_inf_nan=False)]  # fits are .05 to 20
 Weight = Annotated[float, Field(ge=0, le=1e3, allow_inf_nan=False)]
 
 
@@ -80,7 +88,7 @@ class Training(_Open):
     @model_validator(mode="after")
     def _judged(self) -> Training:
         judged = self.teacher_iou, self.student_iou, self.taught
-        if self.teacher_iou is not None and None in judged:
+        if "teacher_iou" in self.model_fields_set and None in judged:
             raise ValueError("teacher_iou needs student_iou and taught beside it")
         return self
 
@@ -88,8 +96,10 @@ class Training(_Open):
 class Epoch(_Open):
     """What one epoch came to."""
 
-    epoch: int
+    epoch: Annotated[int, Field(ge=0, le=_MOST_EPOCHS)]
     seconds: Number = 0.0
+    iou: Number | None = None
+    loss: Number | None = None
 
 
 class Metadata(BaseModel):

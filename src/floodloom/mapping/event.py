@@ -16,6 +16,13 @@ def event_of(path: str | Path) -> str:
         A product of the event.
     """
     folder = Path(path).resolve().parent
-    if not folder.name or folder == Path.home() or str(folder.parent) in _HOMES:
+    if not folder.name or folder == _home() or str(folder.parent) in _HOMES:
         return Path(path).stem
     return folder.name
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # the machine knows none
+        return None

@@ -16,13 +16,10 @@ from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.placing import placed
+from floodloom.raster.product import PROBABILITY, PRODUCT, require_product
 
 Bytes = NDArray[np.uint8]
 
-PRODUCT = "FLOODLOOM_PRODUCT"
-"""Tag of floodloom's own rasters, which says what they are."""
-OWN, FLOOD_MAP = "water_probability", "flood_map"
-"""What it says of two of them."""
 
 TAGS = (
     "FLOODLOOM_RECIPE", "FLOODLOOM_EVENT", "FLOODLOOM_SCENE", "FLOODLOOM_CHECKPOINT",
@@ -67,10 +64,8 @@ def read_percent(path: str | Path) -> Probability:
         as well hold fractions, classes, a mask or numbers of another scale.
     """
     raster = open_foreign(path, _PERCENT)
-    product = raster.tags.get(PRODUCT, OWN)
-    if product != OWN:
-        raise InputError(f"{path}: is a {product}; give the probability of water that it is from")
-    factor = 1.0 if PRODUCT in raster.tags else _percent_of_unit(raster)
+    product = require_product(raster, (PROBABILITY,), "the probability of water that it is from")
+    factor = 1.0 if product else _percent_of_unit(raster)
     if factor != 1.0:
         raster = replace(raster, kind=_FRACTION)
     percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=_UNKNOWN)
@@ -125,7 +120,7 @@ def _percent_of_unit(raster: ForeignRaster) -> float:
         may_be = "fractions, or less than 1 percent"
     raise InputError(
         f"{raster.path}: holds {may_be}; {_GIVE_PERCENT}, and if it is that, say so "
-        f"(gdal_edit -mo {PRODUCT}={OWN})"
+        f"(gdal_edit -mo {PRODUCT}={PROBABILITY})"
     )
 
 

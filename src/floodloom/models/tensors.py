@@ -121,8 +121,8 @@ def require_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
-                f"{path}: weight {name} holds numbers that aren't finite, so it would see no water "
-                "anywhere; train it again"
+                f"{path}: weight {name} holds numbers that aren't finite, with which a network "
+                "sees no water anywhere; make the file again"
             )
 
 

@@ -19,7 +19,7 @@ from floodloom.learning.metrics import reliability
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.event import event_of
 from floodloom.mapping.local import listening
-from floodloom.mapping.percent import FLOOD_MAP, OWN, PRODUCT, read_percent
+from floodloom.mapping.percent import read_percent
 from floodloom.mapping.scores import (
     Counts,
     PairScores,
@@ -31,11 +31,13 @@ from floodloom.mapping.tiles import predict_tiles
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask
 from floodloom.raster.placing import placed
+from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, require_product
 from floodloom.raster.store import recipe_of
 from floodloom.tiles.labels import classes, labels_on_grid
 from floodloom.tiles.store import IGNORE, open_tiles
 
 _KINDS = ("inductive", "transductive")
+_SCORED = (PROBABILITY, FLOOD_MAP, TRUTH)
 _PREDICTION = Kind("prediction", unknown=(IGNORE,))
 _CLASSES = replace(_PREDICTION, what="flood map", low=0, high=3, whole=True)
 
@@ -139,13 +141,11 @@ def _event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
 
 def _score_pair(prediction: Path, truth: Path) -> PairScores:
     raster = open_foreign(prediction, _PREDICTION)
-    product = raster.tags.get(PRODUCT)
-    if product not in (None, OWN, FLOOD_MAP):
-        raise InputError(f"{prediction}: is a {product}; give the flood map or the probability")
+    product = require_product(raster, _SCORED, "a flood map or the probability of water")
     true = labels_on_grid(truth, raster.geobox)
     if (true == IGNORE).all():
         raise InputError(f"{truth}: says nothing about {prediction}; give truth of its ground")
-    if product == OWN or (product is None and not _holds_classes(raster)):
+    if product == PROBABILITY or (product is None and not _holds_classes(raster)):
         pair = score_probability(read_percent(prediction).percent, true)
     else:
         classed = replace(raster, kind=_CLASSES)

@@ -14,6 +14,7 @@ from floodloom.errors import InputError
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.placing import Code, placed
+from floodloom.raster.product import FLOOD_MAP, TRUTH, require_product
 from floodloom.tiles.store import IGNORE
 
 _LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))
@@ -38,10 +39,11 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        If the raster can't be opened or placed, declares a class as no data, holds numbers but no
-        class, or 0 and 255 alone without saying what 255 is.
+        If the raster can't be opened or placed, declares a class as no data, is another product of
+        floodloom's, holds numbers but no class, or 0 and 255 alone without saying what 255 is.
     """
     raster = open_foreign(path, _LABELS)
+    require_product(raster, (TRUTH, FLOOD_MAP), "labels, or a flood map")
     label = place_labels(raster, geobox, classes, (0, 1, 2))
     if (label == IGNORE).all():
         _require_no_other(raster)

@@ -16,8 +16,9 @@ from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.flags import FLAG_ATTRS, Flag
-from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign, opened
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import spacing_m
+from floodloom.raster.opener import opened
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.reproject import reprojected
 from floodloom.raster.store import stamp

@@ -162,6 +162,16 @@ def _open(path: Path) -> xr.Dataset:
     store = open_store(path, lazily=False)
     if _CALIBRATED not in store.attrs:
         raise InputError(f"{path}: not a calibrated store; make one with `floodloom calibrate`")
+    try:
+        ImageGeometry.from_json(store.attrs[_CALIBRATED])
+        west, south, east, north = (float(side) for side in store.attrs["footprint"])
+        whole = west <= east <= west + 360 and -90 <= south <= north <= 90
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: its geometry is damaged ({error}); calibrate it again"
+        ) from error
+    if not whole:
+        raise InputError(f"{path}: its footprint is damaged; calibrate it again")
     return store
 
 

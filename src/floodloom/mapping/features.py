@@ -1,11 +1,11 @@
-"""The one way in for files of features: GeoPackage, FlatGeobuf and GeoJSON.
+"""The one way in for files of features: GeoPackage, FlatGeobuf, GeoJSON and shapefiles.
 
 GDAL goes by a file's content, which may be a text that names other files (OGR VRT), or by one that
 names an address in its reference system (GeoJSON of 2008); it would read the one and fetch the
 other. So the format is told from the content first, and GeoJSON isn't given to GDAL at all.
 
 Source: OGC 12-128, GeoPackage, requirement 2; FlatGeobuf, format specification; RFC 7946, GeoJSON,
-and its predecessor of 2008 for `crs`.
+and its predecessor of 2008 for `crs`; ESRI Shapefile Technical Description.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import geopandas as gpd
 import pyogrio
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
@@ -30,9 +30,19 @@ from floodloom.inputs import regular_file
 _SQLITE, _APPLICATIONS = b"SQLite format 3\0", (b"GPKG", b"GP10", b"GP11", b"GP12")
 _FLATGEOBUF = (b"fgb\x03fgb\x00", b"fgb\x03fgb\x01")
 _LARGEST_HEADER = 1 << 20
+_SHAPEFILE = b"\0\0\x27\x0a"
+_PARTS_OF_SHAPEFILE = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".idm", ".ind")
 _LARGEST_JSON = 256 << 20
+_BROKEN = (
+    OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+    DataSourceError, DataLayerError, ShapelyError, CRSError,
+)  # fmt: skip
 _REMEDY = "give a GeoPackage, FlatGeobuf or GeoJSON"
 _WORLD = 4326
+_GEOMETRIES = (
+    "Polygon", "MultiPolygon", "GeometryCollection",
+    "Point", "MultiPoint", "LineString", "MultiLineString",
+)  # fmt: skip
 _NAMED = re.compile(
     r"(urn:(x-)?ogc:def:crs:)?(?P<authority>EPSG|OGC|ESRI):([\d.]*:)?(?P<code>\w{1,12})",
     re.IGNORECASE,
@@ -45,7 +55,7 @@ def read_features(path: str | Path, what: str) -> gpd.GeoDataFrame:
     Parameters
     ----------
     path
-        GeoPackage, FlatGeobuf or GeoJSON, whatever it is called.
+        GeoPackage, FlatGeobuf or GeoJSON, whatever it is called, or the .shp of a shapefile.
     what
         What it should be, for messages, such as "file of zones".
 
@@ -65,7 +75,7 @@ def read_features(path: str | Path, what: str) -> gpd.GeoDataFrame:
         return _from_json(file, path, what)
     try:
         features = pyogrio.read_dataframe(file)
-    except (DataSourceError, OSError, ValueError, ShapelyError, CRSError) as error:
+    except _BROKEN as error:
         raise _unreadable(path, what, error) from error
     if not isinstance(features, gpd.GeoDataFrame):
         raise InputError(f"{path}: a table without geometry; give a file of polygons")
@@ -85,7 +95,7 @@ def features_info(path: str | Path, what: str) -> dict[str, Any]:
         raise InputError(f"{path}: not a readable {what}; give a GeoPackage or FlatGeobuf")
     try:
         found: dict[str, Any] = pyogrio.read_info(file)
-    except (DataSourceError, OSError, ValueError, CRSError) as error:
+    except _BROKEN as error:
         raise _unreadable(path, what, error) from error
     return found
 
@@ -96,7 +106,7 @@ def _unreadable(path: str | Path, what: str, error: Exception) -> InputError:
 
 
 def _is_json(file: Path, path: str | Path, what: str) -> bool:
-    """Tell GeoJSON from GeoPackage and FlatGeobuf, and refuse all else."""
+    """Tell GeoJSON from the formats that GDAL reads, and refuse all else."""
     try:
         with file.open("rb") as content:
             head = content.read(512)
@@ -109,6 +119,12 @@ def _is_json(file: Path, path: str | Path, what: str) -> bool:
         # A text in an absurdly long header would be taken for the format of that text.
         if int.from_bytes(head[8:12], "little") > _LARGEST_HEADER:
             raise InputError(f"{path}: not a readable {what} (header too long); {_REMEDY}")
+        return False
+    if head.startswith(_SHAPEFILE):
+        for ending in _PARTS_OF_SHAPEFILE:
+            for part in (file.with_suffix(ending), file.with_suffix(ending.upper())):
+                if part.is_symlink() or part.exists():
+                    regular_file(part, "part of a shapefile", within=file.parent)
         return False
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return True
@@ -143,9 +159,7 @@ def _from_json(file: Path, path: str | Path, what: str) -> gpd.GeoDataFrame:
         features = _features(content)
         crs = _crs(content)
         return gpd.GeoDataFrame.from_features(features, crs=crs)
-    except (OSError, ArithmeticError, AttributeError, LookupError, RecursionError) as error:
-        raise _unreadable(path, what, error) from error
-    except (TypeError, ValueError, ShapelyError) as error:
+    except _BROKEN as error:
         raise _unreadable(path, what, error) from error
 
 
@@ -156,8 +170,10 @@ def _features(content: Any) -> list[dict[str, Any]]:
         found = content["features"]
     elif kind == "Feature":
         found = [content]
-    else:
+    elif kind in _GEOMETRIES:
         found = [{"geometry": content}]
+    else:
+        raise ValueError("no GeoJSON")
     if not found:
         raise ValueError("no feature inside")
     return [{"geometry": one["geometry"], "properties": _properties(one)} for one in found]
@@ -177,4 +193,6 @@ def _crs(content: Any) -> CRS:
     found = _NAMED.fullmatch(str(name))
     if found is None:
         raise ValueError("its reference system has no name such as EPSG:32633")
-    return CRS.from_authority(found["authority"].upper(), found["code"].upper())
+    authority, code = found["authority"].upper(), found["code"].upper()
+    # GeoPandas always counts longitude first, and others know the system by this code.
+    return CRS.from_epsg(_WORLD) if code == "CRS84" else CRS.from_authority(authority, code)

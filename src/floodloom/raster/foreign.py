@@ -20,7 +20,10 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import CRS
+from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
@@ -216,7 +219,7 @@ def open_foreign(
             units=tuple(raster.units),
             dtypes=tuple(raster.dtypes),
             tags=dict(raster.tags()),
-            vertical=_vertical(raster),
+            vertical=None if raster.crs is None else _halves(raster, paths[0])[1],
             nodata=raster.nodata,
             block=raster.block_shapes[0],
         )
@@ -239,6 +242,12 @@ def _described(path: Path, kind: Kind, bands: int | None, within: Path | None) -
             raise InputError(f"{path}: a picture of {raster.count} bands; give the {kind.what}")
         if any(dtype.startswith("complex") for dtype in raster.dtypes):
             raise InputError(f"{path}: complex numbers; a {kind.what} has real ones")
+        factors = np.array([raster.scales, raster.offsets])
+        if not np.isfinite(factors).all() or (factors[0] == 0).any():
+            raise InputError(
+                f"{path}: scales {raster.scales} and offsets {raster.offsets} of its bands leave "
+                "no numbers; correct them with `gdal_edit -scale -offset`"
+            )
         return _File(str(path), within, _grid(raster, path), raster.scales, raster.offsets)
 
 
@@ -250,6 +259,8 @@ def _grid(raster: rasterio.DatasetReader, name: Path) -> GeoBox:
             f"{name}: has ground control points only; put it on a grid, for example with "
             "`gdalwarp -r near`"
         )
+    if not np.isfinite(transform).all():
+        raise InputError(f"{name}: has corners that aren't numbers; set them with `gdal_edit`")
     if raster.crs is None:
         return pixel_geobox(*shape) if transform.is_identity else GeoBox(shape, transform, None)
     if transform.is_identity or transform.is_degenerate:
@@ -257,9 +268,21 @@ def _grid(raster: rasterio.DatasetReader, name: Path) -> GeoBox:
             f"{name}: has a CRS but no place in it; set its corners, for example with "
             "`gdal_edit -a_ullr`"
         )
-    horizontal, _ = split(raster.crs.to_wkt(version="WKT2_2019"))
+    horizontal = _halves(raster, name)[0]
+    kind = CRS.from_wkt(horizontal)
+    if not (kind.is_projected or kind.is_geographic) or kind.is_geocentric:
+        raise InputError(
+            f"{name}: its CRS ({kind.name[:80]}) isn't a map's; set the right one with "
+            "`gdal_edit -a_srs`"
+        )
     return GeoBox(shape, transform, horizontal)
 
 
-def _vertical(raster: rasterio.DatasetReader) -> Vertical | None:
-    return split(raster.crs.to_wkt(version="WKT2_2019"))[1] if raster.crs is not None else None
+def _halves(raster: rasterio.DatasetReader, name: Path) -> tuple[str, Vertical | None]:
+    try:
+        return split(raster.crs.to_wkt(version="WKT2_2019"))
+    except (ProjError, RasterioCRSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{name}: its CRS can't be understood ({reason[:120]}); set it with `gdal_edit -a_srs`"
+        ) from error

@@ -139,7 +139,8 @@ def _require_readable(raster: rasterio.DatasetReader, name: str) -> None:
         )
     if raster.count == 0:
         return
-    together = raster.count if raster.profile.get("interleave") == "pixel" else 1
+    layout = raster.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "")
+    together = raster.count if layout == "PIXEL" else 1
     height, width = raster.block_shapes[0]
     size = math.prod((height, width, together)) * np.dtype(raster.dtypes[0]).itemsize
     if size > _MOST_BLOCK:

@@ -17,6 +17,7 @@ from floodloom.raster.grid import metres_per_pixel, spacing_m
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
 from floodloom.sentinel1.elevation import ConstantHeight, ElevationModel, open_elevation
+from floodloom.sentinel1.elevation_source import HIGHEST, LOWEST
 from floodloom.sentinel1.footprint import event_grid, footprint_of
 from floodloom.sentinel1.geocode import ANGLES, Geocoding
 from floodloom.sentinel1.geometry import ImageGeometry
@@ -193,6 +194,11 @@ def _elevation(
     dem: Path | None, dem_heights: str | None, constant_height: float, grid: GeoBox
 ) -> ElevationModel | ConstantHeight:
     if dem is None:
+        if not LOWEST <= constant_height <= HIGHEST:
+            raise InputError(
+                f"constant_height {constant_height:g}: no height on this planet; give one from "
+                f"{LOWEST:g} to {HIGHEST:g} m"
+            )
         return ConstantHeight(constant_height)
     return open_elevation(dem, dem_heights, metres_per_pixel(grid))
 

@@ -13,20 +13,6 @@ from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.xml import parse
 from floodloom.stages.calibrate import calibrate
-from floodloom.stages.simulate import simulate
-
-
-@pytest.fixture(scope="module")
-def safe(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("product")
-    return simulate(
-        out_before=folder / "before.SAFE",
-        out_after=folder / "after.SAFE",
-        dem=folder / "dem.tif",
-        optical=folder / "optical.tif",
-        truth=folder / "truth.tif",
-        size=128,
-    )
 
 
 def zipped(safe, path):

@@ -133,7 +133,8 @@ def _is_json(file: Path, path: str | Path, what: str) -> bool:
 
 def _require_plain_tables(file: Path, path: str | Path, what: str) -> None:
     """Refuse tables that SQLite's extensions take from other files."""
-    query = "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'create virtual table%'"
+    # Tables that extensions make have no page of their own.
+    query = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND NOT rootpage"
     try:
         database = sqlite3.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", uri=True)
         try:

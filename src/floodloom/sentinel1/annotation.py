@@ -125,7 +125,9 @@ def parse_annotation(root: ET.Element, source: str) -> Annotation:
     try:
         return _annotation(root)
     except ValueError as error:
-        raise InputError(f"{source}: annotation is incomplete ({error}); fetch it again") from error
+        raise InputError(
+            f"{source}: annotation is incomplete or damaged ({error}); fetch it again"
+        ) from error
 
 
 def _annotation(root: ET.Element) -> Annotation:

@@ -58,11 +58,27 @@ def without(name: str) -> Change:
     return lambda text: re.sub(rf"<{name}[ >].*?</{name}>", "", text, flags=re.DOTALL)
 
 
+def repeated(name: str, times: int) -> Change:
+    """Write the first element of this name some more times."""
+
+    def change(text: str) -> str:
+        found = re.search(rf"<{name}[ >].*?</{name}>", text, flags=re.DOTALL)
+        assert found is not None
+        return text[: found.start()] + found[0] * times + text[found.start() :]
+
+    return change
+
+
 CASES: dict[str, tuple[str, Change, str]] = {
     "samples beyond any swath": (
         ANNOTATION, put("numberOfSamples", "2000000"), "numberOfSamples holds 2e\\+06",
     ),
     "a billion lines": (ANNOTATION, put("numberOfLines", "1000000000"), "numberOfLines holds"),
+    "an image of ten billion pixels": (
+        ANNOTATION,
+        lambda text: put("numberOfSamples", "50000")(put("numberOfLines", "200000")(text)),
+        "200,000 x 50,000 px are more than any image has",
+    ),
     "no lines": (ANNOTATION, put("numberOfLines", "0"), "numberOfLines holds 0"),
     "half a line": (ANNOTATION, put("numberOfLines", "127.5"), "isn't whole"),
     "lines below 0": (ANNOTATION, put("numberOfLines", "-128"), "numberOfLines holds -128"),
@@ -125,12 +141,14 @@ CASES: dict[str, tuple[str, Change, str]] = {
     "fewer pixels than coefficients": (CALIBRATION, shorter("pixel"), "there must be as many"),
     "pixels that turn back": (CALIBRATION, first("pixel", "100"), "pixel goes from 100 to"),
     "lines that turn back": (CALIBRATION, put("line", "500"), "goes from 500 to"),
+    "vectors without end": (CALIBRATION, repeated("calibrationVector", 600), "more than any image"),
     "a line that is missing": (CALIBRATION, put("line", ""), "0 numbers in line"),
     "noise without end": (NOISE, first("noiseRangeLut", "inf"), "noiseRangeLut holds inf"),
     "noise above any echo": (NOISE, first("noiseRangeLut", "1e12"), "noiseRangeLut holds 1e\\+12"),
     "noise below 0": (NOISE, first("noiseRangeLut", "-1"), "noiseRangeLut holds -1"),
     "less noise than pixels": (NOISE, shorter("noiseRangeLut"), "there must be as many"),
     "a factor below 0": (NOISE, first("noiseAzimuthLut", "-2"), "noiseAzimuthLut holds -2"),
+    "blocks without end": (NOISE, repeated("noiseAzimuthVector", 600), "more than any image"),
     "a first line that is no number": (
         NOISE, put("firstAzimuthLine", "nan"), "firstAzimuthLine holds nan",
     ),

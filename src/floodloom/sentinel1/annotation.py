@@ -26,6 +26,7 @@ SPEED_OF_LIGHT = 299792458.0
 MOST_LINES, MOST_SAMPLES = 200_000, 50_000
 """More than any image has: stripmap at full resolution has 30 000 samples, a minute of it 75 000
 lines."""
+_MOST_PIXELS = 2_500_000_000
 
 _INTERVAL_S = (1e-5, 0.1)
 _SPACING_M = (1.0, 500.0)
@@ -151,6 +152,8 @@ def _annotation(root: ET.Element) -> Annotation:
         conversion=_conversion(root, start),
         grid=_grid(root, start),
     )
+    if found.lines * found.samples > _MOST_PIXELS:
+        raise ValueError(f"{found.lines:,} x {found.samples:,} px are more than any image has")
     _require_extent(found)
     return found
 

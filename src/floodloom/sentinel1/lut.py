@@ -23,6 +23,9 @@ Coefficient = Literal["beta0", "sigma0", "gamma0", "dn"]
 """What a product can be calibrated to; dn leaves the squared digital numbers."""
 
 _ELEMENTS = {"beta0": "betaNought", "sigma0": "sigmaNought", "gamma0": "gamma"}
+MOST_VECTORS = 500
+"""An image has one each second of flight, at most 70."""
+_MOST_VALUES = 20_000_000
 _COEFFICIENTS = (1.0, 1e5)  # beyond, the largest digital number is less than any echo
 Floats = NDArray[np.float64]
 
@@ -96,6 +99,8 @@ def vector_lut(vectors: list[ET.Element], element: str, what: str) -> Lut:
     usable = [vector for vector in vectors if (vector.findtext(element) or "").split()]
     if not usable:
         raise ValueError(f"no {what} inside")
+    if len(usable) > MOST_VECTORS:
+        raise ValueError(f"{len(usable):,} {what}s, more than any image has ({MOST_VECTORS})")
     lines = np.array([number(vector, "line") for vector in usable])
     increasing(lines, f"line of {what}s", strictly=False)
     pixels = [increasing(numbers(vector, "pixel"), "pixel") for vector in usable]
@@ -103,5 +108,7 @@ def vector_lut(vectors: list[ET.Element], element: str, what: str) -> Lut:
     for own, found in zip(pixels, values, strict=True):
         same_length((own, found), ("pixel", element))
     axis = np.unique(np.concatenate(pixels))
+    if len(usable) * len(axis) > _MOST_VALUES:
+        raise ValueError(f"{what}s on {len(axis):,} different pixels, more than any image has")
     rows = [np.interp(axis, own, found) for own, found in zip(pixels, values, strict=True)]
     return Lut(lines, axis, np.array(rows))

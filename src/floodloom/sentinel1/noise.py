@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.kernels import compiled
 from floodloom.sentinel1.checks import increasing, numbers, same_length, whole, within
-from floodloom.sentinel1.lut import Floats, Lut, vector_lut
+from floodloom.sentinel1.lut import MOST_VECTORS, Floats, Lut, vector_lut
 
 _MOST_POWER = 65535.0**2  # of the largest digital number
 _MOST_FACTOR = 100.0
@@ -104,6 +104,8 @@ def _noise(root: ET.Element) -> Noise:
         return Noise(_range_lut(old, "noiseLut"), ())
     vectors = root.findall("noiseRangeVectorList/noiseRangeVector")
     along = root.findall("noiseAzimuthVectorList/noiseAzimuthVector")
+    if len(along) > MOST_VECTORS:
+        raise ValueError(f"{len(along):,} noise azimuth vectors, more than any image has")
     blocks = [_azimuth_block(vector) for vector in along]
     return Noise(
         _range_lut(vectors, "noiseRangeLut"), tuple(block for block in blocks if block is not None)

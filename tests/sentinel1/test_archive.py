@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from floodloom.errors import InputError
+from floodloom.files import part_beside
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.product import open_product
 from floodloom.stages.calibrate import calibrate
@@ -81,6 +82,16 @@ def test_a_zip_gives_what_the_folder_gives_and_leaves_nothing(safe, tmp_path, me
     for band in ("vv", "vh", "flags"):
         np.testing.assert_array_equal(found[band], expected[band])
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["c.zarr"]
+
+
+def test_what_a_kill_left_of_unpacking_goes_with_the_next_run(safe, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "o" / "c.zarr"
+    out.parent.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr("os.getpid", lambda: 2**22 + 1)  # beyond any process of Linux
+        part_beside(out).write_bytes(b"half")
+    calibrate(safe=pack(safe, tmp_path / "p.zip"), out=out)
+    assert [path.name for path in out.parent.iterdir()] == ["c.zarr"]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2])

@@ -236,7 +236,9 @@ def _place(block_info: BlockInfo) -> Window:
 def _mask(path: Path, within: Path | None, chunks: Chunks) -> da.Array:
     """Return a product's own mask lazily, as it is stored."""
     with opened(path, "mask", within=within) as raster:
-        dtype = raster.dtypes[0]
+        dtype = np.dtype(raster.dtypes[0])
+    if dtype.kind not in "iu":
+        raise InputError(f"{path}: {dtype} values, but a mask has bits; fetch the product again")
 
     def block(block_info: BlockInfo) -> NDArray[np.generic]:
         part = _place(block_info)

@@ -265,7 +265,10 @@ def _granule(text: str) -> dict[str, str | int]:
 
 
 def _time(compact: str) -> str:
-    return str(np.datetime64(datetime.strptime(compact, "%Y%m%dT%H%M%S"), "ns"))
+    try:
+        return str(np.datetime64(datetime.strptime(compact, "%Y%m%dT%H%M%S"), "ns"))
+    except ValueError as error:
+        raise InputError(f"{compact}: no time, but a product's name says so; rename it") from error
 
 
 def is_rtc(path: Path) -> bool:

@@ -16,13 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.kernels import compiled
-from floodloom.sentinel1.annotation import Annotation, RangeConversion
+from floodloom.sentinel1.annotation import (
+    MOST_LINES,
+    MOST_SAMPLES,
+    Annotation,
+    RangeConversion,
+)
 from floodloom.sentinel1.ellipsoid import ellipsoid_radius, geodetic_to_earth_fixed
 from floodloom.sentinel1.orbit import Orbit, fit_orbit
 
 _ITERATIONS = 12
 _TOLERANCE_S = 1e-10
 _LARGEST_ROUNDING_S = 0.52e-3
+_SPACINGS = ("azimuth_time_interval", "range_pixel_spacing", "azimuth_pixel_spacing")
 Floats = NDArray[np.float64]
 
 
@@ -54,6 +60,12 @@ class ImageGeometry:
         try:
             facts: dict[str, Any] = json.loads(text)
             orbit, conversion = facts.pop("orbit"), facts.pop("conversion")
+            sides = [int(facts[side]) for side in ("lines", "samples")]
+            if not (0 < sides[0] <= MOST_LINES and 0 < sides[1] <= MOST_SAMPLES):
+                raise ValueError(f"{sides[0]:,} x {sides[1]:,} px are no image's")
+            spacings = [float(facts[name]) for name in _SPACINGS]
+            if not all(0 < spacing < np.inf for spacing in (*spacings, float(orbit["half"]))):
+                raise ValueError("spacings that aren't above 0")
             return cls(
                 orbit=Orbit(
                     _finite(orbit["coefficients"], 2), float(orbit["middle"]), float(orbit["half"])

@@ -163,8 +163,16 @@ def _open(path: Path) -> xr.Dataset:
     store = open_store(path, lazily=False)
     if _CALIBRATED not in store.attrs:
         raise InputError(f"{path}: not a calibrated store; make one with `floodloom calibrate`")
+    _require_geometry(store, path)
+    return store
+
+
+def _require_geometry(store: xr.Dataset, path: Path) -> None:
+    """Check what a calibrated store says of its place, which decides how much is made of it."""
     try:
-        ImageGeometry.from_json(store.attrs[_CALIBRATED])
+        geometry = ImageGeometry.from_json(store.attrs[_CALIBRATED])
+        if (geometry.lines, geometry.samples) != (store.sizes["line"], store.sizes["pixel"]):
+            raise ValueError(f"{geometry.lines} x {geometry.samples} px aren't the store's")
         west, south, east, north = (float(side) for side in store.attrs["footprint"])
         whole = west <= east <= west + 360 and -90 <= south <= north <= 90
     except (LookupError, TypeError, ValueError) as error:
@@ -173,7 +181,6 @@ def _open(path: Path) -> xr.Dataset:
         ) from error
     if not whole:
         raise InputError(f"{path}: its footprint is damaged; calibrate it again")
-    return store
 
 
 def _mosaic(

@@ -128,7 +128,7 @@ def _is_json(file: Path, path: str | Path, what: str) -> bool:
         return False
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return True
-    raise InputError(f"{path}: a table without geometry, or of another format; {_REMEDY}")
+    raise InputError(f"{path}: a table without geometry, or not a readable {what}; {_REMEDY}")
 
 
 def _require_plain_tables(file: Path, path: str | Path, what: str) -> None:

@@ -254,6 +254,8 @@ def test_slc_is_refused(safe, tmp_path) -> None:
     copy = shutil.copytree(safe, tmp_path / "slc.SAFE")
     manifest = copy / "manifest.safe"
     manifest.write_text(manifest.read_text().replace(">GRD<", ">SLC<"))
+    for path in list(copy.glob("annotation/*-vv-*")):  # of each swath
+        shutil.copy(path, path.with_name(path.name.replace("-iw-", "-iw2-")))
     with pytest.raises(InputError, match=r"slc\.SAFE: product type is SLC; give a GRD product"):
         calibrate(safe=copy, out=tmp_path / "out.zarr")
 

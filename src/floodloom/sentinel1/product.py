@@ -25,7 +25,7 @@ from floodloom.sentinel1.archive import (
     require_whole,
     size_of,
 )
-from floodloom.sentinel1.checks import instant
+from floodloom.sentinel1.manifest import facts_of, search, stated_files
 from floodloom.sentinel1.xml import LARGEST, parse
 
 _FOLDERS = {
@@ -40,7 +40,6 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 """Names of a product's files, also as short as in the archive of AWS: ew-hh.xml."""
-_SIZE, _DIGEST = re.compile(r"\d{1,15}"), re.compile(r"[0-9a-f]{32}")
 _OVERVIEWS = 2  # what others make of a measurement may hold its overviews, too
 _DIRECTORY = 64 << 20  # bytes
 
@@ -181,29 +180,23 @@ def open_product(path: str | Path) -> Product:
     prefix = manifest.removesuffix(MANIFEST)
     inside = {name.removeprefix(prefix): raw for name, raw in found.items()}
     content = read(path, found[manifest], LARGEST)
-    stated = _stated(parse(content, f"{path}: {found[manifest]}"))
+    stated = stated_files(parse(content, f"{path}: {found[manifest]}"))
     text = content.decode(errors="replace")
-    product_type = _search(text, r"productType>\s*([A-Z]+)", path, "product type")
-    if product_type != "GRD":  # others have several images of one polarisation
-        raise InputError(f"{path}: product type is {product_type}; give a GRD product")
-    return _described(path, prefix, _parts(path, inside), text, stated)
-
-
-def _stated(manifest: ET.Element) -> dict[str, Stated]:
-    """Return what a manifest states of files, by their path beneath it."""
-    found = {}
-    for stream in manifest.iter("byteStream"):
-        place, checksum = stream.find("fileLocation"), stream.find("checksum")
-        if place is None:
-            continue
-        size = stream.get("size", "")
-        kind = "" if checksum is None else checksum.get("checksumName", "").upper()
-        digest = (checksum.text or "").strip().lower() if checksum is not None else ""
-        found[place.get("href", "").removeprefix("./")] = Stated(
-            int(size) if _SIZE.fullmatch(size) else None,
-            digest if kind == "MD5" and _DIGEST.fullmatch(digest) else None,
-        )
-    return found
+    facts = facts_of(text, path)  # first: what is no GRD has several images of one polarisation
+    parts = _parts(path, inside)
+    return Product(
+        path=path,
+        prefix=prefix,
+        parts=parts,
+        mission=_mission(path, parts, text),
+        mode=facts.mode,
+        product_type="GRD",
+        ipf_version=facts.ipf_version,
+        start_time=facts.start_time,
+        orbit_direction=facts.orbit_direction,
+        relative_orbit=facts.relative_orbit,
+        stated=stated,
+    )
 
 
 def _parts(path: Path, inside: dict[str, str]) -> dict[tuple[str, str], str]:
@@ -228,60 +221,9 @@ def _parts(path: Path, inside: dict[str, str]) -> dict[tuple[str, str], str]:
     return parts
 
 
-def _described(
-    path: Path,
-    prefix: str,
-    parts: dict[tuple[str, str], str],
-    text: str,
-    stated: dict[str, Stated],
-) -> Product:
-    version = _search(text, r'Sentinel-1 IPF"\s+version="(\d{1,3}\.\d{1,3})"', path, "IPF version")
-    major, minor = version.split(".")
+def _mission(path: Path, parts: dict[tuple[str, str], str], text: str) -> str:
     first = next(name for (kind, _), name in sorted(parts.items()) if kind == "annotation")
     named = _PART.match(PurePosixPath(first.replace("\\", "/")).name)
     if named is not None and named["mission"]:
-        mission = named["mission"].upper()
-    else:
-        mission = "S1" + _search(text, r"SENTINEL-1</[\w:]+>\s*<[\w:]+>\s*([A-Z])<", path, "unit")
-    return Product(
-        path=path,
-        prefix=prefix,
-        parts=parts,
-        mission=mission,
-        mode=_search(text, r":mode>\s*([A-Z0-9]+)", path, "mode"),
-        product_type="GRD",
-        ipf_version=(int(major), int(minor)),
-        start_time=_start(text, path),
-        orbit_direction=_direction(text, path),
-        relative_orbit=int(
-            _search(
-                text, r'relativeOrbitNumber type="start">\s*(\d{1,3})\b', path, "relative orbit"
-            )
-        ),
-        stated=stated,
-    )
-
-
-def _start(text: str, path: Path) -> np.datetime64:
-    found = _search(text, r"startTime>\s*([^<]{1,40})<", path, "start").strip()
-    try:
-        return instant(found)
-    except ValueError as error:
-        raise InputError(f"{path}: {MANIFEST}: start {error}; fetch the product again") from error
-
-
-def _direction(text: str, path: Path) -> str:
-    found = _search(text, r":pass>\s*([A-Za-z]+)", path, "orbit direction").lower()
-    if found not in ("ascending", "descending"):
-        raise InputError(
-            f"{path}: {MANIFEST}: orbit direction is {found!r}, neither ascending nor descending; "
-            "fetch the product again"
-        )
-    return found
-
-
-def _search(text: str, pattern: str, path: Path, what: str) -> str:
-    match = re.search(pattern, text)
-    if match is None:
-        raise InputError(f"{path}: manifest.safe states no {what}; fetch the product again")
-    return match[1]
+        return named["mission"].upper()
+    return "S1" + search(text, r"SENTINEL-1</[\w:]+>\s*<[\w:]+>\s*([A-Z])<", path, "unit")

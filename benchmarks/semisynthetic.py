@@ -6,6 +6,8 @@ backscatter would have given: DN = sqrt((sigma0 · A² + noise) · speckle).
 
 from __future__ import annotations
 
+import hashlib
+import re
 import zipfile
 from pathlib import Path
 
@@ -56,7 +58,17 @@ def write_product(source: Path, folder: Path) -> tuple[Path, Annotation]:
             parse_noise(product.xml("noise", band), band),
         )
         _write_measurement(safe / "measurement" / name, tables, annotation, band)
+        _state(safe / "manifest.safe", safe / "measurement" / name)
     return safe, annotation
+
+
+def _state(manifest: Path, file: Path) -> None:
+    """Let a manifest state size and MD5 of the file that was made, instead of ESA's."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "md5").hexdigest()
+    stated = rf'size="\d+">(\s*<fileLocation[^>]*/{re.escape(file.name)}"/>\s*<checksum[^>]*>)\w+'
+    text = re.sub(stated, rf'size="{file.stat().st_size}">\g<1>{digest}', manifest.read_text())
+    manifest.write_text(text)
 
 
 def _write_measurement(path: Path, tables: Calibration, annotation: Annotation, band: str) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import rasterio
 from rich.table import Table
 from safetensors import SafetensorError, safe_open
 
 from floodloom.errors import InputError
 from floodloom.files import require_file
+from floodloom.mapping.features import features_info
 from floodloom.models.registry import LARGEST_FIELD
 from floodloom.models.registry import describe as describe_models
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.opener import opened
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.product import open_product
 
@@ -76,7 +76,7 @@ def _checkpoint(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def _raster(path: Path) -> tuple[str, Mapping[str, Any]]:
-    with quiet_about_georeference(), rasterio.open(path) as raster:
+    with opened(path, "raster") as raster:
         return "raster", {
             "size": f"{raster.width} x {raster.height} px, {raster.count} bands",
             "dtype": raster.dtypes[0],
@@ -89,9 +89,7 @@ def _raster(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def _vectors(path: Path) -> tuple[str, Mapping[str, Any]]:
-    import pyogrio
-
-    facts = pyogrio.read_info(path)
+    facts = features_info(path, "file of polygons")
     keep = ("layer_name", "crs", "geometry_type", "features", "fields", "total_bounds")
     return "vectors", {key: _plain(facts[key]) for key in keep}
 

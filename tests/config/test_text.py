@@ -1,5 +1,7 @@
 """Configurations and scene sheets as editors and spreadsheets write them."""
 
+import os
+
 import pytest
 import yaml
 
@@ -148,3 +150,92 @@ def test_other_braces_are_no_wildcards(tmp_path, name: str) -> None:
 def test_a_text_that_can_not_be_read_is_named(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"s: can't be read .*; check the path"):
         read_text(tmp_path, "s")
+
+
+def aliases(depth: int, width: int = 10) -> str:
+    """A list of lists of ... by aliases: some lines that stand for width to the power of depth."""
+    lines = [f"x0: &a0 [{', '.join('x' * width)}]"]
+    lines += [f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]" for n in range(1, depth)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (aliases(6), r"line \d+: aliases stand for more than 100,000 values"),
+        (aliases(40, 2), "aliases stand for more than"),
+        ("a: &a [*a]\n", "line 1: an alias stands for what it is a part of"),
+        ("a: &a {b: {c: *a}}\n", "an alias stands for what it is a part of"),
+        ("[" * 1_500, "nested too deep"),
+        ("a:\n" + "".join(" " * n + "- \n" for n in range(1, 2_000)), "nested too deep"),
+    ],
+)
+def test_values_without_end_are_refused(tmp_path, text: str, message: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        check_keys(tmp_path / "c.yaml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_aliases_that_are_meant_are_taken(tmp_path) -> None:
+    (tmp_path / "c.yaml").write_text("a: &a {b: 1, c: [1, 2]}\nd: *a\ne: [*a, *a]\n")
+    check_keys(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"train": {"width": yaml.safe_load(aliases(5))["x4"]}},
+        {"train": {"width": "9" * 100_000}},
+        {"k" * 100_000: 1},
+        {"run": {"name": ["x" * 100_000]}},
+        {1: {"x": 2}},
+    ],
+)
+def test_what_is_wrong_is_said_in_a_short_line(content) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config({**yaml.safe_load(CONFIG), **content})
+    assert len(str(caught.value)) < 700
+    assert "\n" not in str(caught.value)
+
+
+def test_configurations_without_end_are_refused() -> None:
+    around: dict[str, object] = {}
+    around["train"] = around
+    deep: dict[str, object] = {}
+    for _ in range(5_000):
+        deep = {"train": deep}
+    for content in (around, deep):
+        with pytest.raises(ConfigError, match="nested too deep"):
+            load_config(content)
+
+
+def test_a_sheet_of_any_length_is_refused(tmp_path) -> None:
+    rows = "".join(f"s{n}\te\tafter\tdata\n" for n in range(100_000))
+    (tmp_path / "s.tsv").write_text(f"{HEADER}\n{rows}")
+    (tmp_path / "data").mkdir()
+    with pytest.raises(ConfigError, match=r"s\.tsv: row 10002: more than 10,000 scenes; part them"):
+        load_scenes(load_config(yaml.safe_load(CONFIG)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{HEADER}\na\te\tafter\t{'x' * 200_000}\n", "row 2: field larger than"),
+        (f"{HEADER}\na\te\tafter\t{'x' * 5_000}\n", "not found; check the path"),
+        ("x" * 200_000, "column 'scene' is missing"),
+        (" " * (17 << 20), "18 MB, more than the 17 of any such text"),
+    ],
+)
+def test_fields_and_texts_of_any_length_are_refused(tmp_path, content: str, message: str) -> None:
+    (tmp_path / "s.tsv").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        load_scenes(load_config(yaml.safe_load(CONFIG)), tmp_path)
+
+
+def test_a_pipe_is_no_text(tmp_path) -> None:
+    os.mkfifo(tmp_path / "s")
+    for read in (lambda: read_text(tmp_path / "s", "s"), lambda: check_keys(tmp_path / "s")):
+        with pytest.raises(ConfigError, match=r"s: can't be read .*a pipe, a socket or a device"):
+            read()

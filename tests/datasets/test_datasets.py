@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from floodloom.datasets import catalogue, etci2021, ombria
-from floodloom.datasets.scenes import read_mask
+from floodloom.datasets.scenes import read_mask, read_png
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import open_store
@@ -151,3 +151,51 @@ def test_real_stac_overflow_keeps_missing_data_missing(shared_data) -> None:
     assert 0.2 < float(missing.mean()) < 0.3
     assert (found.label[missing.values] == 255).mean() > 0.9
     assert geobox_of(found.scene).crs.projected
+
+
+def etci_tile(tiles, folder: str, name: str, values) -> None:
+    (tiles / folder).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(tiles / folder / name)
+
+
+@pytest.mark.parametrize(("row", "col"), [(120, 120), (10**9, 0), (0, 10**30)])
+def test_tiles_that_names_put_far_apart_are_refused(tmp_path, row, col) -> None:
+    tiles = tmp_path / "ev_20200101" / "tiles"
+    for band in ("vv", "vh"):
+        for place in ("x-0_y-0", f"x-{row}_y-{col}"):
+            etci_tile(tiles, band, f"s_{place}_{band}.png", np.zeros((256, 256), "uint8"))
+    with pytest.raises(InputError, match=r"2 tiles are spread over .*fetch them again"):
+        etci2021.read_scene(tmp_path, "ev_20200101")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((5000, 10), "uint8"), "px; chips have at most 4,096"),
+        (np.zeros((10, 5000), "uint8"), "px; chips have at most 4,096"),
+        (np.zeros((100, 256), "uint8"), r"\(100, 256\) px, not 256 x 256"),
+        (np.zeros((256, 256), "uint16"), "values, not 8 bits"),
+    ],
+)
+def test_chips_of_another_size_or_depth_are_refused(tmp_path, values, message) -> None:
+    tiles = tmp_path / "ev_20200101" / "tiles"
+    for band in ("vv", "vh"):
+        etci_tile(tiles, band, f"s_x-0_y-0_{band}.png", values)
+    with pytest.raises(InputError, match=message):
+        etci2021.read_scene(tmp_path, "ev_20200101")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n" + bytes(20), b"GIF89a", b"<html>"])
+def test_what_is_no_png_is_one_line(tmp_path, content) -> None:
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.png: not a readable PNG .*fetch it again"):
+        read_png(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("content", [b"tile\nx\n", b"\xff\xfe", b'"' + b"x" * 200_000])
+def test_a_damaged_table_of_labels_is_one_line(tmp_path, content) -> None:
+    write_etci(tmp_path, labelled=False)
+    table = next(tmp_path.glob("**/tiles")) / "labels.csv"
+    table.write_bytes(content)
+    with pytest.raises(InputError, match=r"labels\.csv: not a readable table"):
+        etci2021.read_scene(tmp_path, "place_20200102t030405")

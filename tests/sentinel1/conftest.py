@@ -14,6 +14,7 @@ from floodloom.simulate.event import EPSG, Event, look_at, product_content
 from floodloom.simulate.landscape import Landscape
 from floodloom.simulate.render import render_sigma0
 from floodloom.simulate.safe import write_safe
+from floodloom.stages.simulate import simulate
 
 EAST, NORTH = 500_000.0, 5_090_000.0
 
@@ -83,3 +84,17 @@ def place_of(tmp_path, monkeypatch) -> Callable[..., Place]:
         return make_place(tmp_path, elevation, size, box)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def safe(tmp_path_factory) -> Path:
+    """A small simulated product."""
+    folder = tmp_path_factory.mktemp("product")
+    return simulate(
+        out_before=folder / "before.SAFE",
+        out_after=folder / "after.SAFE",
+        dem=folder / "dem.tif",
+        optical=folder / "optical.tif",
+        truth=folder / "truth.tif",
+        size=128,
+    )

@@ -56,6 +56,18 @@ def test_a_value_that_nothing_can_be_divided_by_is_named() -> None:
         calibration_lut(damaged, "sigma0", "calibration-vv.xml")
 
 
+def test_vectors_that_share_no_pixel_are_refused_before_they_are_put_together() -> None:
+    pixels = [range(k, 100_000, 400) for k in range(400)]
+    vectors = "".join(
+        f"<calibrationVector><line>{k}</line><pixel>{' '.join(map(str, own))}</pixel>"
+        f"<gamma>{' '.join(['300'] * len(own))}</gamma></calibrationVector>"
+        for k, own in enumerate(pixels)
+    )
+    root = ET.fromstring(f"<c><calibrationVectorList>{vectors}</calibrationVectorList></c>")
+    with pytest.raises(InputError, match=r"on 100,000 different pixels, more than any image"):
+        calibration_lut(root, "gamma0", "calibration-vv.xml")
+
+
 def test_calibration_table_is_bilinear_and_ends_with_its_last_values() -> None:
     expected = [
         [100, 150, 200, 200],

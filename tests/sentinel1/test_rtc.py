@@ -83,6 +83,47 @@ def require_bands(scene) -> None:
     np.testing.assert_array_equal(nodata, np.isnan(power()))
 
 
+def test_no_file_of_a_product_leads_out_of_it(tmp_path) -> None:
+    folder = write_hyp3(tmp_path)
+    band = folder / f"{folder.name}_VV.tif"
+    secret = band.rename(tmp_path / "secret.tif")
+    text = (
+        '<VRTDataset rasterXSize="150" rasterYSize="120">'
+        '<VRTRasterBand dataType="Float32" band="1">'
+        f"<SimpleSource><SourceFilename>{secret}</SourceFilename></SimpleSource></VRTRasterBand>"
+        "</VRTDataset>"
+    )
+    band.write_text(text)
+    with pytest.raises(InputError, match=r"_VV\.tif: names other files"):
+        read_rtc(folder)
+    band.unlink()
+    band.symlink_to(secret)
+    with pytest.raises(InputError, match=r"_VV\.tif: a link out of its folder"):
+        read_rtc(folder)
+    band.unlink()
+    secret.rename(band)
+
+    mask = write(tmp_path / "mask.tif", np.zeros(power().shape, "uint8"))
+    (folder / f"{folder.name}_ls_map.tif").symlink_to(mask)
+    with pytest.raises(InputError, match=r"_ls_map\.tif: a link out of its folder"):
+        read_rtc(folder)
+    (folder / f"{folder.name}_ls_map.tif").unlink()
+    (tmp_path / "link").symlink_to(folder)
+    require_bands(read_rtc(tmp_path / "link"))
+
+
+def test_a_mask_without_bits_and_a_name_without_a_time_are_refused(tmp_path) -> None:
+    folder = write_hyp3(tmp_path)
+    mask = write(folder / f"{folder.name}_ls_map.tif", np.zeros(power().shape, "float32"))
+    with pytest.raises(InputError, match=r"_ls_map\.tif: float32 values, but a mask has bits"):
+        read_rtc(folder)
+    mask.unlink()
+    for file in sorted(folder.iterdir()):
+        file.rename(folder / file.name.replace("20200708T", "20209999T"))
+    with pytest.raises(InputError, match="20209999T182643: no time"):
+        read_rtc(folder)
+
+
 @pytest.mark.parametrize(
     ("options", "encode"), [("gpuned", lambda p: p), ("gaunem", np.sqrt), ("gduned", decibel)]
 )

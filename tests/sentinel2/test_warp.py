@@ -93,6 +93,37 @@ def test_pieces_are_those_of_the_whole_image(tmp_path, monkeypatch, mask):
     assert optical_on_grid(path, grid, rows=rows).chunks[1] == rows
 
 
+@pytest.mark.parametrize("mask", ["cloud", "scl"])
+@pytest.mark.parametrize("dtype", ["uint16", "int16"])
+def test_no_data_of_the_reflectance_is_a_value_of_the_mask(tmp_path, mask, dtype):
+    """One value stands for no data in all bands of a file; 0 means clear in a band of clouds."""
+    clear, cloudy = (0, 1) if mask == "cloud" else (4, 9)
+    image = np.full((3, *GRID.shape.yx), 1000, dtype)
+    image[2] = clear
+    image[2, :, :5] = cloudy
+    image[:2, :, -3:] = 0
+    path = write_cog(
+        image, tmp_path / "o.tif", geobox=GRID, nodata=0, descriptions=("green", "nir", mask)
+    )
+    optical = optical_on_grid(path, GRID)
+    assert optical[:, :, :5].isnull().all()
+    assert optical[:, :, -3:].isnull().all()
+    np.testing.assert_allclose(optical[:, :, 5:-3], 0.1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{"QUANTIFICATION_VALUE": "0"}, {"QUANTIFICATION_VALUE": "1e4m"}, {"BOA_ADD_OFFSET": "nan"}],
+)
+def test_tags_that_leave_no_reflectance_are_refused(tmp_path, tags):
+    image = np.full((2, *GRID.shape.yx), 1000, "uint16")
+    path = write_cog(
+        image, tmp_path / "o.tif", geobox=GRID, nodata=0, descriptions=("green", "nir"), tags=tags
+    )
+    with pytest.raises(InputError, match=rf"o\.tif: {next(iter(tags))} is"):
+        optical_on_grid(path, GRID)
+
+
 def test_a_damaged_image_is_named_when_it_is_read(tmp_path):
     path = write(tmp_path / "o.tif")
     path.write_bytes(path.read_bytes()[:-200])

@@ -46,8 +46,10 @@ def break_module(folder: Path) -> None:
     edit(folder / "src/floodloom/sentinel1/lut.py", "import xml.etree", "import nowhere.etree")
 
 
-@pytest.mark.parametrize("spoil", [break_source, break_setting, break_module])
-@pytest.mark.parametrize("lost", ["calibrated/a_after.zarr", None])
+@pytest.mark.parametrize(
+    ("spoil", "lost"),
+    [(break_source, "calibrated/a_after.zarr"), (break_setting, None), (break_module, None)],
+)
 def test_what_failed_is_tried_again(
     copied: Path, spoil: Callable[[Path], None], lost: str | None
 ) -> None:
@@ -97,10 +99,13 @@ def test_a_product_that_was_deleted_is_missed_though_the_report_is_there(copied:
     assert "delineate" in planned(snakemake(copied, "--dry-run"))
 
 
-@pytest.mark.parametrize("scheduler", ["processes", "synchronous"])
 @pytest.mark.parametrize(
-    ("target", "forced"),
-    [("geocoded/a_after.zarr", "calibrate"), ("mosaics/c/after.probability.tif", "predict")],
+    ("target", "forced", "scheduler"),
+    [
+        ("geocoded/a_after.zarr", "calibrate", "processes"),
+        ("geocoded/a_after.zarr", "calibrate", "synchronous"),
+        ("mosaics/c/after.probability.tif", "predict", "processes"),
+    ],
 )
 def test_every_local_scheduler_makes_the_same(
     copied: Path, scheduler: str, target: str, forced: str

@@ -90,14 +90,16 @@ def test_sidecars_and_parts_belong_to_a_raster(tmp_path) -> None:
         "dem.tif.ovr",
         "dem.tfw",
     }
-    mosaic = written(
-        tmp_path / "all.vrt",
-        '<SourceFilename relativeToVRT="1">dem.tif</SourceFilename>'
-        f"<SourceFilename>{tmp_path / 'other.tif'}</SourceFilename>",
-    )
-    assert {"all.vrt", "dem.tif", "other.tif"} <= {p.name for p in belonging(mosaic)}
     zones = [written(tmp_path / f"zones.{suffix}", suffix) for suffix in ("shp", "dbf", "shx")]
     assert set(belonging(zones[0])) == set(zones)
+
+
+def test_links_that_go_round_end(tmp_path) -> None:
+    file = written(tmp_path / "a" / "b" / "x.tif", "x")
+    for number in range(3):
+        (tmp_path / "a" / f"up{number}").symlink_to(tmp_path / "a")
+        (tmp_path / "a" / "b" / f"round{number}").symlink_to(tmp_path)
+    assert list(belonging(tmp_path / "a")) == [file]
 
 
 def test_both_polarisations_belong_to_a_terrain_corrected_product(tmp_path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ _ROLES = ("before", "after")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 _NO_FOLDER = re.compile(r"[/\\{}\x00-\x1f]|^\.*$")
 _WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
+_MOST_SCENES = 10_000
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother = 3, 80, 80
 SIMULATED = "simulated"
 DATASET = "dataset"
 
@@ -57,11 +61,13 @@ def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
     """
     if not isinstance(content, Mapping) or not content:
         raise ConfigError(f"{origin}: no keys at the top level; see config/README.md")
-    _check_names(content, f"{origin}: ")
     try:
+        _check_names(content, f"{origin}: ")
         config = Config.model_validate(dict(content))
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_explain(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{origin}: nested too deep; see config/README.md") from None
     _check_events(config, origin)
     return config
 
@@ -87,16 +93,26 @@ def _check_events(config: Config, origin: str) -> None:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(_shortened(str(part)) for part in first["loc"])
     if first["type"] == "string_type" and (kind := kind_of(first["input"])):
-        return f"{key}: read as {kind} ({first['input']}); quote it"
+        return f"{key}: read as {kind} ({_shortened(str(first['input']))}); quote it"
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key{_suggestion(first['loc'])}; see config/README.md"
     if first["type"] == "missing":
         return f"{key}: missing key; see config/README.md"
     if first["type"] == "value_error" and not key:
         return str(first["ctx"]["error"])
-    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}"
+    message = _shortened(first["msg"][0].lower() + first["msg"][1:], 300)
+    return f"{key}: {message}, got {_shown(first['input'])}"
+
+
+def _shortened(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _shown(value: object) -> str:
+    """Return a value as it may stand in a line; whole, it may be as long as a book."""
+    return _shortened(_BRIEF.repr(value), 200)
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
@@ -148,6 +164,11 @@ def load_scenes(config: Config, folder: Path | None = None) -> dict[str, Scene]:
         raise ConfigError(f"scenes: {config.scenes} not found; check the path of the scene sheet")
     scenes: dict[str, Scene] = {}
     for number, row in read_table(sheet, config.scenes, _COLUMNS):
+        if len(scenes) >= _MOST_SCENES:
+            raise ConfigError(
+                f"{config.scenes}: row {number}: more than {_MOST_SCENES:,} scenes; part them into "
+                "several runs"
+            )
         scene = _scene(row, config, f"{config.scenes}: row {number}", folder)
         if scene.name in scenes:
             raise ConfigError(
@@ -169,7 +190,8 @@ def _scene(row: Mapping[str, str], config: Config, where: str, folder: Path) -> 
             f"{where}: scene {values['scene']!r} must be of letters, digits, '.', '_' and '-'"
         )
     if values["event"] not in config.events:
-        have = ", ".join(config.events) or "none"
+        have = ", ".join([*list(config.events)[:5], *(["…"] if len(config.events) > 5 else [])])
+        have = have or "none"
         raise ConfigError(
             f"{where}: event {values['event']!r} is not among `events` ({have}); add it there"
         )
@@ -199,7 +221,11 @@ def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
 
 
 def _require(path: str, folder: Path, where: str) -> None:
-    if not (folder / path).exists():
+    try:
+        found = (folder / path).exists()
+    except (OSError, ValueError):  # a name that no file system takes
+        found = False
+    if not found:
         raise ConfigError(f"{where} {path} not found; check the path")
     if _WILDCARD.search(path):
         raise ConfigError(

@@ -67,7 +67,10 @@ class EventSettings(Settings):
     )
     mapped: bool = Field(default=False, description="Predict and map this event too")
     seed: int | None = Field(default=None, description="Seed of a simulated event")
-    dem: str | None = Field(default=None, description="Elevation raster, or a folder of its tiles")
+    dem: str | None = Field(
+        default=None,
+        description="Elevation raster, or a folder of its tiles; all rasters are GeoTIFFs",
+    )
     labels: str | None = Field(
         default=None,
         description="Label raster: 0 dry, 1 permanent water, 2 flood; all else is unknown",
@@ -84,7 +87,9 @@ class EventSettings(Settings):
         default=None, description="Land cover raster; see delineate.urban and delineate.vegetation"
     )
     zones: str | None = Field(
-        default=None, description="Polygons whose areas are listed, named by their column `name`"
+        default=None,
+        description="Polygons whose areas are listed, named by their column `name`: GeoPackage, "
+        "FlatGeobuf, GeoJSON or shapefile",
     )
 
 

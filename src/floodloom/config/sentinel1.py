@@ -76,7 +76,10 @@ class GeocodeSettings(Settings):
         description="What the elevations are measured from; null: what their CRS says",
     )
     constant_height: float = Field(
-        default=0.0, description="Height above the ellipsoid of events without elevations, m"
+        default=0.0,
+        ge=-500,
+        le=9000,
+        description="Height above the ellipsoid of events without elevations, m",
     )
     speckle_filter: Literal[
         "none", "boxcar", "lee", "lee_sigma", "refined_lee", "gamma_map", "multitemporal"

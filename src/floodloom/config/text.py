@@ -10,9 +10,13 @@ from typing import Any
 
 import yaml
 
-from floodloom.errors import ConfigError
+from floodloom.errors import ConfigError, InputError
+from floodloom.inputs import regular_file
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_LARGEST = 16 << 20  # bytes
+_LONGEST_HEADER = 10_000  # characters
+_MOST_VALUES = 100_000
 _SEPARATORS = {",": "commas", ";": "semicolons", " ": "spaces"}
 
 
@@ -29,12 +33,21 @@ def read_text(path: Path, name: str) -> str:
     Raises
     ------
     ConfigError
-        If it can't be read or is in another encoding.
+        If it can't be read, isn't a regular file, is larger than any such text, or is in another
+        encoding.
     """
     try:
-        content = path.read_bytes()
+        size = regular_file(path, "text").stat().st_size
+        content = path.read_bytes() if size <= _LARGEST else b""
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ").partition(";")[0]
+        raise ConfigError(f"{name}: can't be read ({reason}); check the path") from error
     except OSError as error:
         raise ConfigError(f"{name}: can't be read ({error.strerror}); check the path") from error
+    if size > _LARGEST:
+        raise ConfigError(
+            f"{name}: {size / 1e6:.0f} MB, more than the {_LARGEST / 1e6:.0f} of any such text"
+        )
     if content.startswith(_UTF16) or b"\0" in content:
         raise ConfigError(f"{name}: not a text in UTF-8 but in UTF-16; save it as UTF-8")
     try:
@@ -75,7 +88,7 @@ def read_table(
     """
     lines = enumerate(read_text(path, name).split("\n"), start=1)
     rows = [(number, line) for number, line in lines if line.strip() and line[0] != "#"]
-    first = rows[0][1] if rows else ""
+    first = rows[0][1][:_LONGEST_HEADER] if rows else ""
     header = _fields(first)
     missing = [column for column in columns if column not in header]
     if missing:
@@ -84,7 +97,10 @@ def read_table(
         hint = f"the columns are parted by {parted}: part them by tabs" if parted else hint
         raise ConfigError(f"{name}: column {missing[0]!r} is missing; {hint}")
     for number, line in rows[1:]:
-        fields = _fields(line)
+        try:
+            fields = _fields(line)
+        except csv.Error as error:
+            raise ConfigError(f"{name}: row {number}: {error}; shorten its fields") from error
         if len(fields) > len(header):
             raise ConfigError(
                 f"{name}: row {number}: {len(fields)} fields in {len(header)} columns; remove a tab"
@@ -111,7 +127,10 @@ def _parted_by(line: str, columns: Sequence[str]) -> str | None:
 
 
 def check_keys(path: Path) -> None:
-    """Check what a parsed configuration doesn't tell: keys that are there twice, or aren't texts.
+    """Check what a parsed configuration doesn't tell.
+
+    Keys that are there twice or aren't texts, and aliases (`*name`) that stand for more than anyone
+    means: a few lines of them make millions of values, or go round.
 
     Parameters
     ----------
@@ -127,13 +146,44 @@ def check_keys(path: Path) -> None:
         root = yaml.compose(read_text(path, str(path)), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
         return
-    _check_node(root, path)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deep; see config/README.md") from error
+    if root is not None:
+        _count_values(root, path, {})
+        _check_node(root, path, set())
 
 
-def _check_node(node: yaml.Node | None, path: Path) -> None:
+def _count_values(node: yaml.Node, path: Path, counted: dict[int, int | None]) -> int:
+    """Return for how many values a node stands, its aliases written out."""
+    known = counted.setdefault(id(node), 0)
+    where = f"{path}: line {node.start_mark.line + 1}"
+    if known is None:
+        raise ConfigError(f"{where}: an alias stands for what it is a part of; write out its value")
+    if known:
+        return known
+    counted[id(node)] = None  # until it is counted
+    total = 1 + sum(_count_values(child, path, counted) for child in _children(node))
+    if total > _MOST_VALUES:
+        raise ConfigError(
+            f"{where}: aliases stand for more than {_MOST_VALUES:,} values; write out what is meant"
+        )
+    counted[id(node)] = total
+    return total
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _check_node(node: yaml.Node, path: Path, checked: set[int]) -> None:
+    if id(node) in checked:
+        return
+    checked.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _check_node(item, path)
+            _check_node(item, path, checked)
     if not isinstance(node, yaml.MappingNode):
         return
     seen: dict[str, int] = {}
@@ -146,7 +196,7 @@ def _check_node(node: yaml.Node | None, path: Path) -> None:
                 f"{where} is there already, in line {seen[key.value]}; keep one of them"
             )
         seen[str(key.value)] = key.start_mark.line + 1
-        _check_node(value, path)
+        _check_node(value, path, checked)
 
 
 _KINDS = {

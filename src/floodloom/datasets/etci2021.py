@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from floodloom.datasets.scenes import LabelledScene, read_mask, read_png, require_root
 from floodloom.errors import InputError
+from floodloom.inputs import regular_file
+from floodloom.raster.budget import require_pixels
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.tiles.inputs import standardisation
@@ -30,6 +32,7 @@ TITLE = "ETCI 2021"
 PUBLISHED = "https://nasa-impact.github.io/etci2021/"
 TILE = 256
 _BLANK = {0, 255}
+_SPARSEST, _FEW = 20, 400
 _NAME = re.compile(r"(?P<scene>.+)_x-(?P<row>\d+)_y-(?P<col>\d+)(_v[vh])?\.png$")
 
 
@@ -106,7 +109,20 @@ def _positions(folder: Path) -> dict[tuple[int, int], str]:
             found[int(match["row"]), int(match["col"])] = stem
     if not found:
         raise InputError(f"{folder}: no tile named <scene>_x-<row>_y-<col>_vv.png; see {PUBLISHED}")
+    _require_together(folder, found)
     return found
+
+
+def _require_together(folder: Path, positions: dict[tuple[int, int], str]) -> None:
+    """Refuse tiles whose names put them so far apart that they aren't of one scene."""
+    rows, cols = zip(*positions, strict=True)
+    height, width = max(rows) - min(rows) + 1, max(cols) - min(cols) + 1
+    if height * width > _SPARSEST * len(positions) + _FEW:
+        raise InputError(
+            f"{folder}: {len(positions)} tiles are spread over {height:,} x {width:,}; the numbers "
+            "in their names are damaged, fetch them again"
+        )
+    require_pixels(height * TILE, width * TILE, str(folder))
 
 
 def _mosaic(
@@ -122,7 +138,11 @@ def _mosaic(
     mosaic = np.full(shape, fill, dtype=np.float32)
     for (row, col), stem in positions.items():
         y, x = (row - top) * TILE, (col - left) * TILE
-        mosaic[y : y + TILE, x : x + TILE] = read(folder / f"{stem}{suffix}.png")
+        path = folder / f"{stem}{suffix}.png"
+        tile = read(path)
+        if tile.shape[:2] != (TILE, TILE):
+            raise InputError(f"{path}: {tile.shape[:2]} px, not {TILE} x {TILE}; fetch it again")
+        mosaic[y : y + TILE, x : x + TILE] = tile if tile.ndim == 2 else tile[..., 0]
     return mosaic
 
 
@@ -142,7 +162,10 @@ def _labels(
 
 def _dataset(name: str, vv: NDArray[np.float32], vh: NDArray[np.float32]) -> xr.Dataset:
     event, _, stamp_text = name.rpartition("_")
-    when = np.datetime64(f"{stamp_text[:4]}-{stamp_text[4:6]}-{stamp_text[6:8]}")
+    try:
+        when = np.datetime64(f"{stamp_text[:4]}-{stamp_text[4:6]}-{stamp_text[6:8]}")
+    except ValueError as error:
+        raise InputError(f"{name}: no date in the scene's name; keep its published one") from error
     dataset = xr.Dataset(
         {band: (("y", "x"), values) for band, values in (("vv", vv), ("vh", vh))},
         attrs={
@@ -161,11 +184,17 @@ def _tile_level_labels(
     table = folder / "labels.csv"
     if not table.exists():
         return None
-    with table.open(newline="", encoding="utf-8-sig") as lines:
-        known = {
-            row["tile"].removesuffix(".png"): _wet((row["flood_label"], row["water_body_label"]))
-            for row in csv.DictReader(lines)
-        }
+    regular_file(table, "table of labels")
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            known = {
+                str(row["tile"]).removesuffix(".png"): _wet(
+                    (row["flood_label"], row["water_body_label"])
+                )
+                for row in csv.DictReader(lines)
+            }
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        raise InputError(f"{table}: not a readable table ({error}); fetch it again") from error
     rows, cols = zip(*positions, strict=True)
     label = np.full(shape, IGNORE, dtype=np.uint8)
     for (row, col), stem in positions.items():

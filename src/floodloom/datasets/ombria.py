@@ -9,6 +9,7 @@ networks using multitemporal Sentinel-1 and Sentinel-2 data fusion, IEEE JSTARS 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ CHANNELS = (
     "optical_3",
 )
 CLASSES = ("dry", "flood")
+SIDE = 256
 _RUN = 26
 _RUN_SPLITS = ("train", "train", "target", "train", "validation", "train", "target", "train")
 
@@ -94,11 +96,24 @@ def _read(
     root: Path, part: str, number: str
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
     radar = root / "OmbriaS1" / part
-    before = _standardised(read_png(radar / "BEFORE" / f"S1_before_{number}.png"))
-    after = _standardised(read_png(radar / "AFTER" / f"S1_after_{number}.png"))
-    flooded = read_mask(radar / "MASK" / f"S1_mask_{number}.png")
+    before = _standardised(_chip(radar / "BEFORE" / f"S1_before_{number}.png", 2))
+    after = _standardised(_chip(radar / "AFTER" / f"S1_after_{number}.png", 2))
+    flooded = _chip(radar / "MASK" / f"S1_mask_{number}.png", 2, read_mask)
     optical = _optical(root / "OmbriaS2" / part, number, flooded.shape)
     return np.stack([before, after]), flooded, optical
+
+
+def _chip(
+    path: Path, dimensions: int, read: Callable[[Path], NDArray[np.uint8]] = read_png
+) -> NDArray[np.uint8]:
+    chip = read(path)
+    if chip.ndim != dimensions or chip.shape[:2] != (SIDE, SIDE):
+        bands = 1 if chip.ndim == 2 else chip.shape[2]
+        raise InputError(
+            f"{path}: {chip.shape[0]} x {chip.shape[1]} px of {bands} bands, no chip of {SIDE} px; "
+            "fetch it again"
+        )
+    return chip
 
 
 def _standardised(chip: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -110,5 +125,5 @@ def _optical(folder: Path, number: str, shape: tuple[int, ...]) -> NDArray[np.fl
     paths = [folder / w.upper() / f"S2_{w}_{number}.png" for w in ("before", "after")]
     if not all(path.exists() for path in paths):
         return np.full((len(CHANNELS), *shape), np.nan, dtype=np.float32)
-    pair = np.concatenate([read_png(path)[..., :3] for path in paths], axis=-1)
+    pair = np.concatenate([_chip(path, 3)[..., :3] for path in paths], axis=-1)
     return pair.transpose(2, 0, 1).astype(np.float32) / np.float32(255)

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from floodloom.errors import InputError
+from floodloom.inputs import regular_file
 from floodloom.log import get_logger
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.store import IGNORE
 
 _log = get_logger(__name__)
+
+_LARGEST_CHIP = 4096  # px
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,22 @@ def read_png(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        If the file is missing or damaged.
+        If the file is missing, damaged, no such PNG, or larger than any chip.
     """
+    regular_file(path, "PNG")
     try:
-        with Image.open(path) as image:
-            return np.asarray(image)
-    except OSError as error:
+        with Image.open(path, formats=("PNG",)) as image:
+            width, height = image.size
+            if max(width, height) > _LARGEST_CHIP:
+                raise InputError(
+                    f"{path}: {height:,} x {width:,} px; chips have at most {_LARGEST_CHIP:,}"
+                )
+            pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable PNG ({error}); fetch it again") from error
+    if pixels.dtype != np.uint8:
+        raise InputError(f"{path}: {pixels.dtype} values, not 8 bits; fetch it again")
+    return pixels
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:

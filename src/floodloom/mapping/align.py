@@ -13,6 +13,7 @@ from odc.geo.xr import xr_coords
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.align import onto_grid
+from floodloom.raster.budget import require_pixels
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.parts import joined
 from floodloom.raster.reproject import reprojected
@@ -40,6 +41,8 @@ def mosaicked(
     if len(percents) == 1:
         return percents[0], grids[0]
     grid = joined(grids, ", ".join(names))
+    height, width = grid.shape.yx
+    require_pixels(height, width, ", ".join(names))
     total = np.zeros(tuple(grid.shape.yx), dtype=np.uint16)
     count = np.zeros(total.shape, dtype=np.uint8)
     for percent, source, name in zip(percents, grids, names, strict=True):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
+from floodloom.raster.budget import require_pixels
 from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
@@ -64,6 +65,8 @@ def read_percent(path: str | Path) -> Probability:
         as well hold fractions, classes, a mask or numbers of another scale.
     """
     raster = open_foreign(path, _PERCENT)
+    height, width = raster.geobox.shape.yx
+    require_pixels(height, width, raster.path)
     product = require_product(raster, (PROBABILITY,), "the probability of water that it is from")
     factor = 1.0 if product else _percent_of_unit(raster)
     if factor != 1.0:

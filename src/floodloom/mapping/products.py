@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
+from floodloom.raster.budget import require_pixels
 from floodloom.raster.cog import write_cog
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.opener import opened
 
 COLOURS = {
     FloodClass.DRY.value: (238, 238, 238, 255),
@@ -65,6 +69,32 @@ def write_flood_map(
         meanings=(CLASS_WORDS, REASON_WORDS),
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_map"},
     )
+
+
+def read_map(path: str | Path) -> tuple[GeoBox, NDArray[np.uint8], dict[str, str]]:
+    """Read a flood map.
+
+    Returns
+    -------
+    grid
+        Its grid.
+    bands
+        (2, y, x) uint8: classes, and reasons of exclusion.
+    tags
+        Of the file.
+
+    Raises
+    ------
+    InputError
+        If it can't be read or isn't a flood map of floodloom's.
+    """
+    with opened(path, "flood map") as raster:
+        if raster.count != 2 or set(raster.dtypes) != {"uint8"}:
+            raise InputError(f"{path}: no flood map of floodloom's; give one that `delineate` made")
+        require_pixels(raster.height, raster.width, str(path))
+        bands: NDArray[np.uint8] = raster.read()
+        tags = dict(raster.tags())
+    return geobox_of(path), bands, tags
 
 
 def write_likelihood(

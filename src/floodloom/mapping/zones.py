@@ -13,19 +13,20 @@ from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyogrio.errors import DataSourceError
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import FloodClass
+from floodloom.mapping.features import read_features
 from floodloom.mapping.polygons import is_areal, on_map
 from floodloom.mapping.products import class_areas
 
 WHOLE = "whole map"
 """Name of the map among the zones."""
 
+_NAMED = 20
 _log = get_logger(__name__)
 _COLUMNS = ["zone", *(level.name.lower() for level in FloodClass)]
 
@@ -81,8 +82,9 @@ def _say_which_are_not_on_the_map(zones: gpd.GeoDataFrame, placed: gpd.GeoDataFr
         (off, "without ground on the map"),
     ):
         if which.any():
-            names = ", ".join(zones["zone"][which])
-            _log.warning("zones %s: %s; their areas are 0", what, names)
+            names = list(zones["zone"][which])
+            shown = ", ".join([*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])])
+            _log.warning("zones %s: %s; their areas are 0", what, shown)
 
 
 def _sums(
@@ -115,12 +117,7 @@ def read_zones(path: str | Path) -> gpd.GeoDataFrame:
         If the file can't be read, has no geometry, or holds points, lines, or corners that aren't
         numbers.
     """
-    try:
-        zones = gpd.read_file(path)
-    except (DataSourceError, OSError) as error:
-        raise InputError(f"{path}: not a readable file of zones ({error})") from error
-    if not isinstance(zones, gpd.GeoDataFrame):
-        raise InputError(f"{path}: a table without geometry; give a file of polygons")
+    zones = read_features(path, "file of zones")
     zones = zones.assign(zone=_names(zones))
     for name, geometry in zip(zones["zone"], zones.geometry, strict=True):
         if not is_areal(geometry):

@@ -12,8 +12,7 @@ Source: GDAL, Raster Data Model (band scale and offset, mask bands); OGC 19-008r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +20,17 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import CRS
+from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.align import moved
-from floodloom.raster.grid import pixel_geobox, quiet_about_georeference
+from floodloom.raster.budget import require_pixels
+from floodloom.raster.grid import pixel_geobox
+from floodloom.raster.opener import opened
 from floodloom.raster.parts import joined, part_of
 from floodloom.raster.vertical import Vertical, split
 from floodloom.raster.windows import Window
@@ -71,9 +75,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class _File:
-    """One file and its grid; `scales` and `offsets` are those of its bands."""
+    """One file, the folder that holds it, if that was given, its grid, and how its bands count."""
 
     path: str
+    within: Path | None
     geobox: GeoBox
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
@@ -148,6 +153,7 @@ class ForeignRaster:
         """Read a part as `read` does, but for numbers that can't be of its kind: they stay."""
         height, width = self.geobox.shape.yx
         window = window or Window(0, 0, height, width)
+        require_pixels(window.height, window.width, self.path)
         if len(self.files) == 1:
             return self._stored(self.files[0], window, band)
         merged = np.full((window.height, window.width), np.nan, dtype=np.float32)
@@ -163,7 +169,7 @@ class ForeignRaster:
 
     def _stored(self, file: _File, window: Window, band: int) -> Floats:
         place = RasterWindow(window.col, window.row, window.width, window.height)
-        with opened(file.path, self.kind.what) as raster:
+        with opened(file.path, self.kind.what, within=file.within) as raster:
             stored = raster.read(band, window=place, masked=self.kind.masked)
         scale, offset = file.scales[band - 1], file.offsets[band - 1]
         plain = scale == 1.0 and offset == 0.0
@@ -175,13 +181,15 @@ class ForeignRaster:
         return numbers
 
 
-def open_foreign(path: str | Path, kind: Kind, *, bands: int | None = 1) -> ForeignRaster:
-    """Open a raster, or a folder of GeoTIFFs that lie side by side.
+def open_foreign(
+    path: str | Path, kind: Kind, *, bands: int | None = 1, within: Path | None = None
+) -> ForeignRaster:
+    """Open a GeoTIFF, or a folder of those that lie side by side.
 
     Parameters
     ----------
     path
-        Raster file, or a folder whose GeoTIFFs have one CRS; where they overlap, the first by name
+        File, or a folder whose GeoTIFFs have one CRS; where they overlap, the first by name
         that knows something counts, and those with other pixels than the first are brought onto
         its.
     kind
@@ -189,15 +197,19 @@ def open_foreign(path: str | Path, kind: Kind, *, bands: int | None = 1) -> Fore
     bands
         Number of bands that are looked for; a picture of red, green and blue has none of one. None
         takes any number.
+    within
+        Folder of a product that was given and in which `path` was found.
 
     Raises
     ------
     InputError
-        If a file can't be opened, is a picture, or its grid can't be told.
+        If a file can't be opened, is a picture, its grid can't be told, or it is a link out of the
+        folder that was given.
     """
     paths = _paths(Path(path), kind)
-    files = [_described(file, kind, bands) for file in paths]
-    with opened(paths[0], kind.what) as raster:
+    within = Path(path) if Path(path).is_dir() else within
+    files = [_described(file, kind, bands, within) for file in paths]
+    with opened(paths[0], kind.what, within=within) as raster:
         return ForeignRaster(
             path=str(path),
             kind=kind,
@@ -207,25 +219,10 @@ def open_foreign(path: str | Path, kind: Kind, *, bands: int | None = 1) -> Fore
             units=tuple(raster.units),
             dtypes=tuple(raster.dtypes),
             tags=dict(raster.tags()),
-            vertical=_vertical(raster),
+            vertical=None if raster.crs is None else _halves(raster, paths[0])[1],
             nodata=raster.nodata,
             block=raster.block_shapes[0],
         )
-
-
-@contextmanager
-def opened(path: str | Path, what: str) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster file; what goes wrong with it is one InputError that says `what` it is."""
-    try:
-        with (
-            quiet_about_georeference(),
-            rasterio.Env(GTIFF_REPORT_COMPD_CS=True),
-            rasterio.open(path) as raster,
-        ):
-            yield raster
-    except rasterio.errors.RasterioIOError as error:
-        reason = error.__cause__ or error
-        raise InputError(f"{path}: not a readable {what} ({reason}); fetch it again") from error
 
 
 def _paths(path: Path, kind: Kind) -> list[Path]:
@@ -237,25 +234,33 @@ def _paths(path: Path, kind: Kind) -> list[Path]:
     return found
 
 
-def _described(path: Path, kind: Kind, bands: int | None) -> _File:
-    with opened(path, kind.what) as raster:
+def _described(path: Path, kind: Kind, bands: int | None, within: Path | None) -> _File:
+    with opened(path, kind.what, within=within) as raster:
         if raster.count == 0:
-            raise InputError(f"{path}: holds no band of its own; give one of its subdatasets")
+            raise InputError(f"{path}: holds no band; give a {kind.what}")
         if bands is not None and raster.colorinterp[0] == ColorInterp.red and raster.count >= 3:
             raise InputError(f"{path}: a picture of {raster.count} bands; give the {kind.what}")
         if any(dtype.startswith("complex") for dtype in raster.dtypes):
             raise InputError(f"{path}: complex numbers; a {kind.what} has real ones")
-        return _File(str(path), _grid(raster), raster.scales, raster.offsets)
+        factors = np.array([raster.scales, raster.offsets])
+        if not np.isfinite(factors).all() or (factors[0] == 0).any():
+            raise InputError(
+                f"{path}: scales {raster.scales} and offsets {raster.offsets} of its bands leave "
+                "no numbers; correct them with `gdal_edit -scale -offset`"
+            )
+        return _File(str(path), within, _grid(raster, path), raster.scales, raster.offsets)
 
 
-def _grid(raster: rasterio.DatasetReader) -> GeoBox:
+def _grid(raster: rasterio.DatasetReader, name: Path) -> GeoBox:
     """Return the grid of a file, or refuse one that can't be trusted."""
-    name, shape, transform = raster.name, (raster.height, raster.width), raster.transform
+    shape, transform = (raster.height, raster.width), raster.transform
     if raster.crs is None and raster.gcps[0]:
         raise InputError(
             f"{name}: has ground control points only; put it on a grid, for example with "
             "`gdalwarp -r near`"
         )
+    if not np.isfinite(transform).all():
+        raise InputError(f"{name}: has corners that aren't numbers; set them with `gdal_edit`")
     if raster.crs is None:
         return pixel_geobox(*shape) if transform.is_identity else GeoBox(shape, transform, None)
     if transform.is_identity or transform.is_degenerate:
@@ -263,9 +268,21 @@ def _grid(raster: rasterio.DatasetReader) -> GeoBox:
             f"{name}: has a CRS but no place in it; set its corners, for example with "
             "`gdal_edit -a_ullr`"
         )
-    horizontal, _ = split(raster.crs.to_wkt(version="WKT2_2019"))
+    horizontal = _halves(raster, name)[0]
+    kind = CRS.from_wkt(horizontal)
+    if not (kind.is_projected or kind.is_geographic) or kind.is_geocentric:
+        raise InputError(
+            f"{name}: its CRS ({kind.name[:80]}) isn't a map's; set the right one with "
+            "`gdal_edit -a_srs`"
+        )
     return GeoBox(shape, transform, horizontal)
 
 
-def _vertical(raster: rasterio.DatasetReader) -> Vertical | None:
-    return split(raster.crs.to_wkt(version="WKT2_2019"))[1] if raster.crs is not None else None
+def _halves(raster: rasterio.DatasetReader, name: Path) -> tuple[str, Vertical | None]:
+    try:
+        return split(raster.crs.to_wkt(version="WKT2_2019"))
+    except (ProjError, RasterioCRSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{name}: its CRS can't be understood ({reason[:120]}); set it with `gdal_edit -a_srs`"
+        ) from error

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import rasterio
 import xarray as xr
 from affine import Affine
 from odc.geo.crs import CRS
@@ -18,14 +17,11 @@ from odc.geo.xr import ODCExtension  # noqa: F401  registers the `.odc` accessor
 from rasterio.errors import NotGeoreferencedWarning
 
 from floodloom.errors import InputError
+from floodloom.raster.budget import SETTING, most_planned
 from floodloom.raster.places import transformer
 
 METRES_PER_DEGREE = 111_320.0
 """Length of a degree of latitude, about."""
-
-MAXIMUM_PIXELS = 10_000_000_000
-"""Pixels of the largest grid: ten scenes of one pass at 10 m in their north-up rectangle, of which
-the lattices of geocoding alone take some GB. More is a resolution in other units than was meant."""
 
 COARSEST_M = 5_000.0
 """Widest pixel: a scene of 250 km in 50 of them. More is metres taken for degrees."""
@@ -104,18 +100,18 @@ def grid_from_bounds(
     Raises
     ------
     InputError
-        If the bounds are empty, the resolution isn't positive, or there would be more than
-        `MAXIMUM_PIXELS`.
+        If the bounds are empty, the resolution isn't positive, or there would be more pixels than
+        `floodloom.raster.budget.most_planned`.
     """
     left, bottom, right, top = bounds
     if not (right > left and top > bottom and resolution > 0):
         raise InputError(f"grid: bounds {bounds} at resolution {resolution} hold no pixel")
     width, height = (right - left) / resolution, (top - bottom) / resolution
-    if not width * height <= MAXIMUM_PIXELS:
+    if not width * height <= most_planned():
         raise InputError(
             f"resolution {resolution:g}: {width:,.0f} x {height:,.0f} px are more than "
-            f"{MAXIMUM_PIXELS:,}; the unit of EPSG:{epsg} is the {unit_of(CRS(epsg))}: give a "
-            "greater resolution or smaller bounds"
+            f"{most_planned():,}; the unit of EPSG:{epsg} is the {unit_of(CRS(epsg))}: give a "
+            f"greater resolution or smaller bounds, or set {SETTING} to a greater number"
         )
     snapped = BoundingBox(
         math.floor(left / resolution) * resolution,
@@ -162,13 +158,12 @@ def geobox_of(source: xr.Dataset | xr.DataArray | str | Path) -> GeoBox:
 
 
 def _geobox_of_file(path: Path) -> GeoBox:
-    try:
-        with quiet_about_georeference(), rasterio.open(path) as raster:
-            if raster.crs is None:
-                return pixel_geobox(raster.height, raster.width)
-            return GeoBox((raster.height, raster.width), raster.transform, raster.crs)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable raster ({error})") from error
+    from floodloom.raster.opener import opened  # which needs this module
+
+    with opened(path, "raster") as raster:
+        if raster.crs is None:
+            return pixel_geobox(raster.height, raster.width)
+        return GeoBox((raster.height, raster.width), raster.transform, raster.crs)
 
 
 @contextmanager

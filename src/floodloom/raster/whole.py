@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-import rasterio
-
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.errors import InputError
+from floodloom.raster.opener import opened
 
 
 def is_whole(path: str | Path, *, sparse: bool = False) -> bool:
@@ -34,24 +33,22 @@ def is_whole(path: str | Path, *, sparse: bool = False) -> bool:
     """
     length = Path(path).stat().st_size
     try:
-        with quiet_about_georeference(), rasterio.open(path) as raster:
+        with opened(path, "GeoTIFF") as raster:
             levels = (None, *range(len(raster.overviews(1))))
         ranges = (block for level in levels for block in _blocks(path, level))
         return all(start + size <= length and (sparse or start > 0) for start, size in ranges)
-    except rasterio.errors.RasterioIOError:
+    except InputError:
         return False
 
 
 def _blocks(path: str | Path, level: int | None) -> Iterator[tuple[int, int]]:
     """Yield where each block of an overview (None: the image) begins and its length, bytes."""
-    options = {} if level is None else {"overview_level": level}
-    with quiet_about_georeference():
-        with rasterio.open(path, **options) as reduced:
-            height, width = reduced.block_shapes[0]
-            rows, columns = -(-reduced.height // height), -(-reduced.width // width)
-        with rasterio.open(path) as raster:
-            for band, row, column in product(raster.indexes, range(rows), range(columns)):
-                place = f"{column}_{row}"
-                start = raster.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band, ovr=level)
-                size = raster.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band, ovr=level)
-                yield int(start or 0), int(size or 0)
+    with opened(path, "GeoTIFF", level=level) as reduced:
+        height, width = reduced.block_shapes[0]
+        rows, columns = -(-reduced.height // height), -(-reduced.width // width)
+    with opened(path, "GeoTIFF") as raster:
+        for band, row, column in product(raster.indexes, range(rows), range(columns)):
+            place = f"{column}_{row}"
+            start = raster.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band, ovr=level)
+            size = raster.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band, ovr=level)
+            yield int(start or 0), int(size or 0)

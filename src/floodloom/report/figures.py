@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
-import rasterio
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -19,9 +17,9 @@ from PIL import Image
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.mapping.delineate import FloodClass
-from floodloom.mapping.products import COLOURS
-from floodloom.raster.cog import read_raster
-from floodloom.raster.grid import geobox_of, quiet_about_georeference
+from floodloom.mapping.features import read_features
+from floodloom.mapping.products import COLOURS, read_map
+from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import open_store
 from floodloom.report.charts import ticks
 from floodloom.report.images import GREYS, Shrunk, brightness, stretch_limits, to_greys
@@ -152,17 +150,15 @@ def event_of_run(run: Path) -> EventLayers:
     found = sorted(run.glob("maps/*/flood.tif"))
     if not found:
         raise InputError(f"{run}: holds no maps/<event>/flood.tif; run the workflow first")
-    read_raster(found[0], "flood map")
-    with quiet_about_georeference(), rasterio.open(found[0]) as raster:
-        classes, reasons = raster.read()
-        name = raster.tags().get("FLOODLOOM_SCENE", "")
+    grid, (classes, reasons), tags = read_map(found[0])
+    name = tags.get("FLOODLOOM_SCENE", "")
     scene = open_store(run / "geocoded" / f"{name}.zarr")
     return EventLayers(
         name=found[0].parent.name,
-        geobox=geobox_of(found[0]),
+        geobox=grid,
         classes=classes,
         reasons=reasons,
-        polygons=pyogrio.read_dataframe(found[0].with_suffix(".gpkg")),
+        polygons=read_features(found[0].with_suffix(".gpkg"), "file of polygons"),
         scene=scene,
         before=_earlier(run, scene),
     )

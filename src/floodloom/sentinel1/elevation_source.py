@@ -9,7 +9,10 @@ from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.places import Bounds, common_bounds, projected_bounds, united_bounds
 
-_ELEVATION = Kind("elevation raster", low=-500.0, high=9000.0)
+LOWEST, HIGHEST = -500.0, 9000.0
+"""What an elevation can be on this planet, m: the shore of the Dead Sea lies at -430."""
+
+_ELEVATION = Kind("elevation raster", low=LOWEST, high=HIGHEST)
 _UNITS = {
     **dict.fromkeys(("m", "metre", "meter", "metres", "meters"), 1.0),
     **dict.fromkeys(("dm", "decimetre", "decimeter"), 0.1),

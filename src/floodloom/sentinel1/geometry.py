@@ -16,13 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.kernels import compiled
-from floodloom.sentinel1.annotation import Annotation, RangeConversion
+from floodloom.sentinel1.annotation import (
+    MOST_LINES,
+    MOST_SAMPLES,
+    Annotation,
+    RangeConversion,
+)
 from floodloom.sentinel1.ellipsoid import ellipsoid_radius, geodetic_to_earth_fixed
 from floodloom.sentinel1.orbit import Orbit, fit_orbit
 
 _ITERATIONS = 12
 _TOLERANCE_S = 1e-10
 _LARGEST_ROUNDING_S = 0.52e-3
+_SPACINGS = ("azimuth_time_interval", "range_pixel_spacing", "azimuth_pixel_spacing")
 Floats = NDArray[np.float64]
 
 
@@ -44,15 +50,35 @@ class ImageGeometry:
 
     @classmethod
     def from_json(cls, text: str) -> ImageGeometry:
-        """Return the geometry that `to_json` wrote."""
-        facts: dict[str, Any] = json.loads(text)
-        orbit = facts.pop("orbit")
-        conversion = {name: np.array(values) for name, values in facts.pop("conversion").items()}
-        return cls(
-            orbit=Orbit(np.array(orbit["coefficients"]), orbit["middle"], orbit["half"]),
-            conversion=RangeConversion(**conversion),
-            **facts,
-        )
+        """Return the geometry that `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it wrote another text.
+        """
+        try:
+            facts: dict[str, Any] = json.loads(text)
+            orbit, conversion = facts.pop("orbit"), facts.pop("conversion")
+            sides = [int(facts[side]) for side in ("lines", "samples")]
+            if not (0 < sides[0] <= MOST_LINES and 0 < sides[1] <= MOST_SAMPLES):
+                raise ValueError(f"{sides[0]:,} x {sides[1]:,} px are no image's")
+            spacings = [float(facts[name]) for name in _SPACINGS]
+            if not all(0 < spacing < np.inf for spacing in (*spacings, float(orbit["half"]))):
+                raise ValueError("spacings that aren't above 0")
+            return cls(
+                orbit=Orbit(
+                    _finite(orbit["coefficients"], 2), float(orbit["middle"]), float(orbit["half"])
+                ),
+                conversion=RangeConversion(
+                    _finite(conversion["times"], 1),
+                    _finite(conversion["origins"], 1),
+                    _finite(conversion["coefficients"], 2),
+                ),
+                **facts,
+            )
+        except (LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
     def locate(self, points: Floats) -> tuple[Floats, Floats, Floats]:
         """Return where points are imaged.
@@ -103,6 +129,13 @@ class ImageGeometry:
         """Return unit vectors (..., 3) from the points to the satellite at their lines."""
         sight = self.orbit.position(line * self.azimuth_time_interval) - points
         return np.asarray(sight / np.linalg.norm(sight, axis=-1, keepdims=True))
+
+
+def _finite(values: Any, dimensions: int) -> Floats:
+    found = np.array(values, dtype=np.float64)
+    if found.ndim != dimensions or found.size == 0 or not np.isfinite(found).all():
+        raise ValueError(f"no {dimensions}-dimensional table of finite numbers")
+    return found
 
 
 def image_geometry(annotation: Annotation, orbit: Orbit | None = None) -> ImageGeometry:

@@ -10,11 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
+from floodloom.sentinel1.checks import (
+    increasing,
+    number,
+    numbers,
+    positive,
+    same_length,
+    within,
+)
 
 Coefficient = Literal["beta0", "sigma0", "gamma0", "dn"]
 """What a product can be calibrated to; dn leaves the squared digital numbers."""
 
 _ELEMENTS = {"beta0": "betaNought", "sigma0": "sigmaNought", "gamma0": "gamma"}
+MOST_VECTORS = 500
+"""An image has one each second of flight, at most 70."""
+_MOST_VALUES = 20_000_000
+_COEFFICIENTS = (1.0, 1e5)  # beyond, the largest digital number is less than any echo
 Floats = NDArray[np.float64]
 
 
@@ -67,32 +79,36 @@ def calibration_lut(root: ET.Element, quantity: Coefficient, source: str) -> Lut
     """
     if quantity == "dn":
         return Lut(np.zeros(1), np.zeros(1), np.ones((1, 1)))
-    vectors = root.findall("calibrationVectorList/calibrationVector")
-    lut = vector_lut(vectors, _ELEMENTS[quantity], f"{source}: no calibration vector")
-    if not (lut.values > 0).all():
-        raise InputError(
-            f"{source}: {_ELEMENTS[quantity]} holds {lut.values.min():g} but all must be above 0; "
-            "fetch the product again"
-        )
+    vectors, element = root.findall("calibrationVectorList/calibrationVector"), _ELEMENTS[quantity]
+    try:
+        lut = vector_lut(vectors, element, "calibration vector")
+        within(positive(lut.values, element), element, *_COEFFICIENTS)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}; fetch the product again") from error
     return lut
 
 
-def vector_lut(vectors: list[ET.Element], element: str, complaint: str) -> Lut:
-    """Put vectors, each with its line, pixels and values, onto one grid."""
+def vector_lut(vectors: list[ET.Element], element: str, what: str) -> Lut:
+    """Put vectors, each with its line, pixels and values, onto one grid.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one isn't a table of finite numbers on pixels that increase.
+    """
     usable = [vector for vector in vectors if (vector.findtext(element) or "").split()]
     if not usable:
-        raise InputError(f"{complaint} inside; fetch the product again")
-    lines = np.array([float(vector.findtext("line") or 0) for vector in usable])
-    pixels = [numbers(vector, "pixel") for vector in usable]
+        raise ValueError(f"no {what} inside")
+    if len(usable) > MOST_VECTORS:
+        raise ValueError(f"{len(usable):,} {what}s, more than any image has ({MOST_VECTORS})")
+    lines = np.array([number(vector, "line") for vector in usable])
+    increasing(lines, f"line of {what}s", strictly=False)
+    pixels = [increasing(numbers(vector, "pixel"), "pixel") for vector in usable]
+    values = [numbers(vector, element) for vector in usable]
+    for own, found in zip(pixels, values, strict=True):
+        same_length((own, found), ("pixel", element))
     axis = np.unique(np.concatenate(pixels))
-    rows = [
-        np.interp(axis, own, numbers(vector, element))
-        for own, vector in zip(pixels, usable, strict=True)
-    ]
-    order = np.argsort(lines, kind="stable")
-    return Lut(lines[order], axis, np.array(rows)[order])
-
-
-def numbers(element: ET.Element, name: str) -> Floats:
-    """Parse the numbers in a child element."""
-    return np.array((element.findtext(name) or "").split(), dtype=np.float64)
+    if len(usable) * len(axis) > _MOST_VALUES:
+        raise ValueError(f"{what}s on {len(axis):,} different pixels, more than any image has")
+    rows = [np.interp(axis, own, found) for own, found in zip(pixels, values, strict=True)]
+    return Lut(lines, axis, np.array(rows))

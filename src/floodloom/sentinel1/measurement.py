@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
-import rasterio
+from dask.base import compute
 from dask.delayed import delayed
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from floodloom.errors import InputError
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.files import part_beside, remove
+from floodloom.raster.opener import open_tiff
 from floodloom.sentinel1.borders import EROSION
 from floodloom.sentinel1.calibrate import Calibration
+from floodloom.sentinel1.product import Measurement
 
 FLAGS = "flags"
 """Name of the flags layer; polarisations and their noise stand beside it."""
@@ -25,8 +30,47 @@ def noise_layer(band: str) -> str:
     return f"{band}_noise"
 
 
+@contextmanager
+def unpacked(images: Mapping[str, Measurement], out: Path) -> Iterator[dict[str, Measurement]]:
+    """Unpack the measurements that are compressed in a zip, where strips can't be read in place.
+
+    Parameters
+    ----------
+    images
+        Measurement of each polarisation.
+    out
+        The result, beside which they are unpacked and go again; what a kill leaves of them is
+        removed with what it leaves of the result.
+
+    Yields
+    ------
+    dict
+        The measurements, all of which GDAL can open.
+
+    Raises
+    ------
+    InputError
+        If one is damaged or another one than the manifest says.
+    """
+    copies = {band: part_beside(out) for band, image in images.items() if image.place is None}
+    if copies:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        whole = [delayed(images[band].require_whole)(copy) for band, copy in copies.items()]
+        compute(*whole)  # type: ignore[no-untyped-call]
+        yield {
+            band: replace(image, place=str(copies[band].absolute()), checked=True)
+            if band in copies
+            else image
+            for band, image in images.items()
+        }
+    finally:
+        for copy in copies.values():
+            remove(copy)
+
+
 def calibrate_measurements(
-    paths: Mapping[str, str],
+    images: Mapping[str, Measurement],
     calibrations: Mapping[str, Calibration],
     shape: tuple[int, int],
     *,
@@ -37,8 +81,8 @@ def calibrate_measurements(
 
     Parameters
     ----------
-    paths
-        Measurement of each polarisation, as GDAL opens it.
+    images
+        Measurement of each polarisation, none of which has to be unpacked.
     calibrations
         Tables of each polarisation.
     shape
@@ -57,17 +101,22 @@ def calibrate_measurements(
     Raises
     ------
     InputError
-        If a measurement can't be opened or has another size.
+        If a measurement can't be opened or has another size; when it is read, if it is damaged or
+        another one than the manifest says.
     """
-    for path in paths.values():
-        _require_size(path, shape)
+    for image in images.values():
+        _require_size(image, shape)
     tables = delayed(dict(calibrations), traverse=False)
+    # Strips can be told from damaged ones as a whole only, which takes as long as a few of them.
+    whole = [delayed(image.require_whole)() for image in images.values() if not image.checked]
     read = delayed(_calibrated_strip, nout=None)
     parts = []
     for first in range(0, shape[0], strip):
         last = min(first + strip, shape[0])
-        parts.append((last - first, read(dict(paths), tables, first, last, shape[0], with_noise)))
-    names = [*paths, FLAGS, *(noise_layer(band) for band in paths if with_noise)]
+        strip_read = read(dict(images), tables, first, last, shape[0], with_noise, whole)
+        parts.append((last - first, strip_read))
+        whole = []
+    names = [*images, FLAGS, *(noise_layer(band) for band in images if with_noise)]
     return {name: _stacked(parts, name, shape[1]) for name in names}
 
 
@@ -82,19 +131,21 @@ def _stacked(parts: list[tuple[int, object]], name: str, samples: int) -> da.Arr
 
 
 def _calibrated_strip(
-    paths: Mapping[str, str],
+    images: Mapping[str, Measurement],
     calibrations: Mapping[str, Calibration],
     first: int,
     last: int,
     lines: int,
     with_noise: bool,
+    checked: Sequence[None],
 ) -> dict[str, NDArray[np.generic]]:
+    """Calibrate some lines, once what is `checked` has been."""
     top, bottom = max(first - EROSION, 0), min(last + EROSION, lines)
     inner = slice(first - top, last - top)
     layers: dict[str, NDArray[np.generic]] = {}
     flags: NDArray[np.uint8] | None = None
-    for band, path in paths.items():
-        dn = _read(path, top, bottom)
+    for band, image in images.items():
+        dn = _read(image, top, bottom)
         power, noise, doubts = calibrations[band].calibrated(dn, top, with_noise=with_noise)
         layers[band] = power[inner]
         flags = doubts[inner] if flags is None else np.bitwise_or(flags, doubts[inner], out=flags)
@@ -103,26 +154,24 @@ def _calibrated_strip(
     return layers if flags is None else {**layers, FLAGS: flags}
 
 
-def _read(path: str, top: int, bottom: int) -> NDArray[np.uint16]:
+def _read(image: Measurement, top: int, bottom: int) -> NDArray[np.uint16]:
     try:
-        with quiet_about_georeference(), rasterio.open(path) as raster:
+        with open_tiff(str(image.place), "measurement", str(image)) as raster:
             dn: NDArray[np.uint16] = raster.read(
                 1, window=Window(0, top, raster.width, bottom - top)
             )
-    except rasterio.errors.RasterioIOError as error:
+    except InputError as error:
         raise InputError(
-            f"{path}: lines {top}..{bottom} can't be read ({error}); fetch the product again"
+            f"{image}: lines {top}..{bottom} can't be read ({error.__cause__ or error}); fetch the "
+            "product again"
         ) from error
     return dn
 
 
-def _require_size(path: str, shape: tuple[int, int]) -> None:
-    try:
-        with quiet_about_georeference(), rasterio.open(path) as raster:
-            found, dtype = (raster.height, raster.width), raster.dtypes[0]
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable measurement ({error}); fetch it again") from error
+def _require_size(image: Measurement, shape: tuple[int, int]) -> None:
+    with open_tiff(str(image.place), "measurement", str(image)) as raster:
+        found, dtype = (raster.height, raster.width), raster.dtypes[0]
     if found != shape:
-        raise InputError(f"{path}: {found} px but the annotation states {shape}; fetch it again")
+        raise InputError(f"{image}: {found} px but the annotation states {shape}; fetch it again")
     if dtype != "uint16":
-        raise InputError(f"{path}: {dtype} values, not uint16; give a detected (GRD) product")
+        raise InputError(f"{image}: {dtype} values, not uint16; give a detected (GRD) product")

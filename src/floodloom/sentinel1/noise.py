@@ -14,8 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.errors import InputError
 from floodloom.kernels import compiled
-from floodloom.sentinel1.lut import Floats, Lut, numbers, vector_lut
+from floodloom.sentinel1.checks import increasing, numbers, same_length, whole, within
+from floodloom.sentinel1.lut import MOST_VECTORS, Floats, Lut, vector_lut
+
+_MOST_POWER = 65535.0**2  # of the largest digital number
+_MOST_FACTOR = 100.0
+_FARTHEST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -84,33 +90,50 @@ def parse_noise(root: ET.Element, source: str) -> Noise:
     Raises
     ------
     InputError
-        If it holds no noise vector.
+        If it holds no noise vector, or one that isn't a table of finite numbers from 0 on.
     """
-    complaint = f"{source}: no noise vector"
+    try:
+        return _noise(root)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}; fetch the product again") from error
+
+
+def _noise(root: ET.Element) -> Noise:
     old = root.findall("noiseVectorList/noiseVector")
     if old:
-        return Noise(vector_lut(old, "noiseLut", complaint), ())
+        return Noise(_range_lut(old, "noiseLut"), ())
     vectors = root.findall("noiseRangeVectorList/noiseRangeVector")
     along = root.findall("noiseAzimuthVectorList/noiseAzimuthVector")
+    if len(along) > MOST_VECTORS:
+        raise ValueError(f"{len(along):,} noise azimuth vectors, more than any image has")
     blocks = [_azimuth_block(vector) for vector in along]
     return Noise(
-        vector_lut(vectors, "noiseRangeLut", complaint),
-        tuple(block for block in blocks if block is not None),
+        _range_lut(vectors, "noiseRangeLut"), tuple(block for block in blocks if block is not None)
     )
+
+
+def _range_lut(vectors: list[ET.Element], element: str) -> Lut:
+    lut = vector_lut(vectors, element, "noise vector")
+    within(lut.values, element, 0.0, _MOST_POWER)
+    return lut
 
 
 def _azimuth_block(vector: ET.Element) -> AzimuthBlock | None:
     lines, factors = numbers(vector, "line"), numbers(vector, "noiseAzimuthLut")
     if factors.size == 0:
         return None
-    if lines.size != factors.size:
-        lines = np.zeros(1)
-        factors = factors[:1]
+    if factors.size == 1:
+        lines = lines[:1] if lines.size == 1 else np.zeros(1)
+    same_length((lines, factors), ("line", "noiseAzimuthLut"))
+    increasing(lines, "line of noise vectors", strictly=False)
+    within(factors, "noiseAzimuthLut", 0.0, _MOST_FACTOR)
 
     def bound(name: str, default: float) -> int:
-        return int(float(vector.findtext(name) or default))
+        if not (vector.findtext(name) or "").strip():
+            return int(default)
+        return whole(vector, name, -_FARTHEST, _FARTHEST)
 
-    return AzimuthBlock(
+    block = AzimuthBlock(
         bound("firstAzimuthLine", lines[0]),
         bound("lastAzimuthLine", lines[-1]),
         bound("firstRangeSample", 0),
@@ -118,3 +141,6 @@ def _azimuth_block(vector: ET.Element) -> AzimuthBlock | None:
         lines,
         factors,
     )
+    if block.last_line < block.first_line or block.last_pixel < block.first_pixel:
+        raise ValueError("a noise azimuth vector ends before it begins")
+    return block

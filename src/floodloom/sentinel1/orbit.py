@@ -12,6 +12,7 @@ from floodloom.errors import InputError
 
 _REACH_S = 40.0
 _DEGREE = 5
+_RADIUS_M = (6.9e6, 7.3e6)
 Floats = NDArray[np.float64]
 
 
@@ -77,6 +78,18 @@ def fit_orbit(time: Floats, position: Floats, start: float, stop: float) -> Orbi
             "the first line; use a product or orbit file whose state vectors cover the scene"
         )
     near = (time > start - _REACH_S) & (time < stop + _REACH_S)
+    if near.sum() <= _DEGREE:
+        raise InputError(
+            f"orbit: {near.sum()} state vectors within {_REACH_S:.0f} s of the image, too few for "
+            "its path; use another orbit file, or fetch the product again"
+        )
+    radius = np.linalg.norm(position[near], axis=-1)
+    low, high = _RADIUS_M
+    if not ((radius > low) & (radius < high)).all():
+        raise InputError(
+            f"orbit: a state vector {radius.min() / 1e3:,.0f} to {radius.max() / 1e3:,.0f} km from "
+            "the Earth's centre; Sentinel-1 flies at 7,070: fetch the orbit or the product again"
+        )
     middle = (time[near][0] + time[near][-1]) / 2
     half = (time[near][-1] - time[near][0]) / 2
     powers = np.vander((time[near] - middle) / half, _DEGREE + 1, increasing=True)

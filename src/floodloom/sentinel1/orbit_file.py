@@ -6,15 +6,16 @@ Source: ESA, Sentinels POD Service File Format Specification, GMES-GSEG-EOPG-FS-
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
+from floodloom.inputs import regular_file
+from floodloom.sentinel1.archive import BROKEN
+from floodloom.sentinel1.checks import increasing, instant, number, text_of
 from floodloom.sentinel1.xml import LARGEST, parse
 
 _NAME = re.compile(
@@ -47,20 +48,22 @@ def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
     InputError
         If the file is damaged, holds no state vector or isn't in the Earth-fixed frame.
     """
+    regular_file(path, "orbit file")
     try:
         root = parse(_content(path), str(path))
         frame = root.findtext(".//Ref_Frame", "EARTH_FIXED")
         states = root.findall(".//List_of_OSVs/OSV")
-        times = [np.datetime64(_text(s, "UTC").removeprefix("UTC="), "ns") for s in states]
-        position = [[float(_text(state, axis)) for axis in "XYZ"] for state in states]
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        times = [instant(text_of(state, "UTC").removeprefix("UTC=")) for state in states]
+        position = [[number(state, axis) for axis in "XYZ"] for state in states]
+        elapsed = (np.array(times, "datetime64[ns]") - origin) / np.timedelta64(1, "ns")
+        seconds = increasing(elapsed.astype(np.float64) * 1e-9, "UTC of state vectors")
+    except BROKEN as error:
         raise InputError(f"{path}: not a readable orbit file ({error}); fetch it again") from error
     if not states:
         raise InputError(f"{path}: no state vector inside; fetch the orbit file again")
     if frame != "EARTH_FIXED":
-        raise InputError(f"{path}: orbit frame is {frame}; give an Earth-fixed orbit file")
-    elapsed = (np.array(times) - origin) / np.timedelta64(1, "ns")
-    return elapsed.astype(np.float64) * 1e-9, np.array(position)
+        raise InputError(f"{path}: orbit frame is {frame[:40]!r}; give an Earth-fixed orbit file")
+    return seconds, np.array(position)
 
 
 def _content(path: Path) -> bytes:
@@ -75,13 +78,6 @@ def _content(path: Path) -> bytes:
         if archive.getinfo(inside[0]).file_size > LARGEST:
             raise ValueError("too large for one")
         return archive.read(inside[0])
-
-
-def _text(state: ET.Element, name: str) -> str:
-    text = state.findtext(name)
-    if text is None:
-        raise ValueError(f"a state vector without {name}")
-    return text.strip()
 
 
 def find_orbit_file(source: Path, mission: str, start: np.datetime64, stop: np.datetime64) -> Path:

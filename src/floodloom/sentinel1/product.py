@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-import zipfile
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import md5
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from floodloom.errors import InputError
+from floodloom.sentinel1.archive import (
+    MANIFEST,
+    Stated,
+    manifest_of,
+    names,
+    place_of,
+    read,
+    require_whole,
+    size_of,
+)
+from floodloom.sentinel1.manifest import facts_of, search, stated_files
 from floodloom.sentinel1.xml import LARGEST, parse
 
-_MANIFEST = "manifest.safe"
 _FOLDERS = {
     "annotation": "annotation",
     "calibration": "annotation/calibration",
@@ -31,6 +40,37 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 """Names of a product's files, also as short as in the archive of AWS: ew-hh.xml."""
+_OVERVIEWS = 2  # what others make of a measurement may hold its overviews, too
+_DIRECTORY = 64 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The image of one polarisation: a file of a product, and where GDAL finds it.
+
+    `place` is None where it has to be unpacked first; `stated` is what the manifest says of it, and
+    `checked` says that its checksums have been compared.
+    """
+
+    product: Path
+    name: str
+    place: str | None
+    stated: Stated
+    checked: bool = False
+
+    def require_whole(self, copy: Path | None = None) -> None:
+        """Compare its checksums, as it is unpacked to `copy`, if it is given.
+
+        Raises
+        ------
+        InputError
+            If it is damaged, or another file than the manifest says.
+        """
+        require_whole(self.product, self.name, self.stated, copy)
+
+    def __str__(self) -> str:
+        folder = self.product.is_dir()
+        return str(self.product / self.name) if folder else f"{self.product}: {self.name}"
 
 
 @dataclass(frozen=True)
@@ -38,7 +78,7 @@ class Product:
     """A level-1 product and where its parts lie.
 
     `parts` maps (kind, polarisation) to a path inside the product; kinds are annotation,
-    calibration, noise and measurement.
+    calibration, noise and measurement. `stated` is what the manifest says of files.
     """
 
     path: Path
@@ -51,6 +91,7 @@ class Product:
     start_time: np.datetime64
     orbit_direction: str
     relative_orbit: int
+    stated: dict[str, Stated] = field(repr=False)
 
     @cached_property
     def polarisations(self) -> tuple[str, ...]:
@@ -64,23 +105,51 @@ class Product:
         Raises
         ------
         InputError
-            If it is missing or damaged.
+            If it is missing, damaged, or another one than the manifest says.
         """
         name = self._part(kind, polarisation)
-        return parse(_read(self.path, name), f"{self.path}: {name}")
+        content = read(self.path, name, LARGEST)
+        expected = self._stated(name)
+        found = md5(content, usedforsecurity=False).hexdigest()
+        if expected.md5 not in (None, found):
+            raise InputError(
+                f"{self.path}: {name} has MD5 {found}, but {MANIFEST} states {expected.md5}; fetch "
+                "the product again"
+            )
+        return parse(content, f"{self.path}: {name}")
 
-    def measurement(self, polarisation: str) -> str:
-        """Return the path under which GDAL opens the measurement.
+    def measurement(self, polarisation: str, shape: tuple[int, int]) -> Measurement:
+        """Return where the measurement lies.
+
+        Parameters
+        ----------
+        polarisation
+            Such as vv.
+        shape
+            Lines and samples that the annotation states.
 
         Raises
         ------
         InputError
-            If it is missing.
+            If it is missing, a link out of the product, or of a size that it can't have.
         """
         name = self._part("measurement", polarisation)
-        if self.path.is_dir():
-            return str(self.path / name)
-        return _inside_zip(self.path.resolve(), name.replace("\\", "/"))
+        size, stated = size_of(self.path, name), self._stated(name)
+        if stated.size not in (None, size):
+            raise InputError(
+                f"{self.path}: {name} has {size:,} bytes, but {MANIFEST} states {stated.size:,}; "
+                "fetch the product again"
+            )
+        most = _OVERVIEWS * 2 * shape[0] * shape[1] + _DIRECTORY
+        if size > most:
+            raise InputError(
+                f"{self.path}: {name} has {size:,} bytes, too many for {shape[0]:,} x "
+                f"{shape[1]:,} px; fetch the product again"
+            )
+        return Measurement(self.path, name, place_of(self.path, name), stated)
+
+    def _stated(self, name: str) -> Stated:
+        return self.stated.get(name.replace("\\", "/").removeprefix(self.prefix), Stated())
 
     def _part(self, kind: str, polarisation: str) -> str:
         if polarisation not in self.polarisations:
@@ -106,102 +175,28 @@ def open_product(path: str | Path) -> Product:
         If it is missing, damaged, no level-1 product, or holds several.
     """
     path = Path(path)
-    names = _names(path)
-    manifest = _manifest(path, list(names))
-    prefix = manifest.removesuffix(_MANIFEST)
-    inside = {name.removeprefix(prefix): raw for name, raw in names.items()}
-    text = _read(path, names[manifest]).decode(errors="replace")
-    product_type = _search(text, r"productType>\s*([A-Z]+)", path, "product type")
-    if product_type != "GRD":  # others have several images of one polarisation
-        raise InputError(f"{path}: product type is {product_type}; give a GRD product")
-    return _described(path, prefix, _parts(path, inside), text)
-
-
-def _names(path: Path) -> dict[str, str]:
-    """Return what the files of a product are called, by their path with forward slashes."""
-    if not path.exists():
-        raise InputError(f"{path}: product not found; check the path")
-    if path.is_dir():
-        found = _walk(path) if (path / _MANIFEST).is_file() else _manifests_below(path)
-        return {name: name for name in found}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _unique(path, archive.namelist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable zip ({error}); fetch it again, or give the SAFE folder"
-        ) from error
-
-
-def _unique(path: Path, members: list[str]) -> dict[str, str]:
-    """Refuse two members of one name: Python reads the last of them and GDAL the first."""
-    found: dict[str, str] = {}
-    for name in members:
-        plain = name.replace("\\", "/")
-        if plain in found:
-            raise InputError(f"{path}: two members of the zip are called {plain}; fetch it again")
-        found[plain] = name
-    return found
-
-
-def _walk(folder: Path) -> list[str]:
-    return [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-
-
-def _manifests_below(folder: Path) -> list[str]:
-    """Look two levels deep: what is no product may be a whole archive, too large to search."""
-    found = (p for depth in ("*", "*/*") for p in folder.glob(f"{depth}/{_MANIFEST}"))
-    return [p.relative_to(folder).as_posix() for p in found]
-
-
-def _manifest(path: Path, names: list[str]) -> str:
-    found = sorted(name for name in names if PurePosixPath(name).name == _MANIFEST)
-    if not found:
-        raise InputError(f"{path}: no {_MANIFEST} inside; give a SAFE folder or its zip")
-    folders = [str(PurePosixPath(name).parent) for name in found]
-    if len(found) > 1:
-        how = "give one of them" if path.is_dir() else "unzip it and give one of them"
-        raise InputError(f"{path}: {len(found)} products inside ({_listed(folders)}); {how}")
-    if path.is_dir() and found[0] != _MANIFEST:
-        raise InputError(f"{path}: no SAFE folder, but one lies inside; give {path / folders[0]}")
-    return found[0]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def _read(path: Path, name: str) -> bytes:
-    try:
-        if path.is_dir():
-            size = (path / name).stat().st_size
-            content = (path / name).read_bytes() if size <= LARGEST else None
-        else:
-            with zipfile.ZipFile(path) as archive:
-                size = archive.getinfo(name).file_size
-                content = archive.read(name) if size <= LARGEST else None
-    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: {name} can't be read ({error}); fetch it again") from error
-    if content is None:
-        raise InputError(
-            f"{path}: {name} has {size / 1e6:.0f} MB, but such a file has at most "
-            f"{LARGEST / 1e6:.0f}; fetch it again"
-        )
-    return content
-
-
-def _inside_zip(archive: Path, name: str) -> str:
-    """Return GDAL's path of a file in a zip; braces tell where a zip of any name ends."""
-    depth = 0
-    for letter in str(archive):
-        depth += {"{": 1, "}": -1}.get(letter, 0)
-        if depth < 0:
-            break
-    if depth == 0:
-        return f"/vsizip/{{{archive}}}/{name}"
-    if archive.suffix.lower() != ".zip":
-        raise InputError(f"{archive}: unpaired braces in the path; rename it, or add .zip to it")
-    return f"/vsizip/{archive}/{name}"
+    found = names(path)
+    manifest = manifest_of(path, list(found))
+    prefix = manifest.removesuffix(MANIFEST)
+    inside = {name.removeprefix(prefix): raw for name, raw in found.items()}
+    content = read(path, found[manifest], LARGEST)
+    stated = stated_files(parse(content, f"{path}: {found[manifest]}"))
+    text = content.decode(errors="replace")
+    facts = facts_of(text, path)  # first: what is no GRD has several images of one polarisation
+    parts = _parts(path, inside)
+    return Product(
+        path=path,
+        prefix=prefix,
+        parts=parts,
+        mission=_mission(path, parts, text),
+        mode=facts.mode,
+        product_type="GRD",
+        ipf_version=facts.ipf_version,
+        start_time=facts.start_time,
+        orbit_direction=facts.orbit_direction,
+        relative_orbit=facts.relative_orbit,
+        stated=stated,
+    )
 
 
 def _parts(path: Path, inside: dict[str, str]) -> dict[tuple[str, str], str]:
@@ -226,33 +221,9 @@ def _parts(path: Path, inside: dict[str, str]) -> dict[tuple[str, str], str]:
     return parts
 
 
-def _described(path: Path, prefix: str, parts: dict[tuple[str, str], str], text: str) -> Product:
-    version = _search(text, r'Sentinel-1 IPF"\s+version="(\d+\.\d+)"', path, "IPF version")
-    major, minor = version.split(".")
+def _mission(path: Path, parts: dict[tuple[str, str], str], text: str) -> str:
     first = next(name for (kind, _), name in sorted(parts.items()) if kind == "annotation")
     named = _PART.match(PurePosixPath(first.replace("\\", "/")).name)
     if named is not None and named["mission"]:
-        mission = named["mission"].upper()
-    else:
-        mission = "S1" + _search(text, r"SENTINEL-1</[\w:]+>\s*<[\w:]+>\s*([A-Z])<", path, "unit")
-    return Product(
-        path=path,
-        prefix=prefix,
-        parts=parts,
-        mission=mission,
-        mode=_search(text, r":mode>\s*([A-Z0-9]+)", path, "mode"),
-        product_type="GRD",
-        ipf_version=(int(major), int(minor)),
-        start_time=np.datetime64(_search(text, r"startTime>\s*([0-9T:.\-]+)", path, "start"), "ns"),
-        orbit_direction=_search(text, r":pass>\s*([A-Za-z]+)", path, "orbit direction").lower(),
-        relative_orbit=int(
-            _search(text, r'relativeOrbitNumber type="start">\s*(\d+)', path, "relative orbit")
-        ),
-    )
-
-
-def _search(text: str, pattern: str, path: Path, what: str) -> str:
-    match = re.search(pattern, text)
-    if match is None:
-        raise InputError(f"{path}: manifest.safe states no {what}; fetch the product again")
-    return match[1]
+        return named["mission"].upper()
+    return "S1" + search(text, r"SENTINEL-1</[\w:]+>\s*<[\w:]+>\s*([A-Z])<", path, "unit")

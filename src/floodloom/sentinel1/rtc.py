@@ -16,8 +16,9 @@ from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.flags import FLAG_ATTRS, Flag
-from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign, opened
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import spacing_m
+from floodloom.raster.opener import opened
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.reproject import reprojected
 from floodloom.raster.store import stamp
@@ -134,8 +135,9 @@ def _onto(scene: xr.Dataset, grid: GeoBox) -> dict[str, da.Array]:
 def _opened(product: RtcProduct) -> dict[Path, ForeignRaster]:
     """Open the files that hold numbers, on one grid."""
     kind = BACKSCATTER[product.scale]
-    found = {file: open_foreign(file, kind) for file in product.bands.values()}
-    found |= {file: open_foreign(file, _ANGLE) for file in product.angles.values()}
+    files = dict.fromkeys(product.bands.values(), kind)
+    files |= dict.fromkeys(product.angles.values(), _ANGLE)
+    found = {f: open_foreign(f, kind, within=product.within) for f, kind in files.items()}
     _require_one_grid(found, product)
     return found
 
@@ -143,7 +145,8 @@ def _opened(product: RtcProduct) -> dict[Path, ForeignRaster]:
 def _require_one_grid(found: Mapping[Path, ForeignRaster], product: RtcProduct) -> None:
     grids = {file: raster.geobox for file, raster in found.items()}
     if product.mask:
-        grids[product.mask] = open_foreign(product.mask, Kind("mask")).geobox
+        mask = open_foreign(product.mask, Kind("mask"), within=product.within)
+        grids[product.mask] = mask.geobox
     name, first = next(iter(grids.items()))
     for file, grid in grids.items():
         if grid.crs is None:
@@ -230,14 +233,16 @@ def _place(block_info: BlockInfo) -> Window:
     return Window(top, left, bottom - top, right - left)
 
 
-def _mask(path: Path, chunks: Chunks) -> da.Array:
+def _mask(path: Path, within: Path | None, chunks: Chunks) -> da.Array:
     """Return a product's own mask lazily, as it is stored."""
-    with opened(path, "mask") as raster:
-        dtype = raster.dtypes[0]
+    with opened(path, "mask", within=within) as raster:
+        dtype = np.dtype(raster.dtypes[0])
+    if dtype.kind not in "iu":
+        raise InputError(f"{path}: {dtype} values, but a mask has bits; fetch the product again")
 
     def block(block_info: BlockInfo) -> NDArray[np.generic]:
         part = _place(block_info)
-        with opened(path, "mask") as raster:
+        with opened(path, "mask", within=within) as raster:
             stored: NDArray[np.generic] = raster.read(
                 1, window=RasterWindow(part.col, part.row, part.width, part.height)
             )
@@ -258,7 +263,7 @@ def _by_block(
 def _flags(product: RtcProduct, signed: list[da.Array], chunks: Chunks) -> da.Array:
     if product.mask is None:
         return _by_block(block_flags, product, None, *signed, dtype=np.uint8)
-    mask = _mask(product.mask, chunks)
+    mask = _mask(product.mask, product.within, chunks)
     return _by_block(block_flags, product, mask, *signed, dtype=np.uint8)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +30,7 @@ _GRANULE = re.compile(
     r"_\d{8}T\d{6}"
     r"_(?P<orbit>\d{6})_"
 )
+_HEAD = 1 << 20  # bytes
 _FIRST_ORBIT = {"S1A": 73, "S1B": 27}
 _RTC = {"product_type": "RTC"}
 _DIRECTIONS = {"A": "ascending", "D": "descending"}
@@ -40,7 +41,8 @@ class RtcProduct:
     """Files of a product and what their numbers mean.
 
     `bands` maps polarisations, co-polarised first, to their files. Values equal to `nodata` or to
-    a file's own are no data. `mask` is a file whose bits `mask_bits` names and in which
+    a file's own are no data. `within` is the folder in which they were found, if that was given;
+    links may not lead out of it. `mask` is a file whose bits `mask_bits` names and in which
     `mask_fill` is no data. `angles` maps variables to files in which 1 is `angle_unit` degrees.
     """
 
@@ -57,6 +59,7 @@ class RtcProduct:
     angles: Mapping[str, Path] = field(default_factory=dict)
     angle_unit: float = 1.0
     attributes: Mapping[str, str | int] = field(default_factory=dict)
+    within: Path | None = None
 
 
 Bands = dict[str, Path]
@@ -92,7 +95,7 @@ def find_rtc(path: Path) -> RtcProduct:
         names = ", ".join(match.string for _, match, _ in found[:3])
         raise InputError(f"{path}: {len(found)} products inside ({names}…); give one's file")
     reader, match, bands = found[0]
-    return reader(match, bands)
+    return replace(reader(match, bands), within=path if path.is_dir() else None)
 
 
 def candidates(path: Path) -> Iterator[tuple[Reader, re.Match[str], Bands]]:
@@ -117,7 +120,7 @@ def _hyp3(match: re.Match[str], bands: Bands) -> RtcProduct:
     stem = _beside(match, bands)
     scales: dict[str, Scale] = {"p": "power", "a": "amplitude", "d": "decibel"}
     readme = stem.with_name(f"{stem.name}.README.md.txt")
-    granule = _granule(readme.read_text("utf-8", "replace")) if readme.exists() else {}
+    granule = _granule(_head(readme)) if readme.is_file() else {}
     if match["water"] == "w":
         get_logger(__name__).warning("%s: open water is masked and stays no data", stem)
     return RtcProduct(
@@ -225,6 +228,12 @@ def _beside(match: re.Match[str], bands: Bands) -> Path:
     return next(iter(bands.values())).with_name(name)
 
 
+def _head(file: Path) -> str:
+    """Return the beginning of a text, which says what it is of."""
+    with file.open("rb") as content:
+        return content.read(_HEAD).decode("utf-8", "replace")
+
+
 def _existing(stem: Path, ending: str) -> Path | None:
     file = stem.with_name(stem.name + ending)
     return file if file.exists() else None
@@ -256,7 +265,10 @@ def _granule(text: str) -> dict[str, str | int]:
 
 
 def _time(compact: str) -> str:
-    return str(np.datetime64(datetime.strptime(compact, "%Y%m%dT%H%M%S"), "ns"))
+    try:
+        return str(np.datetime64(datetime.strptime(compact, "%Y%m%dT%H%M%S"), "ns"))
+    except ValueError as error:
+        raise InputError(f"{compact}: no time, but a product's name says so; rename it") from error
 
 
 def is_rtc(path: Path) -> bool:

@@ -10,8 +10,9 @@ import xml.etree.ElementTree as ET
 
 from floodloom.errors import InputError
 
-LARGEST = 64 << 20
-"""Bytes; precise orbits take 5 million, annotations less than 10."""
+LARGEST = 16 << 20
+"""Bytes; precise orbits take 5 million, annotations less than 4. In memory they take 50 times as
+much."""
 
 
 def parse(content: bytes, source: str) -> ET.Element:

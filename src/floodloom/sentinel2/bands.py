@@ -57,16 +57,31 @@ def scaling_of(tags: Mapping[str, str], dtype: str) -> Scaling:
         -1000; BOA_ADD_OFFSET and QUANTIFICATION_VALUE win where they are written.
     dtype
         Type of the numbers. Floating-point numbers are reflectance already.
+
+    Raises
+    ------
+    ValueError
+        If a tag says what no product means.
     """
     if np.issubdtype(np.dtype(dtype), np.floating):
         return Scaling()
     known = {name.upper(): value for name, value in tags.items()}
     offset = _OFFSET if _baseline(known.get("PROCESSING_BASELINE", "")) >= _OFFSET_SINCE else 0.0
-    return Scaling(
-        float(known.get("QUANTIFICATION_VALUE", _QUANTIFICATION)),
-        float(known.get("BOA_ADD_OFFSET", offset)),
-        nodata=0.0,
-    )
+    quantification = _number(known, "QUANTIFICATION_VALUE", _QUANTIFICATION)
+    if quantification <= 0:
+        raise ValueError(f"QUANTIFICATION_VALUE is {quantification:g}, but must be above 0")
+    return Scaling(quantification, _number(known, "BOA_ADD_OFFSET", offset), nodata=0.0)
+
+
+def _number(tags: Mapping[str, str], name: str, default: float) -> float:
+    text = tags.get(name)
+    try:
+        found = default if text is None else float(text)
+    except ValueError:
+        found = np.nan
+    if not np.isfinite(found):
+        raise ValueError(f"{name} is {str(text)[:40]!r}, which is no number")
+    return found
 
 
 def _baseline(text: str) -> float:

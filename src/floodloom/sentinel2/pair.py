@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.log import get_logger
 from floodloom.raster.cog import ACQUIRED
+from floodloom.raster.opener import opened
 from floodloom.sentinel2.register import Shift, clearest, estimate_shift
 from floodloom.sentinel2.warp import optical_on_grid
 
@@ -182,7 +182,7 @@ def _refused(
 
 
 def _date(path: str | Path) -> str:
-    with rasterio.open(path) as raster:
+    with opened(path, "optical image") as raster:
         tags = raster.tags()
     return next((tags[name] for name in _DATES if tags.get(name)), "")
 

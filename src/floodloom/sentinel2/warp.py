@@ -152,7 +152,12 @@ def _opened(path: str | Path) -> ForeignRaster:
 
 def _scaling(raster: ForeignRaster, band: int) -> Scaling:
     """Return what numbers mean: reflectance, where the file scales them itself."""
-    return Scaling() if raster.scaled(band) else scaling_of(raster.tags, raster.dtypes[band - 1])
+    if raster.scaled(band):
+        return Scaling()
+    try:
+        return scaling_of(raster.tags, raster.dtypes[band - 1])
+    except ValueError as error:
+        raise InputError(f"{raster.path}: {error}; correct the tag, or remove it") from error
 
 
 def _names(raster: ForeignRaster, given: Sequence[str]) -> tuple[str, ...]:

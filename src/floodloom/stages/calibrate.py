@@ -18,7 +18,12 @@ from floodloom.sentinel1.annotation import Annotation, parse_annotation
 from floodloom.sentinel1.calibrate import Calibration
 from floodloom.sentinel1.geometry import ImageGeometry, image_geometry
 from floodloom.sentinel1.lut import Coefficient, calibration_lut
-from floodloom.sentinel1.measurement import FLAGS, calibrate_measurements, noise_layer
+from floodloom.sentinel1.measurement import (
+    FLAGS,
+    calibrate_measurements,
+    noise_layer,
+    unpacked,
+)
 from floodloom.sentinel1.noise import parse_noise
 from floodloom.sentinel1.orbit import fit_orbit
 from floodloom.sentinel1.orbit_file import find_orbit_file, read_orbit_file
@@ -80,36 +85,39 @@ def calibrate(
         band: _tables(product, band, coefficient, annotation.samples, remove_noise, noise_layers)
         for band in bands
     }
-    layers = calibrate_measurements(
-        {band: product.measurement(band) for band in bands},
-        tables,
-        (annotation.lines, annotation.samples),
-        strip=chunk,
-        with_noise=noise_layers,
-    )
-    scene = xr.Dataset(
-        {
-            name: (("line", "pixel"), *_described(name, layer, quantity))
-            for name, layer in layers.items()
-        },
-        attrs={
-            "title": f"{product.mission} {product.mode} {product.product_type}",
-            "platform": product.mission,
-            "instrument_mode": product.mode,
-            "product_type": product.product_type,
-            "acquisition_time": str(annotation.first_line_time),
-            "relative_orbit": product.relative_orbit,
-            "orbit_direction": product.orbit_direction,
-            "ipf_version": "{}.{:02d}".format(*product.ipf_version),
-            "geometry": _geometry(annotation, product, orbit).to_json(),
-            "footprint": annotation.grid.footprint,
-            "history": f"calibrated from {Path(safe).name}",
-        },
-    )
+    shape = annotation.lines, annotation.samples
     recipe = Recipe(
         quantity=coefficient, noise_removed=remove_noise, spacing=annotation.range_pixel_spacing
     )
-    return write_store(stamp(scene, recipe), out, shard=_SHARD, progress="calibrating")
+    facts = _facts(product, annotation, orbit)
+    images = {band: product.measurement(band, shape) for band in bands}
+    with unpacked(images, Path(out)) as at_hand:
+        layers = calibrate_measurements(
+            at_hand, tables, shape, strip=chunk, with_noise=noise_layers
+        )
+        described = {
+            name: (("line", "pixel"), *_described(name, layer, quantity))
+            for name, layer in layers.items()
+        }
+        scene = xr.Dataset(described, attrs=facts)
+        return write_store(stamp(scene, recipe), out, shard=_SHARD, progress="calibrating")
+
+
+def _facts(product: Product, annotation: Annotation, orbit: Path | None) -> dict[str, Any]:
+    """Return the attributes of the store."""
+    return {
+        "title": f"{product.mission} {product.mode} {product.product_type}",
+        "platform": product.mission,
+        "instrument_mode": product.mode,
+        "product_type": product.product_type,
+        "acquisition_time": str(annotation.first_line_time),
+        "relative_orbit": product.relative_orbit,
+        "orbit_direction": product.orbit_direction,
+        "ipf_version": "{}.{:02d}".format(*product.ipf_version),
+        "geometry": _geometry(annotation, product, orbit).to_json(),
+        "footprint": annotation.grid.footprint,
+        "history": f"calibrated from {product.path.name}",
+    }
 
 
 def _coefficient(quantity: str) -> Coefficient:

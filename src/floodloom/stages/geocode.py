@@ -17,6 +17,7 @@ from floodloom.raster.grid import metres_per_pixel, spacing_m
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
 from floodloom.sentinel1.elevation import ConstantHeight, ElevationModel, open_elevation
+from floodloom.sentinel1.elevation_source import HIGHEST, LOWEST
 from floodloom.sentinel1.footprint import event_grid, footprint_of
 from floodloom.sentinel1.geocode import ANGLES, Geocoding
 from floodloom.sentinel1.geometry import ImageGeometry
@@ -162,7 +163,24 @@ def _open(path: Path) -> xr.Dataset:
     store = open_store(path, lazily=False)
     if _CALIBRATED not in store.attrs:
         raise InputError(f"{path}: not a calibrated store; make one with `floodloom calibrate`")
+    _require_geometry(store, path)
     return store
+
+
+def _require_geometry(store: xr.Dataset, path: Path) -> None:
+    """Check what a calibrated store says of its place, which decides how much is made of it."""
+    try:
+        geometry = ImageGeometry.from_json(store.attrs[_CALIBRATED])
+        if (geometry.lines, geometry.samples) != (store.sizes["line"], store.sizes["pixel"]):
+            raise ValueError(f"{geometry.lines} x {geometry.samples} px aren't the store's")
+        west, south, east, north = (float(side) for side in store.attrs["footprint"])
+        whole = west <= east <= west + 360 and -90 <= south <= north <= 90
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: its geometry is damaged ({error}); calibrate it again"
+        ) from error
+    if not whole:
+        raise InputError(f"{path}: its footprint is damaged; calibrate it again")
 
 
 def _mosaic(
@@ -183,6 +201,11 @@ def _elevation(
     dem: Path | None, dem_heights: str | None, constant_height: float, grid: GeoBox
 ) -> ElevationModel | ConstantHeight:
     if dem is None:
+        if not LOWEST <= constant_height <= HIGHEST:
+            raise InputError(
+                f"constant_height {constant_height:g}: no height on this planet; give one from "
+                f"{LOWEST:g} to {HIGHEST:g} m"
+            )
         return ConstantHeight(constant_height)
     return open_elevation(dem, dem_heights, metres_per_pixel(grid))
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyogrio
-import rasterio
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
@@ -17,10 +15,10 @@ from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.event import event_of
+from floodloom.mapping.features import read_features
 from floodloom.mapping.percent import read_percent
+from floodloom.mapping.products import read_map
 from floodloom.raster.align import onto_grid
-from floodloom.raster.cog import read_raster
-from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
 from floodloom.report.pages import map_page as render_map
@@ -169,21 +167,19 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
     path, vectors = files["map"][name], files["vectors"].get(name)
     if vectors is None:
         raise InputError(f"report: event {name} has a map but no vectors; give its .gpkg, too")
-    read_raster(path, "flood map")
-    with quiet_about_georeference(), rasterio.open(path) as raster:
-        classes, reasons = raster.read()
+    grid, (classes, reasons), _ = read_map(path)
     scene, before = (files[role].get(name) for role in ("scene", "before"))
-    percent, predicted = _percent(files["percent"].get(name), geobox_of(path))
+    percent, predicted = _percent(files["percent"].get(name), grid)
     return EventLayers(
         name=name,
-        geobox=geobox_of(path),
+        geobox=grid,
         classes=classes,
         reasons=reasons,
-        polygons=pyogrio.read_dataframe(vectors),
+        polygons=read_features(vectors, "file of polygons"),
         percent=percent,
         scene=None if scene is None else open_store(scene),
         before=None if before is None else open_store(before),
-        truth=_truth(files["truth"].get(name), geobox_of(path)),
+        truth=_truth(files["truth"].get(name), grid),
         predicted=predicted,
     )
 

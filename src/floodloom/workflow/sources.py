@@ -29,7 +29,6 @@ _SAY_SO = 1 << 30
 _SIDECARS = re.compile(
     r"\.(aux|prj|hdr|rrd|[a-z]{1,3}w|wld|dbf|shx|cpg|sbn|sbx|qix)$", re.IGNORECASE
 )
-_PART_OF_VRT = re.compile(r"<Source(?:Filename|Dataset)([^>]*)>([^<]+)<")
 _STATISTICS = re.compile(
     r'<MDI key="STATISTICS_[^<]*</MDI>|<Histograms>.*?</Histograms>'
     r"|</?(PAMDataset|PAMRasterBand|Metadata)( [^>]*)?/?>|<\?xml[^>]*>|\s+",
@@ -57,8 +56,8 @@ class Sources:
         Parameters
         ----------
         path
-            A file with all that belongs to it (sidecars, the parts of a VRT, the other files of a
-            terrain-corrected product), or a folder with all that lies in it.
+            A file with all that belongs to it (sidecars, the other files of a terrain-corrected
+            product), or a folder with all that lies in it.
 
         Returns
         -------
@@ -144,8 +143,8 @@ def belonging(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        Of a folder all files in it; of a file itself, its sidecars, the sources of a VRT, and the
-        other files of a terrain-corrected product.
+        Of a folder all files in it; of a file itself, its sidecars, and the other files of a
+        terrain-corrected product.
     """
     if path.is_dir():
         yield from _inside(path)
@@ -156,14 +155,17 @@ def belonging(path: Path) -> Iterator[Path]:
     for file in sorted(path.parent.glob(f"{_literal(path.stem)}*")):
         if file != path and file.is_file() and _is_sidecar(file, path):
             yield file
-    if path.suffix.lower() == ".vrt":
-        yield from _parts_of_vrt(path)
     with suppress(InputError):
         yield from _files_of_product(find_rtc(path))
 
 
 def _inside(folder: Path) -> Iterator[Path]:
+    seen = set()
     for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()  # links that go round
+            continue
+        seen.add(real)
         folders.sort()
         yield from (file for name in sorted(names) if (file := Path(place, name)).is_file())
 
@@ -176,13 +178,6 @@ def _is_sidecar(file: Path, path: Path) -> bool:
     if file.name.startswith(f"{path.name}."):
         return True
     return file.stem in (path.stem, path.name) and _SIDECARS.search(file.name) is not None
-
-
-def _parts_of_vrt(path: Path) -> Iterator[Path]:
-    for attributes, name in _PART_OF_VRT.findall(path.read_text(errors="replace")):
-        part = path.parent / name if 'relativeToVRT="1"' in attributes else Path(name)
-        if part != path:
-            yield from belonging(part)
 
 
 def _files_of_product(product: RtcProduct) -> Iterator[Path]:

@@ -1,0 +1,150 @@
+"""The one way in for raster files: GeoTIFFs, and what lies beside them.
+
+GDAL takes far more for a raster: texts that name other files of this machine (VRT), or services of
+the network (WMS), whatever the file is called. Only its GeoTIFF driver is asked, and of the files
+beside a GeoTIFF only those that say where it lies or mask it; none of them can name another file.
+
+Source: GDAL, GTiff driver (georeferencing, mask files), GDAL_DISABLE_READDIR_ON_OPEN, and
+CPL_VSIL_CURL_ALLOWED_EXTENSIONS; OVERVIEW_FILE in the domain OVERVIEWS names a file of overviews.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from floodloom.errors import InputError
+from floodloom.inputs import regular_file
+from floodloom.raster.grid import quiet_about_georeference
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How a TIFF or BigTIFF begins."""
+
+_AFTER_NAME = (".aux.xml", ".msk")
+_INSTEAD_OF_SUFFIX = (".aux", ".tfw", ".tifw", ".tiffw", ".wld", ".tab")
+_MOST_BLOCK = 1 << 30
+_REFERENCES = (b"<VRTDataset", b"<GDAL_WMS", b"<WMS", b"<GDALTileIndexDataset", b"<OGRVRT")
+_CLOSED = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}", "GTIFF_REPORT_COMPD_CS": True}
+
+
+@contextmanager
+def opened(
+    path: str | Path, what: str, *, within: Path | None = None, level: int | None = None
+) -> Iterator[rasterio.DatasetReader]:
+    """Open a GeoTIFF; what goes wrong with it is one line that says `what` it is.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        Such as "elevation raster", for messages.
+    within
+        Folder in which it was found, if that was given: links may not lead out of it.
+    level
+        Overview to open instead, from 0.
+
+    Raises
+    ------
+    InputError
+        If it isn't a regular file or no GeoTIFF, names other files, is damaged, or stored in
+        blocks that nobody could read; when leaving the context, if reading it failed.
+    """
+    file = regular_file(path, what, within=within)
+    require_tiff(file, what, str(path))
+    beside = _companions(file)
+    for companion in beside:
+        regular_file(companion, "companion of a GeoTIFF", within=within)
+        if companion.suffix.lower() == ".msk":
+            require_tiff(companion, "mask", str(companion))
+    with open_tiff(str(file), what, str(path), alone=not beside, level=level) as raster:
+        yield raster
+
+
+@contextmanager
+def open_tiff(
+    path: str, what: str, name: str, *, alone: bool = True, level: int | None = None
+) -> Iterator[rasterio.DatasetReader]:
+    """Open what GDAL finds under a path, as a GeoTIFF and nothing else; see `opened`.
+
+    `name` is what it is called in messages; `alone` says that nothing beside it is looked at.
+    """
+    settings = {**_CLOSED, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR" if alone else "FALSE"}
+    options = {} if level is None else {"overview_level": level}
+    try:
+        with (
+            quiet_about_georeference(),
+            rasterio.Env(**settings),
+            rasterio.open(path, driver="GTiff", **options) as raster,
+        ):
+            _require_readable(raster, name)
+            yield raster
+    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
+
+
+def require_tiff(file: Path, what: str, name: str) -> None:
+    """Check that a file begins as a TIFF does.
+
+    Raises
+    ------
+    InputError
+        If it doesn't; one that names other files is called what it is.
+    """
+    try:
+        with file.open("rb") as content:
+            head = content.read(512)
+    except OSError as error:
+        raise InputError(
+            f"{name}: not a readable {what} ({error.strerror}); check the path"
+        ) from error
+    if head.startswith(TIFF):
+        return
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_REFERENCES):
+        raise InputError(
+            f"{name}: names other files or services instead of being a {what}; give these, or make "
+            "a GeoTIFF of it with `gdal_translate`"
+        )
+    raise InputError(
+        f"{name}: not a readable {what} (no GeoTIFF); fetch it again, or convert it with "
+        "`gdal_translate`"
+    )
+
+
+def _companions(file: Path) -> list[Path]:
+    """Return the files beside a GeoTIFF that GDAL reads for its place, its values or its mask."""
+    names = [file.name + ending for ending in _AFTER_NAME]
+    names += [file.stem + ending for ending in _INSTEAD_OF_SUFFIX]
+    spelled = (spelling for name in names for spelling in (name, *_upper(name)))
+    candidates = (file.with_name(name) for name in dict.fromkeys(spelled))
+    return [path for path in candidates if path.is_symlink() or path.exists()]
+
+
+def _upper(name: str) -> tuple[str, str]:
+    stem, dot, ending = name.rpartition(".")
+    return name.upper(), stem + dot + ending.upper()
+
+
+def _require_readable(raster: rasterio.DatasetReader, name: str) -> None:
+    if raster.tags(ns="OVERVIEWS").get("OVERVIEW_FILE"):
+        raise InputError(
+            f"{name}: its metadata name another file for its overviews; make a copy without, with "
+            "`gdal_translate`"
+        )
+    if raster.count == 0:
+        return
+    layout = raster.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "")
+    together = raster.count if layout == "PIXEL" else 1
+    height, width = raster.block_shapes[0]
+    size = math.prod((height, width, together)) * np.dtype(raster.dtypes[0]).itemsize
+    if size > _MOST_BLOCK:
+        raise InputError(
+            f"{name}: stored in blocks of {height:,} x {width:,} px and {together:,} bands, too "
+            "large to read; make a copy in tiles, with `gdal_translate -co TILED=YES`"
+        )

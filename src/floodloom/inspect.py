@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from safetensors import SafetensorError, safe_open
 
 from floodloom.errors import InputError
 from floodloom.files import require_file
+from floodloom.learning.checkpoint import read_metadata
 from floodloom.mapping.features import features_info
 from floodloom.models.registry import LARGEST_FIELD
 from floodloom.models.registry import describe as describe_models
@@ -68,11 +68,7 @@ def _store(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def _checkpoint(path: Path) -> tuple[str, Mapping[str, Any]]:
-    try:
-        with safe_open(path, framework="numpy") as tensors:
-            return "checkpoint", dict(tensors.metadata() or {})
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from error
+    return "checkpoint", read_metadata(path)
 
 
 def _raster(path: Path) -> tuple[str, Mapping[str, Any]]:

@@ -86,12 +86,12 @@ def fine(trial: Trial) -> Command:
     return ("geocode", "--scene", scene, "--resolution", "1e-6", "--out", trial.out / "g.zarr")
 
 
-def chips_apart(trial: Trial) -> Command:
+def chips_apart(trial: Trial, *, other: str = "x-120_y-120") -> Command:
     """Tiles of a data set whose names say that they lie very far from one another."""
     for band in ("vv", "vh"):
         folder = trial.given / "x" / "ev_20200101" / "tiles" / band
         folder.mkdir(parents=True)
-        for name in ("x-0_y-0", "x-120_y-120"):
+        for name in ("x-0_y-0", other):
             Image.fromarray(np.zeros((256, 256), np.uint8)).save(folder / f"s_{name}_{band}.png")
     return (
         "ingest",
@@ -108,7 +108,7 @@ def chips_apart(trial: Trial) -> Command:
 
 def picture_bomb(trial: Trial) -> Command:
     """A chip of a data set, tiny as a file and immense as a picture."""
-    command = chips_apart(trial)
+    command = chips_apart(trial, other="x-1_y-0")
     for file in (trial.given / "x").rglob("*x-0_y-0*.png"):
         Image.new("1", (30_000, 30_000)).save(file)
     return command
@@ -139,7 +139,7 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
         ("x.SAFE", "1e+09"),
     ),
     "tie points across the Earth": (wide_grid, ("x.SAFE",)),
-    "a footprint across the Earth": (wide_footprint, ("x.zarr",)),
+    "a footprint across the Earth": (wide_footprint, ("180 degrees",)),
     "a spacing of a micrometre": (fine, ("1e-06",)),
     "a probability of 70,000 x 70,000 px": (probability, ("x.tif", "70")),
     "a probability of 2 x 10^9 columns": (strip, ("x.tif",)),

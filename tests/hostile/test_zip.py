@@ -205,7 +205,7 @@ CASES: dict[str, tuple[Callable[[Trial], Path], Words]] = {
     "a raster that names another": (of_a_raster_elsewhere, ("x.zip", "-vv-")),
     "a zip in a zip": (zip_in_zip, ("x.zip", "manifest.safe")),
     "a document": (of_another_kind, ("x.zip", "manifest.safe")),
-    "20,000 members": (many_members, ("x.zip", "manifest.safe")),
+    "20,000 members": (many_members, ("x.zip", "20,000 members")),
 }
 
 

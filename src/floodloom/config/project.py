@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from floodloom.config.base import Settings
 from floodloom.config.learning import DistillSettings, RelabelSettings, TeachSettings, TrainSettings
@@ -30,7 +30,7 @@ class RunSettings(Settings):
     models: tuple[str, ...] = Field(
         default=("unet",), min_length=1, description="Architectures of the ensemble"
     )
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[NonNegativeInt, ...] = Field(
         default=(0,), min_length=1, description="Seeds; every architecture is trained with each"
     )
     rounds: int = Field(default=1, ge=0, le=9, description="Rounds of relabelling; 0 does none")

@@ -96,6 +96,9 @@ def read_table(
         hint = f"the header must have {', '.join(columns)}"
         hint = f"the columns are parted by {parted}: part them by tabs" if parted else hint
         raise ConfigError(f"{name}: column {missing[0]!r} is missing; {hint}")
+    twice = next((column for column in columns if header.count(column) > 1), None)
+    if twice:
+        raise ConfigError(f"{name}: column {twice!r} is there twice; keep one of them")
     for number, line in rows[1:]:
         try:
             fields = _fields(line)

@@ -27,6 +27,7 @@ WHOLE = "whole map"
 """Name of the map among the zones."""
 
 _NAMED = 20
+_MOST = 50_000
 _log = get_logger(__name__)
 _COLUMNS = ["zone", *(level.name.lower() for level in FloodClass)]
 
@@ -114,10 +115,14 @@ def read_zones(path: str | Path) -> gpd.GeoDataFrame:
     Raises
     ------
     InputError
-        If the file can't be read, has no geometry, or holds points, lines, or corners that aren't
-        numbers.
+        If the file can't be read, has too many zones or no geometry, or holds points, lines, or
+        corners that aren't numbers.
     """
     zones = read_features(path, "file of zones")
+    if len(zones) > _MOST:
+        raise InputError(
+            f"{path}: {len(zones):,} zones, more than {_MOST:,}; part them into several files"
+        )
     zones = zones.assign(zone=_names(zones))
     for name, geometry in zip(zones["zone"], zones.geometry, strict=True):
         if not is_areal(geometry):

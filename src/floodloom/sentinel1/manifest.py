@@ -17,6 +17,7 @@ from floodloom.sentinel1.archive import MANIFEST, Stated
 from floodloom.sentinel1.checks import instant
 
 _RELATIVE_ORBIT = r'relativeOrbitNumber type="start">\s*(\d{1,3})\b'
+_ORBITS = 175  # until the ground track repeats itself
 _SIZE, _DIGEST = re.compile(r"\d{1,15}"), re.compile(r"[0-9a-f]{32}")
 
 
@@ -68,12 +69,18 @@ def facts_of(text: str, path: Path) -> Facts:
         raise InputError(f"{path}: product type is {product_type}; give a GRD product")
     version = search(text, r'Sentinel-1 IPF"\s+version="(\d{1,3}\.\d{1,3})"', path, "IPF version")
     major, minor = version.split(".")
+    relative_orbit = int(search(text, _RELATIVE_ORBIT, path, "relative orbit"))
+    if not 1 <= relative_orbit <= _ORBITS:
+        raise InputError(
+            f"{path}: manifest.safe states relative orbit {relative_orbit}, but there are 1 to "
+            f"{_ORBITS}; fetch the product again"
+        )
     return Facts(
         mode=search(text, r":mode>\s*([A-Z0-9]+)", path, "mode"),
         ipf_version=(int(major), int(minor)),
         start_time=_start(text, path),
         orbit_direction=_direction(text, path),
-        relative_orbit=int(search(text, _RELATIVE_ORBIT, path, "relative orbit")),
+        relative_orbit=relative_orbit,
     )
 
 

@@ -171,7 +171,10 @@ def _read(image: Measurement, top: int, bottom: int) -> NDArray[np.uint16]:
 def _require_size(image: Measurement, shape: tuple[int, int]) -> None:
     with open_tiff(str(image.place), "measurement", str(image)) as raster:
         found, dtype = (raster.height, raster.width), raster.dtypes[0]
+        bands = raster.count
     if found != shape:
         raise InputError(f"{image}: {found} px but the annotation states {shape}; fetch it again")
+    if bands != 1:
+        raise InputError(f"{image}: {bands} bands, not 1; give a detected (GRD) product")
     if dtype != "uint16":
         raise InputError(f"{image}: {dtype} values, not uint16; give a detected (GRD) product")

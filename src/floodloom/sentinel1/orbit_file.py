@@ -122,7 +122,10 @@ def _covers(file: Path, mission: str, start: np.datetime64, stop: np.datetime64)
     match = _NAME.match(file.name)
     if match is None or match["mission"].upper() != mission:
         return False
-    return bool(_time(match["start"]) <= start and stop <= _time(match["stop"]))
+    try:
+        return bool(_time(match["start"]) <= start and stop <= _time(match["stop"]))
+    except ValueError:  # no day of the calendar
+        return False
 
 
 def _time(text: str) -> np.datetime64:

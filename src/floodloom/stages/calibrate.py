@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -171,12 +172,24 @@ def _tables(
 
 def _geometry(annotation: Annotation, product: Product, orbit: Path | None) -> ImageGeometry:
     if orbit is None:
-        return image_geometry(annotation)
+        with _named(product.path):
+            return image_geometry(annotation)
     duration = (annotation.lines - 1) * annotation.azimuth_time_interval
     start = annotation.first_line_time
     stop = start + np.timedelta64(round(duration * 1e9), "ns")
     file = find_orbit_file(Path(orbit), product.mission, start, stop)
-    return image_geometry(annotation, fit_orbit(*read_orbit_file(file, start), 0.0, duration))
+    states = read_orbit_file(file, start)
+    with _named(file):
+        return image_geometry(annotation, fit_orbit(*states, 0.0, duration))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say where the state vectors come from that don't fit."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _described(name: str, layer: da.Array, quantity: str) -> tuple[da.Array, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -154,7 +155,9 @@ def _by_its_own_statistics(decibel: xr.DataArray) -> xr.DataArray:
 def _variable(scene: xr.Dataset, band: str) -> xr.DataArray:
     if band not in scene:
         have = ", ".join(str(name) for name in scene.data_vars)
-        raise InputError(f"band {band}: not in the scene, which has {have}")
+        source = Path(str(scene.encoding.get("source", ""))).name
+        of = f"{source}: " if source else ""
+        raise InputError(f"{of}band {band}: not in the scene, which has {have}")
     return scene[band]
 
 

@@ -95,8 +95,19 @@ def _open_one(path: Path) -> xr.Dataset:
     store = open_store(path)
     if "image" not in store or "tile" not in store.dims:
         raise InputError(f"{path}: not a tile store; make one with `floodloom tile`")
+    _require_classes(store, path)
     columns = {name: c for name, c in store.coords.items() if c.ndim == 1}
     return store.assign_coords({name: (c.dims, _loaded(c)) for name, c in columns.items()})
+
+
+def _require_classes(store: xr.Dataset, path: Path) -> None:
+    told = store.attrs.get("classes")
+    try:
+        names = json.loads(str(told))
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path}: classes are {told!r}, no list of names; cut the tiles again")
 
 
 def _loaded(column: xr.DataArray) -> np.ndarray:

@@ -85,7 +85,8 @@ def geotiff(
         warnings.simplefilter("ignore")
         with rasterio.open(path, "w", driver="GTiff", **facts, **options) as raster:
             raster.write(bands)
-            raster.update_tags(**(tags or {}))
+            if tags:  # without, the directory comes before the numbers
+                raster.update_tags(**tags)
     return path
 
 

@@ -40,7 +40,7 @@ def test_addresses_are_shown_without_what_opens_them(address: str, left: str) ->
         ("gpj.\u202eexe \u2066x\u2069 \u200f", r"gpj.\u202eexe \u2066x\u2069 \u200f"),
         ("\ufeffa\u200bb\u2028c\udcc3", r"\ufeffa\u200bb\u2028c\udcc3"),
         ("{braces} [bold]brackets[/bold] %s", None),
-        ("got http://me:s3cret@h/x?token=s3cret: 5 bytes", "got http://h/x 5 bytes"),
+        ("got http://me:s3cret@h/x?token=s3cret: 5 bytes", "got http://h/x: 5 bytes"),
         ('{"a": "s3://k:s3cret@h/x?s=s3cret", "b": 1}', '{"a": "s3://h/x", "b": 1}'),
     ],
 )

@@ -48,6 +48,7 @@ app = App(
     help_format="plaintext",
     default_parameter=Parameter(consume_multiple=True),
     config=Env("FLOODLOOM_", command=False),
+    suppress_keyboard_interrupt=False,
 )
 for _position, (_stage, _help) in enumerate(STAGES.items()):
     app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position)

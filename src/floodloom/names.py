@@ -49,6 +49,18 @@ def require_name(name: str, what: str, error: type[FloodloomError] = InputError)
     return name
 
 
+def require_events(*names: str) -> None:
+    """Check the names of events that a stage was given; an empty one says that there is none.
+
+    Raises
+    ------
+    InputError
+        For the first that is no name.
+    """
+    for name in filter(None, names):
+        require_name(name, "event")
+
+
 def as_name(text: str) -> str:
     """Return a name that is like a text, such as that of a folder that someone else has chosen."""
     made = _OTHERS.sub("-", text)[:LONGEST].encode()[:_LONGEST_BYTES].decode(errors="ignore")

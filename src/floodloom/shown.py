@@ -17,7 +17,8 @@ from typing import Any
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+:/+)(.*)", re.DOTALL)
 """A scheme of at least two letters, so that the drives of Windows are paths."""
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s\"<>]+")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s\"<>]*[^\s\"<>)\]}',;:.]")
+"""An address in a sentence, without the sign that ends a part of it."""
 _HOST = re.compile(r"(\[[^\]@]*\]|[^\[\]@:]*)(:\d*)?")
 _FORMULA = re.compile(r"(^|;)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 """What begins a formula, in full width too; spreadsheets of half of Europe part cells at ;."""

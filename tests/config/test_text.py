@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from floodloom.config.load import check_paths, load_config, load_scenes
-from floodloom.config.text import check_keys, read_table, read_text
+from floodloom.config.text import check_keys, read_text
 from floodloom.errors import ConfigError
 
 CONFIG = "run: {name: r}\nscenes: s.tsv\nevents:\n  e: {split: target}\n"
@@ -149,30 +149,15 @@ def aliases(depth: int, kind: str) -> str:
 def test_what_aliases_repeat_is_looked_at_once(tmp_path, depth: int, kind: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(CONFIG + aliases(depth, kind), encoding="utf-8")
-    check_keys(path)
     with pytest.raises(ConfigError, match=r"train\.width: ") as caught:
         load_config(yaml.safe_load(path.read_text(encoding="utf-8")))
     assert len(str(caught.value)) < 1000
-
-
-def test_keys_that_are_no_words_are_refused(tmp_path) -> None:
-    path = tmp_path / "c.yaml"
-    path.write_text(CONFIG + "? [a, b]\n: 1\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="line 5: key: a list or more keys"):
-        check_keys(path)
 
 
 @pytest.mark.parametrize("content", [{"relabel": {"preset": ["a"]}}, {"relabel": {"preset": {}}}])
 def test_a_preset_that_is_no_word_is_refused(content: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"relabel\.preset: "):
         load_config({**yaml.safe_load(CONFIG), **content})
-
-
-def test_a_row_that_no_table_has_is_one_line(tmp_path) -> None:
-    header = "scene\tevent\trole\tsource\n"
-    (tmp_path / "s.tsv").write_text(header + "x" * 200_000 + "\te\tafter\tsimulated\n")
-    with pytest.raises(ConfigError, match=r"s\.tsv: row 2: not a row of a table"):
-        list(read_table(tmp_path / "s.tsv", "s.tsv", ["scene"]))
 
 
 def test_a_text_that_can_not_be_read_is_named(tmp_path) -> None:

@@ -19,7 +19,7 @@ from floodloom.shown import brief, is_address, redacted
 
 _COLUMNS = ("scene", "event", "role", "source")
 _ROLES = ("before", "after")
-_MOST_SCENES = 20_000
+_MOST_SCENES = 10_000
 _SOME = 20  # names that a message lists
 _WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 SIMULATED = "simulated"
@@ -150,16 +150,16 @@ def load_scenes(config: Config, folder: Path | None = None) -> dict[str, Scene]:
         raise ConfigError(f"scenes: {config.scenes} not found; check the path of the scene sheet")
     scenes: dict[str, Scene] = {}
     for number, row in read_table(sheet, config.scenes, _COLUMNS):
+        if len(scenes) >= _MOST_SCENES:
+            raise ConfigError(
+                f"{config.scenes}: row {number}: more than {_MOST_SCENES:,} scenes; part them into "
+                "several runs"
+            )
         scene = _scene(row, config, f"{config.scenes}: row {number}", folder)
         if scene.name in scenes:
             raise ConfigError(
                 f"{config.scenes}: row {number}: scene {scene.name!r} is there twice; "
                 "give every scene its own name"
-            )
-        if len(scenes) == _MOST_SCENES:
-            raise ConfigError(
-                f"{config.scenes}: row {number}: more than {_MOST_SCENES} scenes; make several "
-                "runs of them"
             )
         scenes[scene.name] = scene
     _check_pairs(scenes, config.scenes)

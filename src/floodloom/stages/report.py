@@ -18,6 +18,7 @@ from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.event import event_of
 from floodloom.mapping.percent import read_percent
+from floodloom.names import require_events
 from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import read_raster
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
@@ -126,6 +127,7 @@ def report(
     InputError
         If files and events aren't pairs, or a file can't be read or isn't what it should be.
     """
+    require_events(*events, *before_events, *truth_events)
     names = list(events) or [event_of(path) for path in maps]
     files = {
         "map": _paired("maps", names, maps),

@@ -41,10 +41,10 @@ def run_stage(job: Any) -> int:
         one line on standard error, which names the stage, what it worked on and the log; its
         traceback is in the log if FLOODLOOM_DEBUG asks for it.
     """
-    end_with_run(FOLDER, job.config["run"]["name"])
     terminal = os.dup(2)
     tell_in_one_line()
     try:
+        end_with_run(FOLDER, job.config["run"]["name"])
         _send_output_to(job.log)
         set_up_logging()
         unwind_on_signals()

@@ -1,14 +1,17 @@
 """Servers and items that want something else than to give a product."""
 
+import io
 import json
 import os
 import socket
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from floodloom.acquire import download, item, patience
@@ -123,6 +126,27 @@ def test_texts_that_are_no_items_are_one_line(tmp_path, text) -> None:
 def test_assets_that_are_none_are_one_line(tmp_path, assets) -> None:
     (tmp_path / "i.json").write_text(json.dumps({"assets": assets}))
     refused(tmp_path, str(tmp_path / "i.json"), "no asset 'product'; it has product")
+
+
+def test_damaged_directories_of_zips_are_one_line(tmp_path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("S1.SAFE/manifest.safe", "<xml/>")
+    whole = made.getvalue()
+    directory = whole.index(b"PK\1\2")
+    chance = np.random.default_rng(0)
+    refusals = []
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in chance.integers(directory, len(whole), 3):
+            content[place] = chance.integers(0, 256)
+        (tmp_path / "x.zip").write_bytes(content)
+        try:
+            acquire(source=str(tmp_path / "x.zip"), out=tmp_path / "o.zip")
+        except InputError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 100
+    assert not any("\n" in refusal for refusal in refusals)
 
 
 def test_an_item_of_many_assets_names_some(tmp_path) -> None:

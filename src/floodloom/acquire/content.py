@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,8 @@ from floodloom.raster.whole import is_whole
 _ZIP = b"PK"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEAD = 512  # bytes
+_BROKEN = (OSError, RuntimeError, ValueError, LookupError, struct.error, zipfile.BadZipFile)
+"""What opening a damaged zip raises."""
 
 
 def from_product(blocks: Iterator[bytes], source: str) -> Iterator[bytes]:
@@ -72,7 +75,7 @@ def _require_safe(path: Path, source: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
+    except _BROKEN as error:
         raise InputError(f"{source}: the zip is cut short ({error}); fetch it again") from error
     if not any(PurePosixPath(name.replace("\\", "/")).name == "manifest.safe" for name in names):
         raise InputError(

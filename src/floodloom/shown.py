@@ -72,8 +72,12 @@ def shown(text: object) -> str:
 
 def line(text: object) -> str:
     """Return a text as `shown` does, cut where it is longer than anybody reads."""
-    words = shown(text)
-    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]} …"
+    return shortened(shown(text), _LONGEST)
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """Return a text, cut where it has more than some characters."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def brief(value: Any) -> str:

@@ -15,7 +15,7 @@ from floodloom.config.project import Config
 from floodloom.config.text import kind_of, read_table
 from floodloom.errors import ConfigError
 from floodloom.names import require_name
-from floodloom.shown import brief, is_address, redacted
+from floodloom.shown import brief, is_address, redacted, shortened
 
 _COLUMNS = ("scene", "event", "role", "source")
 _ROLES = ("before", "after")
@@ -88,7 +88,7 @@ def _check_events(config: Config, origin: str) -> None:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(shortened(str(part)) for part in first["loc"])
     given = brief(first["input"])
     if first["type"] == "string_type" and (kind := kind_of(first["input"])):
         return f"{key}: read as {kind} ({given}); quote it"
@@ -98,7 +98,8 @@ def _explain(error: ValidationError) -> str:
         return f"{key}: missing key; see config/README.md"
     if first["type"] == "value_error" and not key:
         return str(first["ctx"]["error"])
-    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {given}"
+    message = shortened(first["msg"][0].lower() + first["msg"][1:], 300)
+    return f"{key}: {message}, got {given}"
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

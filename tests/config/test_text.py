@@ -133,7 +133,7 @@ def test_other_braces_are_no_wildcards(tmp_path, name: str) -> None:
     check_paths(load_config({**yaml.safe_load(CONFIG), "events": events}), tmp_path)
 
 
-def aliases(depth: int, kind: str) -> str:
+def repeated(depth: int, kind: str) -> str:
     """Lists or mappings that repeat those before ten times over."""
     lines = ["  - &a0 [x]" if kind == "list" else "  - &a0 {k: x}"]
     for level in range(1, depth):
@@ -148,10 +148,21 @@ def aliases(depth: int, kind: str) -> str:
 @pytest.mark.parametrize("kind", ["list", "mapping"])
 def test_what_aliases_repeat_is_looked_at_once(tmp_path, depth: int, kind: str) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(CONFIG + aliases(depth, kind), encoding="utf-8")
+    path.write_text(CONFIG + repeated(depth, kind), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"train\.width: ") as caught:
         load_config(yaml.safe_load(path.read_text(encoding="utf-8")))
     assert len(str(caught.value)) < 1000
+
+
+def test_what_is_a_part_of_itself_is_refused() -> None:
+    around: dict[str, object] = {}
+    around["train"] = around
+    deep: dict[str, object] = {}
+    for _ in range(5000):
+        deep = {"train": deep}
+    for content in (around, {"tile": {"size": around}}, deep):
+        with pytest.raises(ConfigError, match="nested too deep"):
+            load_config({**yaml.safe_load(CONFIG), **content})
 
 
 @pytest.mark.parametrize("content", [{"relabel": {"preset": ["a"]}}, {"relabel": {"preset": {}}}])

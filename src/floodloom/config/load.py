@@ -59,25 +59,32 @@ def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
     """
     if not isinstance(content, Mapping) or not content:
         raise ConfigError(f"{origin}: no keys at the top level; see config/README.md")
-    _check_names(content, f"{origin}: ")
     try:
+        _check_names(content, f"{origin}: ")
         config = Config.model_validate(dict(content))
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_explain(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{origin}: nested too deep; see config/README.md") from None
     _check_events(config, origin)
     return config
 
 
-def _check_names(content: Mapping[Any, Any], where: str, seen: set[int] | None = None) -> None:
+def _check_names(
+    content: Mapping[Any, Any], where: str, seen: dict[int, bool] | None = None
+) -> None:
     """Refuse keys that YAML took for something else; what aliases repeat is looked at once."""
-    seen = set() if seen is None else seen
-    seen.add(id(content))
+    seen = {} if seen is None else seen
+    seen[id(content)] = False
     for key, value in content.items():
         if not isinstance(key, str):
             kind = kind_of(key) or type(key).__name__
             raise ConfigError(f"{where}{key}: read as {kind}; quote it: '{key}'")
+        if isinstance(value, Mapping) and not seen.get(id(value), True):
+            raise ConfigError(f"{where}{key}: nested too deep: it is a part of itself")
         if isinstance(value, Mapping) and id(value) not in seen:
             _check_names(value, f"{where}{key}.", seen)
+    seen[id(content)] = True
 
 
 def _check_events(config: Config, origin: str) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
 from floodloom import __version__
+from floodloom.errors import InputError
 from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.shown import shown
 
 _ON_A_MACHINE = re.compile(r"~|/|\\\\|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 
@@ -47,12 +49,24 @@ def report_page(title: str, **content: Any) -> str:
     **content
         views (of the events), evaluation, training, models, audits, examples, runtimes, calibration
         (a chart or None), configuration (nested plain values, empty if unknown).
+
+    Raises
+    ------
+    InputError
+        If scores or audits lack what the page shows.
     """
     settings = content.pop("configuration")
-    configuration = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
+    written = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
+    configuration = Markup("").join(f"{shown(row)}\n" for row in written.splitlines())
     notes = caveats(content["views"], content["evaluation"])
     template = _environment().get_template("report.html")
-    return template.render(title=title, configuration=configuration, caveats=notes, **content)
+    try:
+        return template.render(title=title, configuration=configuration, caveats=notes, **content)
+    except UndefinedError as error:
+        raise InputError(
+            f"report: scores or audits without all that `evaluate` and `relabel` write ({error}); "
+            "make them again"
+        ) from error
 
 
 def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -> list[str]:
@@ -95,6 +109,7 @@ def _environment() -> Environment:
         loader=PackageLoader("floodloom.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -103,9 +118,23 @@ def _environment() -> Environment:
     return environment
 
 
+def _finalized(value: Any) -> Any:
+    """Texts from outside lose secrets and unseen signs; what the pages make of them is escaped."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _script_json(data: Mapping[str, Any]) -> Markup:
     """JSON that can't end the script element it stands in."""
-    return Markup(json.dumps(data, allow_nan=False).replace("<", "\\u003c"))
+    return Markup(json.dumps(_visible(data), allow_nan=False).replace("<", "\\u003c"))
+
+
+def _visible(data: Any) -> Any:
+    """Plain values whose texts are as they may be shown."""
+    if isinstance(data, Mapping):
+        return {key: _visible(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_visible(value) for value in data]
+    return shown(data) if isinstance(data, str) else data
 
 
 def _score(value: float | None) -> str:

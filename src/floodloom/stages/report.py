@@ -18,6 +18,7 @@ from floodloom.mapping.event import event_of
 from floodloom.mapping.features import read_features
 from floodloom.mapping.percent import read_percent
 from floodloom.mapping.products import read_map
+from floodloom.names import require_events
 from floodloom.raster.align import onto_grid
 from floodloom.raster.store import open_store
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
@@ -122,8 +123,9 @@ def report(
     Raises
     ------
     InputError
-        If files and events aren't pairs, or a file can't be read.
+        If files and events aren't pairs, or a file can't be read or isn't what it should be.
     """
+    require_events(*events, *before_events, *truth_events)
     names = list(events) or [event_of(path) for path in maps]
     files = {
         "map": _paired("maps", names, maps),
@@ -136,7 +138,7 @@ def report(
     opened = [_open_event(name, files) for name in names if name in files["map"]]
     shown = _examples(tiles, checkpoints, examples, threads)
     trained = [_trained(Path(path)) for path in checkpoints]
-    scores = {} if evaluation is None else read_json(evaluation)
+    scores = {} if evaluation is None else _written(evaluation, "scores")
     page = render_report(
         title,
         views=[event_view(layers, _FIGURE) for layers in opened],
@@ -215,13 +217,21 @@ def _rounds(audits: Sequence[Path], pseudo: Sequence[Path], number: int) -> list
         raise InputError(
             f"report: {len(pseudo)} pseudo-labelled stores for {len(audits)} audits; give one each"
         )
-    found = [read_json(path) for path in audits]
+    found = [_written(path, "audit", "round", "calibration", "confidence") for path in audits]
     stores = zip(found, pseudo, strict=False)
     shown = {
         int(audit["round"]): pseudo_labelled_tiles(open_tiles(path), number)
         for audit, path in stores
     }
     return audit_views(found, shown)
+
+
+def _written(path: Path, what: str, *keys: str) -> dict[str, Any]:
+    """Read what a stage wrote as JSON."""
+    content = read_json(path)
+    if not isinstance(content, dict) or not set(keys) <= set(content):
+        raise InputError(f"{path}: not the {what} that floodloom writes; make it again")
+    return content
 
 
 def _calibration(scores: dict[str, Any]) -> Any:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,6 +14,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
+import rasterio
 
 from floodloom.cli import STAGES, app, main
 from floodloom.stages.simulate import simulate
@@ -139,9 +141,9 @@ def test_several_values_follow_one_option_or_repeat_it(stage, name, kind) -> Non
 
 
 def test_unknown_options_are_still_named(capsys) -> None:
-    with pytest.raises(SystemExit):
-        run("geocode", "--scene", "a", "b", "--out", "o", "--resolutoin", 3)
-    assert "--resolutoin" in capsys.readouterr().err
+    assert run("geocode", "--scene", "a", "b", "--out", "o", "--resolutoin", 3) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("floodloom: Unknown option: --resolutoin")
 
 
 def test_paths_may_hold_any_letter(tmp_path) -> None:
@@ -191,3 +193,105 @@ def archive_of(folder: Path) -> bytes:
         for file in folder.rglob("*"):
             archive.write(file, file.relative_to(folder.parent))
     return buffer.getvalue()
+
+
+NAMED = {
+    "tile": ("--scene", "s.zarr", "--out", "t.zarr"),
+    "predict": ("--scene", "s.zarr", "--checkpoint", "m.safetensors", "--out", "p.tif"),
+    "delineate": ("--probability", "p.tif", "--out", "f.tif", "--vectors", "f.gpkg", "--item", "i"),
+    "evaluate": ("--prediction", "p.tif", "--truth", "t.tif", "--out", "e.json"),
+    "report": ("--out", "r.html", "--map-page", "m.html"),
+}
+
+
+@pytest.mark.parametrize("stage", NAMED)
+@pytest.mark.parametrize("name", ["../../x", "pseudo-1", "a\n12:00 I floodloom: fine", "\u202ex"])
+def test_events_without_a_name_are_refused(tmp_path, monkeypatch, capsys, stage, name) -> None:
+    monkeypatch.chdir(tmp_path)
+    option = "--events" if stage == "report" else "--event"
+    assert run(stage, *NAMED[stage], option, name) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("floodloom: event '")
+    assert line.isprintable()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["calibrat"], "Unknown command"),
+        (["calibrate"], "requires an argument"),
+        (["calibrate", "--safe"], "requires an argument"),
+        (["calibrate", "--safe", "a", "--out", "b", "--chunk", "x\ny\x1b"], "unable to convert"),
+        (["inspect", "a", "b\u202e"], "Unused Tokens"),
+        (["acquire", "--out", "x", "--sourc", "http://me:s3cret@h"], "Did you mean --source"),
+        (["acquire", "--out", "x", "http://me:s3cret@h/?s3cret", "s", "t", "u", "v"], ""),
+    ],
+)
+def test_mistakes_of_the_command_line_are_one_line(capsys, arguments, line) -> None:
+    assert run(*arguments) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("floodloom: ")
+    assert said.isprintable()
+    assert line in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (KeyError("x\ny"), 1, r"unexpected KeyError ('x\ny')"),
+        (ZeroDivisionError("a"), 1, "unexpected ZeroDivisionError (a)"),
+        (RecursionError("deep"), 1, "nested too deeply"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (SystemExit(143), 143, "ended by SIGTERM"),
+    ],
+)
+def test_whatever_a_stage_ends_with_is_one_line(
+    monkeypatch, capsys, error: BaseException, status: int, line: str
+) -> None:
+    def fail(file: Path) -> None:
+        raise error
+
+    monkeypatch.setenv("FLOODLOOM_DEBUG", "")  # what --debug sets ends with the test
+    monkeypatch.setattr("floodloom.inspect.describe", fail)
+    assert run("inspect", "x.tif") == status
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"floodloom: {line}")
+    assert run("inspect", "x.tif", "--debug") == status
+    *trace, last = capsys.readouterr().err.splitlines()
+    assert trace[0] == "Traceback (most recent call last):"
+    assert last == said
+
+
+def test_errors_of_threads_are_one_line(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    run("models", "--help")
+    capsys.readouterr()
+    thread = threading.Thread(target=lambda: {}["missing\n"])
+    thread.start()
+    thread.join()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(r"floodloom: unexpected KeyError ('missing\n')")
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("[/red] [bold]x[/bold] [link=http://h]", "[/red] [bold]x[/bold] [link=http://h]"),
+        ("{braces} {0} %s", "{braces} {0} %s"),
+        ("two\nlines\tx", r"two\nlines\tx"),
+        ("\u202egpj.exe\u2066", r"\u202egpj.exe\u2066"),
+        ("https://me:s3cret@h/x?s3cret", "https://h/x"),
+    ],
+)
+def test_inspect_shows_tags_as_they_are(tmp_path, capsys, monkeypatch, text, seen) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    path = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "height": 4, "width": 4, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", **profile) as raster:
+        raster.update_tags(NOTE=text)
+        raster.set_band_description(1, text)
+    assert run("inspect", path) == 0
+    assert capsys.readouterr().out.count(seen) == 2

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from floodloom.cli import main
-from floodloom.errors import InputError, explain
+from floodloom.errors import DEBUG, InputError, details, end_status, explain, one_line
 from floodloom.files import atomic_path
 from floodloom.raster import cog
 from floodloom.raster.cog import write_cog
@@ -55,6 +55,47 @@ def test_refusals_of_the_machine_are_one_line(error: Exception, line: str) -> No
 @pytest.mark.parametrize("error", [KeyError("a"), ValueError("b"), TypeError("c"), OSError()])
 def test_mistakes_of_the_program_stay_what_they_are(error: Exception) -> None:
     assert explain(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyError("a\nb"), r"unexpected KeyError \('a\\nb'\); .*--debug, .* FLOODLOOM_DEBUG=1"),
+        (ValueError("two\nlines\x1b[0m"), r"unexpected ValueError \(two\\nlines\\x1b\[0m\)"),
+        (RuntimeError("http://me:s3cret@h/x?s3cret"), r"RuntimeError \(http://h/x"),
+        (InputError("a{b}\u202e: bad"), r"^a{b}\\u202e: bad$"),
+        (RecursionError("too deep"), "nested too deeply; check"),
+        (caused(TypeError("x"), RecursionError("too deep")), "nested too deeply"),
+        (KeyboardInterrupt(), "^interrupted$"),
+        (SystemExit(143), "^ended by SIGTERM$"),
+        (SystemExit(129), "^ended by SIGHUP$"),
+        (SystemExit(3), "^ended by status 3$"),
+    ],
+)
+def test_whatever_ends_a_command_is_one_line(error: BaseException, line: str) -> None:
+    said = one_line(error)
+    assert said.isprintable()
+    assert "s3cret" not in said
+    assert re.search(line, said)
+    assert len(one_line(ValueError("x" * 100_000))) < 3000
+
+
+def test_status_says_what_ended_a_process() -> None:
+    assert [end_status(e) for e in (KeyboardInterrupt(), SystemExit(143), SystemExit("a"))] == [
+        *(130, 143, 1)
+    ]
+
+
+def test_tracebacks_are_for_those_who_ask(monkeypatch) -> None:
+    with pytest.raises(ValueError, match="s3cret") as caught:
+        raise ValueError("http://h/x?s3cret\x1b")
+    assert details(caught.value) == ""
+    monkeypatch.setenv(DEBUG, "1")
+    said = details(caught.value)
+    assert said.startswith("Traceback")
+    assert said.endswith("\n")
+    assert "s3cret" not in said
+    assert "\x1b" not in said
 
 
 def test_an_output_that_can_not_be_written_is_one_line(tmp_path, capsys) -> None:

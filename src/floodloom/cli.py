@@ -6,12 +6,20 @@ import os
 import sys
 from pathlib import Path
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
 from rich.console import Console
 
 from floodloom import __version__
-from floodloom.errors import FloodloomError, explain
+from floodloom.config.ranges import require_ranges
+from floodloom.errors import (
+    DEBUG,
+    InputError,
+    details,
+    end_status,
+    one_line,
+    tell_in_one_line,
+)
 from floodloom.log import set_up_logging
 from floodloom.signals import unwind_on_signals
 
@@ -36,11 +44,12 @@ STAGES = {
 app = App(
     name="floodloom",
     help="Flood maps from Sentinel-1 scenes. Every stage of the workflow is a command; "
-    "`snakemake` runs them all.",
+    "`snakemake` runs them all. With --debug an error shows where it came from.",
     version=__version__,
     help_format="plaintext",
     default_parameter=Parameter(consume_multiple=True),
     config=Env("FLOODLOOM_", command=False),
+    suppress_keyboard_interrupt=False,
 )
 for _position, (_stage, _help) in enumerate(STAGES.items()):
     app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position)
@@ -71,20 +80,33 @@ def inspect(file: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    Options may also come from the environment, FLOODLOOM_<OPTION>; threads are all by default.
+    Options may also come from the environment, FLOODLOOM_<OPTION>; threads are all by default. An
+    error is one line; --debug, or FLOODLOOM_DEBUG, shows its traceback before.
     """
     set_up_logging()
     unwind_on_signals()
+    tell_in_one_line()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in words:
+        words.remove("--debug")
+        os.environ[DEBUG] = "1"
     os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
-        app(arguments, result_action="return_value")
+        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        require_ranges(command.__name__, bound.arguments)
+        command(*bound.args, **bound.kwargs)
+    except CycloptsError as error:
+        return _give_up(InputError(f"{error} Options are listed by --help"), 1)
     except Exception as error:
-        line = str(error) if isinstance(error, FloodloomError) else explain(error)
-        if line is None:
-            raise
-        print(f"floodloom: {line}", file=sys.stderr)
-        return 1
+        return _give_up(error, 1)
+    except (KeyboardInterrupt, SystemExit) as end:
+        return _give_up(end, end_status(end))
     return 0
+
+
+def _give_up(error: BaseException, status: int) -> int:
+    print(f"{details(error)}floodloom: {one_line(error)}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

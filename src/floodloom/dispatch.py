@@ -6,10 +6,9 @@ import importlib
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 import dask
 from dask.base import named_schedulers
 
-from floodloom.errors import ConfigError, FloodloomError, explain
+from floodloom.errors import ConfigError, details, end_status, one_line, tell_in_one_line
 from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.signals import unwind_on_signals
+from floodloom.workflow.downloads import source_of
 from floodloom.workflow.lock import FOLDER, end_with_run
 
 _CONNECT_S = 20
@@ -37,27 +37,24 @@ def run_stage(job: Any) -> int:
     Returns
     -------
     int
-        0, or 1 after an error, which leaves no output. One that floodloom raises on purpose is one
-        line in the log; one line on standard error names the stage, what it worked on and the log.
+        0, or not after an error, which leaves no output. The error is the last line of the log and
+        one line on standard error, which names the stage, what it worked on and the log; its
+        traceback is in the log if FLOODLOOM_DEBUG asks for it.
     """
-    end_with_run(FOLDER, job.config["run"]["name"])
-    terminal = _send_output_to(job.log)
-    set_up_logging()
-    unwind_on_signals()
-    logger = get_logger(f"floodloom.{job.rule}")
-    for path in job.output:
-        remove_parts(Path(path), of_all=True)
+    terminal = os.dup(2)
+    tell_in_one_line()
     try:
+        end_with_run(FOLDER, job.config["run"]["name"])
+        _send_output_to(job.log)
+        set_up_logging()
+        unwind_on_signals()
+        for path in job.output:
+            remove_parts(Path(path), of_all=True)
         _call_stage(job)
-    except FloodloomError as error:
-        logger.error("%s", error)
-        _give_up(job, terminal, str(error))
-        return 1
     except Exception as error:
-        reason = explain(error)
-        logger.error("%s", reason or f"unexpected error\n{traceback.format_exc()}")
-        _give_up(job, terminal, reason or f"unexpected error: {error!r}")
-        return 1
+        return _give_up(job, terminal, error, 1)
+    except (KeyboardInterrupt, SystemExit) as end:
+        return _give_up(job, terminal, end, end_status(end))
     return 0
 
 
@@ -65,19 +62,27 @@ def _call_stage(job: Any) -> None:
     stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
     arguments = {**_paths(job.input), **_paths(job.output), **dict(job.params.items())}
     del arguments["digest"]
+    if job.rule == "acquire":
+        arguments["source"] = source_of(job.config, job.wildcards.scene, arguments["source"])
     if "threads" in inspect.signature(stage).parameters:
         arguments["threads"] = job.threads
     with dask_workers(_scheduler(job), job.threads):
         stage(**arguments)
 
 
-def _give_up(job: Any, terminal: int, reason: str) -> None:
+def _give_up(job: Any, terminal: int, error: BaseException, status: int) -> int:
     """Leave no output, which Snakemake would record as made before it removes it."""
     for path in job.output:
-        remove(Path(path))
+        with suppress(OSError):
+            remove(Path(path))
+    reason = one_line(error)
     subject = " ".join([job.rule, *map(str, job.wildcards)])
-    line = f"floodloom: {subject} failed: {reason.splitlines()[0]}; log: {', '.join(job.log)}\n"
-    os.write(terminal, line.encode(errors="replace"))
+    said = f"floodloom: {subject} failed: {reason}; log: {', '.join(job.log)}\n"
+    with suppress(OSError):  # a full disk takes no log
+        os.write(terminal, said.encode(errors="replace"))
+        sys.stderr.write(details(error))
+        get_logger(f"floodloom.{job.rule}").error("%s", reason)
+    return status
 
 
 def _scheduler(job: Any) -> str:
@@ -144,13 +149,11 @@ def _paths(items: Any) -> dict[str, Path | list[Path]]:
     }
 
 
-def _send_output_to(log: Iterable[str]) -> int:
-    """Send standard output and error to a log, and return where standard error went before."""
-    terminal = os.dup(2)
+def _send_output_to(log: Iterable[str]) -> None:
+    """Send standard output and error to a log."""
     for path in log:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         sys.stdout.flush()
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         os.close(handle)
-    return terminal

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Any
+
+from floodloom.shown import line, shown
+
+DEBUG = "FLOODLOOM_DEBUG"
+"""Variable of the environment that asks for tracebacks, in jobs and processes too."""
 
 
 class FloodloomError(Exception):
@@ -47,6 +57,67 @@ _REMEDIES = {
 _MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 
+def one_line(error: BaseException) -> str:
+    """Say in one line why a command or a job ends.
+
+    Parameters
+    ----------
+    error
+        What ends it: an error of floodloom's own, of a library, or a signal.
+
+    Returns
+    -------
+    str
+        What was wrong and what to do, as it may be shown. An error that nobody has foreseen is
+        named, with the way to see more.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, SystemExit):
+        return f"ended by {_signal(end_status(error))}"
+    said = str(error) if isinstance(error, FloodloomError) else explain(error)
+    if said is None:
+        said = (
+            f"unexpected {type(error).__name__} ({error}); if the input is sound, this is a fault "
+            f"of floodloom: report what --debug, in a workflow {DEBUG}=1, shows"
+        )
+    return line(said)
+
+
+def end_status(end: KeyboardInterrupt | SystemExit) -> int:
+    """Return the exit status of a process that is asked to end: 128 and the signal's number."""
+    if isinstance(end, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return end.code if isinstance(end.code, int) else 1
+
+
+def _signal(status: int) -> str:
+    try:
+        return signal.Signals(status - 128).name
+    except ValueError:
+        return f"status {status}"
+
+
+def details(error: BaseException) -> str:
+    """Return the traceback of an error, if it is asked for; else an empty text."""
+    if not os.environ.get(DEBUG):
+        return ""
+    found = "".join(traceback.format_exception(error)).splitlines()
+    return "".join(f"{shown(one)}\n" for one in found)
+
+
+def tell_in_one_line() -> None:
+    """Let an error in a thread, or while Python takes an object away, be one line, too."""
+    threading.excepthook = _tell
+    sys.unraisablehook = _tell
+
+
+def _tell(hook: Any) -> None:
+    error = hook.exc_value or hook.exc_type()
+    if not isinstance(error, SystemExit):
+        print(f"{details(error)}floodloom: {one_line(error)}", file=sys.stderr)
+
+
 def explain(error: BaseException) -> str | None:
     """Say in one line what the machine refused, or None where the program is at fault.
 
@@ -65,6 +136,8 @@ def explain(error: BaseException) -> str | None:
     while seen is not None:
         if isinstance(seen, UnicodeEncodeError) and seen.encoding in ("ascii", "utf-8"):
             return "names beyond ASCII need a locale of UTF-8; set PYTHONUTF8=1"
+        if isinstance(seen, RecursionError):
+            return "nested too deeply; check the input"
         if isinstance(seen, MemoryError) or any(word in str(seen).lower() for word in _MEMORY):
             return "not enough memory; set a smaller `chunk`, `tile` or `batch`, or fewer threads"
         if line := _of_the_system(seen):

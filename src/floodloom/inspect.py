@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from floodloom.errors import InputError
 from floodloom.files import require_file
@@ -18,6 +19,7 @@ from floodloom.models.registry import describe as describe_models
 from floodloom.raster.opener import opened
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.product import open_product
+from floodloom.shown import shown
 
 
 def models_table() -> Table:
@@ -52,12 +54,18 @@ def describe(path: Path) -> Table:
     if suffix not in _READERS:
         raise InputError(f"{path}: no kind of file that floodloom reads ({', '.join(_READERS)})")
     title, facts = _READERS[suffix](path)
-    table = Table(title=f"{title}: {path.name}", show_header=False)
+    table = Table(title=_cell(f"{title}: {path.name}"), show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, value if isinstance(value, str) else json.dumps(value, default=str))
+        told = value if isinstance(value, str) else json.dumps(value, default=str)
+        table.add_row(_cell(name), _cell(told))
     return table
+
+
+def _cell(text: str) -> Text:
+    """A text that means nothing to the terminal, nor to what draws the table."""
+    return Text(shown(text))
 
 
 def _store(path: Path) -> tuple[str, Mapping[str, Any]]:

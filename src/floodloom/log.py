@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sized
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dask.callbacks import Callback
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.progress import track as rich_track
+
+from floodloom import shown as text
+from floodloom.errors import DEBUG
 
 Item = TypeVar("Item")
 
@@ -28,12 +35,37 @@ def set_up_logging(level: str = "INFO") -> None:
     """Send log lines of this process to standard error.
 
     What the terminal can't show, such as × where it knows ASCII alone, becomes a question mark.
+    A record is one line, whatever it quotes; only the traceback of an error has more.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    logging.basicConfig(level=level, format=_FORMAT, datefmt="%H:%M:%S", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine(_FORMAT, "%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.raiseExceptions = bool(os.environ.get(DEBUG))
+    warnings.formatwarning = _warning
     logging.captureWarnings(True)
+
+
+class _OneLine(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
+        record.message = text.line(record.message.strip())
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  logging's own name
+        return "\n".join(map(text.shown, super().formatException(ei).splitlines()))
+
+
+def _warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """One line, without the code that warned."""
+    return f"{Path(filename).name}:{lineno}: {category.__name__}: {message}"
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
@@ -57,7 +89,8 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
         total = len(items)
     console = Console(stderr=True)
     if console.is_terminal:
-        yield from rich_track(items, description, total=total, console=console, transient=True)
+        words = escape(text.shown(description))
+        yield from rich_track(items, words, total=total, console=console, transient=True)
         return
     started = time.perf_counter()
     count = 0
@@ -87,7 +120,7 @@ class dask_progress(Callback):  # noqa: N801  used as a function that returns a 
             console=self._console, transient=True, disable=not self._console.is_terminal
         )
         self._bar.start()
-        self._task = self._bar.add_task(self._description, total=None)
+        self._task = self._bar.add_task(escape(text.shown(self._description)), total=None)
 
     def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
         remaining = sum(len(state[kind]) for kind in ("ready", "waiting", "running"))

@@ -21,6 +21,11 @@ class Server:
     requests: list[dict[str, str]] = field(default_factory=list)
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that have heard enough."""
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Serve what the test puts among the answers."""
@@ -33,9 +38,9 @@ def server() -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+    with _Quiet(("127.0.0.1", 0), Handler) as http:
         made = Server(f"http://127.0.0.1:{http.server_port}")
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         yield made
         http.shutdown()
 

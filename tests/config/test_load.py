@@ -56,7 +56,15 @@ def test_mistakes_are_one_line_that_names_the_key(change: dict, message: str) ->
         (HEADER + "a\te\tlater\tsimulated\n", r"row 2: role 'later' must be"),
         (HEADER + "a\te\tafter\tnone.zip\n", r"row 2: source none\.zip not found"),
         (HEADER + "a\te\tafter\t\n", r"row 2: source is empty"),
-        (HEADER + "a/b\te\tafter\tsimulated\n", r"row 2: scene 'a/b' must be of letters"),
+        (HEADER + "a/b\te\tafter\tsimulated\n", r"row 2: scene 'a/b' is no name"),
+        (HEADER + "..\te\tafter\tsimulated\n", r"row 2: scene '\.\.' is no name"),
+        (HEADER + "pseudo-3\te\tafter\tsimulated\n", r"scene 'pseudo-3' has a meaning"),
+        (
+            HEADER + "a\te\tafter\tfile:///etc/x.zip\n",
+            r"row 2: source file:///etc/x\.zip: only http",
+        ),
+        (HEADER + "a\te\tafter\ts3://me:pw@b/x.zip\n", r"row 2: source s3://b/x\.zip: only http"),
+        (HEADER + "a\te\tafter\tFTP://h/x.zip?t=1\n", r"row 2: source FTP://h/x\.zip: only"),
         (HEADER + "a\te\tafter\tdataset\n", r"row 2: source is `dataset`, but"),
         (HEADER + "a\te\tafter\tsimulated\nb\te\tafter\tsimulated\n", r"'a' and 'b' are both"),
     ],
@@ -66,6 +74,85 @@ def test_scene_sheet_mistakes_name_the_row(tmp_path, sheet: str, message: str) -
     with pytest.raises(ConfigError, match=message) as caught:
         load_scenes(load_config(MINIMAL), tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..",
+        "",
+        ".",
+        "a/b",
+        "a\\b",
+        "a{b}",
+        "a\nb",
+        "a\0",
+        "a\u202eb",
+        "\ufeffa",
+        "=1+1",
+        "-a",
+        " a",
+        "a ",
+        "a.",
+        "x" * 101,
+        "é" * 100 + "a",
+        "日" * 80,
+        "a\x1b[31m",
+        "a*",
+        "a|b",
+        'a"b',
+        "a;b",
+    ],
+)
+def test_events_that_are_no_names_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"event .* (no name|too long)") as caught:
+        load_config({**MINIMAL, "events": {name: {"split": "target"}}})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["pseudo-1", "Pseudo-12", "con", "NUL", "lpt1.zarr", "aux.x.y"])
+def test_names_with_a_meaning_of_their_own_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"event '{name}' has a meaning of its own"):
+        load_config({**MINIMAL, "events": {name: {"split": "target"}}})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Überflutung, 50 %",
+        "a+b",
+        "2023-05-14",
+        "a.b-c_d (2)",
+        "Val d'Aosta & Co",
+        "洪水2024",
+        "x" * 100,
+        "pseudo",
+        "pseudo-a",
+        "console",
+        "7",
+    ],
+)
+def test_other_names_of_events_are_taken(name: str) -> None:
+    config = load_config({**MINIMAL, "events": {name: {"split": "target"}}})
+    assert list(config.events) == [name]
+
+
+def test_a_sheet_of_more_scenes_than_a_run_has_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("floodloom.config.load._MOST_SCENES", 3)
+    events = {f"e{n}": {"split": "train"} for n in range(4)}
+    rows = "".join(f"s{n}\te{n}\tafter\tsimulated\n" for n in range(4))
+    (tmp_path / "s.tsv").write_text(HEADER + rows)
+    with pytest.raises(ConfigError, match="row 5: more than 3 scenes"):
+        load_scenes(load_config({**MINIMAL, "events": events}), tmp_path)
+
+
+def test_messages_name_some_of_many_events(tmp_path) -> None:
+    events = {f"e{n}": {"split": "train"} for n in range(5000)}
+    (tmp_path / "s.tsv").write_text(HEADER + f"s\t{'f' * 10_000}\tafter\tsimulated\n")
+    with pytest.raises(ConfigError, match=r"is not among `events` \(e0, .*, …\)") as caught:
+        load_scenes(load_config({**MINIMAL, "events": events}), tmp_path)
+    assert len(str(caught.value)) < 500
 
 
 def test_missing_files_are_named(tmp_path) -> None:

@@ -29,6 +29,7 @@ def test_what_is_out_of_its_range_is_named(stage: str, name: str, value: float) 
         ("calibrate", {"chunk": 64, "orbit": "x", "safe": 3, "remove_noise": True}),
         ("predict", {"tile": None, "rim": 0, "tile_": -1}),
         ("inspect", {"file": -1}),
+        ("geocode", {"epsg": 32633, "speckle_window": 3}),
     ],
 )
 def test_all_else_is_left_to_the_stage(stage: str, values: dict[str, object]) -> None:

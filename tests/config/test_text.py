@@ -82,7 +82,8 @@ def test_keys_that_yaml_changes_are_to_be_quoted(tmp_path, key: str, kind: str) 
         load_config(yaml.safe_load(path.read_text(encoding="utf-8")), "c")
     path.write_text(CONFIG.replace("  e:", f"  '{key}':"), encoding="utf-8")
     check_keys(path)
-    assert list(load_config(yaml.safe_load(path.read_text(encoding="utf-8"))).events) == [key]
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert list(content["events"]) == [key]
 
 
 @pytest.mark.parametrize(
@@ -115,19 +116,6 @@ def test_configurations_without_keys_are_refused(content: object) -> None:
         load_config(content, "c")
 
 
-@pytest.mark.parametrize("name", ["a/b", "a{b}", "..", "a\\b", ""])
-def test_events_are_named_as_folders_can_be(name: str) -> None:
-    content = {**yaml.safe_load(CONFIG), "events": {name: {"split": "target"}}}
-    with pytest.raises(ConfigError, match="names no folder; leave out slashes and braces"):
-        load_config(content)
-
-
-@pytest.mark.parametrize("name", ["Überflutung, 50 %", "a+b", "2023-05-14", "a.b-c_d (2)"])
-def test_other_names_of_events_stay_allowed(name: str) -> None:
-    content = {**yaml.safe_load(CONFIG), "events": {name: {"split": "target"}}}
-    assert list(load_config(content).events) == [name]
-
-
 @pytest.mark.parametrize("name", ["{x}.tif", "{ x }/dem.tif", "a{b,c+}.tif"])
 def test_paths_that_snakemake_would_change_are_refused(tmp_path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -145,6 +133,44 @@ def test_other_braces_are_no_wildcards(tmp_path, name: str) -> None:
     (tmp_path / name).touch()
     events = {"e": {"split": "target", "dem": name}}
     check_paths(load_config({**yaml.safe_load(CONFIG), "events": events}), tmp_path)
+
+
+def repeated(depth: int, kind: str) -> str:
+    """Lists or mappings that repeat those before ten times over."""
+    lines = ["  - &a0 [x]" if kind == "list" else "  - &a0 {k: x}"]
+    for level in range(1, depth):
+        before = [f"*a{level - 1}"] * 10
+        named = ", ".join(f"k{n}: {value}" for n, value in enumerate(before))
+        inner = f"[{', '.join(before)}]" if kind == "list" else f"{{{named}}}"
+        lines.append(f"  - &a{level} {inner}")
+    return "train:\n  width:\n" + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("depth", [3, 30])
+@pytest.mark.parametrize("kind", ["list", "mapping"])
+def test_what_aliases_repeat_is_looked_at_once(tmp_path, depth: int, kind: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG + repeated(depth, kind), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"train\.width: ") as caught:
+        load_config(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert len(str(caught.value)) < 1000
+
+
+def test_what_is_a_part_of_itself_is_refused() -> None:
+    around: dict[str, object] = {}
+    around["train"] = around
+    deep: dict[str, object] = {}
+    for _ in range(5000):
+        deep = {"train": deep}
+    for content in (around, {"tile": {"size": around}}, deep):
+        with pytest.raises(ConfigError, match="nested too deep"):
+            load_config({**yaml.safe_load(CONFIG), **content})
+
+
+@pytest.mark.parametrize("content", [{"relabel": {"preset": ["a"]}}, {"relabel": {"preset": {}}}])
+def test_a_preset_that_is_no_word_is_refused(content: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"relabel\.preset: "):
+        load_config({**yaml.safe_load(CONFIG), **content})
 
 
 def test_a_text_that_can_not_be_read_is_named(tmp_path) -> None:

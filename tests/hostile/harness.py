@@ -29,7 +29,7 @@ from types import FrameType
 import pytest
 
 from floodloom.cli import main
-from floodloom.errors import FloodloomError
+from floodloom.errors import FloodloomError, one_line
 
 SECONDS = 10.0
 """How long an answer may take."""
@@ -199,7 +199,7 @@ def _said(function: Callable[[], object]) -> Callable[[], int]:
         try:
             function()
         except FloodloomError as error:
-            print(f"floodloom: {error}", file=sys.stderr)
+            print(f"floodloom: {one_line(error)}", file=sys.stderr)
             return 2
         return 0
 
@@ -273,7 +273,7 @@ def _status(name: str) -> int:
 _LIMITED = """
 import resource, sys
 from floodloom.cli import main
-from floodloom.errors import FloodloomError
+from floodloom.errors import FloodloomError, one_line
 resource.setrlimit(resource.RLIMIT_AS, ({space}, {space}))
 sys.exit(main(sys.argv[1:]))
 """

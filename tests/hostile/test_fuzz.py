@@ -21,7 +21,7 @@ from floodloom.acquire.item import Asset, read_asset
 from floodloom.config.load import load_config, load_scenes
 from floodloom.config.project import Config
 from floodloom.config.text import check_keys, read_text
-from floodloom.errors import FloodloomError
+from floodloom.errors import FloodloomError, one_line
 from floodloom.learning.checkpoint import load_checkpoint
 from floodloom.raster.foreign import Kind, open_foreign
 from floodloom.sentinel1.annotation import parse_annotation
@@ -65,7 +65,7 @@ def read_or_refused(place: Trial, read: Callable[[], Result]) -> Result | None:
         with alarm():
             found = read()
     except FloodloomError as error:
-        line = str(error)
+        line = one_line(error)
         assert line.isprintable(), ascii(line)
         assert 0 < len(line) <= _LONGEST, line
         found = None

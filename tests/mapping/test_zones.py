@@ -1,9 +1,11 @@
 """Areas per zone, of polygons as people have them: each piece of ground once, or one line."""
 
+import csv
 import json
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from affine import Affine
@@ -15,7 +17,7 @@ from shapely.affinity import translate
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.polygons import repaired
-from floodloom.mapping.zones import area_table, read_zones
+from floodloom.mapping.zones import area_table, read_zones, write_table
 from floodloom.raster.grid import grid_from_bounds
 
 GRID = grid_from_bounds((400000, 5000000, 402000, 5001000), 32633, 10.0)
@@ -194,3 +196,25 @@ def test_files_that_hold_no_polygons_are_refused_in_one_line(tmp_path) -> None:
 def test_zones_without_a_crs_are_refused() -> None:
     with pytest.raises(InputError, match="map and zones both need a CRS"):
         hectares(of_map([box(0, 0, 1, 1)], ["a"], crs=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+cmd|x", "'+cmd|x"),
+        ("a;=1", "a;'=1"),
+        ("\t=1", r"\t=1"),
+        ("\u202ex\n", r"\u202ex\n"),
+        ("-5", "-5"),
+        ("Ober, Unter", "Ober, Unter"),
+    ],
+)
+def test_names_in_a_table_are_no_formulas(tmp_path, name: str, written: str) -> None:
+    table = pd.DataFrame({"zone": [name], "dry": [-1.5], "flood": [2.0]})
+    write_table(table, tmp_path / "areas.csv")
+    with (tmp_path / "areas.csv").open(newline="", encoding="utf-8") as lines:
+        header, row = csv.reader(lines)
+    assert header == ["zone", "dry", "flood"]
+    assert row == [written, "-1.5", "2.0"]

@@ -1,6 +1,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from floodloom.raster.cog import read_raster
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store
 from floodloom.report.figures import map_figure
-from floodloom.report.pages import caveats, map_page
+from floodloom.report.pages import caveats, map_page, report_page
 from floodloom.report.scene import EventLayers, event_view
+from floodloom.shown import shown
 from floodloom.stages.evaluate import evaluate
 from floodloom.stages.report import report
 from tests.report.conftest import GRID, Files, write_event
@@ -292,3 +294,53 @@ def test_figure_is_small_and_shows_its_panels(event: Files) -> None:
     assert image.width > 2.5 * image.height
     colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 20)}
     assert any(red > 150 and green < 110 and blue < 70 for red, green, blue in colours)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)&gt;"),
+        ("\u202efdp.exe\u2066\x07", r"\u202efdp.exe\u2066\x07"),
+        ("https://me:s3cret@h/x?s3cret", "https://h/x"),
+        ("{{ 7 * 7 }}{% raw %}", "{{ 7 * 7 }}{% raw %}"),
+    ],
+)
+def test_texts_mean_nothing_to_the_pages(
+    event: Files, tmp_path: Path, text: str, seen: str
+) -> None:
+    layers = replace(opened(event, name=text), predicted={"FLOODLOOM_BACKEND": text})
+    page = report_page(
+        text, views=[event_view(layers)], evaluation={}, training=[], models=[], audits=[],
+        examples=[], runtimes=[], calibration=None, configuration={"train": {text: text}},
+    )  # fmt: skip
+    mapped = map_page(text, [event_view(layers)], [])
+    assert page.count(seen) >= 4
+    assert mapped.count(seen) >= 2
+    assert text not in page.replace("{{ 7 * 7 }}{% raw %}", "")
+    for signs in ("s3cret", "\u202e", "\x07", "<img src=x"):
+        assert signs not in page + mapped
+    assert embedded(mapped)["events"][0]["name"] == shown(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1], r"e\.json: not what .* \(the whole"),
+        ("text", r"e\.json: not what .* \(the whole"),
+        ({"by_event": {"a": {}}}, r"e\.json: not what .* \(flood: Field required"),
+        ({"tiles": {"count": 1}}, r"e\.json: not what .* \(flood: Field required"),
+    ],
+)
+def test_scores_that_are_none_are_one_line(tmp_path: Path, content: Any, message: str) -> None:
+    scores = write_json(tmp_path / "e.json", content)
+    with pytest.raises(InputError, match=message) as caught:
+        report(out=tmp_path / "r.html", map_page=tmp_path / "m.html", evaluation=scores)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize("content", [[1], {}, {"round": 1, "calibration": {}}])
+def test_audits_that_are_none_are_one_line(tmp_path: Path, content: Any) -> None:
+    audit = write_json(tmp_path / "a.json", content)
+    with pytest.raises(InputError, match=r"a\.json: not what the stage before writes"):
+        report(out=tmp_path / "r.html", map_page=tmp_path / "m.html", audits=[audit])

@@ -33,8 +33,6 @@ SOURCES = (
     "A.SAFE/measurement.tiff",
     "A.SAFE/manifest.safe",
     "B.zip",
-    "served/C.zip",
-    "served/D.zip",
     "dem.tif",
     "labels.tif",
     "land.tif",
@@ -74,7 +72,7 @@ class Project:
 
     def lay(self) -> None:
         lay_modules(self.folder)
-        for name in (*SOURCES, "other-dem.tif"):
+        for name in (*SOURCES, "other-dem.tif", "served/C.zip", "served/D.zip"):
             file = self.folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"{name} 0")
@@ -108,7 +106,7 @@ class Project:
         rows = [
             ("one", "flood", "after", "A.SAFE"),
             ("two", "flood", "after", "B.zip"),
-            ("three", "flood", "before", f"file://{self.folder}/served/{self.url}.zip"),
+            ("three", "flood", "before", f"http://served/{self.url}.zip?token=t"),
             ("four", "past", "after", "A.SAFE"),
             ("five", "held", "after", "dataset"),
         ]

@@ -58,14 +58,13 @@ def make(folder: Path, job: Any) -> None:
     made_of = {
         "stage": job.rulename,
         "modules": [re.search(r"VALUE = \d+", module(folder, f).read_text())[0] for f in files],
-        "settings": _settings(folder, job),
+        "settings": _settings(job),
         "inputs": {name: _contents(value) for name, value in sorted(job.input.items())},
         "beside": _beside(folder, job),
     }
     text = json.dumps(made_of, sort_keys=True)
     if job.rulename == "acquire":
-        source = str(job.params.source).removeprefix("file://")
-        text = Path(source).read_text()  # fetched as it is
+        text = Path(_path(str(job.params.source))).read_text()  # fetched as it is
     failing = (folder / f"fails-{job.rulename}").exists()
     for number, path in enumerate(job.output):
         if failing and number == 1:
@@ -75,9 +74,13 @@ def make(folder: Path, job: Any) -> None:
         raise RuntimeError(f"{job.rulename} was told to fail")
 
 
-def _settings(folder: Path, job: Any) -> dict[str, str]:
-    settings = {name: str(value) for name, value in job.params.items() if name != "digest"}
-    return {name: value.replace(f"file://{folder}/", "file://") for name, value in settings.items()}
+def _settings(job: Any) -> dict[str, str]:
+    return {name: str(value) for name, value in job.params.items() if name != "digest"}
+
+
+def _path(source: str) -> str:
+    """Where the server of an address has its files."""
+    return source.removeprefix("http://").partition(" ")[0]
 
 
 def _contents(value: Any) -> Any:
@@ -89,8 +92,7 @@ def _beside(folder: Path, job: Any) -> Any:
     """What stages read that isn't an input."""
     names = ("orbit", "source", *(("root",) if job.params.get("dataset") else ()))
     named = [str(job.params.get(name) or "") for name in names]
-    paths = [path.removeprefix(f"file://{folder}/") for path in named if path]
-    return [content(folder / path) for path in paths]
+    return [content(folder / _path(path)) for path in named if path]
 
 
 def _write(path: Path, text: str) -> None:
@@ -159,5 +161,3 @@ def copy_sources(folder: Path, clean: Path) -> None:
     shutil.rmtree(clean, ignore_errors=True)
     made = shutil.ignore_patterns("results", "resources", ".snakemake", "fails-*", "*.txt")
     shutil.copytree(folder, clean, ignore=made)
-    sheet = clean / "scenes.tsv"
-    sheet.write_text(sheet.read_text().replace(f"file://{folder}/", f"file://{clean}/"))

@@ -1,11 +1,9 @@
 """Which files the stages read, for a mosaic, companions, a data set and downloads."""
 
-from pathlib import Path
-
 import pytest
 
 from floodloom.config.load import Scene, load_config
-from floodloom.workflow.inputs import inputs, named_by_settings, orbit_files, reads_data_set
+from floodloom.workflow.inputs import inputs, orbit_files, reads_data_set
 from floodloom.workflow.plan import Plan
 
 IMAGE = "S1A_IW_GRDH_1SDV_20230514T165821_20230514T165846_048532_05D6A1_1234.zip"
@@ -52,13 +50,6 @@ def test_the_data_set_is_read_by_what_has_no_scene_of_it() -> None:
     assert reads_data_set(plan(), "tile", {"event": "chips"})
     assert not reads_data_set(plan(), "tile", {"event": "train"})
     assert not reads_data_set(plan(), "predict", {"event": "flood", "role": "after"})
-
-
-def test_a_file_that_is_fetched_by_its_url_is_a_source() -> None:
-    local = Scene("past", "flood", "before", "file:///data/a%20b.zip")
-    asked = Plan(plan().config, {"past": local})
-    assert named_by_settings(asked, "acquire", {"scene": "past"}) == [Path("/data/a b.zip")]
-    assert named_by_settings(plan(), "acquire", {"scene": "past"}) == []
 
 
 @pytest.mark.parametrize(

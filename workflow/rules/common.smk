@@ -4,9 +4,11 @@ from pathlib import Path
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.config.text import check_keys
 from floodloom.digest import code_digest
-from floodloom.errors import ConfigError
+from floodloom.errors import details, one_line
+from floodloom.names import PATTERN
 from floodloom.workflow import inputs as files
 from floodloom.workflow.digests import Digests, Job
+from floodloom.workflow.downloads import stand_in
 from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.persistence import keep_results_honest
 from floodloom.workflow.plan import Plan
@@ -18,8 +20,8 @@ try:
     CONFIG = load_config(config, ", ".join(map(str, workflow.configfiles)) or "config")
     PLAN = Plan(CONFIG, load_scenes(CONFIG))
     check_paths(CONFIG)
-except ConfigError as error:
-    print(f"floodloom: {error}", file=sys.stderr)
+except Exception as error:
+    print(f"{details(error)}floodloom: {one_line(error)}", file=sys.stderr)
     sys.exit(2)
 
 RUN = PLAN.folder
@@ -29,8 +31,8 @@ keep_results_honest(CONFIG.run.name)
 
 
 wildcard_constraints:
-    event="[^/]+",
-    scene="[^/]+",
+    event=PATTERN,
+    scene=PATTERN,
     role="before|after",
     model="[a-z0-9_]+",
     seed=r"\d+",

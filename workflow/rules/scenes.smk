@@ -33,7 +33,7 @@ rule acquire:
         "../../environment.yml"
     params:
         digest=digest("acquire"),
-        source=lambda wildcards: PLAN.scenes[wildcards.scene].source,
+        source=lambda wildcards: stand_in(PLAN.scenes[wildcards.scene].source),
         sha256=lambda wildcards: PLAN.scenes[wildcards.scene].sha256,
     script:
         "../scripts/stage.py"

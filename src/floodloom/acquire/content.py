@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from floodloom.errors import InputError
 from floodloom.raster.whole import is_whole
 
+_ZIP = b"PK"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEAD = 512  # bytes
+_BROKEN = (OSError, RuntimeError, ValueError, LookupError, struct.error, zipfile.BadZipFile)
+"""What opening a damaged zip raises."""
+
+
+def from_product(blocks: Iterator[bytes], source: str) -> Iterator[bytes]:
+    """Yield blocks that begin as those of a product do.
+
+    Parameters
+    ----------
+    blocks
+        Of a file that may be long.
+    source
+        Where it comes from, as it may be shown.
+
+    Raises
+    ------
+    InputError
+        As soon as it is plain that it is something else.
+    """
+    head = b""
+    for block in blocks:
+        head += block
+        if len(head) >= _HEAD:
+            break
+    _require_start(head, source)
+    yield head
+    yield from blocks
 
 
 def require_product(path: Path, source: str) -> None:
@@ -29,20 +59,23 @@ def require_product(path: Path, source: str) -> None:
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    if head.startswith(b"PK"):
+    _require_start(head, source)
+    if head.startswith(_ZIP):
         _require_safe(path, source)
-    elif head.startswith(_TIFF):
-        if not is_whole(path, sparse=True):
-            raise InputError(f"{source}: the GeoTIFF is cut short or damaged; fetch it again")
-    else:
-        raise InputError(f"{source}: {_kind(head)}, no product; {_remedy(head)}")
+    elif not is_whole(path, sparse=True):
+        raise InputError(f"{source}: the GeoTIFF is cut short or damaged; fetch it again")
+
+
+def _require_start(head: bytes, source: str) -> None:
+    if not head.startswith((_ZIP, *_TIFF)):
+        raise InputError(f"{source}: {_kind(head[:_HEAD])}, no product; {_remedy(head[:_HEAD])}")
 
 
 def _require_safe(path: Path, source: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
+    except _BROKEN as error:
         raise InputError(f"{source}: the zip is cut short ({error}); fetch it again") from error
     if not any(PurePosixPath(name.replace("\\", "/")).name == "manifest.safe" for name in names):
         raise InputError(

@@ -1,68 +1,46 @@
-"""Reading what lies behind a path or an address, without showing what opens it.
+"""Reading what lies behind a path or an address, to its end and no further.
 
-Addresses carry secrets: tokens in the query, a password before the host. None of them is repeated
-in a message, a progress bar or a name; they are shown as `redacted` shows them.
+A server may send less than it states, more than anybody wants, or so little at a time that it never
+ends; a download that breaks off goes on where it was, if the server can tell that it is the same.
 
-Source: RFC 9110, HTTP Semantics, sections 8.6 (Content-Length), 11 (authentication) and 15.
+Source: RFC 9110, HTTP Semantics, sections 8.6 (Content-Length), 8.8 (validators) and 14 (ranges).
 """
 
 from __future__ import annotations
 
-import base64
 import http.client
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from email.message import Message
 from pathlib import Path
 from typing import IO, Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathname
 
+from floodloom.acquire.patience import Patience, TooSlowError
+from floodloom.acquire.web import ask, reason_of
 from floodloom.errors import InputError
+from floodloom.shown import is_address, redacted
+
+LARGEST = 10 << 30
+"""Bytes of the largest download; Sentinel-1's largest products have about 8 GB."""
 
 _BLOCK = 1 << 20
-_TIMEOUT_S = 60
-_FAULT = "the server has a fault; try again later"
-_REMEDIES = {
-    401: "the server asks for a login; use an address with a token, or fetch the file by hand",
-    403: "the server refuses; ask for access, or renew the token if it has expired",
-    404: "there is nothing at this address; check it",
-    407: "the proxy asks for a login; check HTTPS_PROXY",
-    410: "there is nothing at this address any more; look for another",
-    429: "too many requests; try again later",
-}
-
-
-def is_remote(source: str) -> bool:
-    """Whether a source is an address and not a path."""
-    return "://" in source and not source.startswith("file://")
-
-
-def redacted(source: str) -> str:
-    """Return an address without what may open it: user, password, query and fragment.
-
-    Parameters
-    ----------
-    source
-        An address, or a path, which is returned as it is.
-    """
-    if "://" not in source:
-        return source
-    scheme, _, rest = source.partition("://")
-    place = rest.partition("?")[0].partition("#")[0]
-    host, slash, path = place.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+_PAUSES_S = (1.0, 2.0, 4.0)
+_PROGRESS = 10 << 20
+"""Bytes after which a download that breaks off has as many tries again."""
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 @contextmanager
-def opened(source: str) -> Iterator[Iterator[bytes]]:
+def opened(source: str, most: int = LARGEST) -> Iterator[Iterator[bytes]]:
     """Give the blocks of a file or of what an address answers.
 
     Parameters
     ----------
     source
-        Path, file:// or http(s):// address.
+        Path or http(s):// address.
+    most
+        Bytes that an address may answer at most.
 
     Yields
     ------
@@ -72,112 +50,105 @@ def opened(source: str) -> Iterator[Iterator[bytes]]:
     Raises
     ------
     InputError
-        If it can't be read, or ends before or after its Content-Length.
+        If it can't be read, is larger than `most`, takes too long, or ends before its
+        Content-Length.
     """
-    stream = _requested(source) if is_remote(source) else _file(source)
-    with stream:
-        yield _blocks(stream, source)
+    if is_address(source):
+        yield _Download(source, most).blocks()
+        return
+    with _file(source) as stream:
+        yield iter(lambda: stream.read(_BLOCK), b"")
 
 
 def _file(source: str) -> IO[bytes]:
-    path = Path(url2pathname(urlsplit(source).path) if source.startswith("file://") else source)
+    path = Path(source)
     if not path.exists():
         raise InputError(f"{path}: product not found; check the path")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; use it where it lies, or give a zip of it")
+    if not path.is_file():
+        raise InputError(f"{path}: a pipe or a device; give a file")
     try:
         return path.open("rb")
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror}); check it") from error
 
 
-def _requested(source: str) -> Any:
-    shown = redacted(source)
-    try:
-        return build_opener(_Redirects).open(_request(source), timeout=_TIMEOUT_S)
-    except HTTPError as error:
-        error.close()
-        remedy = _REMEDIES.get(error.code, _FAULT if error.code >= 500 else "check the address")
-        raise InputError(f"{shown}: can't be fetched (status {error.code}): {remedy}") from None
-    except URLError as error:
-        reason = _reason(error.reason)
-        raise InputError(
-            f"{shown}: can't be fetched ({reason}); check the address and the network"
-        ) from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise InputError(f"{shown}: can't be fetched ({_reason(error)}); try again later") from None
+class _Download:
+    def __init__(self, source: str, most: int) -> None:
+        self._source, self._most, self._shown = source, most, redacted(source)
+        self._patience = Patience()
+        self._received = 0
 
+    def blocks(self) -> Iterator[bytes]:
+        """Yield all that the server has, with new requests for the rest where one breaks off."""
+        answer = ask(self._source, self._patience)
+        total, mark = answer.length, _mark(answer)
+        self._require_room(total or 0)
+        tries, begun = 0, 0
+        while True:
+            broken = yield from self._read(answer, total)
+            if broken is None:
+                return
+            if self._received >= begun + _PROGRESS:
+                tries, begun = 0, self._received
+            if mark is None or tries == len(_PAUSES_S):
+                raise InputError(f"{self._shown}: {broken}; try again")
+            time.sleep(_PAUSES_S[tries])
+            tries += 1
+            answer = self._rest(mark, total, broken)
 
-def _request(source: str) -> Request:
-    try:
-        parts = urlsplit(source)
-        port = parts.port
-    except ValueError:
-        raise InputError(f"{redacted(source)}: not a valid address; check it") from None
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise InputError(
-            f"{redacted(source)}: {parts.scheme} can't be fetched; give an http(s) address, or "
-            "fetch the file by hand and give its path"
-        )
-    headers = {"User-Agent": "floodloom"}
-    if parts.username is not None:
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        headers["Authorization"] = "Basic " + base64.b64encode(login).decode()
-    return Request(_ascii(parts, port), headers=headers)
+    def _read(self, answer: Any, total: int | None) -> Generator[bytes, None, str | None]:
+        """Yield the blocks of one answer; return why it broke off, or None if it is whole."""
+        with answer:
+            while total is None or self._received < total:
+                want = _BLOCK if total is None else min(_BLOCK, total - self._received)
+                try:
+                    block = answer.read1(want)
+                except TooSlowError as error:
+                    raise InputError(
+                        f"{self._shown}: too slow ({error}); try again later"
+                    ) from None
+                except TimeoutError as error:
+                    raise InputError(
+                        f"{self._shown}: {self._broke_off(error)}; try again"
+                    ) from None
+                except (OSError, http.client.HTTPException) as error:
+                    return self._broke_off(error)
+                if not block:
+                    break
+                self._received += len(block)
+                self._require_room(self._received)
+                yield block
+        if total is None or self._received == total:
+            return None
+        return f"{self._received} bytes came but the server states {total}"
 
+    def _rest(self, mark: str, total: int | None, broken: str) -> Any:
+        """Ask for what is missing; what comes must be the rest of the same content."""
+        self._patience.pause()
+        wanted = {"Range": f"bytes={self._received}-", "If-Range": mark}
+        answer = ask(self._source, self._patience, wanted)
+        found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        stated = None if found is None or found[2] == "*" else int(found[2])
+        if found is None or int(found[1]) != self._received or stated not in (None, total):
+            answer.close()
+            raise InputError(f"{self._shown}: {broken}; try again")
+        return answer
 
-def _ascii(parts: SplitResult, port: int | None) -> str:
-    """Return an address as it goes over the wire: no login, nothing but ASCII."""
-    host = (parts.hostname or "").encode("idna").decode()
-    host = f"[{host}]" if ":" in host else host
-    place = host if port is None else f"{host}:{port}"
-    return urlunsplit((parts.scheme, place, _quoted(parts.path), _quoted(parts.query), ""))
-
-
-def _quoted(text: str) -> str:
-    """Escape what an address may not hold and keep what is escaped already."""
-    return "".join(c if "!" <= c <= "~" else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
-
-
-class _Redirects(HTTPRedirectHandler):
-    """Follow to http and https alone, and show a login to nobody but the host it is meant for."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> Request | None:
-        target = urlsplit(newurl)
-        if target.scheme not in ("http", "https"):
-            raise URLError(f"redirected to {target.scheme}")
-        followed = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-        if followed is not None and target[:2] != urlsplit(req.full_url)[:2]:
-            followed.headers.pop("Authorization", None)
-        return followed
-
-
-def _blocks(stream: Any, source: str) -> Iterator[bytes]:
-    shown = redacted(source)
-    headers = getattr(stream, "headers", {})
-    expected = headers.get("Content-Length") if not headers.get("Content-Encoding") else None
-    received = 0
-    while True:
-        try:
-            block = stream.read(_BLOCK)
-        except (OSError, http.client.HTTPException) as error:
+    def _require_room(self, size: int) -> None:
+        if size > self._most:
             raise InputError(
-                f"{shown}: broke off after {received} bytes ({_reason(error)}); try again"
-            ) from None
-        if not block:
-            break
-        received += len(block)
-        yield block
-    if expected is not None and expected.isdigit() and received != int(expected):
-        raise InputError(
-            f"{shown}: {received} bytes came but the server states {expected}; try again"
-        )
+                f"{self._shown}: more than the {self._most} bytes that it may have; check the "
+                "address, or fetch it by hand and give its path"
+            )
+
+    def _broke_off(self, error: Exception) -> str:
+        return f"broke off after {self._received} bytes ({reason_of(error)})"
 
 
-def _reason(error: Any) -> str:
-    """Say what went wrong without the address, which the error's own text may repeat."""
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return error if isinstance(error, str) else type(error).__name__
+def _mark(answer: Any) -> str | None:
+    """What tells this content from another at the same address, if the server says it."""
+    tag, changed = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
+    mark = tag if tag and not tag.startswith("W/") else changed
+    return None if mark is None else str(mark)

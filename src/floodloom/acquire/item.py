@@ -12,12 +12,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
-from floodloom.acquire.download import is_remote, opened, redacted
+from floodloom.acquire.download import opened
+from floodloom.acquire.web import SCHEMES
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.shown import brief, is_address, redacted
 
+_LARGEST = 16 << 20
+"""Bytes of the largest item; most have a few thousand."""
+_LONGEST_HASH = 256  # hexadecimal digits
+_SOME = 20
 SHA256 = 0x12
 """Code of SHA-256."""
 
@@ -65,7 +71,9 @@ def hasher(code: int) -> Any:
 def is_item(source: str) -> bool:
     """Whether a source is a STAC item: a .json file, or what an API answers."""
     path = redacted(source)
-    return path.lower().endswith((".json", ".geojson")) or (is_remote(source) and "/items/" in path)
+    return path.lower().endswith((".json", ".geojson")) or (
+        is_address(source) and "/items/" in path
+    )
 
 
 def read_asset(source: str, key: str) -> Asset:
@@ -84,44 +92,75 @@ def read_asset(source: str, key: str) -> Asset:
         If the item can't be read, has no such asset, or says of it what can't be understood.
     """
     shown = redacted(source)
-    with opened(source) as blocks:
-        content = b"".join(blocks)
-    try:
-        item = json.loads(content)
-        assets = item["assets"]
-        known = ", ".join(sorted(assets)) or "none"
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{shown}: not a STAC item; give the address of an item") from error
-    if key not in assets or not isinstance(assets[key].get("href"), str):
+    assets = _assets(source, shown)
+    asset = assets.get(key)
+    if not isinstance(asset, Mapping) or not isinstance(asset.get("href"), str):
+        known = ", ".join(sorted(assets)[:_SOME]) or "none"
         raise InputError(f"{shown}: no asset {key!r}; it has {known}: set `asset` to one of these")
-    return Asset(_absolute(assets[key]["href"], source), *_facts(assets[key], f"{shown}: {key}"))
+    return Asset(_located(asset["href"], source, shown), *_facts(asset, f"{shown}: {key}"))
 
 
-def _absolute(href: str, item: str) -> str:
-    if "://" in href:
-        return href
-    return urljoin(item, href) if "://" in item else str(Path(item).parent / href)
+def _assets(source: str, shown: str) -> Mapping[str, Any]:
+    with opened(source, _LARGEST) as blocks:
+        content = b""
+        for block in blocks:
+            content += block
+            if len(content) > _LARGEST:
+                raise InputError(f"{shown}: too large for a STAC item; give the address of an item")
+    try:
+        assets = json.loads(content)["assets"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{shown}: not a STAC item; give the address of an item") from error
+    if not isinstance(assets, Mapping):
+        raise InputError(f"{shown}: not a STAC item; give the address of an item")
+    return assets
+
+
+def _located(href: str, item: str, shown: str) -> str:
+    """Return where an asset lies, which no item may name outside of the web or of its folder."""
+    if is_address(item) or is_address(href):
+        try:
+            address = urljoin(item, href) if is_address(item) else href
+            scheme = urlsplit(address).scheme
+        except ValueError:
+            raise InputError(f"{shown}: an asset without a valid address; check the item") from None
+        if scheme not in SCHEMES:
+            raise InputError(
+                f"{shown}: its asset lies at {redacted(address)}, but only http(s) addresses are "
+                "fetched; get it by hand and give its path"
+            )
+        return address
+    folder = Path(item).parent
+    path = folder / href
+    if "\0" in href or not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{shown}: its asset {brief(href)} lies outside the item's folder; put it there, or "
+            "give its own path"
+        )
+    return str(path)
 
 
 def _facts(asset: Mapping[str, Any], where: str) -> tuple[int | None, tuple[int, str] | None]:
     size, multihash = asset.get("file:size"), asset.get("file:checksum")
-    if size is not None and not isinstance(size, int):
-        raise InputError(f"{where}: file:size is {size!r}, no number of bytes; correct the item")
+    if size is not None and (type(size) is not int or size < 0):
+        raise InputError(
+            f"{where}: file:size is {brief(size)}, no number of bytes; correct the item"
+        )
     return size, None if multihash is None else _parsed(str(multihash), where)
 
 
 def _parsed(multihash: str, where: str) -> tuple[int, str] | None:
     """Take a multihash apart: code of the function, length of the digest, digest."""
     try:
-        content = bytes.fromhex(multihash)
+        content = bytes.fromhex(multihash if len(multihash) <= _LONGEST_HASH else "")
         code, rest = _varint(content)
         length, digest = _varint(rest)
     except (ValueError, StopIteration):
         code, length, digest = 0, -1, b""
     if length != len(digest):
         raise InputError(
-            f"{where}: file:checksum {multihash} is no multihash; correct the item, or give the "
-            "asset's address and its SHA-256"
+            f"{where}: file:checksum {multihash[:_LONGEST_HASH]} is no multihash; correct the "
+            "item, or give the asset's address and its SHA-256"
         )
     if code not in _DIGESTS:
         get_logger(__name__).warning("%s: its kind of checksum (0x%x) isn't checked", where, code)

@@ -36,15 +36,16 @@ A tab-separated file with one row per scene:
 
 | column | meaning |
 |---|---|
-| `scene` | name of the scene: letters, digits, `.`, `_`, `-`; no two alike |
+| `scene` | name of the scene, as [docs/security.md](../docs/security.md) says; no two alike |
 | `event` | the event it shows, one of the keys of `events` |
 | `role` | `before` or `after` the flood; an event has at most one scene of each |
-| `source` | path of a SAFE folder or zip, URL of a zip, `simulated`, or `dataset` |
+| `source` | path of a SAFE folder or zip, http(s) URL of a zip, `simulated`, or `dataset` |
 | `sha256` | optional: digest of the file behind a URL |
 
 Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a
 date, a number, and true or false: quote them where they are names (`'2023-05-14':`). Paths may hold
-any letter, but Snakemake takes a word in braces (`{a}`) for a wildcard.
+any letter, but Snakemake takes a word in braces (`{a}`) for a wildcard. Tokens in URLs are shown
+nowhere; the sheet holds them, so keep it out of what you share.
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,14 @@ from pydantic import BaseModel, ValidationError
 from floodloom.config.project import Config
 from floodloom.config.text import kind_of, read_table
 from floodloom.errors import ConfigError
+from floodloom.names import require_name, require_sha256
+from floodloom.shown import brief, is_address, redacted, shortened
 
 _COLUMNS = ("scene", "event", "role", "source")
 _ROLES = ("before", "after")
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-_NO_FOLDER = re.compile(r"[/\\{}\x00-\x1f]|^\.*$")
-_WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 _MOST_SCENES = 10_000
-_BRIEF = reprlib.Repr()
-_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother = 3, 80, 80
+_SOME = 20  # names that a message lists
+_WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 SIMULATED = "simulated"
 DATASET = "dataset"
 
@@ -72,47 +70,43 @@ def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
     return config
 
 
-def _check_names(content: Mapping[Any, Any], where: str) -> None:
-    """Refuse keys that YAML took for something else."""
+def _check_names(
+    content: Mapping[Any, Any], where: str, seen: dict[int, bool] | None = None
+) -> None:
+    """Refuse keys that YAML took for something else; what aliases repeat is looked at once."""
+    seen = {} if seen is None else seen
+    seen[id(content)] = False
     for key, value in content.items():
         if not isinstance(key, str):
             kind = kind_of(key) or type(key).__name__
             raise ConfigError(f"{where}{key}: read as {kind}; quote it: '{key}'")
-        if isinstance(value, Mapping):
-            _check_names(value, f"{where}{key}.")
+        if isinstance(value, Mapping) and not seen.get(id(value), True):
+            raise ConfigError(f"{where}{key}: nested too deep: it is a part of itself")
+        if isinstance(value, Mapping) and id(value) not in seen:
+            _check_names(value, f"{where}{key}.", seen)
+    seen[id(content)] = True
 
 
 def _check_events(config: Config, origin: str) -> None:
-    """Refuse events whose names make no folders."""
+    """Refuse events whose names make no folders, or those of others."""
     for name in config.events:
-        if _NO_FOLDER.search(name):
-            raise ConfigError(
-                f"{origin}: events.{name}: names no folder; leave out slashes and braces"
-            )
+        require_name(name, f"{origin}: event", ConfigError)
 
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(_shortened(str(part)) for part in first["loc"])
+    key = ".".join(shortened(str(part)) for part in first["loc"])
+    given = brief(first["input"])
     if first["type"] == "string_type" and (kind := kind_of(first["input"])):
-        return f"{key}: read as {kind} ({_shortened(str(first['input']))}); quote it"
+        return f"{key}: read as {kind} ({given}); quote it"
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key{_suggestion(first['loc'])}; see config/README.md"
     if first["type"] == "missing":
         return f"{key}: missing key; see config/README.md"
     if first["type"] == "value_error" and not key:
         return str(first["ctx"]["error"])
-    message = _shortened(first["msg"][0].lower() + first["msg"][1:], 300)
-    return f"{key}: {message}, got {_shown(first['input'])}"
-
-
-def _shortened(text: str, most: int = 80) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
-def _shown(value: object) -> str:
-    """Return a value as it may stand in a line; whole, it may be as long as a book."""
-    return _shortened(_BRIEF.repr(value), 200)
+    message = shortened(first["msg"][0].lower() + first["msg"][1:], 300)
+    return f"{key}: {message}, got {given}"
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
@@ -185,24 +179,24 @@ def _scene(row: Mapping[str, str], config: Config, where: str, folder: Path) -> 
     empty = [column for column in _COLUMNS if not values[column]]
     if empty:
         raise ConfigError(f"{where}: {empty[0]} is empty")
-    if not _NAME.match(values["scene"]):
-        raise ConfigError(
-            f"{where}: scene {values['scene']!r} must be of letters, digits, '.', '_' and '-'"
-        )
+    require_name(values["scene"], f"{where}: scene", ConfigError)
     if values["event"] not in config.events:
-        have = ", ".join([*list(config.events)[:5], *(["…"] if len(config.events) > 5 else [])])
-        have = have or "none"
+        have = ", ".join(list(config.events)[:_SOME]) or "none"
+        have += ", …" if len(config.events) > _SOME else ""
         raise ConfigError(
-            f"{where}: event {values['event']!r} is not among `events` ({have}); add it there"
+            f"{where}: event {brief(values['event'])} is not among `events` ({have}); add it there"
         )
     if values["role"] not in _ROLES:
-        raise ConfigError(f"{where}: role {values['role']!r} must be `before` or `after`")
+        raise ConfigError(f"{where}: role {brief(values['role'])} must be `before` or `after`")
     source = values["source"]
-    local = source not in (SIMULATED, DATASET) and "://" not in source
-    if local:
+    if is_address(source):
+        _require_web(source, f"{where}: source")
+    elif source not in (SIMULATED, DATASET):
         _require(source, folder, f"{where}: source")
     if source == DATASET and config.dataset is None:
         raise ConfigError(f"{where}: source is `dataset`, but the key `dataset` is not set")
+    if values["sha256"]:
+        require_sha256(values["sha256"], f"{where}: sha256", ConfigError)
     return Scene(values["scene"], values["event"], values["role"], source, values["sha256"] or None)
 
 
@@ -218,6 +212,14 @@ def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
                 f"{sheet}: scenes {other!r} and {scene.name!r} are both `{scene.role}` of event "
                 f"{scene.event!r}; keep one of them"
             )
+
+
+def _require_web(source: str, where: str) -> None:
+    if not source.lower().startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{where} {redacted(source)}: only http and https are fetched; give such an address, "
+            "or the path of a file"
+        )
 
 
 def _require(path: str, folder: Path, where: str) -> None:

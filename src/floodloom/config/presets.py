@@ -74,7 +74,7 @@ def with_preset(content: Any) -> Any:
     """
     section = content.get("relabel") if isinstance(content, Mapping) else None
     name = section.get("preset", DEFAULT) if isinstance(section, Mapping) else DEFAULT
-    if not isinstance(content, Mapping) or name not in PRESETS:
+    if not isinstance(content, Mapping) or not isinstance(name, str) or name not in PRESETS:
         return content
     filled = dict(content)
     for key, values in PRESETS[name].items():

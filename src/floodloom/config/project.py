@@ -17,6 +17,7 @@ from floodloom.config.mapping import (
 from floodloom.config.presets import with_preset
 from floodloom.config.sentinel1 import CalibrateSettings, GeocodeSettings, SimulateSettings
 from floodloom.config.tiles import TileSettings
+from floodloom.names import LONGEST
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -25,7 +26,9 @@ class RunSettings(Settings):
     """What is run: the name of the results folder, the ensemble, the rounds."""
 
     name: str = Field(
-        pattern=_NAME, description="Name of the run; everything lies under results/<name>/"
+        pattern=_NAME,
+        max_length=LONGEST,
+        description="Name of the run; everything lies under results/<name>/",
     )
     models: tuple[str, ...] = Field(
         default=("unet",), min_length=1, description="Architectures of the ensemble"

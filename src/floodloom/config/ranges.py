@@ -37,7 +37,7 @@ def require_ranges(stage: str, arguments: Mapping[str, Any]) -> None:
         field = model.model_fields.get(name) if model is not None else None
         if field is None or isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        kind: Any = Annotated[field.annotation, *field.metadata]
+        kind: Any = Annotated[field.annotation, *field.metadata, stage]
         try:
             TypeAdapter(kind, config={"allow_inf_nan": False}).validate_python(value)
         except ValidationError as error:

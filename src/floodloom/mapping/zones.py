@@ -22,6 +22,7 @@ from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.features import read_features
 from floodloom.mapping.polygons import is_areal, on_map
 from floodloom.mapping.products import class_areas
+from floodloom.shown import cell
 
 WHOLE = "whole map"
 """Name of the map among the zones."""
@@ -147,7 +148,9 @@ def _names(zones: gpd.GeoDataFrame) -> list[str]:
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all; no text in it is a formula to a spreadsheet."""
+    texts = table.select_dtypes(exclude="number")
+    safe = table.assign(**{str(name): texts[name].map(cell) for name in texts})
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+        safe.to_csv(temporary, index=False)
     return Path(path)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from floodloom import __version__
 from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.shown import shown
 
 _ON_A_MACHINE = re.compile(r"~|/|\\\\|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 
@@ -49,7 +50,8 @@ def report_page(title: str, **content: Any) -> str:
         (a chart or None), configuration (nested plain values, empty if unknown).
     """
     settings = content.pop("configuration")
-    configuration = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
+    written = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
+    configuration = Markup("").join(f"{shown(row)}\n" for row in written.splitlines())
     notes = caveats(content["views"], content["evaluation"])
     template = _environment().get_template("report.html")
     return template.render(title=title, configuration=configuration, caveats=notes, **content)
@@ -95,6 +97,7 @@ def _environment() -> Environment:
         loader=PackageLoader("floodloom.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -103,9 +106,23 @@ def _environment() -> Environment:
     return environment
 
 
+def _finalized(value: Any) -> Any:
+    """Texts from outside lose secrets and unseen signs; what the pages make of them is escaped."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _script_json(data: Mapping[str, Any]) -> Markup:
     """JSON that can't end the script element it stands in."""
-    return Markup(json.dumps(data, allow_nan=False).replace("<", "\\u003c"))
+    return Markup(json.dumps(_visible(data), allow_nan=False).replace("<", "\\u003c"))
+
+
+def _visible(data: Any) -> Any:
+    """Plain values whose texts are as they may be shown."""
+    if isinstance(data, Mapping):
+        return {key: _visible(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_visible(value) for value in data]
+    return shown(data) if isinstance(data, str) else data
 
 
 def _score(value: float | None) -> str:

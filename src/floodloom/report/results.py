@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -197,6 +198,7 @@ def _runtime(stage: str, jobs: Sequence[Mapping[str, str]]) -> Runtime:
 def _number(text: str | None) -> float | None:
     """Snakemake writes - or NA for jobs that end before they are measured."""
     try:
-        return float(text or "")
+        number = float(text or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from floodloom.acquire.content import require_product
-from floodloom.acquire.download import opened, redacted
+from floodloom.acquire.content import from_product, require_product
+from floodloom.acquire.download import LARGEST, opened
 from floodloom.acquire.item import SHA256, Asset, hasher, is_item, read_asset
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import track
+from floodloom.names import require_sha256
+from floodloom.shown import redacted
 
 
 def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "product") -> Path:
@@ -20,7 +22,8 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "
     ----------
     source
         Path of a file, http(s) URL, or path or URL of a STAC item. User, password and query of a
-        URL are sent and never shown.
+        URL are sent and never shown. A download that breaks off goes on where it was, if the server
+        can do that; one that is slower than 1 kB/s, or larger than 10 GiB, is given up.
     out
         File to write.
     sha256
@@ -37,17 +40,21 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "
     ------
     InputError
         If the source can't be read to its end, is neither a zip of a SAFE folder nor a GeoTIFF, or
-        its size or digest differs.
+        its size or digest differs; if an item on the web names what isn't there, or one on disk
+        what lies outside its folder.
     """
     wanted = read_asset(source, asset) if is_item(source) else Asset(source)
     shown = redacted(wanted.source)
     digests = [] if wanted.digest is None else [wanted.digest]
     if sha256 is not None:
+        require_sha256(sha256.strip(), "sha256")
         digests.append((SHA256, sha256.strip().lower()))
     made = [hasher(kind) for kind, _ in digests]
 
     with atomic_path(out) as temporary:
-        with opened(wanted.source) as blocks, temporary.open("wb") as target:
+        most = LARGEST if wanted.size is None else min(LARGEST, wanted.size)
+        with opened(wanted.source, most) as blocks, temporary.open("wb") as target:
+            blocks = from_product(blocks, shown)
             for block in track(blocks, f"fetching {shown.rpartition('/')[2]}"):
                 target.write(block)
                 for digest in made:

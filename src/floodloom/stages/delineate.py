@@ -48,6 +48,7 @@ from floodloom.mapping.stac import Sensor, require_described, stac_item, write_i
 from floodloom.mapping.terrain import flood_depth
 from floodloom.mapping.vectorise import flood_polygons, require_polygon_file, write_polygons
 from floodloom.mapping.zones import area_table, read_zones, write_table
+from floodloom.names import as_name, require_events
 from floodloom.raster.legend import forget_companions
 from floodloom.raster.store import open_store
 
@@ -165,9 +166,10 @@ def delineate(
     Raises
     ------
     InputError
-        If a raster can't be read or placed, the orbits differ, or an input that a setting needs is
-        missing.
+        If a raster can't be read or placed, the orbits differ, an input that a setting needs is
+        missing, or `event` is no name.
     """
+    require_events(event)
     limits = Limits(maximum_slope, maximum_height, minimum_coverage, urban, vegetation)
     probability, before = _paths(probability), _paths(before)
     after = read_probability(probability)
@@ -213,7 +215,7 @@ def delineate(
     classes, reasons = delineate_flood(evidence, rules)
     products = Products(
         files,
-        event or after.tags.get("FLOODLOOM_EVENT") or event_of(item),
+        event or as_name(after.tags.get("FLOODLOOM_EVENT") or event_of(item)),
         _sensor(after, scene),
         None if zones is None else read_zones(zones),
     )

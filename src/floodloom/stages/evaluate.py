@@ -28,6 +28,7 @@ from floodloom.mapping.scores import (
     score_probability,
 )
 from floodloom.mapping.tiles import predict_tiles
+from floodloom.names import require_events
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask
 from floodloom.raster.placing import placed
@@ -88,8 +89,10 @@ def evaluate(
     Raises
     ------
     InputError
-        If there is nothing to compare, or predictions and truths aren't pairs.
+        If there is nothing to compare, predictions and truths aren't pairs, or a name of an event
+        is none.
     """
+    require_events(*event)
     if len(prediction) != len(truth):
         raise InputError(
             f"evaluate: {len(prediction)} predictions but {len(truth)} truths; give one per map"

@@ -27,6 +27,7 @@ from floodloom.mapping.predict import (
     water_network,
 )
 from floodloom.mapping.seams import SeamMeter, window_borders
+from floodloom.names import require_events
 from floodloom.raster.cog import CogProfile, cog_writer
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
@@ -121,8 +122,10 @@ def predict(
     InputError
         If windows, overlap and rim don't fit together, a band is missing, the scenes' orbits
         differ, the back end isn't installed, the network can't be had in int8, or an optical image
-        is given to networks that see none, or none that serves to such as need one.
+        is given to networks that see none, or none that serves to such as need one; if `event` is
+        no name.
     """
+    require_events(event)
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, optical, checkpoint)

@@ -10,7 +10,7 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, read_json
+from floodloom.files import atomic_path
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
@@ -18,11 +18,13 @@ from floodloom.mapping.event import event_of
 from floodloom.mapping.features import read_features
 from floodloom.mapping.percent import read_percent
 from floodloom.mapping.products import read_map
+from floodloom.names import require_events
 from floodloom.raster.align import onto_grid
 from floodloom.raster.store import open_store
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
 from floodloom.report.pages import map_page as render_map
 from floodloom.report.pages import report_page as render_report
+from floodloom.report.records import Audit, Evaluation, read_record
 from floodloom.report.results import (
     Trained,
     audit_views,
@@ -122,8 +124,9 @@ def report(
     Raises
     ------
     InputError
-        If files and events aren't pairs, or a file can't be read.
+        If files and events aren't pairs, or a file can't be read or isn't what it should be.
     """
+    require_events(*events, *before_events, *truth_events)
     names = list(events) or [event_of(path) for path in maps]
     files = {
         "map": _paired("maps", names, maps),
@@ -136,7 +139,7 @@ def report(
     opened = [_open_event(name, files) for name in names if name in files["map"]]
     shown = _examples(tiles, checkpoints, examples, threads)
     trained = [_trained(Path(path)) for path in checkpoints]
-    scores = {} if evaluation is None else read_json(evaluation)
+    scores = {} if evaluation is None else read_record(evaluation, Evaluation)
     page = render_report(
         title,
         views=[event_view(layers, _FIGURE) for layers in opened],
@@ -215,7 +218,7 @@ def _rounds(audits: Sequence[Path], pseudo: Sequence[Path], number: int) -> list
         raise InputError(
             f"report: {len(pseudo)} pseudo-labelled stores for {len(audits)} audits; give one each"
         )
-    found = [read_json(path) for path in audits]
+    found = [read_record(path, Audit) for path in audits]
     stores = zip(found, pseudo, strict=False)
     shown = {
         int(audit["round"]): pseudo_labelled_tiles(open_tiles(path), number)

@@ -14,6 +14,7 @@ from floodloom.datasets import catalogue
 from floodloom.datasets.scenes import Chips
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.names import require_events
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Normalisation
 from floodloom.raster.store import open_store
@@ -111,8 +112,9 @@ def tile(
     Raises
     ------
     InputError
-        If inputs are missing or don't fit together.
+        If inputs are missing or don't fit together, or `event` is no name.
     """
+    require_events(event)
     plan = TilePlan(
         split=split,
         size=size,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from floodloom.workflow.plan import Plan
 
@@ -47,14 +46,11 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
     Returns
     -------
     list
-        Orbit files of a scene, or a local file that is fetched by its URL.
+        Orbit files of a scene.
     """
     if stage == "calibrate" and plan.config.calibrate.orbit is not None:
         orbit = Path(plan.config.calibrate.orbit)
         return orbit_files(orbit, plan.scenes[wildcards["scene"]].source)
-    if stage == "acquire":
-        url = urlsplit(plan.scenes[wildcards["scene"]].source)
-        return [Path(unquote(url.path))] if url.scheme == "file" else []
     return []
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import snakemake.persistence as snakemake_persistence
 
+from floodloom.errors import one_line
 from floodloom.workflow.lock import FOLDER, LockedError, is_owned, owned, owned_runs
 
 
@@ -51,7 +52,7 @@ def _lock_by_owner(records: Any) -> None:
                 with lock(self):
                     yield
         except LockedError as error:
-            print(f"floodloom: {error}", file=sys.stderr)
+            print(f"floodloom: {one_line(error)}", file=sys.stderr)
             sys.exit(1)
 
     @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
 from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.shown import is_address
 
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
@@ -64,12 +65,12 @@ class Plan:
     @property
     def fetched(self) -> list[str]:
         """Scenes whose products are downloaded."""
-        return [name for name, scene in self.scenes.items() if "://" in scene.source]
+        return [name for name, scene in self.scenes.items() if is_address(scene.source)]
 
     @cached_property
-    def terrain_corrected(self) -> list[str]:
+    def terrain_corrected(self) -> frozenset[str]:
         """Scenes that others have terrain-corrected."""
-        return [name for name in self.processed if is_rtc(Path(self.scenes[name].source))]
+        return frozenset(n for n in self.processed if is_rtc(Path(self.scenes[n].source)))
 
     def scene_of(self, event: str, role: str) -> str | None:
         """The scene of an event before or after the flood, or None.
@@ -80,14 +81,21 @@ class Plan:
 
     def pass_of(self, event: str, role: str) -> list[Scene]:
         """All scenes of an event before or after the flood."""
-        return [s for s in self.scenes.values() if (s.event, s.role) == (event, role)]
+        return self._passes.get((event, role), [])
+
+    @cached_property
+    def _passes(self) -> dict[tuple[str, str], list[Scene]]:
+        found: dict[tuple[str, str], list[Scene]] = {}
+        for scene in self.scenes.values():
+            found.setdefault((scene.event, scene.role), []).append(scene)
+        return found
 
     def product(self, name: str) -> str:
         """Where the product of a scene lies: simulated, on disk, or to be fetched."""
         scene = self.scenes[name]
         if scene.source == SIMULATED:
             return f"{self.folder}/simulated/{scene.event}/{scene.role}.SAFE"
-        return f"resources/{name}.zip" if name in self.fetched else scene.source
+        return f"resources/{name}.zip" if is_address(scene.source) else scene.source
 
     def calibrated(self, event: str, role: str) -> list[str]:
         """Calibrated stores of one pass, or products that others have terrain-corrected."""
@@ -115,13 +123,15 @@ class Plan:
         if self._is_simulated(event) and key in _SIMULATED:
             return f"{self.folder}/simulated/{event}/{_SIMULATED[key]}"
         scene = self.scene_of(event, "after")
-        from_dataset = key in ("labels", "reference_water") and scene in self.ingested
+        ingested = scene is not None and self.scenes[scene].source == DATASET
+        from_dataset = key in ("labels", "reference_water") and ingested
         if from_dataset and self.config.events[event].split != "target":
             return f"{self.folder}/labels/{scene}.tif"
         return None
 
     def _is_simulated(self, event: str) -> bool:
-        return any(s.event == event and s.source == SIMULATED for s in self.scenes.values())
+        scenes = [*self.pass_of(event, "before"), *self.pass_of(event, "after")]
+        return any(scene.source == SIMULATED for scene in scenes)
 
     def of_split(self, *splits: str) -> list[str]:
         """Events on these sides of the split."""

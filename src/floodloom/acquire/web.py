@@ -1,0 +1,188 @@
+"""Asking the web: http and https alone, whatever an address or a redirect says.
+
+An address carries secrets: they are sent where it says and nowhere else, and never shown.
+
+Source: RFC 9110, HTTP Semantics, sections 11 (authentication), 14 (range requests) and 15.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+from email.message import Message
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
+
+from floodloom.acquire.patience import SILENT_S, Patience, TooSlowError
+from floodloom.errors import InputError
+from floodloom.shown import redacted
+
+SCHEMES = ("http", "https")
+_FAULT = "the server has a fault; try again later"
+_REMEDIES = {
+    401: "the server asks for a login; use an address with a token, or fetch the file by hand",
+    403: "the server refuses; ask for access, or renew the token if it has expired",
+    404: "there is nothing at this address; check it",
+    407: "the proxy asks for a login; check HTTPS_PROXY",
+    410: "there is nothing at this address any more; look for another",
+    429: "too many requests; try again later",
+}
+
+
+def ask(source: str, patience: Patience, headers: dict[str, str] | None = None) -> Any:
+    """Return the answer of a server, open for reading.
+
+    Parameters
+    ----------
+    source
+        http(s):// address.
+    patience
+        What the download has cost so far.
+    headers
+        Headers of the request beside its own.
+
+    Raises
+    ------
+    InputError
+        If the address isn't one, nothing answers, or the answer is a refusal.
+    """
+    shown = redacted(source)
+    request = _request(source, headers or {})
+    try:
+        return _opener(patience).open(request, timeout=SILENT_S)
+    except HTTPError as error:
+        error.close()
+        remedy = _REMEDIES.get(error.code, _FAULT if error.code >= 500 else "check the address")
+        raise InputError(f"{shown}: can't be fetched (status {error.code}): {remedy}") from None
+    except TooSlowError as error:
+        raise InputError(f"{shown}: too slow ({error}); try again later") from None
+    except URLError as error:
+        raise InputError(
+            f"{shown}: can't be fetched ({reason_of(error.reason)}); check the address and the "
+            "network"
+        ) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise InputError(
+            f"{shown}: can't be fetched ({reason_of(error)}); try again later"
+        ) from None
+
+
+def reason_of(error: Any) -> str:
+    """Say what went wrong without the address, which the error's own text may repeat."""
+    if isinstance(error, TimeoutError):
+        return "silence"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return error if isinstance(error, str) else type(error).__name__
+
+
+def _request(source: str, headers: dict[str, str]) -> Request:
+    try:
+        parts = urlsplit(source)
+        port = parts.port
+    except ValueError:
+        raise InputError(f"{redacted(source)}: not a valid address; check it") from None
+    if parts.scheme.lower() not in SCHEMES or not parts.hostname:
+        raise InputError(
+            f"{redacted(source)}: {parts.scheme} can't be fetched; give an http(s) address, or "
+            "fetch the file by hand and give its path"
+        )
+    headers = {"User-Agent": "floodloom", **headers}
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Authorization"] = "Basic " + base64.b64encode(login).decode()
+    try:
+        return Request(_ascii(parts, port), headers=headers)
+    except UnicodeError:
+        raise InputError(f"{redacted(source)}: not a valid address; check it") from None
+
+
+def _ascii(parts: SplitResult, port: int | None) -> str:
+    """Return an address as it goes over the wire: no login, nothing but ASCII."""
+    host = (parts.hostname or "").encode("idna").decode()
+    host = f"[{host}]" if ":" in host else host
+    place = host if port is None else f"{host}:{port}"
+    return urlunsplit((parts.scheme, place, _quoted(parts.path), _quoted(parts.query), ""))
+
+
+def _quoted(text: str) -> str:
+    """Escape what an address may not hold and keep what is escaped already."""
+    return "".join(c if "!" <= c <= "~" else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+
+
+def _opener(patience: Patience) -> OpenerDirector:
+    """Whoever opens: it knows neither files nor ftp, so that nothing can lead it there."""
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler(),
+        _Http(patience),
+        _Https(patience),
+        _Redirects(),
+        HTTPDefaultErrorHandler(),
+        HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+class _Http(HTTPHandler):
+    def __init__(self, patience: Patience) -> None:
+        super().__init__()
+        self._patience = patience
+
+    def http_open(self, req: Request) -> Any:
+        return self.do_open(self._connection, req)
+
+    def _connection(self, host: str, **options: Any) -> http.client.HTTPConnection:
+        made = http.client.HTTPConnection(host, **options)
+        made.response_class = self._patience.response  # type: ignore[assignment]
+        return made
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, patience: Patience) -> None:
+        super().__init__()
+        self._patience = patience
+
+    def https_open(self, req: Request) -> Any:
+        return self.do_open(self._connection, req)
+
+    def _connection(self, host: str, **options: Any) -> http.client.HTTPSConnection:
+        made = http.client.HTTPSConnection(host, **options)
+        made.response_class = self._patience.response  # type: ignore[assignment]
+        return made
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follow to http and https alone, and show a login to nobody but the host it is meant for."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> Request | None:
+        target = urlsplit(newurl)
+        if target.scheme not in SCHEMES:
+            raise URLError(f"redirected to {target.scheme}")
+        followed = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        if followed is not None and target[:2] != urlsplit(req.full_url)[:2]:
+            followed.headers.pop("Authorization", None)
+        return followed
+
+    def http_error_302(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message
+    ) -> Any:
+        fp.close()  # the page that comes along may never end, and urllib reads it to its end
+        return super().http_error_302(req, io.BytesIO(), code, msg, headers)  # type: ignore[arg-type]
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

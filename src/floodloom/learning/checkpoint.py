@@ -15,7 +15,6 @@ from floodloom.errors import CheckpointError, ConfigError, FloodloomError
 from floodloom.files import atomic_path
 from floodloom.learning.metadata import FIELDS, Inputs, parsed
 from floodloom.log import get_logger
-from floodloom.models.arguments import shown
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build, outline
 from floodloom.models.tensors import (
@@ -27,6 +26,7 @@ from floodloom.models.tensors import (
     require_shapes,
 )
 from floodloom.raster.recipe import Recipe
+from floodloom.shown import brief
 
 FORMAT = "floodloom-checkpoint-1"
 _DIGEST = "digest"
@@ -165,7 +165,7 @@ def _described(stored: Stored, path: Path) -> dict[str, Any]:
     texts = stored.metadata() or {}
     if texts.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: format is {shown(texts.get('format'))} but {FORMAT!r} is expected; "
+            f"{path}: format is {brief(texts.get('format'))} but {FORMAT!r} is expected; "
             "give a checkpoint written by floodloom"
         )
     return parsed(texts, path)

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from floodloom.errors import CheckpointError, ConfigError
-from floodloom.models.arguments import require_arguments, shown
+from floodloom.models.arguments import require_arguments
 from floodloom.raster.recipe import Recipe
+from floodloom.shown import brief
 
 Inputs = Literal["radar", "optical", "fused"]
 
@@ -197,4 +198,4 @@ def _first(error: ValidationError) -> str:
     why = found["msg"].removeprefix("Value error, ")
     if found["type"] == "value_error":
         return f"{where}: {why}"
-    return f"{where} is {shown(found['input'])} ({why})"
+    return f"{where} is {brief(found['input'])} ({why})"

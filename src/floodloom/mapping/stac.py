@@ -22,10 +22,10 @@ from floodloom.files import write_json
 from floodloom.mapping.areas import crs_name
 from floodloom.mapping.extent import footprint, geographic_bounds
 from floodloom.mapping.products import CLASS_WORDS, COLOURS, REASON_WORDS
+from floodloom.shown import brief
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
 _ISO = re.compile(r"[0-9T:.+Z -]{10,40}")
-_SHOWN = 60
 _MICROSECONDS = 26  # characters of a time up to there
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
 _KINDS = {
@@ -168,7 +168,7 @@ def require_described(files: Mapping[str, Path], acquired: str | None, source: s
         _time(acquired)
     except ValueError as error:
         raise InputError(
-            f"{source}: its tag ACQUISITION_TIME is {str(acquired)[:_SHOWN]!r}, but such a time is "
+            f"{source}: its tag ACQUISITION_TIME is {brief(str(acquired))}, but such a time is "
             "like 2023-05-14T16:58:21; correct it, or take the tag away"
         ) from error
 

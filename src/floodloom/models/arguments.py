@@ -13,13 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 from floodloom.errors import ConfigError
 from floodloom.models.base import ARCHITECTURES
 from floodloom.models.registry import arguments_of, names
+from floodloom.shown import brief
 
 MOST = 16_384
 """Greatest number that an argument can be; the widest network of the papers has 4096 channels."""
 
 _NEEDED = ("in_channels", "classes")
 _FROM_NOUGHT = ("groups",)  # numbers of bands, which begin with 0
-_SHOWN = 60
 
 
 def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
@@ -42,7 +42,7 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
         beyond all limits.
     """
     if name not in ARCHITECTURES:
-        raise ConfigError(f"model {shown(name)}: unknown; choose one of {', '.join(names())}")
+        raise ConfigError(f"model {brief(name)}: unknown; choose one of {', '.join(names())}")
     allowed, hints = arguments_of(name), _hints(name)
     for argument in _NEEDED:
         if argument not in arguments:
@@ -50,21 +50,15 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     for argument, value in arguments.items():
         if argument not in allowed:
             raise ConfigError(
-                f"model {name!r}: argument {shown(argument)} is none of {', '.join(allowed)}"
+                f"model {name!r}: argument {brief(argument)} is none of {', '.join(allowed)}"
             )
         least = 0 if argument in _FROM_NOUGHT else 1
         if not _is(hints[argument], value) or not all(_within(n, least) for n in _numbers(value)):
             kind = allowed[argument].annotation
             raise ConfigError(
-                f"model {name!r}: argument {argument} is {shown(value)}, but {kind} up to {MOST} "
+                f"model {name!r}: argument {argument} is {brief(value)}, but {kind} up to {MOST} "
                 "is expected"
             )
-
-
-def shown(value: object) -> str:
-    """Return a value for a message, not the whole of it where it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _hints(name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from floodloom.errors import CheckpointError
+from floodloom.shown import brief
 
 MOST_HEADER = 8 << 20
 """Bytes of a header; the largest network of the registry needs a twentieth of it."""
@@ -26,7 +27,6 @@ _WHOLE = ("I64",)
 Stored = Any
 """A `safe_open` of safetensors, which has no types."""
 
-_SHOWN = 60
 _LENGTH = struct.Struct("<Q")
 
 
@@ -89,9 +89,7 @@ def require_shapes(stored: Stored, wanted: Mapping[str, Tensor], path: Path, nam
         if key not in have:
             raise CheckpointError(f"{path}: weight {key} of {name} is missing; train it again")
         if key not in wanted:
-            raise CheckpointError(
-                f"{path}: weight {key[:_SHOWN]} is none of {name}; train it again"
-            )
+            raise CheckpointError(f"{path}: weight {brief(key)} is none of {name}; train it again")
         found, expected = stored.get_slice(key), wanted[key]
         if (shape := tuple(found.get_shape())) != tuple(expected.shape):
             raise CheckpointError(

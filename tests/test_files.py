@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from floodloom import files
+from floodloom import temporaries
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, part_beside, remove_parts, together
+from floodloom.files import atomic_path
+from floodloom.sets import together
 from floodloom.swap import swap
+from floodloom.temporaries import part_beside, remove_parts
 
 
 def store(folder: Path, word: str = "old") -> Path:
@@ -128,7 +130,7 @@ def test_parts_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path) ->
                           capture_output=True, text=True, check=True)  # fmt: skip
     mine = part_beside(result)
     dead = Path(str(mine).replace(f"-{os.getpid()}-", f"-{int(gone.stdout)}-"))
-    elsewhere = Path(str(dead).replace(files._machine(), "0" * 6))
+    elsewhere = Path(str(dead).replace(temporaries._machine(), "0" * 6))
     for part in (mine, dead, elsewhere):
         part.write_text("half")
     remove_parts(result)

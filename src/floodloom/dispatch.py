@@ -18,9 +18,9 @@ import dask
 from dask.base import named_schedulers
 
 from floodloom.errors import ConfigError, FloodloomError, explain
-from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.signals import unwind_on_signals
+from floodloom.temporaries import remove, remove_parts
 from floodloom.workflow.lock import FOLDER, end_with_run
 
 _CONNECT_S = 20

@@ -19,11 +19,12 @@ from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, part_beside, require_replaceable
+from floodloom.files import atomic_path, require_replaceable
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.legend import Colours, Meanings, forget_companions, write_legend
+from floodloom.raster.legend import Colours, Meanings, companions, write_legend
 from floodloom.raster.tiff import without_alpha
 from floodloom.raster.whole import is_whole
+from floodloom.temporaries import part_beside, remove_part
 
 ACQUIRED = "ACQUISITION_TIME"
 """Tag of a raster's date."""
@@ -126,11 +127,12 @@ def cog_writer(
                 if not is_whole(temporary):  # GDAL may have met a full disk and said nothing
                     raise _unwritten(path, "blocks are missing")
                 without_alpha(temporary)
-                forget_companions(path)
+                for stale in companions(path):
+                    stale.unlink(missing_ok=True)
             if profile.meanings:
                 write_legend(path, profile.meanings, profile.colormap)
     finally:
-        plain.unlink(missing_ok=True)
+        remove_part(plain)
 
 
 def _interpretations(profile: CogProfile) -> list[ColorInterp]:

@@ -79,7 +79,7 @@ def _path(value: object) -> Path | None:
 
 def _require_apart(outputs: Sequence[tuple[str, Path]], inputs: Sequence[tuple[str, Path]]) -> None:
     pairs = [(*output, *other) for output in outputs for other in inputs]
-    pairs += [(*one, *other) for other, one in combinations(outputs, 2)]
+    pairs += [(*one, *other) for one, other in combinations(outputs, 2)]
     around = {path: _around(path) for _, path in (*outputs, *inputs)}
     for name, path, other_name, other in pairs:
         own, theirs = around[path], around[other]

@@ -1,4 +1,4 @@
-"""The outputs of a stage: none of them touches an input, and no two are one.
+"""What all stages promise: no output touches an input or another, a damaged input is named.
 
 Files are compared by what the file system says that they are, so that links, `..`, other spellings
 of a name and mounts of one folder in two places change nothing.
@@ -15,8 +15,9 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from floodloom.errors import InputError
+from floodloom.errors import FloodloomError, InputError, explain
 from floodloom.files import require_replaceable
+from floodloom.raster.chunks import damage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,12 +52,26 @@ def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]
             for _, path in given:
                 require_replaceable(path)
             _require_apart(given, read)
-            return stage(*args, **kwargs)
+            try:
+                return stage(*args, **kwargs)
+            except (FloodloomError, OSError):
+                raise
+            except Exception as error:
+                _raise_damage([path for _, path in read], error)
+                raise
 
         checked.__dict__.update(outputs=outputs, inputs=tuple(inputs))
         return checked
 
     return decorate
+
+
+def _raise_damage(inputs: Sequence[Path], error: Exception) -> None:
+    """Say which input store is damaged, if one is, where it was met that can't be read."""
+    if explain(error) is None:
+        for path in inputs:
+            if line := damage(path):
+                raise InputError(line) from error
 
 
 def _named(arguments: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, Path]]:

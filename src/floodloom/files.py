@@ -14,7 +14,7 @@ from typing import Any
 
 from floodloom.errors import InputError
 from floodloom.swap import swap
-from floodloom.temporaries import part_beside, remove, remove_part, remove_parts
+from floodloom.temporaries import part_beside, remove_part, remove_parts
 
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _MARKS = {"zarr.json": b'"fingerprint"', "manifest.safe": b"floodloom simulator"}
@@ -91,7 +91,7 @@ def _publish(temporary: Path, path: Path) -> None:
     else:
         temporary.replace(path)
     sync_folder(path.parent)
-    remove(temporary)
+    remove_part(temporary)
 
 
 def require_kind(made: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from floodloom.errors import FloodloomError, InputError
@@ -26,7 +26,7 @@ from floodloom.files import (
 )
 from floodloom.signals import held_back
 from floodloom.swap import swap
-from floodloom.temporaries import part_beside, parts_left, remove_parts
+from floodloom.temporaries import part_beside, parts_left, remove_part, remove_parts
 
 _MOVES = ".moves.json"
 
@@ -73,7 +73,8 @@ def together(
             _publish(made, list(asides.values()))
     finally:
         for aside in asides.values():
-            shutil.rmtree(aside, ignore_errors=True)
+            with suppress(OSError):
+                remove_part(aside)
             # Threads that were writing when another failed may put it there again.
             atexit.register(shutil.rmtree, aside, ignore_errors=True)
 

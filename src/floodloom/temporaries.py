@@ -11,6 +11,8 @@ import shutil
 import socket
 from pathlib import Path
 
+from floodloom.signals import held_back
+
 _MAKER = r"\.(?P<machine>[0-9a-f]{6})-(?P<process>\d+)-(?P<start>\d+)-\d+\.part"
 _NUMBERS = itertools.count()
 
@@ -48,9 +50,10 @@ def remove_parts(path: Path, *, of_all: bool = False) -> None:
 
 
 def remove_part(part: Path) -> None:
-    """Remove a part, and what libraries have written beside it."""
-    for one in part.parent.glob(f"{glob.escape(part.name)}*"):
-        remove(one)
+    """Remove a part, and what libraries have written beside it, to the end."""
+    with held_back():
+        for one in part.parent.glob(f"{glob.escape(part.name)}*"):
+            remove(one)
 
 
 def remove(path: Path) -> None:

@@ -36,7 +36,7 @@ def is_whole(path: str | Path, *, sparse: bool = False) -> bool:
     """
     length = Path(path).stat().st_size
     try:
-        ranges = sorted(block for level in _levels(path) for block in _blocks(path, level))
+        ranges = sorted({block for level in _levels(path) for block in _blocks(path, level)})
     except rasterio.errors.RasterioIOError:
         return False
     if sparse:

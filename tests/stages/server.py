@@ -106,9 +106,7 @@ def _end_as(request: dict[str, Any]) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and not thread.daemon:
-                thread.join(1)
+        threading._shutdown()
         atexit._run_exitfuncs()
         sys.stderr.flush()
         os._exit(status)

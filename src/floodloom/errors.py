@@ -44,7 +44,14 @@ _REMEDIES = {
     errno.EISDIR: "give a file, not a folder",
     errno.ENOENT: "check the path",
 }
-_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "failed to map segment",
+    "can't start new thread",
+)
 
 
 def explain(error: BaseException) -> str | None:

@@ -34,6 +34,8 @@ def set_up_logging(level: str = "INFO") -> None:
             stream.reconfigure(errors="replace")
     logging.basicConfig(level=level, format=_FORMAT, datefmt="%H:%M:%S", stream=sys.stderr)
     logging.captureWarnings(True)
+    # It shows errors of Zarr's tasks whose first one is raised, and explained, by the one who asked.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:

@@ -281,6 +281,19 @@ def test_a_set_of_which_one_can_not_take_its_place_goes_back(tmp_path, monkeypat
     assert len(list(tmp_path.rglob("*"))) == 6
 
 
+def test_a_process_that_is_asked_to_end_does_so_though_a_thread_waits_for_ever(tmp_path) -> None:
+    code = """
+import signal, threading
+from floodloom import signals
+signals._GRACE_S = 0.5
+signals.unwind_on_signals()
+threading.Thread(target=threading.Event().wait).start()
+signal.raise_signal(signal.SIGTERM)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert ended.returncode == -signal.SIGALRM
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_waits_for_the_end_of_a_step(number: signal.Signals) -> None:
     done = []

@@ -34,7 +34,7 @@ def set_up_logging(level: str = "INFO") -> None:
             stream.reconfigure(errors="replace")
     logging.basicConfig(level=level, format=_FORMAT, datefmt="%H:%M:%S", stream=sys.stderr)
     logging.captureWarnings(True)
-    # It shows errors of Zarr's tasks whose first one is raised, and explained, by the one who asked.
+    # It shows errors of Zarr's tasks, of which the first is raised where they were asked for.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
+_GRACE_S = 20.0
+"""Time to clean up; schedulers kill after 30 s."""
 
 
 def unwind_on_signals() -> None:
@@ -28,6 +30,9 @@ def unwind_on_signals() -> None:
 def _unwind(number: int, frame: FrameType | None) -> None:
     for other in _ENDING:  # once is enough: cleaning up isn't interrupted
         signal.signal(other, signal.SIG_IGN)
+    # A pool that was just starting a thread never ends it, and the process would wait for both.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
     sys.exit(128 + number)
 
 

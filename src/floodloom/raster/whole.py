@@ -10,6 +10,7 @@ Source: GDAL, GTiff driver, metadata items BLOCK_OFFSET_x_y and BLOCK_SIZE_x_y.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 
@@ -71,13 +72,13 @@ def _levels(path: str | Path) -> tuple[int | None, ...]:
 def _blocks(path: str | Path, level: int | None) -> Iterator[tuple[int, int]]:
     """Yield where each block of an overview (None: the image) begins and its length, bytes."""
     options = {} if level is None else {"overview_level": level}
-    with quiet_about_georeference():
-        with rasterio.open(path, **options) as reduced:
+    with quiet_about_georeference(), rasterio.open(path) as raster:
+        with nullcontext(raster) if level is None else rasterio.open(path, **options) as reduced:
             height, width = reduced.block_shapes[0]
             rows, columns = -(-reduced.height // height), -(-reduced.width // width)
-        with rasterio.open(path) as raster:
-            for band, row, column in product(raster.indexes, range(rows), range(columns)):
-                place = f"{column}_{row}"
-                start = raster.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band, ovr=level)
-                size = raster.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band, ovr=level)
-                yield int(start or 0), int(size or 0)
+
+        for band, row, column in product(raster.indexes, range(rows), range(columns)):
+            place = f"{column}_{row}"
+            start = raster.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band, ovr=level)
+            size = raster.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band, ovr=level)
+            yield int(start or 0), int(size or 0)

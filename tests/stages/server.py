@@ -57,7 +57,7 @@ class Server:
         words
             The command line.
         log
-            Where its lines go, without ending.
+            Where it says how it went, a path without ending.
         how
             `out`, the folder that it writes into; `number` and `moment`: the signal that ends it,
             at the n-th event in that folder, or so many seconds after the first; `limits` of
@@ -87,12 +87,22 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         gc.freeze()
+        reading, writing = os.pipe()  # not a file, whose size may be limited
         child = os.fork()
         if child == 0:
+            os.dup2(writing, 1)
+            os.dup2(writing, 2)
+            sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
+            os.close(reading)
+            os.close(writing)
             _end_as(request)
+        os.close(writing)
+        with os.fdopen(reading, errors="replace") as said:
+            lines = said.read().strip().splitlines()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         _import_like(Path(request["log"]).with_suffix(".modules"))
-        print(json.dumps({"status": status, **_told(Path(request["log"]))}), file=answers)
+        told = {"status": status, "lines": lines, **_told(Path(request["log"]))}
+        print(json.dumps(told), file=answers)
         answers.flush()
 
 
@@ -121,11 +131,10 @@ def _import_like(names: Path) -> None:
 
 
 def _told(log: Path) -> dict[str, Any]:
-    lines = log.with_suffix(".txt").read_text(errors="replace").strip().splitlines()
     watched = log.with_suffix(".watched")
     events, seconds = json.loads(watched.read_text()) if watched.exists() else (0, 0.0)
     watched.unlink(missing_ok=True)
-    return {"lines": lines, "events": events, "seconds": seconds}
+    return {"events": events, "seconds": seconds}
 
 
 def _work(request: dict[str, Any]) -> int:
@@ -133,16 +142,17 @@ def _work(request: dict[str, Any]) -> int:
 
     os.setsid()
     log = Path(request["log"])
-    handle = os.open(log.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # it is ignored where the tests run under nohup
     watch = _Watch(request["out"], request.get("number"), request.get("moment"))
     sys.addaudithook(watch.see)
-    for name, value in request.get("limits", {}).items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+    limits = {getattr(resource, name): value for name, value in request.get("limits", {}).items()}
+    before = {kind: resource.getrlimit(kind) for kind in limits}
+    for kind, value in limits.items():
+        resource.setrlimit(kind, (value, before[kind][1]))
     status = main(request["words"])
+    for kind, both in before.items():  # what torch does as it ends isn't floodloom's
+        resource.setrlimit(kind, both)
     watch.folder = None
     if not request.get("limits"):
         log.with_suffix(".watched").write_text(json.dumps([watch.events, watch.seconds]))

@@ -40,7 +40,7 @@ def test_files_that_may_not_grow(stage: str, have: Path, server: Server, tmp_pat
 
 
 @pytest.mark.parametrize("stage", ["calibrate", "predict", "delineate"])
-@pytest.mark.parametrize("files", [4, 9, 14])
+@pytest.mark.parametrize("files", [4, 14])
 def test_too_few_files_may_be_open(
     stage: str, files: int, have: Path, server: Server, tmp_path: Path
 ) -> None:

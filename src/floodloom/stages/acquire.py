@@ -11,9 +11,11 @@ from floodloom.acquire.item import SHA256, Asset, hasher, is_item, read_asset
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import track
+from floodloom.outputs import writes
 from floodloom.shown import redacted
 
 
+@writes("out", reads=("source",))
 def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "product") -> Path:
     """Fetch a product and verify it; never leave half a file.
 

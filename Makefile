@@ -12,9 +12,10 @@ demo: setup ## Simulated flood, from the raw product to the map
 test: setup ## All tests, among them a tiny run of the whole workflow
 	$(BIN)/pytest -n $(or $(WORKERS),2) --dist loadgroup
 
-test-kills: setup ## 25 kills of a tiny run at random moments, and 200 random sequences of changes
-	FLOODLOOM_KILLS=25 FLOODLOOM_SEQUENCES=200 $(BIN)/pytest -s tests/workflow/test_kills.py \
-		tests/workflow/test_honesty.py -k 'killed or newest'
+test-kills: setup ## 25 kills of a tiny run, 60 of every stage, and 200 random sequences of changes
+	FLOODLOOM_KILLS=25 FLOODLOOM_STAGE_KILLS=20 FLOODLOOM_SEQUENCES=200 $(BIN)/pytest -s \
+		tests/workflow/test_kills.py tests/stages/test_kills.py tests/workflow/test_honesty.py \
+		-k 'killed or newest'
 
 fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
 	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py

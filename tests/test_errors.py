@@ -42,6 +42,8 @@ def caused(outer: Exception, inner: Exception) -> Exception:
         (RasterioIOError("a.tif: two\nlines"), r"^a\.tif: two lines$"),
         (MemoryError("Unable to allocate 9 GiB"), "not enough memory; set a smaller `chunk`"),
         (RuntimeError("CUDA out of memory"), "not enough memory"),
+        (RuntimeError("can't start new thread"), "not enough memory"),
+        (caused(ImportError("a"), ImportError("b.so: failed to map segment")), "not enough mem"),
         (UnicodeEncodeError("utf-8", "\udcc3", 0, 1, "surrogates not allowed"), "PYTHONUTF8=1"),
     ],
 )

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from floodloom import files
+from floodloom import temporaries
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, part_beside, remove_parts, together
+from floodloom.files import atomic_path
+from floodloom.sets import together
+from floodloom.signals import held_back
 from floodloom.swap import swap
+from floodloom.temporaries import part_beside, remove_parts
 
 
 def store(folder: Path, word: str = "old") -> Path:
@@ -128,7 +131,7 @@ def test_parts_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path) ->
                           capture_output=True, text=True, check=True)  # fmt: skip
     mine = part_beside(result)
     dead = Path(str(mine).replace(f"-{os.getpid()}-", f"-{int(gone.stdout)}-"))
-    elsewhere = Path(str(dead).replace(files._machine(), "0" * 6))
+    elsewhere = Path(str(dead).replace(temporaries._machine(), "0" * 6))
     for part in (mine, dead, elsewhere):
         part.write_text("half")
     remove_parts(result)
@@ -184,6 +187,153 @@ def test_a_set_that_fails_leaves_the_old_one(tmp_path) -> None:
         broken()
     assert contents(tmp_path) == {"m.tif": "old", "i.json": "old"}
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def lay_set(folder: Path) -> dict[str, Path]:
+    """An old set: two files and a store, in two folders."""
+    paths = {"map": folder / "m.tif", "store": folder / "s.zarr", "item": folder / "b" / "i.json"}
+    (folder / "b").mkdir()
+    paths["map"].write_text("old")
+    paths["item"].write_text("old")
+    store(paths["store"], "old")
+    return paths
+
+
+def write_set(folder: Path, word: str = "new") -> None:
+    paths = {"map": folder / "m.tif", "store": folder / "s.zarr", "item": folder / "b" / "i.json"}
+    with together(paths, folders=("store",)) as made:
+        store(made["store"], word)
+        made["map"].write_text(word)
+        made["map"].with_name("m.qml").write_text(word)
+        made["item"].write_text(word)
+
+
+def words(folder: Path) -> dict[str, str]:
+    return {
+        Path(name).name: text for name, text in contents(folder).items() if "zarr.json" not in name
+    }
+
+
+NEW = {"m.tif": "new", "m.qml": "new", "word": "new", "i.json": "new"}
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_set_of_files_and_folders_replaces_the_old_one(tmp_path, monkeypatch, exchange) -> None:
+    lay_set(tmp_path)
+    if not exchange:
+        monkeypatch.setattr("floodloom.swap.ctypes.CDLL", lambda *a, **k: object())
+    write_set(tmp_path)
+    assert words(tmp_path) == NEW
+    assert len(list(tmp_path.rglob("*"))) == 7
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_a_set_that_a_kill_halved_is_whole_after_the_next_run(tmp_path, at: int) -> None:
+    """Also where the next run fails."""
+    lay_set(tmp_path)
+    code = f"""
+import os
+from pathlib import Path
+import floodloom.sets as sets, tests.test_files as own
+left = {at}
+def move(one, other, move=sets.swap):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+    move(one, other)
+sets.swap = move
+own.write_set(Path({str(tmp_path)!r}))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    root = Path(__file__).parents[1]
+    killed = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, check=False)
+    assert killed.returncode == (-signal.SIGKILL if at < 3 else 0)
+
+    paths = {"map": tmp_path / "m.tif", "store": tmp_path / "s.zarr"}
+    paths["item"] = tmp_path / "b" / "i.json"
+
+    def fail() -> None:
+        with together(paths, folders=("store",)):
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert words(tmp_path) == NEW
+    assert len(list(tmp_path.rglob("*"))) == 7
+
+
+def test_a_set_of_which_one_can_not_take_its_place_goes_back(tmp_path, monkeypatch) -> None:
+    lay_set(tmp_path)
+    before = contents(tmp_path)
+    moves = []
+
+    def failing(one: Path, other: Path) -> None:
+        moves.append(other.name)
+        if moves == ["m.tif", "s.zarr", "i.json"]:
+            raise OSError("refused")
+        swap(one, other)
+
+    monkeypatch.setattr("floodloom.sets.swap", failing)
+    with pytest.raises(OSError, match="refused"):
+        write_set(tmp_path)
+    assert contents(tmp_path) == before
+    assert len(list(tmp_path.rglob("*"))) == 6
+
+
+def test_a_process_that_is_asked_to_end_does_so_though_a_thread_waits_for_ever(tmp_path) -> None:
+    code = """
+import signal, threading
+from floodloom import signals
+signals._GRACE_S = 0.5
+signals.unwind_on_signals()
+threading.Thread(target=threading.Event().wait).start()
+signal.raise_signal(signal.SIGTERM)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert ended.returncode == -signal.SIGALRM
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_waits_for_the_end_of_a_step(number: signal.Signals) -> None:
+    done = []
+
+    def unwind(number: int, frame: object) -> None:
+        raise InterruptedError(number)
+
+    def step() -> None:
+        with held_back():
+            signal.raise_signal(number)
+            done.append("after the signal")
+
+    known = signal.signal(number, unwind)
+    try:
+        with pytest.raises(InterruptedError):
+            step()
+    finally:
+        signal.signal(number, known)
+    assert done == ["after the signal"]
+
+
+def test_a_message_names_the_place_of_a_result_not_of_its_making(tmp_path) -> None:
+    path = tmp_path / "m.tif"
+    with pytest.raises(InputError, match=rf"^{path}: broken$"), together({"map": path}) as made:
+        raise InputError(f"{made['map']}: broken")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_processes_that_are_given_anew_are_told_apart(tmp_path) -> None:
+    """A part of a process of our own number that began at another time is of the dead."""
+    result = tmp_path / "x.tif"
+    mine = part_beside(result)
+    start = temporaries._start(os.getpid())
+    dead = Path(str(mine).replace(f"-{os.getpid()}-{start}-", f"-{os.getpid()}-{start - 1}-"))
+    beside = dead.with_name(dead.name + "-journal")
+    other = dead.with_name(dead.name.replace(".x.", ".x.y."))
+    for part in (mine, dead, beside, other):
+        part.write_text("half")
+    remove_parts(result)
+    assert set(tmp_path.iterdir()) == {mine, other}
 
 
 @pytest.mark.parametrize("other", ["m.tif", "sub/../m.tif"])

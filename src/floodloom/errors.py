@@ -54,7 +54,14 @@ _REMEDIES = {
     errno.EISDIR: "give a file, not a folder",
     errno.ENOENT: "check the path",
 }
-_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "failed to map segment",
+    "can't start new thread",
+)
 
 
 def one_line(error: BaseException) -> str:

@@ -46,6 +46,8 @@ def set_up_logging(level: str = "INFO") -> None:
     logging.raiseExceptions = bool(os.environ.get(DEBUG))
     warnings.formatwarning = _warning
     logging.captureWarnings(True)
+    # It shows errors of Zarr's tasks, of which the first is raised where they were asked for.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 class _OneLine(logging.Formatter):

@@ -179,7 +179,7 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
         lambda t: ("simulate", "--size", 10**6, *_simulated(t)),
         ("1,230,000",),
     ),
-    "a simulation of nothing": (lambda t: ("simulate", "--size", 0, *_simulated(t)), ("no pixel",)),
+    "a simulation of nothing": (lambda t: ("simulate", "--size", 0, *_simulated(t)), ("size", "0")),
     "strips of nothing": (
         lambda t: (
             "calibrate",

@@ -167,7 +167,7 @@ CALIBRATED: dict[str, tuple[Spoil, Words]] = {
         ("x.zarr", "1,000,000,000"),
     ),
     "footprint in words": (attribute("footprint", "here"), ("x.zarr", "geometry")),
-    "footprint of NaN": (attribute("footprint", [float("nan")] * 4), ("x.zarr", "geometry")),
+    "footprint of NaN": (attribute("footprint", [float("nan")] * 4), ("x.zarr", "footprint")),
     "footprint of three": (attribute("footprint", [1.0, 2.0, 3.0]), ("x.zarr", "geometry")),
     "footprint of 160 degrees": (
         attribute("footprint", [-80.0, -80.0, 80.0, 80.0]),

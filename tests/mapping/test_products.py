@@ -283,7 +283,7 @@ def test_inputs_that_do_not_serve_are_refused_and_nothing_is_written(tmp_path) -
         warnings.filterwarnings("ignore", "'crs' was not provided")
         gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)]).to_file(tmp_path / "z.fgb")
     refused(tmp_path, "map and zones both need a CRS", zones=tmp_path / "z.fgb")
-    refused(tmp_path, "flood and likelihood are one file", likelihood=tmp_path / "flood.tif")
+    refused(tmp_path, "out and likelihood are one file", likelihood=tmp_path / "flood.tif")
     refused(tmp_path, r"areas\.xlsx: areas must end in one of", areas=tmp_path / "areas.xlsx")
     when = mosaic(tmp_path / "w.tif", ACQUISITION_TIME="yesterday")
     refused(tmp_path, r"w\.tif: its tag ACQUISITION_TIME is 'yesterday'", probability=[when])

@@ -15,6 +15,7 @@ from rich.progress import track
 from torch import Tensor
 
 from floodloom.errors import ConfigError, TrainingError
+from floodloom.files import atomic_path
 from floodloom.learning.state import Progress
 from floodloom.log import get_logger
 
@@ -70,9 +71,9 @@ def tell(progress: Progress, epochs: int, sidecars: Sidecars) -> None:
 def write_history(sidecars: Sidecars, history: Sequence[Mapping[str, Any]]) -> None:
     """Write one line per epoch, in place of those that are there."""
     if sidecars.journal is not None:
-        sidecars.journal.parent.mkdir(parents=True, exist_ok=True)
         rows = "".join(json.dumps(row) + "\n" for row in history)
-        sidecars.journal.write_text(rows, encoding="utf-8")
+        with atomic_path(sidecars.journal) as temporary:
+            temporary.write_text(rows, encoding="utf-8")
 
 
 def _draw(folder: Path, record: dict[str, Any]) -> None:

@@ -30,7 +30,6 @@ _MICROSECONDS = 26  # characters of a time up to there
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
 _KINDS = {
     ".tif": pystac.MediaType.COG,
-    ".tiff": pystac.MediaType.COG,
     ".gpkg": pystac.MediaType.GEOPACKAGE,
     ".fgb": pystac.MediaType.FLATGEOBUF,
     ".csv": "text/csv",

@@ -28,6 +28,7 @@ CLASS_NAMES = {
 """Classes that become polygons."""
 
 _DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
+_REFUSALS = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError)
 _COLUMNS = ("class", "name", "area_ha", "likelihood")
 
 
@@ -113,7 +114,19 @@ def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
     driver = require_polygon_file(path)
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")
-        pyogrio.write_dataframe(
-            frame, temporary, layer="flood", driver=driver, geometry_type="Polygon"
-        )
+        try:
+            pyogrio.write_dataframe(
+                frame, temporary, layer="flood", driver=driver, geometry_type="Polygon"
+            )
+            back = pyogrio.read_dataframe(temporary, columns=[])
+        except _REFUSALS as error:
+            reason = str(error).replace(str(temporary), Path(path).name)
+            raise _unwritten(path, reason) from error
+        # Of a disk that is full as a file is closed nothing may be said.
+        if not np.array_equal(np.sort(back.area), np.sort(frame.area)):
+            raise _unwritten(path, "polygons are missing")
     return Path(path)
+
+
+def _unwritten(path: str | Path, reason: str) -> InputError:
+    return InputError(f"{path}: can't be written ({reason}); is the disk full, or the quota?")

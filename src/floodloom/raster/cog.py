@@ -19,11 +19,12 @@ from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, part_beside, require_replaceable
+from floodloom.files import atomic_path, require_replaceable
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.legend import Colours, Meanings, forget_companions, write_legend
+from floodloom.raster.legend import Colours, Meanings, companions, write_legend
 from floodloom.raster.tiff import without_alpha
-from floodloom.raster.whole import is_whole
+from floodloom.raster.whole import is_whole, read_through
+from floodloom.temporaries import part_beside, remove_part
 
 ACQUIRED = "ACQUISITION_TIME"
 """Tag of a raster's date."""
@@ -118,19 +119,23 @@ def cog_writer(
             if reductions := _overviews(profile.geobox.shape.yx):
                 with rasterio.open(plain, "r+") as raster:
                     raster.build_overviews(reductions, Resampling.nearest)
+            if not is_whole(plain):  # GDAL says nothing of a disk that is full as it closes a file
+                raise _unwritten(path, "blocks are missing")
             with rasterio.open(plain) as raster, atomic_path(path) as temporary:
                 copy(
                     raster, temporary, driver="COG", compress="DEFLATE", level=_DEFLATE,
                     blocksize=_COG_BLOCK, num_threads=threads,
                 )  # fmt: skip
-                if not is_whole(temporary):  # GDAL may have met a full disk and said nothing
+                if not is_whole(temporary):
                     raise _unwritten(path, "blocks are missing")
                 without_alpha(temporary)
-                forget_companions(path)
+                _require_readable(temporary, path, threads)
+                for stale in companions(path):
+                    stale.unlink(missing_ok=True)
             if profile.meanings:
                 write_legend(path, profile.meanings, profile.colormap)
     finally:
-        plain.unlink(missing_ok=True)
+        remove_part(plain)
 
 
 def _interpretations(profile: CogProfile) -> list[ColorInterp]:
@@ -150,6 +155,13 @@ def _refusals_named(path: Path) -> Iterator[None]:
         if "Write failed" not in str(error):
             raise
         raise _unwritten(path, getattr(error.__cause__, "errmsg", str(error))) from error
+
+
+def _require_readable(temporary: Path, path: Path, threads: int) -> None:
+    try:
+        read_through(temporary, threads=threads)
+    except rasterio.errors.RasterioIOError as error:
+        raise _unwritten(path, f"what was written can't be read: {error}") from error
 
 
 def _unwritten(path: Path, reason: str) -> InputError:

@@ -23,13 +23,12 @@ _NAME, _VALUE, _RGBA = 2, 5, (6, 7, 8, 9)  # GDALRATFieldUsage
 _OF_OTHERS = (".aux.xml", ".ovr", ".msk")
 
 
-def forget_companions(path: Path) -> None:
-    """Remove what programs have written beside a raster that is about to be replaced.
+def companions(path: Path) -> list[Path]:
+    """List the names of what programs write beside a raster: statistics, overviews and masks.
 
-    Statistics, overviews and masks of the old raster would be taken for those of the new one.
+    Those of an old raster would be taken for those of the new one.
     """
-    for ending in _OF_OTHERS:
-        path.with_name(path.name + ending).unlink(missing_ok=True)
+    return [path.with_name(path.name + ending) for ending in _OF_OTHERS]
 
 
 def write_legend(path: Path, bands: Sequence[Meanings], colours: Colours) -> None:

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from zarr.codecs import BloscCodec
+from pydantic import ValidationError
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import dask_progress
+from floodloom.raster.chunks import note_chunks, require_chunks
 from floodloom.raster.cog import write_cog as write_cog  # scripts of users take it from here
 from floodloom.raster.recipe import Recipe
 
 _STACK_SHARD = 64
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)
 _COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 
 
@@ -51,9 +54,7 @@ def write_store(
     """
     rechunked = dataset.chunk(_shard_chunks(dataset, shard)) if dataset.chunks else dataset.copy()
     encoding = {
-        str(name): _encoding(variable, chunk, shard)
-        for name, variable in dataset.variables.items()
-        if variable.ndim >= 2 and variable.dtype.kind in "fiub"
+        str(name): _encoding(variable, chunk, shard) for name, variable in dataset.variables.items()
     }
     for name, column in list(rechunked.variables.items()):
         column.encoding.clear()
@@ -66,6 +67,7 @@ def write_store(
     shown = nullcontext() if progress is None else dask_progress(progress)
     with atomic_path(path) as temporary, shown:
         rechunked.to_zarr(temporary, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+        note_chunks(temporary)
     return Path(path)
 
 
@@ -79,6 +81,8 @@ def _shard_chunks(dataset: xr.Dataset, shard: int) -> dict[Any, int]:
 
 
 def _encoding(variable: xr.Variable, chunk: int, shard: int) -> dict[str, Any]:
+    if variable.ndim < 2 or variable.dtype.kind not in "fiub":
+        return {"compressors": (ZstdCodec(), Crc32cCodec())}
     chunks, shards = [], []
     for axis, length in enumerate(variable.shape):
         spatial = axis >= variable.ndim - 2
@@ -87,7 +91,20 @@ def _encoding(variable: xr.Variable, chunk: int, shard: int) -> dict[str, Any]:
         outer = max(min(shard if spatial else _STACK_SHARD, length), 1)
         chunks.append(inner)
         shards.append(math.ceil(outer / inner) * inner)
-    return {"chunks": tuple(chunks), "shards": tuple(shards), "compressors": (_COMPRESSOR,)}
+    return {
+        "chunks": tuple(chunks),
+        "shards": tuple(shards),
+        "compressors": (_COMPRESSOR, Crc32cCodec()),
+        **_unknown(variable),
+    }
+
+
+def _unknown(variable: xr.Variable) -> dict[str, Any]:
+    """What chunks read as that aren't there: no data, as floating numbers do by themselves."""
+    meanings = str(variable.attrs.get("flag_meanings", "")).split()
+    if "nodata" in meanings:
+        return {"fill_value": variable.attrs["flag_masks"][meanings.index("nodata")]}
+    return {"fill_value": variable.attrs["ignore"]} if "ignore" in variable.attrs else {}
 
 
 def open_store(path: str | Path, *, lazily: bool = True, whole_rows: bool = False) -> xr.Dataset:
@@ -106,19 +123,26 @@ def open_store(path: str | Path, *, lazily: bool = True, whole_rows: bool = Fals
     Raises
     ------
     InputError
-        If `path` isn't a Zarr store.
+        If `path` isn't a Zarr store, or chunks of it are lost.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: store not found; check the path or run the stage that makes it")
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: not a Zarr v3 store; give a store written by floodloom")
+    require_chunks(path)
     chunks = {"x": -1} if whole_rows else {}
-    with warnings.catch_warnings():  # a workflow may keep files of its own beside the arrays
-        warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
-        store: xr.Dataset = xr.open_zarr(
-            path, consolidated=False, decode_coords="all", chunks=chunks if lazily else None
-        )
+    try:
+        with warnings.catch_warnings():  # a workflow may keep files of its own beside the arrays
+            warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
+            store: xr.Dataset = xr.open_zarr(
+                path, consolidated=False, decode_coords="all", chunks=chunks if lazily else None
+            )
+    except _DAMAGED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: can't be read ({reason}); run the stage that made it again"
+        ) from error
     return store
 
 
@@ -133,9 +157,15 @@ def recipe_of(dataset: xr.Dataset) -> Recipe:
     Raises
     ------
     InputError
-        If the store carries none.
+        If the store carries none that can be read.
     """
+    source = dataset.encoding.get("source", "dataset")
     if "recipe" not in dataset.attrs:
-        source = dataset.encoding.get("source", "dataset")
         raise InputError(f"{source}: no recipe among the attributes; write it with floodloom")
-    return Recipe.model_validate_json(dataset.attrs["recipe"])
+    try:
+        return Recipe.model_validate_json(dataset.attrs["recipe"])
+    except ValidationError as error:
+        raise InputError(
+            f"{source}: its recipe can't be read ({error.error_count()} faults); write it with "
+            "floodloom"
+        ) from error

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from floodloom.errors import InputError
-from floodloom.files import part_beside, remove
 from floodloom.raster.opener import open_tiff
 from floodloom.sentinel1.borders import EROSION
 from floodloom.sentinel1.calibrate import Calibration
 from floodloom.sentinel1.product import Measurement
+from floodloom.temporaries import part_beside, remove
 
 FLAGS = "flags"
 """Name of the flags layer; polarisations and their noise stand beside it."""

@@ -12,9 +12,11 @@ from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import track
 from floodloom.names import require_sha256
+from floodloom.outputs import writes
 from floodloom.shown import redacted
 
 
+@writes("out", reads=("source",))
 def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "product") -> Path:
     """Fetch a product and verify it; never leave half a file.
 

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from floodloom.errors import InputError
+from floodloom.outputs import writes
 from floodloom.raster.flags import FLAG_ATTRS
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
@@ -34,6 +35,7 @@ _SHARD = 1024
 _CLEAN_BORDERS_SINCE = (2, 90)
 
 
+@writes("out")
 def calibrate(
     *,
     safe: Path,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.files import together
 from floodloom.log import get_logger
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import (
@@ -49,8 +48,10 @@ from floodloom.mapping.terrain import flood_depth
 from floodloom.mapping.vectorise import flood_polygons, require_polygon_file, write_polygons
 from floodloom.mapping.zones import area_table, read_zones, write_table
 from floodloom.names import as_name, require_events
-from floodloom.raster.legend import forget_companions
+from floodloom.outputs import writes
+from floodloom.raster.legend import companions
 from floodloom.raster.store import open_store
+from floodloom.sets import together
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -58,6 +59,7 @@ Floats = NDArray[np.float32]
 _log = get_logger(__name__)
 
 
+@writes("out", "vectors", "item", "likelihood", "depth", "areas")
 def delineate(
     *,
     probability: Sequence[Path] | Path,
@@ -221,8 +223,14 @@ def delineate(
     )
     with together({**files, "item": Path(item)}) as made:
         _write(replace(products, files=made), after, evidence, classes, reasons, terrain)
-        for path in files.values():
-            forget_companions(path)
+        stale = [
+            old
+            for key, path in files.items()
+            for old, new in zip(companions(path), companions(made[key]), strict=True)
+            if not new.exists()
+        ]
+    for old in stale:
+        old.unlink(missing_ok=True)
     return Path(out)
 
 

@@ -21,9 +21,11 @@ from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import training_and_validation
 from floodloom.learning.stored import located, tiles_of
 from floodloom.learning.teacher import require_teacher
+from floodloom.outputs import writes
 from floodloom.tiles.store import concatenate_tiles, open_tiles
 
 
+@writes("out")
 def distill(
     *,
     tiles: list[Path],

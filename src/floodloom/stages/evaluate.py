@@ -29,6 +29,7 @@ from floodloom.mapping.scores import (
 )
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.names import require_events
+from floodloom.outputs import writes
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask
 from floodloom.raster.placing import placed
@@ -43,6 +44,7 @@ _PREDICTION = Kind("prediction", unknown=(IGNORE,))
 _CLASSES = replace(_PREDICTION, what="flood map", low=0, high=3, whole=True)
 
 
+@writes("out")
 def evaluate(
     *,
     out: Path,

@@ -12,6 +12,7 @@ from odc.geo.xr import xr_coords
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.outputs import writes
 from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.grid import metres_per_pixel, spacing_m
 from floodloom.raster.recipe import Recipe
@@ -33,6 +34,7 @@ _CALIBRATED = "geometry"
 _OWN_TO_CALIBRATION = (_CALIBRATED, "footprint")
 
 
+@writes("out")
 def geocode(
     *,
     scene: Sequence[Path] | Path,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from floodloom.datasets.catalogue import read_scene
+from floodloom.outputs import writes
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import write_store
+from floodloom.sets import together
 from floodloom.tiles.store import IGNORE
 
 
+@writes("out", "labels")
 def ingest(*, dataset: str, root: Path, scene: str, out: Path, labels: Path | None = None) -> Path:
     """Rebuild one scene of a published data set.
 
@@ -38,13 +41,17 @@ def ingest(*, dataset: str, root: Path, scene: str, out: Path, labels: Path | No
         If the data set or the scene isn't there.
     """
     found = read_scene(dataset, Path(root), scene)
-    if labels is not None:
-        write_cog(
-            found.label,
-            labels,
-            geobox=geobox_of(found.scene),
-            nodata=IGNORE,
-            descriptions=("label",),
-            tags={"FLOODLOOM_PRODUCT": "truth"},
-        )
-    return write_store(found.scene, out)
+    named = {"labels": labels, "out": out}
+    paths = {key: Path(path) for key, path in named.items() if path is not None}
+    with together(paths, folders=("out",)) as made:
+        if labels is not None:
+            write_cog(
+                found.label,
+                made["labels"],
+                geobox=geobox_of(found.scene),
+                nodata=IGNORE,
+                descriptions=("label",),
+                tags={"FLOODLOOM_PRODUCT": "truth"},
+            )
+        write_store(found.scene, made["out"])
+    return Path(out)

@@ -28,6 +28,7 @@ from floodloom.mapping.predict import (
 )
 from floodloom.mapping.seams import SeamMeter, window_borders
 from floodloom.names import require_events
+from floodloom.outputs import writes
 from floodloom.raster.cog import CogProfile, cog_writer
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
@@ -37,6 +38,7 @@ from floodloom.tiles.companion import companion
 from floodloom.tiles.inputs import BEFORE, compose_inputs
 
 
+@writes("out")
 def predict(
     *,
     scene: Path,

@@ -19,9 +19,12 @@ from floodloom.learning.losses import cross_entropy
 from floodloom.learning.relabel import Limits
 from floodloom.learning.rounds import Gate, relabel_tiles
 from floodloom.learning.splits import select, training_and_validation
+from floodloom.outputs import writes
+from floodloom.sets import together
 from floodloom.tiles.store import open_tiles, write_tiles
 
 
+@writes("out", "audit")
 def relabel(
     *,
     tiles: list[Path],
@@ -159,8 +162,11 @@ def relabel(
     predict = replace(labeller, ensemble=rehearsed).predict
     report["validation"] = scores_by_event(held_out, predict, len(ensemble.classes))
     report["left_out"] = left_out
-    write_json(audit, {"round": round, "preset": preset, **report, "checkpoints": names})
-    return write_tiles(pseudo, out)
+    with together({"audit": Path(audit), "out": Path(out)}, folders=("out",)) as made:
+        written = {"round": round, "preset": preset, **report, "checkpoints": names}
+        write_json(made["audit"], written)
+        write_tiles(pseudo, made["out"])
+    return Path(out)
 
 
 def _other_sensor(

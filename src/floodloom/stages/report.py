@@ -10,7 +10,6 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.files import atomic_path
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.log import get_logger
@@ -19,6 +18,7 @@ from floodloom.mapping.features import read_features
 from floodloom.mapping.percent import read_percent
 from floodloom.mapping.products import read_map
 from floodloom.names import require_events
+from floodloom.outputs import writes
 from floodloom.raster.align import onto_grid
 from floodloom.raster.store import open_store
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
@@ -34,6 +34,7 @@ from floodloom.report.results import (
     training_charts,
 )
 from floodloom.report.scene import Bytes, EventLayers, event_view
+from floodloom.sets import together
 from floodloom.tiles.labels import labels_on_grid
 from floodloom.tiles.store import IGNORE, open_tiles
 
@@ -44,6 +45,7 @@ _ORDER = (
 _FIGURE = 1000
 
 
+@writes("out", "map_page")
 def report(
     *,
     out: Path,
@@ -152,9 +154,12 @@ def report(
         calibration=_calibration(scores),
         configuration=_configuration(config),
     )
-    _write(render_map(title, [event_view(layers) for layers in opened], shown), map_page)
+    map_text = render_map(title, [event_view(layers) for layers in opened], shown)
+    with together({"map_page": Path(map_page), "out": Path(out)}) as made:
+        made["map_page"].write_text(map_text, encoding="utf-8")
+        made["out"].write_text(page, encoding="utf-8")
     get_logger(__name__).info("%s: %d maps, %d example tiles", out, len(opened), len(shown))
-    return _write(page, out)
+    return Path(out)
 
 
 def _paired(what: str, names: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
@@ -237,9 +242,3 @@ def _configuration(text: str) -> Any:
         return json.loads(text) if text else {}
     except ValueError as error:
         raise InputError(f"report: config isn't JSON text ({error}); pass a JSON dump") from error
-
-
-def _write(page: str, path: Path) -> Path:
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return Path(path)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from floodloom.files import atomic_path
 from floodloom.log import get_logger
+from floodloom.outputs import writes
 from floodloom.raster.cog import ACQUIRED, write_cog
+from floodloom.sets import together
 from floodloom.simulate.event import AFTER, image_event, make_event, product_content
 from floodloom.simulate.optical import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe
 
 
+@writes("out_before", "out_after", "dem", "optical", "truth")
 def simulate(
     *,
     out_before: Path,
@@ -63,17 +65,25 @@ def simulate(
     """
     place = make_event(seed or 0, size, spacing, flood_depth, relief)
     grid = place.geobox
-    for out, flood in ((out_before, False), (out_after, True)):
-        content = product_content(place, image_event(place, flood), flood)
-        with atomic_path(out) as temporary:
-            write_safe(content, temporary)
-    elevation = place.landscape.elevation.astype(np.float32)
-    write_cog(elevation, dem, geobox=grid, nodata=np.nan, descriptions=("elevation",))
-    image = optical_image(place.landscape, True, cloud_share, place.seed)
-    tags = {ACQUIRED: str(AFTER)}
-    write_cog(image, optical, geobox=grid, nodata=np.nan, descriptions=CHANNELS, tags=tags)
-    tags = {"FLOODLOOM_PRODUCT": "truth"}
-    write_cog(place.truth, truth, geobox=grid, nodata=255, descriptions=("label",), tags=tags)
+    paths = {"before": out_before, "after": out_after, "dem": dem, "optical": optical}
+    named = {key: Path(path) for key, path in {**paths, "truth": truth}.items()}
+
+    with together(named, folders=("before", "after")) as made:
+        for key, flood in (("before", False), ("after", True)):
+            write_safe(product_content(place, image_event(place, flood), flood), made[key])
+
+        elevation = place.landscape.elevation.astype(np.float32)
+        write_cog(elevation, made["dem"], geobox=grid, nodata=np.nan, descriptions=("elevation",))
+
+        image = optical_image(place.landscape, True, cloud_share, place.seed)
+        write_cog(
+            image, made["optical"], geobox=grid, nodata=np.nan,
+            descriptions=CHANNELS, tags={ACQUIRED: str(AFTER)},
+        )  # fmt: skip
+        write_cog(
+            place.truth, made["truth"], geobox=grid, nodata=255,
+            descriptions=("label",), tags={"FLOODLOOM_PRODUCT": "truth"},
+        )  # fmt: skip
     shares = [f"{(place.truth == value).mean():.1%}" for value in (1, 2)]
     get_logger(__name__).info("%s: permanent water %s, flood %s", event, *shares)
     return Path(out_after)

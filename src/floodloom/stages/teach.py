@@ -26,9 +26,11 @@ from floodloom.learning.plan import TrainingPlan
 from floodloom.learning.splits import select, training_and_validation
 from floodloom.learning.stored import located, tiles_of
 from floodloom.learning.supervise import learn
+from floodloom.outputs import writes
 from floodloom.tiles.store import open_tiles
 
 
+@writes("out")
 def teach(
     *,
     tiles: list[Path],

@@ -15,6 +15,7 @@ from floodloom.datasets.scenes import Chips
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.names import require_events
+from floodloom.outputs import writes
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Normalisation
 from floodloom.raster.store import open_store
@@ -28,6 +29,7 @@ from floodloom.tiles.store import IGNORE, concatenate_tiles, tile_dataset, write
 _CLASSES = ("dry", "water")
 
 
+@writes("out")
 def tile(
     *,
     out: Path,

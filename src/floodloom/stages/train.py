@@ -28,6 +28,7 @@ from floodloom.learning.stored import located, radar_tiles
 from floodloom.learning.supervise import blended, learn
 from floodloom.learning.team import joined
 from floodloom.log import get_logger
+from floodloom.outputs import writes
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import recipe_of
 from floodloom.tiles.store import open_tiles
@@ -35,6 +36,7 @@ from floodloom.tiles.store import open_tiles
 _log = get_logger(__name__)
 
 
+@writes("out")
 def train(
     *,
     tiles: list[Path],

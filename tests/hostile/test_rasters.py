@@ -188,7 +188,7 @@ def percent(found: Any) -> Any:
 
 
 def stored_as(kind: type, fill: float) -> Callable[[Any], Any]:
-    return lambda found: np.where(found == 255, fill, found).astype(kind)
+    return lambda found: np.where(found == 255, np.array(fill, kind), found.astype(kind))
 
 
 PROBABILITIES: dict[str, tuple[Make, Words]] = {

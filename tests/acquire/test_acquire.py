@@ -139,10 +139,12 @@ def test_local_sources_that_can_not_be_read(tmp_path) -> None:
 
 def test_a_wrong_digest_is_refused_and_keeps_what_was_there(tmp_path, product) -> None:
     (tmp_path / "x").write_bytes(product)
-    refused(tmp_path, str(tmp_path / "x"), "sha256 is .* but 00ff is expected", sha256="00ff")
+    refused(
+        tmp_path, str(tmp_path / "x"), f"sha256 is .* but {'0f' * 32} is expected", sha256="0f" * 32
+    )
     kept = acquire(source=str(tmp_path / "x"), out=tmp_path / "kept.zip")
     with pytest.raises(InputError, match="is expected"):
-        acquire(source=str(tmp_path / "x"), out=kept, sha256="00")
+        acquire(source=str(tmp_path / "x"), out=kept, sha256="00" * 32)
     assert kept.read_bytes() == product
 
 

@@ -344,17 +344,19 @@ def test_orbit_files_are_found_however_they_are_kept(safe, tmp_path, name) -> No
 
 
 def test_orbit_files_that_can_not_be_read_are_named(safe, tmp_path) -> None:
+    orbits = tmp_path / "orbits"
+    orbits.mkdir()
     name = f"S1A_OPER_AUX_POEORB_OPOD_20230603T080617_{DAY}.EOF.zip"
-    (tmp_path / name).write_bytes(b"PK")
+    (orbits / name).write_bytes(b"PK")
     with pytest.raises(InputError, match=r"\.EOF\.zip: not a readable orbit file .*zip file"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=tmp_path)
-    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=orbits)
+    with zipfile.ZipFile(orbits / name, "w") as archive:
         archive.writestr("readme.txt", "")
     with pytest.raises(InputError, match=r"\.EOF\.zip: .*0 \.EOF files inside"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=tmp_path)
-    (tmp_path / name).rename(tmp_path / "orbit.EOF")
+        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=orbits)
+    (orbits / name).rename(orbits / "orbit.EOF")
     with pytest.raises(InputError, match="no orbit file named as ESA names them"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=tmp_path / "orbit.EOF")
+        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=orbits / "orbit.EOF")
 
 
 def test_orbit_files_that_do_not_cover_are_refused(safe, tmp_path) -> None:

@@ -1,9 +1,17 @@
 """Compiled loops work wherever floodloom is installed."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from numba.core.event import Listener, install_listener
+
+from floodloom.kernels import compiled
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "floodloom"
 KERNEL = """
@@ -65,3 +73,40 @@ def test_the_folder_of_the_environment_is_honoured(tmp_path) -> None:
 def test_every_kernel_is_compiled_in_this_way() -> None:
     users = [p.name for p in SOURCE.rglob("*.py") if "njit" in p.read_text(encoding="utf-8")]
     assert users == ["kernels.py"]
+
+
+class Ended(BaseException):
+    """What a handler of signals raises."""
+
+
+class EndsCompiling(Listener):
+    """Asks the process to end when numba begins to compile."""
+
+    def on_start(self, event: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+def test_a_signal_waits_until_a_kernel_is_compiled(tmp_path, monkeypatch) -> None:
+    def end(number: int, frame: object) -> None:
+        raise Ended
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    before = signal.signal(signal.SIGTERM, end)
+    kernel = compiled()(longest_run)
+    try:
+        with install_listener("numba:compile", EndsCompiling()), pytest.raises(Ended):
+            kernel(np.arange(9.0))
+        assert kernel.signatures
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def longest_run(values):
+    longest, run = 0, 0
+    for index in range(1, values.size):
+        run = run + 1 if values[index] > values[index - 1] else 0
+        longest = max(longest, run)
+    return longest

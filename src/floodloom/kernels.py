@@ -6,10 +6,13 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numba
+
+from floodloom.signals import held_back
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -33,11 +36,25 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(kernel: Callable[..., Any]) -> Any:
         try:
-            return numba.njit(cache=True, nogil=True, **options)(kernel)
+            dispatcher = numba.njit(cache=True, nogil=True, **options)(kernel)
         except RuntimeError:  # numba found no folder that it can write to
-            return _compiled_elsewhere(kernel, options)
+            dispatcher = _compiled_elsewhere(kernel, options)
+        return _undisturbed(dispatcher)
 
     return decorate
+
+
+def _undisturbed(dispatcher: Any) -> Any:
+    """Let signals wait while numba compiles: within LLVM's callbacks an error is lost, or fatal."""
+    compile_for = dispatcher.compile
+
+    @wraps(compile_for)
+    def compile_whole(signature: Any) -> Any:
+        with held_back():
+            return compile_for(signature)
+
+    dispatcher.compile = compile_whole
+    return dispatcher
 
 
 def _compiled_elsewhere(kernel: Callable[..., Any], options: dict[str, Any]) -> Any:

@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
+from numba.core.event import Listener, install_listener
 
 from floodloom.kernels import compiled
 
@@ -80,21 +79,26 @@ class Ended(BaseException):
     """What a handler of signals raises."""
 
 
+class EndsCompiling(Listener):
+    """Asks the process to end when numba begins to compile."""
+
+    def on_start(self, event: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
 def test_a_signal_waits_until_a_kernel_is_compiled(tmp_path, monkeypatch) -> None:
     def end(number: int, frame: object) -> None:
         raise Ended
-
-    def work() -> None:
-        kernel(np.arange(9.0))
-        time.sleep(2)
 
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     before = signal.signal(signal.SIGTERM, end)
     kernel = compiled()(longest_run)
     try:
-        threading.Timer(0.05, signal.raise_signal, [signal.SIGTERM]).start()
-        with pytest.raises(Ended):
-            work()
+        with install_listener("numba:compile", EndsCompiling()), pytest.raises(Ended):
+            kernel(np.arange(9.0))
         assert kernel.signatures
     finally:
         signal.signal(signal.SIGTERM, before)

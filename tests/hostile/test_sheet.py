@@ -87,6 +87,10 @@ CASES: dict[str, tuple[str | bytes, Words]] = {
         ("s.tsv", "row 2", "ftp"),
     ),
     "a source of GDAL's": (row("a", "e", "after", "/vsicurl/http://h/a.zip"), ("s.tsv", "row 2")),
+    "an address that moves a terminal": (
+        row("a", "e", "after", "https://\x1b[2Jh/a.zip"),
+        ("s.tsv", "row 2", "h/a.zip"),
+    ),
     "a source of two lines": (row("a", "e", "after", '"a\nb"'), ("s.tsv", "row 2")),
     "a digest in words": (
         HEADER.replace("\n", "\tsha256\n") + "a\te\tafter\thttps://h/a.zip\tsecret\n",

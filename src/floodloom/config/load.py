@@ -215,6 +215,8 @@ def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
 
 
 def _require_web(source: str, where: str) -> None:
+    if not source.isprintable():
+        raise ConfigError(f"{where} {redacted(source)}: signs that can't be seen; take them out")
     if not source.lower().startswith(("http://", "https://")):
         raise ConfigError(
             f"{where} {redacted(source)}: only http and https are fetched; give such an address, "

@@ -89,7 +89,7 @@ CASES: dict[str, tuple[str | bytes, Words]] = {
     "a source of GDAL's": (row("a", "e", "after", "/vsicurl/http://h/a.zip"), ("s.tsv", "row 2")),
     "an address that moves a terminal": (
         row("a", "e", "after", "https://\x1b[2Jh/a.zip"),
-        ("s.tsv", "row 2", "h/a.zip"),
+        ("s.tsv", "row 2", "signs"),
     ),
     "a source of two lines": (row("a", "e", "after", '"a\nb"'), ("s.tsv", "row 2")),
     "a digest in words": (

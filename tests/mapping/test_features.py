@@ -3,10 +3,7 @@
 import json
 import os
 import sqlite3
-import threading
-from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import geopandas as gpd
@@ -40,26 +37,6 @@ def test_every_format_gives_what_gdal_gives(tmp_path, ending, epsg) -> None:
     if ending != "shp":  # whose other parts lie beside it
         moved = path.rename(tmp_path / "elsewhere" / "x.tif")
         assert list(read_features(moved, "file of zones")["name"]) == list(expected["name"])
-
-
-@pytest.fixture
-def address() -> Iterator[tuple[str, list[str]]]:
-    """Address of a server, and what was asked of it."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(404)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", asked
-    server.shutdown()
-    server.server_close()
 
 
 def ogr_vrt(secret: Path) -> str:

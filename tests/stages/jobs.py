@@ -124,7 +124,8 @@ def lay_old(folder: Path, names: list[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name in names:
         path = folder / name
-        marks = {".zarr": ("zarr.json", '"fingerprint" old'),
+        kind = {"calibrated": '"geometry" ', "tiles": '"classes" ', "pseudo": '"classes" '}
+        marks = {".zarr": ("zarr.json", f'"fingerprint" {kind.get(path.stem, "")}old'),
                  ".SAFE": ("manifest.safe", "floodloom simulator old")}  # fmt: skip
         inside, text = marks.get(path.suffix, ("", "old"))
         (path / inside).parent.mkdir(parents=True, exist_ok=True)

@@ -50,15 +50,15 @@ def test_mosaic_is_rebuilt_from_the_names(tmp_path) -> None:
 
 
 def test_ingest_and_tile_agree(tmp_path) -> None:
-    write_etci(tmp_path)
+    write_etci(tmp_path / "data")
     scene = ingest(
         dataset="etci2021",
-        root=tmp_path,
+        root=tmp_path / "data",
         scene="place_20200102t030405",
         out=tmp_path / "place_20200102t030405.zarr",
         labels=tmp_path / "labels.tif",
     )
-    direct = tile(dataset="etci2021", root=tmp_path, out=tmp_path / "a.zarr", event="e")
+    direct = tile(dataset="etci2021", root=tmp_path / "data", out=tmp_path / "a.zarr", event="e")
     through = tile(
         scene=[scene], labels=tmp_path / "labels.tif", out=tmp_path / "b.zarr", event="e"
     )
@@ -70,21 +70,21 @@ def test_ingest_and_tile_agree(tmp_path) -> None:
 
 
 def test_unlabelled_scene_becomes_target_tiles(tmp_path) -> None:
-    write_etci(tmp_path, labelled=False)
-    tiles = open_tiles(tile(dataset="etci2021", root=tmp_path, out=tmp_path / "a.zarr"))
+    write_etci(tmp_path / "data", labelled=False)
+    tiles = open_tiles(tile(dataset="etci2021", root=tmp_path / "data", out=tmp_path / "a.zarr"))
     assert set(tiles.split.values) == {"target"}
     assert (tiles.label == 255).all()
 
 
 def test_what_labels_csv_says_reaches_the_tiles(tmp_path) -> None:
-    write_etci(tmp_path, labelled=False)
+    write_etci(tmp_path / "data", labelled=False)
     name = "place_20200102t030405"
-    table = tmp_path / "labelled" / name / "tiles" / "labels.csv"
+    table = tmp_path / "data" / "labelled" / name / "tiles" / "labels.csv"
     table.write_text(
         f"tile,flood_label,water_body_label\n{name}_x-3_y-5.png,0,0\n{name}_x-4_y-6.png,0,1\n"
     )
-    scene = ingest(dataset="etci2021", root=tmp_path, scene=name, out=tmp_path / "s.zarr")
-    for options in ({"scene": [scene]}, {"dataset": "etci2021", "root": tmp_path}):
+    scene = ingest(dataset="etci2021", root=tmp_path / "data", scene=name, out=tmp_path / "s.zarr")
+    for options in ({"scene": [scene]}, {"dataset": "etci2021", "root": tmp_path / "data"}):
         out = tile(out=tmp_path / f"{len(options)}.zarr", size=128, **options)
         tiles = open_tiles(out)
         wet = (tiles.row.values >= 256) & (tiles.col.values >= 256)
@@ -130,7 +130,7 @@ def test_missing_data_set_says_where_it_is_published(tmp_path, dataset: str) -> 
 
 def test_unknown_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(InputError, match=r"dataset 'nope' is not known; choose one of etci2021"):
-        tile(dataset="nope", root=tmp_path, out=tmp_path / "t.zarr")
+        tile(dataset="nope", root=tmp_path / "data", out=tmp_path / "t.zarr")
 
 
 def test_real_ombria(shared_data, tmp_path) -> None:

@@ -111,11 +111,15 @@ def status_of(folder: Path, source: str, sheet: str | None = None) -> int:
     )
     child = os.fork()
     if child == 0:
-        os.chdir(folder)
-        logging.getLogger().handlers.clear()
-        os.dup2(os.open("terminal", os.O_WRONLY | os.O_CREAT), 2)
-        sys.stdout, sys.stderr = (os.fdopen(n, "w", 1, closefd=False) for n in (1, 2))
-        os._exit(run_stage(job))
+        status = 99
+        try:
+            os.chdir(folder)
+            logging.getLogger().handlers.clear()
+            os.dup2(os.open("terminal", os.O_WRONLY | os.O_CREAT), 2)
+            sys.stdout, sys.stderr = (os.fdopen(n, "w", 1, closefd=False) for n in (1, 2))
+            status = run_stage(job)
+        finally:
+            os._exit(status)  # or two processes would go on with the tests
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

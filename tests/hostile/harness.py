@@ -10,7 +10,6 @@ import faulthandler
 import hashlib
 import io
 import os
-import resource
 import shutil
 import signal
 import stat
@@ -20,7 +19,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -265,8 +264,8 @@ def _reset_peak() -> int:
     return _status("VmRSS")
 
 
-def _status(name: str) -> int:
-    text = Path("/proc/self/status").read_text()
+def _status(name: str, process: int | str = "self") -> int:
+    text = Path(f"/proc/{process}/status").read_text()
     return int(text.partition(f"{name}:")[2].split()[0]) << 10
 
 
@@ -291,24 +290,28 @@ def _apart(arguments: list[str], environment: Mapping[str, str], cwd: Path) -> O
         process = subprocess.Popen(
             command, cwd=cwd, env=full, stdout=shown, stderr=said, stdin=subprocess.DEVNULL
         )
-        code, usage = _waited(process, started)
+        code, seconds, memory = _waited(process, started)
         for file in (said, shown):
             file.seek(0)
         texts = [file.read().decode(errors="replace") for file in (said, shown)]
-    seconds = usage.ru_utime + usage.ru_stime
-    return Outcome(code, *texts, "", seconds, -float(usage.ru_maxrss << 10))
+    return Outcome(code, *texts, "", seconds, -float(memory))
 
 
-def _waited(
-    process: subprocess.Popen[bytes], started: float
-) -> tuple[int | None, resource.struct_rusage]:
-    """Wait for a process; return its exit status, None if it hung, and what it used."""
-    hung = False
+def _waited(process: subprocess.Popen[bytes], started: float) -> tuple[int | None, float, int]:
+    """Wait for a process; return its exit status, None if it hung, seconds of computing and bytes.
+
+    The greatest memory that the system tells of it at the end would be that of the process which
+    started it, where that is greater.
+    """
+    hung, memory = False, 0
     while True:
+        with suppress(OSError, IndexError):  # it has just ended
+            memory = max(memory, _status("VmHWM", process.pid))
         found, status, usage = os.wait4(process.pid, os.WNOHANG)
         if found:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return None if hung else process.returncode, usage
+            code = None if hung else process.returncode
+            return code, usage.ru_utime + usage.ru_stime, memory
         if not hung and time.perf_counter() - started > HANG:
             hung = True
             process.kill()

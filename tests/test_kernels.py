@@ -1,17 +1,9 @@
 """Compiled loops work wherever floodloom is installed."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
-
-import numba
-import numpy as np
-import pytest
-from numba.core.event import Listener, install_listener
-
-from floodloom.kernels import compiled
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "floodloom"
 KERNEL = """
@@ -75,38 +67,47 @@ def test_every_kernel_is_compiled_in_this_way() -> None:
     assert users == ["kernels.py"]
 
 
-class Ended(BaseException):
-    """What a handler of signals raises."""
+ENDED = """
+import signal
+import numba, numpy as np
+from numba.core.event import Listener, install_listener
+from floodloom.kernels import compiled
 
+class Ended(BaseException):
+    pass
 
 class EndsCompiling(Listener):
-    """Asks the process to end when numba begins to compile."""
-
-    def on_start(self, event: object) -> None:
+    def on_start(self, event):
         signal.raise_signal(signal.SIGTERM)
 
-    def on_end(self, event: object) -> None:
+    def on_end(self, event):
         pass
 
+def end(number, frame):
+    raise Ended
 
-def test_a_signal_waits_until_a_kernel_is_compiled(tmp_path, monkeypatch) -> None:
-    def end(number: int, frame: object) -> None:
-        raise Ended
-
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    before = signal.signal(signal.SIGTERM, end)
-    kernel = compiled()(longest_run)
-    try:
-        with install_listener("numba:compile", EndsCompiling()), pytest.raises(Ended):
-            kernel(np.arange(9.0))
-        assert kernel.signatures
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
+@compiled()
 def longest_run(values):
     longest, run = 0, 0
     for index in range(1, values.size):
         run = run + 1 if values[index] > values[index - 1] else 0
         longest = max(longest, run)
     return longest
+
+signal.signal(signal.SIGTERM, end)
+try:
+    with install_listener("numba:compile", EndsCompiling()):
+        longest_run(np.arange(9.0))
+except Ended:
+    print("ended;", len(longest_run.signatures), "compiled")
+"""
+
+
+def test_a_signal_waits_until_a_kernel_is_compiled(tmp_path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(ENDED, encoding="utf-8")
+    names = {**os.environ, "PYTHONPATH": str(SOURCE.parent), "NUMBA_CACHE_DIR": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, str(module)], env=names, capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "ended; 1 compiled\n", result.stderr

@@ -94,50 +94,22 @@ def test_a_folder_above_stays(stage: str, out: str, trial: Trial) -> None:
     assert (top / "thesis.txt").exists()
 
 
+def calibrating(trial: Trial, out: Path) -> tuple[object, ...]:
+    return "calibrate", "--safe", trial.copy("after.SAFE", "x"), "--out", out
+
+
+def geocoding(trial: Trial, out: Path) -> tuple[object, ...]:
+    return "geocode", "--scene", trial.copy("calibrated.zarr", "x"), "--out", out
+
+
 INPUTS: dict[str, Callable[[Trial], tuple[object, ...]]] = {
-    "the product": lambda t: (
-        "calibrate",
-        "--safe",
-        t.copy("after.SAFE", "x"),
-        "--out",
-        t.given / "x",
-    ),
-    "inside the product": lambda t: (
-        "calibrate",
-        "--safe",
-        t.copy("after.SAFE", "x"),
-        "--out",
-        t.given / "x" / "s.zarr",
-    ),
-    "the folder of the product": lambda t: (
-        "calibrate",
-        "--safe",
-        t.copy("after.SAFE", "x"),
-        "--out",
-        t.given,
-    ),
+    "the product": lambda t: calibrating(t, t.given / "x"),
+    "inside the product": lambda t: calibrating(t, t.given / "x" / "s.zarr"),
+    "the folder of the product": lambda t: calibrating(t, t.given),
     "the zip": lambda t: ("calibrate", "--safe", t.copy("after.zip", "x"), "--out", t.given / "x"),
-    "the scene": lambda t: (
-        "geocode",
-        "--scene",
-        t.copy("calibrated.zarr", "x"),
-        "--out",
-        t.given / "x",
-    ),
-    "inside the scene": lambda t: (
-        "geocode",
-        "--scene",
-        t.copy("calibrated.zarr", "x"),
-        "--out",
-        t.given / "x" / "g.zarr",
-    ),
-    "the scene by another way": lambda t: (
-        "geocode",
-        "--scene",
-        t.copy("calibrated.zarr", "x"),
-        "--out",
-        t.given / "y" / ".." / "x",
-    ),
+    "the scene": lambda t: geocoding(t, t.given / "x"),
+    "inside the scene": lambda t: geocoding(t, t.given / "x" / "g.zarr"),
+    "the scene by another way": lambda t: geocoding(t, t.given / "y" / ".." / "x"),
     "the scene by a link": lambda t: (
         "geocode",
         "--scene",

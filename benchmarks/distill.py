@@ -35,8 +35,8 @@ from benchmarks.distill_ombria import (
 )
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.files import read_json
-from floodloom.learning.distillation import Distillation
-from floodloom.learning.optical import radar_alone
+from floodloom.learning.data.optical import radar_alone
+from floodloom.learning.distillation.terms import Distillation
 from floodloom.log import get_logger
 
 DEFAULT = "from_teacher+logit"

@@ -17,22 +17,22 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from benchmarks.distill_ombria import Budget, flood_iou
-from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data import Samples, radar_samples
-from floodloom.learning.distill import distill_student
-from floodloom.learning.distillation import Distillation
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.optical import (
+from floodloom.learning.data.augmentation import Augmentation
+from floodloom.learning.data.optical import (
     fused,
     paired_samples,
     radar_alone,
     standardise_optical,
     unlabelled_pairs,
 )
-from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.splits import select
-from floodloom.learning.supervise import learn
+from floodloom.learning.data.samples import Samples, radar_samples
+from floodloom.learning.data.splits import select
+from floodloom.learning.distillation.student import distill_student
+from floodloom.learning.distillation.terms import Distillation
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.supervise import learn
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import Landscape, make_landscape

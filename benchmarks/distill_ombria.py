@@ -11,25 +11,25 @@ import torch
 import xarray as xr
 
 from floodloom.datasets.ombria import chips
-from floodloom.learning.augment import Augmentation
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from floodloom.learning.data import Samples
-from floodloom.learning.distill import distill_student
-from floodloom.learning.distillation import Distillation
-from floodloom.learning.inference import ensemble_of
-from floodloom.learning.metrics import IGNORE, confusion_matrix, foreground_scores
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.optical import (
+from floodloom.learning.data.augmentation import Augmentation
+from floodloom.learning.data.optical import (
     fused,
     has_optical,
     paired_samples,
     radar_alone,
     standardise_optical,
 )
-from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.splits import select
-from floodloom.learning.supervise import learn
-from floodloom.learning.warm_start import warm_started
+from floodloom.learning.data.samples import Samples
+from floodloom.learning.data.splits import select
+from floodloom.learning.distillation.student import distill_student
+from floodloom.learning.distillation.terms import Distillation
+from floodloom.learning.distillation.warm_start import warm_started
+from floodloom.learning.inference import ensemble_of
+from floodloom.learning.metrics.pixels import IGNORE, confusion_matrix, foreground_scores
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.supervise import learn
 from floodloom.models.registry import build
 from floodloom.stages.tile import chip_tiles
 

@@ -39,11 +39,11 @@ from floodloom.config.load import load_config
 from floodloom.config.presets import DEFAULT, PRESETS
 from floodloom.files import read_json
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
-from floodloom.learning.data import radar_samples
+from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.learning.labeller import with_voice
-from floodloom.learning.metrics import reliability
-from floodloom.learning.splits import training_and_validation
+from floodloom.learning.metrics.pixels import reliability
+from floodloom.learning.relabelling.labeller import with_voice
 from floodloom.log import get_logger, set_up_logging
 from floodloom.mapping.local import listening
 from floodloom.mapping.scores import Counts, count

@@ -21,14 +21,14 @@ from benchmarks.data import data_root
 from benchmarks.neighbours import peak_mib
 from benchmarks.own import own
 from benchmarks.record import record
-from floodloom.learning.augment import Augmentation
-from floodloom.learning.data import Samples, Tiles
+from floodloom.learning.data.augmentation import Augmentation
+from floodloom.learning.data.samples import Samples, Tiles
+from floodloom.learning.data.splits import training_and_validation
+from floodloom.learning.data.zarr_tiles import located, radar_tiles
 from floodloom.learning.device import Execution, choose_execution, default_device
-from floodloom.learning.loop import fit
-from floodloom.learning.losses import ce_dice
-from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.splits import training_and_validation
-from floodloom.learning.stored import located, radar_tiles
+from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.training.loop import fit
+from floodloom.learning.training.plan import TrainingPlan
 from floodloom.models.registry import build, names
 from floodloom.stages.tile import tile
 from floodloom.tiles.store import open_tiles

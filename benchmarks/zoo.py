@@ -32,14 +32,14 @@ from benchmarks.record import RESULTS, record
 from floodloom.datasets import ombria
 from floodloom.datasets.scenes import Chips
 from floodloom.files import read_json
-from floodloom.learning.augment import Augmentation, rotate_and_flip, undo
-from floodloom.learning.data import Samples, without_nan
+from floodloom.learning.data.augmentation import Augmentation, rotate_and_flip, undo
+from floodloom.learning.data.samples import Samples, without_nan
 from floodloom.learning.device import Execution, choose_execution, default_device
-from floodloom.learning.journal import Sidecars
-from floodloom.learning.loop import fit
-from floodloom.learning.losses import ce_dice
-from floodloom.learning.metrics import confusion_matrix, foreground_scores, mean_iou
-from floodloom.learning.plan import TrainingPlan
+from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, mean_iou
+from floodloom.learning.training.loop import fit
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.training_log import Sidecars
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build, names
 

@@ -9,7 +9,7 @@ from floodloom.cli import STAGES
 
 def test_stages_depend_on_what_they_import_only() -> None:
     training = digest.stage_modules("train")
-    assert "floodloom.learning.loop" in training
+    assert "floodloom.learning.training.loop" in training
     assert not [name for name in training if ".mapping" in name or ".report" in name]
     calibration = digest.stage_modules("calibrate")
     assert "floodloom.raster.store" in calibration

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from floodloom.learning.confidence import fit_temperature, reliability_at, sample_pixels
+from floodloom.learning.calibration import fit_temperature, reliability_at, sample_pixels
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import torch
 
 from floodloom.errors import ConfigError, InputError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
-from floodloom.learning.data import radar_samples
+from floodloom.learning.data.optical import unlabelled_pairs
+from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.zarr_tiles import located, tiles_of
 from floodloom.learning.inference import load_ensemble
-from floodloom.learning.optical import unlabelled_pairs
-from floodloom.learning.stored import located, tiles_of
 from floodloom.stages.distill import distill
 from floodloom.stages.teach import teach
 from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, write_tiles

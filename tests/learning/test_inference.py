@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint
+from floodloom.learning.data.augmentation import rotate_and_flip, undo
 from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.models.registry import build
 from floodloom.raster.recipe import Recipe

@@ -16,7 +16,7 @@ from floodloom.digest import code_digest
 from floodloom.errors import CheckpointError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.inference import load_ensemble
-from floodloom.learning.metrics import confusion_matrix, foreground_scores
+from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.stages.distill import distill
 from floodloom.stages.relabel import relabel
 from floodloom.stages.teach import teach

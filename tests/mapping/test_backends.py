@@ -9,7 +9,7 @@ from floodloom.errors import InputError
 from floodloom.learning.inference import ensemble_of
 from floodloom.mapping import backends
 from floodloom.mapping.backends import Request, accelerate, available
-from floodloom.models.fold import fold_normalisation
+from floodloom.models.fuse_batchnorm import fold_normalisation
 from floodloom.models.registry import build
 from tests.mapping.conftest import as_inputs, backscatter, fitted, flooded, untrained
 

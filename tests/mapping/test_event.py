@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from floodloom.learning.audit import names_of
+from floodloom.learning.relabelling.audit import names_of
 from floodloom.mapping.event import event_of
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 import xarray as xr
 
-from floodloom.learning.data import Samples
+from floodloom.learning.data.samples import Samples
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.labeller import with_voice
-from floodloom.learning.likelihood import Voice, local_likelihood
+from floodloom.learning.relabelling.labeller import with_voice
+from floodloom.learning.relabelling.local_likelihood import Voice, local_likelihood
 from floodloom.mapping import local
 from floodloom.mapping.local import listening, weighed_rows
 from tests.mapping.conftest import as_inputs, fitted, flooded

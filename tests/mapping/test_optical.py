@@ -13,8 +13,8 @@ from odc.geo.xr import wrap_xr
 
 from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
+from floodloom.learning.data.optical import channels_of
 from floodloom.learning.inference import ensemble_of, load_ensemble
-from floodloom.learning.optical import channels_of
 from floodloom.mapping.optical import copes_without, optical_bands, with_optical
 from floodloom.models.registry import build
 from floodloom.raster.cog import ACQUIRED, write_cog

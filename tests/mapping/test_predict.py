@@ -12,7 +12,7 @@ from rio_cogeo.cogeo import cog_validate
 from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.likelihood import Voice
+from floodloom.learning.relabelling.local_likelihood import Voice
 from floodloom.mapping.local import weighed_rows
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import (
@@ -25,7 +25,7 @@ from floodloom.mapping.predict import (
     water_network,
 )
 from floodloom.mapping.seams import seam_ratio, window_borders
-from floodloom.models.inner import WHOLE, without_rim
+from floodloom.models.cropped_decoder import WHOLE, without_rim
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from floodloom.errors import InputError
-from floodloom.learning.audit import scores_by_event
-from floodloom.learning.metrics import confusion_matrix
+from floodloom.learning.metrics.pixels import confusion_matrix
+from floodloom.learning.relabelling.audit import scores_by_event
 from floodloom.stages.evaluate import evaluate
 from floodloom.tiles.store import open_tiles, tile_dataset, write_tiles
 from tests.mapping.conftest import INPUTS, as_inputs, flooded

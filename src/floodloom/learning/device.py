@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from floodloom.errors import ConfigError
-from floodloom.learning.data import Samples, Tiles
+from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.log import get_logger
 
 _FASTER = 1.2  # a format must win by this much, so that noise doesn't choose it

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from floodloom.errors import CheckpointError
-from floodloom.learning.augment import rotate_and_flip, undo
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
+from floodloom.learning.data.augmentation import rotate_and_flip, undo
 from floodloom.learning.device import Execution, default_device, keep_memory
-from floodloom.learning.likelihood import Voice
-from floodloom.models.inner import WHOLE, Rim, Windowed, without_rim
+from floodloom.learning.relabelling.local_likelihood import Voice
+from floodloom.models.cropped_decoder import WHOLE, Rim, Windowed, without_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
 from floodloom.raster.recipe import Recipe
 

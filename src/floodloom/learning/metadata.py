@@ -59,7 +59,7 @@ class Statistics(_Open):
 
 
 class Likelihood(_Open):
-    """What a scene's own word weighs, see `floodloom.learning.likelihood.Voice`."""
+    """Weight of the local likelihood, see `floodloom.learning.relabelling.local_likelihood`."""
 
     weight: Weight
     temperature: Temperature

@@ -12,7 +12,7 @@ import xarray as xr
 
 from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data import Standardisation
+from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.metadata import Inputs
 from floodloom.models.registry import build
 from floodloom.raster.store import recipe_of

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
-from floodloom.models.fold import fold_normalisation
+from floodloom.models.fuse_batchnorm import fold_normalisation
 
 Floats = NDArray[np.float32]
 Shape = tuple[int, int, int, int]

@@ -1,8 +1,8 @@
 """Letting a scene's own backscatter weigh in, beside what networks have learnt elsewhere.
 
-What `floodloom.learning.likelihood` says of a tile is said here of every place of a scene: by
-windows on a fixed grid, each of which hands over to the next, so that neither the network's windows
-nor the order of work shows.
+What `learning.relabelling.local_likelihood` gives for a tile is given here for every place of a
+scene: by windows on a fixed grid, each of which hands over to the next, so that neither the
+network's windows nor the order of work shows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.learning.inference import Ensemble
-from floodloom.learning.likelihood import Voice, local_likelihood
+from floodloom.learning.relabelling.local_likelihood import Voice, local_likelihood
 from floodloom.mapping.predict import PERCENT_NODATA
 
 Floats = NDArray[np.float32]

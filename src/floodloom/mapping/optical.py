@@ -7,9 +7,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
-from floodloom.learning.data import Standardisation
+from floodloom.learning.data.optical import bands_behind, channels_of
+from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.inference import Ensemble
-from floodloom.learning.optical import bands_behind, channels_of
 from floodloom.log import get_logger
 from floodloom.tiles.inputs import BEFORE
 

@@ -17,7 +17,7 @@ from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.backends import FLOAT32_ONLY, INT8
 from floodloom.mapping.plan import ALIGNMENT
-from floodloom.models.quantised import (
+from floodloom.models.int8_unet import (
     QuantisedUNet,
     can_quantise,
     multiplies_int8,

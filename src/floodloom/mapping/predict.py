@@ -18,7 +18,7 @@ from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger, track
 from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.plan import WindowPlan
-from floodloom.models.inner import WHOLE, Rim
+from floodloom.models.cropped_decoder import WHOLE, Rim
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

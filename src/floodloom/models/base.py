@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from floodloom.models.blocks import resize
+from floodloom.models.cropped_decoder import Rim, without_rim
 from floodloom.models.encoders.base import Encoder
 from floodloom.models.encoders.weights import load_encoder
-from floodloom.models.inner import Rim, without_rim
 
 
 class Segmenter(nn.Module, ABC):

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Segmenter, register
 from floodloom.models.blocks import Normalisation, head
+from floodloom.models.cropped_decoder import LEAST, Rim, decoder_spans, dense, part
 from floodloom.models.decoder import Merge, Skips
 from floodloom.models.encoders.catalogue import EncoderName, make_encoder
 from floodloom.models.encoders.plain import PlainEncoder
-from floodloom.models.inner import LEAST, Rim, decoder_spans, dense, part
 from floodloom.models.upsampling import Upsampling
 
 

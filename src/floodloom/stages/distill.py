@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 
 from floodloom.digest import code_digest
-from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
-from floodloom.learning.data import Standardisation
-from floodloom.learning.distill import distill_student
-from floodloom.learning.distillation import Distillation
-from floodloom.learning.journal import Sidecars
+from floodloom.learning.data.augmentation import Augmentation, radar_noise
+from floodloom.learning.data.optical import labelled_for, paired_samples, unlabelled_pairs
+from floodloom.learning.data.samples import Standardisation
+from floodloom.learning.data.splits import training_and_validation
+from floodloom.learning.data.zarr_tiles import located, tiles_of
+from floodloom.learning.distillation.student import distill_student
+from floodloom.learning.distillation.teacher import require_teacher
+from floodloom.learning.distillation.terms import Distillation
 from floodloom.learning.network import Network, untrained
-from floodloom.learning.optical import labelled_for, paired_samples, unlabelled_pairs
-from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.splits import training_and_validation
-from floodloom.learning.stored import located, tiles_of
-from floodloom.learning.teacher import require_teacher
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.training_log import Sidecars
 from floodloom.outputs import writes
 from floodloom.tiles.store import concatenate_tiles, open_tiles
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.learning.inference import load_ensemble
-from floodloom.learning.metrics import reliability
+from floodloom.learning.metrics.pixels import reliability
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.event import event_of
 from floodloom.mapping.local import listening

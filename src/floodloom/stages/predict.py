@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.learning.likelihood import Voice
+from floodloom.learning.relabelling.local_likelihood import Voice
 from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate

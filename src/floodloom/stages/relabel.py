@@ -9,16 +9,16 @@ from pathlib import Path
 import xarray as xr
 
 from floodloom.files import write_json
-from floodloom.learning.adapt import Adapted, adapted, another_sensor
-from floodloom.learning.audit import names_of, scores_by_event
-from floodloom.learning.data import Tiles, radar_samples
-from floodloom.learning.guard import Guard
+from floodloom.learning.data.samples import Tiles, radar_samples
+from floodloom.learning.data.splits import select, training_and_validation
 from floodloom.learning.inference import Ensemble, ensemble_of, load_ensemble
-from floodloom.learning.labeller import Labeller, calibrated
-from floodloom.learning.losses import cross_entropy
-from floodloom.learning.relabel import Limits
-from floodloom.learning.rounds import Gate, relabel_tiles
-from floodloom.learning.splits import select, training_and_validation
+from floodloom.learning.losses.pixels import cross_entropy
+from floodloom.learning.relabelling.acceptance import Guard
+from floodloom.learning.relabelling.adaptation import Adapted, adapted, another_sensor
+from floodloom.learning.relabelling.audit import names_of, scores_by_event
+from floodloom.learning.relabelling.gates import Limits
+from floodloom.learning.relabelling.labeller import Labeller, calibrated
+from floodloom.learning.relabelling.round import Gate, relabel_tiles
 from floodloom.outputs import writes
 from floodloom.sets import together
 from floodloom.tiles.store import open_tiles, write_tiles

@@ -10,11 +10,9 @@ from pathlib import Path
 import torch
 
 from floodloom.digest import code_digest
-from floodloom.learning.augment import Augmentation, radar_noise
 from floodloom.learning.checkpoint import save_checkpoint
-from floodloom.learning.journal import Sidecars
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.optical import (
+from floodloom.learning.data.augmentation import Augmentation, radar_noise
+from floodloom.learning.data.optical import (
     fused_samples,
     has_optical,
     labelled_for,
@@ -22,10 +20,12 @@ from floodloom.learning.optical import (
     optical_samples,
     standardise_optical,
 )
-from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.splits import select, training_and_validation
-from floodloom.learning.stored import located, tiles_of
-from floodloom.learning.supervise import learn
+from floodloom.learning.data.splits import select, training_and_validation
+from floodloom.learning.data.zarr_tiles import located, tiles_of
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.training_log import Sidecars
 from floodloom.outputs import writes
 from floodloom.tiles.store import open_tiles
 

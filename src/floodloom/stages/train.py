@@ -11,22 +11,22 @@ import xarray as xr
 
 from floodloom.digest import code_digest
 from floodloom.files import read_json
-from floodloom.learning.adapt import TARGETS, Adapted, adapted, re_estimated
-from floodloom.learning.augment import Augmentation, radar_noise, strong_views
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
-from floodloom.learning.guard import Guard
-from floodloom.learning.journal import Sidecars
-from floodloom.learning.labeller import Elsewhere, with_voice
-from floodloom.learning.material import gather
+from floodloom.learning.data.augmentation import Augmentation, radar_noise, strong_views
+from floodloom.learning.data.splits import training_and_validation
+from floodloom.learning.data.training_set import gather
+from floodloom.learning.data.zarr_tiles import located, radar_tiles
+from floodloom.learning.losses.semisupervised import SemiSupervision
 from floodloom.learning.network import Network, require_fit, untrained
-from floodloom.learning.objective import objective_of
-from floodloom.learning.plan import TrainingPlan
-from floodloom.learning.relabel import Limits
-from floodloom.learning.semisupervised import SemiSupervision
-from floodloom.learning.splits import training_and_validation
-from floodloom.learning.stored import located, radar_tiles
-from floodloom.learning.supervise import blended, learn
-from floodloom.learning.team import joined
+from floodloom.learning.relabelling.acceptance import Guard
+from floodloom.learning.relabelling.adaptation import TARGETS, Adapted, adapted, re_estimated
+from floodloom.learning.relabelling.gates import Limits
+from floodloom.learning.relabelling.labeller import Elsewhere, with_voice
+from floodloom.learning.training.distributed import joined
+from floodloom.learning.training.objective import objective_of
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.supervise import blended, learn
+from floodloom.learning.training.training_log import Sidecars
 from floodloom.log import get_logger
 from floodloom.outputs import writes
 from floodloom.raster.recipe import Recipe

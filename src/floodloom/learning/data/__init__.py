@@ -1,0 +1,1 @@
+"""What networks see: samples, tiles on disk, splits, draws, augmentation."""

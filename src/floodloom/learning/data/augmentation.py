@@ -1,0 +1,303 @@
+"""Random changes of training tiles that leave their labels true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from floodloom.learning.data.class_statistics import POLARISATIONS
+from floodloom.learning.data.samples import Samples
+from floodloom.raster.recipe import Recipe
+
+_RATIO_SPAN_DB = 15.0  # `compose_inputs` scales the ratio from -15..0 dB; a test keeps them in step
+
+
+def rotate_and_flip(tensor: Tensor, element: int) -> Tensor:
+    """Apply one of the eight symmetries of the square to the two last dimensions.
+
+    `element` 0-3 are quarter turns, 4-7 the same after a flip left to right.
+    """
+    flipped = tensor.flip(-1) if element >= 4 else tensor
+    return torch.rot90(flipped, element % 4, dims=(-2, -1))
+
+
+def undo(tensor: Tensor, element: int) -> Tensor:
+    """Undo `rotate_and_flip` with the same element."""
+    turned = torch.rot90(tensor, -(element % 4), dims=(-2, -1))
+    return turned.flip(-1) if element >= 4 else turned
+
+
+@dataclass(frozen=True)
+class RadarNoise:
+    """Speckle, a constant offset and a ramp, added in decibel to fixed-range inputs.
+
+    `gain` (band, source) says what one decibel of each polarisation does to each band: bands in
+    decibel move with their own, the ratio VH/VV with both. The ramp rises in a random direction
+    from minus to plus a random height of at most `ramp_db` at the tile's corners, as backscatter
+    falls with the incidence angle across a swath; it is the same for all polarisations.
+    """
+
+    gain: Tensor
+    looks: float | None = None
+    offset_db: float = 0.0
+    ramp_db: float = 0.0
+
+    def __call__(self, image: Tensor, draws: Draws) -> Tensor:
+        """Return `image` (tile, band, y, x) with noise; radar bands stay in -1..1, no data at 0."""
+        _, _, height, width = image.shape
+        sources = self.gain.shape[1]
+        decibel = self.offset_db * (2 * draws.uniform(sources, 1, 1) - 1)
+        decibel = decibel.to(image.device).expand(-1, -1, height, width)
+        if self.ramp_db:
+            decibel = decibel + self._ramp(draws, height, width).to(image.device)
+        if self.looks is not None:
+            normal = draws.normal(sources, height, width, device=image.device)
+            decibel = decibel + 10 * torch.log10(gamma(self.looks, normal))
+        others = image.shape[1] - len(self.gain)  # bands of another sensor, behind the radar's
+        gain = F.pad(self.gain, (0, 0, 0, others)).to(image.device)
+        change = torch.einsum("bs,nsyx->nbyx", gain, decibel)
+        touched = (gain != 0).any(dim=1).view(1, -1, 1, 1) & (image != 0)
+        return torch.where(touched, (image + change).clamp(-1, 1), image)
+
+    def _ramp(self, draws: Draws, height: int, width: int) -> Tensor:
+        amount, turn = draws.uniform(2, 1, 1, 1).unbind(dim=1)
+        angle = 2 * math.pi * turn
+        down = torch.linspace(-1, 1, height).view(-1, 1)
+        right = torch.linspace(-1, 1, width)
+        plane = angle.sin() * down + angle.cos() * right
+        corner = angle.sin().abs() + angle.cos().abs()
+        ramp: Tensor = self.ramp_db * amount * plane / corner
+        return ramp
+
+
+def gamma(looks: float, normal: Tensor) -> Tensor:
+    """Turn normal variables into multiplicative speckle of mean 1 and variance 1/looks.
+
+    Wilson and Hilferty's cube of a normal variable stands in for the gamma distribution, whose
+    own sampler takes no generator and is ten times slower; it is within 1 % from 4 looks on.
+    """
+    third = 1 / (9 * looks)
+    cube: Tensor = (1 - third + normal * third**0.5).clamp(min=0.05) ** 3
+    return cube
+
+
+def radar_noise(
+    recipe: Recipe, looks: float | None, offset_db: float, ramp_db: float = 0.0
+) -> RadarNoise | None:
+    """Return the noise that suits a recipe, or None where a decibel has no known size.
+
+    Parameters
+    ----------
+    recipe
+        Recipe of the inputs. Display-stretched products and bands that aren't backscatter get no
+        noise.
+    looks
+        Equivalent looks of the added speckle; None adds none.
+    offset_db
+        Greatest constant offset per polarisation and tile, dB.
+    ramp_db
+        Greatest rise from the middle to a corner, dB.
+    """
+    if recipe.normalisation != "fixed" or (looks is None and offset_db == 0 and ramp_db == 0):
+        return None
+    polarisations = [band for band in recipe.bands if band.split("_")[-1] in POLARISATIONS]
+    if not polarisations:
+        return None
+    low, high = recipe.db_range
+    gain = torch.zeros(len(recipe.bands), len(polarisations))
+    for row, band in enumerate(recipe.bands):
+        if band in polarisations:
+            gain[row, polarisations.index(band)] = 2 / (high - low)
+        elif band.endswith("ratio"):
+            prefix = band.removesuffix("ratio")
+            for sign, names in ((-1, ("vv", "hh")), (1, ("vh", "hv"))):
+                for name in names:
+                    if prefix + name in polarisations:
+                        gain[row, polarisations.index(prefix + name)] = sign * 2 / _RATIO_SPAN_DB
+    return RadarNoise(gain, looks, offset_db, ramp_db)
+
+
+class Draws:
+    """Random numbers of a batch, each tile's from its own seed.
+
+    So a tile is changed alike whichever process or thread works on it, and whatever else is in its
+    batch. Small numbers are drawn on the CPU, noise where it is needed.
+    """
+
+    def __init__(self, seeds: Tensor) -> None:
+        self._seeds = [int(seed) for seed in seeds]
+        self._generators = [torch.Generator().manual_seed(seed) for seed in self._seeds]
+
+    def uniform(self, *size: int) -> Tensor:
+        """Return (tile, *size) float32 in 0..1, on the CPU."""
+        return torch.stack([torch.rand(*size, generator=one) for one in self._generators])
+
+    def normal(self, *size: int, device: torch.device) -> Tensor:
+        """Return (tile, *size) float32 of mean 0 and variance 1, on the device."""
+        generators = self._generators
+        if device.type != "cpu":
+            generators = [torch.Generator(device).manual_seed(seed) for seed in self._seeds]
+        return torch.stack([torch.randn(*size, generator=g, device=device) for g in generators])
+
+
+def stretched(image: Tensor, most: float, draws: Draws) -> Tensor:
+    """Change gain and offset of each band of each tile, as another display stretch would.
+
+    Parameters
+    ----------
+    image
+        (tile, band, y, x) standardised values, 0 where there is no data, which stay 0.
+    most
+        The gain is drawn from 1 / (1 + most) to 1 + most, even in its logarithm, the offset from
+        minus to plus `most` standard deviations.
+    draws
+        Random numbers of the tiles.
+    """
+    turn, shift = (2 * draws.uniform(2, image.shape[1], 1, 1) - 1).to(image.device).unbind(dim=1)
+    return torch.where(image != 0, image * (1 + most) ** turn + most * shift, image)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """D4 symmetries for everything, noise and lost bands for the input, boxes of other tiles.
+
+    Attributes
+    ----------
+    noise
+        Of the radar bands.
+    band_drop
+        Probability that one band of a tile, drawn at random, is lost; one-band inputs keep theirs.
+    cutmix
+        Probability that a box of a tile is replaced by that of its partner, labels and all (Yun et
+        al. 2019, arXiv 1905.04899; labels by pixel as French et al. 2020, arXiv 1906.01916).
+    sensor_drop, second_sensor
+        Probability that a tile loses the bands from this one on: those of a second sensor, which
+        may be missing when the network is used (modality dropout, Neverova et al. 2016, arXiv
+        1501.00102).
+    stretch
+        Greatest change of gain and offset, see `stretched`.
+    """
+
+    noise: RadarNoise | None = None
+    band_drop: float = 0.0
+    cutmix: float = 0.0
+    sensor_drop: float = 0.0
+    second_sensor: int = 0
+    stretch: float = 0.0
+
+    def __call__(self, batch: Samples, seeds: Tensor, partners: Samples | None = None) -> Samples:
+        """Return the batch with every tile changed as its seed (tile,) int64 says.
+
+        `partners` are the tiles to mix into those where `mixes(seeds)`; without any nothing is.
+        """
+        draws = Draws(seeds)
+        if partners is not None and self.cutmix > 0:  # also where there are none: numbers are drawn
+            batch = mixed(batch, partners, boxes(draws, self.cutmix, batch.label.shape))
+        elements = (8 * draws.uniform(1)).long().flatten().tolist()
+
+        def turned(tensor: Tensor | None) -> Tensor | None:
+            if tensor is None:
+                return None
+            pairs = zip(tensor, elements, strict=True)
+            return torch.stack([rotate_and_flip(tile, element) for tile, element in pairs])
+
+        image, label = turned(batch.image), turned(batch.label)
+        if image is None or label is None:
+            return batch
+        image = self.disturbed(image, draws)
+        optical, clear, soft = map(turned, (batch.optical, batch.clear, batch.soft))
+        return Samples(image, label, optical, clear, soft, batch.ids)
+
+    def mixes(self, seeds: Tensor) -> Tensor:
+        """Return (tile,) bool, True where a tile gets a box of another one."""
+        return _box_draws(Draws(seeds))[0] < self.cutmix
+
+    def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
+        """Return (tile, band, y, x) images with noise, another stretch and lost bands."""
+        if self.noise is not None:
+            image = self.noise(image, draws)
+        if self.stretch > 0:
+            image = stretched(image, self.stretch, draws)
+        if self.band_drop > 0:
+            image = image * kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
+        if self.sensor_drop > 0:
+            kept = (draws.uniform(1, 1, 1) >= self.sensor_drop).to(image.device)
+            first, second = image.tensor_split([self.second_sensor], dim=1)
+            image = torch.cat([first, second * kept], dim=1)
+        return image
+
+
+def strong_views(recipe: Recipe) -> Augmentation:
+    """Return the changes of strong views, the radar's counterpart of colour jitter.
+
+    Backscatter gets the speckle of 4 looks, 2 dB of offset and of ramp; display values another
+    stretch; half of the tiles a box of another one, a quarter lose a band (Yang et al. 2023, arXiv
+    2208.09910, for the boxes; the other numbers are floodloom's own).
+    """
+    stretch = 0.0 if recipe.normalisation == "fixed" else 0.3
+    return Augmentation(
+        radar_noise(recipe, 4.0, 2.0, 2.0), band_drop=0.25, cutmix=0.5, stretch=stretch
+    )
+
+
+def kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
+    """Return (tile, band, 1, 1) float32: 0 for a lost band, else 1."""
+    chance, which = draws.uniform(2).T
+    lost = (chance < probability) & (bands > 1)
+    band = (which * bands).long()
+    kept: Tensor = 1 - (F.one_hot(band, bands) * lost.unsqueeze(1)).float()
+    return kept.view(-1, bands, 1, 1)
+
+
+Box = tuple[slice, slice]
+"""Rows and columns of a tile."""
+
+
+def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> list[Box | None]:
+    """Return a box of uniformly drawn area per tile of `shape` (tile, y, x), or None."""
+    _, height, width = shape
+    chance, area, down, right = _box_draws(draws)
+    side = area.sqrt()
+
+    def span(place: Tensor, length: int) -> list[slice]:
+        first = place * (1 - side) * length
+        ends = [(first - 0.5).ceil().long(), (first + side * length - 0.5).ceil().long()]
+        return [slice(start, stop) for start, stop in torch.stack(ends, dim=1).tolist()]
+
+    places = zip(span(down, height), span(right, width), strict=True)
+    return [
+        box if chosen else None
+        for box, chosen in zip(places, (chance < probability).tolist(), strict=True)
+    ]
+
+
+def _box_draws(draws: Draws) -> Tensor:
+    """Return (4, tile) in 0..1: whether a tile gets a box at all, its area, place down and right.
+
+    They are the first numbers that are drawn for a tile.
+    """
+    return draws.uniform(4).T
+
+
+def mixed(batch: Samples, partners: Samples, where: Sequence[Box | None]) -> Samples:
+    """Return the batch with boxes of its partners, of which there is one for each box."""
+    chosen = [(place, *box) for place, box in enumerate(where) if box is not None]
+
+    def put(ours: Tensor | None, theirs: Tensor | None) -> Tensor | None:
+        if ours is None or theirs is None:
+            return None
+        together = ours.clone()
+        for partner, (place, rows, cols) in zip(theirs, chosen, strict=True):
+            together[place, ..., rows, cols] = partner[..., rows, cols]
+        return together
+
+    image, label = put(batch.image, partners.image), put(batch.label, partners.label)
+    if image is None or label is None:
+        return batch
+    optical, clear = put(batch.optical, partners.optical), put(batch.clear, partners.clear)
+    return Samples(image, label, optical, clear, put(batch.soft, partners.soft), batch.ids)

@@ -1,0 +1,1 @@
+"""From a teacher that sees optical images to a radar student."""

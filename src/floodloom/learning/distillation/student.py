@@ -1,0 +1,243 @@
+"""Distillation from a frozen teacher that sees optical images to a radar student.
+
+After HFD-Net (Gao and Dong 2022, arXiv 2210.08988): teacher and student have one architecture, the
+student's features are drawn towards the teacher's at every scale, and an alignment module, used in
+training only, carries what the coarser scales agreed on to the finer ones. The paper's code isn't
+public, so the form of the module is this project's. The other terms are in `terms`. All act only
+where the optical image is clear or, if that is asked for and the teacher has learnt to do without
+it, wherever the radar has data.
+
+A teacher that on held-out tiles knows less than its student was taught by images that tell nothing,
+such as those of another day; then the student is kept only if it is better than one of the labels
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from floodloom.learning.checkpoint import Checkpoint
+from floodloom.learning.data.augmentation import Augmentation
+from floodloom.learning.data.optical import radar_alone, without_image
+from floodloom.learning.data.samples import Samples, Tiles
+from floodloom.learning.data.views import chosen, labelled, viewed
+from floodloom.learning.distillation.misregistration import best_shift, moved
+from floodloom.learning.distillation.teacher import Guide, judged, with_opinion
+from floodloom.learning.distillation.terms import (
+    Distillation,
+    attention_loss,
+    feature_loss,
+    logit_loss,
+    relation_loss,
+    teacher_weight,
+)
+from floodloom.learning.distillation.warm_start import warm_started
+from floodloom.learning.losses.pixels import Loss, loss_of
+from floodloom.learning.training.loop import fit
+from floodloom.learning.training.objective import Objective, all_logits
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.supervise import completed, learn, training_record
+from floodloom.learning.training.training_log import Sidecars, write_history
+from floodloom.log import get_logger
+from floodloom.models.base import Segmenter
+from floodloom.models.blocks import resize
+
+_log = get_logger(__name__)
+
+
+class FeatureAlignment(nn.Module):
+    """Bring the student's features to the teacher's channels, coarse scales informing fine ones.
+
+    Scales are paired from the finest on, so that the two networks may differ in depth.
+    """
+
+    def __init__(self, student: Sequence[int], teacher: Sequence[int]) -> None:
+        super().__init__()
+        self.scales = min(len(student), len(teacher))
+        pairs = list(zip(student[-self.scales :], teacher[-self.scales :], strict=True))
+        self.project = nn.ModuleList(nn.Conv2d(ours, theirs, 1) for ours, theirs in pairs)
+        self.descend = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1, bias=False) for (_, coarse), (_, fine) in pairwise(pairs)
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return one aligned map per scale, coarsest first."""
+        aligned: list[Tensor] = []
+        for level, feature in enumerate(features[-self.scales :]):
+            projected = self.project[level](feature)
+            if level:
+                carried = self.descend[level - 1](aligned[-1])
+                projected = projected + resize(carried, projected.shape[-2:])
+            aligned.append(projected)
+        return aligned
+
+
+class Distiller(nn.Module):
+    """What is trained: the student and the alignment module; alone it is the student."""
+
+    def __init__(self, student: Segmenter, alignment: FeatureAlignment) -> None:
+        super().__init__()
+        self.student = student
+        self.alignment = alignment
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the student's logits."""
+        return self.student(image)  # type: ignore[no-any-return]
+
+
+def distilling(guide: Guide, loss: Loss, settings: Distillation) -> Objective:
+    """Return the objective: the supervised loss, and the terms where the teacher is listened to."""
+
+    def objective(module: nn.Module, batch: Samples) -> Tensor:
+        if not isinstance(module, Distiller):
+            raise TypeError(f"module: a Distiller is expected, got {type(module).__name__}")
+        student = module.student
+        features = student.features(batch.image)
+        logits, *sides = all_logits(student, features, batch.image)
+        label = batch.label.long()
+        value = sum((loss(side.float(), label) for side in sides), loss(logits.float(), label))
+        if batch.soft is None or batch.clear is None or not bool(batch.clear.any()):
+            return value
+        weight = teacher_weight(batch.soft, batch.clear, settings.confidence)
+        shift = best_shift(logits, batch.soft, weight, settings.tolerance)
+        weight = moved(weight, shift)
+        soft = logit_loss(logits, moved(batch.soft, shift), weight, settings.softening)
+        value = value + settings.logit_weight * soft
+        if not settings.on_features:
+            return value
+        target = [
+            moved(theirs, shift, batch.image.shape[-1] / theirs.shape[-1])
+            for theirs in guide.features(batch)
+        ]
+        return value + _on_features(module, features, target, weight, settings)
+
+    return objective
+
+
+def _on_features(
+    module: Distiller,
+    features: list[Tensor],
+    target: list[Tensor],
+    weight: Tensor,
+    settings: Distillation,
+) -> Tensor:
+    value = torch.zeros((), device=weight.device)
+    if settings.relation_weight:
+        value = value + settings.relation_weight * relation_loss(features, target, weight)
+    aligned = module.alignment(features)
+    if settings.feature_weight:
+        value = value + settings.feature_weight * feature_loss(aligned, target, weight)
+    if settings.attention_weight:
+        value = value + settings.attention_weight * attention_loss(aligned, target, weight)
+    return value
+
+
+def distill_student(
+    start: Checkpoint,
+    teacher: Checkpoint,
+    training: Tiles,
+    validation: Tiles,
+    plan: TrainingPlan,
+    *,
+    settings: Distillation,
+    loss: str,
+    from_teacher: bool = False,
+    augmentation: Augmentation | None = None,
+    sidecars: Sidecars | None = None,
+) -> Checkpoint:
+    """Train a radar student beside a teacher that sees optical images.
+
+    If it comes out above its teacher where held-out tiles show an optical image, another is trained
+    with as many steps on the labels alone, and the better one on the held-out tiles is kept.
+
+    Parameters
+    ----------
+    start
+        Radar checkpoint with fresh weights.
+    teacher
+        Checkpoint with optical or fused inputs and the same classes.
+    training
+        Tiles; those without an optical companion give the supervised loss only, those without
+        labels the teacher's terms only.
+    validation
+        Tiles, with companions where the teacher is to be judged.
+    from_teacher
+        Start from the teacher's weights wherever they fit.
+
+    Returns
+    -------
+    Checkpoint
+        The student alone; the alignment module has done its work. Its record of the training says
+        whether it was `taught`, and with `teacher_iou` and `student_iou` how the two did where
+        held-out tiles show an optical image, if they do.
+    """
+    begun = warm_started(start, teacher) if from_teacher else start
+    held_out = viewed(validation, radar_alone)
+    student, guide = begun.model(), Guide.of(teacher)
+    folder = None if sidecars is None or sidecars.state is None else sidecars.state.parent
+    taught = with_opinion(training, teacher, settings.everywhere, folder, plan.workers)
+    if not settings.on_features:
+        taught = viewed(taught, without_image)  # the opinion is all that is asked for
+    torch.manual_seed(plan.seed)
+    alignment = FeatureAlignment(student.feature_channels, guide.network.feature_channels)
+    fitted = fit(
+        Distiller(student, alignment),
+        taught,
+        held_out,
+        plan,
+        classes=len(start.classes),
+        loss=loss_of(loss),
+        objective=distilling(guide, loss_of(loss), settings),
+        augmentation=augmentation,
+        sidecars=sidecars,
+        settings=(loss, settings),
+    )
+    weights = {
+        name.removeprefix("student."): tensor
+        for name, tensor in fitted.weights.items()
+        if name.startswith("student.")
+    }
+    record = training_record(plan, loss=loss, **asdict(settings))
+    learned = completed(start, fitted, weights, held_out, record)
+
+    # Images that tell nothing show in a student that does better without them than its teacher.
+    found = judged(teacher, learned, validation, loss)
+    if not found or found["student_iou"] < found["teacher_iou"]:
+        return _recorded(learned, taught=True, **found)
+    known = labelled(training)
+    alone = learn(
+        start,
+        viewed(chosen(training, known), radar_alone),
+        held_out,
+        replace(plan, epochs=round(plan.epochs * len(training) / len(known))),
+        loss=loss,
+        augmentation=augmentation,
+    )
+    score = "iou" if plan.monitor == "epoch" else plan.monitor
+    better = learned.scores[score] >= alone.scores[score]
+    _log.warning(
+        "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's %.3f "
+        "without: the images tell little; if they are too old, lower `tile.optical_gap_days`. A "
+        "student of the labels alone has %s %.3f on all held-out tiles, the taught one %.3f, which "
+        "is %s",
+        found["teacher_iou"],
+        found["student_iou"],
+        score,
+        alone.scores[score],
+        learned.scores[score],
+        "kept" if better else "given up",
+    )
+    if better:
+        return _recorded(learned, taught=True, **found)
+    write_history(sidecars or Sidecars(), alone.history)
+    return _recorded(alone, taught=False, **found)
+
+
+def _recorded(checkpoint: Checkpoint, **more: Any) -> Checkpoint:
+    return replace(checkpoint, training={**checkpoint.training, **more})

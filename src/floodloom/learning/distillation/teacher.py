@@ -1,0 +1,186 @@
+"""The frozen teacher of a distillation: what it sees and says, and what that is worth."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from floodloom.errors import CheckpointError
+from floodloom.learning.checkpoint import Checkpoint
+from floodloom.learning.data.optical import as_seen, radar_alone
+from floodloom.learning.data.prefetch import feed
+from floodloom.learning.data.samples import Samples, Tiles
+from floodloom.learning.data.views import chosen, labelled, viewed
+from floodloom.learning.device import default_device
+from floodloom.learning.inference import ensemble_of
+from floodloom.learning.losses.pixels import loss_of
+from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.learning.training.validation import scores_of
+from floodloom.models.base import Segmenter
+
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A frozen teacher: what it takes, and its features."""
+
+    network: Segmenter
+    inputs: str
+
+    @classmethod
+    def of(cls, teacher: Checkpoint) -> Guide:
+        """Return a checkpoint's network, ready to teach; its weights never change."""
+        network = teacher.model().to(default_device()).eval().requires_grad_(False)
+        return cls(network, teacher.inputs)
+
+    @torch.no_grad()
+    def features(self, batch: Samples) -> list[Tensor]:
+        """Return the features of tiles with their companions, coarsest first."""
+        if batch.optical is None:
+            raise CheckpointError("tiles: the teacher's features need the optical images")
+        return self.network.features(as_seen(batch, self.inputs).image)
+
+
+def copes(teacher: Checkpoint) -> bool:
+    """Return whether a teacher has learnt to do without its optical image."""
+    return teacher.inputs == "fused" and teacher.training.get("sensor_drop", 0.0) > 0
+
+
+@torch.inference_mode()
+def with_opinion(
+    tiles: Tiles,
+    teacher: Checkpoint,
+    everywhere: bool = True,
+    folder: Path | None = None,
+    workers: int = 0,
+) -> Tiles:
+    """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
+
+    They are asked for once, before training, so no step needs the teacher for them.
+
+    Parameters
+    ----------
+    tiles
+        Tiles with companions; `clear` becomes where the teacher is listened to.
+    teacher
+        Checkpoint with optical or fused inputs.
+    everywhere
+        Listen wherever the radar has data to a teacher that copes without its optical image.
+    folder
+        Where the logits of tiles on disk are kept, 2 bytes per pixel and class, in a file without a
+        name that vanishes with the process; None: where temporary files are.
+    workers
+        See `floodloom.learning.data.prefetch.feed`.
+    """
+    if isinstance(tiles, Samples) and (tiles.optical is None or tiles.clear is None):
+        return tiles
+    heard = viewed(tiles, _clear_by_radar) if everywhere and copes(teacher) else tiles
+    opinions = ensemble_of([replace(teacher, temperature=1.0)])
+    order = torch.split(torch.arange(len(tiles)), _AT_ONCE)
+    told = (
+        opinions.logits(as_seen(part, teacher.inputs).image, tta=True).half()
+        for part in feed(tiles, order, workers)
+    )
+    if isinstance(heard, Samples):
+        return replace(heard, soft=torch.cat(list(told)))
+    return Opinions.kept(heard, told, folder)
+
+
+def _clear_by_radar(samples: Samples) -> Samples:
+    """Return tiles that count as clear wherever the radar has data."""
+    return replace(samples, clear=(samples.image != 0).any(dim=1))
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """Tiles on disk, and a teacher's logits of them, which lie there, too."""
+
+    tiles: Tiles
+    soft: NDArray[np.float16]
+
+    @classmethod
+    def kept(cls, tiles: Tiles, told: Iterator[Tensor], folder: Path | None) -> Opinions:
+        """Write logits as they are `told`, in the order of the tiles."""
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        shape: tuple[int, ...] = ()
+        with TemporaryFile(dir=folder) as file:
+            for part in told:
+                shape = tuple(part.shape[1:])
+                file.write(part.cpu().contiguous().numpy().data)
+            file.flush()
+            soft = np.memmap(file, dtype=np.float16, mode="r", shape=(len(tiles), *shape))
+        return cls(tiles, soft)
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def take(self, index: Tensor) -> Samples:
+        """Return the tiles of `index` in its order."""
+        soft = torch.from_numpy(np.asarray(self.soft[index.numpy()]))
+        return replace(self.tiles.take(index), soft=soft)
+
+    def identity(self) -> str:
+        """Return a digest of the tiles, and of what the teacher says of some."""
+        few = torch.linspace(0, len(self) - 1, min(len(self), _AT_ONCE)).long()
+        digest = hashlib.sha256(self.tiles.identity().encode())
+        digest.update(np.ascontiguousarray(self.soft[few.numpy()]).tobytes())
+        return digest.hexdigest()
+
+
+def judged(
+    teacher: Checkpoint, student: Checkpoint, validation: Tiles, loss: str
+) -> dict[str, float]:
+    """Return the IoU of both, each as it sees them, on clear ground of held-out tiles.
+
+    Nothing if no labelled pixel is clear.
+    """
+    clear = viewed(validation, _on_clear_ground)
+    shown = labelled(clear)
+    if not len(shown):
+        return {}
+    seen = chosen(clear, shown)
+    views = {
+        "teacher": (teacher, viewed(seen, partial(as_seen, inputs=teacher.inputs))),
+        "student": (student, viewed(seen, radar_alone)),
+    }
+    return {
+        f"{name}_iou": scores_of(network, view, loss_of(loss))["iou"]
+        for name, (network, view) in views.items()
+    }
+
+
+def _on_clear_ground(samples: Samples) -> Samples:
+    hidden = torch.full_like(samples.label, IGNORE)
+    if samples.clear is None:
+        return replace(samples, label=hidden)
+    return replace(samples, label=torch.where(samples.clear, samples.label, hidden))
+
+
+def require_teacher(teacher: Checkpoint, student: Checkpoint, path: str) -> None:
+    """Check that a checkpoint can teach.
+
+    Raises
+    ------
+    CheckpointError
+        If it takes no optical channels or tells other classes apart than the student.
+    RecipeMismatchError
+        If it sees radar bands, too, of another recipe.
+    """
+    if teacher.inputs == "radar" or teacher.classes != student.classes:
+        raise CheckpointError(
+            f"{path}: takes {teacher.inputs} inputs and tells {list(teacher.classes)} apart, but "
+            f"optical inputs and {list(student.classes)} are expected; train it with `teach`"
+        )
+    if teacher.inputs == "fused":
+        student.recipe.require_inputs(teacher.recipe, path)

@@ -1,0 +1,1 @@
+"""Rounds of pseudo labels: gates, acceptance, adaptation, local likelihood."""

@@ -1,0 +1,222 @@
+"""U-Net with weights and feature maps of 8 bits, where the processor multiplies these fastest.
+
+What each map ranges over is settled once, on a sample, and frozen. Products are summed up in whole
+numbers, so that neither windows nor threads change a bit of the result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from floodloom.models.cropped_decoder import WHOLE, Rim, decoder_spans, part
+from floodloom.models.fuse_batchnorm import fold_normalisation
+from floodloom.models.int8_ops import WORD, joined, pooled
+from floodloom.models.unet import UNet
+
+_STEPS = 255  # of a map after ReLU, from 0
+_MIDDLE = 127  # what stands for 0 among the inputs, which have a sign
+_SIGNED = 127  # steps of inputs on each side of 0
+_INPUT = "image"
+_COARSE = 64  # ranges are rounded up to 1/64, so that another order of adding up changes nothing
+
+Ranges = dict[str, float]
+
+
+def can_quantise(model: nn.Module) -> bool:
+    """Return whether a network can be had in 8 bits: a U-Net of the usual blocks, on the CPU."""
+    there = hasattr(torch.ops.onednn, "qconv2d_pointwise")
+    if not there or not isinstance(model, UNet) or model.divisor is None:
+        return False
+    return all(channels % WORD == 0 for channels in model.feature_channels)
+
+
+def multiplies_int8() -> bool:
+    """Return whether the processor has instructions for products of 8 bits (VNNI)."""
+    return bool(torch.cpu._is_vnni_supported())
+
+
+@contextmanager
+def watched(model: nn.Module) -> Iterator[Ranges]:
+    """Note the largest values in a network while it is used.
+
+    Yields
+    ------
+    dict
+        By the names of its modules: the largest value that each ReLU has given, and of the inputs
+        the largest on either side of 0. Rounded up a little; infinity where one overflows.
+    """
+    ranges: Ranges = {}
+
+    def note(name: str, values: Tensor) -> None:
+        ranges[name] = max(ranges.get(name, 0.0), _rounded_up(float(values.max())))
+
+    hooks = [
+        module.register_forward_hook(lambda _, __, result, name=name: note(name, result))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ReLU)
+    ]
+    hooks.append(
+        _first(model).register_forward_pre_hook(lambda _, given: note(_INPUT, given[0].abs()))
+    )
+    try:
+        yield ranges
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class QuantisedConvolution(nn.Module):
+    """A convolution of bytes by 8-bit weights, one scale per output channel, with ReLU.
+
+    Parameters
+    ----------
+    convolution
+        What it stands for, with a bias.
+    steps
+        (band,) float32: what a step of each input channel is worth. It goes into the weights, so
+        that channels of several maps can differ.
+    middle
+        The step that stands for 0 in the input.
+    largest
+        Largest value of the result, which becomes bytes; None for float32 without ReLU.
+
+    Notes
+    -----
+    Processors without VNNI add two products up in 16 bits, which saturate. Weights have 7 bits
+    there, so that 2 x 255 x 63 stays below 2^15.
+    """
+
+    def __init__(
+        self, convolution: nn.Conv2d, steps: Tensor, middle: int, largest: float | None
+    ) -> None:
+        super().__init__()
+        if convolution.bias is None:
+            raise ValueError("a convolution without a bias; fold the normalisation after it first")
+        weight = convolution.weight.detach() * steps[None, :, None, None]
+        weight_steps = 127 if multiplies_int8() else 63
+        scale = (weight.abs().amax((1, 2, 3)) / weight_steps).clamp(min=1e-12)
+        whole = (weight / scale[:, None, None, None]).round().to(torch.int8)
+        padding = [int(size) for size in convolution.padding]
+        self._geometry = ([1, 1], padding, [1, 1], 1)
+        self._input = (1.0, middle)
+        self._output = (
+            (1.0, 0, torch.float32, "none") if largest is None
+            else (largest / _STEPS, 0, torch.uint8, "relu")
+        )  # fmt: skip
+        packed = torch.ops.onednn.qconv_prepack(whole, scale, *self._input, *self._geometry)
+        zero = torch.zeros(len(scale), dtype=torch.int32)
+        self._weights = (packed, scale, zero, convolution.bias.detach().clone())
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (N, channel, y, x) uint8, or float32 logits, of (N, band, y, x) uint8."""
+        result: Tensor = torch.ops.onednn.qconv2d_pointwise(
+            image, *self._input, *self._weights, *self._geometry, *self._output, [], ""
+        )
+        return result
+
+
+class QuantisedUNet(nn.Module):
+    """A U-Net in 8 bits.
+
+    Parameters
+    ----------
+    model
+        The network, in evaluation mode on the CPU; see `can_quantise`. It is left as it is.
+    ranges
+        What `watched` found of the network on a sample; what goes beyond it elsewhere is cut off.
+
+    References
+    ----------
+    Jacob et al. (2018), Quantization and training of neural networks for efficient
+    integer-arithmetic-only inference, arXiv 1712.05877, section 2; here weights have a scale per
+    channel, and nothing is trained.
+    """
+
+    def __init__(self, model: UNet, ranges: Ranges) -> None:
+        super().__init__()
+        folded = fold_normalisation(model)
+        largest = {module: ranges.get(name, 0.0) for name, module in folded.named_modules()}
+        self._to_bytes = _SIGNED / ranges[_INPUT]
+        self._divisor = model.divisor
+        steps = torch.full((_first(model).in_channels,), ranges[_INPUT] / _SIGNED)
+        skips: list[Tensor] = []
+        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
+        for number, level in enumerate(folded.encoder.children()):
+            block, steps = _quantised(level, largest, steps, 0 if number else _MIDDLE)
+            self.encoder.append(block)
+            skips.append(steps)
+        skips.pop()
+        for merge in folded.decoder:
+            both = torch.cat([skips.pop(), steps])
+            block, steps = _quantised(merge.get_submodule("convolve"), largest, both, 0)
+            self.decoder.append(block)
+        self.head = QuantisedConvolution(folded.head, steps, 0, None)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits (N, class, y, x) float32 of `image` (N, band, y, x) float32."""
+        return self.inner_logits(image, WHOLE)
+
+    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+        """Return `forward(image)` without its rim, of which the decoder computes what it needs.
+
+        Raises
+        ------
+        ValueError
+            If height or width aren't multiples of the coarsest stride.
+        """
+        height, width = image.shape[-2:]
+        if self._divisor is None or height % self._divisor or width % self._divisor:
+            raise ValueError(f"{height} x {width} px: not multiples of {self._divisor}")
+        top, bottom, left, right = rim
+        levels = len(self.decoder)
+        *rows, _ = decoder_spans(height, (top, height - bottom), levels)
+        *cols, _ = decoder_spans(width, (left, width - right), levels)
+
+        carried: list[Tensor] = []
+        for encode in self.encoder:
+            carried.append(encode(pooled(carried[-1]) if carried else self._bytes(image)))
+        coarse, origin = carried.pop(), (0, 0)
+        for convolve in self.decoder:
+            (tall, kept_rows), (wide, kept_cols) = rows.pop(), cols.pop()
+            at = tall[0], wide[0]
+            size = tall[1] - tall[0], wide[1] - wide[0]
+            inside = at[0] - 2 * origin[0], at[1] - 2 * origin[1]
+            coarse, origin = convolve(joined(carried.pop(), at, coarse, inside, size)), at
+        wanted = part(coarse, kept_rows, kept_cols, origin)
+        logits: Tensor = self.head(wanted.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def _bytes(self, image: Tensor) -> Tensor:
+        steps = (image * self._to_bytes + (_MIDDLE + 0.5)).clamp_(0, 255)
+        return steps.to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
+
+def _first(model: nn.Module) -> nn.Conv2d:
+    """The convolution that sees the image."""
+    return next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+
+
+def _rounded_up(value: float) -> float:
+    if not math.isfinite(value):
+        return math.inf
+    return max(math.ceil(value * _COARSE), 1) / _COARSE
+
+
+def _quantised(
+    block: nn.Module, largest: dict[nn.Module, float], steps: Tensor, middle: int
+) -> tuple[nn.Sequential, Tensor]:
+    """The convolutions of a block in 8 bits, and what a step of each of its channels is worth."""
+    made = nn.Sequential()
+    kept = [layer for layer in block.children() if not isinstance(layer, nn.Identity)]
+    for convolution, relu in pairwise(kept):
+        if isinstance(convolution, nn.Conv2d):
+            made.append(QuantisedConvolution(convolution, steps, middle, largest[relu]))
+            steps = torch.full((convolution.out_channels,), largest[relu] / _STEPS)
+            middle = 0
+    return made, steps

@@ -1,0 +1,100 @@
+"""Batches come in order and ahead of time, from memory or from disk."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from floodloom.learning.data.prefetch import feed
+from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.zarr_tiles import StoredTiles, located, radar_tiles
+from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
+
+
+@pytest.fixture
+def stores(make_tiles, tmp_path):
+    paths = [tmp_path / "first.zarr", tmp_path / "second.zarr"]
+    write_tiles(make_tiles(70), paths[0])
+    write_tiles(make_tiles(5, seed=3, event="other"), paths[1])
+    return paths
+
+
+class Slow:
+    """Tiles that note when they are read."""
+
+    def __init__(self, samples):
+        self.samples, self.read, self.changed = samples, 0, threading.Condition()
+
+    def __len__(self):
+        return len(self.samples)
+
+    def take(self, index):
+        with self.changed:
+            self.read += 1
+            self.changed.notify_all()
+        return self.samples.take(index)
+
+    def identity(self):
+        return "slow"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_order_is_kept_whatever_the_number_of_threads(make_tiles, workers):
+    samples = radar_samples(make_tiles(12))
+    order = torch.randperm(12).split(3)
+    found = list(feed(Slow(samples), order, workers))
+    for index, batch in zip(order, found, strict=True):
+        assert torch.equal(batch.image, samples.image[index])
+        assert batch.ids == tuple(samples.ids[i] for i in index)
+
+
+def test_batches_are_read_while_one_is_worked_on(make_tiles):
+    tiles = Slow(radar_samples(make_tiles(4)))
+    batches = feed(tiles, torch.zeros(20, 2, dtype=torch.int64), workers=2)
+    next(batches)
+    with tiles.changed:
+        assert tiles.changed.wait_for(lambda: tiles.read == 5, timeout=20)
+    batches.close()
+    assert tiles.read < 20
+
+
+def test_an_error_of_a_reader_reaches_the_loop(make_tiles):
+    tiles = radar_samples(make_tiles(4))
+    with pytest.raises(IndexError):
+        list(feed(Slow(tiles), [torch.tensor([99])], workers=1))
+
+
+def test_tiles_on_disk_are_those_in_memory(stores):
+    tiles = located(open_tiles(stores), stores)
+    tiles = tiles.isel(tile=np.random.default_rng(0).permutation(75)[:60])
+    stored, held = StoredTiles(tiles), radar_samples(tiles)
+    index = torch.tensor([59, 0, 7, 7, 31])
+    found, expected = stored.take(index), held.take(index)
+    assert torch.equal(found.image, expected.image)
+    assert torch.equal(found.label, expected.label)
+    assert found.ids == expected.ids
+    assert len(stored) == len(held) == 60
+    assert {name.split("_")[0] for name in stored.take(torch.arange(60)).ids} == {"event", "other"}
+
+
+def test_the_identity_of_stored_tiles_follows_them(stores, make_tiles, tmp_path):
+    tiles = located(open_tiles(stores), stores)
+    whole, fewer = StoredTiles(tiles), StoredTiles(tiles.isel(tile=slice(1, None)))
+    assert whole.identity() == StoredTiles(tiles).identity() != fewer.identity()
+    other = tmp_path / "changed.zarr"
+    write_tiles(make_tiles(70).assign(label=1 - make_tiles(70).label), other)
+    changed = located(open_tiles([other, stores[1]]), [other, stores[1]])
+    assert StoredTiles(changed).identity() != whole.identity()
+
+
+def test_the_limit_decides_where_tiles_lie(stores):
+    first = located(open_tiles(stores[0]), stores[0])
+    second = located(open_tiles([stores[1]]), [stores[1]])
+    tiles = concatenate_tiles([first, second])
+    size = 75 * 32 * 32 * (2 * 4 + 1) / 2**30
+    assert isinstance(radar_tiles(tiles, 0.99 * size), StoredTiles)
+    held = radar_tiles(tiles, 1.01 * size)
+    assert torch.equal(held.label, StoredTiles(tiles).take(torch.arange(75)).label)

@@ -1,0 +1,357 @@
+"""Distillation: the teacher stays, clouds gate, and an informative teacher helps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from floodloom.errors import CheckpointError, RecipeMismatchError
+from floodloom.learning.data.augmentation import rotate_and_flip
+from floodloom.learning.data.optical import (
+    as_seen,
+    fused,
+    fused_samples,
+    optical_samples,
+    paired_samples,
+    radar_alone,
+    standardise_optical,
+)
+from floodloom.learning.data.samples import Samples, radar_samples
+from floodloom.learning.distillation.student import (
+    Distiller,
+    FeatureAlignment,
+    distill_student,
+    distilling,
+)
+from floodloom.learning.distillation.teacher import Guide, judged, require_teacher, with_opinion
+from floodloom.learning.distillation.terms import Distillation
+from floodloom.learning.distillation.warm_start import warm_started
+from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.training_log import Sidecars
+from floodloom.learning.training.validation import scores_of
+from floodloom.models.base import Segmenter
+from floodloom.models.registry import build
+
+PLAN = TrainingPlan(epochs=8, batch=4, precision="float32", learning_rate=3e-3, patience=99)
+
+
+def pair(bands=2, channels=3):
+    torch.manual_seed(0)
+    student, teacher = build("unet", bands, 2, width=4), build("unet", channels, 2, width=4)
+    alignment = FeatureAlignment(student.feature_channels, teacher.feature_channels)
+    return Distiller(student, alignment), teacher
+
+
+def batch(count=2, clear=True, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return Samples(
+        torch.randn(count, 2, 32, 32, generator=draw),
+        torch.randint(2, (count, 32, 32), generator=draw).byte(),
+        torch.randn(count, 3, 32, 32, generator=draw),
+        torch.full((count, 32, 32), clear),
+        torch.randn(count, 2, 32, 32, generator=draw).half(),
+    )
+
+
+ALL_TERMS = Distillation(0.5, 0.5, 2.0, 0.5, 0.5, confidence=0.0, tolerance=0)
+
+
+def test_without_a_clear_pixel_it_is_the_supervised_loss():
+    distiller, teacher = pair()
+    hidden = batch(1, clear=False)
+    objective = distilling(Guide(teacher, "optical"), ce_dice, ALL_TERMS)
+    distiller.eval()
+    plain = ce_dice(distiller(hidden.image), hidden.label.long())
+    torch.testing.assert_close(objective(distiller, hidden), plain)
+    without = Samples(hidden.image, hidden.label)
+    torch.testing.assert_close(objective(distiller, without), plain)
+
+
+def test_terms_add_up_by_their_weights():
+    distiller, teacher = pair()
+    distiller.eval()
+    guide = Guide(teacher, "optical")
+
+    def value(**weights):
+        none = {"feature_weight": 0.0, "logit_weight": 0.0}
+        settings = Distillation(**{**none, "tolerance": 0, **weights})
+        return distilling(guide, ce_dice, settings)(distiller, batch())
+
+    names = ("feature_weight", "logit_weight", "attention_weight", "relation_weight")
+    plain = value()
+    each = [value(**{name: 1.0}) - plain for name in names]
+    assert all(term > 0.001 for term in each)
+    together = value(**{name: 2.0 * at for at, name in enumerate(names)})
+    expected = plain + sum(2.0 * at * term for at, term in enumerate(each))
+    torch.testing.assert_close(together, expected)
+
+
+def test_gradients_reach_student_and_alignment_but_not_the_teacher():
+    distiller, teacher = pair()
+    guide = Guide(teacher.requires_grad_(False), "optical")
+    distilling(guide, ce_dice, ALL_TERMS)(distiller, batch()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in distiller.parameters())
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_networks_of_different_depth_are_paired_from_the_finest_scale():
+    alignment = FeatureAlignment((32, 16, 8, 4), (12, 6))
+    aligned = alignment([torch.randn(1, c, s, s) for c, s in ((32, 4), (16, 8), (8, 16), (4, 32))])
+    assert [tuple(a.shape[1:]) for a in aligned] == [(12, 16, 16), (6, 32, 32)]
+
+
+@pytest.fixture(scope="module")
+def toy(make_tiles):
+    """Few labels, much unlabelled ground under a clear sky, and a teacher that knows it."""
+    labelled = make_tiles(4, optical=True, contrast=3.0)
+    tiles = make_tiles(24, seed=7, optical=True, contrast=3.0)
+    standardisation = standardise_optical(tiles)
+    validation = make_tiles(8, "validation", seed=8, optical=True, contrast=3.0)
+    torch.set_num_threads(1)
+    teacher = learn(
+        untrained(tiles, Network("unet", 4), 0, standardisation),
+        optical_samples(tiles, standardisation),
+        optical_samples(validation, standardisation),
+        replace(PLAN, epochs=15),
+        loss="ce_dice",
+    )
+    both = paired_samples(tiles, standardisation)
+    few = paired_samples(labelled, standardisation)
+    hidden = torch.full_like(both.label, 255)
+    training = Samples(
+        torch.cat([few.image, both.image]),
+        torch.cat([few.label, hidden]),
+        torch.cat([few.optical, both.optical]),
+        torch.cat([few.clear, both.clear]),
+    )
+    held_out = paired_samples(validation, standardisation)
+    return teacher, untrained(tiles, Network("unet", 4), 0), training, held_out
+
+
+NOTHING = Distillation(0.0, 0.0)
+TERMS = {
+    "feature": Distillation(1.0, 0.0),
+    "logit": Distillation(),
+    "attention": Distillation(0.0, 0.0, attention_weight=1.0),
+    "relation": Distillation(0.0, 0.0, relation_weight=1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def students(toy):
+    """The teacher's weights before, students of a short training, and two of a longer one."""
+    teacher, start, training, validation = toy
+    before = {name: tensor.clone() for name, tensor in teacher.weights.items()}
+    plan = replace(PLAN, balance=0.0)
+    torch.set_num_threads(1)
+
+    def learnt(settings, epochs):
+        long = replace(plan, epochs=epochs)
+        return distill_student(
+            start, teacher, training, validation, long, settings=settings, loss="ce_dice"
+        )
+
+    short = {name: learnt(settings, 1) for name, settings in {"alone": NOTHING, **TERMS}.items()}
+    return before, short, (learnt(NOTHING, 8), learnt(TERMS["logit"], 8))
+
+
+def test_the_teacher_stays_bit_for_bit_as_it_is(toy, students):
+    teacher = toy[0]
+    assert teacher.scores["iou"] > 0.95
+    assert all(torch.equal(students[0][name], tensor) for name, tensor in teacher.weights.items())
+
+
+def test_an_informative_teacher_helps(students):
+    alone, taught = students[2]
+    assert taught.scores["iou"] > alone.scores["iou"] + 0.05
+
+
+def test_a_teacher_is_judged_where_held_out_tiles_show_an_optical_image(toy, students):
+    teacher, validation = toy[0], toy[3]
+    found = judged(teacher, students[2][1], validation, "ce_dice")
+    assert found["teacher_iou"] > 0.95 > found["student_iou"] > 0.5
+    clear = Samples(validation.optical, validation.label.masked_fill(~validation.clear, 255))
+    assert found["teacher_iou"] == scores_of(teacher, clear, ce_dice)["iou"]
+    record = students[2][1].training
+    assert record["taught"]
+    assert {name: record[name] for name in found} == found
+
+    clouded = replace(validation, clear=torch.zeros_like(validation.clear))
+    assert judged(teacher, students[2][1], clouded, "ce_dice") == {}
+    assert judged(teacher, students[2][1], radar_alone(validation), "ce_dice") == {}
+
+
+@pytest.mark.parametrize("monitor", ["iou", "epoch"])
+def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, caplog, monitor):
+    """Their teacher knows less than its student, and the labels alone are better than both."""
+    torch.set_num_threads(1)
+    tiles, held_out = (make_tiles(8, split, optical=True) for split in ("train", "validation"))
+    standardisation = standardise_optical(tiles)
+    training, validation = (
+        replace(samples, optical=samples.optical.roll(3, 0))
+        for samples in (paired_samples(part, standardisation) for part in (tiles, held_out))
+    )
+    start = untrained(tiles, Network("unet", 4), 0)
+    teacher = learn(
+        untrained(tiles, Network("unet", 4), 0, standardisation),
+        as_seen(training, "optical"),
+        as_seen(validation, "optical"),
+        replace(PLAN, epochs=4),
+        loss="ce_dice",
+    )
+    hidden = replace(training, label=torch.full_like(training.label, 255))
+    both = (training.image, hidden.image), (training.label, hidden.label)
+    image, label, optical, clear = (
+        torch.cat(pair) for pair in (*both, (training.optical,) * 2, (training.clear,) * 2)
+    )
+    plan = replace(PLAN, balance=0.0, monitor=monitor)
+    sidecars = Sidecars.of(tmp_path / "student.safetensors")
+    student = distill_student(
+        start, teacher, Samples(image, label, optical, clear), validation, plan,
+        settings=Distillation(logit_weight=5.0), loss="ce_dice", sidecars=sidecars,
+    )  # fmt: skip
+    alone = learn(
+        start, radar_alone(training), radar_alone(validation), replace(plan, epochs=16),
+        loss="ce_dice",
+    )  # fmt: skip
+    assert not student.training["taught"]
+    assert student.training["student_iou"] > student.training["teacher_iou"]
+    assert all(torch.equal(student.weights[name], w) for name, w in alone.weights.items())
+    assert "given up" in caplog.text
+    lines = sidecars.journal.read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 17))
+    assert not sidecars.state.exists()
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_a_student_is_an_ordinary_radar_network(toy, students, name):
+    start, validation = toy[1], toy[3]
+    student = students[1][name]
+    assert student.inputs == "radar"
+    assert {k: v.shape for k, v in student.weights.items()} == {
+        k: v.shape for k, v in start.weights.items()
+    }
+    program = torch.export.export(student.model(), (validation.image[:1],))
+    torch.testing.assert_close(
+        program.module()(validation.image[:1]), student.model()(validation.image[:1])
+    )
+
+
+def test_each_term_moves_the_student(students):
+    alone = students[1]["alone"].weights
+    for name in TERMS:
+        weights = students[1][name].weights
+        assert any(not torch.equal(weights[key], tensor) for key, tensor in alone.items())
+
+
+def test_an_opinion_is_asked_for_once_and_turns_with_the_tile(toy):
+    teacher, _, training, _ = toy
+    few = training.between(0, 3)
+    soft = with_opinion(few, teacher).soft
+    network = teacher.model()
+    with torch.inference_mode():
+        views = [network(rotate_and_flip(few.optical, e)) for e in range(8)]
+    back = torch.stack([rotate_and_flip(v, e if e >= 4 else -e % 4) for e, v in enumerate(views)])
+    torch.testing.assert_close(soft.float(), back.mean(0), atol=2e-2, rtol=2e-3)
+    assert with_opinion(replace(few, optical=None), teacher).soft is None
+
+
+def test_a_teacher_that_copes_is_heard_under_clouds(make_tiles):
+    tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles)
+    fresh = untrained(tiles, Network("unet", 4), 0, standardisation, fused=True)
+    copes = replace(fresh, training={"sensor_drop": 0.3})
+    samples = paired_samples(tiles, standardisation)
+    assert torch.equal(with_opinion(samples, fresh).clear, samples.clear)
+    assert torch.equal(with_opinion(samples, copes, everywhere=False).clear, samples.clear)
+    heard = with_opinion(samples, copes).clear
+    assert heard[:, 2:].all()
+    assert not heard[:, :2].any()
+
+
+class Told(Segmenter):
+    """A network whose logits are its input."""
+
+    feature_channels = (2,)
+
+    def features(self, image):
+        return [image]
+
+    def classify(self, features):
+        return features[0]
+
+
+def test_a_shifted_companion_teaches_alike():
+    """Where the teacher's classes are off by up to two pixels, the loss hardly notices."""
+    shapes = 20 * torch.nn.functional.avg_pool2d(batch().image, 9, 1, 4)
+    student = Distiller(Told(), FeatureAlignment((2,), (2,)))
+    image = shapes + 0.5 * batch(seed=1).image
+
+    def value(off, tolerance):
+        soft = shapes.roll(off, dims=(-2, -1)).half()
+        seen = Samples(image, batch().label, None, batch().clear, soft)
+        settings = Distillation(0.0, 1.0, tolerance=tolerance)
+        objective = distilling(Guide(Told(), "optical"), lambda *_: torch.zeros(()), settings)
+        return objective(student, seen).item()
+
+    assert value((0, 0), 2) == value((0, 0), 0)
+    assert value((2, -1), 2) == pytest.approx(value((0, 0), 2), rel=0.2)
+    assert value((2, -1), 2) < 0.5 * value((2, -1), 0)
+
+
+def test_a_student_may_start_from_its_teacher(toy, make_tiles):
+    teacher, start = toy[:2]
+    first = next(name for name, tensor in start.weights.items() if tensor.ndim == 4)
+    begun = warm_started(start, teacher)
+    optical = teacher.weights[first]
+    torch.testing.assert_close(begun.weights[first].sum(1), optical.sum(1))
+    same = [name for name in start.weights if name != first]
+    assert all(torch.equal(begun.weights[name], teacher.weights[name]) for name in same)
+
+    tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles, ["green", "nir"])
+    alike = warm_started(start, untrained(tiles, Network("unet", 4), 3, standardisation))
+    assert torch.equal(alike.weights[first][:, 0], alike.weights[first][:, 1])
+
+    standardisation = standardise_optical(tiles)
+    both = untrained(tiles, Network("unet", 4), 3, standardisation, fused=True)
+    blank = fused_samples(tiles, standardisation).image
+    blank[:, 2:] = 0
+    student = warm_started(start, both).model()
+    torch.testing.assert_close(student(radar_samples(tiles).image), both.model()(blank))
+    other = warm_started(untrained(tiles, Network("fcn8", 4), 0), teacher)
+    assert other.architecture == "fcn8"
+
+
+def test_a_radar_checkpoint_is_no_teacher(toy):
+    teacher, start, _, _ = toy
+    require_teacher(teacher, start, "teacher.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: takes radar inputs"):
+        require_teacher(start, start, "model.safetensors")
+    with pytest.raises(CheckpointError, match="optical inputs and"):
+        require_teacher(replace(teacher, classes=("a", "b")), start, "teacher.safetensors")
+
+
+def test_a_fused_teacher_sees_radar_first(make_tiles):
+    tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles)
+    teacher = untrained(tiles, Network("late_fusion", 4), 0, standardisation, fused=True)
+    assert teacher.channels == ("vv", "vh", "green", "red", "nir", "ndwi")
+    assert teacher.arguments["groups"] == [[0, 1], [2, 3, 4, 5]]
+    samples = paired_samples(tiles, standardisation)
+    guide = Guide.of(teacher)
+    seen = guide.features(samples)
+    expected = teacher.model().features(fused(samples).image)
+    torch.testing.assert_close(seen[-1], expected[-1])
+    require_teacher(teacher, untrained(tiles, Network("unet", 4), 0), "t.safetensors")
+    recipe = teacher.recipe.model_copy(update={"quantity": "sigma0"})
+    with pytest.raises(RecipeMismatchError, match="quantity"):
+        require_teacher(
+            replace(teacher, recipe=recipe), untrained(tiles, Network("unet", 4), 0), "t"
+        )

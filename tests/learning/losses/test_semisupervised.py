@@ -1,0 +1,169 @@
+"""Objectives for tiles without true labels, worked out beside the published formulas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from floodloom.errors import ConfigError, TrainingError
+from floodloom.learning.data.augmentation import Augmentation, Draws, stretched
+from floodloom.learning.data.samples import Samples
+from floodloom.learning.losses.pixels import ce_dice, cross_entropy
+from floodloom.learning.losses.semisupervised import (
+    SHARES,
+    Guided,
+    SemiSupervision,
+    mean_teacher,
+    semi_supervised,
+    unimatch,
+)
+from floodloom.models.base import Segmenter
+from floodloom.models.registry import build
+
+STILL = Augmentation()
+
+
+class Constant(Segmenter):
+    """Says the same of every pixel; its features stay as they are when some are lost."""
+
+    feature_channels = (1,)
+
+    def __init__(self, *logits: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(logits).view(1, -1, 1, 1))
+
+    def features(self, image):
+        return [torch.ones_like(image[:, :1])]
+
+    def classify(self, features):
+        return self.value.expand(len(features[-1]), -1, *features[-1].shape[-2:])
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    image = torch.randn(4, 2, 32, 32)
+    image[2:, :, :8] = 0  # no data
+    label = torch.randint(0, 2, (4, 32, 32)).to(torch.uint8)
+    return Samples(image, label, pseudo=torch.tensor([False, False, True, True]))
+
+
+def of(kind, batch, module, guide, **settings):
+    chosen = SemiSupervision(kind, **{"strong": STILL, **settings})
+    return semi_supervised(cross_entropy, chosen).by(guide)(module, batch)
+
+
+def test_pseudo_labels_weigh_as_told(batch):
+    module = build("unet", 2, 2, width=4, depth=2).eval()
+    objective = semi_supervised(ce_dice, SemiSupervision(weight=0.5))
+    logits, label = module(batch.image), batch.label.long()
+    parts = [ce_dice(logits[part], label[part]) for part in (slice(0, 2), slice(2, 4))]
+    torch.testing.assert_close(objective(module, batch), (parts[0] + 0.5 * parts[1]) / 1.5)
+
+
+def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
+    """In training, where batch normalisation takes what it normalises by from the batch."""
+    module = build("unet", 2, 2, width=4, depth=2).train()
+    bright = replace(batch, image=batch.image + 3.0 * batch.pseudo.view(-1, 1, 1, 1))
+    label = bright.label.long()
+    parts = [
+        ce_dice(module(bright.image[part]), label[part]) for part in (slice(0, 2), slice(2, 4))
+    ]
+    apart = semi_supervised(ce_dice, SemiSupervision(weight=0.5, apart=True))(module, bright)
+    torch.testing.assert_close(apart, (parts[0] + 0.5 * parts[1]) / 1.5)
+    together = semi_supervised(ce_dice, SemiSupervision(weight=0.5))(module, bright)
+    assert float((apart - together).detach().abs()) > 1e-3
+
+
+def test_unimatch_is_its_formula(batch):
+    """(Lx + .25 Ls1 + .25 Ls2 + .5 Lfp) / 2, where the guide is sure, over pixels with data."""
+    module, guide = Constant(0.0, 1.0), Constant(0.0, 4.0)
+    supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
+    each = F.cross_entropy(torch.tensor([[0.0, 1.0]]), torch.tensor([1]))
+    found = of("unimatch", batch, module, guide)
+    torch.testing.assert_close(found, (supervised + sum(SHARES) * each) / 2)
+    assert SHARES == (0.25, 0.25, 0.5)
+
+
+def test_an_unsure_guide_teaches_unimatch_nothing(batch):
+    module, unsure = Constant(0.0, 1.0), Constant(0.0, 1.0)
+    supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
+    torch.testing.assert_close(of("unimatch", batch, module, unsure), supervised / 2)
+
+
+def test_mean_teacher_is_the_squared_distance_of_probabilities(batch):
+    module, guide = Constant(0.0, 1.0), Constant(0.0, 4.0)
+    supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
+    ours, theirs = (m.value.flatten().softmax(0) for m in (module, guide))
+    distance = (ours - theirs).square().sum()
+    found = of("mean-teacher", batch, module, guide, weight=3.0)
+    torch.testing.assert_close(found, (supervised + 3 * distance) / 4)
+
+
+@pytest.mark.parametrize("kind", ["unimatch", "mean-teacher"])
+def test_labels_of_unlabelled_tiles_are_never_read(kind, batch):
+    torch.manual_seed(2)
+    module, guide = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
+    lying = replace(batch, label=torch.where(batch.pseudo.view(-1, 1, 1), 1, batch.label))
+    values = []
+    for one in (batch, lying):
+        torch.manual_seed(3)
+        values.append(of(kind, one, module, guide, strong=Augmentation(cutmix=0.5)))
+    torch.testing.assert_close(values[0], values[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("consistency", [unimatch, mean_teacher])
+def test_no_gradient_reaches_the_guide(consistency, batch):
+    module, guide = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
+    settings = SemiSupervision(threshold=0.0, strong=STILL)
+    _, value = consistency(
+        module, batch.image[:2], batch.take(torch.tensor([2, 3])), guide, settings
+    )
+    value.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in module.parameters())
+    assert all(p.grad is None for p in guide.parameters())
+
+
+def test_boxes_take_what_the_guide_said_along(batch):
+    """A guide that tells two tiles apart teaches a strong view whose boxes are still right."""
+
+    class Sign(Constant):
+        def classify(self, features):
+            return torch.cat([-features[-1], features[-1]], dim=1) * 50
+
+        def features(self, image):
+            return [image[:, :1].sign()]
+
+    image = torch.ones(4, 1, 32, 32)
+    image[3] = -1
+    others = Samples(image, batch.label, pseudo=batch.pseudo).take(torch.tensor([2, 3]))
+    network = Sign(0.0)
+    _, value = mean_teacher(
+        network, image[:2], others, network, SemiSupervision(strong=Augmentation(cutmix=1.0))
+    )
+    assert float(value) == pytest.approx(0, abs=1e-6)
+
+
+def test_unknown_kinds_and_lonely_parts_are_refused(batch):
+    with pytest.raises(ConfigError, match="consistency 'fixmatch': unknown; choose one of"):
+        semi_supervised(cross_entropy, SemiSupervision("fixmatch"))
+    objective = semi_supervised(cross_entropy, SemiSupervision("unimatch"))
+    assert isinstance(objective, Guided)
+    with pytest.raises(TrainingError, match="2 labelled and 0 other tiles"):
+        objective.by(Constant(0.0, 1.0))(Constant(0.0, 1.0), batch.between(0, 2))
+
+
+def test_stretching_changes_gain_and_offset_and_leaves_no_data():
+    image = torch.linspace(-2, 2, 64).view(1, 1, 8, 8).repeat(3, 2, 1, 1)
+    image[:, :, 0, 0] = 0
+    found = stretched(image, 0.5, Draws(torch.arange(3)))
+    assert (found[:, :, 0, 0] == 0).all()
+    flat, before = found[0, 0].flatten()[1:], image[0, 0].flatten()[1:]
+    gain = (flat[-1] - flat[0]) / (before[-1] - before[0])
+    assert 1 / 1.5 <= gain <= 1.5
+    torch.testing.assert_close(flat - gain * before, (flat - gain * before)[:1].expand(63))
+    assert not torch.equal(found[0], found[1])

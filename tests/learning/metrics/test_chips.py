@@ -1,0 +1,226 @@
+"""Scores of foreground maps, objects and outlines against known truths."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from sklearn import metrics as oracle
+from torchmetrics.functional import classification
+
+from floodloom.errors import InputError
+from floodloom.learning.metrics.chips import all_scores
+from floodloom.learning.metrics.objects import boundary_counts, boundary_f1, object_counts
+from floodloom.learning.metrics.pixels import (
+    confusion_matrix,
+    counts_of,
+    f_beta,
+    mean_iou,
+    pixel_accuracy,
+    split_scores,
+)
+from floodloom.learning.metrics.saliency import (
+    alignment_measure,
+    mean_absolute_error,
+    structure_measure,
+    weighted_f_beta,
+)
+
+
+@pytest.fixture
+def chips():
+    """Probabilities that are mostly right, and their truths with some ignored pixels."""
+    draw = np.random.default_rng(3)
+    field = ndimage.gaussian_filter(draw.normal(size=(5, 40, 40)), (0, 3, 3))
+    noise = ndimage.gaussian_filter(draw.normal(size=(5, 40, 40)), (0, 2, 2))
+    probability = 1 / (1 + np.exp(-60 * (field + 0.3 * noise)))
+    label = (field > 0).astype(np.uint8)
+    label[:, :4] = 255
+    return probability, label
+
+
+def flat(chips):
+    probability, label = chips
+    return probability[label != 255], label[label != 255]
+
+
+def test_accuracy_iou_and_f_beta_are_those_of_the_oracles(chips):
+    probability, label = chips
+    matrix = confusion_matrix((probability >= 0.5).astype(int), label, 2)
+    p, t = flat(chips)
+    guess = p >= 0.5
+    assert pixel_accuracy(matrix) == pytest.approx(oracle.accuracy_score(t, guess))
+    assert mean_iou(matrix) == pytest.approx(oracle.jaccard_score(t, guess, average="macro"))
+    for beta in (0.5, 1.0, 2.0):
+        found = f_beta(counts_of(matrix, 1), beta)
+        assert found == pytest.approx(oracle.fbeta_score(t, guess, beta=beta))
+        ours, theirs = torch.from_numpy(guess.astype(int)), torch.from_numpy(t.astype(int))
+        expected = classification.binary_fbeta_score(ours, theirs, beta)
+        assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_mean_iou_is_that_of_torchmetrics_and_leaves_absent_classes_out():
+    draw = np.random.default_rng(0)
+    guess, truth = draw.integers(0, 3, (2, 30, 30))
+    found = mean_iou(confusion_matrix(guess, truth, 5))
+    expected = classification.multiclass_jaccard_index(
+        torch.from_numpy(guess), torch.from_numpy(truth), 3, average="macro"
+    )
+    assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_pooled_and_mean_of_chip_are_told_apart(chips):
+    probability, label = chips
+    guess = (probability >= 0.5).astype(int)
+    each = [confusion_matrix(g, t, 2) for g, t in zip(guess, label, strict=True)]
+    scores = split_scores(np.stack(each))
+    by_chip = [
+        oracle.jaccard_score(t[t != 255], g[t != 255]) for g, t in zip(guess, label, strict=True)
+    ]
+    assert scores["mean_of_chip_iou"] == pytest.approx(np.mean(by_chip))
+    p, t = flat(chips)
+    assert scores["miou"] == pytest.approx(oracle.jaccard_score(t, p >= 0.5, average="macro"))
+    dry = np.array([[100, 0], [0, 0]])
+    with_dry = split_scores(np.stack([*each, dry]))
+    assert with_dry["mean_of_chip_iou"] == scores["mean_of_chip_iou"]
+
+
+def test_mean_absolute_error_is_that_of_scikit_learn(chips):
+    probability, label = chips
+    p, t = flat(chips)
+    found = mean_absolute_error(probability, label)
+    assert found == pytest.approx(oracle.mean_absolute_error(t, p))
+
+
+@pytest.mark.parametrize("measure", [weighted_f_beta, structure_measure, alignment_measure])
+def test_the_truth_scores_one_and_its_opposite_less(measure, chips):
+    _, label = chips
+    truth = label[0]
+    right = np.where(truth == 1, 1.0, 0.0)
+    assert measure(right, truth) == pytest.approx(1)
+    assert measure(1 - right, truth) < 0.3
+    noisy = np.where(np.random.default_rng(0).random(truth.shape) < 0.2, 1 - right, right)
+    assert measure(1 - right, truth) < measure(noisy, truth) < 0.97
+
+
+@pytest.mark.parametrize(
+    "measure", [mean_absolute_error, weighted_f_beta, structure_measure, alignment_measure]
+)
+def test_ignored_pixels_change_nothing(measure, chips):
+    probability, label = (stack[0] for stack in chips)
+    changed = np.where(label == 255, 1 - probability, probability)
+    assert measure(changed, label) == measure(probability, label)
+
+
+def test_weighted_f_beta_by_hand():
+    """One pixel of foreground in a row, missed by half, and a false alarm 5 px away."""
+    label = np.zeros((1, 9), np.uint8)
+    label[0, 1] = 1
+    probability = np.zeros((1, 9))
+    probability[0, 1], probability[0, 6] = 0.5, 0.4
+    # The error at 1 is softened only if its window's mean is smaller; all nearest errors are .5.
+    axis = np.exp(-(np.arange(-3, 4) ** 2) / 50)
+    window = np.outer(axis, axis) / np.outer(axis, axis).sum()
+    softened = 0.5 * window[3, 2:].sum()
+    missed, false = softened, 0.4 * (2 - math.exp(math.log(0.5) / 5 * 5))
+    recall, precision = 1 - missed, (1 - missed) / (1 - missed + false)
+    expected = 2 * recall * precision / (recall + precision)
+    assert weighted_f_beta(probability, label) == pytest.approx(expected)
+
+
+def test_structure_measure_by_hand():
+    """A quarter of foreground, centred so that the four parts are known."""
+    label = np.zeros((4, 4), np.uint8)
+    label[:2, :2] = 1
+    probability = np.where(label == 1, 0.8, 0.2)
+    inside = 2 * 0.8 / (0.8**2 + 1)
+    outside = inside  # 1 - p is .8 everywhere outside
+
+    # The centre (0.5, 0.5) is rounded to even, 0: parts of 1, 3, 3 and 9 px.
+    def ssim(x, y):
+        covariance = ((x - x.mean()) * (y - y.mean())).sum() / max(x.size - 1, 1)
+        variances = (((x - x.mean()) ** 2).sum() + ((y - y.mean()) ** 2).sum()) / max(x.size - 1, 1)
+        above = 4 * x.mean() * y.mean() * covariance
+        below = (x.mean() ** 2 + y.mean() ** 2) * variances
+        return above / below if above else float(below == 0)
+
+    parts = [
+        (slice(0, 1), slice(0, 1)),
+        (slice(0, 1), slice(1, 4)),
+        (slice(1, 4), slice(0, 1)),
+        (slice(1, 4), slice(1, 4)),
+    ]
+    region = sum(
+        probability[part].size / 16 * ssim(probability[part], label[part]) for part in parts
+    )
+    expected = 0.5 * (0.25 * inside + 0.75 * outside) + 0.5 * region
+    assert structure_measure(probability, label) == pytest.approx(expected)
+    assert structure_measure(np.full((4, 4), 0.3), np.zeros((4, 4), int)) == pytest.approx(0.7)
+    assert structure_measure(np.full((4, 4), 0.3), np.ones((4, 4), int)) == pytest.approx(0.3)
+
+
+def test_alignment_measure_by_hand():
+    """Truth 1000, found 1100: means 1/4 and 1/2."""
+    label, found = np.array([[1, 0, 0, 0]]), np.array([[0.9, 0.6, 0.1, 0.2]])
+    pairs = [(0.5, 0.75), (0.5, -0.25), (-0.5, -0.25), (-0.5, -0.25)]
+    values = [((2 * x * y / (x**2 + y**2) + 1) ** 2) / 4 for x, y in pairs]
+    assert alignment_measure(found, label) == pytest.approx(np.mean(values))
+    assert alignment_measure(found, np.zeros((1, 4), int)) == 0.5
+
+
+def test_objects_are_paired_by_overlap():
+    label = np.zeros((10, 20), np.uint8)
+    label[1:5, 1:5] = label[1:5, 8:12] = label[7:9, 15:18] = 1
+    prediction = np.zeros_like(label)
+    prediction[1:5, 1:5] = 1  # found
+    prediction[1:5, 11:15] = 1  # overlaps the second by 4 of 28 px
+    counts = object_counts(prediction, label)
+    assert counts == {"tp": 1, "fp": 1, "fn": 2}
+    assert object_counts(prediction, label, 0.1) == {"tp": 2, "fp": 0, "fn": 1}
+    assert object_counts(label, label) == {"tp": 3, "fp": 0, "fn": 0}
+    label[:6, 6:] = 255
+    assert object_counts(prediction, label) == {"tp": 1, "fp": 0, "fn": 1}
+
+
+def test_an_object_is_in_one_pair_at_most():
+    label = np.array([[1, 1, 1, 1, 1, 1]])
+    prediction = np.array([[1, 1, 1, 0, 1, 1]])
+    assert object_counts(prediction, label, 0.2) == {"tp": 1, "fp": 1, "fn": 0}
+
+
+def test_outlines_agree_within_the_tolerance():
+    label = np.zeros((30, 30), np.uint8)
+    label[8:20, 8:20] = 1
+    moved = np.roll(label, 2, axis=1)
+    assert boundary_f1(boundary_counts(moved, label, 2.0)) == 1.0
+    strict = boundary_counts(moved, label, 0.0)
+    # Outlines are 44 px; moved by 2 they share the rows' inner 10 px, twice.
+    assert strict == {"found": 20, "predicted": 44, "met": 20, "true": 44}
+    assert boundary_f1(strict) == pytest.approx(20 / 44)
+    assert boundary_f1(boundary_counts(np.zeros_like(label), label)) == 0.0
+    label[:, 19:] = 255
+    assert boundary_counts(label == 1, label, 0.0)["true"] == 20 + 10  # rows and left side
+
+
+def test_everything_is_reported_and_named(chips):
+    probability, label = chips
+    scores = all_scores(probability, label)
+    p, t = flat(chips)
+    pooled, of_chip = scores["pooled"], scores["mean_of_chip"]
+    assert pooled["iou"] == pytest.approx(oracle.jaccard_score(t, p >= 0.5))
+    assert pooled["f_beta"] == pytest.approx(oracle.fbeta_score(t, p >= 0.5, beta=2))
+    assert of_chip["iou"] != pooled["iou"]
+    assert pooled["objects"]["tp"] + pooled["objects"]["fn"] == sum(
+        ndimage.label(chip == 1, np.ones((3, 3)))[1] for chip in label
+    )
+    missing = probability.copy()
+    missing[label == 255] = np.nan
+    assert all_scores(missing, label) == scores
+    perfect = all_scores((label == 1).astype(float), label)
+    assert perfect["pooled"]["boundary_f1"] == perfect["pooled"]["miou"] == 1
+    assert perfect["pooled"]["calibration"]["expected_calibration_error"] == 0
+    with pytest.raises(InputError, match="no pixel to score"):
+        all_scores(probability, np.full_like(label, 255))

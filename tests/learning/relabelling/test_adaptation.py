@@ -1,0 +1,213 @@
+"""Guard and batch statistics on tiles whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from floodloom.learning.data.samples import Samples, radar_samples
+from floodloom.learning.losses.pixels import cross_entropy
+from floodloom.learning.network import Network, untrained
+from floodloom.learning.relabelling.acceptance import Guard
+from floodloom.learning.relabelling.adaptation import adapted, another_sensor
+from floodloom.learning.relabelling.audit import scores_by_event
+from floodloom.learning.relabelling.batch_statistics import with_statistics_of
+from floodloom.learning.relabelling.gates import Limits
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.supervise import learn
+from floodloom.tiles.store import concatenate_tiles
+
+PLAN = TrainingPlan(epochs=10, batch=4, learning_rate=5e-3, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def known(make_tiles):
+    return make_tiles(24), make_tiles(8, "validation", seed=1)
+
+
+@pytest.fixture(scope="module")
+def trained(known):
+    torch.set_num_threads(1)
+    start = untrained(known[0], Network(width=4), 0)
+    return learn(start, radar_samples(known[0]), radar_samples(known[1]), PLAN, loss="ce_dice")
+
+
+def brighter(tiles, decibel):
+    """The same tiles from a sensor with an offset."""
+    return tiles.assign(image=(tiles.image + 2 * decibel / 35).clip(-1, 1))
+
+
+def guard_of(known, **limits):
+    return Guard(radar_samples(known[1]), cross_entropy, 4, limits=Limits(**limits))
+
+
+def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tiles):
+    start = untrained(known[0], Network(width=4), 0)
+    target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
+    guard = replace(guard_of(known, flips=1.0), target=target)
+    kept = guard(start, trained)
+    assert kept.notes["kept"] == "new weights"
+    assert kept.notes["learned_iou"] == pytest.approx(trained.scores["iou"], abs=1e-6)
+    refused = guard(trained, start)
+    assert refused.notes["reason"].startswith("validation IoU fell from")
+    assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
+
+
+def test_flips_are_counted_against_the_pseudo_labels(known, trained, make_tiles):
+    truth = radar_samples(make_tiles(6, "target", seed=2))
+    start = untrained(known[0], Network(width=4), 0)
+    guard = guard_of(known)
+    told, lied = (
+        guard.shift(start, trained, replace(truth, label=label))["flips"]
+        for label in (truth.label, torch.where(truth.label == 255, 255, 1 - truth.label))
+    )
+    assert told < 0.1
+    assert told + lied == pytest.approx(1)
+
+
+def test_predictions_that_leave_their_limits_are_refused(known, trained, make_tiles):
+    target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
+    dry = replace(guard_of(known, water_share=(0.0, 0.01)), target=target)
+    assert "water is" in dry(trained, trained).notes["reason"]
+    start = untrained(known[0], Network(width=4), 0)
+    flipping = replace(guard_of(known, flips=0.01, iou_fall=1.0), target=target)
+    assert "of the labels flipped" in flipping(start, trained).notes["reason"]
+
+
+def iou(checkpoint, tiles):
+    guard = Guard(radar_samples(tiles), cross_entropy, 4)
+    return guard.validation_iou(checkpoint)
+
+
+def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_tiles):
+    event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
+    changed = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05)).checkpoint
+    assert changed.notes["batch_statistics"]["kept"] == "the target's"
+    assert iou(changed, event) > iou(trained, event) + 0.1
+
+
+@pytest.mark.parametrize("flooded", [4, 24])
+def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles, flooded):
+    wet, dry = (make_tiles(24, seed=s, event="other", contrast=c) for s, c in ((7, 6), (8, 0)))
+    event = concatenate_tiles([wet.isel(tile=slice(flooded)), dry.isel(tile=slice(flooded, None))])
+    kept = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05)).checkpoint
+    note = kept.notes["batch_statistics"]
+    assert note["kept"] == "own"
+    assert "its sensor is no other" in note["reason"]
+    assert note["moved"][0] < 2 * note["moved"][1]
+    assert all(torch.equal(kept.weights[k], w) for k, w in trained.weights.items())
+
+
+def test_another_sensor_is_told_without_labels(known, trained, make_tiles):
+    event, held_out = make_tiles(12, seed=7, event="other"), radar_samples(known[1])
+    assert another_sensor(trained, radar_samples(event), held_out) is None
+    sign = another_sensor(trained, radar_samples(brighter(event, 6.0)), held_out)
+    assert "times as far from the network's as those of held-out tiles" in sign
+
+
+def test_land_of_another_sensor_is_told_from_a_flood(known, trained, make_tiles):
+    """Re-estimated on land alone, a network calls the darkest of it water, and may not teach."""
+    event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
+    dry = brighter(make_tiles(12, seed=7, event="other", contrast=1.0), 3.0)
+    guard = guard_of(known, iou_fall=0.05)
+    step = adapted(trained, radar_samples(dry), guard)
+    assert "land alone gives" in step.untellable
+    assert not step.changed
+    target_has, land_has = step.checkpoint.notes["batch_statistics"]["sure_water"]
+    assert target_has <= land_has
+    wet = adapted(trained, radar_samples(event), guard)
+    assert wet.untellable is None
+    assert wet.changed
+
+
+def test_what_is_rehearsed_has_the_statistics_of_the_held_out_tiles(known, trained, make_tiles):
+    event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
+    step = adapted(trained, radar_samples(event), guard_of(known))
+    assert iou(step.rehearsed, known[1]) > iou(step.checkpoint, known[1]) + 0.1
+    expected = with_statistics_of(trained, radar_samples(known[1]), 0.75)
+    assert all(torch.equal(step.rehearsed.weights[k], w) for k, w in expected.weights.items())
+
+
+def test_statistics_of_land_leave_water_out(trained, known):
+    tiles = radar_samples(known[1])
+    water = (tiles.label == 1).unsqueeze(1)
+    flooded = replace(tiles, image=torch.where(water, -0.9, tiles.image))
+    drained = replace(tiles, image=torch.where(water, 0.9, tiles.image))
+    first = next(name for name in trained.weights if name.endswith("running_mean"))
+
+    def moved(weights, least=0.0):
+        one, other = (
+            with_statistics_of(trained, part, weights=weights, least=least).weights[first]
+            for part in (flooded, drained)
+        )
+        return float((one - other).abs().max())
+
+    assert moved((1.0, 0.0), 0.99) < 0.2 * moved(None)
+
+
+def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained):
+    event = radar_samples(brighter(known[0], 6.0))
+    refused = adapted(trained, event, guard_of(known, water_share=(0.0, 0.0))).checkpoint
+    assert refused.notes["batch_statistics"]["kept"] == "own"
+    assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
+
+
+def test_statistics_are_those_of_the_tiles_whatever_the_labels(trained, known):
+    tiles = radar_samples(known[1])
+    first = with_statistics_of(trained, tiles)
+    half = with_statistics_of(trained, tiles, 0.5)
+    for name in (name for name in first.weights if name.endswith("running_mean")):
+        torch.testing.assert_close(
+            half.weights[name], (first.weights[name] + trained.weights[name]) / 2
+        )
+    second = with_statistics_of(trained, replace(tiles, label=1 - tiles.label))
+    assert all(torch.equal(first.weights[k], w) for k, w in second.weights.items())
+    moved = [k for k, w in trained.weights.items() if not torch.equal(first.weights[k], w)]
+    assert moved
+    assert all("running" in k for k in moved)
+
+
+def test_scores_by_event_add_up(make_tiles):
+    tiles = make_tiles(4)
+    tiles = tiles.assign_coords(event=("tile", np.array(["a", "a", "b", "b"])))
+
+    def predict(image):
+        shape = image[:, 0].shape
+        return np.full(shape, 0.9, np.float32), np.ones(shape, np.uint8)
+
+    found = scores_by_event(tiles, predict, 2)
+    water = float((tiles.label == 1).mean())
+    assert found["pooled"]["iou"] == pytest.approx(water)
+    assert set(found["by_event"]) == {"a", "b"}
+    assert found["by_event"]["a"]["tiles"] == 2
+    assert found["pooled"]["expected_calibration_error"] == pytest.approx(
+        abs(0.9 - water), abs=1e-6
+    )
+
+
+def test_a_bad_first_model_and_dry_tiles_do_no_harm(known, make_tiles):
+    """The weights that come out of a round are never worse, on held-out labels, than its limit."""
+    poor = learn(
+        untrained(known[0], Network(width=4), 3),
+        radar_samples(known[0]).between(0, 4),
+        radar_samples(known[1]),
+        replace(PLAN, epochs=1),
+        loss="ce_dice",
+    )
+    assert iou(poor, known[1]) < 0.5
+    dry = make_tiles(12, "train", seed=8, contrast=0.0, event="dry")
+    material = Samples(
+        *(
+            torch.cat([getattr(radar_samples(part), name) for part in (known[0], dry)])
+            for name in ("image", "label")
+        )
+    )
+    said = torch.zeros_like(material.label[24:])
+    material = replace(material, label=torch.cat([material.label[:24], said]))
+    pseudo = torch.arange(36) >= 24
+    learned = learn(poor, material, radar_samples(known[1]), PLAN, loss="ce_dice", pseudo=pseudo)
+    kept = replace(guard_of(known), target=material.between(24, 36))(poor, learned)
+    assert iou(kept, known[1]) >= iou(poor, known[1]) - 0.01

@@ -1,0 +1,192 @@
+"""The loop: it learns, repeats itself, goes on after a kill, and stops when it should."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from floodloom.config.learning import Monitor
+from floodloom.errors import ConfigError, TrainingError
+from floodloom.learning.data import loop
+from floodloom.learning.data import prefetch as feed
+from floodloom.learning.data.augmentation import Augmentation
+from floodloom.learning.data.samples import Samples, radar_samples
+from floodloom.learning.device import choose_execution
+from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.training.loop import fit
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.training_log import Sidecars
+from floodloom.learning.training.validation import MONITORS
+from floodloom.models.registry import build
+
+PLAN = TrainingPlan(epochs=4, batch=4, precision="float32", learning_rate=3e-3)
+
+
+@pytest.fixture
+def samples(make_tiles):
+    return radar_samples(make_tiles(12)), radar_samples(make_tiles(4, "validation", seed=1))
+
+
+def network(width=4, seed=5):
+    torch.manual_seed(seed)
+    return build("unet", 2, 2, width=width, depth=2)
+
+
+def fitted(samples, plan=PLAN, width=4, seed=5, **options):
+    model = network(width, seed)
+    return model, fit(model, *samples, plan, classes=2, loss=ce_dice, **options)
+
+
+def test_it_learns_and_ends_with_the_best_epoch(samples):
+    model, result = fitted(samples, replace(PLAN, epochs=30))
+    assert result.scores["iou"] > 0.8
+    assert result.scores["iou"] == max(row["iou"] for row in result.history)
+    assert all(torch.equal(result.weights[n], t) for n, t in model.state_dict().items())
+
+
+def test_the_seed_decides_everything(samples):
+    options = {"augmentation": Augmentation()}
+    (_, first), (_, second) = fitted(samples, **options), fitted(samples, **options)
+    assert all(torch.equal(first.weights[n], t) for n, t in second.weights.items())
+    _, other = fitted(samples, replace(PLAN, seed=1), **options)
+    assert any(not torch.equal(first.weights[n], t) for n, t in other.weights.items())
+
+
+def test_no_tile_is_read_that_is_neither_shown_nor_mixed_in(samples, monkeypatch):
+    training, validation = samples
+    read = []
+    take = Samples.take
+
+    def counted(tiles, index):
+        if len(tiles) == len(training):
+            read.append(len(index))
+        return take(tiles, index)
+
+    monkeypatch.setattr(Samples, "take", counted)
+    plan = replace(PLAN, epochs=20)
+    fitted((training, validation), plan, augmentation=Augmentation(cutmix=0.5))
+    batches = read[-20 * 3 :]  # before them come the survey and the probe of the execution
+    assert set(batches) <= set(range(PLAN.batch, 2 * PLAN.batch + 1))
+    assert sum(batches) / len(batches) == pytest.approx(1.5 * PLAN.batch, rel=0.1)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(
+    samples, average, tmp_path, monkeypatch
+):
+    plan = replace(PLAN, average=average)
+    _, whole = fitted(samples, plan, augmentation=Augmentation())
+    sidecars = Sidecars.of(tmp_path / "model.safetensors")
+    save = loop.save_state
+
+    def killed(path, identity, progress, machinery):
+        save(path, identity, progress, machinery)
+        if progress.epochs == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_state", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(samples, plan, augmentation=Augmentation(), sidecars=sidecars)
+    monkeypatch.undo()
+    assert sidecars.state.is_file()
+    _, resumed = fitted(samples, plan, augmentation=Augmentation(), sidecars=sidecars)
+    assert all(torch.equal(whole.weights[n], t) for n, t in resumed.weights.items())
+    assert [row["loss"] for row in resumed.history] == [row["loss"] for row in whole.history]
+    assert not sidecars.state.exists()
+    lines = sidecars.journal.read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"plan": replace(PLAN, learning_rate=1.0)},
+        {"augmentation": Augmentation(band_drop=0.5)},
+        {"settings": "dice"},
+        {"width": 6},
+        {"seed": 6},
+    ],
+)
+def test_the_state_of_another_training_is_left_alone(samples, tmp_path, monkeypatch, other):
+    sidecars = Sidecars.of(tmp_path / "model.safetensors")
+    _, expected = fitted(samples)
+    save = loop.save_state
+
+    def killed(path, identity, progress, machinery):
+        save(path, identity, progress, machinery)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_state", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(samples, **other, sidecars=sidecars)
+    monkeypatch.undo()
+    assert sidecars.state.is_file()
+    _, found = fitted(samples, sidecars=sidecars)
+    assert all(torch.equal(expected.weights[n], t) for n, t in found.weights.items())
+
+
+def test_patience_ends_training(samples):
+    _, result = fitted(samples, replace(PLAN, epochs=30, learning_rate=1e-12, patience=3))
+    assert len(result.history) < 30
+    best = max(row["iou"] for row in result.history)
+    first_best = next(i for i, row in enumerate(result.history) if row["iou"] == best)
+    assert len(result.history) >= first_best + 3
+
+
+def test_the_chosen_score_chooses_the_epoch(samples):
+    for monitor in MONITORS:
+        _, result = fitted(samples, replace(PLAN, epochs=6, monitor=monitor, learning_rate=1e-2))
+        assert result.scores[monitor] == max(row[monitor] for row in result.history)
+    assert set(Monitor.__args__) == set(MONITORS)
+    _, result = fitted(samples, replace(PLAN, monitor="epoch", learning_rate=1e-2))
+    assert result.scores["iou"] == result.history[-1]["iou"]
+
+
+def test_threads_that_read_change_nothing(samples, monkeypatch):
+    monkeypatch.setattr(feed, "Samples", type(None))  # memory is read as if it were a disk
+    (_, alone), (_, ahead) = fitted(samples), fitted(samples, replace(PLAN, workers=3))
+    assert all(torch.equal(alone.weights[n], t) for n, t in ahead.weights.items())
+
+
+def test_the_rate_rises_then_falls(samples):
+    _, result = fitted(samples, replace(PLAN, warm_up=0.5))
+    rates = [row["learning_rate"] for row in result.history]
+    assert rates[0] < rates[1] > rates[2] > rates[3] >= 0
+    assert max(rates) == pytest.approx(PLAN.learning_rate)
+
+
+def test_the_average_of_the_weights_is_kept(samples):
+    model, result = fitted(samples, replace(PLAN, average=0.9))
+    _, plain = fitted(samples)
+    assert set(result.weights) == set(network().state_dict())
+    assert any(not torch.equal(plain.weights[n], t) for n, t in result.weights.items())
+    assert model(torch.zeros(1, 2, 32, 32)).isfinite().all()
+
+
+def test_a_diverging_loss_is_an_error_that_says_what_to_do(samples):
+    def broken(logits, label):
+        return (logits * torch.nan).sum()
+
+    named = r"epoch 1, step 1, tiles (event_train_\d+, ){3}event_train_\d+; .*lower `learning_rate`"
+    with pytest.raises(TrainingError, match=named):
+        fit(network(), *samples, PLAN, classes=2, loss=broken)
+    with pytest.raises(TrainingError, match="at least one"):
+        fit(network(), samples[0].take(torch.arange(0)), samples[1], PLAN, classes=2, loss=ce_dice)
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_choosing_the_execution_leaves_the_network_as_it_was(precision):
+    model = network()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    execution = choose_execution(model, torch.randn(2, 2, 32, 32), precision)
+    assert all(torch.equal(before[n], t.cpu()) for n, t in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+    assert execution.bfloat16 == (precision == "bfloat16") or precision == "auto"
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ConfigError, match="choose auto, float32 or bfloat16"):
+        choose_execution(network(), torch.randn(2, 2, 32, 32), "int8")

@@ -1,0 +1,87 @@
+"""A step in parts is the step as a whole, and memory that runs out only makes the parts smaller."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from floodloom.errors import TrainingError
+from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.device import Execution
+from floodloom.learning.losses.pixels import ce_dice, cross_entropy
+from floodloom.learning.training.loop import fit
+from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.step import _weights
+from floodloom.models.registry import build
+
+PLAN = TrainingPlan(epochs=2, batch=8, precision="float32", learning_rate=3e-3, average=0.5)
+
+
+class Small(nn.Module):
+    """A network in a memory that holds so many tiles at once; running out leaves traces."""
+
+    def __init__(self, network, limit):
+        super().__init__()
+        self.network, self.limit, self.largest = network, limit, 0
+
+    def forward(self, image):
+        if self.training and len(image) > self.limit:
+            self.network.features(image)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        self.largest = max(self.largest, len(image) if self.training else 0)
+        return self.network(image)
+
+
+@pytest.fixture
+def samples(make_tiles):
+    return radar_samples(make_tiles(12)), radar_samples(make_tiles(4, "validation", seed=1))
+
+
+def trained(samples, plan, limit=1000, loss=ce_dice, norm="batch"):
+    torch.manual_seed(5)
+    module = Small(build("unet", 2, 2, width=4, depth=2, norm=norm), limit)
+    result = fit(module, *samples, plan, classes=2, loss=loss)
+    return module, result.weights
+
+
+def test_running_out_of_memory_equals_adding_up_gradients(samples, caplog):
+    caplog.set_level("WARNING")
+    module, found = trained(samples, PLAN, limit=3)
+    assert module.largest == 2
+    assert "over 4 tiles" in caplog.text
+    assert "over 2 tiles" in caplog.text
+    _, expected = trained(samples, replace(PLAN, micro_batch=2))
+    assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
+
+
+def test_parts_of_a_batch_are_the_batch(samples):
+    """Without batch normalisation, for a mean over pixels, labelled as unevenly as they are."""
+    training = replace(samples[0], label=samples[0].label.clone())
+    training.label[::2, 8:] = 255
+    both = training, samples[1]
+    _, whole = trained(both, PLAN, loss=cross_entropy, norm="group")
+    _, parts = trained(both, replace(PLAN, micro_batch=3), loss=cross_entropy, norm="group")
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_without_labels_count_where_a_teacher_speaks(samples):
+    batch = replace(samples[0].between(0, 6), label=samples[0].label[:6].clone())
+    batch.label[3:] = 255
+    assert _weights(batch.split(3)).tolist() == [1, 0]
+    soft = torch.zeros(6, 2, *batch.label.shape[1:])
+    assert _weights(replace(batch, soft=soft).split(3)).tolist() == [0.5, 0.5]
+
+
+def test_not_even_one_tile_is_an_error(samples):
+    with pytest.raises(TrainingError, match="one tile at once; cut smaller tiles or lower `width`"):
+        trained(samples, PLAN, limit=0)
+
+
+def test_images_go_through_in_the_memory_format():
+    execution = Execution(torch.device("cpu"), channels_last=True)
+    image = execution.image(torch.zeros(2, 3, 8, 8))
+    assert image.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,53 @@
+"""What a training tells: lines, TensorBoard, and the batch that broke it."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from floodloom.errors import ConfigError, TrainingError
+from floodloom.learning.training.state import Progress
+from floodloom.learning.training.training_log import LossWatch, Sidecars, bar, tell
+
+
+def record(epoch: int) -> dict:
+    return {"epoch": epoch, "loss": 1 / epoch, "validation_loss": 0.5, "iou": 0.1, "seconds": 1.0}
+
+
+def test_tensorboard_shows_the_history(tmp_path):
+    sidecars = Sidecars.of(tmp_path / "model.safetensors", tensorboard=True)
+    history = tuple(record(epoch) for epoch in (1, 2, 3))
+    for count in (1, 2, 3):
+        tell(Progress(history[:count]), 3, sidecars)
+    events = EventAccumulator(str(tmp_path / "model.tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == {"loss", "validation_loss", "iou", "seconds"}
+    found = [(event.step, event.value) for event in events.Scalars("loss")]
+    assert found == [(epoch, pytest.approx(1 / epoch)) for epoch in (1, 2, 3)]
+
+
+def test_tensorboard_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert Sidecars.of(tmp_path / "model.safetensors").board is None
+    with pytest.raises(ConfigError, match=r"pip install floodloom\[tensorboard\]"):
+        Sidecars.of(tmp_path / "model.safetensors", tensorboard=True)
+
+
+def test_a_loss_that_is_no_number_names_its_batch():
+    watch = LossWatch(epoch=4)
+    watch.see(torch.tensor(1.0), ("a", "b"))
+    watch.see(torch.tensor(3.0), ("c", "d"))
+    assert watch.mean() == 2.0
+    watch.see(torch.tensor(torch.inf), ("e", "f"))
+    with pytest.raises(TrainingError, match=r"became inf in epoch 4, step 3, tiles e, f;"):
+        watch.see(torch.tensor(1.0), ("g", "h"))
+    last = LossWatch(epoch=1)
+    last.see(torch.tensor(torch.nan), ("x",))
+    with pytest.raises(TrainingError, match="step 1, tiles x"):
+        last.mean()
+
+
+def test_the_bar_passes_everything_on():
+    assert list(bar(iter("abc"), "letters", 3)) == ["a", "b", "c"]

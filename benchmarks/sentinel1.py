@@ -41,6 +41,7 @@ from floodloom.raster.windows import Window as Block
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.lattice import places_of_nodes
+from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
 from floodloom.stages.simulate import simulate
@@ -181,10 +182,14 @@ def measured(step: str, paths: list[Path]) -> Figures:
     """Run one step of floodloom here."""
     steps: dict[str, Callable[..., object]] = {
         "copy": decode_and_write,
-        "gamma0": lambda safe, out: calibrate(safe=safe, out=out, quantity="gamma0"),
-        "beta0": lambda safe, out: calibrate(safe=safe, out=out, quantity="beta0"),
+        "gamma0": lambda safe, out: calibrate(
+            safe=safe, out=out, settings=CalibrateSettings(quantity="gamma0")
+        ),
+        "beta0": lambda safe, out: calibrate(
+            safe=safe, out=out, settings=CalibrateSettings(quantity="beta0")
+        ),
         "vv": lambda safe, out: calibrate(
-            safe=safe, out=out, quantity="beta0", polarisations=["vv"]
+            safe=safe, out=out, settings=CalibrateSettings(quantity="beta0", polarisations=["vv"])
         ),
         "geocode": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out),
         "flatten": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out, flatten=True),

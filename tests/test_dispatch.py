@@ -15,6 +15,7 @@ from floodloom.dispatch import dask_workers, run_stage
 from floodloom.errors import ConfigError, InputError
 from floodloom.mapping.predict import reading
 from floodloom.raster.store import open_store
+from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
 from floodloom.stages.simulate import simulate
@@ -75,7 +76,11 @@ def test_other_processes_make_the_same_scene(files, tmp_path) -> None:
         for number, scheduler in enumerate(("threads", "processes", cluster.scheduler_address)):
             with dask_workers(scheduler, 2):
                 scene = tmp_path / f"{number}.zarr"
-                calibrate(safe=files / "after.SAFE", out=scene, quantity="beta0", chunk=64)
+                calibrate(
+                    safe=files / "after.SAFE",
+                    out=scene,
+                    settings=CalibrateSettings(quantity="beta0", chunk=64),
+                )
                 out = tmp_path / f"{number}-map.zarr"
                 geocode(scene=scene, dem=files / "dem.tif", out=out, flatten=True, chunk=64)
                 made.append(open_store(out).load())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
+from pydantic import ValidationError
 from rich.console import Console
 
 from floodloom import __version__
@@ -21,6 +22,7 @@ from floodloom.errors import (
     tell_in_one_line,
 )
 from floodloom.log import set_up_logging
+from floodloom.settings import Settings, explain_invalid
 from floodloom.signals import unwind_on_signals
 
 STAGES = {
@@ -51,6 +53,8 @@ app = App(
     config=Env("FLOODLOOM_", command=False),
     suppress_keyboard_interrupt=False,
 )
+# The fields of a stage's settings are options of their own.
+Parameter(name="*")(Settings)
 for _position, (_stage, _help) in enumerate(STAGES.items()):
     app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position)
 
@@ -96,12 +100,20 @@ def main(arguments: list[str] | None = None) -> int:
         require_ranges(command.__name__, bound.arguments)
         command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
-        return _give_up(InputError(f"{error} Options are listed by --help"), 1)
+        return _give_up(_misused(error), 1)
     except Exception as error:
         return _give_up(error, 1)
     except (KeyboardInterrupt, SystemExit) as end:
         return _give_up(end, end_status(end))
     return 0
+
+
+def _misused(error: CycloptsError) -> InputError:
+    """Return what is wrong with the options of a command."""
+    if isinstance(error.__cause__, ValidationError):
+        command = " ".join(error.command_chain or ())
+        return InputError(f"{command}: {explain_invalid(error.__cause__)}")
+    return InputError(f"{error} Options are listed by --help")
 
 
 def _give_up(error: BaseException, status: int) -> int:

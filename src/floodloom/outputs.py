@@ -18,6 +18,7 @@ from urllib.request import url2pathname
 from floodloom.errors import FloodloomError, InputError, explain
 from floodloom.files import require_replaceable
 from floodloom.raster.chunks import damage
+from floodloom.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,7 @@ def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]
         @wraps(stage)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             given, read = _named(kwargs, outputs), _named(kwargs, inputs)
+            read += _paths_in(kwargs.get("settings"))
             for _, path in given:
                 require_replaceable(path)
             _require_apart(given, read)
@@ -82,6 +84,12 @@ def _named(arguments: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str
         several = [value] if value is None or isinstance(value, (str, Path)) else value
         found += [(name, path) for one in several if (path := _path(one)) is not None]
     return found
+
+
+def _paths_in(settings: object) -> list[tuple[str, Path]]:
+    """Return the paths among settings, which are inputs as well."""
+    values = settings if isinstance(settings, Settings) else ()
+    return [(name, value) for name, value in values if isinstance(value, Path)]
 
 
 def _path(value: object) -> Path | None:

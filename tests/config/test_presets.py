@@ -6,11 +6,11 @@ from typing import get_args
 
 import pytest
 
-from floodloom.config.learning import RelabelSettings
 from floodloom.config.load import load_config
 from floodloom.config.presets import DEFAULT, PRESETS
 from floodloom.config.project import Config
 from floodloom.errors import ConfigError
+from floodloom.learning.relabelling.settings import RelabelSettings
 
 
 def config(**sections: object) -> Config:

@@ -21,6 +21,7 @@ from floodloom.sentinel1.geometry import image_geometry
 from floodloom.sentinel1.lattice import build_lattice
 from floodloom.sentinel1.locate import locate_block
 from floodloom.sentinel1.product import open_product
+from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.sentinel1.terrain import view_terrain
 from floodloom.simulate.facets import earth_fixed
 from floodloom.stages.calibrate import calibrate
@@ -90,7 +91,11 @@ def test_point_targets_on_mountains(mountains, tmp_path) -> None:
     for place in chosen:
         surface[tuple(place)] = 100.0
     mountains.write(tmp_path / "points.SAFE", surface)
-    calibrate(safe=tmp_path / "points.SAFE", out=tmp_path / "c.zarr", remove_noise=False)
+    calibrate(
+        safe=tmp_path / "points.SAFE",
+        out=tmp_path / "c.zarr",
+        settings=CalibrateSettings(remove_noise=False),
+    )
     geocode(scene=tmp_path / "c.zarr", dem=mountains.dem, out=tmp_path / "g.zarr")
     power = np.nan_to_num(open_store(tmp_path / "g.zarr").vv.values)
     assert power.shape == elevation.shape
@@ -116,7 +121,11 @@ def test_chunks_and_workers_change_no_bit(mountains, chunked, tmp_path, flatten)
     made = []
     for chunk, workers in ((2048, 1), (256, 2), (100, 2), (1000, 2), (97, 1)):
         with dask.config.set(scheduler="threads", num_workers=workers):
-            scene = calibrate(safe=safe, out=tmp_path / "c.zarr", quantity="beta0", chunk=chunk)
+            scene = calibrate(
+                safe=safe,
+                out=tmp_path / "c.zarr",
+                settings=CalibrateSettings(quantity="beta0", chunk=chunk),
+            )
             calibrated = open_store(scene).load()
             out = geocode(
                 scene=scene,
@@ -180,8 +189,7 @@ def test_flat_ground_has_neither_layover_nor_shadow(place_of, tmp_path) -> None:
         calibrate(
             safe=tmp_path / "flat.SAFE",
             out=tmp_path / "c.zarr",
-            quantity=quantity,
-            remove_noise=False,
+            settings=CalibrateSettings(quantity=quantity, remove_noise=False),
         )
         geocode(
             scene=tmp_path / "c.zarr", dem=place.dem, out=tmp_path / f"{quantity}.zarr",
@@ -205,7 +213,9 @@ def test_flattening_takes_the_terrain_out(place_of, tmp_path) -> None:
     view = place.event.view
     place.write(tmp_path / "hills.SAFE", 0.1 * np.cos(np.radians(view.incidence_deg)))
     calibrate(
-        safe=tmp_path / "hills.SAFE", out=tmp_path / "c.zarr", quantity="beta0", remove_noise=False
+        safe=tmp_path / "hills.SAFE",
+        out=tmp_path / "c.zarr",
+        settings=CalibrateSettings(quantity="beta0", remove_noise=False),
     )
     spread = {}
     for flatten in (False, True):
@@ -437,7 +447,9 @@ def test_chunks_change_no_bit_of_a_grid_in_degrees_far_north(place_of, tmp_path,
     place = place_of(ridges(240, 400.0, 96.0), 180, grid(240, 500_000.0, 7_765_000.0))
     surface = 10 ** np.random.default_rng(0).uniform(-2, 0, (240, 240))
     safe = place.write(tmp_path / "north.SAFE", surface)
-    scene = calibrate(safe=safe, out=tmp_path / "c.zarr", quantity="beta0")
+    scene = calibrate(
+        safe=safe, out=tmp_path / "c.zarr", settings=CalibrateSettings(quantity="beta0")
+    )
     made = [
         open_store(
             geocode(
@@ -469,7 +481,9 @@ def test_places_come_back_across_180_degrees_and_far_north(
     place = place_of(ridges(150, 60.0, 300.0), 110, box)
     row, col = np.mgrid[:150, :150] // 12
     safe = place.write(tmp_path / "p.SAFE", np.where((row + 2 * col) % 3 == 0, 0.5, 0.02))
-    scene = calibrate(safe=safe, out=tmp_path / "c.zarr", remove_noise=False)
+    scene = calibrate(
+        safe=safe, out=tmp_path / "c.zarr", settings=CalibrateSettings(remove_noise=False)
+    )
     other = 32661 if epsg == 32633 else None
     for code in (epsg, other):
         store = open_store(

@@ -11,6 +11,7 @@ from floodloom.raster.store import open_store
 from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.product import open_product
+from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.sentinel1.xml import parse
 from floodloom.stages.calibrate import calibrate
 
@@ -117,7 +118,11 @@ def test_a_single_polarisation_is_calibrated_unasked(safe, tmp_path, kept) -> No
     assert set(found.data_vars) == {kept, "flags"}
     np.testing.assert_array_equal(found[kept], expected[kept])
     with pytest.raises(InputError, match=f"it has {kept}: ask for these"):
-        calibrate(safe=copy, out=tmp_path / "c.zarr", polarisations=["vv", "vh"])
+        calibrate(
+            safe=copy,
+            out=tmp_path / "c.zarr",
+            settings=CalibrateSettings(polarisations=["vv", "vh"]),
+        )
 
 
 def test_short_names_of_the_aws_archive(safe, tmp_path) -> None:
@@ -184,7 +189,9 @@ def test_broken_product_is_one_clear_error(safe, tmp_path, pattern, content, mes
 
 def test_unknown_polarisation_and_broken_zip_are_refused(safe, tmp_path) -> None:
     with pytest.raises(InputError, match="no polarisation hh; it has vv, vh"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", polarisations=["hh"])
+        calibrate(
+            safe=safe, out=tmp_path / "out.zarr", settings=CalibrateSettings(polarisations=["hh"])
+        )
     (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(InputError, match="not a readable zip"):
         open_product(tmp_path / "bad.zip")
@@ -215,7 +222,11 @@ def test_other_modes_and_horizontal_polarisations(safe, tmp_path, mode) -> None:
     product = open_product(path)
     assert product.polarisations == ("hh", "hv")
     calibrate(safe=path, out=tmp_path / "c.zarr")
-    named = calibrate(safe=path, out=tmp_path / "n.zarr", polarisations=["co", "cross"])
+    named = calibrate(
+        safe=path,
+        out=tmp_path / "n.zarr",
+        settings=CalibrateSettings(polarisations=["co", "cross"]),
+    )
     assert open_store(named).identical(open_store(tmp_path / "c.zarr"))
     expected = open_store(calibrate(safe=safe, out=tmp_path / "e.zarr"))
     found = open_store(tmp_path / "c.zarr")
@@ -271,8 +282,14 @@ def test_truncated_measurement_leaves_nothing_behind(safe, tmp_path) -> None:
 
 
 def test_noise_layers_hold_the_noise_equivalent_backscatter(safe, tmp_path) -> None:
-    raw = open_store(calibrate(safe=safe, out=tmp_path / "r.zarr", remove_noise=False)).load()
-    made = calibrate(safe=safe, out=tmp_path / "n.zarr", noise_layers=True)
+    raw = open_store(
+        calibrate(
+            safe=safe, out=tmp_path / "r.zarr", settings=CalibrateSettings(remove_noise=False)
+        )
+    ).load()
+    made = calibrate(
+        safe=safe, out=tmp_path / "n.zarr", settings=CalibrateSettings(noise_layers=True)
+    )
     store = open_store(made).load()
     bright = store.vv > 0
     np.testing.assert_allclose(
@@ -309,8 +326,12 @@ def test_orbit_files_are_found_and_used(safe, tmp_path) -> None:
     orbit_file(safe, folder, restituted, shift=900.0)
     orbit_file(safe, folder, precise.replace("S1A", "S1B"), shift=900.0)
     own = calibrate(safe=safe, out=tmp_path / "own.zarr")
-    given = calibrate(safe=safe, out=tmp_path / "given.zarr", orbit=folder)
-    shifted = calibrate(safe=safe, out=tmp_path / "s.zarr", orbit=folder / restituted)
+    given = calibrate(
+        safe=safe, out=tmp_path / "given.zarr", settings=CalibrateSettings(orbit=folder)
+    )
+    shifted = calibrate(
+        safe=safe, out=tmp_path / "s.zarr", settings=CalibrateSettings(orbit=folder / restituted)
+    )
     geometries = [
         ImageGeometry.from_json(open_store(path).attrs["geometry"])
         for path in (own, given, shifted)
@@ -336,7 +357,13 @@ def test_orbit_files_are_found_however_they_are_kept(safe, tmp_path, name) -> No
     own = calibrate(safe=safe, out=tmp_path / "own.zarr")
     places = []
     for orbit in (None, tmp_path / "orbits", kept):
-        made = own if orbit is None else calibrate(safe=safe, out=tmp_path / "g.zarr", orbit=orbit)
+        made = (
+            own
+            if orbit is None
+            else calibrate(
+                safe=safe, out=tmp_path / "g.zarr", settings=CalibrateSettings(orbit=orbit)
+            )
+        )
         geometry = ImageGeometry.from_json(open_store(made).attrs["geometry"])
         places.append(geometry.orbit.position(np.array(0.5)))
     np.testing.assert_allclose(places[1] - places[0], [900, 0, 0], atol=1e-3)
@@ -349,28 +376,32 @@ def test_orbit_files_that_can_not_be_read_are_named(safe, tmp_path) -> None:
     name = f"S1A_OPER_AUX_POEORB_OPOD_20230603T080617_{DAY}.EOF.zip"
     (orbits / name).write_bytes(b"PK")
     with pytest.raises(InputError, match=r"\.EOF\.zip: not a readable orbit file .*zip file"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=orbits)
+        calibrate(safe=safe, out=tmp_path / "out.zarr", settings=CalibrateSettings(orbit=orbits))
     with zipfile.ZipFile(orbits / name, "w") as archive:
         archive.writestr("readme.txt", "")
     with pytest.raises(InputError, match=r"\.EOF\.zip: .*0 \.EOF files inside"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=orbits)
+        calibrate(safe=safe, out=tmp_path / "out.zarr", settings=CalibrateSettings(orbit=orbits))
     (orbits / name).rename(orbits / "orbit.EOF")
     with pytest.raises(InputError, match="no orbit file named as ESA names them"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=orbits / "orbit.EOF")
+        calibrate(
+            safe=safe,
+            out=tmp_path / "out.zarr",
+            settings=CalibrateSettings(orbit=orbits / "orbit.EOF"),
+        )
 
 
 def test_orbit_files_that_do_not_cover_are_refused(safe, tmp_path) -> None:
     old = "S1A_OPER_AUX_POEORB_OPOD_20200603T080617_V20200513T225942_20200515T005942.EOF"
     folder = orbit_file(safe, tmp_path / "orbits", old)
     with pytest.raises(InputError, match="orbits: no orbit file of S1A covers 2023-05-14"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=folder)
+        calibrate(safe=safe, out=tmp_path / "out.zarr", settings=CalibrateSettings(orbit=folder))
     wrong = folder / f"S1A_OPER_AUX_POEORB_OPOD_20230603T080617_{DAY}.EOF"
     wrong.write_text(EOF.format(OSV.format("2023-05-14T00:00:00.0", 1, 2, 3)))
     with pytest.raises(InputError, match="orbit: 1 state vectors cover"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=wrong)
+        calibrate(safe=safe, out=tmp_path / "out.zarr", settings=CalibrateSettings(orbit=wrong))
     wrong.write_text("<broken")
     with pytest.raises(InputError, match="is damaged"):
-        calibrate(safe=safe, out=tmp_path / "out.zarr", orbit=wrong)
+        calibrate(safe=safe, out=tmp_path / "out.zarr", settings=CalibrateSettings(orbit=wrong))
     assert not (tmp_path / "out.zarr").exists()
 
 

@@ -10,6 +10,7 @@ from scipy.ndimage import distance_transform_edt, maximum_position
 from floodloom.errors import InputError
 from floodloom.raster.flags import Flag
 from floodloom.raster.store import open_store, recipe_of
+from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.simulate.event import band_noise, image_event, make_event, product_content
 from floodloom.simulate.render import digital_numbers, render_sigma0
 from floodloom.simulate.safe import write_safe
@@ -43,7 +44,11 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("remove_noise", [True, False])
 def test_calibrating_what_was_simulated_gives_it_back(event, files, tmp_path, remove_noise) -> None:
     out = tmp_path / "c.zarr"
-    calibrate(safe=files / "after.SAFE", out=out, quantity="sigma0", remove_noise=remove_noise)
+    calibrate(
+        safe=files / "after.SAFE",
+        out=out,
+        settings=CalibrateSettings(quantity="sigma0", remove_noise=remove_noise),
+    )
     store = open_store(out)
     for band, image in image_event(event, flood=True).items():
         expected = image - band_noise(event, band) * remove_noise
@@ -59,7 +64,11 @@ def test_calibrating_what_was_simulated_gives_it_back(event, files, tmp_path, re
 def test_quantities_agree(files, event, tmp_path) -> None:
     stores = {}
     for quantity in ("beta0", "sigma0", "gamma0"):
-        calibrate(safe=files / "after.SAFE", out=tmp_path / f"{quantity}.zarr", quantity=quantity)
+        calibrate(
+            safe=files / "after.SAFE",
+            out=tmp_path / f"{quantity}.zarr",
+            settings=CalibrateSettings(quantity=quantity),
+        )
         stores[quantity] = open_store(tmp_path / f"{quantity}.zarr").vv.values
     angle = np.radians(event.incidence)
     inside = np.isfinite(stores["beta0"]) & (stores["beta0"] > 0)
@@ -95,7 +104,11 @@ def test_point_targets_land_where_they_stand(event, tmp_path, files) -> None:
     image = render_sigma0(surface, event.view, event.acquisition.geometry)
     content = product_content(event, {"vv": image, "vh": image}, flood=True)
     write_safe(content, tmp_path / "points.SAFE")
-    calibrate(safe=tmp_path / "points.SAFE", out=tmp_path / "c.zarr", remove_noise=False)
+    calibrate(
+        safe=tmp_path / "points.SAFE",
+        out=tmp_path / "c.zarr",
+        settings=CalibrateSettings(remove_noise=False),
+    )
     geocode(scene=tmp_path / "c.zarr", dem=files / "dem.tif", out=tmp_path / "g.zarr")
     power = np.nan_to_num(open_store(tmp_path / "g.zarr").vv.values)
     for row, col in chosen:

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from floodloom.config.presets import PRESETS
 from floodloom.config.project import Config, EventSettings, RunSettings
+from floodloom.settings import of_jobs
 
 REFERENCE = Path("config/README.md")
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -18,8 +19,8 @@ SCHEMA = Path("workflow/schemas/config.schema.json")
 _HEAD = """# Configuration
 
 Every key of a configuration file, its type, default and meaning. This page and
-`workflow/schemas/config.schema.json` are made from the models in `floodloom.config` by
-`make docs`; edit the models, not the page.
+`workflow/schemas/config.schema.json` are made by `make docs` from the settings, which lie beside the
+code that they configure; edit these, not the page.
 
 One file describes one run: `snakemake --cores 2 --configfile config/etci2021.yaml`. Without
 `--configfile`, `config/config.yaml` (the simulated event) is used. Unknown keys are refused.
@@ -78,7 +79,12 @@ def _preset_table() -> str:
 
 def schema() -> str:
     """Return the JSON Schema of a configuration file."""
-    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+    found = Config.model_json_schema()
+    for model in sections().values():
+        properties = found["$defs"][model.__name__]["properties"]
+        for name in of_jobs(model):
+            del properties[name]
+    return json.dumps(found, indent=2) + "\n"
 
 
 def sections() -> dict[str, type[BaseModel]]:
@@ -103,6 +109,8 @@ def _table(model: type[BaseModel]) -> str:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     properties = model.model_json_schema()["properties"]
     for name, field in model.model_fields.items():
+        if name in of_jobs(model):
+            continue
         default = "required" if field.is_required() else _default(field)
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
         rows.append(f"| `{name}` | {_type(properties[name])} | {default} | {meaning} |")

@@ -253,7 +253,7 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
             if path is not None:
                 _require(path, folder, f"events.{name}.{key}:")
     if config.calibrate.orbit is not None:
-        _require(config.calibrate.orbit, folder, "calibrate.orbit:")
+        _require(str(config.calibrate.orbit), folder, "calibrate.orbit:")
     if config.data_root is not None and not (folder / config.data_root).is_dir():
         published = PUBLISHED.get(str(config.dataset), "")
         raise ConfigError(

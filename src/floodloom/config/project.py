@@ -6,18 +6,17 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, model_validator
 
-from floodloom.config.base import Settings
-from floodloom.config.learning import DistillSettings, RelabelSettings, TeachSettings, TrainSettings
-from floodloom.config.mapping import (
-    DelineateSettings,
-    EvaluateSettings,
-    PredictSettings,
-    ReportSettings,
-)
 from floodloom.config.presets import with_preset
-from floodloom.config.sentinel1 import CalibrateSettings, GeocodeSettings, SimulateSettings
-from floodloom.config.tiles import TileSettings
+from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
+from floodloom.learning.relabelling.settings import RelabelSettings
+from floodloom.learning.training.settings import TrainSettings
+from floodloom.mapping.settings import DelineateSettings, EvaluateSettings, PredictSettings
 from floodloom.names import LONGEST
+from floodloom.report.settings import ReportSettings
+from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
+from floodloom.settings import Settings, of_jobs
+from floodloom.simulate.settings import SimulateSettings
+from floodloom.tiles.settings import TileSettings
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -158,4 +157,8 @@ class Config(Settings):
             raise ValueError("run.optical: needs a teacher; add `teach: {}` and `distill: {}`")
         if self.run.optical and self.teach is not None and not self.teach.radar:
             raise ValueError("run.optical: the teacher sees no radar; set teach.radar to true")
+        for name, section in self:
+            set_by_jobs = isinstance(section, Settings) and of_jobs(type(section))
+            if set_by_jobs and (key := min(set_by_jobs & section.model_fields_set, default=None)):
+                raise ValueError(f"{name}.{key}: the workflow sets it for each job; take it out")
         return self

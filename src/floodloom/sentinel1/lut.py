@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,7 @@ from floodloom.sentinel1.checks import (
     same_length,
     within,
 )
-
-Coefficient = Literal["beta0", "sigma0", "gamma0", "dn"]
-"""What a product can be calibrated to; dn leaves the squared digital numbers."""
+from floodloom.sentinel1.settings import Coefficient
 
 _ELEMENTS = {"beta0": "betaNought", "sigma0": "sigmaNought", "gamma0": "gamma"}
 MOST_VECTORS = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -19,7 +19,7 @@ from floodloom.raster.store import stamp, write_store
 from floodloom.sentinel1.annotation import Annotation, parse_annotation
 from floodloom.sentinel1.calibrate import Calibration
 from floodloom.sentinel1.geometry import ImageGeometry, image_geometry
-from floodloom.sentinel1.lut import Coefficient, calibration_lut
+from floodloom.sentinel1.lut import calibration_lut
 from floodloom.sentinel1.measurement import (
     FLAGS,
     calibrate_measurements,
@@ -30,6 +30,7 @@ from floodloom.sentinel1.noise import parse_noise
 from floodloom.sentinel1.orbit import fit_orbit
 from floodloom.sentinel1.orbit_file import find_orbit_file, read_orbit_file
 from floodloom.sentinel1.product import Product, open_product
+from floodloom.sentinel1.settings import CalibrateSettings
 
 _SHARD = 1024
 _CLEAN_BORDERS_SINCE = (2, 90)
@@ -40,12 +41,7 @@ def calibrate(
     *,
     safe: Path,
     out: Path,
-    quantity: str = "gamma0",
-    polarisations: Sequence[str] | None = None,
-    remove_noise: bool = True,
-    noise_layers: bool = False,
-    orbit: Path | None = None,
-    chunk: int = 1024,
+    settings: CalibrateSettings = CalibrateSettings(),
 ) -> Path:
     """Calibrate a ground range product and remove its thermal noise.
 
@@ -55,20 +51,8 @@ def calibrate(
         SAFE folder, or its zip under any name.
     out
         Calibrated store to write (.zarr), in lines and pixels of the product.
-    quantity
-        beta0, sigma0, gamma0, or dn for squared digital numbers.
-    polarisations
-        Polarisations to calibrate; co and cross name those of the product, which are all calibrated
-        when not given.
-    remove_noise
-        Subtract the thermal noise.
-    noise_layers
-        Write the noise-equivalent backscatter beside each polarisation.
-    orbit
-        Orbit file (.EOF, also zipped), or a folder of them with its subfolders; the product's own
-        state vectors when not given.
-    chunk
-        Lines that are worked on at once; the result doesn't depend on it.
+    settings
+        How to calibrate.
 
     Returns
     -------
@@ -80,26 +64,24 @@ def calibrate(
     InputError
         If the product is damaged, incomplete or of another kind, or no orbit covers it.
     """
-    coefficient = _coefficient(quantity)
     product = open_product(safe)
-    bands = _bands(product, polarisations)
+    bands = _bands(product, settings.polarisations)
     annotation = _annotation(product, bands[0])
-    tables = {
-        band: _tables(product, band, coefficient, annotation.samples, remove_noise, noise_layers)
-        for band in bands
-    }
+    tables = {band: _tables(product, band, annotation.samples, settings) for band in bands}
     shape = annotation.lines, annotation.samples
     recipe = Recipe(
-        quantity=coefficient, noise_removed=remove_noise, spacing=annotation.range_pixel_spacing
+        quantity=settings.quantity,
+        noise_removed=settings.remove_noise,
+        spacing=annotation.range_pixel_spacing,
     )
-    facts = _facts(product, annotation, orbit)
+    facts = _facts(product, annotation, settings.orbit)
     images = {band: product.measurement(band, shape) for band in bands}
     with unpacked(images, Path(out)) as at_hand:
         layers = calibrate_measurements(
-            at_hand, tables, shape, strip=chunk, with_noise=noise_layers
+            at_hand, tables, shape, strip=settings.chunk, with_noise=settings.noise_layers
         )
         described = {
-            name: (("line", "pixel"), *_described(name, layer, quantity))
+            name: (("line", "pixel"), *_described(name, layer, settings.quantity))
             for name, layer in layers.items()
         }
         scene = xr.Dataset(described, attrs=facts)
@@ -123,14 +105,6 @@ def _facts(product: Product, annotation: Annotation, orbit: Path | None) -> dict
     }
 
 
-def _coefficient(quantity: str) -> Coefficient:
-    known: tuple[Coefficient, ...] = get_args(Coefficient)
-    for coefficient in known:
-        if quantity == coefficient:
-            return coefficient
-    raise InputError(f"quantity {quantity!r} must be {', '.join(known[:-1])} or {known[-1]}")
-
-
 def _bands(product: Product, polarisations: Sequence[str] | None) -> list[str]:
     """Resolve co and cross to what the product has."""
     have = product.polarisations
@@ -152,22 +126,15 @@ def _annotation(product: Product, band: str) -> Annotation:
     return parse_annotation(product.xml("annotation", band), f"{product.path} {band}")
 
 
-def _tables(
-    product: Product,
-    band: str,
-    quantity: Coefficient,
-    samples: int,
-    remove_noise: bool,
-    noise_layers: bool,
-) -> Calibration:
+def _tables(product: Product, band: str, samples: int, settings: CalibrateSettings) -> Calibration:
     source = f"{product.path} {band}"
     noisy_border = product.ipf_version < _CLEAN_BORDERS_SINCE
-    needed = remove_noise or noise_layers or noisy_border
+    needed = settings.remove_noise or settings.noise_layers or noisy_border
     return Calibration(
         samples,
-        calibration_lut(product.xml("calibration", band), quantity, source),
+        calibration_lut(product.xml("calibration", band), settings.quantity, source),
         parse_noise(product.xml("noise", band), source) if needed else None,
-        remove_noise,
+        settings.remove_noise,
         noisy_border,
     )
 

@@ -49,8 +49,7 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
         Orbit files of a scene.
     """
     if stage == "calibrate" and plan.config.calibrate.orbit is not None:
-        orbit = Path(plan.config.calibrate.orbit)
-        return orbit_files(orbit, plan.scenes[wildcards["scene"]].source)
+        return orbit_files(plan.config.calibrate.orbit, plan.scenes[wildcards["scene"]].source)
     return []
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
 from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.settings import of_jobs
 from floodloom.shown import is_address
 
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
@@ -44,7 +45,9 @@ class Plan:
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
         section = getattr(self.config, stage, None)
-        return {} if section is None else dict(section.model_dump(mode="json"))
+        if section is None:
+            return {}
+        return dict(section.model_dump(mode="json", exclude=of_jobs(type(section))))
 
     def pairing(self) -> dict[str, Any]:
         """How an optical image is brought onto a scene that is mapped with it: as onto tiles."""

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from floodloom.config.learning import Monitor
 from floodloom.errors import ConfigError, TrainingError
 from floodloom.learning.data import loop
 from floodloom.learning.data import prefetch as feed
@@ -18,6 +17,7 @@ from floodloom.learning.device import choose_execution
 from floodloom.learning.losses.pixels import ce_dice
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import Monitor
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.learning.training.validation import MONITORS
 from floodloom.models.registry import build

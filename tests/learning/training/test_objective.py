@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from floodloom.config.learning import LossName, SupervisedLossName
 from floodloom.errors import ConfigError
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.losses.contrast import class_contrast
@@ -18,6 +17,7 @@ from floodloom.learning.training.objective import (
     SCRIBBLE_WEIGHT,
     objective_of,
 )
+from floodloom.learning.training.settings import LossName, SupervisedLossName
 from floodloom.models.blocks import resize
 from floodloom.models.registry import build
 

@@ -1,34 +1,22 @@
-"""Settings of the stages `simulate`, `calibrate` and `geocode`."""
+"""Settings of the stages `calibrate` and `geocode`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from floodloom.config.base import Settings
+from floodloom.settings import Settings
 
-
-class SimulateSettings(Settings):
-    """Simulated events; each event's `seed` makes it another place."""
-
-    size: int = Field(default=1024, ge=128, description="Lines and pixels of the radar image")
-    spacing: float = Field(default=10.0, gt=0, description="Pixel spacing of image and map, m")
-    flood_depth: float = Field(
-        default=2.5, gt=0, description="Level of the flood above the drainage, m"
-    )
-    relief: float = Field(
-        default=40.0, ge=0, description="Standard deviation of the hills' height, m"
-    )
-    cloud_share: float = Field(
-        default=0.3, ge=0, le=1, description="Share of the optical image under cloud"
-    )
+Coefficient = Literal["beta0", "sigma0", "gamma0", "dn"]
+"""What a product can be calibrated to; dn leaves the squared digital numbers."""
 
 
 class CalibrateSettings(Settings):
     """From digital numbers to backscatter in radar geometry."""
 
-    quantity: Literal["beta0", "sigma0", "gamma0", "dn"] = Field(
+    quantity: Coefficient = Field(
         default="gamma0",
         description="Backscatter coefficient; flattening needs beta0; dn: squared digital numbers",
     )
@@ -41,7 +29,7 @@ class CalibrateSettings(Settings):
     noise_layers: bool = Field(
         default=False, description="Write the noise-equivalent backscatter beside each polarisation"
     )
-    orbit: str | None = Field(
+    orbit: Path | None = Field(
         default=None,
         description="Orbit file (.EOF, also zipped) or a folder of them with its subfolders; "
         "null: the product's own state vectors",

@@ -1,4 +1,4 @@
-"""Settings of the stages `predict`, `delineate`, `evaluate` and `report`."""
+"""Settings of the stages `predict`, `delineate` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from floodloom.config.base import Settings
+from floodloom.settings import Settings
 
 
 class PredictSettings(Settings):
@@ -121,10 +121,3 @@ class EvaluateSettings(Settings):
     """Scores."""
 
     batch: int = Field(default=16, ge=1, description="Tiles predicted at once")
-
-
-class ReportSettings(Settings):
-    """Report and map page."""
-
-    title: str = Field(default="Flood mapping run", description="Title of the pages")
-    examples: int = Field(default=6, ge=0, description="Example tiles in the report")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from floodloom.config.base import Settings
+from floodloom.settings import Settings
 
 
 class TileSettings(Settings):

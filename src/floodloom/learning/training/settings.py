@@ -1,0 +1,196 @@
+"""Settings of the stage `train`, and what every training has in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from floodloom.settings import Settings
+
+LossName = Literal[
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "dice",
+    "ce_dice",
+    "focal",
+    "border_cross_entropy",
+    "contrast",
+    "festa",
+    "scribble",
+]
+SupervisedLossName = Literal[
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "dice",
+    "ce_dice",
+    "focal",
+    "border_cross_entropy",
+]
+Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou"]
+EncoderName = Literal["vgg16", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "xception"]
+UpsamplingName = Literal[
+    "nearest",
+    "bilinear",
+    "bicubic",
+    "bed_of_nails",
+    "max_unpool",
+    "transposed",
+    "transposed_4x4",
+    "transposed_3x3",
+]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class TrainingSettings(Settings):
+    """What every training has in common."""
+
+    width: int = Field(default=16, ge=1, description="Channels of the network's first level")
+    encoder: EncoderName | None = Field(
+        default=None, description="Encoder of the architecture; null: its own plain one"
+    )
+    encoder_weights: Path | None = Field(
+        default=None, description="File (.safetensors) with ImageNet weights for the encoder"
+    )
+    upsampling: UpsamplingName | None = Field(
+        default=None, description="How the decoder enlarges; null: the architecture's own choice"
+    )
+    epochs: int = Field(default=15, ge=1, description="Passes over the tiles")
+    batch: int = Field(default=8, ge=1, description="Tiles per step")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")
+    weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay of AdamW")
+    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
+    balance: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="0 draws tiles alike, 1 by what they hold of each class",
+    )
+    patience: int = Field(
+        default=10, ge=1, description="Epochs without a better validation IoU before stopping"
+    )
+    validation_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the training tiles held out when no tile is in the validation split",
+    )
+    precision: Precision = Field(
+        default="auto", description="Number format of training; auto takes what is fastest"
+    )
+    memory_gib: float = Field(
+        default=4.0,
+        ge=0,
+        description="Tiles that take more are read from disk as they are drawn, GiB",
+    )
+    workers: int = Field(
+        default=2, ge=1, description="Threads that read tiles ahead of the network"
+    )
+
+
+class RadarTrainingSettings(TrainingSettings):
+    """What every training on radar bands has in common."""
+
+    speckle_looks: float | None = Field(
+        default=20.0, gt=0, description="Looks of the speckle added in training; null: none"
+    )
+    offset_db: float = Field(
+        default=1.0, ge=0, description="Greatest offset per polarisation added in training, dB"
+    )
+    average: float = Field(
+        default=0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none"
+    )
+
+
+class TrainSettings(RadarTrainingSettings):
+    """Supervised training and fine-tuning."""
+
+    fine_tune_epochs: int = Field(
+        default=8, ge=1, description="Passes over the tiles after a round of relabelling"
+    )
+    fine_tune_learning_rate: float = Field(
+        default=3e-4, gt=0, description="Highest learning rate after a round of relabelling"
+    )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Tiles whose gradients are computed at once and added up; null: the batch",
+    )
+    space: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 draws places with more tiles more often, 1 all places alike",
+    )
+    ramp_db: float = Field(
+        default=0.0,
+        ge=0,
+        description="Greatest rise of an added ramp from a tile's middle to its corner, dB",
+    )
+    band_drop: float = Field(
+        default=0.0, ge=0, le=1, description="Probability that a tile loses one of its bands"
+    )
+    cutmix: float = Field(
+        default=0.0, ge=0, le=1, description="Probability that a box of another tile is mixed in"
+    )
+    stretch: float = Field(
+        default=0.0,
+        ge=0,
+        description="Greatest change of gain (factor) and offset (deviations) of the bands",
+    )
+    from_scratch: bool = Field(
+        default=False, description="After a round of relabelling, start from fresh weights"
+    )
+    keep_start: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the weights before a round of relabelling in the mean of those "
+        "before and after; 0: those after",
+    )
+    guard: bool = Field(
+        default=True,
+        description="Refuse a round whose model scores less on held-out labels, or whose "
+        "predictions leave the limits of `relabel`",
+    )
+    match_histograms: bool = Field(
+        default=False,
+        description="Learn from labelled tiles also in the histogram of the pseudo-labelled ones",
+    )
+    batch_statistics: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="Share of the pseudo-labelled tiles in the last statistics of batch "
+        "normalisation, where they come from another sensor or product",
+    )
+    pseudo_share: float | None = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Share of each batch that is pseudo-labelled; null: that of all tiles",
+    )
+    pseudo_weight: float = Field(
+        default=1.0, gt=0, description="Weight of pseudo-labelled tiles against labelled ones"
+    )
+    consistency: Literal["pseudo", "unimatch", "mean-teacher"] = Field(
+        default="pseudo",
+        description="How unlabelled tiles teach: by the labels of the round, or by what the moving "
+        "average of the weights (`average`) says of them as it learns",
+    )
+    consistency_threshold: float = Field(
+        default=0.95, ge=0, lt=1, description="Least confidence of a pixel that teaches (unimatch)"
+    )
+    monitor: Monitor = Field(
+        default="iou", description="Validation score that chooses the best epoch"
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        description="Folds over the events of the training and validation split; null: the splits",
+    )
+    fold: int = Field(default=0, ge=0, description="Fold to validate on, from 0")
+    tensorboard: bool = Field(
+        default=False, description="Draw the history in TensorBoard, beside the checkpoint"
+    )

@@ -1,0 +1,23 @@
+"""Settings of the stage `simulate`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from floodloom.settings import Settings
+
+
+class SimulateSettings(Settings):
+    """Simulated events; each event's `seed` makes it another place."""
+
+    size: int = Field(default=1024, ge=128, description="Lines and pixels of the radar image")
+    spacing: float = Field(default=10.0, gt=0, description="Pixel spacing of image and map, m")
+    flood_depth: float = Field(
+        default=2.5, gt=0, description="Level of the flood above the drainage, m"
+    )
+    relief: float = Field(
+        default=40.0, ge=0, description="Standard deviation of the hills' height, m"
+    )
+    cloud_share: float = Field(
+        default=0.3, ge=0, le=1, description="Share of the optical image under cloud"
+    )

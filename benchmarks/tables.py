@@ -28,6 +28,21 @@ _HEAD = """# Benchmarks
 Each table is one command, `make bench-<name>`, which writes `benchmarks/results/<name>.json` with
 the figures, the hardware, the commit, the command and the seeds. `make docs` makes this page from
 those files; nothing in it is typed by hand.
+
+## Results before and after a change
+
+`python -m benchmarks.compare BEFORE AFTER` compares all rasters, stores and weights of two runs bit
+for bit. `precision: auto` may choose another arithmetic on another processor: fix it in both runs,
+of which each has its own copy of the project.
+
+```sh
+printf '%s: {precision: float32}\\n' teach distill train predict > float32.yaml
+snakemake --cores 2 --configfile config/config.yaml float32.yaml
+python -m benchmarks.compare before/results/demo after/results/demo
+```
+
+For a configuration without a teacher, such as `config/etci2021.yaml`, leave `teach` and `distill`
+out of the first line.
 """
 
 _SCORED = {

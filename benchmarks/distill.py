@@ -36,19 +36,19 @@ from benchmarks.distill_ombria import (
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.files import read_json
 from floodloom.learning.data.optical import radar_alone
-from floodloom.learning.distillation.terms import Distillation
+from floodloom.learning.distillation.settings import DistillationTerms
 from floodloom.log import get_logger
 
 DEFAULT = "from_teacher+logit"
-DISTILLATIONS: dict[str, Distillation] = {
-    DEFAULT: Distillation(),
-    "logit": Distillation(),
-    "logit_where_clear": Distillation(everywhere=False),
-    "hfd": Distillation(feature_weight=1.0, logit_weight=0.0),
-    "attention": Distillation(logit_weight=0.0, attention_weight=1.0),
-    "relation": Distillation(logit_weight=0.0, relation_weight=1.0),
-    "hfd+logit": Distillation(feature_weight=0.5),
-    "logit_as_long": Distillation(),
+DISTILLATIONS: dict[str, DistillationTerms] = {
+    DEFAULT: DistillationTerms(),
+    "logit": DistillationTerms(),
+    "logit_where_clear": DistillationTerms(everywhere=False),
+    "hfd": DistillationTerms(feature_weight=1.0, logit_weight=0.0),
+    "attention": DistillationTerms(logit_weight=0.0, attention_weight=1.0),
+    "relation": DistillationTerms(logit_weight=0.0, relation_weight=1.0),
+    "hfd+logit": DistillationTerms(feature_weight=0.5),
+    "logit_as_long": DistillationTerms(),
 }
 """The first is what the stage `distill` does when nothing is chosen, if all chips have labels. A
 name that begins with `from_teacher` starts from the teacher's weights, one that ends with `as_long`

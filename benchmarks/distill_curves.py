@@ -28,8 +28,8 @@ from floodloom.learning.data.optical import (
 )
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.splits import select
+from floodloom.learning.distillation.settings import DistillationTerms
 from floodloom.learning.distillation.student import distill_student
-from floodloom.learning.distillation.terms import Distillation
 from floodloom.learning.network import Network, untrained
 from floodloom.learning.training.plan import TrainingPlan
 from floodloom.learning.training.supervise import learn
@@ -92,7 +92,7 @@ def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
         found.taught,
         found.validation,
         _plan(seed, small, len(found.labelled) / len(found.taught)),
-        settings=Distillation(),
+        settings=DistillationTerms(),
         loss="ce_dice",
         from_teacher=True,
         augmentation=Augmentation(),

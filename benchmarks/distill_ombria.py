@@ -22,9 +22,9 @@ from floodloom.learning.data.optical import (
 )
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.data.splits import select
+from floodloom.learning.distillation.settings import DistillationTerms
 from floodloom.learning.distillation.student import distill_student
-from floodloom.learning.distillation.terms import Distillation
-from floodloom.learning.distillation.warm_start import warm_started
+from floodloom.learning.distillation.teacher import transfer_weights
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.metrics.pixels import IGNORE, confusion_matrix, foreground_scores
 from floodloom.learning.network import Network, untrained
@@ -183,7 +183,7 @@ class Trainings:
     def distilled(
         self,
         name: str,
-        settings: Distillation,
+        settings: DistillationTerms,
         *,
         from_teacher: bool = False,
         unlabelled: bool = False,
@@ -219,7 +219,7 @@ class Trainings:
         )
 
     def _distilled(
-        self, settings: Distillation, from_teacher: bool, unlabelled: bool, times: int
+        self, settings: DistillationTerms, from_teacher: bool, unlabelled: bool, times: int
     ) -> Checkpoint:
         start = self.untrained("radar")
         seen = self.samples("all pairs" if unlabelled else "train")
@@ -286,7 +286,7 @@ def _plain_as_long(trainings: Trainings) -> dict[str, float]:
 
 
 def _pretrained(trainings: Trainings) -> dict[str, float]:
-    start = warm_started(trainings.untrained("radar"), trainings.teacher())
+    start = transfer_weights(trainings.untrained("radar"), trainings.teacher())
     return {"pretrained": trainings.score((trainings.supervised(start, radar_alone), radar_alone))}
 
 

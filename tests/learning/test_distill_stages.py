@@ -11,6 +11,7 @@ from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.data.optical import unlabelled_pairs
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.zarr_tiles import located, tiles_of
+from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.inference import load_ensemble
 from floodloom.stages.distill import distill
 from floodloom.stages.teach import teach
@@ -25,7 +26,12 @@ def test_teach_then_distill(stores, tmp_path):
     assert metadata["inputs"] == "fused"
     assert metadata["channels"] == ["vv", "vh", "green", "red", "nir", "ndwi"]
     bytes_before = teacher.read_bytes()
-    student = distill(tiles=tiles, teacher=teacher, out=tmp_path / "s.safetensors", **QUICK)
+    student = distill(
+        tiles=tiles,
+        teacher=teacher,
+        out=tmp_path / "s.safetensors",
+        settings=DistillSettings(**QUICK),
+    )
     assert teacher.read_bytes() == bytes_before
     assert read_metadata(student)["inputs"] == "radar"
     assert read_metadata(student)["scores"]["iou"] > 0.8
@@ -42,10 +48,7 @@ def test_a_teacher_of_chosen_channels_and_one_without_labels(stores, tmp_path):
         tiles=tiles,
         teacher=blind,
         out=tmp_path / "s.safetensors",
-        labels="water_index",
-        from_teacher=True,
-        feature_weight=0.1,
-        **quick,
+        settings=DistillSettings(labels="water_index", feature_weight=0.1, **quick),
     )
     assert read_metadata(student)["training"]["feature_weight"] == 0.1
     with pytest.raises(ConfigError, match="labels 'none': choose"):
@@ -61,7 +64,12 @@ def test_unlabelled_pairs_are_learnt_from(stores, make_tiles, tmp_path):
         write_tiles(target, tmp_path / f"{name}.zarr")
         out = tmp_path / f"{name}.safetensors"
         both = [*tiles, tmp_path / f"{name}.zarr"]
-        learnt = distill(tiles=both, teacher=teacher, out=out, unlabelled=unlabelled, **quick)
+        learnt = distill(
+            tiles=both,
+            teacher=teacher,
+            out=out,
+            settings=DistillSettings(unlabelled=unlabelled, **quick),
+        )
         return load_checkpoint(learnt).weights
 
     target = make_tiles(8, "target", seed=3, optical=True, event="target")
@@ -95,7 +103,12 @@ def test_where_pairs_lie_changes_nothing(stores, tmp_path, teaching, distilling)
     def weights(name, **change):
         teacher = teach(tiles=tiles, out=tmp_path / f"t{name}.st", **teaching, **change, **quick)
         out = tmp_path / f"s{name}.st"
-        student = distill(tiles=tiles, teacher=teacher, out=out, **distilling, **change, **quick)
+        student = distill(
+            tiles=tiles,
+            teacher=teacher,
+            out=out,
+            settings=DistillSettings(**distilling, **change, **quick),
+        )
         return [load_checkpoint(path).weights for path in (teacher, student)]
 
     held, read = weights("held"), weights("read", memory_gib=0.0, workers=3)

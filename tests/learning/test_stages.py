@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from pydantic_core import PydanticUndefined
 
-from floodloom.config import learning as settings
 from floodloom.digest import code_digest
 from floodloom.errors import CheckpointError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
-from floodloom.stages.distill import distill
 from floodloom.stages.relabel import relabel
-from floodloom.stages.teach import teach
 from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles, write_tiles
 from tests.learning.conftest import QUICK
@@ -335,28 +330,3 @@ def test_a_checkpoint_of_another_recipe_is_refused(stores, trained, make_tiles, 
     with pytest.raises(RecipeMismatchError, match="quantity"):
         train(tiles=[tmp_path / "other.zarr"], init=trained, out=tmp_path / "x.safetensors")
     assert not (tmp_path / "x.safetensors").exists()
-
-
-@pytest.mark.parametrize(
-    ("stage", "model", "given"),
-    [
-        (teach, settings.TeachSettings, ()),
-        (distill, settings.DistillSettings, ("model", "seed")),
-        (train, settings.TrainSettings, ("model", "seed")),
-        (relabel, settings.RelabelSettings, ("round",)),
-    ],
-)
-def test_settings_are_the_arguments_of_their_stage(stage, model, given):
-    """`given` come from the rule's wildcards instead of the configuration."""
-    arguments = {
-        name: parameter.default
-        for name, parameter in inspect.signature(stage).parameters.items()
-        if name == "encoder_weights"
-        or ("Path" not in str(parameter.annotation) and name not in (*given, "threads"))
-    }
-    fields = model.model_fields
-    assert set(fields) == set(arguments)
-    for name, field in fields.items():
-        assert field.default is not PydanticUndefined
-        assert field.default == arguments[name], name
-        assert field.description

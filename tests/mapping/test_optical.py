@@ -15,7 +15,7 @@ from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
 from floodloom.learning.data.optical import channels_of
 from floodloom.learning.inference import ensemble_of, load_ensemble
-from floodloom.mapping.optical import copes_without, optical_bands, with_optical
+from floodloom.mapping.optical import optical_bands, with_optical
 from floodloom.models.registry import build
 from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.raster.grid import grid_from_bounds
@@ -186,7 +186,7 @@ def test_networks_of_radar_alone_map_a_scene_whose_image_is_refused(
     needy = save_checkpoint(untaught(), tmp_path / "needy.safetensors")
     students = {"optical": path, "radar_checkpoint": checkpoints}
     expected = predict(scene=scene, checkpoint=checkpoints, out=tmp_path / "radar.tif")
-    for name, checkpoint in (("copes", teacher), ("needs", needy)):
+    for name, checkpoint in (("robust", teacher), ("needs", needy)):
         late, tags = mapped(scene, checkpoint, tmp_path / f"{name}.tif", **students)
         with rasterio.open(expected) as radar:
             np.testing.assert_array_equal(late, radar.read(1))
@@ -224,11 +224,19 @@ def test_networks_that_need_an_optical_image_say_so(scene, tmp_path) -> None:
     path = save_checkpoint(needy, tmp_path / "needy.safetensors")
     with pytest.raises(InputError, match="hasn't learnt to do without its optical image"):
         predict(scene=scene, checkpoint=[path], out=tmp_path / "p.tif")
-    dropped = replace(needy, training={"sensor_drop": 0.3})
-    assert copes_without(ensemble_of([dropped]))
     two_dates = seeing_both(channels=("before_green", "green"))
     with pytest.raises(InputError, match="images of two dates"):
         optical_bands(ensemble_of([two_dates]))
+
+
+def test_what_works_without_an_optical_image_has_learnt_it() -> None:
+    """By images that were left out of its training, or by a branch of its own for radar alone."""
+    needy = untaught()
+    assert not needy.works_without_optical
+    assert replace(needy, training={"sensor_drop": 0.3}).works_without_optical
+    assert replace(needy, arguments={**needy.arguments, "alone": True}).works_without_optical
+    blind = replace(needy, inputs="optical", training={"sensor_drop": 0.3})
+    assert not blind.works_without_optical
 
 
 def test_only_who_asks_gets_networks_that_see_an_optical_image(teacher, checkpoints, tmp_path):

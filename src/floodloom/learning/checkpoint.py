@@ -80,6 +80,12 @@ class Checkpoint:
     notes: Mapping[str, Any] = field(default_factory=dict)
     code: str = ""
 
+    @property
+    def works_without_optical(self) -> bool:
+        """Whether it sees radar and optical images, and was trained to do without the latter."""
+        dropped = self.training.get("sensor_drop", 0.0) > 0
+        return self.inputs == "fused" and (dropped or self.arguments.get("alone", False))
+
     def model(self) -> Segmenter:
         """Return the network with these weights, ready for inference.
 

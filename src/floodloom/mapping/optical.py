@@ -33,14 +33,6 @@ def optical_bands(ensemble: Ensemble) -> tuple[str, ...]:
     return bands_behind(channels)
 
 
-def copes_without(ensemble: Ensemble) -> bool:
-    """Return whether all networks have learnt to do without their optical image."""
-    return all(
-        one.training.get("sensor_drop", 0.0) > 0 or one.arguments.get("alone", False)
-        for one in ensemble.checkpoints
-    )
-
-
 def with_optical(
     inputs: xr.DataArray, optical: xr.DataArray | None, ensemble: Ensemble
 ) -> xr.DataArray:

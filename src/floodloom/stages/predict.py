@@ -16,7 +16,7 @@ from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.local import weighed_rows
-from floodloom.mapping.optical import copes_without, optical_bands, with_optical
+from floodloom.mapping.optical import optical_bands, with_optical
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
 from floodloom.mapping.predict import (
@@ -207,7 +207,8 @@ def _require_what_is_seen(
     names = ", ".join(map(str, checkpoint))
     if optical is not None and not bands:
         raise InputError(f"{optical}: {names} sees radar alone; leave the optical image out")
-    if optical is None and bands and not copes_without(ensemble):
+    alone = all(one.works_without_optical for one in ensemble.checkpoints)
+    if optical is None and bands and not alone:
         raise InputError(
             f"{names}: hasn't learnt to do without its optical image; give `optical`, or teach "
             "with `optical_drop`"

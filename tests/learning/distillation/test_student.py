@@ -20,15 +20,20 @@ from floodloom.learning.data.optical import (
     standardise_optical,
 )
 from floodloom.learning.data.samples import Samples, radar_samples
+from floodloom.learning.distillation.settings import DistillationTerms
 from floodloom.learning.distillation.student import (
     Distiller,
     FeatureAlignment,
     distill_student,
-    distilling,
+    distillation_objective,
 )
-from floodloom.learning.distillation.teacher import Guide, judged, require_teacher, with_opinion
-from floodloom.learning.distillation.terms import Distillation
-from floodloom.learning.distillation.warm_start import warm_started
+from floodloom.learning.distillation.teacher import (
+    FrozenTeacher,
+    add_teacher_logits,
+    compare_with_teacher,
+    require_teacher,
+    transfer_weights,
+)
 from floodloom.learning.losses.pixels import ce_dice
 from floodloom.learning.network import Network, untrained
 from floodloom.learning.training.plan import TrainingPlan
@@ -59,13 +64,15 @@ def batch(count=2, clear=True, seed=0):
     )
 
 
-ALL_TERMS = Distillation(0.5, 0.5, 2.0, 0.5, 0.5, confidence=0.0, tolerance=0)
+ALL_TERMS = DistillationTerms(
+    feature_weight=0.5, logit_weight=0.5, attention_weight=0.5, relation_weight=0.5, max_shift_px=0
+)
 
 
 def test_without_a_clear_pixel_it_is_the_supervised_loss():
     distiller, teacher = pair()
     hidden = batch(1, clear=False)
-    objective = distilling(Guide(teacher, "optical"), ce_dice, ALL_TERMS)
+    objective = distillation_objective(FrozenTeacher(teacher, "optical"), ce_dice, ALL_TERMS)
     distiller.eval()
     plain = ce_dice(distiller(hidden.image), hidden.label.long())
     torch.testing.assert_close(objective(distiller, hidden), plain)
@@ -76,12 +83,12 @@ def test_without_a_clear_pixel_it_is_the_supervised_loss():
 def test_terms_add_up_by_their_weights():
     distiller, teacher = pair()
     distiller.eval()
-    guide = Guide(teacher, "optical")
+    guide = FrozenTeacher(teacher, "optical")
 
     def value(**weights):
         none = {"feature_weight": 0.0, "logit_weight": 0.0}
-        settings = Distillation(**{**none, "tolerance": 0, **weights})
-        return distilling(guide, ce_dice, settings)(distiller, batch())
+        settings = DistillationTerms(**{**none, "max_shift_px": 0, **weights})
+        return distillation_objective(guide, ce_dice, settings)(distiller, batch())
 
     names = ("feature_weight", "logit_weight", "attention_weight", "relation_weight")
     plain = value()
@@ -94,8 +101,8 @@ def test_terms_add_up_by_their_weights():
 
 def test_gradients_reach_student_and_alignment_but_not_the_teacher():
     distiller, teacher = pair()
-    guide = Guide(teacher.requires_grad_(False), "optical")
-    distilling(guide, ce_dice, ALL_TERMS)(distiller, batch()).backward()
+    guide = FrozenTeacher(teacher.requires_grad_(False), "optical")
+    distillation_objective(guide, ce_dice, ALL_TERMS)(distiller, batch()).backward()
     assert all(p.grad is not None and p.grad.any() for p in distiller.parameters())
     assert all(p.grad is None for p in teacher.parameters())
 
@@ -134,12 +141,12 @@ def toy(make_tiles):
     return teacher, untrained(tiles, Network("unet", 4), 0), training, held_out
 
 
-NOTHING = Distillation(0.0, 0.0)
+NOTHING = DistillationTerms(logit_weight=0.0)
 TERMS = {
-    "feature": Distillation(1.0, 0.0),
-    "logit": Distillation(),
-    "attention": Distillation(0.0, 0.0, attention_weight=1.0),
-    "relation": Distillation(0.0, 0.0, relation_weight=1.0),
+    "feature": DistillationTerms(logit_weight=0.0, feature_weight=1.0),
+    "logit": DistillationTerms(),
+    "attention": DistillationTerms(logit_weight=0.0, attention_weight=1.0),
+    "relation": DistillationTerms(logit_weight=0.0, relation_weight=1.0),
 }
 
 
@@ -172,9 +179,9 @@ def test_an_informative_teacher_helps(students):
     assert taught.scores["iou"] > alone.scores["iou"] + 0.05
 
 
-def test_a_teacher_is_judged_where_held_out_tiles_show_an_optical_image(toy, students):
+def test_a_teacher_is_scored_where_held_out_tiles_show_an_optical_image(toy, students):
     teacher, validation = toy[0], toy[3]
-    found = judged(teacher, students[2][1], validation, "ce_dice")
+    found = compare_with_teacher(teacher, students[2][1], validation, "ce_dice")
     assert found["teacher_iou"] > 0.95 > found["student_iou"] > 0.5
     clear = Samples(validation.optical, validation.label.masked_fill(~validation.clear, 255))
     assert found["teacher_iou"] == scores_of(teacher, clear, ce_dice)["iou"]
@@ -183,8 +190,8 @@ def test_a_teacher_is_judged_where_held_out_tiles_show_an_optical_image(toy, stu
     assert {name: record[name] for name in found} == found
 
     clouded = replace(validation, clear=torch.zeros_like(validation.clear))
-    assert judged(teacher, students[2][1], clouded, "ce_dice") == {}
-    assert judged(teacher, students[2][1], radar_alone(validation), "ce_dice") == {}
+    assert compare_with_teacher(teacher, students[2][1], clouded, "ce_dice") == {}
+    assert compare_with_teacher(teacher, students[2][1], radar_alone(validation), "ce_dice") == {}
 
 
 @pytest.mark.parametrize("monitor", ["iou", "epoch"])
@@ -214,7 +221,7 @@ def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, cap
     sidecars = Sidecars.of(tmp_path / "student.safetensors")
     student = distill_student(
         start, teacher, Samples(image, label, optical, clear), validation, plan,
-        settings=Distillation(logit_weight=5.0), loss="ce_dice", sidecars=sidecars,
+        settings=DistillationTerms(logit_weight=5.0), loss="ce_dice", sidecars=sidecars,
     )  # fmt: skip
     alone = learn(
         start, radar_alone(training), radar_alone(validation), replace(plan, epochs=16),
@@ -250,32 +257,32 @@ def test_each_term_moves_the_student(students):
         assert any(not torch.equal(weights[key], tensor) for key, tensor in alone.items())
 
 
-def test_an_opinion_is_asked_for_once_and_turns_with_the_tile(toy):
+def test_teacher_logits_are_the_mean_of_symmetries_and_turn_with_the_tile(toy):
     teacher, _, training, _ = toy
     few = training.between(0, 3)
-    soft = with_opinion(few, teacher).soft
+    soft = add_teacher_logits(few, teacher).soft
     network = teacher.model()
     with torch.inference_mode():
         views = [network(rotate_and_flip(few.optical, e)) for e in range(8)]
     back = torch.stack([rotate_and_flip(v, e if e >= 4 else -e % 4) for e, v in enumerate(views)])
     torch.testing.assert_close(soft.float(), back.mean(0), atol=2e-2, rtol=2e-3)
-    assert with_opinion(replace(few, optical=None), teacher).soft is None
+    assert add_teacher_logits(replace(few, optical=None), teacher).soft is None
 
 
-def test_a_teacher_that_copes_is_heard_under_clouds(make_tiles):
+def test_a_teacher_that_works_without_images_counts_under_clouds(make_tiles):
     tiles = make_tiles(2, optical=True)
     standardisation = standardise_optical(tiles)
     fresh = untrained(tiles, Network("unet", 4), 0, standardisation, fused=True)
-    copes = replace(fresh, training={"sensor_drop": 0.3})
+    robust = replace(fresh, training={"sensor_drop": 0.3})
     samples = paired_samples(tiles, standardisation)
-    assert torch.equal(with_opinion(samples, fresh).clear, samples.clear)
-    assert torch.equal(with_opinion(samples, copes, everywhere=False).clear, samples.clear)
-    heard = with_opinion(samples, copes).clear
-    assert heard[:, 2:].all()
-    assert not heard[:, :2].any()
+    assert torch.equal(add_teacher_logits(samples, fresh).clear, samples.clear)
+    assert torch.equal(add_teacher_logits(samples, robust, everywhere=False).clear, samples.clear)
+    clear = add_teacher_logits(samples, robust).clear
+    assert clear[:, 2:].all()
+    assert not clear[:, :2].any()
 
 
-class Told(Segmenter):
+class Identity(Segmenter):
     """A network whose logits are its input."""
 
     feature_channels = (2,)
@@ -290,14 +297,16 @@ class Told(Segmenter):
 def test_a_shifted_companion_teaches_alike():
     """Where the teacher's classes are off by up to two pixels, the loss hardly notices."""
     shapes = 20 * torch.nn.functional.avg_pool2d(batch().image, 9, 1, 4)
-    student = Distiller(Told(), FeatureAlignment((2,), (2,)))
+    student = Distiller(Identity(), FeatureAlignment((2,), (2,)))
     image = shapes + 0.5 * batch(seed=1).image
 
-    def value(off, tolerance):
+    def value(off, max_shift_px):
         soft = shapes.roll(off, dims=(-2, -1)).half()
         seen = Samples(image, batch().label, None, batch().clear, soft)
-        settings = Distillation(0.0, 1.0, tolerance=tolerance)
-        objective = distilling(Guide(Told(), "optical"), lambda *_: torch.zeros(()), settings)
+        settings = DistillationTerms(max_shift_px=max_shift_px)
+        objective = distillation_objective(
+            FrozenTeacher(Identity(), "optical"), lambda *_: torch.zeros(()), settings
+        )
         return objective(student, seen).item()
 
     assert value((0, 0), 2) == value((0, 0), 0)
@@ -308,24 +317,24 @@ def test_a_shifted_companion_teaches_alike():
 def test_a_student_may_start_from_its_teacher(toy, make_tiles):
     teacher, start = toy[:2]
     first = next(name for name, tensor in start.weights.items() if tensor.ndim == 4)
-    begun = warm_started(start, teacher)
+    transferred = transfer_weights(start, teacher)
     optical = teacher.weights[first]
-    torch.testing.assert_close(begun.weights[first].sum(1), optical.sum(1))
+    torch.testing.assert_close(transferred.weights[first].sum(1), optical.sum(1))
     same = [name for name in start.weights if name != first]
-    assert all(torch.equal(begun.weights[name], teacher.weights[name]) for name in same)
+    assert all(torch.equal(transferred.weights[name], teacher.weights[name]) for name in same)
 
     tiles = make_tiles(2, optical=True)
     standardisation = standardise_optical(tiles, ["green", "nir"])
-    alike = warm_started(start, untrained(tiles, Network("unet", 4), 3, standardisation))
+    alike = transfer_weights(start, untrained(tiles, Network("unet", 4), 3, standardisation))
     assert torch.equal(alike.weights[first][:, 0], alike.weights[first][:, 1])
 
     standardisation = standardise_optical(tiles)
     both = untrained(tiles, Network("unet", 4), 3, standardisation, fused=True)
     blank = fused_samples(tiles, standardisation).image
     blank[:, 2:] = 0
-    student = warm_started(start, both).model()
+    student = transfer_weights(start, both).model()
     torch.testing.assert_close(student(radar_samples(tiles).image), both.model()(blank))
-    other = warm_started(untrained(tiles, Network("fcn8", 4), 0), teacher)
+    other = transfer_weights(untrained(tiles, Network("fcn8", 4), 0), teacher)
     assert other.architecture == "fcn8"
 
 
@@ -345,7 +354,7 @@ def test_a_fused_teacher_sees_radar_first(make_tiles):
     assert teacher.channels == ("vv", "vh", "green", "red", "nir", "ndwi")
     assert teacher.arguments["groups"] == [[0, 1], [2, 3, 4, 5]]
     samples = paired_samples(tiles, standardisation)
-    guide = Guide.of(teacher)
+    guide = FrozenTeacher.of(teacher)
     seen = guide.features(samples)
     expected = teacher.model().features(fused(samples).image)
     torch.testing.assert_close(seen[-1], expected[-1])

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from floodloom.learning.training.settings import RadarTrainingSettings, SupervisedLossName
+from floodloom.settings import Settings, of_job
 
 LabelSource = Literal["given", "water_index"]
 
@@ -40,9 +41,56 @@ class TeachSettings(RadarTrainingSettings):
     )
 
 
-class DistillSettings(RadarTrainingSettings):
+class DistillationTerms(Settings):
+    """What a student is drawn towards beside its labels, and where."""
+
+    feature_weight: float = Field(
+        default=0.0, ge=0, description="Weight of the distance to the teacher's features (HFD-Net)"
+    )
+    logit_weight: float = Field(
+        default=1.0, ge=0, description="Weight of the divergence from the teacher's logits"
+    )
+    temperature: float = Field(
+        default=2.0, gt=0, description="Temperature of both networks' logits in that divergence"
+    )
+    attention_weight: float = Field(
+        default=0.0, ge=0, description="Weight of the divergence of the channels' spatial attention"
+    )
+    relation_weight: float = Field(
+        default=0.0, ge=0, description="Weight of the difference of the affinities of regions"
+    )
+    confidence: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Least probability of the teacher's class where the terms count; 0: all",
+    )
+    max_shift_px: int = Field(
+        default=2,
+        ge=0,
+        le=4,
+        description="Greatest shift between radar and optical image that is searched, px; 0: none",
+    )
+    everywhere: bool = Field(
+        default=True,
+        description="The terms count under clouds and without optical image, too, if the teacher "
+        "works without it (teach.optical_drop)",
+    )
+
+    @property
+    def on_features(self) -> bool:
+        """Whether any term needs the teacher's features."""
+        return self.feature_weight + self.attention_weight + self.relation_weight > 0
+
+
+class DistillSettings(DistillationTerms, RadarTrainingSettings):
     """Training of a radar student beside the teacher."""
 
+    model: str = of_job(
+        default="unet",
+        description="Architecture of the student; that of the teacher unless there is a reason",
+    )
+    seed: int = of_job(default=0, description="Seed of the weights, the draw and the augmentation")
     loss: SupervisedLossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     labels: LabelSource = Field(
         default="given",
@@ -52,42 +100,10 @@ class DistillSettings(RadarTrainingSettings):
         default=0.0,
         ge=0,
         description="Greatest number of tiles without labels per training tile on which the "
-        "teacher teaches, too, where they have an optical image (split target); 0: none",
+        "terms count, too, where they have an optical image (split target); 0: none",
     )
     from_teacher: bool = Field(
         default=True,
         description="Start from the teacher's weights wherever they fit; members of an ensemble "
         "differ less then",
-    )
-    feature_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the distance to the teacher's features (HFD-Net)"
-    )
-    logit_weight: float = Field(
-        default=1.0, ge=0, description="Weight of the divergence from the teacher's softened logits"
-    )
-    softening: float = Field(
-        default=2.0, gt=0, description="Temperature that softens both networks' logits"
-    )
-    attention_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the divergence of where each channel looks"
-    )
-    relation_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the difference of the affinities of regions"
-    )
-    confidence: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Least probability of the teacher's class where it is listened to; 0: all",
-    )
-    tolerance: int = Field(
-        default=2,
-        ge=0,
-        le=4,
-        description="Shift between radar and optical image that is looked for, px; 0: none",
-    )
-    everywhere: bool = Field(
-        default=True,
-        description="Listen under clouds and without optical image, too, to a teacher that copes "
-        "with that (teach.optical_drop)",
     )

@@ -4,18 +4,18 @@ After HFD-Net (Gao and Dong 2022, arXiv 2210.08988): teacher and student have on
 student's features are drawn towards the teacher's at every scale, and an alignment module, used in
 training only, carries what the coarser scales agreed on to the finer ones. The paper's code isn't
 public, so the form of the module is this project's. The other terms are in `terms`. All act only
-where the optical image is clear or, if that is asked for and the teacher has learnt to do without
-it, wherever the radar has data.
+where the optical image is clear or, if that is asked for and the teacher works without it,
+wherever the radar has data.
 
-A teacher that on held-out tiles knows less than its student was taught by images that tell nothing,
+A teacher that scores less than its student on held-out tiles was trained on uninformative images,
 such as those of another day; then the student is kept only if it is better than one of the labels
 alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -27,17 +27,22 @@ from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.optical import radar_alone, without_image
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.learning.data.views import chosen, labelled, viewed
-from floodloom.learning.distillation.misregistration import best_shift, moved
-from floodloom.learning.distillation.teacher import Guide, judged, with_opinion
+from floodloom.learning.distillation.settings import DistillationTerms
+from floodloom.learning.distillation.teacher import (
+    FrozenTeacher,
+    add_teacher_logits,
+    compare_with_teacher,
+    transfer_weights,
+)
 from floodloom.learning.distillation.terms import (
-    Distillation,
     attention_loss,
     feature_loss,
+    find_shift,
     logit_loss,
     relation_loss,
+    shift_tiles,
     teacher_weight,
 )
-from floodloom.learning.distillation.warm_start import warm_started
 from floodloom.learning.losses.pixels import Loss, loss_of
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.objective import Objective, all_logits
@@ -91,12 +96,15 @@ class Distiller(nn.Module):
         return self.student(image)  # type: ignore[no-any-return]
 
 
-def distilling(guide: Guide, loss: Loss, settings: Distillation) -> Objective:
-    """Return the objective: the supervised loss, and the terms where the teacher is listened to."""
+def distillation_objective(
+    teacher: FrozenTeacher, loss: Loss, settings: DistillationTerms
+) -> Objective:
+    """Return the supervised loss, and the terms where the teacher sees and is sure."""
 
     def objective(module: nn.Module, batch: Samples) -> Tensor:
         if not isinstance(module, Distiller):
             raise TypeError(f"module: a Distiller is expected, got {type(module).__name__}")
+
         student = module.student
         features = student.features(batch.image)
         logits, *sides = all_logits(student, features, batch.image)
@@ -104,16 +112,17 @@ def distilling(guide: Guide, loss: Loss, settings: Distillation) -> Objective:
         value = sum((loss(side.float(), label) for side in sides), loss(logits.float(), label))
         if batch.soft is None or batch.clear is None or not bool(batch.clear.any()):
             return value
+
         weight = teacher_weight(batch.soft, batch.clear, settings.confidence)
-        shift = best_shift(logits, batch.soft, weight, settings.tolerance)
-        weight = moved(weight, shift)
-        soft = logit_loss(logits, moved(batch.soft, shift), weight, settings.softening)
+        shift = find_shift(logits, batch.soft, weight, settings.max_shift_px)
+        weight = shift_tiles(weight, shift)
+        soft = logit_loss(logits, shift_tiles(batch.soft, shift), weight, settings.temperature)
         value = value + settings.logit_weight * soft
         if not settings.on_features:
             return value
         target = [
-            moved(theirs, shift, batch.image.shape[-1] / theirs.shape[-1])
-            for theirs in guide.features(batch)
+            shift_tiles(theirs, shift, batch.image.shape[-1] / theirs.shape[-1])
+            for theirs in teacher.features(batch)
         ]
         return value + _on_features(module, features, target, weight, settings)
 
@@ -125,7 +134,7 @@ def _on_features(
     features: list[Tensor],
     target: list[Tensor],
     weight: Tensor,
-    settings: Distillation,
+    settings: DistillationTerms,
 ) -> Tensor:
     value = torch.zeros((), device=weight.device)
     if settings.relation_weight:
@@ -145,7 +154,7 @@ def distill_student(
     validation: Tiles,
     plan: TrainingPlan,
     *,
-    settings: Distillation,
+    settings: DistillationTerms,
     loss: str,
     from_teacher: bool = False,
     augmentation: Augmentation | None = None,
@@ -166,7 +175,7 @@ def distill_student(
         Tiles; those without an optical companion give the supervised loss only, those without
         labels the teacher's terms only.
     validation
-        Tiles, with companions where the teacher is to be judged.
+        Tiles, with companions where the teacher is to be scored.
     from_teacher
         Start from the teacher's weights wherever they fit.
 
@@ -177,23 +186,24 @@ def distill_student(
         whether it was `taught`, and with `teacher_iou` and `student_iou` how the two did where
         held-out tiles show an optical image, if they do.
     """
-    begun = warm_started(start, teacher) if from_teacher else start
+    begun = transfer_weights(start, teacher) if from_teacher else start
     held_out = viewed(validation, radar_alone)
-    student, guide = begun.model(), Guide.of(teacher)
     folder = None if sidecars is None or sidecars.state is None else sidecars.state.parent
-    taught = with_opinion(training, teacher, settings.everywhere, folder, plan.workers)
+    guided = add_teacher_logits(training, teacher, settings.everywhere, folder, plan.workers)
     if not settings.on_features:
-        taught = viewed(taught, without_image)  # the opinion is all that is asked for
+        guided = viewed(guided, without_image)  # the logits are all that is needed of the teacher
+
+    student, frozen = begun.model(), FrozenTeacher.of(teacher)
     torch.manual_seed(plan.seed)
-    alignment = FeatureAlignment(student.feature_channels, guide.network.feature_channels)
+    alignment = FeatureAlignment(student.feature_channels, frozen.network.feature_channels)
     fitted = fit(
         Distiller(student, alignment),
-        taught,
+        guided,
         held_out,
         plan,
         classes=len(start.classes),
         loss=loss_of(loss),
-        objective=distilling(guide, loss_of(loss), settings),
+        objective=distillation_objective(frozen, loss_of(loss), settings),
         augmentation=augmentation,
         sidecars=sidecars,
         settings=(loss, settings),
@@ -203,11 +213,12 @@ def distill_student(
         for name, tensor in fitted.weights.items()
         if name.startswith("student.")
     }
-    record = training_record(plan, loss=loss, **asdict(settings))
+    terms = settings.model_dump(include=set(DistillationTerms.model_fields))
+    record = training_record(plan, loss=loss, **terms)
     learned = completed(start, fitted, weights, held_out, record)
 
-    # Images that tell nothing show in a student that does better without them than its teacher.
-    found = judged(teacher, learned, validation, loss)
+    # Uninformative images show in a student that scores more without them than its teacher with.
+    found = compare_with_teacher(teacher, learned, validation, loss)
     if not found or found["student_iou"] < found["teacher_iou"]:
         return _recorded(learned, taught=True, **found)
     known = labelled(training)
@@ -219,13 +230,23 @@ def distill_student(
         loss=loss,
         augmentation=augmentation,
     )
-    score = "iou" if plan.monitor == "epoch" else plan.monitor
+    better = _is_better(learned, alone, "iou" if plan.monitor == "epoch" else plan.monitor, found)
+    if better:
+        return _recorded(learned, taught=True, **found)
+    write_history(sidecars or Sidecars(), alone.history)
+    return _recorded(alone, taught=False, **found)
+
+
+def _is_better(
+    learned: Checkpoint, alone: Checkpoint, score: str, found: Mapping[str, float]
+) -> bool:
+    """Return whether a student scores as much as one of the labels alone, and warn of it."""
     better = learned.scores[score] >= alone.scores[score]
     _log.warning(
         "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's %.3f "
-        "without: the images tell little; if they are too old, lower `tile.optical_gap_days`. A "
-        "student of the labels alone has %s %.3f on all held-out tiles, the taught one %.3f, which "
-        "is %s",
+        "without: the images hold little information; if they are too old, lower "
+        "`tile.optical_gap_days`. A student of the labels alone has %s %.3f on all held-out tiles, "
+        "the taught one %.3f, which is %s",
         found["teacher_iou"],
         found["student_iou"],
         score,
@@ -233,10 +254,7 @@ def distill_student(
         learned.scores[score],
         "kept" if better else "given up",
     )
-    if better:
-        return _recorded(learned, taught=True, **found)
-    write_history(sidecars or Sidecars(), alone.history)
-    return _recorded(alone, taught=False, **found)
+    return better
 
 
 def _recorded(checkpoint: Checkpoint, **more: Any) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""The frozen teacher of a distillation: what it sees and says, and what that is worth."""
+"""The frozen teacher of a distillation: its logits, features, weights and scores."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Guide:
+class FrozenTeacher:
     """A frozen teacher: what it takes, and its features."""
 
     network: Segmenter
     inputs: str
 
     @classmethod
-    def of(cls, teacher: Checkpoint) -> Guide:
-        """Return a checkpoint's network, ready to teach; its weights never change."""
+    def of(cls, teacher: Checkpoint) -> FrozenTeacher:
+        """Return a checkpoint's network, in evaluation mode; its weights never change."""
         network = teacher.model().to(default_device()).eval().requires_grad_(False)
         return cls(network, teacher.inputs)
 
@@ -51,13 +51,8 @@ class Guide:
         return self.network.features(as_seen(batch, self.inputs).image)
 
 
-def copes(teacher: Checkpoint) -> bool:
-    """Return whether a teacher has learnt to do without its optical image."""
-    return teacher.inputs == "fused" and teacher.training.get("sensor_drop", 0.0) > 0
-
-
 @torch.inference_mode()
-def with_opinion(
+def add_teacher_logits(
     tiles: Tiles,
     teacher: Checkpoint,
     everywhere: bool = True,
@@ -66,16 +61,16 @@ def with_opinion(
 ) -> Tiles:
     """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
 
-    They are asked for once, before training, so no step needs the teacher for them.
+    They are computed once, before training, so no step needs the teacher for them.
 
     Parameters
     ----------
     tiles
-        Tiles with companions; `clear` becomes where the teacher is listened to.
+        Tiles with companions; `clear` becomes where the terms count.
     teacher
         Checkpoint with optical or fused inputs.
     everywhere
-        Listen wherever the radar has data to a teacher that copes without its optical image.
+        Whether that is wherever the radar has data, if the teacher works without its optical image.
     folder
         Where the logits of tiles on disk are kept, 2 bytes per pixel and class, in a file without a
         name that vanishes with the process; None: where temporary files are.
@@ -84,16 +79,17 @@ def with_opinion(
     """
     if isinstance(tiles, Samples) and (tiles.optical is None or tiles.clear is None):
         return tiles
-    heard = viewed(tiles, _clear_by_radar) if everywhere and copes(teacher) else tiles
-    opinions = ensemble_of([replace(teacher, temperature=1.0)])
+    widely = everywhere and teacher.works_without_optical
+    counted = viewed(tiles, _clear_by_radar) if widely else tiles
+    uncalibrated = ensemble_of([replace(teacher, temperature=1.0)])
     order = torch.split(torch.arange(len(tiles)), _AT_ONCE)
-    told = (
-        opinions.logits(as_seen(part, teacher.inputs).image, tta=True).half()
+    logits = (
+        uncalibrated.logits(as_seen(part, teacher.inputs).image, tta=True).half()
         for part in feed(tiles, order, workers)
     )
-    if isinstance(heard, Samples):
-        return replace(heard, soft=torch.cat(list(told)))
-    return Opinions.kept(heard, told, folder)
+    if isinstance(counted, Samples):
+        return replace(counted, soft=torch.cat(list(logits)))
+    return TilesWithLogits.write(counted, logits, folder)
 
 
 def _clear_by_radar(samples: Samples) -> Samples:
@@ -102,20 +98,20 @@ def _clear_by_radar(samples: Samples) -> Samples:
 
 
 @dataclass(frozen=True)
-class Opinions:
-    """Tiles on disk, and a teacher's logits of them, which lie there, too."""
+class TilesWithLogits:
+    """Tiles on disk, and a teacher's logits for them, which lie there, too."""
 
     tiles: Tiles
     soft: NDArray[np.float16]
 
     @classmethod
-    def kept(cls, tiles: Tiles, told: Iterator[Tensor], folder: Path | None) -> Opinions:
-        """Write logits as they are `told`, in the order of the tiles."""
+    def write(cls, tiles: Tiles, logits: Iterator[Tensor], folder: Path | None) -> TilesWithLogits:
+        """Write logits as they come, in the order of the tiles."""
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         shape: tuple[int, ...] = ()
         with TemporaryFile(dir=folder) as file:
-            for part in told:
+            for part in logits:
                 shape = tuple(part.shape[1:])
                 file.write(part.cpu().contiguous().numpy().data)
             file.flush()
@@ -131,14 +127,14 @@ class Opinions:
         return replace(self.tiles.take(index), soft=soft)
 
     def identity(self) -> str:
-        """Return a digest of the tiles, and of what the teacher says of some."""
+        """Return a digest of the tiles, and of the teacher's logits for some."""
         few = torch.linspace(0, len(self) - 1, min(len(self), _AT_ONCE)).long()
         digest = hashlib.sha256(self.tiles.identity().encode())
         digest.update(np.ascontiguousarray(self.soft[few.numpy()]).tobytes())
         return digest.hexdigest()
 
 
-def judged(
+def compare_with_teacher(
     teacher: Checkpoint, student: Checkpoint, validation: Tiles, loss: str
 ) -> dict[str, float]:
     """Return the IoU of both, each as it sees them, on clear ground of held-out tiles.
@@ -173,14 +169,52 @@ def require_teacher(teacher: Checkpoint, student: Checkpoint, path: str) -> None
     Raises
     ------
     CheckpointError
-        If it takes no optical channels or tells other classes apart than the student.
+        If it takes no optical channels or has other classes than the student.
     RecipeMismatchError
         If it sees radar bands, too, of another recipe.
     """
     if teacher.inputs == "radar" or teacher.classes != student.classes:
         raise CheckpointError(
-            f"{path}: takes {teacher.inputs} inputs and tells {list(teacher.classes)} apart, but "
+            f"{path}: takes {teacher.inputs} inputs and has classes {list(teacher.classes)}, but "
             f"optical inputs and {list(student.classes)} are expected; train it with `teach`"
         )
     if teacher.inputs == "fused":
         student.recipe.require_inputs(teacher.recipe, path)
+
+
+def transfer_weights(student: Checkpoint, teacher: Checkpoint) -> Checkpoint:
+    """Return the student with the teacher's weights wherever their shapes agree.
+
+    Of a first convolution that takes other inputs, a fused teacher gives the radar bands' part;
+    that of an optical one is averaged over its channels, so that the response to an input that is
+    alike in all of them stays. What has no counterpart keeps the student's fresh weights.
+    """
+    bands = len(student.recipe.bands)
+    first = next((name for name, ours in student.weights.items() if ours.ndim == 4), "")
+    weights = {
+        name: _transferred(
+            ours,
+            teacher.weights.get(name),
+            bands,
+            fused=teacher.inputs == "fused",
+            at_input=name == first and teacher.inputs != "radar",
+        )
+        for name, ours in student.weights.items()
+    }
+    return replace(student, weights=weights)
+
+
+def _transferred(
+    ours: Tensor, theirs: Tensor | None, bands: int, *, fused: bool, at_input: bool
+) -> Tensor:
+    """Return the teacher's weights for ours; those that see the inputs mean other things."""
+    if theirs is None:
+        return ours
+    if theirs.shape == ours.shape and not at_input:
+        return theirs.clone()
+    takes_inputs = ours.ndim == 4 and ours.shape[1] == bands
+    if not takes_inputs or theirs.ndim != 4 or theirs[:, 0].shape != ours[:, 0].shape:
+        return ours
+    if fused:
+        return theirs[:, :bands].clone()
+    return theirs.sum(dim=1, keepdim=True).expand_as(ours).clone() / bands

@@ -1,12 +1,14 @@
-"""What a student is drawn towards: the terms of distillation.
+"""The terms of distillation, and the shift between a radar and an optical image.
 
-All act on (N, ..., y, x) and are averages over the pixels that `weight` (N, y, x) float 0-1 counts:
-those that the teacher saw clearly and is sure of.
+All terms act on (N, ..., y, x) and are averages over the pixels that `weight` (N, y, x) float 0-1
+counts: those that the teacher sees clearly and is sure of. A pair of images is off by one and the
+same shift everywhere, so it is searched once per tile: the teacher's classes are moved over the
+student's until they agree best, and all that comes from the teacher is moved alike.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -14,45 +16,9 @@ from torch import Tensor
 
 from floodloom.models.blocks import resize
 
-_CHANNEL_SOFTENING = 4.0  # Shu et al. 2021, section 4.1
+_CHANNEL_TEMPERATURE = 4.0  # Shu et al. 2021, section 4.1
 _NODES = 8  # along each side, as regions of a feature map are related
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """Weights of the terms, and what gates them.
-
-    Attributes
-    ----------
-    feature_weight
-        Multi-scale features (Gao and Dong 2022, arXiv 2210.08988).
-    logit_weight, softening
-        Logits softened by a temperature (Hinton et al. 2015, arXiv 1503.02531).
-    attention_weight
-        Where each channel looks (Shu et al. 2021, arXiv 2011.13256).
-    relation_weight
-        Affinity of regions (Liu et al. 2019, arXiv 1903.04197).
-    confidence
-        Least probability of the teacher's class where it is listened to; 0 everywhere.
-    tolerance
-        Shift between radar and optical image that is looked for, px; 0 none.
-    everywhere
-        Listen wherever the radar has data to a teacher that copes without its optical image.
-    """
-
-    feature_weight: float = 0.0
-    logit_weight: float = 1.0
-    softening: float = 2.0
-    attention_weight: float = 0.0
-    relation_weight: float = 0.0
-    confidence: float = 0.0
-    tolerance: int = 2
-    everywhere: bool = True
-
-    @property
-    def on_features(self) -> bool:
-        """Whether any term needs the teacher's features."""
-        return self.feature_weight + self.attention_weight + self.relation_weight > 0
+_BETTER = 0.7  # a shift must bring the divergence below this share of the unshifted one
 
 
 def teacher_weight(soft: Tensor, clear: Tensor, confidence: float) -> Tensor:
@@ -61,12 +27,68 @@ def teacher_weight(soft: Tensor, clear: Tensor, confidence: float) -> Tensor:
     return (sure & clear).float()
 
 
-def logit_loss(logits: Tensor, target: Tensor, weight: Tensor, softening: float) -> Tensor:
-    """Return T² KL(teacher || student) of logits (N, class, y, x) softened by T."""
-    ours = F.log_softmax(logits.float() / softening, dim=1)
-    theirs = F.log_softmax(target.float() / softening, dim=1)
+@torch.no_grad()
+def find_shift(logits: Tensor, target: Tensor, weight: Tensor, reach: int) -> Tensor:
+    """Return the shift that brings the teacher's classes onto the student's.
+
+    Parameters
+    ----------
+    logits, target
+        (N, class, y, x) of student and teacher.
+    weight
+        (N, y, x) float, of the teacher's pixels.
+    reach
+        Greatest shift to either side, px; 0 searches none.
+
+    Returns
+    -------
+    Tensor
+        (N, 2) int64 on the CPU: pixels down and right; 0 unless another shift is clearly better.
+    """
+    ours = F.log_softmax(logits.float(), dim=1)
+    theirs = F.softmax(target.float(), dim=1)
+    entropy = -(theirs * theirs.clamp(min=1e-7).log()).sum(dim=1)
+    inner = (..., slice(reach, -reach or None), slice(reach, -reach or None))
+    offsets = list(product(range(-reach, reach + 1), repeat=2))
+    divergence = []
+    for offset in offsets:
+        moved = theirs.roll(offset, dims=(-2, -1))
+        share = weight.roll(offset, dims=(-2, -1))[inner]
+        cross = -(moved * ours).sum(dim=1) - entropy.roll(offset, dims=(-2, -1))
+        divergence.append((cross[inner] * share).sum((-2, -1)) / share.sum((-2, -1)).clamp(min=1))
+    table = torch.stack(divergence)  # (offset, N)
+    lowest, at = table.min(dim=0)
+    none = table[offsets.index((0, 0))]
+    found = torch.tensor(offsets)[at.cpu()]
+    return torch.where((lowest < _BETTER * none).cpu().unsqueeze(1), found, 0)
+
+
+def shift_tiles(tensor: Tensor, shift: Tensor, scale: float = 1.0) -> Tensor:
+    """Move each tile of (N, ..., y, x) by its shift (N, 2) px, divided by `scale` and rounded.
+
+    What comes in at the rim is 0.
+    """
+    if not bool(shift.any()):
+        return tensor
+    height, width = tensor.shape[-2:]
+    result = torch.zeros_like(tensor)
+    for tile, (down, right) in enumerate((shift / scale).round().long().tolist()):
+        rows, cols = (
+            slice(max(down, 0), height + min(down, 0)),
+            slice(max(right, 0), width + min(right, 0)),
+        )
+        from_rows = slice(max(-down, 0), height - max(down, 0))
+        from_cols = slice(max(-right, 0), width - max(right, 0))
+        result[tile, ..., rows, cols] = tensor[tile, ..., from_rows, from_cols]
+    return result
+
+
+def logit_loss(logits: Tensor, target: Tensor, weight: Tensor, temperature: float) -> Tensor:
+    """Return T² KL(teacher || student) of logits (N, class, y, x) at temperature T."""
+    ours = F.log_softmax(logits.float() / temperature, dim=1)
+    theirs = F.log_softmax(target.float() / temperature, dim=1)
     divergence = (theirs.exp() * (theirs - ours)).sum(dim=1)
-    return softening**2 * (divergence * weight).sum() / weight.sum().clamp(min=1)
+    return temperature**2 * (divergence * weight).sum() / weight.sum().clamp(min=1)
 
 
 def feature_loss(aligned: list[Tensor], target: list[Tensor], weight: Tensor) -> Tensor:
@@ -96,11 +118,11 @@ def attention_loss(aligned: list[Tensor], target: list[Tensor], weight: Tensor) 
         ours, theirs = _attention(ours, counts), _attention(theirs, counts)
         divergence = (theirs.exp() * (theirs - ours) * counts).sum(dim=2).mean(dim=1, keepdim=True)
         total = total + (divergence * tiles).sum() / tiles.sum().clamp(min=1)
-    return _CHANNEL_SOFTENING**2 * total / len(aligned)
+    return _CHANNEL_TEMPERATURE**2 * total / len(aligned)
 
 
 def _attention(features: Tensor, counts: Tensor) -> Tensor:
-    hidden = features.flatten(2) / _CHANNEL_SOFTENING
+    hidden = features.flatten(2) / _CHANNEL_TEMPERATURE
     return F.log_softmax(hidden.masked_fill(~counts, -1e4), dim=2)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from floodloom.datasets import ombria
-from floodloom.datasets.scenes import read_png
+from floodloom.datasets.common.images import read_png
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import make_landscape

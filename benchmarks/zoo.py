@@ -30,7 +30,7 @@ from benchmarks.ombria_events import event_of_chips
 from benchmarks.own import own
 from benchmarks.record import RESULTS, record
 from floodloom.datasets import ombria
-from floodloom.datasets.scenes import Chips
+from floodloom.datasets.common.adapter import Chips
 from floodloom.files import read_json
 from floodloom.learning.data.augmentation import Augmentation, rotate_and_flip, undo
 from floodloom.learning.data.samples import Samples, without_nan

@@ -13,7 +13,7 @@ from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shru
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
 from benchmarks.zoo import FOLDS, events_split
-from floodloom.datasets.scenes import Chips
+from floodloom.datasets.common.adapter import Chips
 from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.stages.tile import chip_tiles

@@ -5,6 +5,7 @@ import pytest
 
 from floodloom import digest
 from floodloom.cli import STAGES
+from floodloom.datasets import DATASETS
 
 
 def test_stages_depend_on_what_they_import_only() -> None:
@@ -15,6 +16,15 @@ def test_stages_depend_on_what_they_import_only() -> None:
     assert "floodloom.raster.store" in calibration
     assert not [name for name in calibration if ".learning" in name or ".models" in name]
     assert any(".mapping" in name for name in digest.stage_modules("predict"))
+
+
+def test_stages_depend_on_the_data_set_that_is_chosen_only() -> None:
+    adapters = {DATASETS.module(name) for name in DATASETS.names}
+    assert not digest.stage_modules("tile") & adapters
+    chosen = DATASETS.module("stac-overflow")
+    modules = digest.stage_modules("tile", chosen)
+    assert modules & adapters == {chosen}
+    assert "floodloom.datasets.common.georeferenced" in modules
 
 
 @pytest.mark.parametrize("stage", STAGES)

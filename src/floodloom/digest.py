@@ -11,13 +11,15 @@ _PACKAGE = "floodloom"
 _ROOT = Path(__file__).parent
 
 
-def code_digest(stage: str) -> str:
+def code_digest(stage: str, *chosen: str) -> str:
     """Hash the module of a stage and every floodloom module that it imports, transitively.
 
     Parameters
     ----------
     stage
         Name of the stage.
+    chosen
+        Modules that it imports when it runs, because settings choose them by name.
 
     Returns
     -------
@@ -25,7 +27,7 @@ def code_digest(stage: str) -> str:
         Twelve hexadecimal digits; comments and layout don't change them.
     """
     digest = hashlib.sha256()
-    modules = stage_modules(stage)
+    modules = stage_modules(stage, *chosen)
     for module in sorted(modules):
         digest.update(module.encode())
         digest.update(_code(module))
@@ -40,10 +42,10 @@ def _templates(modules: set[str]) -> list[Path]:
     return sorted({file for path in paths for file in path.parent.glob("templates/*")})
 
 
-def stage_modules(stage: str) -> set[str]:
-    """Return the names of the floodloom modules that a stage consists of."""
+def stage_modules(stage: str, *chosen: str) -> set[str]:
+    """Return the names of the floodloom modules that a stage consists of with what is chosen."""
     found: set[str] = set()
-    waiting = [f"{_PACKAGE}.stages.{stage}"]
+    waiting = [f"{_PACKAGE}.stages.{stage}", *chosen]
     while waiting:
         module = waiting.pop()
         if module not in found and _path(module) is not None:

@@ -7,7 +7,8 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from floodloom.datasets import geotiff
+from floodloom.datasets import folder, stac_overflow
+from floodloom.datasets.common.adapter import LabelledScene
 from floodloom.errors import InputError
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import pixel_geobox
@@ -180,11 +181,11 @@ def test_labels_without_a_place_must_be_of_the_scene_s_size(tmp_path) -> None:
         labels_on_grid(plain, pixel_geobox(31, 40))
 
 
-def chips(root, decibel: np.ndarray, **facts) -> geotiff.LabelledScene:
+def chips(root, decibel: np.ndarray, **facts) -> LabelledScene:
     for band in ("vv", "vh"):
         write(root / band / "a.tif", decibel, GRID, **facts)
     write(root / "labels" / "a.tif", label(), GRID)
-    return geotiff.read_scene(root, geotiff.FOLDER, "a")
+    return folder.DATASET.read(root, "a")
 
 
 def test_chips_with_a_mask_are_refused_unless_their_authors_say_what_it_is(tmp_path) -> None:
@@ -195,11 +196,11 @@ def test_chips_with_a_mask_are_refused_unless_their_authors_say_what_it_is(tmp_p
         write(tmp_path / "features" / f"a_{band}.tif", decibel, GRID)
     write(tmp_path / "labels" / "a.tif", masked, GRID)
     with pytest.raises(InputError, match=r"a\.tif: holds 0 and 255 alone"):
-        geotiff.read_scene(tmp_path, geotiff.FOLDER, "a")
-    published = geotiff.read_scene(tmp_path, geotiff.STAC_OVERFLOW, "a")
+        folder.DATASET.read(tmp_path, "a")
+    published = stac_overflow.DATASET.read(tmp_path, "a")
     np.testing.assert_array_equal(published.label, masked)
     write(tmp_path / "labels" / "a.tif", masked, GRID, nodata=255)
-    declared = geotiff.read_scene(tmp_path, geotiff.FOLDER, "a")
+    declared = folder.DATASET.read(tmp_path, "a")
     np.testing.assert_array_equal(declared.label, masked)
 
 
@@ -237,4 +238,4 @@ def test_chips_whose_label_lies_elsewhere_know_nothing(tmp_path) -> None:
     decibel = np.full((30, 40), -12, "float32")
     chips(tmp_path, decibel)
     write(tmp_path / "labels" / "a.tif", label(), GRID.translate_pix(1000, 0))
-    assert (geotiff.read_scene(tmp_path, geotiff.FOLDER, "a").label == 255).all()
+    assert (folder.DATASET.read(tmp_path, "a").label == 255).all()

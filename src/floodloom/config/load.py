@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from floodloom.config.project import Config
 from floodloom.config.text import kind_of, read_table
+from floodloom.datasets import DATASETS
 from floodloom.errors import ConfigError
 from floodloom.names import require_name, require_sha256
 from floodloom.shown import brief, is_address, redacted, shortened
@@ -255,18 +256,11 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
     if config.calibrate.orbit is not None:
         _require(str(config.calibrate.orbit), folder, "calibrate.orbit:")
     if config.data_root is not None and not (folder / config.data_root).is_dir():
-        published = PUBLISHED.get(str(config.dataset), "")
-        raise ConfigError(
-            f"data_root: {config.data_root} not found; {config.dataset} is published at "
-            f"{published}: fetch it and set `data_root` to its folder"
-        )
+        raise ConfigError(f"data_root: {config.data_root} not found; {_remedy(config.dataset)}")
 
 
-PUBLISHED = {
-    "etci2021": "https://nasa-impact.github.io/etci2021/",
-    "ombria": "https://github.com/geodrak/OMBRIA",
-    "sen1floods11": "https://github.com/cloudtostreet/Sen1Floods11",
-    "stac-overflow": "https://www.drivendata.org/competitions/81/detect-flood-water/",
-    "folder": "a place of your own",
-}
-"""Where each data set is published."""
+def _remedy(dataset: str | None) -> str:
+    if dataset is None:
+        return "take the key out, or set `dataset` to what lies there"
+    published = DATASETS.load(dataset).published
+    return f"{dataset} is published at {published}: fetch it and set `data_root` to its folder"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, model_validator
 
 from floodloom.config.presets import with_preset
+from floodloom.datasets import DataSetName
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.settings import TrainSettings
@@ -102,8 +103,8 @@ class Config(Settings):
     dask: DaskSettings = Field(
         default_factory=DaskSettings, description="Who computes the raster stages"
     )
-    dataset: Literal["etci2021", "ombria", "sen1floods11", "stac-overflow", "folder"] | None = (
-        Field(default=None, description="Published data set that the scenes or chips come from")
+    dataset: DataSetName | None = Field(
+        default=None, description="Published data set that the scenes or chips come from"
     )
     data_root: str | None = Field(default=None, description="Folder of that data set")
     scenes: str | None = Field(

@@ -12,14 +12,15 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.datasets.scenes import LabelledScene, read_mask, read_png, require_root
+from floodloom.datasets.common.adapter import LabelledScene, SceneAdapter, require_root
+from floodloom.datasets.common.images import read_mask, read_png
 from floodloom.errors import InputError
 from floodloom.inputs import regular_file
 from floodloom.raster.budget import require_pixels
@@ -52,12 +53,6 @@ def scene_names(root: Path) -> list[str]:
 
 def _scene_folders(root: Path) -> dict[str, Path]:
     return {tiles.parent.name: tiles for tiles in root.glob("**/tiles") if tiles.is_dir()}
-
-
-def scenes(root: Path) -> Iterator[LabelledScene]:
-    """Yield every scene below `root` as a mosaic."""
-    for name in scene_names(root):
-        yield read_scene(root, name)
 
 
 def read_scene(root: Path, name: str) -> LabelledScene:
@@ -203,8 +198,11 @@ def _tile_level_labels(
     return label
 
 
-def _wet(told: Sequence[str | None]) -> int:
-    """1 if any water is told of, 0 if all of it is denied, 255 if it isn't told."""
-    if "1" in told:
+def _wet(labels: Sequence[str | None]) -> int:
+    """1 if any label is 1, 0 if all are 0, 255 otherwise."""
+    if "1" in labels:
         return 1
-    return 0 if all(word == "0" for word in told) else IGNORE
+    return 0 if all(label == "0" for label in labels) else IGNORE
+
+
+DATASET = SceneAdapter(TITLE, PUBLISHED, scene_names, read_scene)

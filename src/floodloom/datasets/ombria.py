@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.datasets.scenes import Chips, read_mask, read_png, require_root
+from floodloom.datasets.common.adapter import ChipAdapter, Chips, require_root
+from floodloom.datasets.common.images import read_mask, read_png
 from floodloom.errors import InputError
 from floodloom.log import track
 from floodloom.raster.recipe import Recipe
@@ -127,3 +128,6 @@ def _optical(folder: Path, number: str, shape: tuple[int, ...]) -> NDArray[np.fl
         return np.full((len(CHANNELS), *shape), np.nan, dtype=np.float32)
     pair = np.concatenate([_chip(path, 3)[..., :3] for path in paths], axis=-1)
     return pair.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+
+DATASET = ChipAdapter(TITLE, PUBLISHED, chips)

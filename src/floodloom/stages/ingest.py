@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floodloom.datasets.catalogue import read_scene
+from floodloom.datasets import DATASETS
+from floodloom.datasets.common.adapter import SceneAdapter
+from floodloom.errors import InputError
 from floodloom.outputs import writes
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
@@ -40,7 +42,10 @@ def ingest(*, dataset: str, root: Path, scene: str, out: Path, labels: Path | No
     InputError
         If the data set or the scene isn't there.
     """
-    found = read_scene(dataset, Path(root), scene)
+    adapter = DATASETS.load(dataset)
+    if not isinstance(adapter, SceneAdapter):
+        raise InputError(f"dataset {dataset}: holds chips without a place; no scene can be rebuilt")
+    found = adapter.scene(Path(root), scene)
     named = {"labels": labels, "out": out}
     paths = {key: Path(path) for key, path in named.items() if path is not None}
     with together(paths, folders=("out",)) as made:

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.datasets import catalogue
-from floodloom.datasets.scenes import Chips
+from floodloom.datasets import DATASETS
+from floodloom.datasets.common.adapter import ChipAdapter, Chips, SceneAdapter
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.names import require_events
@@ -129,13 +129,14 @@ def tile(
     rules = PairingRules(
         tuple(optical_bands), tuple(optical_names), optical_gap_days, optical_shift
     )
-    if dataset is not None and dataset in catalogue.CHIPS:
-        tiles = chip_tiles(catalogue.CHIPS[dataset](_require_root(dataset, root)))
+    adapter = None if dataset is None else DATASETS.load(dataset)
+    if isinstance(adapter, ChipAdapter):
+        tiles = chip_tiles(adapter.read(_require_root(dataset, root)))
     else:
         overlays = (
-            _dataset_overlays(dataset, root)
-            if dataset is not None
-            else _scene_overlays(scene, labels, optical, rules)
+            _scene_overlays(scene, labels, optical, rules)
+            if adapter is None
+            else _dataset_overlays(adapter, _require_root(dataset, root))
         )
         earlier = None if before is None else open_store(before)
         limits = (float(db_range[0]), float(db_range[1]))
@@ -201,13 +202,12 @@ def _scene_overlays(
         yield _Overlay(Path(path).stem, scene, label, image)
 
 
-def _dataset_overlays(dataset: str, root: Path | None) -> Iterator[_Overlay]:
-    catalogue.require_known(dataset)
-    for found in catalogue.SCENES[dataset](_require_root(dataset, root)):
+def _dataset_overlays(adapter: SceneAdapter, root: Path) -> Iterator[_Overlay]:
+    for found in adapter.scenes(root):
         yield _Overlay(found.name, found.scene, found.label)
 
 
-def _require_root(dataset: str, root: Path | None) -> Path:
+def _require_root(dataset: str | None, root: Path | None) -> Path:
     if root is None:
         raise InputError(f"tile: --dataset {dataset} needs --root, the folder it lies in")
     return Path(root)

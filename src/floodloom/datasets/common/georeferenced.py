@@ -1,11 +1,10 @@
-"""Georeferenced chips in folders: Sen1Floods11, STAC Overflow, or your own.
+"""Georeferenced chips in folders of GeoTIFFs.
 
 One layout per data set says where the bands and labels lie; everything else is shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from floodloom.datasets.scenes import LabelledScene, require_root
+from floodloom.datasets.common.adapter import LabelledScene, SceneAdapter, require_root
 from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import spacing_m
@@ -34,8 +33,8 @@ class Layout:
 
     `bands` maps a band to a pattern in which `{name}` is the chip and to the band number in that
     file; `label` is the pattern of the label. `water` are the label values that mean water and
-    `dry` those that mean none; every other value is unknown, `unknown` by the authors' own word.
-    `empty` is a value in decibel that stands for missing data.
+    `dry` those that mean none; every other value is unknown, those of `unknown` because the
+    authors define it so. `empty` is a value in decibel that stands for missing data.
     """
 
     title: str
@@ -48,31 +47,36 @@ class Layout:
     empty: float | None = 0.0
 
 
-SEN1FLOODS11 = Layout(
-    title="Sen1Floods11",
-    published="https://github.com/cloudtostreet/Sen1Floods11",
-    bands={"vv": ("S1Hand/{name}_S1Hand.tif", 1), "vh": ("S1Hand/{name}_S1Hand.tif", 2)},
-    label="LabelHand/{name}_LabelHand.tif",
-    unknown=(-1,),
-)
-STAC_OVERFLOW = Layout(
-    title="STAC Overflow",
-    published="https://www.drivendata.org/competitions/81/detect-flood-water/",
-    bands={"vv": ("features/{name}_vv.tif", 1), "vh": ("features/{name}_vh.tif", 1)},
-    label="labels/{name}.tif",
-    unknown=(IGNORE,),
-)
-FOLDER = Layout(
-    title="GeoTIFF folder",
-    published="your own archive",
-    bands={"vv": ("vv/{name}.tif", 1), "vh": ("vh/{name}.tif", 1)},
-    label="labels/{name}.tif",
-    water=(1, 2),
-)
+def scene_adapter(layout: Layout) -> SceneAdapter:
+    """Return the adapter of a data set that lies in this way."""
+
+    def names(root: Path) -> list[str]:
+        return chip_names(root, layout)
+
+    def read(root: Path, name: str) -> LabelledScene:
+        return read_chip(root, layout, name)
+
+    return SceneAdapter(layout.title, layout.published, names, read)
 
 
-def scenes(root: Path, layout: Layout) -> Iterator[LabelledScene]:
-    """Yield every chip below `root` as a small scene of its own.
+def chip_names(root: Path, layout: Layout) -> list[str]:
+    """Return the names of the chips below `root`, sorted.
+
+    Raises
+    ------
+    InputError
+        If the data set isn't there.
+    """
+    pattern = layout.bands["vv"][0]
+    require_root(root, str(Path(pattern).parent), layout.title, layout.published)
+    before, _, after = pattern.partition("{name}")
+    prefix = before.rpartition("/")[2]
+    paths = sorted(root.glob(before + "*" + after))
+    return [path.name.removeprefix(prefix).removesuffix(after) for path in paths]
+
+
+def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
+    """Read one chip with its label as a small scene of its own.
 
     Parameters
     ----------
@@ -80,9 +84,11 @@ def scenes(root: Path, layout: Layout) -> Iterator[LabelledScene]:
         Folder of the data set; bands in decibel.
     layout
         Where its files lie.
+    name
+        Name of the chip.
 
-    Yields
-    ------
+    Returns
+    -------
     LabelledScene
         Linear power, NaN where data are missing; labels 0 dry, 2 water of unstated permanence,
         255 unknown (everywhere in chips without a label file).
@@ -90,18 +96,8 @@ def scenes(root: Path, layout: Layout) -> Iterator[LabelledScene]:
     Raises
     ------
     InputError
-        If the data set isn't there or files don't fit together.
+        If a file is missing or the files don't fit together.
     """
-    pattern = layout.bands["vv"][0]
-    require_root(root, str(Path(pattern).parent), layout.title, layout.published)
-    before, _, after = pattern.partition("{name}")
-    prefix = before.rpartition("/")[2]
-    for path in sorted(root.glob(before + "*" + after)):
-        yield read_scene(root, layout, path.name.removeprefix(prefix).removesuffix(after))
-
-
-def read_scene(root: Path, layout: Layout, name: str) -> LabelledScene:
-    """Read one chip with its label."""
     found = {
         band: (open_foreign(root / pattern.format(name=name), _DECIBEL, bands=None), number)
         for band, (pattern, number) in layout.bands.items()

@@ -17,6 +17,7 @@ import pytest
 import rasterio
 
 from floodloom.cli import STAGES, app, main
+from floodloom.settings import groups
 from floodloom.stages.simulate import simulate
 
 
@@ -34,14 +35,24 @@ def test_overview_names_every_stage(capsys) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_explains_every_option(stage: str, capsys) -> None:
     run(stage, "--help")
-    text = capsys.readouterr().out
+    text = words_of(capsys.readouterr().out)
     function = getattr(import_module(f"floodloom.stages.{stage}"), stage)
     described = function.__doc__
-    for name in inspect.signature(function).parameters:
+    models = groups(function)
+    for name in {*inspect.signature(function).parameters} - {*models}:
         assert f"--{name.replace('_', '-')}" in text
         assert (
             f"\n    {name}\n" in described or f"{name}, " in described or f", {name}" in described
         )
+    for model in models.values():
+        for name, field in model.model_fields.items():
+            assert f"--{name.replace('_', '-')}" in text
+            assert words_of(field.description)[:40] in text
+
+
+def words_of(text: str) -> str:
+    """The text without its lines, frames and the names of options at their left."""
+    return " ".join(text.replace("│", " ").split())
 
 
 def test_models_are_listed(capsys) -> None:
@@ -112,32 +123,55 @@ def several(annotation: Any) -> Any:
     return next((item for item in map(several, options) if item), None)
 
 
+def options(function: Any) -> dict[str, Any]:
+    """The types of all options of a stage, whether arguments or fields of those that are models."""
+    found = {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
+    for argument, model in groups(function).items():
+        del found[argument]
+        found |= {name: field.annotation for name, field in model.model_fields.items()}
+    return found
+
+
+def required(function: Any) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    found = [p.name for p in parameters if p.default is p.empty and p.name not in groups(function)]
+    fields = [(n, f) for model in groups(function).values() for n, f in model.model_fields.items()]
+    return found + [name for name, field in fields if field.is_required()]
+
+
 SEQUENCES = [
     (stage, name, several(hint))
     for stage, function in functions()
-    for name, hint in get_type_hints(function).items()
-    if name != "return" and several(hint)
+    for name, hint in options(function).items()
+    if several(hint)
 ]
 
 
 @pytest.mark.parametrize(("stage", "name", "kind"), SEQUENCES)
 def test_several_values_follow_one_option_or_repeat_it(stage, name, kind) -> None:
     function = dict(functions())[stage]
-    words = ["-1", "2", "3.5", "4"] if kind is float else ["1", "2", "3", "4"]
-    required = {
-        f"--{other.replace('_', '-')}": "x"
-        for other, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is inspect.Parameter.empty and other != name
-    }
-    others = [word for pair in required.items() for word in pair]
+    words = values_of(stage, name, kind)
+    needed = {f"--{other.replace('_', '-')}": "x" for other in required(function) if other != name}
+    others = [word for pair in needed.items() for word in pair]
     option = f"--{name.replace('_', '-')}"
-    expected = [kind(float(word)) if kind is int else kind(word) for word in words]
+    expected = [kind(word) for word in words]
     after = [stage, option, *words, *others]
     before = [stage, *others, option, *words]
     repeated = [stage, *others, *(part for word in words for part in (option, word))]
     for line in (after, before, repeated):
         _, bound, _ = app.parse_args(line, print_error=False, exit_on_error=False)
-        assert list(bound.arguments[name]) == expected
+        given = dict(bound.arguments)
+        for argument in groups(function):
+            given |= dict(given.pop(argument, ()))
+        assert list(given[name]) == expected
+
+
+def values_of(stage: str, name: str, kind: Any) -> list[str]:
+    """As many values as an option takes, or four."""
+    return FIXED.get(name, {float: ["-1", "2", "3.5", "4"]}.get(kind, ["1", "2", "3", "4"]))
+
+
+FIXED = {"db_range": ["-30", "5"], "block_shares": ["0.5", "0.25", "0.25"]}
 
 
 def test_unknown_options_are_still_named(capsys) -> None:
@@ -222,7 +256,11 @@ def test_events_without_a_name_are_refused(tmp_path, monkeypatch, capsys, stage,
         (["calibrat"], "Unknown command"),
         (["calibrate"], "requires an argument"),
         (["calibrate", "--safe"], "requires an argument"),
-        (["calibrate", "--safe", "a", "--out", "b", "--chunk", "x\ny\x1b"], "unable to convert"),
+        (
+            ["calibrate", "--safe", "a", "--out", "b", "--chunk", "3"],
+            "calibrate: chunk is 3, but it should be greater than or equal to 64",
+        ),
+        (["calibrate", "--safe", "a", "--out", "b", "--chunk", "x\ny\x1b"], "a valid integer"),
         (["inspect", "a", "b\u202e"], "Unused Tokens"),
         (["acquire", "--out", "x", "--sourc", "http://me:s3cret@h"], "Did you mean --source"),
         (["acquire", "--out", "x", "http://me:s3cret@h/?s3cret", "s", "t", "u", "v"], ""),

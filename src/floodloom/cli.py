@@ -18,11 +18,13 @@ from floodloom.errors import (
     InputError,
     details,
     end_status,
+    explain,
     one_line,
     tell_in_one_line,
 )
 from floodloom.log import set_up_logging
-from floodloom.settings import Settings, explain_invalid
+from floodloom.outputs import Files
+from floodloom.settings import Settings
 from floodloom.signals import unwind_on_signals
 
 STAGES = {
@@ -53,8 +55,8 @@ app = App(
     config=Env("FLOODLOOM_", command=False),
     suppress_keyboard_interrupt=False,
 )
-# The fields of a stage's settings are options of their own.
-Parameter(name="*")(Settings)
+for _group in (Settings, Files):  # whose fields are options of their own
+    Parameter(name="*")(_group)
 for _position, (_stage, _help) in enumerate(STAGES.items()):
     app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position)
 
@@ -111,8 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _misused(error: CycloptsError) -> InputError:
     """Return what is wrong with the options of a command."""
     if isinstance(error.__cause__, ValidationError):
-        command = " ".join(error.command_chain or ())
-        return InputError(f"{command}: {explain_invalid(error.__cause__)}")
+        return InputError(explain(error.__cause__) or "")
     return InputError(f"{error} Options are listed by --help")
 
 

@@ -18,7 +18,7 @@ from dask.base import named_schedulers
 
 from floodloom.errors import ConfigError, details, end_status, one_line, tell_in_one_line
 from floodloom.log import get_logger, set_up_logging
-from floodloom.settings import settings_model
+from floodloom.settings import arguments_of
 from floodloom.signals import unwind_on_signals
 from floodloom.temporaries import remove, remove_parts
 from floodloom.workflow.downloads import source_of
@@ -61,13 +61,8 @@ def run_stage(job: Any) -> int:
 
 def _call_stage(job: Any) -> None:
     stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
-    model, values = settings_model(stage), dict(job.params.items())
-    del values["digest"]
-    arguments: dict[str, Any] = {**_paths(job.input), **_paths(job.output)}
-    if model is not None:
-        own = {name: values.pop(name) for name in list(values) if name in model.model_fields}
-        arguments["settings"] = model(**own)
-    arguments |= values
+    values = {name: value for name, value in job.params.items() if name != "digest"}
+    arguments = arguments_of(stage, {**_paths(job.input), **_paths(job.output), **values})
     if job.rule == "acquire":
         arguments["source"] = source_of(job.config, job.wildcards.scene, arguments["source"])
     if "threads" in inspect.signature(stage).parameters:

@@ -10,7 +10,9 @@ import threading
 import traceback
 from typing import Any
 
-from floodloom.shown import line, shown
+from pydantic import ValidationError
+
+from floodloom.shown import brief, line, shortened, shown
 
 DEBUG = "FLOODLOOM_DEBUG"
 """Variable of the environment that asks for tracebacks, in jobs and processes too."""
@@ -54,6 +56,11 @@ _REMEDIES = {
     errno.EISDIR: "give a file, not a folder",
     errno.ENOENT: "check the path",
 }
+_SETTINGS = "Settings"
+_OF_NUMBERS = (
+    "finite_number", "greater_than", "greater_than_equal", "less_than", "less_than_equal",
+    "multiple_of",
+)  # fmt: skip
 _MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -126,7 +133,7 @@ def _tell(hook: Any) -> None:
 
 
 def explain(error: BaseException) -> str | None:
-    """Say in one line what the machine refused, or None where the program is at fault.
+    """Say in one line what the machine or a model refused, or None where the program is at fault.
 
     Parameters
     ----------
@@ -141,6 +148,8 @@ def explain(error: BaseException) -> str | None:
     """
     seen: BaseException | None = error
     while seen is not None:
+        if isinstance(seen, ValidationError):
+            return _invalid(seen)
         if isinstance(seen, UnicodeEncodeError) and seen.encoding in ("ascii", "utf-8"):
             return "names beyond ASCII need a locale of UTF-8; set PYTHONUTF8=1"
         if isinstance(seen, RecursionError):
@@ -151,6 +160,23 @@ def explain(error: BaseException) -> str | None:
             return line
         seen = seen.__cause__
     return " ".join(str(error).split()) if isinstance(error, OSError) and str(error) else None
+
+
+def _invalid(error: ValidationError) -> str:
+    """Say which field of a model, such as a stage's settings, has which wrong value."""
+    first = error.errors()[0]
+    where = f"{error.title.removesuffix(_SETTINGS).lower()}: " if _SETTINGS in error.title else ""
+    key = ".".join(shortened(str(part)) for part in first["loc"])
+    if first["type"] == "value_error":
+        return f"{where}{f'{key}: ' if key else ''}{first['ctx']['error']}"
+    if first["type"] == "extra_forbidden":
+        return f"{where}{key}: no such setting; --help lists them"
+    if first["type"] == "missing":
+        return f"{where}{key} is missing; give it"
+    expected = shortened(first["msg"].replace("Input should", "it should", 1), 300)
+    given = first["input"]
+    shown_value = given if isinstance(given, str) and first["type"] in _OF_NUMBERS else brief(given)
+    return f"{where}{key} is {shown_value}, but {expected}"
 
 
 def _of_the_system(error: BaseException) -> str | None:

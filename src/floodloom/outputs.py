@@ -11,19 +11,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from itertools import combinations
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from pydantic import BaseModel, ConfigDict
 
 from floodloom.errors import FloodloomError, InputError, explain
 from floodloom.files import require_replaceable
 from floodloom.raster.chunks import damage
-from floodloom.settings import Settings
+from floodloom.settings import groups
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Place = tuple[int, int] | Path
 """Device and inode of what is there, or the path where nothing is."""
+
+
+class Files(BaseModel):
+    """Files that belong together: an argument of a stage, each an option of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -32,7 +40,8 @@ def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]
     Parameters
     ----------
     outputs
-        Names of the arguments; the others that are paths are inputs.
+        Names of the arguments, or of the fields of arguments that are models, such as `Files`; all
+        others that are paths are inputs.
     reads
         Names of inputs that may be addresses as well as paths.
 
@@ -44,13 +53,12 @@ def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]
     """
 
     def decorate(stage: Callable[P, R]) -> Callable[P, R]:
-        paths = [name for name, hint in stage.__annotations__.items() if "Path" in str(hint)]
-        inputs = [name for name in (*paths, *reads) if name not in (*outputs, "return")]
+        inputs = [name for name in (*_paths_of(stage), *reads) if name not in outputs]
 
         @wraps(stage)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            given, read = _named(kwargs, outputs), _named(kwargs, inputs)
-            read += _paths_in(kwargs.get("settings"))
+            values = _flat(kwargs)
+            given, read = _named(values, outputs), _named(values, inputs)
             for _, path in given:
                 require_replaceable(path)
             _require_apart(given, read)
@@ -66,6 +74,23 @@ def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]
         return checked
 
     return decorate
+
+
+def _paths_of(stage: Callable[..., Any]) -> list[str]:
+    """Return the names of a stage's arguments and of its models' fields that are paths."""
+    models = groups(stage)
+    hints = {n: hint for n, hint in get_type_hints(stage).items() if n not in ("return", *models)}
+    for model in models.values():
+        hints |= {name: field.annotation for name, field in model.model_fields.items()}
+    return [name for name, hint in hints.items() if "Path" in str(hint)]
+
+
+def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments by name, those that are models by their fields."""
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        found |= dict(value) if isinstance(value, BaseModel) else {name: value}
+    return found
 
 
 def _raise_damage(inputs: Sequence[Path], error: Exception) -> None:
@@ -84,12 +109,6 @@ def _named(arguments: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str
         several = [value] if value is None or isinstance(value, (str, Path)) else value
         found += [(name, path) for one in several if (path := _path(one)) is not None]
     return found
-
-
-def _paths_in(settings: object) -> list[tuple[str, Path]]:
-    """Return the paths among settings, which are inputs as well."""
-    values = settings if isinstance(settings, Settings) else ()
-    return [(name, value) for name, value in values if isinstance(value, Path)]
 
 
 def _path(value: object) -> Path | None:

@@ -11,11 +11,10 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from floodloom.registry import Registry
-from floodloom.shown import brief, shortened
 
 _OF_JOB = "of_job"
 
@@ -46,25 +45,34 @@ def of_jobs(model: type[BaseModel]) -> set[str]:
     return {name for name, field in model.model_fields.items() if _is_of_job(field)}
 
 
-def settings_model(stage: Callable[..., Any]) -> type[Settings] | None:
-    """Return the model of a stage's argument `settings`, if it has one."""
-    if "settings" not in inspect.signature(stage).parameters:
-        return None
-    hint = get_type_hints(stage)["settings"]
+def groups(function: Callable[..., Any]) -> dict[str, type[BaseModel]]:
+    """Return the arguments of a function that are models, whose fields are options of their own."""
+    hints = get_type_hints(function)
+    found = {name: _model_of(hints.get(name)) for name in inspect.signature(function).parameters}
+    return {name: model for name, model in found.items() if model is not None}
+
+
+def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a function from values by name, such as those of a job.
+
+    Parameters
+    ----------
+    function
+        A stage.
+    values
+        Its arguments by name, and instead of each that is a model the fields of that.
+    """
+    left, made = dict(values), {}
+    for argument, model in groups(function).items():
+        own = {name: left.pop(name) for name in list(left) if name in model.model_fields}
+        if own:
+            made[argument] = model(**own)
+    return {**made, **left}
+
+
+def _model_of(hint: Any) -> type[BaseModel] | None:
     candidates = [hint, *get_args(hint)]
-    return next(c for c in candidates if isinstance(c, type) and issubclass(c, Settings))
-
-
-def explain_invalid(error: ValidationError) -> str:
-    """Return in one line which value is wrong, and what is expected."""
-    first = error.errors()[0]
-    key = ".".join(shortened(str(part)) for part in first["loc"])
-    if first["type"] == "value_error":
-        return f"{key}: {first['ctx']['error']}" if key else str(first["ctx"]["error"])
-    if first["type"] == "extra_forbidden":
-        return f"{key}: no such setting"
-    message = shortened(first["msg"].replace("Input should", "it should", 1), 300)
-    return f"{key} is {brief(first['input'])}, but {message}"
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 
 def _registries(*parts: Any) -> Iterator[Registry[Any]]:

@@ -14,11 +14,16 @@ import pytest
 
 from floodloom.cli import STAGES, main
 from floodloom.errors import InputError
+from floodloom.settings import arguments_of, groups
 from tests.stages.jobs import Arguments, arguments, command
 
 
 def function(stage: str) -> Any:
     return getattr(import_module(f"floodloom.stages.{stage}"), stage)
+
+
+def call(stage: str, given: Arguments) -> Any:
+    return function(stage)(**arguments_of(function(stage), given))
 
 
 def inputs(stage: str, given: Arguments) -> list[Path]:
@@ -104,7 +109,7 @@ def test_an_output_never_touches_an_input(
         chosen = way(path, folder)
         before = digest(tmp_path)
         with pytest.raises(InputError) as refused:
-            function(stage)(**{**given, output: chosen})
+            call(stage, {**given, output: chosen})
         line = str(refused.value)
         assert line.startswith(f"{chosen}: ")
         assert "\n" not in line
@@ -118,16 +123,19 @@ def test_two_outputs_are_never_one(stage: str, tmp_path: Path) -> None:
     for one, other in pairwise(out):
         for path in (given[one], given[one].parent / "x" / ".." / given[one].name):
             with pytest.raises(InputError, match=f"{one} and {other} are one file"):
-                function(stage)(**{**given, other: path})
+                call(stage, {**given, other: path})
         with pytest.raises(InputError, match=f"lies in {one}|{other} .* lies in it"):
-            function(stage)(**{**given, other: given[one] / "deeper"})
+            call(stage, {**given, other: given[one] / "deeper"})
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_path_of_a_stage_is_an_input_or_an_output(stage: str) -> None:
-    hints = get_type_hints(function(stage))
-    paths = {name for name, hint in hints.items() if "Path" in str(hint)} - {"return"}
+    hints = {n: h for n, h in get_type_hints(function(stage)).items() if n != "return"}
+    for argument, model in groups(function(stage)).items():
+        hints |= {name: field.annotation for name, field in model.model_fields.items()}
+        del hints[argument]
+    paths = {name for name, hint in hints.items() if "Path" in str(hint)}
     known = {*function(stage).inputs, *function(stage).outputs}
     assert known - paths <= {"source"}
     assert paths <= known

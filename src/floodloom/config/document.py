@@ -19,8 +19,8 @@ SCHEMA = Path("workflow/schemas/config.schema.json")
 _HEAD = """# Configuration
 
 Every key of a configuration file, its type, default and meaning. This page and
-`workflow/schemas/config.schema.json` are made by `make docs` from the settings, which lie beside the
-code that they configure; edit these, not the page.
+`workflow/schemas/config.schema.json` are made by `make docs` from the settings, which lie beside
+the code that they configure; edit these, not the page.
 
 One file describes one run: `snakemake --cores 2 --configfile config/etci2021.yaml`. Without
 `--configfile`, `config/config.yaml` (the simulated event) is used. Unknown keys are refused.

@@ -16,19 +16,20 @@ class PredictSettings(Settings):
         default=None,
         ge=64,
         multiple_of=32,
-        description="Largest side of a window, px; null: 1024 in float32, 1408 in bfloat16, 1600 "
-        "in int8",
+        description="Largest side of a window, px; when not given, 1024 in float32, 1408 in "
+        "bfloat16, 1600 in int8",
     )
     overlap: int | None = Field(
         default=None,
         ge=0,
-        description="Least number of pixels that neighbouring windows share; null: twice the rim",
+        description="Least number of pixels that neighbouring windows share; twice the rim when "
+        "not given",
     )
     rim: int | None = Field(
         default=None,
         ge=0,
-        description="Pixels at a window's border that are not used; null: half of the network's "
-        "receptive field, with which the result doesn't depend on the windows",
+        description="Pixels at a window's border that are not used; when not given, half of the "
+        "network's receptive field, with which the result doesn't depend on the windows",
     )
     batch: int = Field(default=1, ge=1, description="Windows predicted at once")
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
@@ -81,7 +82,8 @@ class DelineateSettings(Settings):
     reference_minimum: int | None = Field(
         default=None,
         description="Value of the reference water from which a pixel is permanent water, such as "
-        "50 for JRC occurrence; null: 1 is water, or 50 where numbers can only be percentages",
+        "50 for JRC occurrence; when not given, 1 is water, or 50 where numbers can only be "
+        "percentages",
     )
     minimum_change: float | None = Field(
         default=None,

@@ -23,7 +23,8 @@ class CalibrateSettings(Settings):
     polarisations: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
-        description="Polarisations to calibrate; co and cross name those of the product; null: all",
+        description="Polarisations to calibrate; co and cross name those of the product; all when "
+        "not given",
     )
     remove_noise: bool = Field(default=True, description="Subtract the thermal noise")
     noise_layers: bool = Field(
@@ -32,7 +33,7 @@ class CalibrateSettings(Settings):
     orbit: Path | None = Field(
         default=None,
         description="Orbit file (.EOF, also zipped) or a folder of them with its subfolders; "
-        "null: the product's own state vectors",
+        "when not given, the product's own state vectors",
     )
     chunk: int = Field(default=1024, ge=64, description="Lines that are worked on at once")
 
@@ -42,13 +43,13 @@ class GeocodeSettings(Settings):
 
     epsg: int | None = Field(
         default=None,
-        description="EPSG code of the map grid; null: the UTM zone of the event's scenes, or UPS "
-        "near the poles",
+        description="EPSG code of the map grid; when not given, the UTM zone of the event's "
+        "scenes, or UPS near the poles",
     )
     bounds: tuple[float, float, float, float] | None = Field(
         default=None,
         description="Left, bottom, right, top that the grid is kept to, in the units of its CRS; "
-        "null: where there are scenes and elevations",
+        "when not given, where there are scenes and elevations",
     )
     resolution: float = Field(
         default=10.0,
@@ -61,7 +62,7 @@ class GeocodeSettings(Settings):
     )
     dem_heights: Literal["ellipsoid", "egm96", "egm2008"] | None = Field(
         default=None,
-        description="What the elevations are measured from; null: what their CRS says",
+        description="What the elevations are measured from; what their CRS says when not given",
     )
     constant_height: float = Field(
         default=0.0,

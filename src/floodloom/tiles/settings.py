@@ -29,7 +29,7 @@ class TileSettings(Settings):
     )
     size: int = Field(default=128, ge=32, description="Side of a tile, px")
     stride: int | None = Field(
-        default=None, ge=1, description="Step of the regular plan, px; null: the tile size"
+        default=None, ge=1, description="Step of the regular plan, px; the tile size when not given"
     )
     samples: int | None = Field(
         default=None,

@@ -20,16 +20,16 @@ def test_stages_depend_on_what_they_import_only() -> None:
 
 def test_stages_depend_on_the_data_set_that_is_chosen_only() -> None:
     adapters = {DATASETS.module(name) for name in DATASETS.names}
-    assert not digest.stage_modules("tile") & adapters
+    assert not adapters & set(digest.stage_modules("tile"))
     chosen = DATASETS.module("stac-overflow")
-    modules = digest.stage_modules("tile", chosen)
-    assert modules & adapters == {chosen}
+    modules = digest.stage_modules("tile", [chosen])
+    assert adapters & set(modules) == {chosen}
     assert "floodloom.datasets.common.georeferenced" in modules
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_stage_depends_on_the_configuration_or_the_workflow(stage: str) -> None:
-    modules = digest.stage_modules(stage)
+    modules = set(digest.stage_modules(stage))
     assert f"floodloom.stages.{stage}" in modules
     forbidden = ("floodloom.config", "floodloom.cli", "floodloom.dispatch", "floodloom.workflow")
     assert not [name for name in modules if name.startswith(forbidden)]
@@ -37,11 +37,23 @@ def test_no_stage_depends_on_the_configuration_or_the_workflow(stage: str) -> No
     assert not modules & others
 
 
-def test_digest_follows_code_but_not_comments(tmp_path: Path, monkeypatch) -> None:
-    root = tmp_path / "floodloom"
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch) -> Path:
+    """A copy of the package that a test may edit."""
+    copy = tmp_path / "floodloom"
     source = Path(digest.__file__).parent
-    shutil.copytree(source, root, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(digest, "_ROOT", root)
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(digest, "_ROOT", copy)
+    return copy
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_digest_follows_code_but_not_comments(root: Path) -> None:
     before = digest.code_digest("tile")
     windows = root / "raster" / "windows.py"
     windows.write_text("# a comment\n" + windows.read_text())
@@ -50,13 +62,90 @@ def test_digest_follows_code_but_not_comments(tmp_path: Path, monkeypatch) -> No
     assert digest.code_digest("tile") != before
 
 
-def test_digest_of_the_report_follows_its_templates(tmp_path: Path, monkeypatch) -> None:
-    root = tmp_path / "floodloom"
-    source = Path(digest.__file__).parent
-    shutil.copytree(source, root, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(digest, "_ROOT", root)
+MODULE = '''"""One idea."""
+
+class Thing:
+    """Of a class."""
+
+    key: str = Field(default="default", description="A key")
+
+    def made(self) -> str:
+        """Of a function."""
+        NAMED
+        return "text"
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""One idea."""', '"""Another idea: as long\nas it takes."""'),
+        ('"""Of a class."""', '"""New."""'),
+        ('"""Of a function."""', "r'New.'"),
+        ('"""Of a function."""\n        ', ""),
+        ('description="A key"', 'description="The key"'),
+    ],
+)
+def test_docstrings_and_descriptions_are_no_code(root: Path, old: str, new: str) -> None:
+    module = root / "stages" / "new.py"
+    module.write_text(MODULE)
+    before = digest.code_digest("new")
+    edit(module, old, new)
+    assert digest.code_digest("new") == before
+
+
+@pytest.mark.parametrize("old", ['"text"', '"default"', "NAMED"])
+def test_other_strings_are_code(root: Path, old: str) -> None:
+    module = root / "stages" / "new.py"
+    module.write_text(MODULE)
+    before = digest.code_digest("new")
+    edit(module, old, '"other"')
+    assert digest.code_digest("new") != before
+
+
+def test_digest_of_the_report_follows_its_templates(root: Path) -> None:
     report, training = digest.code_digest("report"), digest.code_digest("train")
     page = root / "report" / "templates" / "report.html"
     page.write_text(page.read_text() + "<!-- new -->")
     assert digest.code_digest("report") != report
     assert digest.code_digest("train") == training
+
+
+def test_what_is_chosen_and_all_that_it_imports_is_part_of_the_digest(root: Path) -> None:
+    (root / "chosen").mkdir()
+    for name, text in {"__init__": "", "one": "from .shared import A", "shared": "A = 1"}.items():
+        (root / "chosen" / f"{name}.py").write_text(text)
+    (root / "chosen" / "other.py").write_text("B = 1")
+    before = digest.code_digest("tile", ["floodloom.chosen.one"])
+    assert before != digest.code_digest("tile")
+    (root / "chosen" / "other.py").write_text("B = 22")
+    assert digest.code_digest("tile", ["floodloom.chosen.one"]) == before
+    (root / "chosen" / "shared.py").write_text("A = 22")
+    assert digest.code_digest("tile", ["floodloom.chosen.one"]) != before
+
+
+def test_what_another_distribution_adds_is_found_without_being_imported(
+    tmp_path: Path, monkeypatch
+) -> None:
+    package = tmp_path / "others_losses"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "inner" / "loss.py").write_text(
+        "from floodloom.raster import windows\nfrom .. import shared\nimport numpy\n"
+    )
+    (package / "shared.py").write_text("A = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = ["others_losses.inner.loss"]
+    modules = digest.stage_modules("simulate", chosen)
+    assert modules["others_losses.inner.loss"] == package / "inner" / "loss.py"
+    assert {"others_losses.shared", "others_losses", "floodloom.raster.windows"} <= set(modules)
+    assert "numpy" not in modules
+    before = digest.code_digest("simulate", chosen)
+    (package / "shared.py").write_text("A = 22")
+    assert digest.code_digest("simulate", chosen) != before
+
+
+def test_a_module_of_its_own_is_found(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "one_loss.py").write_text("A = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert digest.stage_modules("train", ["one_loss"])["one_loss"] == tmp_path / "one_loss.py"

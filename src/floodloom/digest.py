@@ -4,97 +4,140 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 _PACKAGE = "floodloom"
 _ROOT = Path(__file__).parent
+_DESCRIBED = {"Field", "of_job"}
+"""Calls whose `description` is text for people."""
+_WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def code_digest(stage: str, *chosen: str) -> str:
-    """Hash the module of a stage and every floodloom module that it imports, transitively.
+def code_digest(stage: str, chosen: Iterable[str] = ()) -> str:
+    """Hash the module of a stage, those chosen by name, and all that these import, transitively.
 
     Parameters
     ----------
     stage
         Name of the stage.
     chosen
-        Modules that it imports when it runs, because settings choose them by name.
+        Modules that the settings of a job choose, such as that of a loss or an architecture, which
+        a registry imports when asked for. They may be of other distributions.
 
     Returns
     -------
     str
-        Twelve hexadecimal digits; comments and layout don't change them.
+        Twelve hexadecimal digits; comments, layout, docstrings and descriptions of settings don't
+        change them.
     """
     digest = hashlib.sha256()
-    modules = stage_modules(stage, *chosen)
+    modules = stage_modules(stage, chosen)
     for module in sorted(modules):
         digest.update(module.encode())
-        digest.update(_code(module))
-    for template in _templates(modules):
+        digest.update(_parse(module, modules[module]).code)
+    for template in _templates(modules.values()):
         digest.update(template.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _templates(modules: set[str]) -> list[Path]:
-    """Templates that lie beside the modules."""
-    paths = [path for path in map(_path, modules) if path is not None]
-    return sorted({file for path in paths for file in path.parent.glob("templates/*")})
+def stage_modules(stage: str, chosen: Iterable[str] = ()) -> dict[str, Path]:
+    """Return the files of the modules that a stage consists of, by name.
 
+    Parameters
+    ----------
+    stage, chosen
+        As for `code_digest`.
 
-def stage_modules(stage: str, *chosen: str) -> set[str]:
-    """Return the names of the floodloom modules that a stage consists of with what is chosen."""
-    found: set[str] = set()
+    Returns
+    -------
+    dict
+        Modules of floodloom, and those of the distributions that the chosen ones come from.
+    """
     waiting = [f"{_PACKAGE}.stages.{stage}", *chosen]
+    packages = {module.partition(".")[0] for module in waiting}
+    found: dict[str, Path] = {}
     while waiting:
         module = waiting.pop()
-        if module not in found and _path(module) is not None:
-            found.add(module)
-            waiting.extend(_imports(module))
+        if module in found or module == _PACKAGE or module.partition(".")[0] not in packages:
+            continue
+        path = _path(module)
+        if path is not None:
+            found[module] = path
+            waiting.extend(_parse(module, path).imports)
     return found
 
 
+def _templates(paths: Iterable[Path]) -> list[Path]:
+    """Templates that lie beside the modules."""
+    return sorted(
+        {file for folder in {p.parent for p in paths} for file in folder.glob("templates/*")}
+    )
+
+
 def _path(module: str) -> Path | None:
-    relative = Path(*module.split(".")[1:])
-    for path in (_ROOT / relative.with_suffix(".py"), _ROOT / relative / "__init__.py"):
-        if path.is_file():
-            return path
+    """Return the file of a module, without importing any; None of what is no module."""
+    package, *rest = module.split(".")
+    for root in [_ROOT] if package == _PACKAGE else _roots(package):
+        if root.is_file():
+            return None if rest else root
+        place = root.joinpath(*rest)
+        for path in (place.with_suffix(".py"), place / "__init__.py"):
+            if path.is_file():
+                return path
     return None
 
 
 @cache
-def _tree(path: Path, changed: int) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def _roots(package: str) -> tuple[Path, ...]:
+    """Return the folders of a package of another distribution, or the file of a single module."""
+    spec = find_spec(package)
+    if spec is None:
+        return ()
+    if spec.submodule_search_locations is not None:
+        return tuple(map(Path, spec.submodule_search_locations))
+    return (Path(spec.origin),) if spec.origin else ()
 
 
-def _version(module: str) -> tuple[Path, int]:
-    """The file of a module, and when it was changed."""
-    path = _path(module)
-    if path is None:
-        raise ModuleNotFoundError(module)
-    return path, path.stat().st_mtime_ns
+def _parse(module: str, path: Path) -> _Module:
+    return _parsed(module, path, path.stat().st_mtime_ns)
 
 
-def _code(module: str) -> bytes:
-    return _dump(*_version(module))
+@dataclass(frozen=True)
+class _Module:
+    """What a module does, without what it says about that, and the names that it imports."""
 
-
-def _imports(module: str) -> frozenset[str]:
-    return _imported(*_version(module))
-
-
-@cache
-def _dump(path: Path, changed: int) -> bytes:
-    return ast.dump(_tree(path, changed), annotate_fields=False).encode()
+    code: bytes
+    imports: frozenset[str]
 
 
 @cache
-def _imported(path: Path, changed: int) -> frozenset[str]:
-    found: set[str] = set()
-    for node in ast.walk(_tree(path, changed)):
+def _parsed(module: str, path: Path, changed: int) -> _Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    imports: set[str] = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(n for n in found if n.split(".")[0] == _PACKAGE and n != _PACKAGE)
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = _source(node, package)
+            imports.update([source, *(f"{source}.{alias.name}" for alias in node.names)])
+        elif isinstance(node, ast.Call):
+            _remove_description(node)
+        elif isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return _Module(ast.dump(tree, annotate_fields=False).encode(), frozenset(imports))
+
+
+def _source(node: ast.ImportFrom, package: list[str]) -> str:
+    """Return the module that names are imported from, which may be relative to a package."""
+    above = package[: len(package) - node.level + 1] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _remove_description(node: ast.Call) -> None:
+    if isinstance(node.func, ast.Name) and node.func.id in _DESCRIBED:
+        node.keywords = [word for word in node.keywords if word.arg != "description"]

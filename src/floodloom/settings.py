@@ -24,13 +24,19 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    def modules(self) -> tuple[str, ...]:
-        """Return the modules of what is chosen by name, such as that of the loss."""
+    def modules(self, *keys: str) -> tuple[str, ...]:
+        """Return the modules of what is chosen by name, such as that of the loss.
+
+        Parameters
+        ----------
+        *keys
+            Keys to look at; all by default.
+        """
         found = [
-            registry.module(name)
+            module
             for key, field in type(self).model_fields.items()
-            for registry in [*_registries(field.annotation), *_registries(*field.metadata)]
-            if (name := getattr(self, key)) is not None
+            if not keys or key in keys
+            for module in _chosen(getattr(self, key), field)
         ]
         return tuple(dict.fromkeys(found))
 
@@ -73,6 +79,16 @@ def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dic
 def _model_of(hint: Any) -> type[BaseModel] | None:
     candidates = [hint, *get_args(hint)]
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def _chosen(value: Any, field: FieldInfo) -> Iterator[str]:
+    """Yield the modules of what a value names: itself, each of a tuple, or the keys of a part."""
+    for part in value if isinstance(value, tuple) else (value,):
+        if isinstance(part, Settings):
+            yield from part.modules()
+        elif part is not None:
+            for registry in _registries(field.annotation, *field.metadata):
+                yield registry.module(part)
 
 
 def _registries(*parts: Any) -> Iterator[Registry[Any]]:

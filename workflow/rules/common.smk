@@ -3,11 +3,11 @@ from pathlib import Path
 
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.config.text import check_keys
-from floodloom.datasets import DATASETS
 from floodloom.digest import code_digest
 from floodloom.errors import details, one_line
 from floodloom.names import PATTERN
 from floodloom.workflow import inputs as files
+from floodloom.workflow.choices import chosen_modules
 from floodloom.workflow.digests import Digests, Job
 from floodloom.workflow.downloads import stand_in
 from floodloom.workflow.lock import FOLDER
@@ -96,8 +96,8 @@ def job(stage, wildcards):
     if files.reads_data_set(PLAN, stage, wildcards):
         sources.append((CONFIG.data_root, SOURCES.listing(CONFIG.data_root)))
     found = files.inputs(PLAN, stage, wildcards)
-    chosen = [DATASETS.module(values["dataset"])] if values.get("dataset") else []
-    return Job(code_digest(stage, *chosen), values, found, tuple(sources))
+    code = code_digest(stage, chosen_modules(PLAN, stage, wildcards))
+    return Job(code, values, found, tuple(sources))
 
 
 def maker(path):

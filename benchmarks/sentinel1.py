@@ -41,7 +41,8 @@ from floodloom.raster.windows import Window as Block
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.lattice import places_of_nodes
-from floodloom.sentinel1.settings import CalibrateSettings
+from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
+from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
 from floodloom.stages.simulate import simulate
@@ -126,7 +127,12 @@ def warm_up(folder: Path) -> None:
     folder.mkdir()
     names = {"dem": "dem.tif", "optical": "optical.tif", "truth": "truth.tif"}
     files = {name: folder / file for name, file in names.items()}
-    simulate(out_before=folder / "before.SAFE", out_after=folder / "after.SAFE", size=128, **files)
+    simulate(
+        out_before=folder / "before.SAFE",
+        out_after=folder / "after.SAFE",
+        **files,
+        settings=SimulateSettings(size=128),
+    )
     own("sentinel1", "beta0", folder / "after.SAFE", folder / "beta0.zarr")
     own("sentinel1", "flatten", folder / "beta0.zarr", files["dem"], folder / "map.zarr")
 
@@ -192,7 +198,9 @@ def measured(step: str, paths: list[Path]) -> Figures:
             safe=safe, out=out, settings=CalibrateSettings(quantity="beta0", polarisations=["vv"])
         ),
         "geocode": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out),
-        "flatten": lambda scene, dem, out: geocode(scene=scene, dem=dem, out=out, flatten=True),
+        "flatten": lambda scene, dem, out: geocode(
+            scene=scene, dem=dem, out=out, settings=GeocodeSettings(flatten=True)
+        ),
     }
     with dask_workers("threads", WORKERS):
         began, spent = time.perf_counter(), time.process_time()

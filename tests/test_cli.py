@@ -18,6 +18,7 @@ import rasterio
 
 from floodloom.cli import STAGES, app, main
 from floodloom.settings import groups
+from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.simulate import simulate
 
 
@@ -68,7 +69,7 @@ def test_from_a_product_to_scores(tmp_path, capsys) -> None:
         dem=tmp_path / "dem.tif",
         optical=tmp_path / "optical.tif",
         truth=tmp_path / "truth.tif",
-        size=192,
+        settings=SimulateSettings(size=192),
     )
     c, g, t = (tmp_path / name for name in ("c.zarr", "g.zarr", "t.zarr"))
     m, p, e = (tmp_path / name for name in ("m.safetensors", "p.tif", "e.json"))
@@ -196,7 +197,7 @@ def test_without_home_and_in_an_ascii_locale(tmp_path) -> None:
     """As in a container of a cluster: no folder but that of the output, no letters but ASCII."""
     outputs = {f"out_{role}": tmp_path / f"{role}.SAFE" for role in ("before", "after")}
     rasters = {name: tmp_path / f"{name}.tif" for name in ("dem", "optical", "truth")}
-    simulate(**outputs, **rasters, size=128)
+    simulate(**outputs, **rasters, settings=SimulateSettings(size=128))
     (tmp_path / "ü.zip").write_bytes(archive_of(tmp_path / "after.SAFE"))
     shutil.copytree(tmp_path / "after.SAFE", tmp_path / "ü.SAFE")
 

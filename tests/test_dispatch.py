@@ -15,7 +15,8 @@ from floodloom.dispatch import dask_workers, run_stage
 from floodloom.errors import ConfigError, InputError
 from floodloom.mapping.predict import reading
 from floodloom.raster.store import open_store
-from floodloom.sentinel1.settings import CalibrateSettings
+from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
+from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
 from floodloom.stages.simulate import simulate
@@ -63,7 +64,7 @@ def files(tmp_path_factory) -> Path:
         dem=folder / "dem.tif",
         optical=folder / "optical.tif",
         truth=folder / "truth.tif",
-        size=160,
+        settings=SimulateSettings(size=160),
     )
     return folder
 
@@ -82,7 +83,12 @@ def test_other_processes_make_the_same_scene(files, tmp_path) -> None:
                     settings=CalibrateSettings(quantity="beta0", chunk=64),
                 )
                 out = tmp_path / f"{number}-map.zarr"
-                geocode(scene=scene, dem=files / "dem.tif", out=out, flatten=True, chunk=64)
+                geocode(
+                    scene=scene,
+                    dem=files / "dem.tif",
+                    out=out,
+                    settings=GeocodeSettings(flatten=True, chunk=64),
+                )
                 made.append(open_store(out).load())
     assert made[1].identical(made[0])
     assert made[2].identical(made[0])

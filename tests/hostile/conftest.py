@@ -12,6 +12,7 @@ import torch
 from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
 from floodloom.models.registry import build
 from floodloom.raster.store import open_store, recipe_of
+from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.delineate import delineate
 from floodloom.stages.geocode import geocode
@@ -31,7 +32,7 @@ def event(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("event")
     rasters = {name: folder / f"{name}.tif" for name in ("dem", "optical", "truth")}
     safes = {f"out_{role}": folder / f"{role}.SAFE" for role in ("before", "after")}
-    simulate(**rasters, **safes, size=SIZE)
+    simulate(**rasters, **safes, settings=SimulateSettings(size=SIZE))
     zipped(folder / "after.SAFE", folder / "after.zip")
     calibrate(safe=folder / "after.SAFE", out=folder / "calibrated.zarr")
     geocode(scene=folder / "calibrated.zarr", dem=rasters["dem"], out=folder / "scene.zarr")

@@ -14,6 +14,7 @@ from floodloom.simulate.event import EPSG, Event, look_at, product_content
 from floodloom.simulate.landscape import Landscape
 from floodloom.simulate.render import render_sigma0
 from floodloom.simulate.safe import write_safe
+from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.simulate import simulate
 
 EAST, NORTH = 500_000.0, 5_090_000.0
@@ -96,5 +97,5 @@ def safe(tmp_path_factory) -> Path:
         dem=folder / "dem.tif",
         optical=folder / "optical.tif",
         truth=folder / "truth.tif",
-        size=128,
+        settings=SimulateSettings(size=128),
     )

@@ -12,6 +12,7 @@ from floodloom.raster.flags import Flag
 from floodloom.raster.store import open_store, recipe_of, write_store
 from floodloom.sentinel1.rtc import read_rtc
 from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.sentinel1.settings import GeocodeSettings
 from floodloom.stages.geocode import geocode
 
 GRID = GeoBox((120, 150), Affine(30.0, 0, 500010.0, 0, -30.0, 4900020.0), "EPSG:32632")
@@ -301,9 +302,9 @@ def test_geocode_takes_products_of_others(tmp_path) -> None:
     own = geocode(
         scene=folder,
         out=tmp_path / "own.zarr",
-        epsg=code,
-        resolution=spacing,
-        bounds=(box.left, box.bottom, box.right, box.top),
+        settings=GeocodeSettings(
+            epsg=code, resolution=spacing, bounds=(box.left, box.bottom, box.right, box.top)
+        ),
     )
     store = open_store(own).load()
     inside = store.odc.geobox.boundingbox
@@ -314,7 +315,11 @@ def test_geocode_takes_products_of_others(tmp_path) -> None:
     assert recipe_of(store).flattened
     assert (store.flags.values[np.isnan(store.vv.values)] & Flag.NODATA.value).all()
     coarse = open_store(
-        geocode(scene=folder, out=tmp_path / "c.zarr", epsg=code, resolution=2 * spacing)
+        geocode(
+            scene=folder,
+            out=tmp_path / "c.zarr",
+            settings=GeocodeSettings(epsg=code, resolution=2 * spacing),
+        )
     )
     assert float(coarse.vv.mean()) == pytest.approx(float(scene.vv.mean()), rel=0.1)
     assert recipe_of(coarse).spacing == 2 * spacing
@@ -353,7 +358,9 @@ def test_bursts_of_one_pass_share_layers_and_other_passes_are_refused(tmp_path) 
     later = OPERA.replace("147170-IW1_20231001T123456", "147171-IW1_20231001T123459")
     single = write(tmp_path / "single" / f"{later}_VV.tif", power(5), beside, nodata=np.nan).parent
     made = [
-        open_store(geocode(scene=order, out=tmp_path / "g.zarr", resolution=30.0)).load()
+        open_store(
+            geocode(scene=order, out=tmp_path / "g.zarr", settings=GeocodeSettings(resolution=30.0))
+        ).load()
         for order in ([full, single], [single, full])
     ]
     for store in made:
@@ -369,7 +376,11 @@ def test_bursts_of_one_pass_share_layers_and_other_passes_are_refused(tmp_path) 
         name = OPERA.replace(old, new)
         other = write(tmp_path / what / f"{name}_VV.tif", power(5), beside, nodata=np.nan).parent
         with pytest.raises(InputError, match=f"{what} .*one pass"):
-            geocode(scene=[full, other], out=tmp_path / "x.zarr", resolution=30.0)
+            geocode(
+                scene=[full, other],
+                out=tmp_path / "x.zarr",
+                settings=GeocodeSettings(resolution=30.0),
+            )
 
 
 def test_products_across_180_degrees_are_geocoded(tmp_path) -> None:
@@ -385,7 +396,11 @@ def test_products_across_180_degrees_are_geocoded(tmp_path) -> None:
         grid = GeoBox(GRID.shape, affine, f"EPSG:{epsg}")
         folder = tmp_path / str(number)
         write(folder / f"{OPERA}_VV.tif", np.full(power().shape, 0.1, "f4"), grid, nodata=np.nan)
-        store = open_store(geocode(scene=folder, out=tmp_path / "g.zarr", resolution=30.0)).load()
+        store = open_store(
+            geocode(
+                scene=folder, out=tmp_path / "g.zarr", settings=GeocodeSettings(resolution=30.0)
+            )
+        ).load()
         assert store.odc.geobox.crs.to_epsg() in (32701, 32760)
         assert max(store.odc.geobox.shape) < 300
         known = np.isfinite(store.vv.values)

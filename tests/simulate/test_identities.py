@@ -14,6 +14,7 @@ from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.simulate.event import band_noise, image_event, make_event, product_content
 from floodloom.simulate.render import digital_numbers, render_sigma0
 from floodloom.simulate.safe import write_safe
+from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
 from floodloom.stages.simulate import simulate
@@ -35,8 +36,7 @@ def files(tmp_path_factory):
         dem=folder / "dem.tif",
         optical=folder / "optical.tif",
         truth=folder / "truth.tif",
-        seed=5,
-        size=SIZE,
+        settings=SimulateSettings(seed=5, size=SIZE),
     )
     return folder
 

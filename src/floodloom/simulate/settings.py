@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from floodloom.settings import Settings
+from floodloom.settings import Settings, of_job
 
 
 class SimulateSettings(Settings):
@@ -21,3 +21,4 @@ class SimulateSettings(Settings):
     cloud_share: float = Field(
         default=0.3, ge=0, le=1, description="Share of the optical image under cloud"
     )
+    seed: int | None = of_job(default=None, description="Seed of the place; 0 when not given")

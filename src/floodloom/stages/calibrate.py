@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import dask.array as da
-import numpy as np
-import xarray as xr
-
-from floodloom.errors import InputError
 from floodloom.outputs import writes
-from floodloom.raster.flags import FLAG_ATTRS
-from floodloom.raster.recipe import Recipe
-from floodloom.raster.store import stamp, write_store
-from floodloom.sentinel1.annotation import Annotation, parse_annotation
-from floodloom.sentinel1.calibrate import Calibration
-from floodloom.sentinel1.geometry import ImageGeometry, image_geometry
-from floodloom.sentinel1.lut import calibration_lut
-from floodloom.sentinel1.measurement import (
-    FLAGS,
-    calibrate_measurements,
-    noise_layer,
-    unpacked,
-)
-from floodloom.sentinel1.noise import parse_noise
-from floodloom.sentinel1.orbit import fit_orbit
-from floodloom.sentinel1.orbit_file import find_orbit_file, read_orbit_file
-from floodloom.sentinel1.product import Product, open_product
+from floodloom.raster.store import write_store
+from floodloom.sentinel1.measurement import unpacked
+from floodloom.sentinel1.product import open_product
+from floodloom.sentinel1.radar_scene import calibrated_scene, read_radar_scene
 from floodloom.sentinel1.settings import CalibrateSettings
 
 _SHARD = 1024
-_CLEAN_BORDERS_SINCE = (2, 90)
 
 
 @writes("out")
@@ -64,106 +42,7 @@ def calibrate(
     InputError
         If the product is damaged, incomplete or of another kind, or no orbit covers it.
     """
-    product = open_product(safe)
-    bands = _bands(product, settings.polarisations)
-    annotation = _annotation(product, bands[0])
-    tables = {band: _tables(product, band, annotation.samples, settings) for band in bands}
-    shape = annotation.lines, annotation.samples
-    recipe = Recipe(
-        quantity=settings.quantity,
-        noise_removed=settings.remove_noise,
-        spacing=annotation.range_pixel_spacing,
-    )
-    facts = _facts(product, annotation, settings.orbit)
-    images = {band: product.measurement(band, shape) for band in bands}
-    with unpacked(images, Path(out)) as at_hand:
-        layers = calibrate_measurements(
-            at_hand, tables, shape, strip=settings.chunk, with_noise=settings.noise_layers
-        )
-        described = {
-            name: (("line", "pixel"), *_described(name, layer, settings.quantity))
-            for name, layer in layers.items()
-        }
-        scene = xr.Dataset(described, attrs=facts)
-        return write_store(stamp(scene, recipe), out, shard=_SHARD, progress="calibrating")
-
-
-def _facts(product: Product, annotation: Annotation, orbit: Path | None) -> dict[str, Any]:
-    """Return the attributes of the store."""
-    return {
-        "title": f"{product.mission} {product.mode} {product.product_type}",
-        "platform": product.mission,
-        "instrument_mode": product.mode,
-        "product_type": product.product_type,
-        "acquisition_time": str(annotation.first_line_time),
-        "relative_orbit": product.relative_orbit,
-        "orbit_direction": product.orbit_direction,
-        "ipf_version": "{}.{:02d}".format(*product.ipf_version),
-        "geometry": _geometry(annotation, product, orbit).to_json(),
-        "footprint": annotation.grid.footprint,
-        "history": f"calibrated from {product.path.name}",
-    }
-
-
-def _bands(product: Product, polarisations: Sequence[str] | None) -> list[str]:
-    """Resolve co and cross to what the product has."""
-    have = product.polarisations
-    if polarisations is None:
-        return list(have)
-    kinds = {"co": [b for b in have if b[0] == b[1]], "cross": [b for b in have if b[0] != b[1]]}
-    found: list[str] = []
-    for name in (polarisation.lower() for polarisation in polarisations):
-        found += kinds.get(name, [name])
-    if not found:
-        raise InputError(
-            f"{product.path}: no {', '.join(polarisations)} polarisation; it has "
-            f"{', '.join(have)}: ask for these"
-        )
-    return list(dict.fromkeys(found))
-
-
-def _annotation(product: Product, band: str) -> Annotation:
-    return parse_annotation(product.xml("annotation", band), f"{product.path} {band}")
-
-
-def _tables(product: Product, band: str, samples: int, settings: CalibrateSettings) -> Calibration:
-    source = f"{product.path} {band}"
-    noisy_border = product.ipf_version < _CLEAN_BORDERS_SINCE
-    needed = settings.remove_noise or settings.noise_layers or noisy_border
-    return Calibration(
-        samples,
-        calibration_lut(product.xml("calibration", band), settings.quantity, source),
-        parse_noise(product.xml("noise", band), source) if needed else None,
-        settings.remove_noise,
-        noisy_border,
-    )
-
-
-def _geometry(annotation: Annotation, product: Product, orbit: Path | None) -> ImageGeometry:
-    if orbit is None:
-        with _named(product.path):
-            return image_geometry(annotation)
-    duration = (annotation.lines - 1) * annotation.azimuth_time_interval
-    start = annotation.first_line_time
-    stop = start + np.timedelta64(round(duration * 1e9), "ns")
-    file = find_orbit_file(Path(orbit), product.mission, start, stop)
-    states = read_orbit_file(file, start)
-    with _named(file):
-        return image_geometry(annotation, fit_orbit(*states, 0.0, duration))
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Say where the state vectors come from that don't fit."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def _described(name: str, layer: da.Array, quantity: str) -> tuple[da.Array, dict[str, Any]]:
-    if name == FLAGS:
-        return layer, dict(FLAG_ATTRS)
-    band = name.removesuffix(noise_layer("")).upper()
-    what = "noise-equivalent " if name.endswith(noise_layer("")) else ""
-    return layer, {"units": "1", "long_name": f"{band} {what}{quantity}, linear power"}
+    scene = read_radar_scene(open_product(safe), settings)
+    with unpacked(scene.measurements, Path(out)) as images:
+        backscatter = calibrated_scene(scene, images, settings)
+        return write_store(backscatter, out, shard=_SHARD, progress="calibrating")

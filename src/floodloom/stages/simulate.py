@@ -13,6 +13,7 @@ from floodloom.sets import together
 from floodloom.simulate.event import AFTER, image_event, make_event, product_content
 from floodloom.simulate.optical import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe
+from floodloom.simulate.settings import SimulateSettings
 
 
 @writes("out_before", "out_after", "dem", "optical", "truth")
@@ -24,12 +25,7 @@ def simulate(
     optical: Path,
     truth: Path,
     event: str = "simulated",
-    seed: int | None = None,
-    size: int = 1024,
-    spacing: float = 10.0,
-    flood_depth: float = 2.5,
-    relief: float = 40.0,
-    cloud_share: float = 0.3,
+    settings: SimulateSettings = SimulateSettings(),
 ) -> Path:
     """Simulate a flood event whose truth is known.
 
@@ -45,25 +41,21 @@ def simulate(
         Label raster to write: 0 dry, 1 permanent water, 2 flood.
     event
         Name of the event, for the log.
-    seed
-        Seed of the place; 0 when not given.
-    size
-        Lines and pixels of the radar image.
-    spacing
-        Pixel spacing of image and map, m.
-    flood_depth
-        Level of the flood above the drainage, m.
-    relief
-        Standard deviation of the hills' height, m.
-    cloud_share
-        Share of the optical image under cloud, 0-1.
+    settings
+        The place, its flood and its images.
 
     Returns
     -------
     Path
         `out_after`.
     """
-    place = make_event(seed or 0, size, spacing, flood_depth, relief)
+    place = make_event(
+        settings.seed or 0,
+        settings.size,
+        settings.spacing,
+        settings.flood_depth,
+        settings.relief,
+    )
     grid = place.geobox
     paths = {"before": out_before, "after": out_after, "dem": dem, "optical": optical}
     named = {key: Path(path) for key, path in {**paths, "truth": truth}.items()}
@@ -75,7 +67,7 @@ def simulate(
         elevation = place.landscape.elevation.astype(np.float32)
         write_cog(elevation, made["dem"], geobox=grid, nodata=np.nan, descriptions=("elevation",))
 
-        image = optical_image(place.landscape, True, cloud_share, place.seed)
+        image = optical_image(place.landscape, True, settings.cloud_share, place.seed)
         write_cog(
             image, made["optical"], geobox=grid, nodata=np.nan,
             descriptions=CHANNELS, tags={ACQUIRED: str(AFTER)},

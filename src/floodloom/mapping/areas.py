@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Proj
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.raster.places import transformer
-
-Floats = NDArray[np.float64]
 
 _NODES_APART = 20_000.0  # m: a projection's scale bends by some 1e-6 in between
 _STRIP = 512
@@ -35,11 +34,11 @@ class PixelAreas:
     `columns` (node, x) are the areas at rows `rows` (node,).
     """
 
-    rows: Floats
-    columns: Floats
+    rows: Doubles
+    columns: Doubles
     height: int
 
-    def strip(self, start: int, stop: int) -> Floats:
+    def strip(self, start: int, stop: int) -> Doubles:
         """Return the areas of the pixels of some rows, (row, x) float64."""
         place = np.interp(np.arange(start, stop), self.rows, np.arange(len(self.rows)))
         above = np.minimum(place.astype(np.int64), max(len(self.rows) - 2, 0))
@@ -47,7 +46,7 @@ class PixelAreas:
         below = np.minimum(above + 1, len(self.rows) - 1)
         return np.asarray(self.columns[above] * (1 - share) + self.columns[below] * share)
 
-    def by_value(self, values: NDArray[Any], largest: int) -> Floats:
+    def by_value(self, values: NDArray[Any], largest: int) -> Doubles:
         """Return the area of each value of a raster.
 
         Parameters
@@ -68,7 +67,7 @@ class PixelAreas:
             sums += np.bincount(of, weights=part.ravel(), minlength=largest + 1)
         return sums
 
-    def _strips(self) -> Iterator[tuple[int, Floats]]:
+    def _strips(self) -> Iterator[tuple[int, Doubles]]:
         for start in range(0, self.height, _STRIP):
             yield start, self.strip(start, min(start + _STRIP, self.height))
 
@@ -114,7 +113,7 @@ def crs_name(geobox: GeoBox) -> str | None:
     return f"EPSG:{code}" if code else str(geobox.crs.to_wkt())
 
 
-def _corners(geobox: GeoBox, rows: Floats, cols: Floats) -> Floats:
+def _corners(geobox: GeoBox, rows: Doubles, cols: Doubles) -> Doubles:
     """Corners of pixels on the equal-area plane, (2, corner, row, col) float64, m."""
     across = cols[np.newaxis, np.newaxis, :] + _CORNERS[:, 0, np.newaxis, np.newaxis]
     down = rows[np.newaxis, :, np.newaxis] + _CORNERS[:, 1, np.newaxis, np.newaxis]
@@ -130,7 +129,7 @@ def _corners(geobox: GeoBox, rows: Floats, cols: Floats) -> Floats:
     return np.stack(plane(longitude, np.clip(latitude, -90, 90)))
 
 
-def _degrees(geobox: GeoBox, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
+def _degrees(geobox: GeoBox, cols: Doubles, rows: Doubles) -> tuple[Doubles, Doubles]:
     """Longitude and latitude, degrees, on the CRS's own ellipsoid; (0, 0) is the grid's corner."""
     crs = _horizontal(CRS.from_wkt(geobox.crs.to_wkt()))
     geographic = crs.geodetic_crs
@@ -151,7 +150,7 @@ def _horizontal(crs: CRS) -> CRS:
     return _horizontal(crs.sub_crs_list[0]) if crs.is_compound else crs
 
 
-def _shoelace(corners: Floats) -> Floats:
+def _shoelace(corners: Doubles) -> Doubles:
     """Areas of polygons with corners (2, corner, …)."""
     x, y = corners
     return np.asarray(np.abs((x * np.roll(y, -1, 0) - y * np.roll(x, -1, 0)).sum(axis=0)) / 2)

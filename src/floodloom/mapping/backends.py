@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 from floodloom.models.fuse_batchnorm import fold_normalisation
 
-Floats = NDArray[np.float32]
 Shape = tuple[int, int, int, int]
 Compiled = Callable[[Floats], Floats]
 """From inputs (n, band, y, x) of one shape to logits (n, class, y, x), both float32."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-Floats = NDArray[np.float32]
+from floodloom.arrays import Floats
 
 _FLOOR = 1e-6  # linear power, -60 dB
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.mapping.areas import PixelAreas, pixel_areas
 from floodloom.mapping.exclusion import Ground, Limits, exclusions
 from floodloom.mapping.exclusion import Reason as Reason
@@ -21,10 +21,6 @@ from floodloom.mapping.refine import (
 )
 from floodloom.mapping.sieve import sieved
 from floodloom.raster.grid import pixel_geobox
-
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 _STRIP = 2048
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_size
 from floodloom.mapping.hand import height_above_drainage
@@ -18,8 +18,6 @@ from floodloom.raster.align import onto_grid
 from floodloom.raster.parts import part_of
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation_source import elevation_raster
-
-Floats = NDArray[np.float32]
 
 _MARGIN = 200  # px of the elevation raster around the map, so that water can come from there
 

@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
+from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.raster.flags import Flag
-
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 _NEIGHBOURHOOD = 65  # px, about what a network looks at
 

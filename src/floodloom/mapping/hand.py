@@ -13,9 +13,8 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Floats
 from floodloom.kernels import compiled
-
-Floats = NDArray[np.float32]
 
 _ROWS = np.array([-1, -1, -1, 0, 0, 1, 1, 1])
 _COLS = np.array([-1, 0, 1, -1, 1, -1, 0, 1])

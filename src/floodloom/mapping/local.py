@@ -15,12 +15,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from floodloom.arrays import Bytes, Floats
 from floodloom.learning.inference import Ensemble
 from floodloom.learning.relabelling.local_likelihood import Voice, local_likelihood
 from floodloom.mapping.predict import PERCENT_NODATA
 
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 Span = tuple[int, int]
 
 SIDE = 256

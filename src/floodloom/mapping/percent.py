@@ -8,19 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from floodloom.arrays import Bytes, Floats
 from floodloom.errors import InputError
 from floodloom.raster.budget import require_pixels
 from floodloom.raster.cog import ACQUIRED
-from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.placing import placed
 from floodloom.raster.product import PROBABILITY, PRODUCT, require_product
-
-Bytes = NDArray[np.uint8]
-
 
 TAGS = (
     "FLOODLOOM_RECIPE", "FLOODLOOM_EVENT", "FLOODLOOM_SCENE", "FLOODLOOM_CHECKPOINT",

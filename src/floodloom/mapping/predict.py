@@ -13,6 +13,7 @@ import xarray as xr
 from dask.base import get_scheduler, named_schedulers
 from numpy.typing import NDArray
 
+from floodloom.arrays import Bytes, Floats
 from floodloom.errors import CheckpointError
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger, track
@@ -20,8 +21,6 @@ from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.plan import WindowPlan
 from floodloom.models.cropped_decoder import WHOLE, Rim
 
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 Network = Callable[[Floats, Rim], Floats]
 """From inputs (n, band, y, x), NaN = no data, and the rim that isn't wanted of them, to
 (n, layer, y, x) in 0..1 without that rim, both float32."""

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
+from floodloom.arrays import Floats, Mask
 from floodloom.errors import InputError
 from floodloom.kernels import compiled
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 _TRUNCATE = 3  # standard deviations at which the Gaussian is cut off
 _SUREST = 1e-3  # 0 and 100 percent would be logits that no neighbour could move

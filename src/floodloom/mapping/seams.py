@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Bytes
 from floodloom.mapping.predict import PERCENT_NODATA
-
-Bytes = NDArray[np.uint8]
 
 _NEAR = 16  # px on both sides of a border that stand for the interior: the same ground, no border
 

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
+from floodloom.arrays import Doubles, Mask
 from floodloom.mapping.areas import PixelAreas
 
-Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int32]
-Floats = NDArray[np.float64]
 
 _ALMOST = 0.998
 """Share of the minimum that is enough: the scale of UTM makes .2 % of difference within a zone, and
@@ -57,7 +56,7 @@ def _patches(water: Mask, land: Mask) -> tuple[Numbers, int, int]:
     return patches, int(waters), int(waters + more)
 
 
-def _largest_neighbours(patches: Numbers, sizes: Floats, small: Mask) -> Numbers:
+def _largest_neighbours(patches: Numbers, sizes: Doubles, small: Mask) -> Numbers:
     """Return the largest neighbour of each small patch, 0 where it has none."""
     pairs = []
     for one, other in ((patches[:, :-1], patches[:, 1:]), (patches[:-1], patches[1:])):

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from floodloom.arrays import Bytes, Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid, mosaicked, require_orbits
@@ -25,9 +26,6 @@ from floodloom.raster.masks import require_no_mask
 from floodloom.raster.placing import placed
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.tiles.inputs import POLARISATIONS, to_decibel
-
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 _UNKNOWN = 255
 _NO_COVER = -1

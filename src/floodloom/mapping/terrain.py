@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, generate_binary_structure
 from scipy.ndimage import label as label_patches
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from floodloom.arrays import Floats, Mask
 
 
 def slope_degrees(elevation: Floats, spacing: tuple[float, float]) -> Floats:

@@ -15,9 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from floodloom.arrays import Bytes
 from floodloom.kernels import compiled
-
-Bytes = NDArray[np.uint8]
 
 Place = tuple[int, int]
 """First row and column of a part."""

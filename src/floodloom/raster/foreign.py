@@ -26,6 +26,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.windows import Window as RasterWindow
 
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.align import moved
 from floodloom.raster.budget import require_pixels
@@ -34,8 +35,6 @@ from floodloom.raster.opener import opened
 from floodloom.raster.parts import joined, part_of
 from floodloom.raster.vertical import Vertical, split
 from floodloom.raster.windows import Window
-
-Floats = NDArray[np.float32]
 
 _FILL = 1e30
 """Beyond it lie the fill values of floating-point rasters (3.4e38, 9.97e36)."""

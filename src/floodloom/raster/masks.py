@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
-from floodloom.raster.foreign import Floats, ForeignRaster, Kind
+from floodloom.raster.foreign import ForeignRaster, Kind
 from floodloom.raster.windows import Window
 
 _FULL = 255

@@ -6,13 +6,13 @@ import threading
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 
-Floats = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]
 
 _OF_THREAD = threading.local()
@@ -61,7 +61,7 @@ def map_crs(epsg: int) -> CRS:
     return crs
 
 
-def wrapped(longitude: Floats, around: float) -> Floats:
+def wrapped(longitude: Doubles, around: float) -> Doubles:
     """Return longitudes (degrees) as counted around a meridian, from −180 to below +180 beside it.
 
     A longitude that is counted so already isn't changed by a bit.
@@ -99,7 +99,7 @@ def enclosing_arc(west: ArrayLike, east: ArrayLike) -> tuple[float, float]:
 
 def projected_outline(
     bounds: Bounds, source: str, target: str, points: int
-) -> tuple[Floats, Floats]:
+) -> tuple[Doubles, Doubles]:
     """Return the outline of a rectangle in another reference system.
 
     Parameters

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
+from floodloom.arrays import Floats
 from floodloom.log import get_logger
 from floodloom.raster.align import moved, require_relation, whole_shift
-from floodloom.raster.foreign import Floats, ForeignRaster
+from floodloom.raster.foreign import ForeignRaster
 from floodloom.raster.parts import part_of
 from floodloom.raster.windows import Window
 

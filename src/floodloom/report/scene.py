@@ -10,10 +10,10 @@ import geopandas as gpd
 import numpy as np
 import xarray as xr
 from affine import Affine
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from floodloom.arrays import Bytes
 from floodloom.mapping.areas import crs_name, pixel_areas, pixel_size
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES
@@ -35,7 +35,6 @@ LARGEST_IMAGE = 1600
 
 _MOST_VERTICES = 250_000
 _PLACES = 17
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

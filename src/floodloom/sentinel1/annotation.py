@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.raster.places import enclosing_arc
 from floodloom.sentinel1.checks import (
@@ -44,8 +44,6 @@ _TIE_POINT = {
 """Limits of a tie point's numbers, s, px, degrees, m."""
 _EXTENT, _MARGIN_M = 2.0, 50_000.0
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class RangeConversion:
@@ -54,23 +52,23 @@ class RangeConversion:
     `coefficients` (time, power) are those of the polynomial in (slant range - `origin`), m.
     """
 
-    times: Floats
-    origins: Floats
-    coefficients: Floats
+    times: Doubles
+    origins: Doubles
+    coefficients: Doubles
 
 
 @dataclass(frozen=True)
 class GeolocationGrid:
     """Tie points (point,): seconds after the first line, slant range time (s), place, angle."""
 
-    azimuth_time: Floats
-    slant_range_time: Floats
-    line: Floats
-    pixel: Floats
-    latitude: Floats
-    longitude: Floats
-    height: Floats
-    incidence_angle: Floats
+    azimuth_time: Doubles
+    slant_range_time: Doubles
+    line: Doubles
+    pixel: Doubles
+    latitude: Doubles
+    longitude: Doubles
+    height: Doubles
+    incidence_angle: Doubles
 
     @property
     def footprint(self) -> list[float]:
@@ -97,8 +95,8 @@ class Annotation:
     azimuth_time_interval: float
     range_pixel_spacing: float
     azimuth_pixel_spacing: float
-    orbit_time: Floats
-    orbit_position: Floats
+    orbit_time: Doubles
+    orbit_position: Doubles
     orbit_time_rounded: bool
     conversion: RangeConversion
     grid: GeolocationGrid
@@ -173,7 +171,7 @@ def _require_extent(annotation: Annotation) -> None:
         )
 
 
-def _increasing(elements: list[ET.Element], name: str, start: np.datetime64) -> Floats:
+def _increasing(elements: list[ET.Element], name: str, start: np.datetime64) -> Doubles:
     found = np.array([_seconds(element, name, start) for element in elements])
     return increasing(found, f"{name} of {elements[0].tag}") if elements else found
 

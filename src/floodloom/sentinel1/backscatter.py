@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Kind
 
 Scale = Literal["power", "amplitude", "decibel"]
-Floats = NDArray[np.float32]
 
 _LEAST, _MOST = -80.0, 45.0  # dB; noise floors lie near -30, corner reflectors below 40
 _USUAL = {"power": (0.0, 3.0), "amplitude": (0.0, 1.7), "decibel": (-45.0, 5.0)}

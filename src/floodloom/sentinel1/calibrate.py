@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.kernels import compiled
 from floodloom.raster.flags import Flag
 from floodloom.sentinel1.borders import echo_span, eroded_spans, lit_span
-from floodloom.sentinel1.lut import Floats, Lut
+from floodloom.sentinel1.lut import Lut
 from floodloom.sentinel1.noise import Noise, azimuth_row
 
 _BELOW_NOISE, _BORDER, _NODATA = (
@@ -37,8 +38,8 @@ class Calibration:
     noise: Noise | None
     remove_noise: bool = True
     noisy_border: bool = False
-    _scale: Floats = field(init=False, repr=False)
-    _noise: Floats = field(init=False, repr=False)
+    _scale: Doubles = field(init=False, repr=False)
+    _noise: Doubles = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         across = np.zeros((1, self.samples))

@@ -13,9 +13,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from floodloom.arrays import Doubles
 
 _SHOWN = 40
 _FIRST, _LAST = np.datetime64("2014-01-01"), np.datetime64("2100-01-01")
@@ -29,7 +28,7 @@ def text_of(element: ET.Element, name: str) -> str:
     return text.strip()
 
 
-def numbers(element: ET.Element, name: str) -> Floats:
+def numbers(element: ET.Element, name: str) -> Doubles:
     """Return the numbers in a child, (n,) float64; none where it is missing or empty."""
     words = (element.findtext(name) or "").split()
     try:
@@ -76,7 +75,7 @@ def instant(text: str) -> np.datetime64:
     return found
 
 
-def finite(values: Floats, what: str) -> Floats:
+def finite(values: Doubles, what: str) -> Doubles:
     """Return values all of which are finite."""
     if not np.isfinite(values).all():
         wrong = values[~np.isfinite(values)][0]
@@ -84,7 +83,7 @@ def finite(values: Floats, what: str) -> Floats:
     return values
 
 
-def within(values: Floats, what: str, low: float, high: float = np.inf) -> Floats:
+def within(values: Doubles, what: str, low: float, high: float = np.inf) -> Doubles:
     """Return values all of which lie from `low` to `high`."""
     outside = (values < low) | (values > high)
     if outside.any():
@@ -93,14 +92,14 @@ def within(values: Floats, what: str, low: float, high: float = np.inf) -> Float
     return values
 
 
-def positive(values: Floats, what: str) -> Floats:
+def positive(values: Doubles, what: str) -> Doubles:
     """Return values all of which are above 0."""
     if not (values > 0).all():
         raise ValueError(f"{what} holds {values.min():g} but all must be above 0")
     return values
 
 
-def increasing(values: Floats, what: str, *, strictly: bool = True) -> Floats:
+def increasing(values: Doubles, what: str, *, strictly: bool = True) -> Doubles:
     """Return an axis that never turns back, nor, strictly, stands still."""
     steps = np.diff(values)
     turns = steps <= 0 if strictly else steps < 0
@@ -112,7 +111,7 @@ def increasing(values: Floats, what: str, *, strictly: bool = True) -> Floats:
     return values
 
 
-def same_length(columns: Sequence[Floats], names: Sequence[str]) -> None:
+def same_length(columns: Sequence[Doubles], names: Sequence[str]) -> None:
     """Check that the columns of a table are of one length, and not empty."""
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1 or lengths[0] == 0:

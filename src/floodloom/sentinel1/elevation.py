@@ -11,6 +11,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.kernels import compiled
 from floodloom.raster.foreign import ForeignRaster
@@ -24,7 +25,6 @@ from floodloom.sentinel1.lattice import between_rows, places_of_nodes
 
 _STRIP = 2048
 _FINEST = float(1 << 20)  # a raster that shares the grid's pixels is taken as it is
-Floats = NDArray[np.float64]
 Elevations = NDArray[np.float32]
 
 
@@ -122,7 +122,7 @@ class ElevationModel:
         whole = abs(turn - round(turn)) < 1e-3 and self.width // self.average >= round(turn)
         return round(turn) if self.meridian is not None and whole else None
 
-    def _nodes(self, geobox: GeoBox, longitude: Floats, latitude: Floats) -> Floats:
+    def _nodes(self, geobox: GeoBox, longitude: Doubles, latitude: Doubles) -> Doubles:
         """Return raster row, raster column and undulation (m) at places, (y, x, 3)."""
         x, y = transformer("EPSG:4326", self.crs).transform(longitude, latitude)
         if self.meridian is not None:
@@ -132,7 +132,7 @@ class ElevationModel:
         col, row = a * x + b * y + c - 0.5, d * x + e * y + f - 0.5
         return np.stack([row, col, geoid_undulation(longitude, latitude, self.datum)], axis=-1)
 
-    def _around(self, nodes: Floats) -> tuple[Elevations, int, int]:
+    def _around(self, nodes: Doubles) -> tuple[Elevations, int, int]:
         """Read the part of the raster that a window needs, and where it begins."""
         k, turn = self.average, self._turn
         top, left = (int(np.floor(nodes[..., i].min())) - 1 for i in (0, 1))

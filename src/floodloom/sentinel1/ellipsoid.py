@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from floodloom.arrays import Doubles
 
 SEMI_MAJOR_M = 6378137.0
 _FLATTENING = 1 / 298.257223563
 _ECCENTRICITY = _FLATTENING * (2 - _FLATTENING)
-Floats = NDArray[np.float64]
 
 
-def geodetic_to_earth_fixed(longitude: Floats, latitude: Floats, height: Floats) -> Floats:
+def geodetic_to_earth_fixed(longitude: Doubles, latitude: Doubles, height: Doubles) -> Doubles:
     """Convert degrees and metres above WGS 84 to Earth-fixed coordinates (..., 3), m."""
     sine, cosine = np.sin(np.radians(latitude)), np.cos(np.radians(latitude))
     curvature = SEMI_MAJOR_M / np.sqrt(1 - _ECCENTRICITY * sine**2)

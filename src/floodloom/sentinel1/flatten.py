@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.kernels import compiled
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.geometry import ImageGeometry
@@ -23,11 +24,10 @@ SUBDIVISION = 3
 raster doesn't beat with the map's."""
 
 _UNITS_PER_M2 = float(1 << 20)
-Floats = NDArray[np.float64]
 
 
 def flattening_ratio(
-    places: Places, area: NDArray[np.float32], window: Window, beta_area: Floats
+    places: Places, area: NDArray[np.float32], window: Window, beta_area: Doubles
 ) -> NDArray[np.float32]:
     """Return by what beta0 is divided to become terrain-flattened gamma0.
 
@@ -54,7 +54,7 @@ def flattening_ratio(
     return (units / (_UNITS_PER_M2 * columns)).astype(np.float32)
 
 
-def beta_areas(geometry: ImageGeometry) -> Floats:
+def beta_areas(geometry: ImageGeometry) -> Doubles:
     """Return the area of the image's pixels in the slant range plane, (sample,) float64, m².
 
     The slant range spacing is that of the middle of the image; it changes by less than 0.1 % along
@@ -63,7 +63,7 @@ def beta_areas(geometry: ImageGeometry) -> Floats:
     return np.gradient(geometry.slant_ranges()) * geometry.azimuth_pixel_spacing
 
 
-def in_shadow(ratio: NDArray[np.float32], incidence_deg: Floats) -> NDArray[np.bool_]:
+def in_shadow(ratio: NDArray[np.float32], incidence_deg: Doubles) -> NDArray[np.bool_]:
     """Mark pixels that see less than 5 % of the area of flat ground.
 
     Parameters

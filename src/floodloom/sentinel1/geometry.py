@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.kernels import compiled
 from floodloom.sentinel1.annotation import (
     MOST_LINES,
@@ -29,7 +30,6 @@ _ITERATIONS = 12
 _TOLERANCE_S = 1e-10
 _LARGEST_ROUNDING_S = 0.52e-3
 _SPACINGS = ("azimuth_time_interval", "range_pixel_spacing", "azimuth_pixel_spacing")
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ImageGeometry:
         except (LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
-    def locate(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+    def locate(self, points: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         """Return where points are imaged.
 
         Parameters
@@ -101,7 +101,7 @@ class ImageGeometry:
             slant_range,
         )
 
-    def slant_ranges(self) -> Floats:
+    def slant_ranges(self) -> Doubles:
         """Return the slant range of every sample in the middle of the image, (sample,), m."""
         time = np.full(self.samples, (self.lines - 1) / 2 * self.azimuth_time_interval)
         wanted = np.arange(self.samples) * self.range_pixel_spacing
@@ -112,7 +112,7 @@ class ImageGeometry:
             distance = distance + (wanted - reached) / slope
         return np.asarray(distance)
 
-    def incidence_angles(self) -> Floats:
+    def incidence_angles(self) -> Doubles:
         """Return the incidence angle of every sample on a sphere, (sample,), degrees.
 
         The sphere has the radius of the ellipsoid below the satellite; the angles are good to
@@ -125,13 +125,13 @@ class ImageGeometry:
         cosine = (height**2 - distance**2 - radius**2) / (2 * distance * radius)
         return np.asarray(np.degrees(np.arccos(cosine)))
 
-    def line_of_sight(self, points: Floats, line: Floats) -> Floats:
+    def line_of_sight(self, points: Doubles, line: Doubles) -> Doubles:
         """Return unit vectors (..., 3) from the points to the satellite at their lines."""
         sight = self.orbit.position(line * self.azimuth_time_interval) - points
         return np.asarray(sight / np.linalg.norm(sight, axis=-1, keepdims=True))
 
 
-def _finite(values: Any, dimensions: int) -> Floats:
+def _finite(values: Any, dimensions: int) -> Doubles:
     found = np.array(values, dtype=np.float64)
     if found.ndim != dimensions or found.size == 0 or not np.isfinite(found).all():
         raise ValueError(f"no {dimensions}-dimensional table of finite numbers")
@@ -188,7 +188,7 @@ def annotated_orbit(annotation: Annotation) -> Orbit:
     return orbit.delayed(-late) if abs(late) < _LARGEST_ROUNDING_S else orbit
 
 
-def zero_doppler(points: Floats, orbit: Orbit) -> tuple[Floats, Floats]:
+def zero_doppler(points: Doubles, orbit: Orbit) -> tuple[Doubles, Doubles]:
     """Solve the zero-Doppler equation for each point by Newton's method.
 
     Parameters
@@ -242,7 +242,7 @@ def _solve(points, coefficients, middle, half):  # type: ignore[no-untyped-def]
     return time, slant_range
 
 
-def ground_range_of(slant_range: Floats, time: Floats, conversion: RangeConversion) -> Floats:
+def ground_range_of(slant_range: Doubles, time: Doubles, conversion: RangeConversion) -> Doubles:
     """Convert slant range to ground range, interpolating linearly between azimuth times.
 
     Parameters
@@ -270,8 +270,8 @@ def ground_range_of(slant_range: Floats, time: Floats, conversion: RangeConversi
 
 
 def _polynomial(
-    slant_range: Floats, entry: NDArray[np.int_], conversion: RangeConversion
-) -> Floats:
+    slant_range: Doubles, entry: NDArray[np.int_], conversion: RangeConversion
+) -> Doubles:
     result = np.zeros_like(slant_range)
     for index in np.unique(entry):
         here = entry == index

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from pyproj import Transformer, datadir, network
 from pyproj.transformer import TransformerGroup
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.vertical import ELLIPSOID, Vertical
-
-Floats = NDArray[np.float64]
 
 _GEOIDS = {
     "egm96": ("EPSG:4326+5773", "us_nga_egm96_15.tif"),
@@ -77,7 +76,7 @@ def datum_of(vertical: Vertical | None, asked: str | None, source: str) -> str:
 
 
 def ellipsoidal_heights(
-    elevation: NDArray[np.floating], longitude: Floats, latitude: Floats, datum: str
+    elevation: NDArray[np.floating], longitude: Doubles, latitude: Doubles, datum: str
 ) -> NDArray[np.floating]:
     """Return elevations as heights above the WGS 84 ellipsoid.
 
@@ -106,7 +105,7 @@ def ellipsoidal_heights(
     return (elevation + undulation).astype(elevation.dtype)
 
 
-def geoid_undulation(longitude: Floats, latitude: Floats, datum: str) -> Floats:
+def geoid_undulation(longitude: Doubles, latitude: Doubles, datum: str) -> Doubles:
     """Return the height of a datum above the WGS 84 ellipsoid.
 
     It is smooth over kilometres and costs about 1 µs a place: whole rasters interpolate it from a

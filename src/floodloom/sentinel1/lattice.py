@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from floodloom.arrays import Doubles
 from floodloom.kernels import compiled
 from floodloom.raster.places import transformer
 from floodloom.raster.windows import Window
@@ -27,7 +28,6 @@ _SIDE = 9
 
 _HEIGHTS = np.cos(np.pi * (2 * np.arange(4) + 1) / 8)[::-1]
 _TO_POWERS = np.linalg.inv(np.vander(_HEIGHTS, 4, increasing=True))
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Lattice:
     step: int
     middle: float
     half: float
-    image: Floats
-    sight: Floats
-    metres: Floats
+    image: Doubles
+    sight: Doubles
+    metres: Doubles
     geometry: ImageGeometry
 
     def around(self, window: Window) -> Lattice:
@@ -137,7 +137,7 @@ def build_lattice(
 
 def places_of_nodes(
     geobox: GeoBox, window: Window, step: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[Floats, Floats]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[Doubles, Doubles]]:
     """Return rows and columns of the nodes around a window, and their places.
 
     Parameters
@@ -171,13 +171,13 @@ def _nodes(start: int, length: int, step: int) -> NDArray[np.int64]:
 class _Axes:
     """Unit vectors of the grid's columns, rows and up, (y, x, axis, 3), and their metres."""
 
-    directions: Floats
-    metres: Floats
+    directions: Doubles
+    metres: Doubles
 
 
 def _places(
     geobox: GeoBox, rows: NDArray[np.floating | np.integer], cols: NDArray[np.floating | np.integer]
-) -> tuple[Floats, Floats]:
+) -> tuple[Doubles, Doubles]:
     """Return longitude and latitude (row, col) of pixel centres, degrees."""
     a, b, c, d, e, f = tuple(geobox.affine)[:6]
     x, y = np.meshgrid(cols + 0.5, rows + 0.5)
@@ -187,7 +187,7 @@ def _places(
 
 
 def _axes(geobox: GeoBox, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> _Axes:
-    def surface(down: float, right: float) -> Floats:
+    def surface(down: float, right: float) -> Doubles:
         place = _places(geobox, rows + down, cols + right)
         return geodetic_to_earth_fixed(*place, np.zeros_like(place[0]))
 

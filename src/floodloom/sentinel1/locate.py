@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.kernels import compiled
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.geometry import ground_range_of
 from floodloom.sentinel1.lattice import Lattice, between_rows
 
-Floats = NDArray[np.float64]
 
-
-def image_of_nodes(lattice: Lattice) -> tuple[Floats, Floats]:
+def image_of_nodes(lattice: Lattice) -> tuple[Doubles, Doubles]:
     """Return line and pixel of the nodes at the least and greatest height, (2, row, column)."""
     levels = [np.vander([h], 4, increasing=True)[0] for h in (-1.0, 1.0)]
     line = np.stack([(lattice.image[..., :4] * level).sum(-1) for level in levels])
@@ -25,7 +24,7 @@ def image_of_nodes(lattice: Lattice) -> tuple[Floats, Floats]:
 
 def locate_block(
     lattice: Lattice, window: Window, elevation: NDArray[np.float32]
-) -> tuple[Floats, Floats]:
+) -> tuple[Doubles, Doubles]:
     """Return where the pixels of a window lie on the radar's image.
 
     Parameters

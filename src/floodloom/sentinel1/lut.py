@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.sentinel1.checks import (
     increasing,
@@ -24,18 +25,17 @@ MOST_VECTORS = 500
 """An image has one each second of flight, at most 70."""
 _MOST_VALUES = 20_000_000
 _COEFFICIENTS = (1.0, 1e5)  # beyond, the largest digital number is less than any echo
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Lut:
     """Values on a grid of lines and pixels: `values` (line, pixel) float64."""
 
-    lines: Floats
-    pixels: Floats
-    values: Floats
+    lines: Doubles
+    pixels: Doubles
+    values: Doubles
 
-    def across(self, samples: int) -> Floats:
+    def across(self, samples: int) -> Doubles:
         """Return the vectors at every sample of a line, (vector, sample) float64.
 
         Beyond the table's first and last pixel the nearest value holds.
@@ -43,7 +43,7 @@ class Lut:
         cols = np.arange(samples, dtype=np.float64)
         return np.stack([np.interp(cols, self.pixels, vector) for vector in self.values])
 
-    def vectors_at(self, lines: Floats) -> tuple[NDArray[np.int64], Floats]:
+    def vectors_at(self, lines: Doubles) -> tuple[NDArray[np.int64], Doubles]:
         """Return between which vectors lines lie: the upper one's index and the next one's weight.
 
         Beyond the table's first and last line the nearest vector holds.

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.kernels import compiled
 from floodloom.sentinel1.checks import increasing, numbers, same_length, whole, within
-from floodloom.sentinel1.lut import MOST_VECTORS, Floats, Lut, vector_lut
+from floodloom.sentinel1.lut import MOST_VECTORS, Lut, vector_lut
 
 _MOST_POWER = 65535.0**2  # of the largest digital number
 _MOST_FACTOR = 100.0
@@ -32,8 +33,8 @@ class AzimuthBlock:
     last_line: int
     first_pixel: int
     last_pixel: int
-    lines: Floats
-    factors: Floats
+    lines: Doubles
+    factors: Doubles
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Noise:
         rows = [(b.first_line, b.last_line, b.first_pixel, b.last_pixel) for b in self.blocks]
         return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
-    def block_factors(self, lines: Floats) -> Floats:
+    def block_factors(self, lines: Doubles) -> Doubles:
         """Return the factor of each azimuth block at lines, (line, block) float64."""
         factors = [np.interp(lines, block.lines, block.factors) for block in self.blocks]
         return np.stack(factors, axis=-1) if factors else np.empty((len(lines), 0))

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial import Polynomial
-from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 
 _REACH_S = 40.0
 _DEGREE = 5
 _RADIUS_M = (6.9e6, 7.3e6)
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,15 +23,15 @@ class Orbit:
     seconds after the first line; positions are in metres in the Earth-fixed frame.
     """
 
-    coefficients: Floats
+    coefficients: Doubles
     middle: float
     half: float
 
-    def position(self, time: Floats) -> Floats:
+    def position(self, time: Doubles) -> Doubles:
         """Positions (..., 3), m."""
         return self._evaluate(time, 0)
 
-    def velocity(self, time: Floats) -> Floats:
+    def velocity(self, time: Doubles) -> Doubles:
         """Velocities (..., 3), m/s."""
         return self._evaluate(time, 1)
 
@@ -40,13 +39,13 @@ class Orbit:
         """Return the same path, flown `seconds` later."""
         return replace(self, middle=self.middle + seconds)
 
-    def _evaluate(self, time: Floats, derivative: int) -> Floats:
+    def _evaluate(self, time: Doubles, derivative: int) -> Doubles:
         scaled = (np.asarray(time) - self.middle) / self.half
         axes = [Polynomial(c).deriv(derivative)(scaled) for c in self.coefficients]
         return np.stack(axes, axis=-1) / self.half**derivative
 
 
-def fit_orbit(time: Floats, position: Floats, start: float, stop: float) -> Orbit:
+def fit_orbit(time: Doubles, position: Doubles, start: float, stop: float) -> Orbit:
     """Fit the path over an image to its state vectors.
 
     Only the positions are fitted: the velocities that products before IPF 2.9 annotate differ from

@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.inputs import regular_file
 from floodloom.sentinel1.archive import BROKEN
@@ -23,10 +23,9 @@ _NAME = re.compile(
     r"V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})\.EOF(\.zip)?$",
     re.IGNORECASE,
 )
-Floats = NDArray[np.float64]
 
 
-def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Floats, Floats]:
+def read_orbit_file(path: Path, origin: np.datetime64) -> tuple[Doubles, Doubles]:
     """Read the state vectors of an orbit file.
 
     Parameters

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.kernels import compiled
 from floodloom.raster.windows import Window, cropped
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Places:
     """Where map pixels lie on the radar's image: `line` and `pixel` (y, x) float64."""
 
-    line: Floats
-    pixel: Floats
+    line: Doubles
+    pixel: Doubles
 
     def cropped(self, margin: int) -> Places:
         """Return the places without those of a margin."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from floodloom.arrays import Mask
 from floodloom.sentinel2.indices import ndwi
 
 SEEN_CLASSES = (2, 4, 5, 6, 7, 11)
@@ -26,7 +27,6 @@ _SHADOW_REACH_PX = 60
 REACH_PX = _SHADOW_REACH_PX + 4
 """How far off a pixel `seen_by_indices` looks."""
 Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 def seen_by_classes(classes: Image) -> Mask:

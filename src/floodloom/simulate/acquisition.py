@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from floodloom.arrays import Doubles
 from floodloom.sentinel1.annotation import RangeConversion
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import ImageGeometry, zero_doppler
@@ -20,16 +20,15 @@ EARTH_GRAVITY = 3.986004418e14
 GROUND_SPEED_M_S = 6_800.0
 _STATES = 17
 _STATE_STEP_S = 10.0
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Acquisition:
     """State vectors, s after the first line and Earth-fixed m and m/s, and the image's geometry."""
 
-    time: Floats
-    position: Floats
-    velocity: Floats
+    time: Doubles
+    position: Doubles
+    velocity: Doubles
     geometry: ImageGeometry
 
 
@@ -82,7 +81,7 @@ def plan_acquisition(
     return Acquisition(time, position, velocity, geometry)
 
 
-def _path(node: float, argument: float, time: Floats) -> tuple[Floats, Floats]:
+def _path(node: float, argument: float, time: Doubles) -> tuple[Doubles, Doubles]:
     """Circular orbit in the Earth-fixed frame: ascending node (rad), argument of latitude at 0."""
     rate = np.sqrt(EARTH_GRAVITY / ORBIT_RADIUS_M**3)
     u = argument + rate * time
@@ -98,16 +97,16 @@ def _path(node: float, argument: float, time: Floats) -> tuple[Floats, Floats]:
     return position, inertial - spin
 
 
-def _turned(vectors: Floats, angle: Floats) -> Floats:
+def _turned(vectors: Doubles, angle: Doubles) -> Doubles:
     cosine, sine = np.cos(angle), np.sin(angle)
     x, y, z = np.moveaxis(vectors, -1, 0)
     return np.stack([cosine * x - sine * y, sine * x + cosine * y, z], axis=-1)
 
 
 def _aim(
-    target: Floats, latitude: float, longitude: float, slant_range: float
+    target: Doubles, latitude: float, longitude: float, slant_range: float
 ) -> tuple[float, float]:
-    def miss(unknowns: Floats) -> Floats:
+    def miss(unknowns: Doubles) -> Doubles:
         position, velocity = _path(unknowns[0], unknowns[1], np.zeros(1))
         sight = target - position[0]
         doppler = sight @ velocity[0] / 1e10
@@ -126,7 +125,7 @@ def _conversion(
 ) -> RangeConversion:
     """Polynomials from slant to ground range on the sphere of the place, centred on it."""
 
-    def ground(distance: Floats) -> Floats:
+    def ground(distance: Doubles) -> Doubles:
         cosine = (ORBIT_RADIUS_M**2 + radius**2 - distance**2) / (2 * ORBIT_RADIUS_M * radius)
         return np.asarray(radius * np.arccos(cosine))
 

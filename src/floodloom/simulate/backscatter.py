@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.simulate.fields import smooth_field
 from floodloom.simulate.landscape import BARE, CROPS, FOREST, URBAN, Landscape
 
 REFERENCE_ANGLE_DEG = 38.0
 _WINDY = 0.9  # of a standard normal field: a fifth of the water is roughened
 _EMERGENT = 5  # one flooded field in five stands above the water
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ LAND = {
 
 
 def sigma0(
-    landscape: Landscape, flood: bool, incidence_deg: Floats, seed: int
-) -> dict[str, Floats]:
+    landscape: Landscape, flood: bool, incidence_deg: Doubles, seed: int
+) -> dict[str, Doubles]:
     """Return the speckle-free backscatter of a landscape.
 
     Parameters
@@ -80,7 +80,7 @@ def sigma0(
 
 
 def _surfaces(
-    landscape: Landscape, flood: bool, wind: Floats
+    landscape: Landscape, flood: bool, wind: Doubles
 ) -> list[tuple[NDArray[np.bool_], Surface]]:
     surfaces = [(landscape.cover == cover, surface) for cover, surface in LAND.items()]
     if flood:

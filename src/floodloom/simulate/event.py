@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from scipy.spatial import cKDTree
 
+from floodloom.arrays import Doubles
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import zero_doppler
@@ -35,7 +36,6 @@ BEFORE = np.datetime64("2023-05-02T16:58:21.000000", "us")
 AFTER = np.datetime64("2023-05-14T16:58:21.500000", "us")
 _TURN = 1.23
 _CROSS_POLARISED_NOISE_DB = -1.5
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Event:
     landscape: Landscape
     acquisition: Acquisition
     view: View
-    incidence: Floats
-    noise: Floats
+    incidence: Doubles
+    noise: Doubles
 
     @property
     def truth(self) -> NDArray[np.uint8]:
@@ -132,7 +132,7 @@ def look_at(seed: int, geobox: GeoBox, landscape: Landscape, size: int) -> Event
     )
 
 
-def image_event(event: Event, flood: bool) -> dict[str, Floats]:
+def image_event(event: Event, flood: bool) -> dict[str, Doubles]:
     """Return the speckled image of one date, signal and thermal noise together.
 
     Parameters
@@ -158,13 +158,13 @@ def image_event(event: Event, flood: bool) -> dict[str, Floats]:
     return images
 
 
-def band_noise(event: Event, band: str) -> Floats:
+def band_noise(event: Event, band: str) -> Doubles:
     """Return the thermal noise of a polarisation across the swath, (pixel,), sigma0."""
     offset = _CROSS_POLARISED_NOISE_DB if band in ("vh", "hv") else 0.0
     return np.asarray(event.noise * 10 ** (offset / 10))
 
 
-def product_content(event: Event, images: dict[str, Floats], flood: bool) -> SafeContent:
+def product_content(event: Event, images: dict[str, Doubles], flood: bool) -> SafeContent:
     """Put one date's images into the form of a product."""
     sine = np.sin(np.radians(event.incidence))
     cosine = np.cos(np.radians(event.incidence))

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from floodloom.arrays import Doubles
 from floodloom.kernels import compiled
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 
-Floats = NDArray[np.float64]
 
-
-def earth_fixed(geobox: GeoBox, elevation: NDArray[np.floating]) -> Floats:
+def earth_fixed(geobox: GeoBox, elevation: NDArray[np.floating]) -> Doubles:
     """Return the Earth-fixed coordinates of the pixel centres of a grid.
 
     Parameters
@@ -36,7 +35,7 @@ def earth_fixed(geobox: GeoBox, elevation: NDArray[np.floating]) -> Floats:
     return geodetic_to_earth_fixed(longitude, latitude, np.asarray(elevation, dtype=np.float64))
 
 
-def surface_normals(points: Floats) -> Floats:
+def surface_normals(points: Doubles) -> Doubles:
     """Return the normals of the surface through a grid of points, their length its area.
 
     Parameters
@@ -55,7 +54,7 @@ def surface_normals(points: Floats) -> Floats:
 
 
 def project_facets(
-    line: Floats, pixel: Floats, weight: Floats, shape: tuple[int, int], oversampling: int
+    line: Doubles, pixel: Doubles, weight: Doubles, shape: tuple[int, int], oversampling: int
 ) -> NDArray[np.float64]:
     """Sum what the facets of a surface contribute to the pixels of the radar's image.
 
@@ -130,7 +129,7 @@ def _splat(line, pixel, weight, image, oversampling):  # type: ignore[no-untyped
                         image[top + 1, left + 1] += w * below * beside
 
 
-def illuminated_area(points: Floats, sight: Floats) -> Floats:
+def illuminated_area(points: Doubles, sight: Doubles) -> Doubles:
     """Return the area of each facet that faces the radar, perpendicular to the line of sight, m².
 
     Parameters

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
 from scipy.spatial import cKDTree
 
-Floats = NDArray[np.float64]
+from floodloom.arrays import Doubles
 
 
-def smooth_field(draw: np.random.Generator, shape: tuple[int, int], scale: float) -> Floats:
+def smooth_field(draw: np.random.Generator, shape: tuple[int, int], scale: float) -> Doubles:
     """Draw a Gaussian random field of mean 0, variance 1 and a correlation length in px."""
     rows, cols = fftfreq(shape[0])[:, np.newaxis], rfftfreq(shape[1])[np.newaxis]
     transfer = np.exp(-2 * (np.pi * scale) ** 2 * (rows**2 + cols**2))
@@ -18,7 +18,7 @@ def smooth_field(draw: np.random.Generator, shape: tuple[int, int], scale: float
     return np.asarray((field - field.mean()) / field.std())
 
 
-def rough_field(draw: np.random.Generator, shape: tuple[int, int], scale: float) -> Floats:
+def rough_field(draw: np.random.Generator, shape: tuple[int, int], scale: float) -> Doubles:
     """Draw a field with detail at all scales below `scale`, each half as strong as the last."""
     total = np.zeros(shape)
     weight = 1.0

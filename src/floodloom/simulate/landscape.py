@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 
+from floodloom.arrays import Doubles, Mask
 from floodloom.simulate.fields import patches, rough_field, smooth_field
 
 CROPS, FOREST, URBAN, BARE = 0, 1, 2, 3
 """Land cover classes; water lies on top of them."""
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,11 @@ class Landscape:
     `permanent` and `flooded` bool, never both.
     """
 
-    elevation: Floats
-    above_drainage: Floats
+    elevation: Doubles
+    above_drainage: Doubles
     cover: NDArray[np.int_]
     field: NDArray[np.int_]
-    roughness: Floats
+    roughness: Doubles
     permanent: Mask
     flooded: Mask
 
@@ -97,7 +95,7 @@ def _river(draw: np.random.Generator, side: int) -> Mask:
 
 
 def _lakes(
-    draw: np.random.Generator, shape: tuple[int, int], river_distance: Floats, spacing: float
+    draw: np.random.Generator, shape: tuple[int, int], river_distance: Doubles, spacing: float
 ) -> Mask:
     basin = smooth_field(draw, shape, shape[0] / 40)
     candidates = (basin > 1.9) & (river_distance > 60 * spacing)
@@ -110,10 +108,10 @@ def _lakes(
 def _height_above_drainage(
     draw: np.random.Generator,
     shape: tuple[int, int],
-    distance: Floats,
+    distance: Doubles,
     spacing: float,
     relief: float,
-) -> Floats:
+) -> Doubles:
     plain = 900.0 + 350.0 * smooth_field(draw, shape, shape[0] / 8)
     plain = np.clip(plain, 250.0, None)
     rise = np.clip(distance / plain, 0, None)
@@ -130,7 +128,7 @@ def _connected(low: Mask, permanent: Mask) -> Mask:
 
 
 def _land_cover(
-    draw: np.random.Generator, shape: tuple[int, int], above: Floats, spacing: float
+    draw: np.random.Generator, shape: tuple[int, int], above: Doubles, spacing: float
 ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     count = max(int(shape[0] * shape[1] * spacing**2 / 90_000), 4)
     field = patches(draw, shape, count)

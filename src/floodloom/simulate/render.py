@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.simulate.facets import illuminated_area, project_facets
 
@@ -19,8 +20,6 @@ CALIBRATION_BETA0 = 474.0
 NESZ_DB = -24.0
 """Noise-equivalent sigma0 in the middle of the swath."""
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class View:
@@ -29,13 +28,13 @@ class View:
     `line`, `pixel` float64; `area` float64, illuminated area, m²; `incidence_deg` float64.
     """
 
-    line: Floats
-    pixel: Floats
-    area: Floats
-    incidence_deg: Floats
+    line: Doubles
+    pixel: Doubles
+    area: Doubles
+    incidence_deg: Doubles
 
 
-def view_surface(points: Floats, geometry: ImageGeometry) -> View:
+def view_surface(points: Doubles, geometry: ImageGeometry) -> View:
     """Look at a surface (y, x, 3), Earth-fixed m, with the geometry of an image."""
     line, pixel, _ = geometry.locate(points)
     sight = geometry.line_of_sight(points, line)
@@ -44,7 +43,7 @@ def view_surface(points: Floats, geometry: ImageGeometry) -> View:
     return View(line, pixel, illuminated_area(points, sight), incidence)
 
 
-def incidence_of_pixels(view: View, samples: int) -> Floats:
+def incidence_of_pixels(view: View, samples: int) -> Doubles:
     """Return the incidence angle of each range sample, degrees: a smooth curve across the swath."""
     known = np.isfinite(view.pixel)
     curve = np.polynomial.Polynomial.fit(
@@ -53,13 +52,13 @@ def incidence_of_pixels(view: View, samples: int) -> Floats:
     return np.asarray(curve(np.arange(samples)))
 
 
-def noise_equivalent_sigma0(samples: int) -> Floats:
+def noise_equivalent_sigma0(samples: int) -> Doubles:
     """Return the thermal noise across the swath as sigma0, linear: low in the beam's middle."""
     across = np.linspace(-1, 1, samples)
     return np.asarray(10 ** ((NESZ_DB + 2.5 * across**2 - 0.8 * np.cos(5 * across)) / 10))
 
 
-def render_sigma0(sigma0: Floats, view: View, geometry: ImageGeometry) -> Floats:
+def render_sigma0(sigma0: Doubles, view: View, geometry: ImageGeometry) -> Doubles:
     """Return the speckle-free image of a surface's backscatter.
 
     Parameters
@@ -82,13 +81,13 @@ def render_sigma0(sigma0: Floats, view: View, geometry: ImageGeometry) -> Floats
     return np.asarray(power / (geometry.range_pixel_spacing * geometry.azimuth_pixel_spacing))
 
 
-def speckled(sigma0: Floats, noise: Floats, seed: int) -> Floats:
+def speckled(sigma0: Doubles, noise: Doubles, seed: int) -> Doubles:
     """Return one date's image: signal and thermal noise, both speckled; linear power."""
     draw = np.random.default_rng(seed)
     return np.asarray((sigma0 + noise) * draw.gamma(LOOKS, 1 / LOOKS, sigma0.shape))
 
 
-def digital_numbers(power: Floats, calibration: Floats) -> NDArray[np.uint16]:
+def digital_numbers(power: Doubles, calibration: Doubles) -> NDArray[np.uint16]:
     """Return round(sqrt(power · A²)) as uint16, saturating; A is (pixel,) or of power's shape."""
     dn = np.rint(np.sqrt(power) * calibration)
     return np.clip(dn, 0, 65535).astype(np.uint16)

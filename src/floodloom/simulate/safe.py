@@ -14,26 +14,26 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from floodloom.arrays import Doubles
 from floodloom.raster.grid import quiet_about_georeference
 from floodloom.sentinel1.annotation import SPEED_OF_LIGHT
 from floodloom.simulate.acquisition import Acquisition
 
 IPF_VERSION = "003.40"
 _STEP = 40
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class TiePoints:
     """Geolocation grid, all (point,): line, pixel, degrees, m, slant range m, incidence degrees."""
 
-    line: Floats
-    pixel: Floats
-    latitude: Floats
-    longitude: Floats
-    height: Floats
-    slant_range: Floats
-    incidence: Floats
+    line: Doubles
+    pixel: Doubles
+    latitude: Doubles
+    longitude: Doubles
+    height: Doubles
+    slant_range: Doubles
+    incidence: Doubles
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class SafeContent:
     start: np.datetime64
     acquisition: Acquisition
     measurements: Mapping[str, NDArray[np.uint16]]
-    tables: Mapping[str, Floats]
-    noise: Mapping[str, Floats]
+    tables: Mapping[str, Doubles]
+    noise: Mapping[str, Doubles]
     tie_points: TiePoints
     mission: str = "S1A"
     absolute_orbit: int = 30117

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from floodloom.arrays import Bytes, Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.mapping.areas import pixel_areas
@@ -52,9 +52,6 @@ from floodloom.outputs import writes
 from floodloom.raster.legend import companions
 from floodloom.raster.store import open_store
 from floodloom.sets import together
-
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 _log = get_logger(__name__)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from odc.geo.geobox import GeoBox
 
+from floodloom.arrays import Bytes
 from floodloom.errors import InputError
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
@@ -33,7 +34,7 @@ from floodloom.report.results import (
     trained_rows,
     training_charts,
 )
-from floodloom.report.scene import Bytes, EventLayers, event_view
+from floodloom.report.scene import EventLayers, event_view
 from floodloom.sets import together
 from floodloom.tiles.labels import labels_on_grid
 from floodloom.tiles.store import IGNORE, open_tiles

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Normalisation, Recipe
 from floodloom.raster.store import recipe_of
 
-Floats = NDArray[np.float32]
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
 _HIGHEST = 400.0  # dB, beyond what float32 holds

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
-from floodloom.raster.foreign import Floats, ForeignRaster, Kind, open_foreign
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.placing import Code, placed
 from floodloom.raster.product import FLOOD_MAP, TRUTH, require_product

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from floodloom.arrays import Floats
 from floodloom.learning.relabelling.mixture import Mixture
-
-Floats = NDArray[np.float32]
 
 _SUREST = 0.65  # share of a class's pixels from which its distribution is taken
 _COMPONENTS = (3, 2)  # of land, which is fields, woods and rivers, and of every other class

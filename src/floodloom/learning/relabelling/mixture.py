@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import Floats
 from floodloom.kernels import compiled
 
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 _LEAST_VARIANCE = 0.02  # in units of the inputs, for pixels that are all alike

@@ -26,11 +26,12 @@ from floodloom.learning.distillation.settings import DistillationTerms
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import transfer_weights
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.metrics.pixels import IGNORE, confusion_matrix, foreground_scores
+from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.learning.network import Network, untrained
 from floodloom.learning.training.plan import TrainingPlan
 from floodloom.learning.training.supervise import learn
 from floodloom.models.registry import build
+from floodloom.raster.nodata import IGNORE
 from floodloom.stages.tile import chip_tiles
 
 SPLITS = {

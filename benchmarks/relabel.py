@@ -48,9 +48,10 @@ from floodloom.log import get_logger, set_up_logging
 from floodloom.mapping.local import listening
 from floodloom.mapping.scores import Counts, count
 from floodloom.mapping.tiles import predict_tiles
+from floodloom.raster.nodata import IGNORE
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
-from floodloom.tiles.store import IGNORE, open_tiles, write_tiles
+from floodloom.tiles.store import open_tiles, write_tiles
 
 _log = get_logger(__name__)
 SUPERVISED, HEARD, ALL_LABELS = "supervised", "supervised-likelihood", "all-labels"

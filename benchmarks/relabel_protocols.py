@@ -20,12 +20,13 @@ from scipy.ndimage import gaussian_filter
 
 from floodloom.datasets import ombria
 from floodloom.datasets.common.images import read_png
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import make_landscape
 from floodloom.stages.tile import tile
 from floodloom.tiles.inputs import standardisation
-from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, tile_dataset, write_tiles
+from floodloom.tiles.store import concatenate_tiles, open_tiles, tile_dataset, write_tiles
 
 _RUN = 26  # chips with neighbouring numbers, see `floodloom.datasets.ombria`
 _VALIDATION_SHARE = 0.2  # of the labelled tiles, in whole events

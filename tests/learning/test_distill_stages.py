@@ -13,9 +13,10 @@ from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.zarr_tiles import located, tiles_of
 from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.inference import load_ensemble
+from floodloom.raster.nodata import IGNORE
 from floodloom.stages.distill import distill
 from floodloom.stages.teach import teach
-from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, write_tiles
+from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
 from tests.learning.conftest import QUICK
 
 

@@ -17,10 +17,11 @@ from floodloom.raster import store as stores
 from floodloom.raster.chunks import damage
 from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
 from floodloom.stages.tile import tile
-from floodloom.tiles.store import IGNORE, open_tiles, tile_dataset, write_tiles
+from floodloom.tiles.store import open_tiles, tile_dataset, write_tiles
 
 GRID = grid_from_bounds((400000, 5000000, 403000, 5002400), 32633, 10.0)
 RECIPE = Recipe(quantity="gamma0", noise_removed=True, spacing=10.0)

@@ -9,10 +9,11 @@ from odc.geo.xr import wrap_xr, xr_coords
 
 from floodloom.errors import InputError, RecipeMismatchError
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.cut import Source, TilePlan, cut_tiles
 from floodloom.tiles.leaks import refuse_leaks
-from floodloom.tiles.store import IGNORE, concatenate_tiles, open_tiles, write_tiles
+from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
 
 CLASSES = ("dry", "water")
 RECIPE = Recipe(quantity="sigma0", spacing=10.0).for_inputs(("vv", "vh"))

@@ -24,10 +24,10 @@ from floodloom.datasets.common.images import read_mask, read_png
 from floodloom.errors import InputError
 from floodloom.inputs import regular_file
 from floodloom.raster.budget import require_pixels
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.tiles.inputs import standardisation
-from floodloom.tiles.store import IGNORE
 
 TITLE = "ETCI 2021"
 PUBLISHED = "https://nasa-impact.github.io/etci2021/"

@@ -7,7 +7,7 @@ Imagery, https://www.drivendata.org/competitions/81/detect-flood-water/
 from __future__ import annotations
 
 from floodloom.datasets.common.georeferenced import Layout, scene_adapter
-from floodloom.tiles.store import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 DATASET = scene_adapter(
     Layout(

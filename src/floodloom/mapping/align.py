@@ -15,10 +15,9 @@ from floodloom.log import get_logger
 from floodloom.raster.align import onto_grid
 from floodloom.raster.budget import require_pixels
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.nodata import NODATA
 from floodloom.raster.parts import joined
 from floodloom.raster.reproject import reprojected
-
-_NODATA = 255
 
 
 def mosaicked(
@@ -46,12 +45,12 @@ def mosaicked(
     total = np.zeros(tuple(grid.shape.yx), dtype=np.uint16)
     count = np.zeros(total.shape, dtype=np.uint8)
     for percent, source, name in zip(percents, grids, names, strict=True):
-        placed = onto_grid(percent, source, grid, _NODATA, name)
-        known = placed != _NODATA
+        placed = onto_grid(percent, source, grid, NODATA, name)
+        known = placed != NODATA
         total[known] += placed[known]
         count += known
     mean = np.rint(total / np.maximum(count, 1))
-    return np.where(count > 0, mean, _NODATA).astype(np.uint8), grid
+    return np.where(count > 0, mean, NODATA).astype(np.uint8), grid
 
 
 def before_on_grid(

@@ -21,6 +21,7 @@ from floodloom.mapping.refine import (
 )
 from floodloom.mapping.sieve import sieved
 from floodloom.raster.grid import pixel_geobox
+from floodloom.raster.nodata import NODATA
 
 _STRIP = 2048
 
@@ -32,7 +33,7 @@ class FloodClass(IntEnum):
     PERMANENT = 1
     FLOOD = 2
     EXCLUDED = 3
-    NODATA = 255
+    NODATA = NODATA
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from floodloom.arrays import Bytes, Floats
 from floodloom.learning.inference import Ensemble
 from floodloom.learning.relabelling.local_likelihood import Voice, local_likelihood
-from floodloom.mapping.predict import PERCENT_NODATA
+from floodloom.raster.nodata import NODATA
 
 Span = tuple[int, int]
 
@@ -156,13 +156,13 @@ def _spans(length: int) -> dict[Span, Floats]:
 
 
 def _share(percent: Bytes) -> Floats:
-    known = percent != PERCENT_NODATA
+    known = percent != NODATA
     return np.where(known, percent / np.float32(100), np.float32(np.nan)).astype(np.float32)
 
 
 def _percent(probability: Floats) -> Bytes:
     percent = np.rint(100 * np.nan_to_num(probability)).astype(np.uint8)
-    percent[np.isnan(probability)] = PERCENT_NODATA
+    percent[np.isnan(probability)] = NODATA
     return percent
 
 

@@ -16,6 +16,7 @@ from floodloom.raster.budget import require_pixels
 from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
+from floodloom.raster.nodata import NODATA
 from floodloom.raster.placing import placed
 from floodloom.raster.product import PROBABILITY, PRODUCT, require_product
 
@@ -28,8 +29,7 @@ TAGS = (
 _OF_PREDICTION = ("FLOODLOOM_OPTICAL", "FLOODLOOM_OPTICAL_CLEAR", "FLOODLOOM_OPTICAL_REFUSED")
 _LONGEST = 1000
 
-_UNKNOWN = 255
-_PERCENT = Kind("probability mosaic", low=0, high=100, unknown=(_UNKNOWN,))
+_PERCENT = Kind("probability mosaic", low=0, high=100, unknown=(NODATA,))
 _FRACTION = replace(_PERCENT, high=1)
 _ROUNDING = 1e-3
 _CLASSES = 3  # up to here whole numbers may be those of a flood map
@@ -68,8 +68,8 @@ def read_percent(path: str | Path) -> Probability:
     factor = 1.0 if product else _percent_of_unit(raster)
     if factor != 1.0:
         raster = replace(raster, kind=_FRACTION)
-    percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=_UNKNOWN)
-    if (percent == _UNKNOWN).all():
+    percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=NODATA)
+    if (percent == NODATA).all():
         _require_no_other(raster)
     return Probability(percent, raster.geobox, presentable(raster.tags))
 
@@ -137,4 +137,4 @@ def _require_no_other(raster: ForeignRaster) -> None:
 
 def _rounded(factor: float, numbers: Floats) -> Bytes:
     percent = np.rint(numbers * np.float32(factor))
-    return np.where(np.isnan(percent), _UNKNOWN, percent).astype(np.uint8)
+    return np.where(np.isnan(percent), NODATA, percent).astype(np.uint8)

@@ -20,13 +20,11 @@ from floodloom.log import get_logger, track
 from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.plan import WindowPlan
 from floodloom.models.cropped_decoder import WHOLE, Rim
+from floodloom.raster.nodata import NODATA
 
 Network = Callable[[Floats, Rim], Floats]
 """From inputs (n, band, y, x), NaN = no data, and the rim that isn't wanted of them, to
 (n, layer, y, x) in 0..1 without that rim, both float32."""
-
-PERCENT_NODATA = 255
-"""What stands for no data in a probability mosaic."""
 
 LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
 """Bands of a probability mosaic; the second is there where more than one member or view is."""
@@ -270,7 +268,7 @@ def _percent(values: Floats, known: NDArray[np.bool_], seen: _Told) -> Bytes:
     seen.known += int(known.sum())
     told &= known
     seen.told += int(told.sum())
-    percent[:, ~told] = PERCENT_NODATA
+    percent[:, ~told] = NODATA
     return percent
 
 

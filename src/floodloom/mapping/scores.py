@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.mapping.delineate import FloodClass
-
-UNKNOWN = 255
+from floodloom.raster.nodata import IGNORE, NODATA
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScore
         Excluded pixels are counted as if they said "no water": flood that the map leaves out is
         missed, whatever the reason.
     """
-    known = truth != UNKNOWN
+    known = truth != IGNORE
     missing = classes == FloodClass.NODATA.value
     excluded = classes == FloodClass.EXCLUDED.value
     permanent = (truth == FloodClass.PERMANENT.value) & ~missing
@@ -163,7 +162,7 @@ def score_probability(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> P
         `water` against 1 or 2. `flood` against 2, with permanent water not counted, because a
         probability of water can't tell the two apart; where the truth has no 2, it is `water`.
     """
-    known, missing = truth != UNKNOWN, percent == UNKNOWN
+    known, missing = truth != IGNORE, percent == NODATA
     wet, scored = (percent >= 50) & ~missing, known & ~missing
     water = count(wet, (truth == 1) | (truth == 2), scored)
     told_apart = bool((truth == 2).any())

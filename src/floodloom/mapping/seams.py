@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Bytes
-from floodloom.mapping.predict import PERCENT_NODATA
+from floodloom.raster.nodata import NODATA
 
 _NEAR = 16  # px on both sides of a border that stand for the interior: the same ground, no border
 
@@ -81,7 +81,7 @@ def seam_ratio(percent: Bytes, rows: Iterable[int], cols: Iterable[int]) -> floa
 
 
 def _steps(values: Bytes) -> NDArray[np.float64]:
-    known = values != PERCENT_NODATA
+    known = values != NODATA
     steps = np.abs(np.diff(values.astype(np.float64), axis=0))
     return np.where(known[1:] & known[:-1], steps, np.nan)
 

@@ -23,11 +23,11 @@ from floodloom.raster.align import onto_grid
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.masks import require_no_mask
+from floodloom.raster.nodata import NODATA
 from floodloom.raster.placing import placed
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.tiles.inputs import POLARISATIONS, to_decibel
 
-_UNKNOWN = 255
 _NO_COVER = -1
 _NO_NUMBER = 65535
 _MONTHS = 12  # numbers up to here may as well be months, or codes of classes
@@ -72,7 +72,7 @@ def read_before(paths: Sequence[Path], after: Probability, *, mixed_orbits: bool
         require_orbits(
             _orbit(before.tags), _orbit(after.tags), name=str(path), mixed_orbits=mixed_orbits
         )
-        placed.append(onto_grid(before.percent, before.grid, after.grid, _UNKNOWN, str(path)))
+        placed.append(onto_grid(before.percent, before.grid, after.grid, NODATA, str(path)))
     return mosaicked(placed, [after.grid] * len(placed), [str(path) for path in paths])[0]
 
 
@@ -119,7 +119,7 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
         _log.warning("%s: says nothing about %.1f %% of the map", path, 100 * missing)
     if minimum is None:
         minimum = _understood(path, int(numbers[known].max()))
-    return np.where(known, numbers >= minimum, _UNKNOWN).astype(np.uint8)
+    return np.where(known, numbers >= minimum, NODATA).astype(np.uint8)
 
 
 def _floored(path: Path, numbers: Floats) -> NDArray[np.uint16]:
@@ -164,7 +164,7 @@ def _of_classes(path: Path, kind: Kind) -> ForeignRaster:
     raster = open_foreign(path, kind)
     if raster.dtypes[0] != "uint8":
         return raster
-    return replace(raster, kind=replace(kind, unknown=(_UNKNOWN,)))
+    return replace(raster, kind=replace(kind, unknown=(NODATA,)))
 
 
 def read_flags(path: Path, grid: GeoBox) -> Bytes | None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from floodloom.mapping.scores import count
 from floodloom.mapping.tiles import predict_tiles
+from floodloom.raster.nodata import IGNORE
 from floodloom.report.images import colour_uri, grey_uri, stretch_limits, to_greys
 from floodloom.tiles.inputs import BEFORE
-from floodloom.tiles.store import IGNORE
 
 PALETTE = {
     "dry": (236, 233, 224),

@@ -32,11 +32,12 @@ from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.placing import placed
 from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, require_product
 from floodloom.raster.store import recipe_of
 from floodloom.tiles.labels import classes, labels_on_grid
-from floodloom.tiles.store import IGNORE, open_tiles
+from floodloom.tiles.store import open_tiles
 
 _KINDS = ("inductive", "transductive")
 _SCORED = (PROBABILITY, FLOOD_MAP, TRUTH)

@@ -10,9 +10,9 @@ from floodloom.errors import InputError
 from floodloom.outputs import writes
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.store import write_store
 from floodloom.sets import together
-from floodloom.tiles.store import IGNORE
 
 
 @writes("out", "labels")

@@ -21,7 +21,6 @@ from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
 from floodloom.mapping.predict import (
     LAYERS,
-    PERCENT_NODATA,
     predict_rows,
     reading,
     water_network,
@@ -31,6 +30,7 @@ from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.raster.cog import CogProfile, cog_writer
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.nodata import NODATA
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel2.pair import Pairing, PairingRules
@@ -184,9 +184,7 @@ def predict(
             "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
         }
         tags = {**facts, **seen, **_acquisition(store)}
-        profile = CogProfile(
-            geobox_of(store), "uint8", PERCENT_NODATA, layers, LAYERS[:layers], tags=tags
-        )
+        profile = CogProfile(geobox_of(store), "uint8", NODATA, layers, LAYERS[:layers], tags=tags)
         seams = SeamMeter(*window_borders(plan.as_dict()))
         predicted = predict_rows(pieces, network, plan, layers=layers, batch=batch)
         if voice.weight:

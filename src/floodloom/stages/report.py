@@ -21,6 +21,7 @@ from floodloom.mapping.products import read_map
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.raster.align import onto_grid
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.store import open_store
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
 from floodloom.report.pages import map_page as render_map
@@ -37,7 +38,7 @@ from floodloom.report.results import (
 from floodloom.report.scene import EventLayers, event_view
 from floodloom.sets import together
 from floodloom.tiles.labels import labels_on_grid
-from floodloom.tiles.store import IGNORE, open_tiles
+from floodloom.tiles.store import open_tiles
 
 _ORDER = (
     "simulate", "calibrate", "geocode", "ingest", "tile", "teach", "distill", "train", "relabel",

@@ -9,6 +9,7 @@ import numpy as np
 from floodloom.log import get_logger
 from floodloom.outputs import writes
 from floodloom.raster.cog import ACQUIRED, write_cog
+from floodloom.raster.nodata import IGNORE
 from floodloom.sets import together
 from floodloom.simulate.event import AFTER, image_event, make_event, product_content
 from floodloom.simulate.optical import CHANNELS, optical_image
@@ -73,7 +74,7 @@ def simulate(
             descriptions=CHANNELS, tags={ACQUIRED: str(AFTER)},
         )  # fmt: skip
         write_cog(
-            place.truth, made["truth"], geobox=grid, nodata=255,
+            place.truth, made["truth"], geobox=grid, nodata=IGNORE,
             descriptions=("label",), tags={"FLOODLOOM_PRODUCT": "truth"},
         )  # fmt: skip
     shares = [f"{(place.truth == value).mean():.1%}" for value in (1, 2)]

@@ -17,6 +17,7 @@ from floodloom.log import get_logger
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Normalisation
 from floodloom.raster.store import open_store
 from floodloom.sentinel2.pair import PairingRules
@@ -24,7 +25,7 @@ from floodloom.tiles.companion import companion
 from floodloom.tiles.cut import Source, TilePlan, cut_tiles
 from floodloom.tiles.inputs import compose_inputs, inputs_recipe
 from floodloom.tiles.labels import labels_on_grid, water_labels
-from floodloom.tiles.store import IGNORE, concatenate_tiles, tile_dataset, write_tiles
+from floodloom.tiles.store import concatenate_tiles, tile_dataset, write_tiles
 
 _CLASSES = ("dry", "water")
 

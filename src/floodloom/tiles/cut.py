@@ -17,12 +17,13 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.places import transformer
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.windows import Window, plan_windows
 from floodloom.tiles.blocks import split_blocks
 from floodloom.tiles.sample import balanced_windows
-from floodloom.tiles.store import IGNORE, SPLITS, tile_dataset
+from floodloom.tiles.store import SPLITS, tile_dataset
 
 _ROWS = 512  # read at once, as high as a scene's chunks
 

@@ -14,9 +14,9 @@ from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.placing import Code, placed
 from floodloom.raster.product import FLOOD_MAP, TRUTH, require_product
-from floodloom.tiles.store import IGNORE
 
 _LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))
 

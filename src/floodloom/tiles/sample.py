@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.windows import Window
-from floodloom.tiles.store import IGNORE
 
 
 def balanced_windows(

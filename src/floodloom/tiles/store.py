@@ -12,11 +12,9 @@ import numpy as np
 import xarray as xr
 
 from floodloom.errors import InputError
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, write_store
-
-IGNORE = 255
-"""Label of pixels that nobody can or should score."""
 
 _COLUMN_TYPES: dict[str, type] = {
     "row": np.int64,

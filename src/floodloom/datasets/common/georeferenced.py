@@ -18,11 +18,11 @@ from floodloom.datasets.common.adapter import LabelledScene, SceneAdapter, requi
 from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import spacing_m
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.sentinel1.backscatter import BACKSCATTER, linear_power, require_scale
 from floodloom.tiles.labels import place_labels, require_told
-from floodloom.tiles.store import IGNORE
 
 _DECIBEL = BACKSCATTER["decibel"]
 

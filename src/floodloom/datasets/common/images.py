@@ -11,7 +11,7 @@ from PIL import Image
 from floodloom.errors import InputError
 from floodloom.inputs import regular_file
 from floodloom.log import get_logger
-from floodloom.tiles.store import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from floodloom.errors import TrainingError
 from floodloom.learning.data.prefetch import feed
 from floodloom.learning.data.samples import Samples, Tiles
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 
 _BATCH = 64

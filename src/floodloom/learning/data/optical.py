@@ -19,8 +19,8 @@ from floodloom.learning.data.samples import (
     without_nan,
 )
 from floodloom.learning.data.zarr_tiles import blocks, relabelled
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.log import get_logger
+from floodloom.raster.nodata import IGNORE
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.tiles.inputs import BEFORE
 

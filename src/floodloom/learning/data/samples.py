@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from floodloom.errors import InputError
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 
 class Tiles(Protocol):

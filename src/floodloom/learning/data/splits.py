@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 from floodloom.learning.data.zarr_tiles import blocks
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.log import get_logger
+from floodloom.raster.nodata import IGNORE
 from floodloom.tiles.leaks import refuse_leaks
 
 _log = get_logger(__name__)

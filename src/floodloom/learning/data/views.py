@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from floodloom.learning.data.samples import Samples, Tiles
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 View = Callable[[Samples], Samples]
 """A change of tiles that leaves their number and their order."""

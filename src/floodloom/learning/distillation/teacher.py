@@ -23,9 +23,9 @@ from floodloom.learning.data.views import chosen, labelled, viewed
 from floodloom.learning.device import default_device
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.losses.pixels import loss_of
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.learning.training.validation import scores_of
 from floodloom.models.base import Segmenter
+from floodloom.raster.nodata import IGNORE
 
 _AT_ONCE = 16
 

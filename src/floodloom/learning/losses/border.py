@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 _REACH = 6  # in σ: beyond it a weight is below 2e-7
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from floodloom.errors import ConfigError
 from floodloom.learning.losses.border import border_weights
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.learning.training.distributed import total
+from floodloom.raster.nodata import IGNORE
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

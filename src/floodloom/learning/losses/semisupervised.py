@@ -18,10 +18,10 @@ from floodloom.errors import ConfigError, TrainingError
 from floodloom.learning.data.augmentation import Augmentation, Draws, boxes, mixed
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.losses.pixels import Loss
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.learning.training.distributed import total
 from floodloom.learning.training.objective import Objective, supervised
 from floodloom.models.base import Segmenter
+from floodloom.raster.nodata import IGNORE
 
 FEATURE_DROPOUT = 0.5
 SHARES = (0.25, 0.25, 0.5)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.learning.metrics.objects import boundary_counts, boundary_f1, object_counts
 from floodloom.learning.metrics.pixels import (
-    IGNORE,
     class_scores,
     confusion_matrix,
     counts_of,
@@ -26,6 +25,7 @@ from floodloom.learning.metrics.saliency import (
     structure_measure,
     weighted_f_beta,
 )
+from floodloom.raster.nodata import IGNORE
 
 
 def all_scores(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 _EIGHT = np.ones((3, 3), dtype=np.int64)
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
-
-IGNORE = 255
+from floodloom.raster.nodata import IGNORE
 
 
 def confusion_matrix(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 _TINY = float(np.finfo(np.float64).eps)
 

@@ -13,10 +13,10 @@ from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.device import Execution, default_device
 from floodloom.learning.losses.pixels import Loss
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.learning.relabelling.gates import Limits, out_of_limits
 from floodloom.learning.training.validation import scores_of
 from floodloom.log import get_logger
+from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 LEARNED, BEFORE = "new weights", "initial weights"

@@ -14,10 +14,10 @@ from torch import Tensor
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Samples, Tiles, spread_out
 from floodloom.learning.device import default_device
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.learning.relabelling.acceptance import Guard
 from floodloom.learning.relabelling.batch_statistics import moved_means, with_statistics_of
 from floodloom.learning.relabelling.gates import out_of_limits
+from floodloom.raster.nodata import IGNORE
 
 TARGETS = "the target's"
 """What the note `batch_statistics` says was kept, if it wasn't the network's own."""

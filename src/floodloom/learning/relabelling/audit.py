@@ -11,12 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.learning.metrics.pixels import (
-    IGNORE,
     confusion_matrix,
     foreground_scores,
     pixel_accuracy,
     reliability,
 )
+from floodloom.raster.nodata import IGNORE
 
 Labels = NDArray[np.uint8]
 Predict = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], Labels]]

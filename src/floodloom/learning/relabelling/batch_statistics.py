@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.learning.device import default_device
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 _NORM = nn.BatchNorm2d
 _FEWEST = 2  # pixels that a batch's statistics need

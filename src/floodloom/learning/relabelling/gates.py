@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import ConfigError
-from floodloom.learning.metrics.pixels import IGNORE
+from floodloom.raster.nodata import IGNORE
 
 Labels = NDArray[np.uint8]
 PAUL_GANJU_CONFIDENCE = 0.95

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from floodloom.errors import ConfigError
 from floodloom.learning.data.splits import select
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.learning.relabelling.audit import confidence_histogram, kept_area
 from floodloom.learning.relabelling.gates import (
     Limits,
@@ -25,6 +24,7 @@ from floodloom.learning.relabelling.gates import (
 )
 from floodloom.learning.relabelling.labeller import Labeller
 from floodloom.log import get_logger, track
+from floodloom.raster.nodata import IGNORE
 from floodloom.raster.store import recipe_of
 
 _log = get_logger(__name__)

@@ -12,12 +12,12 @@ from torch.optim import swa_utils
 from floodloom.errors import TrainingError
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.device import Execution
-from floodloom.learning.metrics.pixels import IGNORE
 from floodloom.learning.training.distributed import share_gradients, team, total
 from floodloom.learning.training.objective import Objective
 from floodloom.learning.training.plan import TrainingPlan
 from floodloom.learning.training.state import Machinery
 from floodloom.log import get_logger
+from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from floodloom.arrays import Floats
+from floodloom.raster.neighbourhood import box_sum
+from floodloom.sentinel1.decibel import power_to_decibel
 
 _FLOOR = 1e-6  # linear power, -60 dB
 
@@ -27,19 +28,13 @@ def backscatter_change(after: Floats, before: Floats, window: int = 7) -> Floats
         (y, x) float32, dB, negative where it has become darker; NaN where either has no data
         within the window or at the pixel itself.
     """
-    change = 10 * np.log10(_mean(after, window) / _mean(before, window))
+    change = power_to_decibel(_mean(after, window) / _mean(before, window))
     seen = np.isfinite(after) & np.isfinite(before)
     return np.where(seen, change, np.nan).astype(np.float32)
 
 
 def _mean(power: Floats, window: int) -> NDArray[np.float64]:
     known = np.isfinite(power)
-    ones = np.ones(window)
-
-    def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        along = correlate1d(values, ones, axis=0, mode="constant")
-        return np.asarray(correlate1d(along, ones, axis=1, mode="constant"))
-
-    count = total(known.astype(np.float64))
-    summed = total(np.where(known, power, 0).astype(np.float64))
-    return np.maximum(summed / np.maximum(count, 1), _FLOOR)
+    count = box_sum(known.astype(np.float64), window)
+    summed = box_sum(np.where(known, power, 0).astype(np.float64), window)
+    return np.asarray(np.maximum(summed / np.maximum(count, 1), _FLOOR))

@@ -8,10 +8,10 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.raster.flags import Flag
+from floodloom.raster.neighbourhood import box_sum
 
 _NEIGHBOURHOOD = 65  # px, about what a network looks at
 
@@ -125,7 +125,5 @@ def _masks(ground: Ground, seen: Mask, limits: Limits) -> list[tuple[Reason, Mas
 
 def coverage(seen: Mask) -> Floats:
     """Return the share of pixels with data around each, beyond the raster there being none."""
-    ones = np.ones(_NEIGHBOURHOOD, dtype=np.int32)
-    along = correlate1d(seen.astype(np.int32), ones, axis=0, mode="constant")
-    count = correlate1d(along, ones, axis=1, mode="constant")
+    count = box_sum(seen.astype(np.int32), _NEIGHBOURHOOD)
     return np.asarray(count / _NEIGHBOURHOOD**2, dtype=np.float32)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from floodloom.arrays import Floats, Mask
 from floodloom.errors import InputError
 from floodloom.kernels import compiled
+from floodloom.raster.neighbourhood import box_sum, weighted_sum
 
 _TRUNCATE = 3  # standard deviations at which the Gaussian is cut off
 _SUREST = 1e-3  # 0 and 100 percent would be logits that no neighbour could move
@@ -118,8 +118,7 @@ def _gaussian(settings: CrfSettings, known: Mask) -> Filter:
     kernel = np.exp(-0.5 * (offsets / settings.smooth_sigma) ** 2)
 
     def unnormalised(values: Floats) -> Floats:
-        along = correlate1d(values, kernel, axis=0, mode="constant")
-        return np.asarray(correlate1d(along, kernel, axis=1, mode="constant"))
+        return weighted_sum(values, kernel)
 
     return _normalised(unnormalised, known)
 
@@ -185,11 +184,9 @@ def majority(water: Mask, seen: Mask, window: int) -> Mask:
     """
     if window % 2 == 0:
         raise InputError(f"majority_window {window}: must be odd")
-    ones = np.ones(window, dtype=np.int32)
 
     def count(mask: Mask) -> NDArray[np.int32]:
-        along = correlate1d(mask.astype(np.int32), ones, axis=0, mode="constant")
-        return np.asarray(correlate1d(along, ones, axis=1, mode="constant"))
+        return box_sum(mask.astype(np.int32), window)
 
     twice, total = 2 * count(water & seen), count(seen)
     return seen & np.where(twice == total, water, twice > total)

@@ -26,7 +26,8 @@ from floodloom.raster.masks import require_no_mask
 from floodloom.raster.nodata import NODATA
 from floodloom.raster.placing import placed
 from floodloom.raster.store import open_store, recipe_of
-from floodloom.tiles.inputs import POLARISATIONS, to_decibel
+from floodloom.sentinel1.polarisations import POLARISATIONS
+from floodloom.tiles.inputs import to_decibel
 
 _NO_COVER = -1
 _NO_NUMBER = 65535

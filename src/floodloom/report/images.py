@@ -15,11 +15,12 @@ from PIL import Image
 
 from floodloom.errors import InputError
 from floodloom.raster.store import recipe_of
+from floodloom.sentinel1.decibel import power_to_decibel
+from floodloom.sentinel1.polarisations import POLARISATIONS
 
 GREYS = 63
 """Number of grey steps of a backdrop."""
 
-_PREFERRED = ("vv", "hh", "vh", "hv")
 _NO_DATA = 0
 _FLOOR = 1e-6
 _GAMMA = 1.25
@@ -74,7 +75,7 @@ def backdrop_band(scene: xr.Dataset) -> str:
         If the scene has no (y, x) variable.
     """
     names = [str(name) for name, values in scene.data_vars.items() if values.dims == ("y", "x")]
-    found = [name for name in (*_PREFERRED, *names) if name in names]
+    found = [name for name in (*POLARISATIONS, *names) if name in names]
     if not found:
         raise InputError("scene: no (y, x) variable to show; give a scene store")
     return found[0]
@@ -85,7 +86,7 @@ def brightness(scene: xr.Dataset, shrunk: Shrunk) -> NDArray[np.float32]:
     values = shrunk.mean(scene[backdrop_band(scene)])
     if recipe_of(scene).quantity == "display":
         return values
-    return (10 * np.log10(np.maximum(values, _FLOOR))).astype(np.float32)
+    return power_to_decibel(np.maximum(values, _FLOOR)).astype(np.float32)
 
 
 def stretch_limits(values: NDArray[np.float32]) -> tuple[float, float]:

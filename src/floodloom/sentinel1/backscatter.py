@@ -12,6 +12,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Kind
+from floodloom.sentinel1.decibel import decibel_to_power
 
 Scale = Literal["power", "amplitude", "decibel"]
 
@@ -21,7 +22,7 @@ MARGIN = 7
 """Side of a square that can't be zeros by chance, px."""
 
 BACKSCATTER: dict[Scale, Kind] = {
-    "power": Kind("backscatter (linear power)", low=-1.0, high=10 ** (_MOST / 10)),
+    "power": Kind("backscatter (linear power)", low=-1.0, high=float(decibel_to_power(_MOST))),
     "amplitude": Kind("backscatter (amplitude)", low=-1.0, high=10 ** (_MOST / 20)),
     "decibel": Kind("backscatter (decibel)", low=_LEAST, high=_MOST),
 }
@@ -31,7 +32,7 @@ BACKSCATTER: dict[Scale, Kind] = {
 def linear_power(values: Floats, scale: Scale) -> Floats:
     """Return linear power from power, amplitude or decibel; NaN stays NaN."""
     if scale == "decibel":
-        return np.asarray(np.float32(10.0) ** (values / np.float32(10.0)))
+        return decibel_to_power(values)
     return values * values if scale == "amplitude" else values
 
 

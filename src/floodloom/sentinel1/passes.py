@@ -14,13 +14,13 @@ import xarray as xr
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.sentinel1.polarisations import POLARISATIONS
 
 LONGEST_PASS_S = 3000.0
 """Greatest time between scenes of one pass: half of an orbit, the ascending or the descending one.
 The next pass in the same direction comes a whole orbit later."""
 
 _ORBITS = 175
-_POLARISATIONS = ("vv", "vh", "hh", "hv")
 
 Facts = Mapping[str, object]
 
@@ -136,8 +136,8 @@ def common_polarisations(scenes: Mapping[str, xr.Dataset]) -> tuple[str, ...]:
     InputError
         If they have none in common.
     """
-    have = {name: tuple(p for p in _POLARISATIONS if p in scene) for name, scene in scenes.items()}
-    common = tuple(p for p in _POLARISATIONS if all(p in those for those in have.values()))
+    have = {name: tuple(p for p in POLARISATIONS if p in scene) for name, scene in scenes.items()}
+    common = tuple(p for p in POLARISATIONS if all(p in those for those in have.values()))
     examples: dict[tuple[str, ...], str] = {}
     for name, those in have.items():
         examples.setdefault(those, name)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
+from floodloom.sentinel1.decibel import decibel_to_power
 from floodloom.simulate.fields import smooth_field
 from floodloom.simulate.landscape import BARE, CROPS, FOREST, URBAN, Landscape
 
@@ -76,7 +77,7 @@ def sigma0(
             value = getattr(surface, band) - surface.slope * (incidence_deg - REFERENCE_ANGLE_DEG)
             level = np.where(mask, value, level)
         decibel[band] = level + texture + parcels
-    return {band: 10 ** (level / 10) for band, level in decibel.items()}
+    return {band: decibel_to_power(level) for band, level in decibel.items()}
 
 
 def _surfaces(

@@ -12,8 +12,10 @@ from scipy.spatial import cKDTree
 
 from floodloom.arrays import Doubles
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.sentinel1.decibel import decibel_to_power
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import zero_doppler
+from floodloom.sentinel1.polarisations import CROSS_POLARISED
 from floodloom.simulate.acquisition import Acquisition, plan_acquisition
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.facets import earth_fixed
@@ -160,8 +162,8 @@ def image_event(event: Event, flood: bool) -> dict[str, Doubles]:
 
 def band_noise(event: Event, band: str) -> Doubles:
     """Return the thermal noise of a polarisation across the swath, (pixel,), sigma0."""
-    offset = _CROSS_POLARISED_NOISE_DB if band in ("vh", "hv") else 0.0
-    return np.asarray(event.noise * 10 ** (offset / 10))
+    offset = _CROSS_POLARISED_NOISE_DB if band in CROSS_POLARISED else 0.0
+    return np.asarray(event.noise * decibel_to_power(offset))
 
 
 def product_content(event: Event, images: dict[str, Doubles], flood: bool) -> SafeContent:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
+from floodloom.sentinel1.decibel import decibel_to_power
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.simulate.facets import illuminated_area, project_facets
 
@@ -55,7 +56,7 @@ def incidence_of_pixels(view: View, samples: int) -> Doubles:
 def noise_equivalent_sigma0(samples: int) -> Doubles:
     """Return the thermal noise across the swath as sigma0, linear: low in the beam's middle."""
     across = np.linspace(-1, 1, samples)
-    return np.asarray(10 ** ((NESZ_DB + 2.5 * across**2 - 0.8 * np.cos(5 * across)) / 10))
+    return decibel_to_power(NESZ_DB + 2.5 * across**2 - 0.8 * np.cos(5 * across))
 
 
 def render_sigma0(sigma0: Doubles, view: View, geometry: ImageGeometry) -> Doubles:

@@ -7,8 +7,9 @@ from pathlib import Path
 import xarray as xr
 
 from floodloom.raster.grid import geobox_of
+from floodloom.sentinel1.polarisations import POLARISATIONS
 from floodloom.sentinel2.pair import Pairing, PairingRules, pair_optical
-from floodloom.tiles.inputs import POLARISATIONS, to_decibel
+from floodloom.tiles.inputs import to_decibel
 
 
 def companion(path: str | Path, scene: xr.Dataset, rules: PairingRules) -> Pairing:

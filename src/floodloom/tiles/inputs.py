@@ -14,12 +14,13 @@ from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Normalisation, Recipe
 from floodloom.raster.store import recipe_of
+from floodloom.sentinel1.decibel import power_to_decibel
+from floodloom.sentinel1.polarisations import CO_POLARISED, CROSS_POLARISED
 
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
 _HIGHEST = 400.0  # dB, beyond what float32 holds
 _STATISTICS_PIXELS = 4_000_000
-POLARISATIONS = ("vv", "hh", "vh", "hv")
 """Bands of a scene, those that tell water best first."""
 
 BEFORE = "before_"
@@ -70,7 +71,8 @@ def _is_before(name: str) -> bool:
 
 
 def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
-    co, cross = ("vv", "vh") if "vv" in scene else ("hh", "hv")
+    pairs = zip(CO_POLARISED, CROSS_POLARISED, strict=True)
+    co, cross = next((pair for pair in pairs if pair[0] in scene), ("hh", "hv"))
     if band == "one_minus_ratio":
         powers = [_variable(scene, name) for name in (cross, co)]
         share = powers[0] / powers[1].clip(min=_FLOOR)
@@ -94,8 +96,7 @@ def to_decibel(power: xr.DataArray) -> xr.DataArray:
 
 def _decibel(power: Floats) -> Floats:
     decibel = np.maximum(power, np.float32(_FLOOR), dtype=np.float32)
-    np.log10(decibel, out=decibel)
-    decibel *= 10
+    power_to_decibel(decibel, out=decibel)
     decibel[decibel > _HIGHEST] = (
         np.nan
     )  # infinite power; clipped to its range it would be bright land

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.learning.data.class_statistics import POLARISATIONS
 from floodloom.learning.data.samples import Samples
 from floodloom.raster.recipe import Recipe
+from floodloom.sentinel1.polarisations import CO_POLARISED, CROSS_POLARISED, POLARISATIONS
 
 _RATIO_SPAN_DB = 15.0  # `compose_inputs` scales the ratio from -15..0 dB; a test keeps them in step
 
@@ -115,7 +115,7 @@ def radar_noise(
             gain[row, polarisations.index(band)] = 2 / (high - low)
         elif band.endswith("ratio"):
             prefix = band.removesuffix("ratio")
-            for sign, names in ((-1, ("vv", "hh")), (1, ("vh", "hv"))):
+            for sign, names in ((-1, CO_POLARISED), (1, CROSS_POLARISED)):
                 for name in names:
                     if prefix + name in polarisations:
                         gain[row, polarisations.index(prefix + name)] = sign * 2 / _RATIO_SPAN_DB

@@ -13,6 +13,7 @@ from floodloom.learning.data.prefetch import feed
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
+from floodloom.sentinel1.polarisations import POLARISATIONS
 
 _BATCH = 64
 
@@ -129,6 +130,3 @@ def described(seen: Survey, recipe: Recipe, bands: tuple[str, ...]) -> Mapping[s
         statistics[band] = {"mean": shift + half * mean, "deviation": half * deviation}
         statistics[band]["unit"] = unit
     return {"class_fractions": list(seen.class_fractions), "bands": statistics}
-
-
-POLARISATIONS = ("vv", "vh", "hh", "hv")

@@ -30,8 +30,8 @@ from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.splits import select
 from floodloom.learning.distillation.settings import DistillationTerms
 from floodloom.learning.distillation.student import distill_student
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.network import untrained
+from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
@@ -118,8 +118,8 @@ def plain_iou(seed: int, small: bool, times: int = 1) -> float:
     return flood_iou([(learned, _test(seed, small))])
 
 
-def _plan(seed: int, small: bool, times: float = 1) -> TrainingPlan:
-    return TrainingPlan(
+def _plan(seed: int, small: bool, times: float = 1) -> TrainingSettings:
+    return TrainingSettings(
         epochs=round((2 if small else 20) * times), batch=8, learning_rate=3e-3, patience=99,
         balance=0.0, precision="bfloat16", seed=seed,
     )  # fmt: skip
@@ -148,7 +148,7 @@ def _material(pairs: Pairs, seed: int, small: bool) -> _Material:
     most = round(UNLABELLED * labelled.sizes["tile"])
     taught = concatenate_tiles([labelled, unlabelled_pairs(others, most)])
     standardisation = standardise_optical(labelled)
-    network = Network("unet", 4 if small else 8)
+    network = NetworkSettings(model="unet", width=4 if small else 8)
     return _Material(
         repeated(paired_samples(labelled, standardisation)),
         repeated(paired_samples(taught, standardisation)),

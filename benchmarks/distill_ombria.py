@@ -27,8 +27,8 @@ from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import transfer_weights
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.network import untrained
+from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.models.registry import build
 from floodloom.raster.nodata import IGNORE
@@ -67,10 +67,10 @@ class Budget:
     labelled_run: int = 1
     chips: int | None = None
 
-    def plan(self, seed: int, times: float = 1) -> TrainingPlan:
+    def plan(self, seed: int, times: float = 1) -> TrainingSettings:
         """Return the plan of a training, in bfloat16 so that no measurement chooses."""
         epochs = round(self.epochs * times)
-        return TrainingPlan(
+        return TrainingSettings(
             epochs=epochs,
             batch=self.batch,
             learning_rate=self.learning_rate,
@@ -132,7 +132,7 @@ class Trainings:
     seed: int
     folder: Path
 
-    def plan(self, seen: int, times: int = 1) -> TrainingPlan:
+    def plan(self, seen: int, times: int = 1) -> TrainingSettings:
         """Return the plan of a training on so many chips; `times` multiplies the budget's steps."""
         labelled = int(np.isin(self.tiles["split"].values, SPLITS["train"]).sum())
         return self.budget.plan(self.seed, times * self.budget.labelled_run * labelled / seen)
@@ -146,7 +146,7 @@ class Trainings:
     def untrained(self, inputs: str, architecture: str = "") -> Checkpoint:
         """Return fresh weights of this seed; the budget's architecture, also within late fusion."""
         architecture = architecture or self.budget.architecture
-        network = Network(architecture, self.budget.width)
+        network = NetworkSettings(model=architecture, width=self.budget.width)
         optical = None if inputs == "radar" else standardise_optical(self.tiles)
         start = untrained(self.tiles, network, self.seed, optical, fused=inputs == "fused")
         if architecture != "late_fusion":

@@ -44,6 +44,7 @@ from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.learning.metrics.pixels import reliability
 from floodloom.learning.relabelling.labeller import with_voice
+from floodloom.learning.training.settings import TrainSettings
 from floodloom.log import get_logger, set_up_logging
 from floodloom.mapping.local import listening
 from floodloom.mapping.scores import Counts, count
@@ -204,7 +205,12 @@ class Bench:
     def _train(self, tiles: Sequence[Path], out: Path, member: int, **more: Any) -> Path:
         seed = 100 * self.seed + member
         settings = {**self.budget.training, "fine_tune_learning_rate": 1e-3, **more}
-        return train(tiles=list(tiles), out=out, seed=seed, threads=self.threads, **settings)
+        return train(
+            tiles=list(tiles),
+            out=out,
+            threads=self.threads,
+            settings=TrainSettings(seed=seed, **settings),
+        )
 
     def _epochs(self, stores: Sequence[Path]) -> int:
         """Passes over the training tiles that make the budget's steps."""

@@ -28,7 +28,7 @@ from floodloom.learning.data.zarr_tiles import located, radar_tiles
 from floodloom.learning.device import Execution, choose_execution, default_device
 from floodloom.learning.losses.pixels import ce_dice
 from floodloom.learning.training.loop import fit
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import TrainingSettings
 from floodloom.models.registry import build, names
 from floodloom.stages.tile import tile
 from floodloom.tiles.store import open_tiles
@@ -113,7 +113,7 @@ def feeding(store: str) -> Figures:
 
 def rate(tiles: Tiles, validation: Tiles, augmentation: Augmentation | None) -> float:
     """Return the steps per second of an epoch of the loop."""
-    plan = TrainingPlan(epochs=1, batch=BATCH, precision="bfloat16", workers=2)
+    plan = TrainingSettings(epochs=1, batch=BATCH, precision="bfloat16", workers=2)
     fitted = fit(
         build("unet", 2, 2),
         tiles,

@@ -38,7 +38,7 @@ from floodloom.learning.device import Execution, choose_execution, default_devic
 from floodloom.learning.losses.pixels import ce_dice
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, mean_iou
 from floodloom.learning.training.loop import fit
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import TrainingSettings
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build, names
@@ -60,10 +60,10 @@ LONG = ("hourglass",)
 """What is trained for longer: of the best, what takes least time."""
 
 PLANS = {
-    "quick": TrainingPlan(epochs=10, precision="bfloat16"),
-    "full": TrainingPlan(epochs=15, batch=4, monitor="epoch", precision="bfloat16"),
-    "long": TrainingPlan(epochs=30, batch=4, monitor="epoch", precision="bfloat16"),
-    "events": TrainingPlan(epochs=8, batch=4, precision="bfloat16"),
+    "quick": TrainingSettings(epochs=10, precision="bfloat16"),
+    "full": TrainingSettings(epochs=15, batch=4, monitor="epoch", precision="bfloat16"),
+    "long": TrainingSettings(epochs=30, batch=4, monitor="epoch", precision="bfloat16"),
+    "events": TrainingSettings(epochs=8, batch=4, precision="bfloat16"),
 }
 """`full` and `long` train on all official training chips and keep the last epoch."""
 

@@ -34,7 +34,8 @@ def test_overview_names_every_stage(capsys) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_help_explains_every_option(stage: str, capsys) -> None:
+def test_help_explains_every_option(stage: str, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     run(stage, "--help")
     text = words_of(capsys.readouterr().out)
     function = getattr(import_module(f"floodloom.stages.{stage}"), stage)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
-from floodloom.errors import ConfigError, InputError
+from floodloom.errors import InputError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.data.optical import unlabelled_pairs
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.zarr_tiles import located, tiles_of
-from floodloom.learning.distillation.settings import DistillSettings
+from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.inference import load_ensemble
 from floodloom.raster.nodata import IGNORE
 from floodloom.stages.distill import distill
@@ -22,7 +23,9 @@ from tests.learning.conftest import QUICK
 
 def test_teach_then_distill(stores, tmp_path):
     tiles = [stores["train"], stores["validation"]]
-    teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **QUICK)
+    teacher = teach(
+        tiles=tiles, out=tmp_path / "teacher.safetensors", settings=TeachSettings(**QUICK)
+    )
     metadata = read_metadata(teacher)
     assert metadata["inputs"] == "fused"
     assert metadata["channels"] == ["vv", "vh", "green", "red", "nir", "ndwi"]
@@ -42,9 +45,11 @@ def test_teach_then_distill(stores, tmp_path):
 def test_a_teacher_of_chosen_channels_and_one_without_labels(stores, tmp_path):
     tiles, quick = [stores["train"], stores["validation"]], {**QUICK, "epochs": 1}
     out = tmp_path / "teacher.safetensors"
-    chosen = read_metadata(teach(tiles=tiles, out=out, radar=False, channels=("nir",), **quick))
+    chosen = read_metadata(
+        teach(tiles=tiles, out=out, settings=TeachSettings(radar=False, channels=("nir",), **quick))
+    )
     assert (chosen["inputs"], chosen["channels"]) == ("optical", ["nir"])
-    blind = teach(tiles=tiles, out=out, labels="water_index", **quick)
+    blind = teach(tiles=tiles, out=out, settings=TeachSettings(labels="water_index", **quick))
     student = distill(
         tiles=tiles,
         teacher=blind,
@@ -52,14 +57,16 @@ def test_a_teacher_of_chosen_channels_and_one_without_labels(stores, tmp_path):
         settings=DistillSettings(labels="water_index", feature_weight=0.1, **quick),
     )
     assert read_metadata(student)["training"]["feature_weight"] == 0.1
-    with pytest.raises(ConfigError, match="labels 'none': choose"):
-        teach(tiles=tiles, out=out, labels="none", **quick)
+    with pytest.raises(ValidationError, match="labels"):
+        teach(tiles=tiles, out=out, settings=TeachSettings(labels="none", **quick))
 
 
 def test_unlabelled_pairs_are_learnt_from(stores, make_tiles, tmp_path):
     """The labels of target tiles change nothing, their optical images do."""
     tiles, quick = [stores["train"], stores["validation"]], {**QUICK, "epochs": 1}
-    teacher = teach(tiles=tiles, out=tmp_path / "teacher.safetensors", **quick)
+    teacher = teach(
+        tiles=tiles, out=tmp_path / "teacher.safetensors", settings=TeachSettings(**quick)
+    )
 
     def student(target, name, unlabelled=1.5):
         write_tiles(target, tmp_path / f"{name}.zarr")
@@ -102,7 +109,11 @@ def test_where_pairs_lie_changes_nothing(stores, tmp_path, teaching, distilling)
     quick = {**QUICK, "epochs": 2}
 
     def weights(name, **change):
-        teacher = teach(tiles=tiles, out=tmp_path / f"t{name}.st", **teaching, **change, **quick)
+        teacher = teach(
+            tiles=tiles,
+            out=tmp_path / f"t{name}.st",
+            settings=TeachSettings(**teaching, **change, **quick),
+        )
         out = tmp_path / f"s{name}.st"
         student = distill(
             tiles=tiles,

@@ -14,6 +14,7 @@ from floodloom.errors import CheckpointError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
+from floodloom.learning.training.settings import TrainSettings
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles, write_tiles
@@ -24,7 +25,9 @@ from tests.privacy import host, telling
 @pytest.fixture(scope="module")
 def trained(stores) -> Path:
     out = stores["folder"] / "model.safetensors"
-    return train(tiles=[stores["train"], stores["validation"]], out=out, **QUICK)
+    return train(
+        tiles=[stores["train"], stores["validation"]], out=out, settings=TrainSettings(**QUICK)
+    )
 
 
 def test_train_writes_a_checkpoint_that_works(stores, trained):
@@ -46,7 +49,9 @@ def test_train_writes_a_checkpoint_that_works(stores, trained):
 
 def test_train_repeats_itself(stores, trained, tmp_path):
     again = train(
-        tiles=[stores["train"], stores["validation"]], out=tmp_path / "b.safetensors", **QUICK
+        tiles=[stores["train"], stores["validation"]],
+        out=tmp_path / "b.safetensors",
+        settings=TrainSettings(**QUICK),
     )
     first, second = load_checkpoint(trained).weights, load_checkpoint(again).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -62,7 +67,9 @@ def test_a_checkpoint_says_what_the_training_tiles_held(trained):
 def test_where_tiles_lie_changes_nothing(stores, trained, tmp_path):
     tiles = [stores["train"], stores["validation"]]
     out = tmp_path / "streamed.safetensors"
-    streamed = train(tiles=tiles, out=out, memory_gib=0.0, workers=3, **QUICK)
+    streamed = train(
+        tiles=tiles, out=out, settings=TrainSettings(memory_gib=0.0, workers=3, **QUICK)
+    )
     first, second = load_checkpoint(trained).weights, load_checkpoint(streamed).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -71,14 +78,13 @@ def test_a_fold_validates_on_its_events(stores, make_tiles, tmp_path):
     write_tiles(make_tiles(8, seed=5, event="second"), tmp_path / "second.zarr")
     out = tmp_path / "fold.safetensors"
     tiles = [stores["train"], tmp_path / "second.zarr"]
-    train(tiles=tiles, out=out, folds=2, fold=1, space=1.0, **{**QUICK, "epochs": 1})
+    train(tiles=tiles, out=out, settings=TrainSettings(folds=2, fold=1, **{**QUICK, "epochs": 1}))
     only = tmp_path / "only.safetensors"
     write_tiles(make_tiles(8, "validation", seed=5, event="second"), tmp_path / "held.zarr")
     train(
         tiles=[stores["train"], tmp_path / "held.zarr"],
         out=only,
-        space=1.0,
-        **{**QUICK, "epochs": 1},
+        settings=TrainSettings(**{**QUICK, "epochs": 1}),
     )
     first, second = load_checkpoint(out), load_checkpoint(only)
     assert first.scores == second.scores
@@ -112,7 +118,7 @@ def go_on(stores, trained, pseudo, folder, **settings) -> Path:
         init=trained,
         audit=folder / "audit.json",
         out=folder / "tuned.safetensors",
-        **settings,
+        settings=TrainSettings(**settings),
     )
 
 
@@ -155,31 +161,6 @@ def test_a_scene_is_heard_only_as_far_as_relabelling_would(stores, trained, tmp_
         assert max(map(float, notes["likelihood"]["tried"])) == greatest
 
 
-def test_fine_tuning_keeps_a_share_of_its_start(stores, trained, tmp_path):
-    pseudo, _ = relabelled(stores, trained, tmp_path, thresholds=(0.8,))
-
-    def tuned(share):
-        out = train(
-            tiles=[stores["train"], stores["validation"]],
-            pseudo=[pseudo],
-            init=trained,
-            out=tmp_path / f"tuned-{share}.safetensors",
-            fine_tune_epochs=1,
-            keep_start=share,
-            guard=False,
-            batch_statistics=0.0,
-            **QUICK,
-        )
-        return load_checkpoint(out)
-
-    start, after, mean = load_checkpoint(trained), tuned(0.0), tuned(0.25)
-    for name, weights in mean.weights.items():
-        if weights.is_floating_point():
-            expected = 0.25 * start.weights[name] + 0.75 * after.weights[name]
-            torch.testing.assert_close(weights, expected)
-    assert mean.scores != after.scores
-
-
 def test_labels_of_the_target_are_never_read(stores, trained, make_tiles, tmp_path):
     lying = make_tiles(12, "target", seed=2, event="target")
     write_tiles(lying.assign(label=1 - lying.label), tmp_path / "lying.zarr")
@@ -208,7 +189,9 @@ def inverted(stores) -> Path:
     """A network that takes land for water, and water for land."""
     tiles = open_tiles([stores["train"], stores["validation"]]).load()
     store = write_tiles(tiles.assign(label=1 - tiles.label), stores["folder"] / "wrong.zarr")
-    return train(tiles=[store], out=stores["folder"] / "wrong.safetensors", **QUICK)
+    return train(
+        tiles=[store], out=stores["folder"] / "wrong.safetensors", settings=TrainSettings(**QUICK)
+    )
 
 
 def test_a_bad_first_model_labels_nothing_and_is_replaced(stores, inverted, tmp_path):
@@ -223,9 +206,9 @@ def test_a_bad_first_model_labels_nothing_and_is_replaced(stores, inverted, tmp_
         init=inverted,
         audit=tmp_path / "audit.json",
         out=tmp_path / "anew.safetensors",
-        **QUICK,
+        settings=TrainSettings(**QUICK),
     )
-    fresh = train(tiles=labels, out=tmp_path / "fresh.safetensors", **QUICK)
+    fresh = train(tiles=labels, out=tmp_path / "fresh.safetensors", settings=TrainSettings(**QUICK))
     first, second = load_checkpoint(fresh).weights, load_checkpoint(anew).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -310,9 +293,7 @@ def test_fine_tuning_that_harms_is_undone(stores, trained, tmp_path):
         tiles=[stores["train"], stores["validation"]],
         init=trained,
         out=tmp_path / "harmed.safetensors",
-        fine_tune_epochs=1,
-        fine_tune_learning_rate=10.0,
-        **QUICK,
+        settings=TrainSettings(fine_tune_epochs=1, fine_tune_learning_rate=10.0, **QUICK),
     )
     first, second = load_checkpoint(trained).weights, load_checkpoint(kept).weights
     assert all(torch.equal(first[name], second[name]) for name in first)

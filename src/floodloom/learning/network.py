@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -14,39 +13,14 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.metadata import Inputs
+from floodloom.learning.training.settings import NetworkSettings
 from floodloom.models.registry import build
 from floodloom.raster.store import recipe_of
 
 
-@dataclass(frozen=True)
-class Network:
-    """What to build; None leaves a choice to the architecture.
-
-    Attributes
-    ----------
-    architecture, width
-        See `floodloom models`, and the channels of the first level.
-    encoder, upsampling
-        See `floodloom.models.encoders.catalogue` and `floodloom.models.upsampling`.
-    encoder_weights
-        Local .safetensors file with ImageNet weights for the encoder.
-    """
-
-    architecture: str = "unet"
-    width: int = 16
-    encoder: str | None = None
-    upsampling: str | None = None
-    encoder_weights: Path | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of it beside the architecture's name."""
-        chosen = {"encoder": self.encoder, "upsampling": self.upsampling}
-        return {"width": self.width} | {k: value for k, value in chosen.items() if value}
-
-
 def untrained(
     tiles: xr.Dataset,
-    network: Network,
+    network: NetworkSettings,
     seed: int,
     optical: Standardisation | None = None,
     *,
@@ -78,18 +52,24 @@ def untrained(
     recipe, classes = recipe_of(tiles), tuple(json.loads(tiles.attrs["classes"]))
     bands = () if optical is None else optical.channels
     bands = (*recipe.bands, *bands) if fused or optical is None else bands
-    arguments = {"in_channels": len(bands), "classes": len(classes), **network.arguments()}
-    if fused and network.architecture == "late_fusion":
+    arguments = {"in_channels": len(bands), "classes": len(classes), **_arguments(network)}
+    if fused and network.model == "late_fusion":
         first = len(recipe.bands)
         groups = [list(range(first)), list(range(first, len(bands)))]
         arguments |= {"groups": groups, "alone": True}
     torch.manual_seed(seed)
-    model = build(network.architecture, **arguments, encoder_weights=network.encoder_weights)
-    fresh = Checkpoint(network.architecture, arguments, classes, recipe, model.state_dict())
+    model = build(network.model, **arguments, encoder_weights=network.encoder_weights)
+    fresh = Checkpoint(network.model, arguments, classes, recipe, model.state_dict())
     if optical is None:
         return fresh
     inputs: Inputs = "fused" if fused else "optical"
     return replace(fresh, inputs=inputs, channels=bands, statistics=asdict(optical))
+
+
+def _arguments(network: NetworkSettings) -> dict[str, Any]:
+    """Return what a checkpoint keeps of it beside the architecture's name."""
+    chosen = {"encoder": network.encoder, "upsampling": network.upsampling}
+    return {"width": network.width} | {k: value for k, value in chosen.items() if value}
 
 
 def require_fit(checkpoint: Checkpoint, tiles: xr.Dataset, path: str) -> None:

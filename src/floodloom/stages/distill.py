@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from floodloom.learning.data.zarr_tiles import located, tiles_of
 from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import require_teacher
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.network import untrained
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.outputs import writes
 from floodloom.tiles.store import concatenate_tiles, open_tiles
@@ -60,7 +59,7 @@ def distill(
     torch.set_num_threads(threads)
     frozen = load_checkpoint(teacher)
     opened = labelled_for(located(open_tiles(tiles), tiles), settings.labels)
-    start = untrained(opened, _network(settings), settings.seed)
+    start = untrained(opened, settings, settings.seed)
     require_teacher(frozen, start, str(teacher))
     training, validation = training_and_validation(opened, settings.validation_share)
     if settings.unlabelled:
@@ -73,7 +72,7 @@ def distill(
         frozen,
         tiles_of(training, settings.memory_gib, load),
         tiles_of(validation, settings.memory_gib, load),
-        _plan(settings),
+        settings,
         settings=settings,
         loss=settings.loss,
         from_teacher=settings.from_teacher,
@@ -81,18 +80,3 @@ def distill(
         sidecars=Sidecars.of(Path(out)),
     )
     return save_checkpoint(replace(learned, code=code_digest("distill")), out)
-
-
-def _network(settings: DistillSettings) -> Network:
-    return Network(
-        settings.model,
-        settings.width,
-        settings.encoder,
-        settings.upsampling,
-        settings.encoder_weights,
-    )
-
-
-def _plan(settings: DistillSettings) -> TrainingPlan:
-    own = set(DistillSettings.model_fields) & {field.name for field in fields(TrainingPlan)}
-    return TrainingPlan(**settings.model_dump(include=own))

@@ -17,15 +17,15 @@ from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.data.training_set import gather
 from floodloom.learning.data.zarr_tiles import located, radar_tiles
 from floodloom.learning.losses.semisupervised import SemiSupervision
-from floodloom.learning.network import Network, require_fit, untrained
+from floodloom.learning.network import require_fit, untrained
 from floodloom.learning.relabelling.acceptance import Guard
 from floodloom.learning.relabelling.adaptation import TARGETS, Adapted, adapted, re_estimated
 from floodloom.learning.relabelling.gates import Limits
 from floodloom.learning.relabelling.labeller import Elsewhere, with_voice
 from floodloom.learning.training.distributed import joined
 from floodloom.learning.training.objective import objective_of
-from floodloom.learning.training.plan import TrainingPlan
-from floodloom.learning.training.supervise import blended, learn
+from floodloom.learning.training.settings import TrainSettings
+from floodloom.learning.training.supervise import learn
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.log import get_logger
 from floodloom.outputs import writes
@@ -44,47 +44,7 @@ def train(
     pseudo: Sequence[Path] = (),
     init: Path | None = None,
     audit: Path | None = None,
-    model: str = "unet",
-    seed: int = 0,
-    width: int = 16,
-    encoder: str | None = None,
-    encoder_weights: Path | None = None,
-    upsampling: str | None = None,
-    epochs: int = 15,
-    fine_tune_epochs: int = 8,
-    batch: int = 8,
-    learning_rate: float = 1e-3,
-    fine_tune_learning_rate: float = 3e-4,
-    weight_decay: float = 1e-4,
-    loss: str = "ce_dice",
-    balance: float = 0.5,
-    speckle_looks: float | None = 20.0,
-    offset_db: float = 1.0,
-    average: float = 0.0,
-    patience: int = 10,
-    validation_share: float = 0.2,
-    precision: str = "auto",
-    micro_batch: int | None = None,
-    space: float = 0.0,
-    ramp_db: float = 0.0,
-    band_drop: float = 0.0,
-    cutmix: float = 0.0,
-    stretch: float = 0.0,
-    from_scratch: bool = False,
-    keep_start: float = 0.0,
-    guard: bool = True,
-    match_histograms: bool = False,
-    batch_statistics: float = 0.75,
-    pseudo_share: float | None = 0.5,
-    pseudo_weight: float = 1.0,
-    consistency: str = "pseudo",
-    consistency_threshold: float = 0.95,
-    monitor: str = "iou",
-    folds: int | None = None,
-    fold: int = 0,
-    memory_gib: float = 4.0,
-    workers: int = 2,
-    tensorboard: bool = False,
+    settings: TrainSettings = TrainSettings(),
     threads: int = 1,
 ) -> Path:
     """Train a network on labelled tiles.
@@ -105,96 +65,8 @@ def train(
         its weights are kept, too. With nothing but empty pseudo-labelled stores it is passed on.
     audit
         Audit of the round of relabelling, whose limits the new model must keep to as well.
-    model
-        Architecture, see `floodloom models`.
-    seed
-        Of the weights, the draw and the augmentation.
-    width
-        Channels of the network's first level.
-    encoder
-        vgg16, resnet18, resnet34, resnet50, mobilenet_v2 or xception; none takes
-        the architecture's own.
-    encoder_weights
-        File (.safetensors) with ImageNet weights for the encoder; none starts from random ones.
-    upsampling
-        nearest, bilinear, bicubic, bed_of_nails, max_unpool, transposed, transposed_4x4 or
-        transposed_3x3; none takes the architecture's own.
-    epochs
-        Passes over the tiles.
-    fine_tune_epochs
-        Passes over the tiles when starting from `init`.
-    batch
-        Tiles per step.
-    learning_rate
-        Highest learning rate.
-    fine_tune_learning_rate
-        Highest learning rate when starting from `init`.
-    weight_decay
-        Of AdamW.
-    loss
-        cross_entropy, weighted_cross_entropy, dice, ce_dice, focal, border_cross_entropy or
-        contrast; for sparse labels festa or scribble.
-    balance
-        0 draws tiles alike, 1 by what they hold of each class.
-    speckle_looks
-        Looks of the speckle added in training; none adds no speckle.
-    offset_db
-        Greatest offset per polarisation added in training, dB.
-    average
-        Decay of the moving average of the weights; 0 averages nothing.
-    patience
-        Epochs without a better validation IoU after which training stops.
-    validation_share
-        Share of the training tiles held out when no tile is in the validation split.
-    precision
-        auto, float32 or bfloat16; auto takes what is fastest here.
-    micro_batch
-        Tiles whose gradients are computed at once and added up; none takes the whole batch.
-    space
-        0 draws places with more tiles more often, 1 all places alike.
-    ramp_db
-        Greatest rise of an added ramp from a tile's middle to its corner, dB.
-    band_drop
-        Probability that a tile loses one of its bands.
-    cutmix
-        Probability that a box of another tile is mixed in.
-    stretch
-        Greatest change of gain (factor) and offset (standard deviations) of the bands.
-    from_scratch
-        Start from fresh weights instead of those of `init`, which then only has to be reached.
-    keep_start
-        Share of the weights of `init` in the mean of the weights before and after fine-tuning on
-        pseudo-labelled tiles; 0 keeps those after.
-    guard
-        Keep the weights of `init` if validation IoU falls too far, or if what is predicted of the
-        pseudo-labelled tiles leaves the limits of the round.
-    match_histograms
-        Learn from every labelled tile once more in the backscatter histogram of the
-        pseudo-labelled ones.
-    batch_statistics
-        Share of the pseudo-labelled tiles in the statistics of batch normalisation at last, if the
-        same does no harm on held-out tiles; 0 leaves them.
-    pseudo_share
-        Share of each batch that pseudo-labelled tiles make up; none: that of all tiles.
-    pseudo_weight
-        Weight of their loss against that of the labelled tiles.
-    consistency
-        How they teach: pseudo (by their labels), unimatch or mean-teacher (by what the moving
-        average of the weights says of them as it learns).
-    consistency_threshold
-        Least confidence of a pixel that teaches, with unimatch.
-    monitor
-        Validation score that chooses the best epoch: iou, f1, miou, accuracy, mean_of_chip_iou.
-    folds
-        Folds over the events of the training and validation split; none takes the splits.
-    fold
-        Fold to validate on, from 0.
-    memory_gib
-        Tiles that take more are read from disk as they are drawn, GiB.
-    workers
-        Threads that read tiles ahead of the network.
-    tensorboard
-        Draw the history in TensorBoard, beside the checkpoint (.tensorboard).
+    settings
+        How to train.
     threads
         CPU threads.
 
@@ -205,14 +77,17 @@ def train(
     """
     torch.set_num_threads(threads)
     opened = located(open_tiles(tiles), tiles)
-    network = Network(model, width, encoder, upsampling, encoder_weights)
     before = None if init is None else load_checkpoint(init)
-    fresh = untrained(opened, network, seed)
+    fresh = untrained(opened, settings, settings.seed)
     require_fit(before or fresh, opened, str(init))
-    training, validation = training_and_validation(opened, validation_share, folds, fold)
+    training, validation = training_and_validation(
+        opened, settings.validation_share, settings.folds, settings.fold
+    )
     extra = _pseudo_labelled(pseudo, recipe_of(opened))
-    held_out = radar_tiles(validation, memory_gib)
-    watch = Guard(held_out, objective_of(loss)[0], batch, limits=_limits(audit))
+    held_out = radar_tiles(validation, settings.memory_gib)
+    watch = Guard(held_out, objective_of(settings.loss)[0], settings.batch, limits=_limits(audit))
+
+    # A round without labels leaves the model as it was, unless it knows too little.
     if before is not None and pseudo and extra is None:
         poor = watch.poor(before)
         if not poor:
@@ -222,58 +97,47 @@ def train(
             return save_checkpoint(with_voice(kept, held_out, _greatest_likelihood(audit)), out)
         _log.warning("%s: %s, so training begins anew on the labels alone", init, poor)
         before = None
-    tuned = before is not None and not from_scratch
-    plan = TrainingPlan(
-        epochs=fine_tune_epochs if tuned else epochs,
-        batch=batch,
-        learning_rate=fine_tune_learning_rate if tuned else learning_rate,
-        weight_decay=weight_decay,
-        micro_batch=micro_batch,
-        patience=patience,
-        monitor=monitor,
-        pseudo_share=pseudo_share,
-        balance=balance,
-        space=space,
-        average=average,
-        precision=precision,
-        seed=seed,
-        workers=workers,
-    )
-    start = before if before is not None and tuned else fresh
-    material = gather(training, extra, memory_gib, match=match_histograms)
-    noise = radar_noise(start.recipe, speckle_looks, offset_db, ramp_db)
+
+    if before is not None:
+        fine_tuning = {
+            "epochs": settings.fine_tune_epochs,
+            "learning_rate": settings.fine_tune_learning_rate,
+        }
+        settings = settings.model_copy(update=fine_tuning)
+    start = before or fresh
+    material = gather(training, extra, settings.memory_gib)
+    noise = radar_noise(start.recipe, settings.speckle_looks, settings.offset_db, settings.ramp_db)
     with joined() as team:
         learned = learn(
             start,
             material.tiles,
             held_out,
-            plan,
-            loss=loss,
-            augmentation=Augmentation(noise, band_drop, cutmix, stretch),
-            sidecars=Sidecars.of(Path(out), tensorboard=tensorboard),
-            places=material.places,
+            settings,
+            loss=settings.loss,
+            augmentation=Augmentation(
+                noise, settings.band_drop, settings.cutmix, gain_jitter=settings.gain_jitter
+            ),
+            sidecars=Sidecars.of(Path(out), tensorboard=settings.tensorboard),
             pseudo=material.pseudo,
+            pseudo_share=settings.pseudo_share,
             semi=SemiSupervision(
-                consistency,
-                pseudo_weight,
-                consistency_threshold,
-                apart=pseudo_share is not None and _another_sensor(audit),
+                settings.consistency,
+                apart=settings.pseudo_share is not None and _another_sensor(audit),
                 strong=strong_views(start.recipe),
             ),
         )
-        if tuned and material.pseudo is not None and keep_start:
-            learned = blended(start, learned, held_out, share=keep_start, loss=loss)
         watch = replace(watch, target=material.target)
-        if before is not None and guard:
+        if before is not None and settings.guard:
             learned = watch(before, learned)
         step, elsewhere = Adapted(learned, learned), None
-        if batch_statistics and material.target is not None:
-            step = adapted(learned, material.target, watch, batch_statistics, known=before)
+        share = settings.batch_statistics
+        if share and material.target is not None:
+            step = adapted(learned, material.target, watch, share, known=before)
         if team.leads:
             if before is not None and material.target is not None:
                 alike = Adapted(before, before)
                 if step.changed:
-                    alike = re_estimated(before, material.target, held_out, batch_statistics)
+                    alike = re_estimated(before, material.target, held_out, share)
                 elsewhere = Elsewhere(material.target, alike)
             learned = with_voice(
                 step.checkpoint,

@@ -23,8 +23,8 @@ from floodloom.learning.data.optical import (
 )
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.network import untrained
+from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.tiles.store import concatenate_tiles
 
@@ -146,7 +146,9 @@ def test_a_network_that_learnt_to_do_without_the_optical_image_can(make_tiles):
             start,
             training,
             validation,
-            TrainingPlan(epochs=10, batch=4, precision="float32", learning_rate=3e-3, patience=99),
+            TrainingSettings(
+                epochs=10, batch=4, precision="float32", learning_rate=3e-3, patience=99
+            ),
             loss="ce_dice",
             augmentation=Augmentation(second_sensor=2, **change),
         )
@@ -157,10 +159,12 @@ def test_a_network_that_learnt_to_do_without_the_optical_image_can(make_tiles):
         return foreground_scores(matrix)["iou"]
 
     def fresh(architecture):
-        return untrained(tiles, Network(architecture, 4), 0, standardisation, fused=True)
+        return untrained(
+            tiles, NetworkSettings(model=architecture, width=4), 0, standardisation, fused=True
+        )
 
     training = fused_samples(tiles, standardisation)
-    alone = untrained(tiles, Network("fcn8", 4), 0)
+    alone = untrained(tiles, NetworkSettings(model="fcn8", width=4), 0)
     radar = scores(alone, radar_samples(tiles), radar_samples(held))
     graceful = scores(fresh("fcn8"), training, whole, sensor_drop=0.5)
     careless = scores(fresh("fcn8"), training, whole)

@@ -1,4 +1,4 @@
-"""Tiles are drawn alike, by class, and by place, as asked."""
+"""Tiles are drawn alike or by class, as asked."""
 
 from __future__ import annotations
 
@@ -16,26 +16,6 @@ def test_classes_are_drawn_alike_when_balanced():
     assert balanced[1] == 0
     torch.testing.assert_close(balanced.sum().item(), 1.0)
     torch.testing.assert_close(sampling_weights(COUNTS, 0.0), torch.full((10,), 0.1).double())
-
-
-def test_places_are_drawn_alike_when_balanced():
-    counts = torch.ones(12, 2)
-    places = ["big"] * 9 + ["small"] * 3
-    spread = sampling_weights(counts, 0.5, places, 1.0)
-    torch.testing.assert_close(spread[:9].sum().item(), 0.5)
-    torch.testing.assert_close(spread[0].item(), 0.5 / 9)
-    plain = sampling_weights(counts, 0.5, places, 0.0)
-    torch.testing.assert_close(plain, torch.full((12,), 1 / 12).double())
-    halfway = sampling_weights(counts, 0.5, places, 0.5)
-    torch.testing.assert_close(halfway, (spread + plain) / 2)
-
-
-def test_within_a_class_only_places_that_show_it_share_it():
-    counts = torch.tensor([[4, 12], [4, 4], [8, 0]])
-    spread = sampling_weights(counts, 1.0, ["a", "b", "c"], 1.0)
-    by_hand = torch.tensor([1 / 3 + 1 / 2, 1 / 3 + 1 / 2, 1 / 3]).double() / 2
-    torch.testing.assert_close(spread, by_hand)
-    torch.testing.assert_close(spread.sum().item(), 1.0)
 
 
 def test_tiles_come_as_often_as_their_weights_say():

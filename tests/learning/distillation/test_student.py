@@ -35,15 +35,15 @@ from floodloom.learning.distillation.teacher import (
     transfer_weights,
 )
 from floodloom.learning.losses.pixels import ce_dice
-from floodloom.learning.network import Network, untrained
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.network import untrained
+from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.learning.training.validation import scores_of
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build
 
-PLAN = TrainingPlan(epochs=8, batch=4, precision="float32", learning_rate=3e-3, patience=99)
+PLAN = TrainingSettings(epochs=8, batch=4, precision="float32", learning_rate=3e-3, patience=99)
 
 
 def pair(bands=2, channels=3):
@@ -122,10 +122,10 @@ def toy(make_tiles):
     validation = make_tiles(8, "validation", seed=8, optical=True, contrast=3.0)
     torch.set_num_threads(1)
     teacher = learn(
-        untrained(tiles, Network("unet", 4), 0, standardisation),
+        untrained(tiles, NetworkSettings(model="unet", width=4), 0, standardisation),
         optical_samples(tiles, standardisation),
         optical_samples(validation, standardisation),
-        replace(PLAN, epochs=15),
+        PLAN.model_copy(update={"epochs": 15}),
         loss="ce_dice",
     )
     both = paired_samples(tiles, standardisation)
@@ -138,7 +138,7 @@ def toy(make_tiles):
         torch.cat([few.clear, both.clear]),
     )
     held_out = paired_samples(validation, standardisation)
-    return teacher, untrained(tiles, Network("unet", 4), 0), training, held_out
+    return teacher, untrained(tiles, NetworkSettings(model="unet", width=4), 0), training, held_out
 
 
 NOTHING = DistillationTerms(logit_weight=0.0)
@@ -155,11 +155,11 @@ def students(toy):
     """The teacher's weights before, students of a short training, and two of a longer one."""
     teacher, start, training, validation = toy
     before = {name: tensor.clone() for name, tensor in teacher.weights.items()}
-    plan = replace(PLAN, balance=0.0)
+    plan = PLAN.model_copy(update={"balance": 0.0})
     torch.set_num_threads(1)
 
     def learnt(settings, epochs):
-        long = replace(plan, epochs=epochs)
+        long = plan.model_copy(update={"epochs": epochs})
         return distill_student(
             start, teacher, training, validation, long, settings=settings, loss="ce_dice"
         )
@@ -204,12 +204,12 @@ def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, cap
         replace(samples, optical=samples.optical.roll(3, 0))
         for samples in (paired_samples(part, standardisation) for part in (tiles, held_out))
     )
-    start = untrained(tiles, Network("unet", 4), 0)
+    start = untrained(tiles, NetworkSettings(model="unet", width=4), 0)
     teacher = learn(
-        untrained(tiles, Network("unet", 4), 0, standardisation),
+        untrained(tiles, NetworkSettings(model="unet", width=4), 0, standardisation),
         as_seen(training, "optical"),
         as_seen(validation, "optical"),
-        replace(PLAN, epochs=4),
+        PLAN.model_copy(update={"epochs": 4}),
         loss="ce_dice",
     )
     hidden = replace(training, label=torch.full_like(training.label, 255))
@@ -217,15 +217,15 @@ def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, cap
     image, label, optical, clear = (
         torch.cat(pair) for pair in (*both, (training.optical,) * 2, (training.clear,) * 2)
     )
-    plan = replace(PLAN, balance=0.0, monitor=monitor)
+    plan = PLAN.model_copy(update={"balance": 0.0, "monitor": monitor})
     sidecars = Sidecars.of(tmp_path / "student.safetensors")
     student = distill_student(
         start, teacher, Samples(image, label, optical, clear), validation, plan,
         settings=DistillationTerms(logit_weight=5.0), loss="ce_dice", sidecars=sidecars,
     )  # fmt: skip
     alone = learn(
-        start, radar_alone(training), radar_alone(validation), replace(plan, epochs=16),
-        loss="ce_dice",
+        start, radar_alone(training), radar_alone(validation),
+        plan.model_copy(update={"epochs": 16}), loss="ce_dice",
     )  # fmt: skip
     assert not student.training["taught"]
     assert student.training["student_iou"] > student.training["teacher_iou"]
@@ -272,7 +272,7 @@ def test_teacher_logits_are_the_mean_of_symmetries_and_turn_with_the_tile(toy):
 def test_a_teacher_that_works_without_images_counts_under_clouds(make_tiles):
     tiles = make_tiles(2, optical=True)
     standardisation = standardise_optical(tiles)
-    fresh = untrained(tiles, Network("unet", 4), 0, standardisation, fused=True)
+    fresh = untrained(tiles, NetworkSettings(model="unet", width=4), 0, standardisation, fused=True)
     robust = replace(fresh, training={"sensor_drop": 0.3})
     samples = paired_samples(tiles, standardisation)
     assert torch.equal(add_teacher_logits(samples, fresh).clear, samples.clear)
@@ -325,16 +325,18 @@ def test_a_student_may_start_from_its_teacher(toy, make_tiles):
 
     tiles = make_tiles(2, optical=True)
     standardisation = standardise_optical(tiles, ["green", "nir"])
-    alike = transfer_weights(start, untrained(tiles, Network("unet", 4), 3, standardisation))
+    alike = transfer_weights(
+        start, untrained(tiles, NetworkSettings(model="unet", width=4), 3, standardisation)
+    )
     assert torch.equal(alike.weights[first][:, 0], alike.weights[first][:, 1])
 
     standardisation = standardise_optical(tiles)
-    both = untrained(tiles, Network("unet", 4), 3, standardisation, fused=True)
+    both = untrained(tiles, NetworkSettings(model="unet", width=4), 3, standardisation, fused=True)
     blank = fused_samples(tiles, standardisation).image
     blank[:, 2:] = 0
     student = transfer_weights(start, both).model()
     torch.testing.assert_close(student(radar_samples(tiles).image), both.model()(blank))
-    other = transfer_weights(untrained(tiles, Network("fcn8", 4), 0), teacher)
+    other = transfer_weights(untrained(tiles, NetworkSettings(model="fcn8", width=4), 0), teacher)
     assert other.architecture == "fcn8"
 
 
@@ -350,7 +352,9 @@ def test_a_radar_checkpoint_is_no_teacher(toy):
 def test_a_fused_teacher_sees_radar_first(make_tiles):
     tiles = make_tiles(2, optical=True)
     standardisation = standardise_optical(tiles)
-    teacher = untrained(tiles, Network("late_fusion", 4), 0, standardisation, fused=True)
+    teacher = untrained(
+        tiles, NetworkSettings(model="late_fusion", width=4), 0, standardisation, fused=True
+    )
     assert teacher.channels == ("vv", "vh", "green", "red", "nir", "ndwi")
     assert teacher.arguments["groups"] == [[0, 1], [2, 3, 4, 5]]
     samples = paired_samples(tiles, standardisation)
@@ -358,9 +362,13 @@ def test_a_fused_teacher_sees_radar_first(make_tiles):
     seen = guide.features(samples)
     expected = teacher.model().features(fused(samples).image)
     torch.testing.assert_close(seen[-1], expected[-1])
-    require_teacher(teacher, untrained(tiles, Network("unet", 4), 0), "t.safetensors")
+    require_teacher(
+        teacher, untrained(tiles, NetworkSettings(model="unet", width=4), 0), "t.safetensors"
+    )
     recipe = teacher.recipe.model_copy(update={"quantity": "sigma0"})
     with pytest.raises(RecipeMismatchError, match="quantity"):
         require_teacher(
-            replace(teacher, recipe=recipe), untrained(tiles, Network("unet", 4), 0), "t"
+            replace(teacher, recipe=recipe),
+            untrained(tiles, NetworkSettings(model="unet", width=4), 0),
+            "t",
         )

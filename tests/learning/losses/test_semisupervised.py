@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from floodloom.errors import ConfigError, TrainingError
-from floodloom.learning.data.augmentation import Augmentation, Draws, stretched
+from floodloom.learning.data.augmentation import Augmentation, Draws, jitter_gain
 from floodloom.learning.data.samples import Samples
+from floodloom.learning.losses import semisupervised
 from floodloom.learning.losses.pixels import ce_dice, cross_entropy
 from floodloom.learning.losses.semisupervised import (
     SHARES,
@@ -57,12 +58,12 @@ def of(kind, batch, module, guide, **settings):
     return semi_supervised(cross_entropy, chosen).by(guide)(module, batch)
 
 
-def test_pseudo_labels_weigh_as_told(batch):
+def test_pseudo_labels_weigh_as_much_as_labels(batch):
     module = build("unet", 2, 2, width=4, depth=2).eval()
-    objective = semi_supervised(ce_dice, SemiSupervision(weight=0.5))
+    objective = semi_supervised(ce_dice, SemiSupervision())
     logits, label = module(batch.image), batch.label.long()
     parts = [ce_dice(logits[part], label[part]) for part in (slice(0, 2), slice(2, 4))]
-    torch.testing.assert_close(objective(module, batch), (parts[0] + 0.5 * parts[1]) / 1.5)
+    torch.testing.assert_close(objective(module, batch), (parts[0] + parts[1]) / 2)
 
 
 def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
@@ -73,9 +74,9 @@ def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
     parts = [
         ce_dice(module(bright.image[part]), label[part]) for part in (slice(0, 2), slice(2, 4))
     ]
-    apart = semi_supervised(ce_dice, SemiSupervision(weight=0.5, apart=True))(module, bright)
-    torch.testing.assert_close(apart, (parts[0] + 0.5 * parts[1]) / 1.5)
-    together = semi_supervised(ce_dice, SemiSupervision(weight=0.5))(module, bright)
+    apart = semi_supervised(ce_dice, SemiSupervision(apart=True))(module, bright)
+    torch.testing.assert_close(apart, (parts[0] + parts[1]) / 2)
+    together = semi_supervised(ce_dice, SemiSupervision())(module, bright)
     assert float((apart - together).detach().abs()) > 1e-3
 
 
@@ -100,8 +101,8 @@ def test_mean_teacher_is_the_squared_distance_of_probabilities(batch):
     supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
     ours, theirs = (m.value.flatten().softmax(0) for m in (module, guide))
     distance = (ours - theirs).square().sum()
-    found = of("mean-teacher", batch, module, guide, weight=3.0)
-    torch.testing.assert_close(found, (supervised + 3 * distance) / 4)
+    found = of("mean-teacher", batch, module, guide)
+    torch.testing.assert_close(found, (supervised + distance) / 2)
 
 
 @pytest.mark.parametrize("kind", ["unimatch", "mean-teacher"])
@@ -117,9 +118,10 @@ def test_labels_of_unlabelled_tiles_are_never_read(kind, batch):
 
 
 @pytest.mark.parametrize("consistency", [unimatch, mean_teacher])
-def test_no_gradient_reaches_the_guide(consistency, batch):
+def test_no_gradient_reaches_the_guide(consistency, batch, monkeypatch):
+    monkeypatch.setattr(semisupervised, "THRESHOLD", 0.0)
     module, guide = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
-    settings = SemiSupervision(threshold=0.0, strong=STILL)
+    settings = SemiSupervision(strong=STILL)
     _, value = consistency(
         module, batch.image[:2], batch.take(torch.tensor([2, 3])), guide, settings
     )
@@ -157,10 +159,10 @@ def test_unknown_kinds_and_lonely_parts_are_refused(batch):
         objective.by(Constant(0.0, 1.0))(Constant(0.0, 1.0), batch.between(0, 2))
 
 
-def test_stretching_changes_gain_and_offset_and_leaves_no_data():
+def test_jitter_changes_gain_and_offset_and_leaves_no_data():
     image = torch.linspace(-2, 2, 64).view(1, 1, 8, 8).repeat(3, 2, 1, 1)
     image[:, :, 0, 0] = 0
-    found = stretched(image, 0.5, Draws(torch.arange(3)))
+    found = jitter_gain(image, 0.5, Draws(torch.arange(3)))
     assert (found[:, :, 0, 0] == 0).all()
     flat, before = found[0, 0].flatten()[1:], image[0, 0].flatten()[1:]
     gain = (flat[-1] - flat[0]) / (before[-1] - before[0])

@@ -10,17 +10,17 @@ import torch
 
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.losses.pixels import cross_entropy
-from floodloom.learning.network import Network, untrained
+from floodloom.learning.network import untrained
 from floodloom.learning.relabelling.acceptance import Guard
 from floodloom.learning.relabelling.adaptation import adapted, another_sensor
 from floodloom.learning.relabelling.audit import scores_by_event
 from floodloom.learning.relabelling.batch_statistics import with_statistics_of
 from floodloom.learning.relabelling.gates import Limits
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.tiles.store import concatenate_tiles
 
-PLAN = TrainingPlan(epochs=10, batch=4, learning_rate=5e-3, precision="float32")
+PLAN = TrainingSettings(epochs=10, batch=4, learning_rate=5e-3, precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def known(make_tiles):
 @pytest.fixture(scope="module")
 def trained(known):
     torch.set_num_threads(1)
-    start = untrained(known[0], Network(width=4), 0)
+    start = untrained(known[0], NetworkSettings(width=4), 0)
     return learn(start, radar_samples(known[0]), radar_samples(known[1]), PLAN, loss="ce_dice")
 
 
@@ -45,7 +45,7 @@ def guard_of(known, **limits):
 
 
 def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tiles):
-    start = untrained(known[0], Network(width=4), 0)
+    start = untrained(known[0], NetworkSettings(width=4), 0)
     target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
     guard = replace(guard_of(known, flips=1.0), target=target)
     kept = guard(start, trained)
@@ -58,7 +58,7 @@ def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tile
 
 def test_flips_are_counted_against_the_pseudo_labels(known, trained, make_tiles):
     truth = radar_samples(make_tiles(6, "target", seed=2))
-    start = untrained(known[0], Network(width=4), 0)
+    start = untrained(known[0], NetworkSettings(width=4), 0)
     guard = guard_of(known)
     told, lied = (
         guard.shift(start, trained, replace(truth, label=label))["flips"]
@@ -72,7 +72,7 @@ def test_predictions_that_leave_their_limits_are_refused(known, trained, make_ti
     target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
     dry = replace(guard_of(known, water_share=(0.0, 0.01)), target=target)
     assert "water is" in dry(trained, trained).notes["reason"]
-    start = untrained(known[0], Network(width=4), 0)
+    start = untrained(known[0], NetworkSettings(width=4), 0)
     flipping = replace(guard_of(known, flips=0.01, iou_fall=1.0), target=target)
     assert "of the labels flipped" in flipping(start, trained).notes["reason"]
 
@@ -191,10 +191,10 @@ def test_scores_by_event_add_up(make_tiles):
 def test_a_bad_first_model_and_dry_tiles_do_no_harm(known, make_tiles):
     """The weights that come out of a round are never worse, on held-out labels, than its limit."""
     poor = learn(
-        untrained(known[0], Network(width=4), 3),
+        untrained(known[0], NetworkSettings(width=4), 3),
         radar_samples(known[0]).between(0, 4),
         radar_samples(known[1]),
-        replace(PLAN, epochs=1),
+        PLAN.model_copy(update={"epochs": 1}),
         loss="ce_dice",
     )
     assert iou(poor, known[1]) < 0.5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,12 +9,12 @@ import torch
 from floodloom.learning.calibration import seen_pixels, temperature_of_accuracy
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.losses.pixels import cross_entropy
-from floodloom.learning.network import Network, untrained
+from floodloom.learning.network import untrained
 from floodloom.learning.relabelling import labeller
 from floodloom.learning.relabelling.adaptation import Adapted
 from floodloom.learning.relabelling.agreement import accuracy_elsewhere, agreement_shift
 from floodloom.learning.relabelling.labeller import Elsewhere, with_voice
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.learning.training.validation import scores_of
 
@@ -74,9 +72,9 @@ def test_pixels_without_data_are_not_asked():
 def test_confidences_fall_where_networks_part(make_tiles):
     torch.set_num_threads(1)
     known, held_out = radar_samples(make_tiles(16)), radar_samples(make_tiles(8, seed=1))
-    plan = TrainingPlan(epochs=6, batch=4, learning_rate=5e-3, precision="float32")
-    begun = untrained(make_tiles(1), Network(width=4), 0)
-    before = learn(begun, known, held_out, replace(plan, epochs=3), loss="ce_dice")
+    plan = TrainingSettings(epochs=6, batch=4, learning_rate=5e-3, precision="float32")
+    begun = untrained(make_tiles(1), NetworkSettings(width=4), 0)
+    before = learn(begun, known, held_out, plan.model_copy(update={"epochs": 3}), loss="ce_dice")
     learned = learn(before, known, held_out, plan, loss="ce_dice")
     assert scores_of(learned, held_out, cross_entropy)["iou"] > 0.8
     alike = radar_samples(make_tiles(8, seed=5, labelled=False))
@@ -117,7 +115,7 @@ def test_confidences_fall_where_a_turned_image_looks_otherwise(monkeypatch, make
         return Samples(torch.from_numpy(image), torch.from_numpy(water[:, 0].astype(np.uint8)))
 
     monkeypatch.setattr(labeller, "ensemble_of", lambda checkpoints: Slanted())
-    network = untrained(make_tiles(1), Network(width=4), 0)
+    network = untrained(make_tiles(1), NetworkSettings(width=4), 0)
 
     def expected(slant):
         elsewhere = Elsewhere(tiles(slant), Adapted(network, network))

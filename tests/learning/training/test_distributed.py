@@ -23,7 +23,7 @@ from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.losses.pixels import loss_of
 from floodloom.learning.training.distributed import Team, apart, team, total
 from floodloom.learning.training.loop import fit
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import TrainingSettings, TrainSettings
 from floodloom.models.registry import build
 from floodloom.stages.train import train
 from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
@@ -32,7 +32,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from floodloom.learning.training.distributed import joined
-from tests.learning.test_team import in_double, in_stage
+from tests.learning.training.test_distributed import in_double, in_stage
 with joined():
     in_double(Path(sys.argv[1]), Path(sys.argv[2]))
     in_stage(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -64,7 +64,7 @@ def in_double(store: Path, folder: Path) -> None:
             Double(),
             training,
             validation,
-            TrainingPlan(epochs=2, batch=4, average=0.5, precision="float32"),
+            TrainingSettings(epochs=2, batch=4, average=0.5, precision="float32"),
             classes=2,
             loss=loss,
             objective=lambda module, batch, loss=loss: loss(
@@ -79,7 +79,11 @@ def in_double(store: Path, folder: Path) -> None:
 def in_stage(store: Path, folder: Path) -> None:
     """Train as users do."""
     out = folder / "stage.safetensors"
-    train(tiles=[store], out=out, width=4, epochs=2, batch=4, precision="float32")
+    train(
+        tiles=[store],
+        out=out,
+        settings=TrainSettings(width=4, epochs=2, batch=4, precision="float32"),
+    )
 
 
 @pytest.fixture(scope="module")

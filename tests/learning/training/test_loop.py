@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 
 from floodloom.errors import ConfigError, TrainingError
-from floodloom.learning.data import loop
 from floodloom.learning.data import prefetch as feed
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.device import choose_execution
 from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.training import loop
 from floodloom.learning.training.loop import fit
-from floodloom.learning.training.plan import TrainingPlan
-from floodloom.learning.training.settings import Monitor
+from floodloom.learning.training.settings import Monitor, TrainingSettings
 from floodloom.learning.training.training_log import Sidecars
-from floodloom.learning.training.validation import MONITORS
 from floodloom.models.registry import build
 
-PLAN = TrainingPlan(epochs=4, batch=4, precision="float32", learning_rate=3e-3)
+PLAN = TrainingSettings(epochs=4, batch=4, precision="float32", learning_rate=3e-3)
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def fitted(samples, plan=PLAN, width=4, seed=5, **options):
 
 
 def test_it_learns_and_ends_with_the_best_epoch(samples):
-    model, result = fitted(samples, replace(PLAN, epochs=30))
+    model, result = fitted(samples, PLAN.model_copy(update={"epochs": 30}))
     assert result.scores["iou"] > 0.8
     assert result.scores["iou"] == max(row["iou"] for row in result.history)
     assert all(torch.equal(result.weights[n], t) for n, t in model.state_dict().items())
@@ -51,7 +49,7 @@ def test_the_seed_decides_everything(samples):
     options = {"augmentation": Augmentation()}
     (_, first), (_, second) = fitted(samples, **options), fitted(samples, **options)
     assert all(torch.equal(first.weights[n], t) for n, t in second.weights.items())
-    _, other = fitted(samples, replace(PLAN, seed=1), **options)
+    _, other = fitted(samples, PLAN.model_copy(update={"seed": 1}), **options)
     assert any(not torch.equal(first.weights[n], t) for n, t in other.weights.items())
 
 
@@ -66,7 +64,7 @@ def test_no_tile_is_read_that_is_neither_shown_nor_mixed_in(samples, monkeypatch
         return take(tiles, index)
 
     monkeypatch.setattr(Samples, "take", counted)
-    plan = replace(PLAN, epochs=20)
+    plan = PLAN.model_copy(update={"epochs": 20})
     fitted((training, validation), plan, augmentation=Augmentation(cutmix=0.5))
     batches = read[-20 * 3 :]  # before them come the survey and the probe of the execution
     assert set(batches) <= set(range(PLAN.batch, 2 * PLAN.batch + 1))
@@ -77,7 +75,7 @@ def test_no_tile_is_read_that_is_neither_shown_nor_mixed_in(samples, monkeypatch
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     samples, average, tmp_path, monkeypatch
 ):
-    plan = replace(PLAN, average=average)
+    plan = PLAN.model_copy(update={"average": average})
     _, whole = fitted(samples, plan, augmentation=Augmentation())
     sidecars = Sidecars.of(tmp_path / "model.safetensors")
     save = loop.save_state
@@ -103,9 +101,9 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
 @pytest.mark.parametrize(
     "other",
     [
-        {"plan": replace(PLAN, learning_rate=1.0)},
+        {"plan": PLAN.model_copy(update={"learning_rate": 1.0})},
         {"augmentation": Augmentation(band_drop=0.5)},
-        {"settings": "dice"},
+        {"depends_on": "dice"},
         {"width": 6},
         {"seed": 6},
     ],
@@ -129,7 +127,9 @@ def test_the_state_of_another_training_is_left_alone(samples, tmp_path, monkeypa
 
 
 def test_patience_ends_training(samples):
-    _, result = fitted(samples, replace(PLAN, epochs=30, learning_rate=1e-12, patience=3))
+    _, result = fitted(
+        samples, PLAN.model_copy(update={"epochs": 30, "learning_rate": 1e-12, "patience": 3})
+    )
     assert len(result.history) < 30
     best = max(row["iou"] for row in result.history)
     first_best = next(i for i, row in enumerate(result.history) if row["iou"] == best)
@@ -137,29 +137,35 @@ def test_patience_ends_training(samples):
 
 
 def test_the_chosen_score_chooses_the_epoch(samples):
-    for monitor in MONITORS:
-        _, result = fitted(samples, replace(PLAN, epochs=6, monitor=monitor, learning_rate=1e-2))
+    for monitor in set(get_args(Monitor)) - {"epoch"}:
+        _, result = fitted(
+            samples,
+            PLAN.model_copy(update={"epochs": 6, "monitor": monitor, "learning_rate": 0.01}),
+        )
         assert result.scores[monitor] == max(row[monitor] for row in result.history)
-    assert set(Monitor.__args__) == set(MONITORS)
-    _, result = fitted(samples, replace(PLAN, monitor="epoch", learning_rate=1e-2))
+    _, result = fitted(samples, PLAN.model_copy(update={"monitor": "epoch", "learning_rate": 0.01}))
     assert result.scores["iou"] == result.history[-1]["iou"]
 
 
 def test_threads_that_read_change_nothing(samples, monkeypatch):
     monkeypatch.setattr(feed, "Samples", type(None))  # memory is read as if it were a disk
-    (_, alone), (_, ahead) = fitted(samples), fitted(samples, replace(PLAN, workers=3))
+    (_, alone), (_, ahead) = (
+        fitted(samples),
+        fitted(samples, PLAN.model_copy(update={"workers": 3})),
+    )
     assert all(torch.equal(alone.weights[n], t) for n, t in ahead.weights.items())
 
 
-def test_the_rate_rises_then_falls(samples):
-    _, result = fitted(samples, replace(PLAN, warm_up=0.5))
+def test_the_rate_rises_then_falls(samples, monkeypatch):
+    monkeypatch.setattr(loop, "WARM_UP", 0.5)
+    _, result = fitted(samples)
     rates = [row["learning_rate"] for row in result.history]
     assert rates[0] < rates[1] > rates[2] > rates[3] >= 0
     assert max(rates) == pytest.approx(PLAN.learning_rate)
 
 
 def test_the_average_of_the_weights_is_kept(samples):
-    model, result = fitted(samples, replace(PLAN, average=0.9))
+    model, result = fitted(samples, PLAN.model_copy(update={"average": 0.9}))
     _, plain = fitted(samples)
     assert set(result.weights) == set(network().state_dict())
     assert any(not torch.equal(plain.weights[n], t) for n, t in result.weights.items())

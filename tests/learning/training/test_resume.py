@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from floodloom.learning.checkpoint import load_checkpoint
+from floodloom.learning.training.settings import TrainSettings
 from floodloom.stages.train import train
 from floodloom.tiles.store import concatenate_tiles, write_tiles
 
@@ -31,6 +32,7 @@ import sys, time
 from pathlib import Path
 import torch
 from floodloom.learning.training import loop
+from floodloom.learning.training.settings import TrainSettings
 from floodloom.stages.train import train
 
 torch.set_num_threads(1)
@@ -45,7 +47,7 @@ def slowed(*arguments):
     return step(*arguments)
 
 loop.optimise = slowed
-train(tiles=[Path(sys.argv[1])], out=Path(sys.argv[2]), **eval(sys.argv[3]))
+train(tiles=[Path(sys.argv[1])], out=Path(sys.argv[2]), settings=TrainSettings(**eval(sys.argv[3])))
 """
 
 
@@ -56,7 +58,9 @@ def store(make_tiles, tmp_path) -> Path:
 
 
 def test_killed_in_mid_epoch(store, tmp_path):
-    whole = train(tiles=[store], out=tmp_path / "whole.safetensors", **SETTINGS)
+    whole = train(
+        tiles=[store], out=tmp_path / "whole.safetensors", settings=TrainSettings(**SETTINGS)
+    )
     out = tmp_path / "killed.safetensors"
     victim = subprocess.Popen(
         [sys.executable, "-c", VICTIM, str(store), str(out), repr(SETTINGS)],
@@ -69,7 +73,7 @@ def test_killed_in_mid_epoch(store, tmp_path):
     assert victim.wait() == -signal.SIGKILL
     victim.stdout.close()
     assert not out.exists()
-    resumed = train(tiles=[store], out=out, **SETTINGS)
+    resumed = train(tiles=[store], out=out, settings=TrainSettings(**SETTINGS))
     first, second = load_checkpoint(whole), load_checkpoint(resumed)
     assert all(torch.equal(first.weights[name], t) for name, t in second.weights.items())
     assert first.temperature == second.temperature

@@ -13,11 +13,11 @@ from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.device import Execution
 from floodloom.learning.losses.pixels import ce_dice, cross_entropy
 from floodloom.learning.training.loop import fit
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import TrainingSettings
 from floodloom.learning.training.step import _weights
 from floodloom.models.registry import build
 
-PLAN = TrainingPlan(epochs=2, batch=8, precision="float32", learning_rate=3e-3, average=0.5)
+PLAN = TrainingSettings(epochs=2, batch=8, precision="float32", learning_rate=3e-3, average=0.5)
 
 
 class Small(nn.Module):
@@ -53,7 +53,7 @@ def test_running_out_of_memory_equals_adding_up_gradients(samples, caplog):
     assert module.largest == 2
     assert "over 4 tiles" in caplog.text
     assert "over 2 tiles" in caplog.text
-    _, expected = trained(samples, replace(PLAN, micro_batch=2))
+    _, expected = trained(samples, PLAN.model_copy(update={"micro_batch": 2}))
     assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
 
 
@@ -63,7 +63,9 @@ def test_parts_of_a_batch_are_the_batch(samples):
     training.label[::2, 8:] = 255
     both = training, samples[1]
     _, whole = trained(both, PLAN, loss=cross_entropy, norm="group")
-    _, parts = trained(both, replace(PLAN, micro_batch=3), loss=cross_entropy, norm="group")
+    _, parts = trained(
+        both, PLAN.model_copy(update={"micro_batch": 3}), loss=cross_entropy, norm="group"
+    )
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-5)
 

@@ -145,7 +145,7 @@ class Draws:
         return torch.stack([torch.randn(*size, generator=g, device=device) for g in generators])
 
 
-def stretched(image: Tensor, most: float, draws: Draws) -> Tensor:
+def jitter_gain(image: Tensor, most: float, draws: Draws) -> Tensor:
     """Change gain and offset of each band of each tile, as another display stretch would.
 
     Parameters
@@ -179,8 +179,8 @@ class Augmentation:
         Probability that a tile loses the bands from this one on: those of a second sensor, which
         may be missing when the network is used (modality dropout, Neverova et al. 2016, arXiv
         1501.00102).
-    stretch
-        Greatest change of gain and offset, see `stretched`.
+    gain_jitter
+        Greatest change of gain and offset, see `jitter_gain`.
     """
 
     noise: RadarNoise | None = None
@@ -188,7 +188,7 @@ class Augmentation:
     cutmix: float = 0.0
     sensor_drop: float = 0.0
     second_sensor: int = 0
-    stretch: float = 0.0
+    gain_jitter: float = 0.0
 
     def __call__(self, batch: Samples, seeds: Tensor, partners: Samples | None = None) -> Samples:
         """Return the batch with every tile changed as its seed (tile,) int64 says.
@@ -218,11 +218,11 @@ class Augmentation:
         return _box_draws(Draws(seeds))[0] < self.cutmix
 
     def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
-        """Return (tile, band, y, x) images with noise, another stretch and lost bands."""
+        """Return (tile, band, y, x) images with noise, another gain and lost bands."""
         if self.noise is not None:
             image = self.noise(image, draws)
-        if self.stretch > 0:
-            image = stretched(image, self.stretch, draws)
+        if self.gain_jitter > 0:
+            image = jitter_gain(image, self.gain_jitter, draws)
         if self.band_drop > 0:
             image = image * kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
         if self.sensor_drop > 0:
@@ -236,12 +236,12 @@ def strong_views(recipe: Recipe) -> Augmentation:
     """Return the changes of strong views, the radar's counterpart of colour jitter.
 
     Backscatter gets the speckle of 4 looks, 2 dB of offset and of ramp; display values another
-    stretch; half of the tiles a box of another one, a quarter lose a band (Yang et al. 2023, arXiv
+    gain; half of the tiles a box of another one, a quarter lose a band (Yang et al. 2023, arXiv
     2208.09910, for the boxes; the other numbers are floodloom's own).
     """
-    stretch = 0.0 if recipe.normalisation == "fixed" else 0.3
+    gain_jitter = 0.0 if recipe.normalisation == "fixed" else 0.3
     return Augmentation(
-        radar_noise(recipe, 4.0, 2.0, 2.0), band_drop=0.25, cutmix=0.5, stretch=stretch
+        radar_noise(recipe, 4.0, 2.0, 2.0), band_drop=0.25, cutmix=0.5, gain_jitter=gain_jitter
     )
 
 

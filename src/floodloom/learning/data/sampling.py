@@ -1,11 +1,9 @@
-"""Which tiles are drawn, balanced by class and in space."""
+"""Which tiles are drawn, balanced by class."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,13 +11,7 @@ from floodloom.errors import TrainingError
 from floodloom.learning.training.distributed import Team
 
 
-def sampling_weights(
-    counts: Tensor,
-    balance: float,
-    places: Sequence[object] = (),
-    space: float = 0.0,
-    pseudo: Tensor | None = None,
-) -> Tensor:
+def sampling_weights(counts: Tensor, balance: float, pseudo: Tensor | None = None) -> Tensor:
     """Return the probability of drawing each tile.
 
     Parameters
@@ -29,11 +21,6 @@ def sampling_weights(
     balance
         0 draws all tiles alike; 1 draws tiles by what they hold of each class, each class
         contributing the same; between them a mixture.
-    places
-        Where each tile lies, such as its event or block of ground.
-    space
-        0 lets a place that has more tiles be drawn more often; 1 draws all places alike, within
-        each class too; between them a mixture.
     pseudo
         (tile,) bool: tiles without true labels, which are drawn apart.
 
@@ -49,28 +36,15 @@ def sampling_weights(
     if pseudo is not None:
         weights = torch.zeros(len(counts), dtype=torch.float64)
         for kind in (~pseudo, pseudo):
-            where = [place for place, member in zip(places, kind, strict=False) if member]
-            weights[kind] = sampling_weights(counts[kind], balance, where, space)
+            weights[kind] = sampling_weights(counts[kind], balance)
         return weights
     alike = torch.ones(len(counts), dtype=torch.float64)
     columns = [column for column in counts.double().T if column.sum() > 0]
-    uniform = _spread(alike, places, space)
+    uniform = alike / alike.sum()
     if not columns:
         return uniform
-    by_class = torch.stack([_spread(column, places, space) for column in columns]).mean(dim=0)
+    by_class = torch.stack([column / column.sum() for column in columns]).mean(dim=0)
     return balance * by_class + (1 - balance) * uniform
-
-
-def _spread(amount: Tensor, places: Sequence[object], space: float) -> Tensor:
-    """Return shares of the amounts that sum to 1, evened out over places by `space`."""
-    plain = amount / amount.sum()
-    if not len(places) or space == 0:
-        return plain
-    _, place = np.unique(np.asarray(places), return_inverse=True)
-    index = torch.from_numpy(place)
-    held = torch.zeros(int(index.max()) + 1, dtype=torch.float64).index_add(0, index, plain)
-    even = plain / held[index].clamp(min=1e-300) / (held > 0).sum()
-    return space * even + (1 - space) * plain
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from floodloom.learning.training.settings import RadarTrainingSettings, SupervisedLossName
-from floodloom.settings import Settings, of_job
+from floodloom.learning.training.settings import (
+    AugmentationSettings,
+    LossName,
+    NetworkSettings,
+    SupervisedLossName,
+    TrainingSettings,
+)
+from floodloom.settings import Settings
 
 LabelSource = Literal["given", "water_index"]
 
 
-class TeachSettings(RadarTrainingSettings):
+class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     """Training of the teacher that sees optical images."""
 
     epochs: int = Field(
@@ -23,6 +29,7 @@ class TeachSettings(RadarTrainingSettings):
     )
     model: str = Field(default="unet", description="Architecture, see `floodloom models`")
     seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
+    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     labels: LabelSource = Field(
         default="given",
         description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
@@ -83,14 +90,9 @@ class DistillationTerms(Settings):
         return self.feature_weight + self.attention_weight + self.relation_weight > 0
 
 
-class DistillSettings(DistillationTerms, RadarTrainingSettings):
+class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, AugmentationSettings):
     """Training of a radar student beside the teacher."""
 
-    model: str = of_job(
-        default="unet",
-        description="Architecture of the student; that of the teacher unless there is a reason",
-    )
-    seed: int = of_job(default=0, description="Seed of the weights, the draw and the augmentation")
     loss: SupervisedLossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     labels: LabelSource = Field(
         default="given",

@@ -46,7 +46,7 @@ from floodloom.learning.distillation.terms import (
 from floodloom.learning.losses.pixels import Loss, loss_of
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.objective import Objective, all_logits
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import TrainingSettings
 from floodloom.learning.training.supervise import completed, learn, training_record
 from floodloom.learning.training.training_log import Sidecars, write_history
 from floodloom.log import get_logger
@@ -152,7 +152,7 @@ def distill_student(
     teacher: Checkpoint,
     training: Tiles,
     validation: Tiles,
-    plan: TrainingPlan,
+    plan: TrainingSettings,
     *,
     settings: DistillationTerms,
     loss: str,
@@ -206,7 +206,7 @@ def distill_student(
         objective=distillation_objective(frozen, loss_of(loss), settings),
         augmentation=augmentation,
         sidecars=sidecars,
-        settings=(loss, settings),
+        depends_on=(loss, settings),
     )
     weights = {
         name.removeprefix("student."): tensor
@@ -226,7 +226,7 @@ def distill_student(
         start,
         viewed(chosen(training, known), radar_alone),
         held_out,
-        replace(plan, epochs=round(plan.epochs * len(training) / len(known))),
+        plan.model_copy(update={"epochs": round(plan.epochs * len(training) / len(known))}),
         loss=loss,
         augmentation=augmentation,
     )

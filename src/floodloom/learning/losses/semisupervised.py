@@ -23,6 +23,8 @@ from floodloom.learning.training.objective import Objective, supervised
 from floodloom.models.base import Segmenter
 from floodloom.raster.nodata import IGNORE
 
+THRESHOLD = 0.95
+"""UniMatch's least confidence of a pixel that teaches."""
 FEATURE_DROPOUT = 0.5
 SHARES = (0.25, 0.25, 0.5)
 """UniMatch's weights of the two strong views and of the view with lost features."""
@@ -37,10 +39,6 @@ class SemiSupervision:
     kind
         pseudo: by the labels that they come with; unimatch or mean-teacher: by what the guide says
         of them as it learns.
-    weight
-        Of their loss against that of the labelled tiles; the sum is divided by 1 + weight.
-    threshold
-        unimatch: least confidence of the guide in a pixel.
     apart
         pseudo: whether they are another sensor's, and so are normalised by their own batches in
         training, as they will be by their own statistics afterwards.
@@ -50,8 +48,6 @@ class SemiSupervision:
     """
 
     kind: str = "pseudo"
-    weight: float = 1.0
-    threshold: float = 0.95
     apart: bool = False
     strong: Augmentation = field(default_factory=lambda: Augmentation(cutmix=0.5))
 
@@ -88,7 +84,7 @@ def semi_supervised(loss: Loss, settings: SemiSupervision) -> Objective | Guided
     """
     if settings.kind == "pseudo":
         by = _by_labels_apart if settings.apart else _by_labels
-        return by(loss, settings.weight)
+        return by(loss)
     if settings.kind not in KINDS:
         raise ConfigError(
             f"consistency {settings.kind!r}: unknown; choose one of {', '.join(KINDS)}"
@@ -98,26 +94,25 @@ def semi_supervised(loss: Loss, settings: SemiSupervision) -> Objective | Guided
     def objective(module: nn.Module, batch: Samples, guide: nn.Module) -> Tensor:
         labelled, others = _parted(batch)
         logits, consistency = consistent(module, labelled.image, others, guide, settings)
-        value = loss(logits.float(), labelled.label.long()) + settings.weight * consistency
-        return value / (1 + settings.weight)
+        return (loss(logits.float(), labelled.label.long()) + consistency) / 2
 
     return Guided(objective)
 
 
-def _by_labels(loss: Loss, weight: float) -> Objective:
+def _by_labels(loss: Loss) -> Objective:
     def objective(module: nn.Module, batch: Samples) -> Tensor:
         own = _flags(batch).view(-1, 1, 1)
 
         def both(logits: Tensor, label: Tensor) -> Tensor:
             true = loss(logits, label.masked_fill(own, IGNORE))
-            return (true + weight * loss(logits, label.masked_fill(~own, IGNORE))) / (1 + weight)
+            return (true + loss(logits, label.masked_fill(~own, IGNORE))) / 2
 
         return supervised(both)(module, batch)
 
     return objective
 
 
-def _by_labels_apart(loss: Loss, weight: float) -> Objective:
+def _by_labels_apart(loss: Loss) -> Objective:
     """As `_by_labels`, with batch normalisation of each kind of tiles by itself.
 
     References
@@ -128,7 +123,7 @@ def _by_labels_apart(loss: Loss, weight: float) -> Objective:
 
     def objective(module: nn.Module, batch: Samples) -> Tensor:
         labelled, others = _parted(batch)
-        return (of(module, labelled) + weight * of(module, others)) / (1 + weight)
+        return (of(module, labelled) + of(module, others)) / 2
 
     return objective
 
@@ -173,7 +168,7 @@ def unimatch(
     guide
         Network in whose confident pixels the views must agree.
     settings
-        Threshold and strong views; the three terms weigh as `SHARES`.
+        Strong views; the three terms weigh as `SHARES`.
 
     References
     ----------
@@ -183,7 +178,7 @@ def unimatch(
     """
     said, seen = _said(guide, others.image)
     confidence, likeliest = said.max(dim=1)
-    sure = torch.where(confidence >= settings.threshold, likeliest, IGNORE)
+    sure = torch.where(confidence >= THRESHOLD, likeliest, IGNORE)
     views = [_strong_view(others.image, sure, seen, settings.strong) for _ in range(2)]
     strong = module(torch.cat([view.image for view in views])).split(len(others))
     logits, lost = _with_lost_features(module, torch.cat([labelled, others.image]), len(labelled))
@@ -240,7 +235,7 @@ def _said(guide: nn.Module, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _strong_view(image: Tensor, target: Tensor, seen: Tensor, strong: Augmentation) -> Samples:
-    """Return tiles with boxes of their neighbours, noise, another stretch and lost bands.
+    """Return tiles with boxes of their neighbours, noise, another gain and lost bands.
 
     `target` is (N, y, x) classes or (N, class, y, x) probabilities; `clear` of the result says
     where there are data.

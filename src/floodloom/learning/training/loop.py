@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from floodloom.learning.losses.semisupervised import Guided
 from floodloom.learning.training.distributed import share_normalisation, team
 from floodloom.learning.training.ema import followed, moving_average
 from floodloom.learning.training.objective import Objective, supervised
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import TrainingSettings
 from floodloom.learning.training.state import Machinery, load_state, save_state
 from floodloom.learning.training.step import MicroBatch, optimise
 from floodloom.learning.training.training_log import LossWatch, Sidecars, bar, tell
@@ -31,6 +31,8 @@ from floodloom.learning.training.validation import validate
 from floodloom.log import get_logger
 
 _log = get_logger(__name__)
+WARM_UP = 0.05
+"""Share of all steps over which the rate rises linearly, before it falls as a cosine to 0."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def fit(
     module: nn.Module,
     training: Tiles,
     validation: Tiles,
-    plan: TrainingPlan,
+    settings: TrainingSettings,
     *,
     classes: int,
     loss: Loss,
@@ -55,9 +57,9 @@ def fit(
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
     seen: Survey | None = None,
-    places: Sequence[object] = (),
     pseudo: Tensor | None = None,
-    settings: object = None,
+    pseudo_share: float | None = 0.5,
+    depends_on: object = None,
 ) -> Fitted:
     """Train a module and keep the weights of the epoch with the best validation score.
 
@@ -70,7 +72,7 @@ def fit(
         What is trained; `module(image)` gives logits. It ends with the best weights.
     training, validation
         Tiles. Ties of the validation score are broken by the validation loss.
-    plan
+    settings
         How to train.
     classes
         Number of classes.
@@ -84,12 +86,11 @@ def fit(
         Where to write the history as it grows, and the state from which to go on after a kill.
     seen
         Survey of the training tiles, if it has been made.
-    places
-        Where each training tile lies, for `plan.space`.
     pseudo
-        (tile,) bool: training tiles without true labels. They make up `plan.pseudo_share` of each
-        batch and needn't have any label.
-    settings
+        (tile,) bool: training tiles without true labels, which needn't have any label.
+    pseudo_share
+        Share of each batch that they make up; None: that of all tiles.
+    depends_on
         What else the training depends on, such as that of the loss and the objective, with a
         `repr` that says it all: the state of a training with others isn't taken up.
 
@@ -102,20 +103,20 @@ def fit(
     keep_memory()
     # Tiles without labels may still teach otherwise.
     labelled = objective is None and pseudo is None
-    seen = seen or survey(training, classes, workers=plan.workers, labelled=labelled)
-    survey(validation, classes, "validation", plan.workers)
+    seen = seen or survey(training, classes, workers=settings.workers, labelled=labelled)
+    survey(validation, classes, "validation", settings.workers)
     objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
 
     # Numbers are as the seed says, whatever the choice of the execution has drawn.
-    crew, micro = team(), MicroBatch(plan.micro_batch or plan.batch)
-    probe = training.take(torch.arange(min(plan.batch, 4, len(training)))).image
-    execution = crew.agreed(choose_execution(module, probe, plan.precision))
-    torch.manual_seed(plan.seed)
+    crew, micro = team(), MicroBatch(settings.micro_batch or settings.batch)
+    probe = training.take(torch.arange(min(settings.batch, 4, len(training)))).image
+    execution = crew.agreed(choose_execution(module, probe, settings.precision))
+    torch.manual_seed(settings.seed)
     share_normalisation(execution.place(module))
     training = execution.hold(training)
-    machinery = _machinery(module, plan, execution)
+    machinery = _machinery(module, settings, execution)
     identity = (
-        _identity(module, training, validation, plan, augmentation, settings)
+        _identity(module, training, validation, settings, augmentation, (depends_on, pseudo_share))
         if sidecars.state is not None
         else ""
     )
@@ -125,35 +126,41 @@ def fit(
         if isinstance(objective, Guided)
         else objective
     )
-    weights = sampling_weights(seen.counts, plan.balance, places, plan.space, pseudo)
-    steps = math.ceil(len(training) / plan.batch)
+    weights = sampling_weights(seen.counts, settings.balance, pseudo)
+    steps = math.ceil(len(training) / settings.batch)
 
-    for epoch in range(progress.epochs, plan.epochs):
+    for epoch in range(progress.epochs, settings.epochs):
         started = time.perf_counter()
 
         # One pass over as many tiles as there are, drawn with replacement.
         module.train()
         watch = LossWatch(epoch + 1)
-        draw = _draw(weights, steps, plan, machinery.draw, pseudo).of(crew)
-        batches = _batches(training, draw, augmentation, plan.workers, execution, pseudo)
-        for step, batch in enumerate(bar(batches, f"epoch {epoch + 1}/{plan.epochs}", steps)):
-            _set_rate(machinery.optimizer, plan, epoch * steps + step, plan.epochs * steps)
-            watch.see(optimise(machinery, batch, objective, execution, plan, micro), batch.ids)
+        draw = _draw(weights, steps, settings.batch, machinery.draw, pseudo, pseudo_share).of(crew)
+        batches = _batches(training, draw, augmentation, settings.workers, execution, pseudo)
+        for step, batch in enumerate(bar(batches, f"epoch {epoch + 1}/{settings.epochs}", steps)):
+            _set_rate(machinery.optimizer, settings, epoch * steps + step, settings.epochs * steps)
+            watch.see(optimise(machinery, batch, objective, execution, micro), batch.ids)
         trained = time.perf_counter() - started
 
         # What is validated is what would be kept.
         kept = followed(machinery.module, machinery.averaged)
         record = {"epoch": epoch + 1, "loss": watch.mean()}
-        record |= validate(kept, validation, classes, loss, execution, plan.batch, plan.workers)
+        record |= validate(
+            kept, validation, classes, loss, execution, settings.batch, settings.workers
+        )
         record["learning_rate"] = machinery.optimizer.param_groups[0]["lr"]
         record["steps_per_second"] = round(steps / trained, 3)
         record["seconds"] = round(time.perf_counter() - started, 2)
-        progress = progress.after(record, kept, plan.monitor)
+        progress = progress.after(record, kept, settings.monitor)
         if crew.leads:
-            tell(progress, plan.epochs, sidecars)
+            tell(progress, settings.epochs, sidecars)
             save_state(sidecars.state, identity, progress, machinery)
-        if progress.epochs - progress.best_epoch >= plan.patience:
-            _log.info("no better validation %s for %d epochs: stopped", plan.monitor, plan.patience)
+        if progress.epochs - progress.best_epoch >= settings.patience:
+            _log.info(
+                "no better validation %s for %d epochs: stopped",
+                settings.monitor,
+                settings.patience,
+            )
             break
 
     module.load_state_dict(progress.best_weights)
@@ -162,18 +169,18 @@ def fit(
     return Fitted(progress.best_weights, _scores(progress.best), progress.history, execution)
 
 
-def _machinery(module: nn.Module, plan: TrainingPlan, execution: Execution) -> Machinery:
+def _machinery(module: nn.Module, settings: TrainingSettings, execution: Execution) -> Machinery:
     optimizer = torch.optim.AdamW(
         module.parameters(),
-        lr=plan.learning_rate,
-        weight_decay=plan.weight_decay,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
         fused=execution.device.type == "cuda",
     )
     return Machinery(
         module,
-        moving_average(module, plan.average),
+        moving_average(module, settings.average),
         optimizer,
-        torch.Generator().manual_seed(plan.seed),
+        torch.Generator().manual_seed(settings.seed),
     )
 
 
@@ -219,23 +226,26 @@ def _batches(
 def _draw(
     weights: Tensor,
     steps: int,
-    plan: TrainingPlan,
+    batch: int,
     generator: torch.Generator,
     pseudo: Tensor | None,
+    pseudo_share: float | None,
 ) -> Draw:
     if pseudo is None:
-        return draw_epoch(weights, steps, plan.batch, generator)
-    return draw_mixture(weights, pseudo, plan.pseudo_share, steps, plan.batch, generator)
+        return draw_epoch(weights, steps, batch, generator)
+    return draw_mixture(weights, pseudo, pseudo_share, steps, batch, generator)
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, total: int) -> None:
-    rising = max(round(plan.warm_up * total), 1)
+def _set_rate(
+    optimizer: torch.optim.Optimizer, settings: TrainingSettings, step: int, total: int
+) -> None:
+    rising = max(round(WARM_UP * total), 1)
     if step < rising:
         factor = (step + 1) / rising
     else:
         factor = 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1)))
     for group in optimizer.param_groups:
-        group["lr"] = plan.learning_rate * factor
+        group["lr"] = settings.learning_rate * factor
 
 
 def _scores(record: dict[str, Any]) -> dict[str, float]:

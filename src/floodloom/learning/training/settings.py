@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from floodloom.settings import Settings
+from floodloom.settings import Settings, of_job
 
 LossName = Literal[
     "cross_entropy",
@@ -28,7 +28,7 @@ SupervisedLossName = Literal[
     "focal",
     "border_cross_entropy",
 ]
-Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou"]
+Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou", "epoch"]
 EncoderName = Literal["vgg16", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "xception"]
 UpsamplingName = Literal[
     "nearest",
@@ -43,9 +43,10 @@ UpsamplingName = Literal[
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-class TrainingSettings(Settings):
-    """What every training has in common."""
+class NetworkSettings(Settings):
+    """What is built."""
 
+    model: str = of_job(default="unet", description="Architecture, see `floodloom models`")
     width: int = Field(default=16, ge=1, description="Channels of the network's first level")
     encoder: EncoderName | None = Field(
         default=None, description="Encoder of the architecture; null: its own plain one"
@@ -56,19 +57,44 @@ class TrainingSettings(Settings):
     upsampling: UpsamplingName | None = Field(
         default=None, description="How the decoder enlarges; null: the architecture's own choice"
     )
+
+
+class OptimiserSettings(Settings):
+    """How the weights are found, and which are kept."""
+
+    seed: int = of_job(default=0, description="Seed of the weights, the draw and the augmentation")
     epochs: int = Field(default=15, ge=1, description="Passes over the tiles")
     batch: int = Field(default=8, ge=1, description="Tiles per step")
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Tiles whose gradients are computed at once and added up; null: the batch",
+    )
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")
     weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay of AdamW")
-    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
+    average: float = Field(
+        default=0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none"
+    )
+    patience: int = Field(
+        default=10, ge=1, description="Epochs without a better validation score before stopping"
+    )
+    monitor: Monitor = Field(
+        default="iou",
+        description="Validation score that chooses the best epoch; epoch keeps the last",
+    )
+    precision: Precision = Field(
+        default="auto", description="Number format of training; auto takes what is fastest"
+    )
+
+
+class SamplingSettings(Settings):
+    """Which tiles are drawn, and which are held out."""
+
     balance: float = Field(
         default=0.5,
         ge=0,
         le=1,
         description="0 draws tiles alike, 1 by what they hold of each class",
-    )
-    patience: int = Field(
-        default=10, ge=1, description="Epochs without a better validation IoU before stopping"
     )
     validation_share: float = Field(
         default=0.2,
@@ -76,21 +102,28 @@ class TrainingSettings(Settings):
         lt=1,
         description="Share of the training tiles held out when no tile is in the validation split",
     )
-    precision: Precision = Field(
-        default="auto", description="Number format of training; auto takes what is fastest"
-    )
+
+
+class ReadingSettings(Settings):
+    """How tiles are read; no result depends on it."""
+
     memory_gib: float = Field(
         default=4.0,
         ge=0,
+        repr=False,
         description="Tiles that take more are read from disk as they are drawn, GiB",
     )
     workers: int = Field(
-        default=2, ge=1, description="Threads that read tiles ahead of the network"
+        default=2, ge=1, repr=False, description="Threads that read tiles ahead of the network"
     )
 
 
-class RadarTrainingSettings(TrainingSettings):
-    """What every training on radar bands has in common."""
+class TrainingSettings(OptimiserSettings, SamplingSettings, ReadingSettings):
+    """What every training depends on, whatever the network; its `repr` holds what decides it."""
+
+
+class AugmentationSettings(Settings):
+    """How training tiles are changed at random."""
 
     speckle_looks: float | None = Field(
         default=20.0, gt=0, description="Looks of the speckle added in training; null: none"
@@ -98,30 +131,17 @@ class RadarTrainingSettings(TrainingSettings):
     offset_db: float = Field(
         default=1.0, ge=0, description="Greatest offset per polarisation added in training, dB"
     )
-    average: float = Field(
-        default=0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none"
-    )
 
 
-class TrainSettings(RadarTrainingSettings):
+class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     """Supervised training and fine-tuning."""
 
+    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     fine_tune_epochs: int = Field(
         default=8, ge=1, description="Passes over the tiles after a round of relabelling"
     )
     fine_tune_learning_rate: float = Field(
         default=3e-4, gt=0, description="Highest learning rate after a round of relabelling"
-    )
-    micro_batch: int | None = Field(
-        default=None,
-        ge=1,
-        description="Tiles whose gradients are computed at once and added up; null: the batch",
-    )
-    space: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="0 draws places with more tiles more often, 1 all places alike",
     )
     ramp_db: float = Field(
         default=0.0,
@@ -134,29 +154,15 @@ class TrainSettings(RadarTrainingSettings):
     cutmix: float = Field(
         default=0.0, ge=0, le=1, description="Probability that a box of another tile is mixed in"
     )
-    stretch: float = Field(
+    gain_jitter: float = Field(
         default=0.0,
         ge=0,
         description="Greatest change of gain (factor) and offset (deviations) of the bands",
-    )
-    from_scratch: bool = Field(
-        default=False, description="After a round of relabelling, start from fresh weights"
-    )
-    keep_start: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Share of the weights before a round of relabelling in the mean of those "
-        "before and after; 0: those after",
     )
     guard: bool = Field(
         default=True,
         description="Refuse a round whose model scores less on held-out labels, or whose "
         "predictions leave the limits of `relabel`",
-    )
-    match_histograms: bool = Field(
-        default=False,
-        description="Learn from labelled tiles also in the histogram of the pseudo-labelled ones",
     )
     batch_statistics: float = Field(
         default=0.75,
@@ -171,19 +177,10 @@ class TrainSettings(RadarTrainingSettings):
         lt=1,
         description="Share of each batch that is pseudo-labelled; null: that of all tiles",
     )
-    pseudo_weight: float = Field(
-        default=1.0, gt=0, description="Weight of pseudo-labelled tiles against labelled ones"
-    )
     consistency: Literal["pseudo", "unimatch", "mean-teacher"] = Field(
         default="pseudo",
         description="How unlabelled tiles teach: by the labels of the round, or by what the moving "
-        "average of the weights (`average`) says of them as it learns",
-    )
-    consistency_threshold: float = Field(
-        default=0.95, ge=0, lt=1, description="Least confidence of a pixel that teaches (unimatch)"
-    )
-    monitor: Monitor = Field(
-        default="iou", description="Validation score that chooses the best epoch"
+        "average of the weights (`average`) predicts of them during training",
     )
     folds: int | None = Field(
         default=None,

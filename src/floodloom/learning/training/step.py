@@ -14,12 +14,13 @@ from floodloom.learning.data.samples import Samples
 from floodloom.learning.device import Execution
 from floodloom.learning.training.distributed import share_gradients, team, total
 from floodloom.learning.training.objective import Objective
-from floodloom.learning.training.plan import TrainingPlan
 from floodloom.learning.training.state import Machinery
 from floodloom.log import get_logger
 from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
+CLIP = 1.0
+"""Greatest norm of the gradient."""
 
 
 @dataclass
@@ -54,7 +55,6 @@ def optimise(
     batch: Samples,
     objective: Objective,
     execution: Execution,
-    plan: TrainingPlan,
     micro: MicroBatch,
 ) -> Tensor:
     """Move the weights by one batch and return its loss, () on the device.
@@ -75,7 +75,7 @@ def optimise(
         for buffer, before in zip(module.buffers(), buffers, strict=True):
             buffer.copy_(before)
     share_gradients(module)
-    nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
+    nn.utils.clip_grad_norm_(module.parameters(), CLIP)
     machinery.optimizer.step()
     if isinstance(machinery.averaged, swa_utils.AveragedModel):
         machinery.averaged.update_parameters(module)

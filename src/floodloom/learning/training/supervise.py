@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -15,24 +15,24 @@ from floodloom.learning.data.class_statistics import described, survey
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.losses.semisupervised import Guided, SemiSupervision, semi_supervised
-from floodloom.learning.training.loop import Fitted, fit
+from floodloom.learning.training.loop import WARM_UP, Fitted, fit
 from floodloom.learning.training.objective import Objective, objective_of
-from floodloom.learning.training.plan import TrainingPlan
+from floodloom.learning.training.settings import ReadingSettings, TrainingSettings
+from floodloom.learning.training.step import CLIP
 from floodloom.learning.training.training_log import Sidecars
-from floodloom.learning.training.validation import scores_of
 
 
 def learn(
     start: Checkpoint,
     training: Tiles,
     validation: Tiles,
-    plan: TrainingPlan,
+    settings: TrainingSettings,
     *,
     loss: str,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
-    places: Sequence[object] = (),
     pseudo: Tensor | None = None,
+    pseudo_share: float | None = 0.5,
     semi: SemiSupervision | None = None,
 ) -> Checkpoint:
     """Train a checkpoint's weights on labelled tiles, and maybe on others.
@@ -43,11 +43,11 @@ def learn(
         Where training starts.
     training, validation
         Tiles.
-    plan
+    settings
         How to train.
     loss
         A name of `floodloom.learning.training.objective.objective_of`.
-    augmentation, sidecars, places, pseudo
+    augmentation, sidecars, pseudo, pseudo_share
         See `floodloom.learning.training.loop.fit`.
     semi
         How the tiles where `pseudo` teach.
@@ -64,7 +64,7 @@ def learn(
         As `floodloom.learning.training.loop.fit`.
     """
     classes = len(start.classes)
-    seen = survey(training, classes, "training", plan.workers, labelled=pseudo is None)
+    seen = survey(training, classes, "training", settings.workers, labelled=pseudo is None)
     validated, supervised = objective_of(loss, seen.class_fractions)
     minimised: Objective | Guided = supervised
     if pseudo is not None:
@@ -73,21 +73,23 @@ def learn(
         start.model(),
         training,
         validation,
-        plan,
+        settings,
         classes=classes,
         loss=validated,
         objective=minimised,
         augmentation=augmentation,
         sidecars=sidecars,
         seen=seen,
-        places=places,
         pseudo=pseudo,
-        settings=(loss, semi),
+        pseudo_share=pseudo_share,
+        depends_on=(loss, semi),
     )
     bands = start.channels or start.recipe.bands
     drop = 0.0 if augmentation is None else augmentation.sensor_drop
     held = described(seen, start.recipe, bands)
-    record = training_record(plan, loss=loss, sensor_drop=drop, **held)
+    record = training_record(
+        settings, pseudo_share=pseudo_share, loss=loss, sensor_drop=drop, **held
+    )
     return completed(start, fitted, fitted.weights, validation, record)
 
 
@@ -110,36 +112,6 @@ def completed(
     return recalibrated(learned, validation)
 
 
-def blended(
-    start: Checkpoint, learned: Checkpoint, validation: Tiles, *, share: float, loss: str
-) -> Checkpoint:
-    """Return a mean of the weights before and after fine-tuning, scored and calibrated anew.
-
-    Between the two lies what serves other ground than the one tuned on better than either
-    (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, arXiv 2109.01903, equation 1).
-
-    Parameters
-    ----------
-    start, learned
-        Before and after, of one architecture.
-    validation
-        Held-out labelled tiles.
-    share
-        Of the weights of `start`, 0-1.
-    loss
-        A name of `floodloom.learning.training.objective.objective_of`, for the validation loss.
-    """
-    weights = {
-        name: before.lerp(learned.weights[name], 1 - share)
-        if before.is_floating_point()
-        else learned.weights[name]
-        for name, before in start.weights.items()
-    }
-    mean = replace(learned, weights=weights)
-    scores = scores_of(mean, validation, objective_of(loss)[0])
-    return recalibrated(replace(mean, scores=scores), validation)
-
-
 def recalibrated(checkpoint: Checkpoint, validation: Tiles) -> Checkpoint:
     """Return a checkpoint with the temperature that held-out labelled tiles ask for."""
     uncalibrated = ensemble_of([replace(checkpoint, temperature=1.0)])
@@ -147,6 +119,8 @@ def recalibrated(checkpoint: Checkpoint, validation: Tiles) -> Checkpoint:
     return replace(checkpoint, temperature=fit_temperature(*pixels))
 
 
-def training_record(plan: TrainingPlan, **more: Any) -> dict[str, Any]:
+def training_record(settings: TrainingSettings, **more: Any) -> dict[str, Any]:
     """Return the settings of a training as plain values."""
-    return {**asdict(plan), **more}
+    kept = set(TrainingSettings.model_fields) - set(ReadingSettings.model_fields)
+    shared = settings.model_dump(mode="json", include=kept)
+    return {**shared, "warm_up": WARM_UP, "clip": CLIP, **more}

@@ -14,9 +14,6 @@ from floodloom.learning.losses.pixels import Loss
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, split_scores
 from floodloom.learning.training.distributed import apart, team
 
-MONITORS = ("iou", "f1", "miou", "accuracy", "mean_of_chip_iou")
-"""Validation scores that may choose the best epoch."""
-
 
 @torch.inference_mode()
 def validate(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from floodloom.datasets.common.tiles import chip_tiles
 from floodloom.datasets.ombria import chips
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation
@@ -32,7 +33,6 @@ from floodloom.learning.training.settings import NetworkSettings, TrainingSettin
 from floodloom.learning.training.supervise import learn
 from floodloom.models.registry import build
 from floodloom.raster.nodata import IGNORE
-from floodloom.stages.tile import chip_tiles
 
 SPLITS = {
     "train": ("train", "target", "validation"),

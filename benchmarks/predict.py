@@ -34,6 +34,7 @@ from floodloom.mapping.backends import Request, accelerate, available
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import choose_precision, sample
 from floodloom.mapping.predict import water_network
+from floodloom.mapping.settings import PredictSettings
 from floodloom.models.registry import build
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
@@ -162,9 +163,12 @@ def end_to_end(store: Path, checkpoint: Path, backend: str, precision: str) -> F
     out = store.with_name("probability.tif")
     began = time.perf_counter()
     predict(
-        scene=store, checkpoint=[checkpoint], out=out, backend=backend, precision=precision,
+        scene=store,
+        checkpoint=[checkpoint],
+        out=out,
+        settings=PredictSettings(backend=backend, precision=precision),
         threads=THREADS,
-    )  # fmt: skip
+    )
     seconds = time.perf_counter() - began
     with rasterio.open(out) as raster:
         tags, pixels = raster.tags(), raster.width * raster.height

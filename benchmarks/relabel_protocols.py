@@ -26,6 +26,7 @@ from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import make_landscape
 from floodloom.stages.tile import tile
 from floodloom.tiles.inputs import standardisation
+from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import concatenate_tiles, open_tiles, tile_dataset, write_tiles
 
 _RUN = 26  # chips with neighbouring numbers, see `floodloom.datasets.ombria`
@@ -80,7 +81,12 @@ def etci_protocol(root: Path, seed: int, size: Size) -> dict[str, xr.Dataset]:
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tiles.zarr"
-        tile(out=out, dataset="etci2021", root=root, split="blocks", size=128, seed=seed)
+        tile(
+            out=out,
+            settings=TileSettings(
+                dataset="etci2021", root=root, split="blocks", size=128, seed=seed
+            ),
+        )
         tiles = open_tiles(out).load()
     split = tiles["split"].values
     known = tiles.isel(tile=np.flatnonzero(np.isin(split, ("train", "validation"))))

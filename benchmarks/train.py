@@ -31,6 +31,7 @@ from floodloom.learning.training.loop import fit
 from floodloom.learning.training.settings import TrainingSettings
 from floodloom.models.registry import build, names
 from floodloom.stages.tile import tile
+from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import open_tiles
 
 THREADS = 2
@@ -52,7 +53,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="bench-train-") as folder:
         store = Path(folder) / "tiles.zarr"
-        tile(dataset="ombria", root=data_root("ombria"), out=store)
+        tile(out=store, settings=TileSettings(dataset="ombria", root=data_root("ombria")))
         figures = {
             "model": "unet",
             "batch": BATCH,

@@ -14,9 +14,9 @@ from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
 from benchmarks.zoo import FOLDS, events_split
 from floodloom.datasets.common.adapter import Chips
+from floodloom.datasets.common.tiles import chip_tiles
 from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
-from floodloom.stages.tile import chip_tiles
 
 SIZE = 64
 

@@ -6,12 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from floodloom.datasets import DATASETS
 from floodloom.datasets.common.adapter import ChipAdapter, SceneAdapter
-from floodloom.errors import ConfigError, InputError
+from floodloom.errors import InputError
 from floodloom.stages.ingest import ingest
 from floodloom.stages.tile import tile
+from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import open_tiles
 
 ADAPTER = """
@@ -43,23 +45,27 @@ from pathlib import Path
 
 from floodloom.config.load import load_config
 from floodloom.stages.tile import tile
+from floodloom.tiles.settings import TileSettings
 
 name, folder, out = sys.argv[1:]
 load_config({"run": {"name": "r"}, "dataset": name, "data_root": folder})
-tile(dataset=name, root=Path(folder), out=Path(out))
+tile(out=Path(out), settings=TileSettings(dataset=name, root=Path(folder)))
 """
 
 
 @pytest.mark.parametrize("dataset", sorted({*DATASETS.names} - {"folder"}))
 def test_missing_data_set_says_where_it_is_published(tmp_path, dataset: str) -> None:
     with pytest.raises(InputError, match=r"not found; it is published at https://.*data_root"):
-        tile(dataset=dataset, root=tmp_path / "nowhere", out=tmp_path / "t.zarr")
+        tile(
+            out=tmp_path / "t.zarr",
+            settings=TileSettings(dataset=dataset, root=tmp_path / "nowhere"),
+        )
     assert not (tmp_path / "t.zarr").exists()
 
 
-def test_unknown_data_set_is_refused(tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"data set 'nope': unknown; choose one of etci2021"):
-        tile(dataset="nope", root=tmp_path / "data", out=tmp_path / "t.zarr")
+def test_unknown_data_set_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"dataset\n.* should be 'etci2021'"):
+        TileSettings(dataset="nope")
 
 
 @pytest.mark.parametrize("name", DATASETS.names)

@@ -10,6 +10,7 @@ from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import open_store
 from floodloom.stages.ingest import ingest
 from floodloom.stages.tile import tile
+from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import open_tiles
 
 
@@ -57,9 +58,15 @@ def test_ingest_and_tile_agree(tmp_path) -> None:
         out=tmp_path / "place_20200102t030405.zarr",
         labels=tmp_path / "labels.tif",
     )
-    direct = tile(dataset="etci2021", root=tmp_path / "data", out=tmp_path / "a.zarr", event="e")
+    direct = tile(
+        out=tmp_path / "a.zarr",
+        settings=TileSettings(dataset="etci2021", root=tmp_path / "data", event="e"),
+    )
     through = tile(
-        scene=[scene], labels=tmp_path / "labels.tif", out=tmp_path / "b.zarr", event="e"
+        scene=[scene],
+        labels=tmp_path / "labels.tif",
+        out=tmp_path / "b.zarr",
+        settings=TileSettings(event="e"),
     )
     one, other = open_tiles(direct), open_tiles(through)
     np.testing.assert_array_equal(one.image, other.image)
@@ -70,7 +77,12 @@ def test_ingest_and_tile_agree(tmp_path) -> None:
 
 def test_unlabelled_scene_becomes_target_tiles(tmp_path) -> None:
     write_etci(tmp_path / "data", labelled=False)
-    tiles = open_tiles(tile(dataset="etci2021", root=tmp_path / "data", out=tmp_path / "a.zarr"))
+    tiles = open_tiles(
+        tile(
+            out=tmp_path / "a.zarr",
+            settings=TileSettings(dataset="etci2021", root=tmp_path / "data"),
+        )
+    )
     assert set(tiles.split.values) == {"target"}
     assert (tiles.label == 255).all()
 
@@ -83,8 +95,9 @@ def test_what_labels_csv_says_reaches_the_tiles(tmp_path) -> None:
         f"tile,flood_label,water_body_label\n{name}_x-3_y-5.png,0,0\n{name}_x-4_y-6.png,0,1\n"
     )
     scene = ingest(dataset="etci2021", root=tmp_path / "data", scene=name, out=tmp_path / "s.zarr")
-    for options in ({"scene": [scene]}, {"dataset": "etci2021", "root": tmp_path / "data"}):
-        out = tile(out=tmp_path / f"{len(options)}.zarr", size=128, **options)
+    whole = TileSettings(size=128, dataset="etci2021", root=tmp_path / "data")
+    for number, (scenes, settings) in enumerate((([scene], TileSettings(size=128)), ((), whole))):
+        out = tile(out=tmp_path / f"{number}.zarr", scene=scenes, settings=settings)
         tiles = open_tiles(out)
         wet = (tiles.row.values >= 256) & (tiles.col.values >= 256)
         np.testing.assert_array_equal(tiles.tile_label, np.where(wet, 1, 0))

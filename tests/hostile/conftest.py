@@ -18,6 +18,7 @@ from floodloom.stages.delineate import delineate
 from floodloom.stages.geocode import geocode
 from floodloom.stages.simulate import simulate
 from floodloom.stages.tile import tile
+from floodloom.tiles.settings import TileSettings
 
 from .harness import Trial
 from .making import zipped
@@ -36,7 +37,12 @@ def event(tmp_path_factory) -> Path:
     zipped(folder / "after.SAFE", folder / "after.zip")
     calibrate(safe=folder / "after.SAFE", out=folder / "calibrated.zarr")
     geocode(scene=folder / "calibrated.zarr", dem=rasters["dem"], out=folder / "scene.zarr")
-    tile(scene=[folder / "scene.zarr"], labels=rasters["truth"], out=folder / "tiles.zarr", size=32)
+    tile(
+        scene=[folder / "scene.zarr"],
+        labels=rasters["truth"],
+        out=folder / "tiles.zarr",
+        settings=TileSettings(size=32),
+    )
     _checkpoint(folder)
     _probability(folder)
     made = {"out": "flood.tif", "vectors": "flood.gpkg", "item": "flood.json"}

@@ -16,10 +16,13 @@ from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
 from floodloom.learning.data.optical import channels_of
 from floodloom.learning.inference import ensemble_of, load_ensemble
 from floodloom.mapping.optical import optical_bands, with_optical
+from floodloom.mapping.scene_inputs import PredictFiles
+from floodloom.mapping.settings import PredictSettings
 from floodloom.models.registry import build
 from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.store import stamp, write_store
+from floodloom.settings import arguments_of
 from floodloom.stages.predict import predict
 from tests.mapping.conftest import INPUTS, PRODUCT, as_inputs, backscatter
 
@@ -101,7 +104,8 @@ def optical(tmp_path):
 
 def mapped(scene, teacher, out, **arguments):
     """Percent (y, x) of a prediction and the file's tags."""
-    path = predict(scene=scene, checkpoint=[teacher], out=out, **arguments)
+    given = {"scene": scene, "checkpoint": [teacher], "out": out, **arguments}
+    path = predict(**arguments_of(predict, given))
     with rasterio.open(path) as raster:
         return raster.read(1), raster.tags()
 
@@ -158,7 +162,11 @@ def test_windows_change_nothing(scene, teacher, optical, tmp_path) -> None:
     path = optical(reflectance())
     maps = [
         predict(
-            scene=scene, checkpoint=[teacher], out=tmp_path / f"{tile}.tif", tile=tile, optical=path
+            scene=scene,
+            checkpoint=[teacher],
+            out=tmp_path / f"{tile}.tif",
+            files=PredictFiles(optical=path),
+            settings=PredictSettings(tile=tile),
         )
         for tile in (288, 416)
     ]
@@ -215,7 +223,7 @@ def test_an_optical_image_is_no_use_to_networks_that_see_radar_alone(
     with pytest.raises(InputError, match="sees radar alone; leave the optical image out"):
         predict(
             scene=scene, checkpoint=checkpoints, out=tmp_path / "p.tif",
-            optical=optical(reflectance()),
+            files=PredictFiles(optical=optical(reflectance())),
         )  # fmt: skip
 
 

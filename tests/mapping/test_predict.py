@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from floodloom.models.cropped_decoder import WHOLE, without_rim
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
+from floodloom.settings import arguments_of
 from floodloom.stages.predict import predict
 from tests.mapping.conftest import PRODUCT, as_inputs, backscatter, fitted, flooded, untrained
 
@@ -122,8 +124,15 @@ def scene(tmp_path_factory) -> Path:
     return scene_store(path, backscatter(203, 331), instrument_mode="EW", product_type="GRD")
 
 
+def mosaic_of(**given: Any) -> Path:
+    """The mosaic that `predict` makes, with its arguments by their flat names."""
+    return predict(**arguments_of(predict, given))
+
+
 def test_mosaic_is_a_valid_cog_that_says_how_it_was_made(scene, checkpoints, tmp_path) -> None:
-    out = predict(scene=scene, checkpoint=checkpoints, out=tmp_path / "p.tif", event="e", tile=128)
+    out = mosaic_of(
+        scene=scene, checkpoint=checkpoints, out=tmp_path / "p.tif", event="e", tile=128
+    )
     assert cog_validate(out, strict=True)[0]
     with rasterio.open(out) as raster:
         tags = raster.tags()
@@ -148,7 +157,7 @@ def test_mosaic_is_a_valid_cog_that_says_how_it_was_made(scene, checkpoints, tmp
 
 def test_ensemble_is_the_mean_of_its_members(scene, checkpoints, tmp_path) -> None:
     def mosaic(members):
-        out = predict(scene=scene, checkpoint=members, out=tmp_path / "p.tif", tile=128)
+        out = mosaic_of(scene=scene, checkpoint=members, out=tmp_path / "p.tif", tile=128)
         with rasterio.open(out) as raster:
             return raster.read().astype(float)
 
@@ -170,7 +179,7 @@ def test_scene_without_any_data_gives_an_empty_valid_mosaic(checkpoints, tmp_pat
 def test_precision_that_is_used_is_said(scene, checkpoints, tmp_path) -> None:
     arguments = {"scene": scene, "checkpoint": checkpoints[:1], "out": tmp_path / "p.tif"}
     for asked, used in (("auto", "float32"), ("bfloat16", "bfloat16")):
-        with rasterio.open(predict(precision=asked, **arguments)) as raster:
+        with rasterio.open(mosaic_of(precision=asked, **arguments)) as raster:
             assert raster.tags()["FLOODLOOM_PRECISION"] == used
             assert "FLOODLOOM_CLASSES_CHANGED" not in raster.tags()
 
@@ -184,7 +193,7 @@ def test_a_scene_is_heard_as_far_as_the_checkpoint_says(tmp_path) -> None:
     store = scene_store(tmp_path / "s.zarr", power)
 
     def mosaic(checkpoint, **arguments):
-        out = predict(scene=store, checkpoint=[checkpoint], out=tmp_path / "p.tif", **arguments)
+        out = mosaic_of(scene=store, checkpoint=[checkpoint], out=tmp_path / "p.tif", **arguments)
         with rasterio.open(out) as raster:
             return raster.read(1), raster.tags()["FLOODLOOM_LIKELIHOOD"]
 
@@ -215,7 +224,7 @@ def test_scene_smaller_than_any_window(checkpoints, tmp_path) -> None:
 
 def refused(tmp_path, error, message, **arguments) -> None:
     with pytest.raises(error, match=message):
-        predict(out=tmp_path / "p.tif", **arguments)
+        mosaic_of(out=tmp_path / "p.tif", **arguments)
     assert not list(tmp_path.glob("*p.*tif"))
 
 
@@ -246,7 +255,7 @@ def test_before_on_another_grid_is_reprojected_and_said_so(scene, pair, tmp_path
     same = scene_store(tmp_path / "a.zarr", np.full((2, 203, 331), 0.1, "float32"))
     mosaics = []
     for path in (before, same):
-        out = predict(scene=scene, checkpoint=pair, before=path, out=tmp_path / "p.tif")
+        out = mosaic_of(scene=scene, checkpoint=pair, before=path, out=tmp_path / "p.tif")
         with rasterio.open(out) as raster:
             mosaics.append(raster.read(1))
     assert "b.zarr: on another grid; reprojected bilinearly" in caplog.text
@@ -261,7 +270,7 @@ def test_before_of_the_other_direction_is_refused_unless_forced(scene, pair, tmp
     (before / "zarr.json").write_text(json.dumps(store))
     arguments = {"scene": scene, "checkpoint": pair, "before": before}
     refused(tmp_path, InputError, "taken descending, but .* ascending", **arguments)
-    assert predict(out=tmp_path / "p.tif", mixed_orbits=True, **arguments).exists()
+    assert mosaic_of(out=tmp_path / "p.tif", mixed_orbits=True, **arguments).exists()
 
 
 def test_where_a_network_overflows_there_is_no_data() -> None:

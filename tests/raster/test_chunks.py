@@ -21,6 +21,7 @@ from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
 from floodloom.stages.tile import tile
+from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import open_tiles, tile_dataset, write_tiles
 
 GRID = grid_from_bounds((400000, 5000000, 403000, 5002400), 32633, 10.0)
@@ -100,13 +101,13 @@ def test_what_is_lost_of_tiles_is_told_on_opening(tiles, name: str, harm: Callab
 def test_what_was_altered_is_told_by_the_stage_that_reads_it(path, tmp_path, name: str) -> None:
     """A scene of which no tile can be cut: checksums say so, as late as it is read."""
     whole = tmp_path / "whole.zarr"
-    tile(scene=[path], out=whole, size=64)
+    tile(scene=[path], out=whole, settings=TileSettings(size=64))
     alter(chunks(path, name)[0])
     assert damage(path) is not None
     if name == "flags":  # which no tile needs
         return
     with pytest.raises(InputError, match=rf"^{path}: {name} can't be read \(.*checksum.*\); run"):
-        tile(scene=[path], out=tmp_path / "t.zarr", size=64)
+        tile(scene=[path], out=tmp_path / "t.zarr", settings=TileSettings(size=64))
     assert not (tmp_path / "t.zarr").exists()
     assert damage(whole) is None
 

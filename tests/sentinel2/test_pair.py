@@ -12,7 +12,8 @@ from odc.geo.geobox import GeoBox
 from floodloom.errors import InputError
 from floodloom.raster.cog import write_cog
 from floodloom.sentinel2.indices import mndwi
-from floodloom.sentinel2.pair import ACQUIRED, PairingRules, gap_days, pair_optical
+from floodloom.sentinel2.pair import ACQUIRED, gap_days, pair_optical
+from floodloom.sentinel2.settings import PairingSettings
 
 SCENE = "2023-05-14T16:58:21"
 TERRAMESH = ("282D_485L_3_3", "38D_378R_2_3")
@@ -34,7 +35,7 @@ def write(tmp_path, grid):
 def test_a_companion_is_taken_as_it_is(make_place, write, grid):
     place = make_place()
     path = write(place.reflectance)
-    pairing = pair_optical(path, grid, PairingRules(), radar=place.radar, acquired=SCENE)
+    pairing = pair_optical(path, grid, PairingSettings(), radar=place.radar, acquired=SCENE)
     assert pairing.refused == ""
     assert pairing.gap_days == pytest.approx(1.29, abs=0.01)
     assert pairing.shift.sure
@@ -45,7 +46,7 @@ def test_a_shifted_image_is_moved_back(make_place, write, grid, caplog):
     place = make_place()
     path = write(np.roll(place.reflectance, (3, -4), axis=(1, 2)))
     with caplog.at_level(logging.WARNING, "floodloom"):
-        pairing = pair_optical(path, grid, PairingRules(), radar=place.radar, acquired=SCENE)
+        pairing = pair_optical(path, grid, PairingSettings(), radar=place.radar, acquired=SCENE)
     assert "px down and +4." in caplog.text or "px down and +3.9" in caplog.text
     difference = (pairing.image.values - place.reflectance)[:, 10:-10, 10:-10]
     assert np.sqrt(np.mean(difference**2)) < 0.25 * place.reflectance.std()
@@ -55,11 +56,11 @@ def test_an_image_far_off_is_refused(make_place, write, grid, caplog):
     place = make_place(side=200)
     path = write(np.roll(place.reflectance, 50, axis=2))
     with caplog.at_level(logging.WARNING, "floodloom"):
-        pairing = pair_optical(path, grid, PairingRules(), radar=place.radar, acquired=SCENE)
+        pairing = pair_optical(path, grid, PairingSettings(), radar=place.radar, acquired=SCENE)
     assert "off the scene by" in pairing.refused
     assert "more than 10 px; the scene is taken without an optical image" in caplog.text
     assert pairing.clear_share == 0
-    unchecked = PairingRules(greatest_shift=0.0)
+    unchecked = PairingSettings(optical_shift=0.0)
     assert pair_optical(path, grid, unchecked, radar=place.radar).clear_share == 1
 
 
@@ -67,17 +68,17 @@ def test_an_image_far_off_is_refused(make_place, write, grid, caplog):
 def test_an_image_of_another_time_is_refused(make_place, write, grid, when):
     place = make_place()
     path = write(place.reflectance, when)
-    pairing = pair_optical(path, grid, PairingRules(), radar=place.radar, acquired=SCENE)
+    pairing = pair_optical(path, grid, PairingSettings(), radar=place.radar, acquired=SCENE)
     assert "days from the scene, more than 10" in pairing.refused
     assert pairing.clear_share == 0
-    anytime = PairingRules(gap_days=None)
+    anytime = PairingSettings(optical_gap_days=None)
     assert pair_optical(path, grid, anytime, radar=place.radar, acquired=SCENE).clear_share == 1
 
 
 def test_without_a_date_it_is_used_and_said(make_place, write, grid, caplog):
     path = write(make_place().reflectance, "")
     with caplog.at_level(logging.WARNING, "floodloom"):
-        assert pair_optical(path, grid, PairingRules(), acquired=SCENE).clear_share == 1
+        assert pair_optical(path, grid, PairingSettings(), acquired=SCENE).clear_share == 1
     assert "the time gap is unknown" in caplog.text
     assert gap_days("yesterday", SCENE) is None
 
@@ -85,7 +86,7 @@ def test_without_a_date_it_is_used_and_said(make_place, write, grid, caplog):
 def test_a_fully_clouded_image_is_refused(make_place, write, grid):
     image = np.concatenate([make_place().reflectance, np.ones((1, 200, 200), np.float32)])
     path = write(image, names=("green", "nir", "cloud"))
-    pairing = pair_optical(path, grid, PairingRules(), acquired=SCENE)
+    pairing = pair_optical(path, grid, PairingSettings(), acquired=SCENE)
     assert pairing.refused == "it shows no clear ground of the scene"
     assert list(pairing.image.channel.values) == ["green", "nir"]
 
@@ -94,7 +95,7 @@ def test_an_image_in_another_reference_system_is_brought_over(make_place, write,
     place = make_place()
     there = grid.to_crs("EPSG:3035")
     path = write(place.reflectance)
-    over = pair_optical(path, there, PairingRules(gap_days=None)).image.values
+    over = pair_optical(path, there, PairingSettings(optical_gap_days=None)).image.values
     seen = np.isfinite(over).all(axis=0)
     assert seen.sum() == pytest.approx(place.water.size, rel=0.02)
     assert (over[1][seen] < 0.1).mean() == pytest.approx(place.water.mean(), abs=0.02)
@@ -103,15 +104,15 @@ def test_an_image_in_another_reference_system_is_brought_over(make_place, write,
 def test_bad_images_are_named(make_place, write, grid, tmp_path):
     path = write(make_place().reflectance)
     with pytest.raises(InputError, match=r"optical\.tif: band swir is missing"):
-        pair_optical(path, grid, PairingRules(bands=("green", "swir")))
+        pair_optical(path, grid, PairingSettings(), bands=("green", "swir"))
     with pytest.raises(InputError, match="3 names were given for 2 bands"):
-        pair_optical(path, grid, PairingRules(names=("a", "b", "c")))
+        pair_optical(path, grid, PairingSettings(optical_names=("a", "b", "c")))
     with pytest.raises(InputError, match=r"none\.tif: not a readable optical image"):
-        pair_optical(tmp_path / "none.tif", grid, PairingRules())
+        pair_optical(tmp_path / "none.tif", grid, PairingSettings())
     plain = GeoBox(grid.shape, grid.affine, None)
     path = write(make_place().reflectance, geobox=plain)
     with pytest.raises(InputError, match="needs a CRS"):
-        pair_optical(path, grid, PairingRules())
+        pair_optical(path, grid, PairingSettings())
 
 
 @pytest.mark.parametrize("name", TERRAMESH)
@@ -121,15 +122,17 @@ def test_real_pairs_lie_on_one_grid_and_agree_on_water(shared_data, name):
         vv, vh = raster.read().astype(np.float32)
         grid = GeoBox(raster.shape, raster.transform, raster.crs)
     path = shared_data / "terramesh" / "S2L2A" / f"{name}.tif"
-    rules = PairingRules(bands=("green", "nir", "swir"), names=L2A, gap_days=None)
-    pairing = pair_optical(path, grid, rules, radar=vv)
+    anytime = PairingSettings(optical_names=L2A, optical_gap_days=None)
+    bands = ("green", "nir", "swir")
+    pairing = pair_optical(path, grid, anytime, bands=bands, radar=vv)
     with rasterio.open(path) as raster:
         numbers = raster.read([3, 8, 11]).astype(np.float32)
     assert list(pairing.image.channel.values) == ["green", "nir", "swir"]
     assert pairing.image.shape == (3, *grid.shape.yx)
     assert pairing.shift.sure
     assert pairing.shift.length < 5
-    unmoved = pair_optical(path, grid, PairingRules(rules.bands, L2A, None, 0.0)).image.values
+    unmoving = anytime.model_copy(update={"optical_shift": 0.0})
+    unmoved = pair_optical(path, grid, unmoving, bands=bands).image.values
     np.testing.assert_allclose(
         unmoved[:, np.isfinite(unmoved[0])], numbers[:, np.isfinite(unmoved[0])] / 1e4, atol=1e-6
     )

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import xarray as xr
 from odc.geo.xr import wrap_xr, xr_coords
+from pydantic import ValidationError
 
 from floodloom.errors import InputError, RecipeMismatchError
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
-from floodloom.tiles.cut import Source, TilePlan, cut_tiles
+from floodloom.tiles.cut import Source, cut_tiles
 from floodloom.tiles.leaks import refuse_leaks
+from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
 
 CLASSES = ("dry", "water")
@@ -31,7 +33,7 @@ def source(name: str = "s", orbit_pass: str = "ascending-1", optical: bool = Fal
 
 def cut(origin: Source | None = None, recipe: Recipe = RECIPE, **plan: object) -> xr.Dataset:
     settings = {"split": "train", "size": 64, **plan}
-    return cut_tiles(origin or source(), recipe, classes=CLASSES, plan=TilePlan(**settings))
+    return cut_tiles(origin or source(), recipe, classes=CLASSES, settings=TileSettings(**settings))
 
 
 def test_tiles_hold_what_lies_at_their_place() -> None:
@@ -158,7 +160,7 @@ def test_same_ground_on_both_sides_is_refused() -> None:
     [{"split": "holdout"}, {"minimum_valid": 1.5}, {"block_shares": (0.5, 0.5, 0.5)}],
 )
 def test_senseless_plans_are_refused(plan: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="tiles: "):
+    with pytest.raises(ValidationError, match="TileSettings"):
         cut(**plan)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, NonNegativeInt, model_validator
 
@@ -17,7 +17,7 @@ from floodloom.report.settings import ReportSettings
 from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
 from floodloom.settings import Settings, of_jobs
 from floodloom.simulate.settings import SimulateSettings
-from floodloom.tiles.settings import TileSettings
+from floodloom.tiles.settings import Split, TileSettings
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -64,7 +64,7 @@ class DaskSettings(Settings):
 class EventSettings(Settings):
     """One flood event."""
 
-    split: Literal["train", "validation", "test", "target", "blocks"] = Field(
+    split: Split = Field(
         description="Side of the split; `blocks` splits the event's own ground, `target` events "
         "give no labels and are mapped"
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from floodloom.settings import Settings
+from floodloom.settings import Settings, of_job
 
 
 class PredictSettings(Settings):
@@ -50,6 +50,7 @@ class PredictSettings(Settings):
     mixed_orbits: bool = Field(
         default=False, description="Accept a pre-event scene of the other orbit direction"
     )
+    event: str = of_job(default="", description="Name of the event, for the file's tags")
 
 
 class DelineateSettings(Settings):

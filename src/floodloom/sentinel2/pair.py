@@ -16,6 +16,7 @@ from floodloom.log import get_logger
 from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.opener import opened
 from floodloom.sentinel2.register import Shift, clearest, estimate_shift
+from floodloom.sentinel2.settings import PairingSettings
 from floodloom.sentinel2.warp import optical_on_grid
 
 _DATES = (
@@ -24,27 +25,6 @@ _DATES = (
 )  # fmt: skip
 _RIGHT_PX = 0.75  # a shift below the accuracy of either product's geolocation
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class PairingRules:
-    """What makes an optical image a companion.
-
-    Attributes
-    ----------
-    bands, names
-        See `floodloom.sentinel2.warp.optical_on_grid`.
-    gap_days
-        Greatest time between the two images, days; None doesn't look.
-    greatest_shift
-        Shift up to which the image is moved, px; a greater one that is sure refuses the image. 0
-        doesn't look.
-    """
-
-    bands: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    gap_days: float | None = 10.0
-    greatest_shift: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,8 +46,9 @@ class Pairing:
 def pair_optical(
     path: str | Path,
     geobox: GeoBox,
-    rules: PairingRules,
+    settings: PairingSettings,
     *,
+    bands: tuple[str, ...] = (),
     radar: xr.DataArray | NDArray[np.float32] | None = None,
     acquired: str = "",
     rows: tuple[int, ...] | None = None,
@@ -84,8 +65,10 @@ def pair_optical(
         Optical raster, see `floodloom.sentinel2.warp.optical_on_grid`.
     geobox
         Grid of the radar scene.
-    rules
+    settings
         What makes it a companion.
+    bands
+        Bands to read, all when none is named.
     radar
         (y, x) float32, decibel, NaN = no data, as dask chunks or in memory: the registration is
         checked against it.
@@ -99,23 +82,24 @@ def pair_optical(
     InputError
         If the raster can't be read, has no CRS, or lacks a band.
     """
-    on_grid = partial(optical_on_grid, path, bands=rules.bands, names=rules.names, rows=rows)
+    on_grid = partial(optical_on_grid, path, bands=bands, names=settings.optical_names, rows=rows)
     image = on_grid(geobox)
     gap = gap_days(_date(path), acquired)
-    if rules.gap_days is not None and gap is None:
+    most = settings.optical_gap_days
+    if most is not None and gap is None:
         _log.warning("%s: no date in the image or the scene; the time gap is unknown", path)
-    elif rules.gap_days is not None and gap is not None and gap > rules.gap_days:
-        late = f"{gap:.1f} days from the scene, more than {rules.gap_days:g}"
+    elif most is not None and gap is not None and gap > most:
+        late = f"{gap:.1f} days from the scene, more than {most:g}"
         return _refused(path, image, late, gap)
     clear = _clear(image)
     found = Pairing(image, float(clear.mean()), gap_days=gap)
     if not clear.any():
         return _refused(path, image, "it shows no clear ground of the scene", gap)
-    if radar is None or not rules.greatest_shift:
+    if radar is None or not settings.optical_shift:
         return found
     shift = _shift(xr.DataArray(radar, dims=("y", "x")), image, clear)
     found = replace(found, shift=shift)
-    reason = _too_far(shift, rules.greatest_shift)
+    reason = _too_far(shift, settings.optical_shift)
     if reason:
         return _refused(path, image, reason, gap, shift)
     return _registered(path, found, lambda down, right: on_grid(geobox.translate_pix(right, down)))

@@ -8,11 +8,14 @@ import xarray as xr
 
 from floodloom.raster.grid import geobox_of
 from floodloom.sentinel1.polarisations import POLARISATIONS
-from floodloom.sentinel2.pair import Pairing, PairingRules, pair_optical
+from floodloom.sentinel2.pair import Pairing, pair_optical
+from floodloom.sentinel2.settings import PairingSettings
 from floodloom.tiles.inputs import to_decibel
 
 
-def companion(path: str | Path, scene: xr.Dataset, rules: PairingRules) -> Pairing:
+def companion(
+    path: str | Path, scene: xr.Dataset, settings: PairingSettings, bands: tuple[str, ...] = ()
+) -> Pairing:
     """Bring an optical image onto a scene's grid, if it may stand beside it.
 
     Parameters
@@ -22,8 +25,10 @@ def companion(path: str | Path, scene: xr.Dataset, rules: PairingRules) -> Pairi
     scene
         Scene store; its backscatter shows whether the two lie on one another, and its dask chunks
         give those of the image their heights.
-    rules
+    settings
         What makes it a companion.
+    bands
+        Bands of the image to read, all when none is named.
 
     Raises
     ------
@@ -34,4 +39,12 @@ def companion(path: str | Path, scene: xr.Dataset, rules: PairingRules) -> Pairi
     radar = None if band is None else to_decibel(scene[band])
     acquired = str(scene.attrs.get("acquisition_time", ""))
     rows = scene.chunksizes.get("y")
-    return pair_optical(path, geobox_of(scene), rules, radar=radar, acquired=acquired, rows=rows)
+    return pair_optical(
+        path,
+        geobox_of(scene),
+        settings,
+        bands=bands,
+        radar=radar,
+        acquired=acquired,
+        rows=rows,
+    )

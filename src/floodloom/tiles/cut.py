@@ -23,7 +23,8 @@ from floodloom.raster.recipe import Recipe
 from floodloom.raster.windows import Window, plan_windows
 from floodloom.tiles.blocks import split_blocks
 from floodloom.tiles.sample import balanced_windows
-from floodloom.tiles.store import SPLITS, tile_dataset
+from floodloom.tiles.settings import TileSettings
+from floodloom.tiles.store import tile_dataset
 
 _ROWS = 512  # read at once, as high as a scene's chunks
 
@@ -46,37 +47,10 @@ class Source:
     whole: NDArray[np.uint8] | None = None
 
 
-@dataclass(frozen=True)
-class TilePlan:
-    """How many tiles are cut where, and which side of the split they are on.
-
-    `split` is train, validation, test, target or blocks (west to east by `block_shares`);
-    scenes without any label are always target. Tiles of `size` px lie on a regular plan with step
-    `stride` (the size by default), or `samples` class-balanced ones are drawn with `seed`.
-    Tiles with a smaller share of valid pixels than `minimum_valid` are left out.
-    """
-
-    split: str
-    size: int
-    stride: int | None = None
-    samples: int | None = None
-    minimum_valid: float = 0.5
-    block_shares: tuple[float, ...] = (0.6, 0.2, 0.2)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.split not in (*SPLITS, "blocks"):
-            raise InputError(f"tiles: split {self.split!r} is none of {', '.join(SPLITS)}, blocks")
-        if not 0 <= self.minimum_valid <= 1:
-            raise InputError(f"tiles: minimum_valid {self.minimum_valid} must lie in 0..1")
-        if len(self.block_shares) != 3 or abs(sum(self.block_shares) - 1) > 1e-6:
-            raise InputError(f"tiles: block_shares {self.block_shares} must be three, summing to 1")
-
-
 def cut_tiles(
-    source: Source, recipe: Recipe, *, classes: Sequence[str], plan: TilePlan
+    source: Source, recipe: Recipe, *, classes: Sequence[str], settings: TileSettings
 ) -> xr.Dataset:
-    """Cut the tiles of a plan out of a scene.
+    """Cut tiles out of a scene.
 
     Parameters
     ----------
@@ -86,8 +60,9 @@ def cut_tiles(
         Recipe of the inputs.
     classes
         Names of the label values 0, 1, ...
-    plan
-        Where tiles are cut.
+    settings
+        Where tiles are cut, and which side of the split they are on; scenes without any label are
+        always target.
 
     Returns
     -------
@@ -105,35 +80,39 @@ def cut_tiles(
     valid = _finite(source.inputs)
     label = np.where(valid, source.label, IGNORE).astype(np.uint8)
     labelled = bool((label != IGNORE).any())
-    windows = _windows(label, valid, plan, labelled)
+    windows = _windows(label, valid, settings, labelled)
     optical = source.optical
     tiles = tile_dataset(
-        _lazy_tiles(source.inputs, windows, plan.size),
-        _cut_out(label, windows, plan.size),
-        _index(source, windows, plan.split if labelled else "target"),
+        _lazy_tiles(source.inputs, windows, settings.size),
+        _cut_out(label, windows, settings.size),
+        _index(source, windows, settings.split if labelled else "target"),
         recipe,
         classes,
-        None if optical is None else _lazy_tiles(optical, windows, plan.size),
+        None if optical is None else _lazy_tiles(optical, windows, settings.size),
         () if optical is None else [str(c) for c in optical.channel.values],
-        valid=_cut_out(valid, windows, plan.size).mean(axis=(1, 2)),
+        valid=_cut_out(valid, windows, settings.size).mean(axis=(1, 2)),
     )
-    return split_blocks(tiles, plan.block_shares) if labelled and plan.split == "blocks" else tiles
+    return (
+        split_blocks(tiles, settings.block_shares)
+        if labelled and settings.split == "blocks"
+        else tiles
+    )
 
 
 def _windows(
-    label: NDArray[np.uint8], valid: NDArray[np.bool_], plan: TilePlan, labelled: bool
+    label: NDArray[np.uint8], valid: NDArray[np.bool_], settings: TileSettings, labelled: bool
 ) -> list[Window]:
-    if plan.samples is not None and labelled:
-        windows = balanced_windows(label, valid, plan.size, plan.samples, plan.seed)
+    if settings.samples is not None and labelled:
+        windows = balanced_windows(label, valid, settings.size, settings.samples, settings.seed)
     else:
-        stride = min(plan.stride or plan.size, plan.size)
+        stride = min(settings.stride or settings.size, settings.size)
         height, width = valid.shape
-        windows = plan_windows(height, width, plan.size, plan.size - stride)
+        windows = plan_windows(height, width, settings.size, settings.size - stride)
     return [
         window
         for window in windows
-        if min(window.height, window.width) == plan.size
-        and valid[window.slices].mean() >= plan.minimum_valid
+        if min(window.height, window.width) == settings.size
+        and valid[window.slices].mean() >= settings.minimum_valid
     ]
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from floodloom.settings import Settings
+from floodloom.datasets import DataSetName
+from floodloom.raster.recipe import Normalisation
+from floodloom.sentinel2.settings import PairingSettings
+from floodloom.settings import of_job
+
+Split = Literal["train", "validation", "test", "target", "blocks"]
+_ROUNDING = 1e-6
 
 
-class TileSettings(Settings):
+class TileSettings(PairingSettings):
     """How scenes are cut into tiles."""
 
     bands: tuple[str, ...] = Field(
@@ -22,7 +29,7 @@ class TileSettings(Settings):
     db_range: tuple[float, float] = Field(
         default=(-30.0, 5.0), description="Decibel range that is mapped to -1..1"
     )
-    normalisation: Literal["fixed", "scene"] = Field(
+    normalisation: Normalisation = Field(
         default="fixed",
         description="How backscatter is scaled: by `db_range`, or by the statistics of its whole "
         "scene, which survive another offset or gain; display values always are",
@@ -48,19 +55,21 @@ class TileSettings(Settings):
         default=(),
         description="Bands of the optical image to keep, such as green, nir, swir; none: all",
     )
-    optical_names: tuple[str, ...] = Field(
-        default=(), description="Names of the bands of an optical image that doesn't describe them"
-    )
-    optical_gap_days: float | None = Field(
-        default=10.0,
-        ge=0,
-        description="Greatest time between optical image and scene, days; null: any. An image "
-        "that is further away in time is left out",
-    )
-    optical_shift: float = Field(
-        default=10.0,
-        ge=0,
-        description="Shift up to which an optical image is moved onto the scene, px; one that is "
-        "further off is left out; 0 doesn't look",
-    )
     seed: int = Field(default=0, description="Seed of the random draw")
+    event: str = of_job(default="", description="Name of the event, for the index")
+    split: Split = of_job(
+        default="train",
+        description="Side of the split that all tiles are on; `blocks` splits each scene from "
+        "west to east",
+    )
+    dataset: DataSetName | None = of_job(
+        default=None, description="Name of a published data set, instead of `scene`"
+    )
+    root: Path | None = of_job(default=None, description="Folder of that data set")
+
+    @field_validator("block_shares")
+    @classmethod
+    def _whole(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+        if abs(sum(shares) - 1) > _ROUNDING:
+            raise ValueError(f"{shares} don't sum to 1; correct them")
+        return shares

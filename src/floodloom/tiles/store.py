@@ -26,7 +26,6 @@ _COLUMN_TYPES: dict[str, type] = {
     "tile_label": np.uint8,
 }
 
-SPLITS = ("train", "validation", "test", "target")
 _AT_ONCE = 64
 
 

@@ -1,0 +1,177 @@
+"""A scene as the networks that map it see it: which these are, and what lies beside radar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+from pydantic import Field
+
+from floodloom.errors import InputError
+from floodloom.learning.inference import Ensemble, load_ensemble
+from floodloom.learning.relabelling.local_likelihood import Voice
+from floodloom.mapping.align import before_on_grid
+from floodloom.mapping.optical import optical_bands, with_optical
+from floodloom.mapping.settings import PredictSettings
+from floodloom.outputs import Files
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import open_store, recipe_of
+from floodloom.sentinel2.pair import Pairing
+from floodloom.sentinel2.settings import PairingSettings
+from floodloom.tiles.companion import companion
+from floodloom.tiles.inputs import BEFORE, compose_inputs
+
+
+class PredictFiles(Files):
+    """What a scene may be mapped with, beside itself and the ensemble."""
+
+    before: Path | None = Field(
+        default=None,
+        description="Scene store before the event, for models with bands that begin with before_",
+    )
+    optical: Path | None = Field(
+        default=None,
+        description="Optical raster of the same days, for networks that see one; without it, under "
+        "clouds, and if it is refused (a warning says why), they go by radar alone, if they have "
+        "learnt that",
+    )
+    radar_checkpoint: tuple[Path, ...] = Field(
+        default=(),
+        description="Checkpoints of networks that see radar alone, such as the students of "
+        "distill, which map the scene instead if the optical image is refused",
+    )
+
+
+@dataclass(frozen=True)
+class SceneInputs:
+    """What is predicted from what.
+
+    Attributes
+    ----------
+    scene
+        The scene's store.
+    store
+        What it holds.
+    ensemble, checkpoint
+        The networks, and the files that they come from.
+    inputs
+        (band, y, x) float32, NaN = no data, by whole rows.
+    by_chunks
+        The same, for reading single windows.
+    voice
+        What the scene's own distributions weigh.
+    tags
+        What is seen beside radar, for the file.
+    """
+
+    scene: Path
+    store: xr.Dataset
+    ensemble: Ensemble
+    checkpoint: Sequence[Path]
+    inputs: xr.DataArray
+    by_chunks: xr.DataArray
+    voice: Voice
+    tags: dict[str, str]
+
+
+def scene_inputs(
+    scene: Path,
+    checkpoint: Sequence[Path],
+    files: PredictFiles,
+    settings: PredictSettings,
+    pairing: PairingSettings,
+    threads: int,
+) -> SceneInputs:
+    """Open a scene, the networks that map it, and what these see of it.
+
+    Parameters
+    ----------
+    scene
+        Scene store.
+    checkpoint
+        Checkpoints of the ensemble; those of radar alone take their place if the optical image is
+        refused.
+    files
+        What else there is.
+    settings
+        How to predict.
+    pairing
+        What makes an optical image the scene's companion.
+    threads
+        CPU threads.
+
+    Raises
+    ------
+    RecipeMismatchError
+        If the scene was not made the way the model's data were.
+    InputError
+        If networks and optical image don't fit, a band is missing or the scenes' orbits differ.
+    """
+    ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
+    bands = optical_bands(ensemble)
+    _require_what_is_seen(ensemble, bands, files.optical, checkpoint)
+    store = open_store(scene, whole_rows=True)
+    ensemble.recipe.require_scene(recipe_of(store), str(scene))
+
+    pair = None if files.optical is None else companion(files.optical, store, pairing, bands)
+    tags = _optical_tags(files.optical, pair) if bands else {}
+    if pair is not None and pair.refused:
+        checkpoint = files.radar_checkpoint or checkpoint
+        ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
+        bands = optical_bands(ensemble)
+        _require_what_is_seen(ensemble, bands, None, checkpoint)
+        ensemble.recipe.require_scene(recipe_of(store), str(scene))
+
+    voice = Voice()
+    if settings.likelihood:
+        voice, ensemble = ensemble.voice, ensemble.hearing()
+    before = None
+    if files.before is not None:
+        before = _earlier(files.before, store, ensemble.recipe, settings.mixed_orbits)
+    inputs = compose_inputs(store, ensemble.recipe, before=before)
+    if bands:
+        inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
+    by_chunks = inputs if bands else _by_chunks(scene, inputs, ensemble.recipe)
+    return SceneInputs(scene, store, ensemble, checkpoint, inputs, by_chunks, voice, tags)
+
+
+def _require_what_is_seen(
+    ensemble: Ensemble, bands: Sequence[str], optical: Path | None, checkpoint: Sequence[Path]
+) -> None:
+    """Check that an optical image is there for networks that need one, and for no others."""
+    names = ", ".join(map(str, checkpoint))
+    if optical is not None and not bands:
+        raise InputError(f"{optical}: {names} sees radar alone; leave the optical image out")
+    alone = all(one.works_without_optical for one in ensemble.checkpoints)
+    if optical is None and bands and not alone:
+        raise InputError(
+            f"{names}: hasn't learnt to do without its optical image; give `optical`, or teach "
+            "with `optical_drop`"
+        )
+
+
+def _optical_tags(optical: Path | None, pairing: Pairing | None) -> dict[str, str]:
+    """What the networks saw beside radar."""
+    if optical is None or pairing is None:
+        return {"FLOODLOOM_OPTICAL": "none"}
+    tags = {
+        "FLOODLOOM_OPTICAL": Path(optical).stem,
+        "FLOODLOOM_OPTICAL_CLEAR": f"{pairing.clear_share:.4f}",
+    }
+    return tags | ({"FLOODLOOM_OPTICAL_REFUSED": pairing.refused} if pairing.refused else {})
+
+
+def _earlier(path: Path, scene: xr.Dataset, recipe: Recipe, mixed_orbits: bool) -> xr.Dataset:
+    before = open_store(path, whole_rows=True)
+    recipe.require_scene(recipe_of(before), str(path))
+    return before_on_grid(before, scene, name=str(path), mixed_orbits=mixed_orbits)
+
+
+def _by_chunks(scene: Path, inputs: xr.DataArray, recipe: Recipe) -> xr.DataArray:
+    """The same inputs by single chunks, for single windows, where composing them again is free."""
+    alone = not any(band.startswith(BEFORE) for band in recipe.bands)
+    if alone and recipe.normalisation == "fixed":
+        return compose_inputs(open_store(scene), recipe)
+    return inputs

@@ -1,0 +1,27 @@
+"""Settings of the pairing of an optical image with a radar scene, in `tile` and `predict`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from floodloom.settings import Settings
+
+
+class PairingSettings(Settings):
+    """What makes an optical image the companion of a scene."""
+
+    optical_names: tuple[str, ...] = Field(
+        default=(), description="Names of the bands of an optical image that doesn't describe them"
+    )
+    optical_gap_days: float | None = Field(
+        default=10.0,
+        ge=0,
+        description="Greatest time between optical image and scene, days; null: any. An image "
+        "that is further away in time is left out",
+    )
+    optical_shift: float = Field(
+        default=10.0,
+        ge=0,
+        description="Shift up to which an optical image is moved onto the scene, px; one that is "
+        "further off is left out; 0 doesn't look",
+    )

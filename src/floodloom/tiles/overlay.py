@@ -1,0 +1,96 @@
+"""What lies over one another on the grid of a scene, and the tiles that are cut out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from floodloom.errors import InputError
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.nodata import IGNORE
+from floodloom.raster.store import open_store
+from floodloom.tiles.companion import companion
+from floodloom.tiles.cut import Source, cut_tiles
+from floodloom.tiles.inputs import compose_inputs, inputs_recipe
+from floodloom.tiles.labels import labels_on_grid, water_labels
+from floodloom.tiles.settings import TileSettings
+
+_CLASSES = ("dry", "water")
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A scene store, with labels and perhaps an optical image on its grid.
+
+    `label` is (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown; `optical` (channel, y,
+    x) float32 reflectance with NaN = cloud or missing.
+    """
+
+    name: str
+    scene: xr.Dataset
+    label: NDArray[np.uint8]
+    optical: xr.DataArray | None = None
+
+
+def scene_overlays(
+    scenes: Sequence[Path], labels: Path | None, optical: Path | None, settings: TileSettings
+) -> Iterator[Overlay]:
+    """Yield each scene with the label raster and the optical image on its grid.
+
+    Raises
+    ------
+    InputError
+        If there is no scene, or a file can't be read or placed.
+    """
+    if not scenes:
+        raise InputError("tile: neither a scene nor a data set was given; set --scene or --dataset")
+    for path in scenes:
+        scene = open_store(path)
+        geobox = geobox_of(scene)
+        shape = tuple(geobox.shape.yx)
+        label = (
+            np.full(shape, IGNORE, dtype=np.uint8)
+            if labels is None
+            else labels_on_grid(labels, geobox)
+        )
+        image = None
+        if optical is not None:
+            image = companion(optical, scene, settings, settings.optical_bands).image
+        yield Overlay(Path(path).stem, scene, label, image)
+
+
+def cut_overlay(overlay: Overlay, before: xr.Dataset | None, settings: TileSettings) -> xr.Dataset:
+    """Cut the tiles out of a scene.
+
+    Parameters
+    ----------
+    overlay
+        The scene and what lies over it.
+    before
+        Scene store before the event, for bands that begin with `before_`.
+    settings
+        Bands, their scaling, and where tiles are cut.
+
+    Returns
+    -------
+    Dataset
+        Tiles with their index, see `floodloom.tiles.cut.cut_tiles`.
+    """
+    recipe = inputs_recipe(overlay.scene, settings.bands, settings.db_range, settings.normalisation)
+    attributes = overlay.scene.attrs
+    orbit = f"{attributes.get('orbit_direction', '')}-{attributes.get('relative_orbit', '')}"
+    source = Source(
+        inputs=compose_inputs(overlay.scene, recipe, before=before),
+        label=water_labels(overlay.label),
+        event=settings.event or overlay.name,
+        scene=overlay.name,
+        orbit_pass=orbit,
+        optical=overlay.optical,
+        whole=overlay.scene["tile_label"].values if "tile_label" in overlay.scene else None,
+    )
+    return cut_tiles(source, recipe, classes=_CLASSES, settings=settings)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.flags import Flag
-from floodloom.raster.windows import Window, cropped
+from floodloom.raster.windows import Window, crop
 from floodloom.sentinel1.lattice import Lattice, at, between_rows
 
 LOW_ANGLE_DEG = 20.0
-"""Incidence angle below which backscatter of water and land are hard to tell apart."""
+"""Incidence angle below which backscatter of water and land are hard to distinguish."""
 
 _CELL = 32
 _CAUTION = 0.97
@@ -43,13 +43,13 @@ class TerrainView:
     area: NDArray[np.float32]
     flags: NDArray[np.uint8]
 
-    def cropped(self, margin: int) -> TerrainView:
+    def crop(self, margin: int) -> TerrainView:
         """Return the view without that of a margin."""
         return TerrainView(
-            cropped(self.incidence_angle, margin),
-            cropped(self.local_incidence_angle, margin),
-            cropped(self.area, margin),
-            cropped(self.flags, margin),
+            crop(self.incidence_angle, margin),
+            crop(self.local_incidence_angle, margin),
+            crop(self.area, margin),
+            crop(self.flags, margin),
         )
 
 
@@ -89,27 +89,22 @@ def view_terrain(
     flags = np.zeros(shape, dtype=np.uint8)
     rugged = _rugged_cells(lattice, elevation, margin + rim)
     _view(
-        lattice.sight,
-        lattice.metres,
+        (lattice.sight, lattice.metres, lattice.step, (lattice.middle, lattice.half)),
         (window.row - lattice.row, window.col - lattice.col),
-        lattice.step,
-        (lattice.middle, lattice.half),
         elevation,
-        margin,
-        rim,
+        (margin, rim),
         (float(np.nanmin(elevation)), float(np.nanmax(elevation))),
         rugged,
-        angles,
-        area,
-        flags,
+        (angles, area, flags),
     )
     return TerrainView(angles[0], angles[1], area, flags)
 
 
-@compiled()
-def _view(  # type: ignore[no-untyped-def]
-    sight, metres, start, step, scale, elevation, margin, rim, limits, rugged, angles, area, flags
-):
+@jit()
+def _view(lattice, start, elevation, margins, limits, rugged, view):  # type: ignore[no-untyped-def]
+    sight, metres, step, scale = lattice
+    margin, rim = margins
+    angles, area, flags = view
     height, width = area.shape
     sights = np.empty((sight.shape[1], 8))
     spacings = np.empty((sight.shape[1], 2))
@@ -127,11 +122,13 @@ def _view(  # type: ignore[no-untyped-def]
                 angles[:, y, x] = np.nan
                 area[y, x] = np.nan
                 continue
+
             h = (z - scale[0]) / scale[1]
             east = at(sights, left, w, 0) + h * at(sights, left, w, 4)
             south = at(sights, left, w, 1) + h * at(sights, left, w, 5)
             up = at(sights, left, w, 2) + h * at(sights, left, w, 6)
             dx, dy = at(spacings, left, w, 0), at(spacings, left, w, 1)
+
             slope_x = _slope(elevation[row, col - 1], z, elevation[row, col + 1]) / dx
             slope_y = _slope(elevation[row - 1, col], z, elevation[row + 1, col]) / dy
             facing = up - slope_x * east - slope_y * south
@@ -140,6 +137,7 @@ def _view(  # type: ignore[no-untyped-def]
             local = np.degrees(np.arccos(min(max(facing / steep, -1.0), 1.0)))
             angles[0, y, x], angles[1, y, x] = _rounded(incidence), _rounded(local)
             area[y, x] = max(facing, 0.0) * dx * dy
+
             flag = _LOW_ANGLE if angles[0, y, x] < LOW_ANGLE_DEG else 0
             if facing <= 0.0:
                 flag |= _SHADOW
@@ -164,7 +162,7 @@ def _rugged_cells(
     return np.asarray(binary_dilation(cells, np.ones((3, 3)), iterations=reach // _CELL + 2))
 
 
-@compiled()
+@jit()
 def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
     height, width = elevation.shape
     cells = np.zeros((height // _CELL + 1, width // _CELL + 1), dtype=np.bool_)
@@ -179,13 +177,13 @@ def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
     return cells
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _rounded(angle):  # type: ignore[no-untyped-def]
     """Return an angle to 1/256: smooth layers of such numbers pack well."""
     return np.rint(angle * 256.0) / 256.0
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _slope(before, here, after):  # type: ignore[no-untyped-def]
     """Rise per pixel by central difference; one-sided beside a hole."""
     if np.isnan(before):
@@ -193,7 +191,7 @@ def _slope(before, here, after):  # type: ignore[no-untyped-def]
     return here - before if np.isnan(after) else (after - before) / 2.0
 
 
-@compiled()
+@jit()
 def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-untyped-def]
     """Walk towards the radar and away from it, as far as the terrain's heights allow."""
     east, south, up = sight
@@ -225,7 +223,7 @@ def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-unty
     return found
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _height(elevation, row, col):  # type: ignore[no-untyped-def]
     """Return the height between two pixels, one of whose coordinates is whole; inf outside."""
     i, j = int(np.floor(row)), int(np.floor(col))

@@ -21,8 +21,8 @@ rule all:
     input:
         f"{RUN}/report.html",
         f"{RUN}/map.html",
-        COLLECTED["delineated"],
-        COLLECTED["evaluated"],
+        TARGETS["delineated"],
+        TARGETS["evaluated"],
 
 
 include: "workflow/rules/scenes.smk"

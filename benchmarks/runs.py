@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS, commit, record
-from floodloom.cli import STAGES
 from floodloom.errors import InputError
 from floodloom.files import read_json
 from floodloom.report.results import runtimes
+from floodloom.stages import STAGES
 
 COMMANDS = {
     "demo": "make demo",

@@ -16,9 +16,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 import rasterio
 
-from floodloom.cli import STAGES, app, main
+from floodloom.cli import app, main
 from floodloom.settings import groups
 from floodloom.simulate.settings import SimulateSettings
+from floodloom.stages import STAGES
 from floodloom.stages.simulate import simulate
 
 

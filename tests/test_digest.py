@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from floodloom import digest
-from floodloom.cli import STAGES
 from floodloom.datasets import DATASETS
+from floodloom.stages import STAGES
 
 
 def test_stages_depend_on_what_they_import_only() -> None:

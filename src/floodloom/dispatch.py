@@ -62,7 +62,10 @@ def run_stage(job: Any) -> int:
 def _call_stage(job: Any) -> None:
     stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
     values = {name: value for name, value in job.params.items() if name != "digest"}
-    arguments = arguments_of(stage, {**_paths(job.input), **_paths(job.output), **values})
+    settings = values.pop("settings", {})
+    arguments = arguments_of(
+        stage, {**_paths(job.input), **_paths(job.output), **settings, **values}
+    )
     if job.rule == "acquire":
         arguments["source"] = source_of(job.config, job.wildcards.scene, arguments["source"])
     if "threads" in inspect.signature(stage).parameters:

@@ -11,7 +11,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from floodloom.cli import STAGES
+from floodloom.stages import STAGES
 
 Arguments = dict[str, Any]
 _SIZE = 128

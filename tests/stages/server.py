@@ -78,7 +78,7 @@ def serve() -> None:
     """Fork for each request on standard input."""
     from numba import njit
 
-    from floodloom.cli import STAGES
+    from floodloom.stages import STAGES
 
     for stage in STAGES:
         importlib.import_module(f"floodloom.stages.{stage}")

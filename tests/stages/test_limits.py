@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floodloom.cli import STAGES
+from floodloom.stages import STAGES
 from tests.stages.jobs import arguments, command, lay_old
 from tests.stages.server import Server
 from tests.stages.test_kills import names, state

@@ -12,9 +12,10 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from floodloom.cli import STAGES, main
+from floodloom.cli import main
 from floodloom.errors import InputError
 from floodloom.settings import arguments_of, groups
+from floodloom.stages import STAGES
 from tests.stages.jobs import Arguments, arguments, command
 
 

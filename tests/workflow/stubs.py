@@ -91,7 +91,8 @@ def _contents(value: Any) -> Any:
 def _beside(folder: Path, job: Any) -> Any:
     """What stages read that isn't an input."""
     names = ("orbit", "source", *(("root",) if job.params.get("dataset") else ()))
-    named = [str(job.params.get(name) or "") for name in names]
+    values = {**(job.params.get("settings") or {}), **job.params}
+    named = [str(values.get(name) or "") for name in names]
     return [content(folder / _path(path)) for path in named if path]
 
 

@@ -2,33 +2,10 @@
 
 import pytest
 
-from floodloom.config.load import Scene, load_config
 from floodloom.workflow.inputs import inputs, orbit_files, reads_data_set
-from floodloom.workflow.plan import Plan
+from tests.workflow.plans import plan
 
 IMAGE = "S1A_IW_GRDH_1SDV_20230514T165821_20230514T165846_048532_05D6A1_1234.zip"
-SCENES = [
-    Scene("one", "flood", "after", "one.SAFE"),
-    Scene("two", "flood", "after", "two.SAFE"),
-    Scene("past", "flood", "before", "https://example.org/past.zip"),
-    Scene("seen", "train", "after", "dataset"),
-]
-
-
-def plan(**changes: object) -> Plan:
-    content = {
-        "run": {"name": "r"},
-        "scenes": "s.tsv",
-        "dataset": "folder",
-        "data_root": "data",
-        "events": {
-            "flood": {"split": "target", "dem": "dem.tif"},
-            "train": {"split": "train"},
-            "chips": {"split": "train"},
-        },
-        **changes,
-    }
-    return Plan(load_config(content), {scene.name: scene for scene in SCENES})
 
 
 def test_a_mosaic_and_its_companions_decide_the_scene() -> None:

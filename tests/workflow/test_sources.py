@@ -72,13 +72,13 @@ def test_a_large_file_is_read_once(memory, tmp_path, monkeypatch) -> None:
 def test_a_file_changed_this_instant_is_not_remembered(memory, tmp_path) -> None:
     file = written(tmp_path / "a.tif", "one")
     digest(memory, file)
-    assert str(file) not in memory.read_text()
+    assert not memory.exists()
 
 
 def test_a_damaged_memory_costs_nothing_but_time(memory, tmp_path) -> None:
     file = written(tmp_path / "a.tif", "one")
     first = digest(memory, file)
-    memory.write_text("[half")
+    written(memory, "[half")
     assert digest(memory, file) == first
 
 
@@ -129,3 +129,20 @@ def test_a_listing_follows_names_sizes_and_times(memory, tmp_path) -> None:
 
 def test_what_is_not_there_is_missing(memory, tmp_path) -> None:
     assert digest(memory, tmp_path / "none.tif") == "missing"
+
+
+def test_thousands_of_sources_are_listed_once_and_remembered_at_the_end(
+    memory, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(sources, "_SETTLED_NS", -(10**10))
+    listed, names = [], sources._list
+    monkeypatch.setattr(sources, "_list", lambda folder: listed.append(folder) or names(folder))
+    files = [written(tmp_path / "in" / f"{n}.tif", str(n)) for n in range(20)]
+    known = Sources(memory)
+    first = [known.digest(file) for file in files]
+    assert len(set(first)) == 20
+    assert listed == [tmp_path / "in"]
+    assert memory.read_text().count(".tif") < 20
+    known._remember()
+    assert memory.read_text().count(".tif") == 20
+    assert [Sources(memory).digest(file) for file in files] == first

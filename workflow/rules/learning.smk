@@ -1,6 +1,6 @@
 rule teach:
     input:
-        unpack(inputs("teach")),
+        unpack(JOBS.inputs("teach")),
     output:
         out=PLAN.teacher,
     log:
@@ -11,17 +11,19 @@ rule teach:
         "../../environment.yml"
     threads: 8
     resources:
+        mem_mb=mem_mb(PLAN, "teach"),
+        runtime=runtime(PLAN, "teach"),
         gpu=1,
     params:
-        **settings("teach"),
-        digest=digest("teach"),
+        settings=JOBS.settings("teach"),
+        digest=JOBS.digest("teach"),
     script:
         "../scripts/stage.py"
 
 
 rule distill:
     input:
-        unpack(inputs("distill")),
+        unpack(JOBS.inputs("distill")),
     output:
         out=f"{RUN}/models/distilled/{{model}}-{{seed}}.safetensors",
     log:
@@ -32,10 +34,12 @@ rule distill:
         "../../environment.yml"
     threads: 8
     resources:
+        mem_mb=mem_mb(PLAN, "distill"),
+        runtime=runtime(PLAN, "distill"),
         gpu=1,
     params:
-        **settings("distill"),
-        digest=digest("distill"),
+        settings=JOBS.settings("distill"),
+        digest=JOBS.digest("distill"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
     script:
@@ -44,7 +48,7 @@ rule distill:
 
 rule train:
     input:
-        unpack(inputs("train")),
+        unpack(JOBS.inputs("train")),
     output:
         out=f"{RUN}/models/round-{{round}}/{{model}}-{{seed}}.safetensors",
     log:
@@ -55,10 +59,12 @@ rule train:
         "../../environment.yml"
     threads: 8
     resources:
+        mem_mb=mem_mb(PLAN, "train"),
+        runtime=runtime(PLAN, "train"),
         gpu=1,
     params:
-        **settings("train"),
-        digest=digest("train"),
+        settings=JOBS.settings("train"),
+        digest=JOBS.digest("train"),
         model=lambda wildcards: wildcards.model,
         seed=lambda wildcards: int(wildcards.seed),
     script:
@@ -67,7 +73,7 @@ rule train:
 
 rule relabel:
     input:
-        unpack(inputs("relabel")),
+        unpack(JOBS.inputs("relabel")),
     output:
         out=directory(f"{RUN}/tiles/pseudo-{{round}}.zarr"),
         audit=f"{RUN}/relabel/round-{{round}}.json",
@@ -79,10 +85,12 @@ rule relabel:
         "../../environment.yml"
     threads: 8
     resources:
+        mem_mb=mem_mb(PLAN, "relabel"),
+        runtime=runtime(PLAN, "relabel"),
         gpu=1,
     params:
-        **settings("relabel"),
-        digest=digest("relabel"),
+        settings=JOBS.settings("relabel"),
+        digest=JOBS.digest("relabel"),
         round=lambda wildcards: int(wildcards.round),
     script:
         "../scripts/stage.py"

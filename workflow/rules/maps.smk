@@ -1,6 +1,6 @@
 rule predict:
     input:
-        unpack(inputs("predict")),
+        unpack(JOBS.inputs("predict")),
     output:
         out=f"{RUN}/mosaics/{{event}}/{{role}}.probability.tif",
     log:
@@ -11,11 +11,12 @@ rule predict:
         "../../environment.yml"
     threads: 8
     resources:
+        mem_mb=mem_mb(PLAN, "predict"),
+        runtime=runtime(PLAN, "predict"),
         gpu=1,
     params:
-        **settings("predict"),
-        **{name: constant(value) for name, value in PLAN.pairing().items()},
-        digest=digest("predict"),
+        settings=JOBS.settings("predict"),
+        digest=JOBS.digest("predict"),
         event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
@@ -23,7 +24,7 @@ rule predict:
 
 rule delineate:
     input:
-        unpack(inputs("delineate")),
+        unpack(JOBS.inputs("delineate")),
     output:
         **({"depth": f"{RUN}/maps/{{event}}/depth.tif"} if CONFIG.run.depth else {}),
         out=report(
@@ -41,9 +42,13 @@ rule delineate:
         f"{RUN}/benchmarks/delineate/{{event}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(PLAN, "delineate"),
+        runtime=runtime(PLAN, "delineate"),
     params:
-        **settings("delineate"),
-        digest=digest("delineate"),
+        settings=JOBS.settings("delineate"),
+        digest=JOBS.digest("delineate"),
         event=lambda wildcards: wildcards.event,
     script:
         "../scripts/stage.py"
@@ -51,7 +56,7 @@ rule delineate:
 
 rule evaluate:
     input:
-        unpack(inputs("evaluate")),
+        unpack(JOBS.inputs("evaluate")),
     output:
         out=f"{RUN}/evaluation/summary.json",
     log:
@@ -61,9 +66,13 @@ rule evaluate:
     conda:
         "../../environment.yml"
     threads: 8
+    resources:
+        mem_mb=mem_mb(PLAN, "evaluate"),
+        runtime=runtime(PLAN, "evaluate"),
+        gpu=1,
     params:
-        **settings("evaluate"),
-        digest=digest("evaluate"),
+        settings=JOBS.settings("evaluate"),
+        digest=JOBS.digest("evaluate"),
         event=PLAN.scored_events(),
         transductive=PLAN.transductive_events(),
     script:
@@ -72,7 +81,7 @@ rule evaluate:
 
 rule report:
     input:
-        unpack(inputs("report")),
+        unpack(JOBS.inputs("report")),
     output:
         out=report(
             f"{RUN}/report.html", category="Report", caption="../report/report.rst"
@@ -87,13 +96,17 @@ rule report:
     conda:
         "../../environment.yml"
     threads: 8
+    resources:
+        mem_mb=mem_mb(PLAN, "report"),
+        runtime=runtime(PLAN, "report"),
+        gpu=1,
     params:
-        **settings("report"),
-        digest=digest("report"),
+        settings=JOBS.settings("report"),
+        digest=JOBS.digest("report"),
         events=PLAN.mapped_events(),
         before_events=[e for e in PLAN.mapped_events() if PLAN.geocoded(e, "before")],
         truth_events=PLAN.scored_events(),
-        config=constant(CONFIG.model_dump_json()),
+        config=lambda wildcards: CONFIG.model_dump_json(),
         benchmarks=f"{RUN}/benchmarks",
     script:
         "../scripts/stage.py"

@@ -11,9 +11,13 @@ rule simulate:
         f"{RUN}/benchmarks/simulate/{{event}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=mem_mb(PLAN, "simulate"),
+        runtime=runtime(PLAN, "simulate"),
     params:
-        **settings("simulate"),
-        digest=digest("simulate"),
+        settings=JOBS.settings("simulate"),
+        digest=JOBS.digest("simulate"),
         event=lambda wildcards: wildcards.event,
         seed=lambda wildcards: CONFIG.events[wildcards.event].seed,
     script:
@@ -28,11 +32,15 @@ rule acquire:
     benchmark:
         "resources/benchmarks/{scene}.tsv"
     wildcard_constraints:
-        scene=names(*PLAN.fetched),
+        scene=one_of(PLAN.fetched),
     conda:
         "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(PLAN, "acquire"),
+        runtime=runtime(PLAN, "acquire"),
     params:
-        digest=digest("acquire"),
+        digest=JOBS.digest("acquire"),
         source=lambda wildcards: stand_in(PLAN.scenes[wildcards.scene].source),
         sha256=lambda wildcards: PLAN.scenes[wildcards.scene].sha256,
     script:
@@ -41,7 +49,7 @@ rule acquire:
 
 rule calibrate:
     input:
-        unpack(inputs("calibrate")),
+        unpack(JOBS.inputs("calibrate")),
     output:
         out=directory(f"{RUN}/calibrated/{{scene}}.zarr"),
     log:
@@ -50,16 +58,20 @@ rule calibrate:
         f"{RUN}/benchmarks/calibrate/{{scene}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 4
+    resources:
+        mem_mb=mem_mb(PLAN, "calibrate"),
+        runtime=runtime(PLAN, "calibrate"),
     params:
-        **settings("calibrate"),
-        digest=digest("calibrate"),
+        settings=JOBS.settings("calibrate"),
+        digest=JOBS.digest("calibrate"),
     script:
         "../scripts/stage.py"
 
 
 rule geocode:
     input:
-        unpack(inputs("geocode")),
+        unpack(JOBS.inputs("geocode")),
     output:
         out=directory(f"{RUN}/geocoded/{{scene}}.zarr"),
     log:
@@ -67,12 +79,16 @@ rule geocode:
     benchmark:
         f"{RUN}/benchmarks/geocode/{{scene}}.tsv"
     wildcard_constraints:
-        scene=names(*PLAN.processed),
+        scene=one_of(PLAN.processed),
     conda:
         "../../environment.yml"
+    threads: 4
+    resources:
+        mem_mb=mem_mb(PLAN, "geocode"),
+        runtime=runtime(PLAN, "geocode"),
     params:
-        **settings("geocode"),
-        digest=digest("geocode"),
+        settings=JOBS.settings("geocode"),
+        digest=JOBS.digest("geocode"),
     script:
         "../scripts/stage.py"
 
@@ -86,13 +102,17 @@ rule ingest:
     benchmark:
         f"{RUN}/benchmarks/ingest/{{scene}}.tsv"
     wildcard_constraints:
-        scene=names(*PLAN.ingested),
+        scene=one_of(PLAN.ingested),
     conda:
         "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=mem_mb(PLAN, "ingest"),
+        runtime=runtime(PLAN, "ingest"),
     params:
-        digest=digest("ingest"),
+        digest=JOBS.digest("ingest"),
         dataset=CONFIG.dataset,
-        root=constant(CONFIG.data_root),
+        root=lambda wildcards: CONFIG.data_root,
         scene=lambda wildcards: wildcards.scene,
     script:
         "../scripts/stage.py"
@@ -100,7 +120,7 @@ rule ingest:
 
 rule tile:
     input:
-        unpack(inputs("tile")),
+        unpack(JOBS.inputs("tile")),
     output:
         out=directory(f"{RUN}/tiles/{{event}}.zarr"),
     log:
@@ -108,17 +128,21 @@ rule tile:
     benchmark:
         f"{RUN}/benchmarks/tile/{{event}}.tsv"
     wildcard_constraints:
-        event=names(*CONFIG.events),
+        event=one_of(CONFIG.events),
     conda:
         "../../environment.yml"
+    threads: 4
+    resources:
+        mem_mb=mem_mb(PLAN, "tile"),
+        runtime=runtime(PLAN, "tile"),
     params:
-        **settings("tile"),
-        digest=digest("tile"),
+        settings=JOBS.settings("tile"),
+        digest=JOBS.digest("tile"),
         event=lambda wildcards: wildcards.event,
         split=lambda wildcards: CONFIG.events[wildcards.event].split,
         dataset=lambda wildcards: (
-            CONFIG.dataset if files.reads_data_set(PLAN, "tile", wildcards) else None
+            CONFIG.dataset if reads_data_set(PLAN, "tile", wildcards) else None
         ),
-        root=constant(CONFIG.data_root),
+        root=lambda wildcards: CONFIG.data_root,
     script:
         "../scripts/stage.py"

@@ -100,6 +100,8 @@ def find_rtc(path: Path) -> RtcProduct:
 
 def candidates(path: Path) -> Iterator[tuple[Reader, re.Match[str], Bands]]:
     """Yield what looks like a product in a folder, or like that to which a file belongs."""
+    if not path.is_dir() and not any(p.fullmatch(path.name) for _, p, _ in _CONVENTIONS):
+        return  # its folder, which may hold thousands of others, needn't be listed
     folders = [path, path / "measurement"] if path.is_dir() else [path.parent]
     files = sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir())
     for _, pattern, reader in _CONVENTIONS:

@@ -16,6 +16,8 @@ from floodloom.texts import is_address
 
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
+_PAIRING = ("optical_names", "optical_gap_days", "optical_shift")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -44,16 +46,17 @@ class Plan:
 
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
+        found = self._section(stage)
+        if stage == "predict" and self.config.run.optical:
+            # An optical image is brought onto a scene that is mapped with it as onto tiles.
+            found |= {key: value for key, value in self._section("tile").items() if key in _PAIRING}
+        return found
+
+    def _section(self, stage: str) -> dict[str, Any]:
         section = getattr(self.config, stage, None)
         if section is None:
             return {}
         return dict(section.model_dump(mode="json", exclude=of_jobs(type(section))))
-
-    def pairing(self) -> dict[str, Any]:
-        """How an optical image is brought onto a scene that is mapped with it: as onto tiles."""
-        names = ("optical_names", "optical_gap_days", "optical_shift")
-        asked = self.settings("tile") if self.config.run.optical else {}
-        return {name: asked[name] for name in names if name in asked}
 
     @property
     def ingested(self) -> list[str]:
@@ -81,6 +84,10 @@ class Plan:
         Of several scenes of one pass the first gives its name to their mosaic.
         """
         return next((scene.name for scene in self.pass_of(event, role)), None)
+
+    def first_scenes(self) -> list[str]:
+        """Scenes that give their names to those of their pass."""
+        return [scenes[0].name for scenes in self._passes.values()]
 
     def pass_of(self, event: str, role: str) -> list[Scene]:
         """All scenes of an event before or after the flood."""

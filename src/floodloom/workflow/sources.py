@@ -7,12 +7,15 @@ a workflow engine compares.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
+import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +27,8 @@ from floodloom.sentinel1.rtc_products import RtcProduct, find_rtc
 
 _SETTLED_NS = 2_000_000_000
 """Age from which a file's times tell a later change: clocks of file systems are coarse."""
+_REMEMBER_S = 1.0
+"""Seconds between two writings of the memory."""
 _SAY_SO = 1 << 30
 """Bytes to be read from which a person wants to know what is being waited for."""
 _SIDECARS = re.compile(
@@ -49,6 +54,10 @@ class Sources:
         self._memory = memory
         self._known: dict[str, list[int | str]] = _recall(memory)
         self._digests: dict[Path, str] = {}
+        self._folders: dict[Path, list[str]] = {}
+        self._unsaved = False
+        self._saved_s = -math.inf
+        atexit.register(self._remember)
 
     def digest(self, path: str | Path) -> str:
         """Hash the content of a source.
@@ -93,52 +102,71 @@ class Sources:
         return total.hexdigest()[:16]
 
     def _of(self, path: Path) -> str:
-        files = list(dict.fromkeys(belonging(path)))
+        files = list(dict.fromkeys(belonging(path, self._names)))
         if not files:
             return "missing"
-        self._announce(path, files)
-        with ThreadPoolExecutor(min(len(files), os.cpu_count() or 1)) as pool:
-            digests = list(pool.map(self._content, files))
-        self._remember()
+        digests = {file: self._recalled(file) for file in files}
+        unread = [file for file, digest in digests.items() if digest is None]
+        if unread:
+            _announce(path, unread)
+            with ThreadPoolExecutor(min(len(unread), os.cpu_count() or 1)) as pool:
+                digests.update(zip(unread, pool.map(self._read, unread), strict=True))
+        # A memory of thousands of sources isn't written anew for each of them.
+        if time.monotonic() - self._saved_s > _REMEMBER_S:
+            self._remember()
         names = [os.path.relpath(file, path.parent) for file in files]
-        named = zip(names, digests, strict=True)
+        named = zip(names, digests.values(), strict=True)
         text = "".join(f"{name}\0{digest}\0" for name, digest in named if digest)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _content(self, file: Path) -> str:
+    def _names(self, folder: Path) -> list[str]:
+        """List a folder, once: many sources may lie in it."""
+        if folder not in self._folders:
+            self._folders[folder] = _list(folder)
+        return self._folders[folder]
+
+    def _recalled(self, file: Path) -> str | None:
+        known = self._known.get(str(file.absolute()))
+        return str(known[-1]) if known is not None and known[:-1] == _state(file) else None
+
+    def _read(self, file: Path) -> str:
         state = _state(file)
-        key = str(file.absolute())
-        known = self._known.get(key)
-        if known is not None and known[:-1] == state:
-            return str(known[-1])
         began = time.time_ns()
         digest = _hash(file)
         settled = max(state[1], state[2]) < began - _SETTLED_NS
         if settled and _state(file) == state:
-            self._known[key] = [*state, digest]
+            self._known[str(file.absolute())] = [*state, digest]
+            self._unsaved = True
         return digest
 
-    def _announce(self, path: Path, files: list[Path]) -> None:
-        unread = [f for f in files if self._known.get(str(f.absolute()), [])[:-1] != _state(f)]
-        size = sum(file.stat().st_size for file in unread)
-        if size > _SAY_SO:
-            get_logger(__name__).warning(
-                "%s: reading %.0f GB once for its digest", path, size / 1e9
-            )
-
     def _remember(self) -> None:
+        if not self._unsaved:
+            return
         # What can't be kept is read again next time.
         with suppress(OSError):
             write_json(self._memory, {**_recall(self._memory), **self._known})
+        self._unsaved, self._saved_s = False, time.monotonic()
 
 
-def belonging(path: Path) -> Iterator[Path]:
+def _announce(path: Path, unread: list[Path]) -> None:
+    size = sum(file.stat().st_size for file in unread)
+    if size > _SAY_SO:
+        get_logger(__name__).warning("%s: reading %.0f GB once for its digest", path, size / 1e9)
+
+
+def _list(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder))
+
+
+def belonging(path: Path, names: Callable[[Path], list[str]] = _list) -> Iterator[Path]:
     """Yield the files that make up a source, in order.
 
     Parameters
     ----------
     path
         File or folder.
+    names
+        Gives the sorted names in a folder.
 
     Yields
     ------
@@ -152,8 +180,12 @@ def belonging(path: Path) -> Iterator[Path]:
     if not path.is_file():
         return
     yield path
-    for file in sorted(path.parent.glob(f"{_literal(path.stem)}*")):
-        if file != path and file.is_file() and _is_sidecar(file, path):
+    beside = names(path.parent)
+    for name in beside[bisect_left(beside, path.stem) :]:
+        if not name.startswith(path.stem):
+            break
+        file = path.parent / name
+        if name != path.name and _is_sidecar(file, path) and file.is_file():
             yield file
     with suppress(InputError):
         yield from _files_of_product(find_rtc(path))
@@ -168,10 +200,6 @@ def _inside(folder: Path) -> Iterator[Path]:
         seen.add(real)
         folders.sort()
         yield from (file for name in sorted(names) if (file := Path(place, name)).is_file())
-
-
-def _literal(stem: str) -> str:
-    return re.sub(r"([\[\]*?])", r"[\1]", stem)
 
 
 def _is_sidecar(file: Path, path: Path) -> bool:

@@ -1,0 +1,138 @@
+"""What the rules ask about their jobs, without Snakemake's DAG around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.io import is_flagged
+
+from floodloom.workflow.jobs import Jobs, one_of, read_plan
+from floodloom.workflow.sources import Sources
+from floodloom.workflow.targets import targets
+from tests.workflow.plans import Wildcards, plan
+
+
+class Output:
+    """A pattern of a rule's output."""
+
+    def __init__(self, pattern: str) -> None:
+        self.prefix = pattern.partition("{")[0]
+        self.regex = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
+
+    def constant_prefix(self) -> str:
+        return self.prefix
+
+    def match(self, path: str) -> re.Match[str] | None:
+        return self.regex.fullmatch(path)
+
+
+class Workflow:
+    """Two rules, and a count of how often parameters were asked for."""
+
+    def __init__(self) -> None:
+        values = {"digest": str, "settings": str, "scale": lambda wildcards: wildcards.scene}
+        self.parts = {
+            "calibrate": self.rule("calibrate", "results/r/calibrated/{scene}.zarr", values),
+            "geocode": self.rule("geocode", "results/r/geocoded/{scene}.zarr", {"fixed": 1}),
+        }
+
+    def rule(self, name: str, pattern: str, values: dict[str, Any]) -> SimpleNamespace:
+        return SimpleNamespace(name=name, output=[Output(pattern)], params=values)
+
+    @property
+    def rules(self) -> Iterator[SimpleNamespace]:
+        return iter(self.parts.values())
+
+    def get_rule(self, name: str) -> SimpleNamespace:
+        return self.parts[name]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch) -> Callable[..., Jobs]:
+    """Makes the jobs of a run whose sources lie in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.SAFE", "two.SAFE", "dem.tif"):
+        Path(name).write_text(name)
+    return lambda **changes: Jobs(plan(**changes), Sources(Path("memory.json")), Workflow())
+
+
+def test_sources_have_no_times_and_results_do(make: Callable[..., Jobs]) -> None:
+    found = make().inputs("geocode")(Wildcards(scene="one"))
+    assert found["scene"] == [f"results/r/calibrated/{name}.zarr" for name in ("one", "two")]
+    assert not any(is_flagged(path, "ancient") for path in found["scene"])
+    assert is_flagged(found["dem"], "ancient")
+    calibrated = make().inputs("calibrate")(Wildcards(scene="one"))
+    assert is_flagged(calibrated["safe"], "ancient")
+
+
+def test_settings_are_those_of_the_section_without_what_a_job_sets(
+    make: Callable[..., Jobs],
+) -> None:
+    found = make(geocode={"resolution": 20}).settings("geocode")(Wildcards())
+    assert found["resolution"] == 20.0
+    assert make().settings("acquire")(Wildcards()) == {}
+    assert "model" not in make().settings("train")(Wildcards())
+
+
+def test_a_prediction_with_an_optical_image_pairs_it_as_tiles_do(make: Callable[..., Jobs]) -> None:
+    with_optical = {"run": {"name": "r", "optical": True}, "teach": {}, "distill": {}}
+    tile = {"optical_gap_days": 3.0}
+    assert make(**with_optical, tile=tile).settings("predict")(None)["optical_gap_days"] == 3.0
+    assert "optical_gap_days" not in make(tile=tile).settings("predict")(None)
+
+
+def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[..., Jobs]) -> None:
+    def digests(**changes: Any) -> dict[str, str]:
+        jobs = make(**changes)
+        return {
+            f"{stage} {scene}": jobs.digest(stage)(Wildcards(scene=scene))
+            for stage, scene in [("calibrate", "one"), ("calibrate", "two"), ("geocode", "one")]
+        }
+
+    def changed(after: dict[str, str]) -> set[str]:
+        return {name for name, value in before.items() if after[name] != value}
+
+    before = digests()
+    assert len(set(before.values())) == 3
+    assert changed(digests()) == set()
+    assert changed(digests(geocode={"resolution": 20})) == {"geocode one"}
+    assert changed(digests(calibrate={"remove_noise": False})) == set(before)
+    Path("two.SAFE").write_text("another product")
+    assert changed(digests()) == {"calibrate two", "geocode one"}
+
+
+def test_one_of_matches_its_names_only() -> None:
+    assert re.fullmatch(one_of(["a.b", "c"]), "a.b")
+    assert not re.fullmatch(one_of(["a.b", "c"]), "axb")
+    assert not re.fullmatch(one_of([]), "")
+
+
+def test_every_target_asks_for_its_stage() -> None:
+    found = targets(plan())
+    assert found["calibrated"] == [f"results/r/calibrated/{n}.zarr" for n in ("one", "two", "past")]
+    assert found["geocoded"] == [f"results/r/geocoded/{n}.zarr" for n in ("one", "past", "seen")]
+    assert found["tiled"] == [f"results/r/tiles/{n}.zarr" for n in ("flood", "train", "chips")]
+    assert found["taught"] == found["distilled"] == []
+    assert found["trained"] == ["results/r/models/round-0/unet-0.safetensors"]
+    assert found["predicted"] == ["results/r/mosaics/flood/after.probability.tif"]
+    assert "results/r/maps/flood/flood.tif" in found["delineated"]
+    distilled = targets(plan(teach={}, distill={}))
+    assert distilled["taught"] == ["results/r/models/teacher.safetensors"]
+    assert distilled["distilled"] == ["results/r/models/distilled/unet-0.safetensors"]
+
+
+def test_a_mistake_ends_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = {"run": {"name": "r"}, "scenes": "none.tsv"}
+    Path("config.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit) as end:
+        read_plan(content, ["config.yaml"])
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("floodloom: scenes: none.tsv not found")

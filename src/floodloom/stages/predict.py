@@ -11,11 +11,11 @@ from rasterio.windows import Window
 
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.learning.relabelling.local_likelihood import Voice
+from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
+from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.log import get_logger
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.backends import Request, accelerate
-from floodloom.mapping.local import weighed_rows
 from floodloom.mapping.optical import optical_bands, with_optical
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
@@ -142,9 +142,9 @@ def predict(
         bands = optical_bands(ensemble)
         _require_what_is_seen(ensemble, bands, None, checkpoint)
         ensemble.recipe.require_scene(recipe_of(store), str(scene))
-    voice = Voice()
+    weighting = LikelihoodWeighting()
     if likelihood:
-        voice, ensemble = ensemble.voice, ensemble.hearing()
+        weighting, ensemble = ensemble.likelihood, ensemble.with_joint_temperature()
     earlier = None if before is None else _earlier(before, store, ensemble.recipe, mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=earlier)
     if not bands:
@@ -179,7 +179,7 @@ def predict(
             "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in checkpoint),
             "FLOODLOOM_BACKEND": runtime,
             **_said(chosen),
-            "FLOODLOOM_LIKELIHOOD": f"{voice.weight:g}",
+            "FLOODLOOM_LIKELIHOOD": f"{weighting.weight:g}",
             "FLOODLOOM_SAMPLES": str(ensemble.samples(tta)),
             "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
         }
@@ -187,8 +187,8 @@ def predict(
         profile = CogProfile(geobox_of(store), "uint8", NODATA, layers, LAYERS[:layers], tags=tags)
         seams = SeamMeter(*window_borders(plan.as_dict()))
         predicted = predict_rows(pieces, network, plan, layers=layers, batch=batch)
-        if voice.weight:
-            predicted = weighed_rows(predicted, inputs, voice, threads=threads)
+        if weighting.weight:
+            predicted = add_local_likelihood(predicted, inputs, weighting, threads=threads)
         with cog_writer(out, profile, threads=threads) as raster:
             for row, percent in predicted:
                 window = Window(0, row, percent.shape[2], percent.shape[1])

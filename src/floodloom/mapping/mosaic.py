@@ -8,9 +8,9 @@ from pathlib import Path
 import xarray as xr
 from rasterio.windows import Window
 
+from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.log import get_logger
 from floodloom.mapping.backends import Request, accelerate
-from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
 from floodloom.mapping.predict import LAYERS, predict_rows, reading, water_network

@@ -8,22 +8,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
+from floodloom.learning.device import supports_bfloat16
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.backends import FLOAT32_ONLY, INT8
 from floodloom.mapping.plan import ALIGNMENT
+from floodloom.models.architectures.unet import UNet
 from floodloom.models.int8_unet import (
-    QuantisedUNet,
+    Int8UNet,
     can_quantise,
-    multiplies_int8,
-    watched,
+    record_ranges,
+    supports_int8,
 )
-from floodloom.models.unet import UNet
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
@@ -139,12 +139,12 @@ def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[]
     whether any of its maps isn't finite.
     """
     with ExitStack() as stack:
-        ranges = [stack.enter_context(watched(model)) for model in ensemble.models]
+        ranges = [stack.enter_context(record_ranges(model)) for model in ensemble.models]
         exact = water(ensemble, windows)
 
     def in_8_bits() -> Ensemble:
         models = zip(ensemble.models, ranges, strict=True)
-        quantised = (QuantisedUNet(m, r) for m, r in models if isinstance(m, UNet))
+        quantised = (Int8UNet(m, r) for m, r in models if isinstance(m, UNet))
         return replace(ensemble, models=tuple(quantised))
 
     overflows = not all(math.isfinite(one) for found in ranges for one in found.values())
@@ -162,22 +162,15 @@ def _candidates(asked: str, ensemble: Ensemble, backend: str) -> list[str]:
             "backend torch or another precision"
         )
     names = []
-    if in_8_bits and (asked == "int8" or multiplies_int8()):
+    if in_8_bits and (asked == "int8" or supports_int8()):
         names.append("int8")
-    if backend not in FLOAT32_ONLY and multiplies_bfloat16(ensemble.device):
+    if backend not in FLOAT32_ONLY and supports_bfloat16(ensemble.device):
         names.append("bfloat16")
     return names
 
 
 def _can_quantise(ensemble: Ensemble) -> bool:
     return ensemble.device.type == "cpu" and all(map(can_quantise, ensemble.models))
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Return whether a processor has instructions for bfloat16, not only a detour."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def sample_windows(inputs: xr.DataArray) -> Iterator[NDArray[np.float32]]:

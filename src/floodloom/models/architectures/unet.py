@@ -6,16 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, head
-from floodloom.models.cropped_decoder import LEAST, Rim, decoder_spans, dense, part
+from floodloom.models.choices import EncoderName, UpsamplingName
+from floodloom.models.cropped_decoder import LEAST, Rim, crop, decoder_spans, make_dense
 from floodloom.models.decoder import Merge, Skips
-from floodloom.models.encoders.catalogue import EncoderName, make_encoder
-from floodloom.models.encoders.plain import PlainEncoder
-from floodloom.models.upsampling import Upsampling
+from floodloom.models.encoder import PlainEncoder, make_encoder
 
 
-@register("unet", source="Ronneberger et al. 2015, arXiv 1505.04597")
 class UNet(Segmenter):
     """U-Net with padded convolutions; `width=64, upsampling="transposed"` is the paper's.
 
@@ -28,7 +26,7 @@ class UNet(Segmenter):
     depth
         How often the size is halved; with a named encoder five times.
     encoder
-        None: the paper's, of `width`; or a name of `floodloom.models.encoders.catalogue`.
+        None: the paper's, of `width`; or a name of `floodloom.models.encoders`.
     upsampling, skips, norm
         See `floodloom.models.upsampling`, `.decoder` and `.blocks`.
     """
@@ -40,7 +38,7 @@ class UNet(Segmenter):
         width: int = 16,
         depth: int = 4,
         encoder: EncoderName | None = None,
-        upsampling: Upsampling = "bilinear",
+        upsampling: UpsamplingName = "bilinear",
         skips: Skips = "concatenate",
         norm: Normalisation = "batch",
     ) -> None:
@@ -76,26 +74,29 @@ class UNet(Segmenter):
         """Return the logits of the finest map."""
         return self.head(features[-1])  # type: ignore[no-any-return]
 
-    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+    def cropped_logits(self, image: Tensor, rim: Rim) -> Tensor:
         """Return `forward(image)` without its rim, of which the decoder computes what it needs."""
         height, width = image.shape[-2:]
         top, bottom, left, right = rim
         divided = self.divisor and height % self.divisor == width % self.divisor == 0
         if not divided or min(height - top - bottom, width - left - right) < LEAST:
-            return super().inner_logits(image, rim)
+            return super().cropped_logits(image, rim)
         levels = len(self.decoder)
         *rows, low_rows = decoder_spans(height, (top, height - bottom), levels)
         *cols, low_cols = decoder_spans(width, (left, width - right), levels)
 
         *carried, deepest = self.encoder(image)
-        inner = dense(part(deepest, low_rows[1], low_cols[1]), deepest)
+        inner = make_dense(crop(deepest, low_rows[1], low_cols[1]), deepest)
         origin = low_rows[1][0], low_cols[1][0]
         for merge in self.decoder:
             (tall, kept_rows), (wide, kept_cols) = rows.pop(), cols.pop()
             larger = F.interpolate(inner, scale_factor=2, mode="bilinear", align_corners=False)
-            larger = part(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
-            joint = torch.cat([part(carried.pop(), tall, wide), larger], dim=1)
+            larger = crop(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
+            joint = torch.cat([crop(carried.pop(), tall, wide), larger], dim=1)
             convolved = merge.get_submodule("convolve")(joint)
-            inner = dense(part(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
+            inner = make_dense(crop(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
             origin = kept_rows[0], kept_cols[0]
         return self.head(inner)  # type: ignore[no-any-return]
+
+
+ARCHITECTURE = Architecture(UNet, "Ronneberger et al. 2015, arXiv 1505.04597")

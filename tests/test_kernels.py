@@ -7,9 +7,9 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "floodloom"
 KERNEL = """
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 
-@compiled()
+@jit()
 def twice(number):
     return 2 * number
 
@@ -71,7 +71,7 @@ ENDED = """
 import signal
 import numba, numpy as np
 from numba.core.event import Listener, install_listener
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 
 class Ended(BaseException):
     pass
@@ -86,7 +86,7 @@ class EndsCompiling(Listener):
 def end(number, frame):
     raise Ended
 
-@compiled()
+@jit()
 def longest_run(values):
     longest, run = 0, 0
     for index in range(1, values.size):

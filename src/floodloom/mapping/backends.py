@@ -97,8 +97,8 @@ def _missing(backend: str) -> list[str]:
 def choose_backend(ensemble: Ensemble, request: Request) -> str:
     """Return what `auto` is, by what is installed, the processor and the size of the scene.
 
-    OpenVINO is faster than PyTorch on processors that multiply matrices (AMX), and slower on others,
-    see benchmarks; below `_LARGE` it takes longer to compile than it saves.
+    OpenVINO is faster than PyTorch on processors that multiply matrices (AMX), and slower on
+    others, see benchmarks; below `_LARGE` it takes longer to compile than it saves.
     """
     on_cpu = ensemble.device.type == "cpu"
     if (

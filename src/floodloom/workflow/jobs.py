@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +25,8 @@ from floodloom.workflow.sources import Sources
 OfJob = Callable[[Any], Any]
 """What Snakemake calls with the wildcards of a job."""
 _NOT_HASHED = ("digest", "settings")
+_COLLECT_EVERY = 1_000_000
+"""New objects after which cycles are looked for: those of the DAG live as long as it."""
 
 
 def read_plan(content: Mapping[str, Any], configfiles: Iterable[Any]) -> Plan:
@@ -45,6 +49,7 @@ def read_plan(content: Mapping[str, Any], configfiles: Iterable[Any]) -> Plan:
         With status 2.
     """
     paths = [Path(path) for path in configfiles]
+    gc.set_threshold(_COLLECT_EVERY)
     try:
         for path in paths:
             check_keys(path)
@@ -55,6 +60,12 @@ def read_plan(content: Mapping[str, Any], configfiles: Iterable[Any]) -> Plan:
         print(f"{details(error)}floodloom: {one_line(error)}", file=sys.stderr)
         sys.exit(2)
     return plan
+
+
+def with_signature(function: OfJob) -> OfJob:
+    """Return a function whose signature needn't be worked out for each of thousands of jobs."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -97,11 +108,11 @@ class Jobs:
             found = self._inputs(stage, dict(wildcards.items()))
             return {name: self._untimed(value) for name, value in found.items()}
 
-        return of_job
+        return with_signature(of_job)
 
     def settings(self, stage: str) -> OfJob:
         """Return the settings of a stage, as a function: a brace in one isn't a wildcard."""
-        return lambda wildcards: self._settings_of(stage)
+        return with_signature(lambda wildcards: self._settings_of(stage))
 
     def digest(self, stage: str) -> OfJob:
         """Return what the results of a job depend on, down to the sources.
@@ -111,7 +122,9 @@ class Jobs:
         result that was deleted or a setting that another has as well would hide a change; not from
         this digest.
         """
-        return lambda wildcards: self._digests.of_job(stage, dict(wildcards.items()))
+        return with_signature(
+            lambda wildcards: self._digests.of_job(stage, dict(wildcards.items()))
+        )
 
     def _inputs(self, stage: str, wildcards: Wildcards) -> files.Files:
         key = (stage, *wildcards.values())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 import yaml
 from snakemake.io import is_flagged
 
+from floodloom.settings import arguments_of
+from floodloom.stages import STAGES
 from floodloom.workflow.jobs import Jobs, one_of, read_plan
 from floodloom.workflow.sources import Sources
 from floodloom.workflow.targets import targets
@@ -136,3 +140,10 @@ def test_a_mistake_ends_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None
     assert end.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("floodloom: scenes: none.tsv not found")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_takes_the_settings_that_it_is_given(stage: str) -> None:
+    function = getattr(import_module(f"floodloom.stages.{stage}"), stage)
+    found = plan(run={"name": "r", "optical": True}, teach={}, distill={}).settings(stage)
+    inspect.signature(function).bind_partial(**arguments_of(function, found))

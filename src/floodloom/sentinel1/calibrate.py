@@ -82,18 +82,11 @@ class Calibration:
         _calibrate(
             dn,
             lines,
-            *self.lut.vectors_at(lines),
-            self._scale,
-            *noise.range_lut.vectors_at(lines),
-            self._noise,
-            noise.bounds,
-            noise.block_factors(lines),
-            self.remove_noise,
-            self.noisy_border,
-            with_noise,
-            power,
-            floor,
-            flags,
+            (*self.lut.vectors_at(lines), self._scale),
+            (*noise.range_lut.vectors_at(lines), self._noise),
+            (noise.bounds, noise.block_factors(lines)),
+            (self.remove_noise, self.noisy_border, with_noise),
+            (power, floor, flags),
             spans,
         )
         _blank(power, flags, spans, eroded_spans(spans, dn.shape[1]))
@@ -102,9 +95,13 @@ class Calibration:
 
 @compiled()
 def _calibrate(  # type: ignore[no-untyped-def]
-    dn, lines, lower, weight, scale, noise_lower, noise_weight, noise_across, bounds, factors,
-    remove_noise, noisy_border, with_noise, power, floor, flags, spans,
-):  # fmt: skip
+    dn, lines, amplitude, range_noise, azimuth_noise, switches, layers, spans
+):
+    lower, weight, scale = amplitude
+    noise_lower, noise_weight, noise_across = range_noise
+    bounds, factors = azimuth_noise
+    remove_noise, noisy_border, with_noise = switches
+    power, floor, flags = layers
     samples = dn.shape[1]
     noise = np.empty(samples)
     factor = np.empty(samples)
@@ -113,10 +110,12 @@ def _calibrate(  # type: ignore[no-untyped-def]
         k_next = min(k + 1, scale.shape[0] - 1)
         n, v = noise_lower[row], noise_weight[row]
         n_next = min(n + 1, noise_across.shape[0] - 1)
+
         azimuth_row(int(lines[row]), bounds, factors[row], factor)
         before, after = noise_across[n], noise_across[n_next]
         for col in range(samples):
             noise[col] = (before[col] * (1.0 - v) + after[col] * v) * factor[col]
+
         _scale_row(dn[row], noise, scale[k], scale[k_next], w, remove_noise, power[row], flags[row])
         if with_noise:
             _scale_noise(noise, scale[k], scale[k_next], w, floor[row])

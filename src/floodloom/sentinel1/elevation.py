@@ -85,9 +85,10 @@ class ElevationModel:
         values, top, left = self._around(nodes)
         elevation = np.empty((window.height, window.width), dtype=np.float32)
         start = window.row - rows[0], window.col - cols[0]
-        k, columns = self.average, (0.0, self.width // self.average - 1.0)
+        columns = (0.0, self.width // self.average - 1.0)
         columns = (-np.inf, np.inf) if self._turn else columns
-        _sample(values, top, left, self.height // k, columns, nodes, *start, step, elevation)
+        place = top, left, self.height // self.average
+        _sample(values, place, columns, nodes, start, step, elevation)
         return elevation
 
     def height_range(self, geobox: GeoBox, step: int) -> tuple[float, float]:
@@ -216,9 +217,9 @@ def _runs(left: int, right: int, turn: int | None) -> list[tuple[int, int]]:
 
 
 @compiled()
-def _sample(  # type: ignore[no-untyped-def]
-    values, top, left, height, columns, nodes, row, col, step, elevation
-):
+def _sample(values, place, columns, nodes, start, step, elevation):  # type: ignore[no-untyped-def]
+    top, left, height = place
+    row, col = start
     between = np.empty((nodes.shape[1], 3))
     last_row, last_col = values.shape[0] - 1, values.shape[1] - 1
     for y in range(elevation.shape[0]):
@@ -230,9 +231,11 @@ def _sample(  # type: ignore[no-untyped-def]
             r = between[node, 0] * (1 - w) + between[node + 1, 0] * w
             c = between[node, 1] * (1 - w) + between[node + 1, 1] * w
             up = between[node, 2] * (1 - w) + between[node + 1, 2] * w
+
             elevation[y, x] = np.nan
             if not (-0.5 <= r <= height - 0.5 and columns[0] - 0.5 <= c <= columns[1] + 0.5):
                 continue
+
             r = np.rint(min(max(r, 0.0), height - 1.0) * _FINEST) / _FINEST
             c = np.rint(min(max(c, columns[0]), columns[1]) * _FINEST) / _FINEST
             down, right = r - np.floor(r), c - np.floor(c)

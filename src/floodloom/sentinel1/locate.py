@@ -49,9 +49,11 @@ def locate_block(
         lattice.step,
         (lattice.middle, lattice.half),
         elevation,
-        conversion.times / geometry.azimuth_time_interval,
-        conversion.origins,
-        conversion.coefficients / geometry.range_pixel_spacing,
+        (
+            conversion.times / geometry.azimuth_time_interval,
+            conversion.origins,
+            conversion.coefficients / geometry.range_pixel_spacing,
+        ),
         line,
         pixel,
     )
@@ -60,9 +62,10 @@ def locate_block(
 
 @compiled()
 def _locate(  # type: ignore[no-untyped-def]
-    nodes, start, step, scale, elevation, lines, origins, polynomials, line, pixel
+    nodes, start, step, scale, elevation, conversion, line, pixel
 ):
     """Go along the rows from node to node, so that the inner loops are plain arithmetic."""
+    lines, origins, polynomials = conversion
     between = np.empty((nodes.shape[1], 8))
     width = elevation.shape[1]
     row, distance = np.empty(step), np.empty(step)

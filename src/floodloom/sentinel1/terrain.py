@@ -89,27 +89,22 @@ def view_terrain(
     flags = np.zeros(shape, dtype=np.uint8)
     rugged = _rugged_cells(lattice, elevation, margin + rim)
     _view(
-        lattice.sight,
-        lattice.metres,
+        (lattice.sight, lattice.metres, lattice.step, (lattice.middle, lattice.half)),
         (window.row - lattice.row, window.col - lattice.col),
-        lattice.step,
-        (lattice.middle, lattice.half),
         elevation,
-        margin,
-        rim,
+        (margin, rim),
         (float(np.nanmin(elevation)), float(np.nanmax(elevation))),
         rugged,
-        angles,
-        area,
-        flags,
+        (angles, area, flags),
     )
     return TerrainView(angles[0], angles[1], area, flags)
 
 
 @compiled()
-def _view(  # type: ignore[no-untyped-def]
-    sight, metres, start, step, scale, elevation, margin, rim, limits, rugged, angles, area, flags
-):
+def _view(lattice, start, elevation, margins, limits, rugged, view):  # type: ignore[no-untyped-def]
+    sight, metres, step, scale = lattice
+    margin, rim = margins
+    angles, area, flags = view
     height, width = area.shape
     sights = np.empty((sight.shape[1], 8))
     spacings = np.empty((sight.shape[1], 2))
@@ -127,11 +122,13 @@ def _view(  # type: ignore[no-untyped-def]
                 angles[:, y, x] = np.nan
                 area[y, x] = np.nan
                 continue
+
             h = (z - scale[0]) / scale[1]
             east = at(sights, left, w, 0) + h * at(sights, left, w, 4)
             south = at(sights, left, w, 1) + h * at(sights, left, w, 5)
             up = at(sights, left, w, 2) + h * at(sights, left, w, 6)
             dx, dy = at(spacings, left, w, 0), at(spacings, left, w, 1)
+
             slope_x = _slope(elevation[row, col - 1], z, elevation[row, col + 1]) / dx
             slope_y = _slope(elevation[row - 1, col], z, elevation[row + 1, col]) / dy
             facing = up - slope_x * east - slope_y * south
@@ -140,6 +137,7 @@ def _view(  # type: ignore[no-untyped-def]
             local = np.degrees(np.arccos(min(max(facing / steep, -1.0), 1.0)))
             angles[0, y, x], angles[1, y, x] = _rounded(incidence), _rounded(local)
             area[y, x] = max(facing, 0.0) * dx * dy
+
             flag = _LOW_ANGLE if angles[0, y, x] < LOW_ANGLE_DEG else 0
             if facing <= 0.0:
                 flag |= _SHADOW

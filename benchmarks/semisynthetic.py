@@ -93,7 +93,7 @@ def _unit(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
     """Backscatter of one squared digital number, and the noise-equivalent backscatter."""
     raw = Calibration(tables.samples, tables.lut, tables.noise, remove_noise=False)
-    return raw.calibrated(ones, first, with_noise=True)
+    return raw.calibrate(ones, first, with_noise=True)
 
 
 def _surface(draw: np.random.Generator, samples: int, level_db: float) -> NDArray[np.float32]:

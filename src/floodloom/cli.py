@@ -20,7 +20,7 @@ from floodloom.errors import (
     end_status,
     explain,
     one_line,
-    tell_in_one_line,
+    report_in_one_line,
 )
 from floodloom.log import set_up_logging
 from floodloom.outputs import Files
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     set_up_logging()
     unwind_on_signals()
-    tell_in_one_line()
+    report_in_one_line()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in words:
         words.remove("--debug")

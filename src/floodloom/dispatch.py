@@ -16,7 +16,7 @@ from typing import Any
 import dask
 from dask.base import named_schedulers
 
-from floodloom.errors import ConfigError, details, end_status, one_line, tell_in_one_line
+from floodloom.errors import ConfigError, details, end_status, one_line, report_in_one_line
 from floodloom.log import get_logger, set_up_logging
 from floodloom.settings import arguments_of
 from floodloom.signals import unwind_on_signals
@@ -43,7 +43,7 @@ def run_stage(job: Any) -> int:
         traceback is in the log if FLOODLOOM_DEBUG asks for it.
     """
     terminal = os.dup(2)
-    tell_in_one_line()
+    report_in_one_line()
     try:
         end_with_run(FOLDER, job.config["run"]["name"])
         _send_output_to(job.log)

@@ -1,4 +1,4 @@
-"""The errors that floodloom raises on purpose; each message is one line that says what to do."""
+"""The errors that floodloom raises on purpose; each message is one line that ends in what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from floodloom.shown import brief, line, shortened, shown
+from floodloom.texts import brief, line, printable, shorten
 
 DEBUG = "FLOODLOOM_DEBUG"
 """Variable of the environment that asks for tracebacks, in jobs and processes too."""
@@ -72,7 +72,7 @@ _MEMORY = (
 
 
 def one_line(error: BaseException) -> str:
-    """Say in one line why a command or a job ends.
+    """Return in one line why a command or a job ends.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ def one_line(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, SystemExit):
         return f"ended by {_signal(end_status(error))}"
-    said = str(error) if isinstance(error, FloodloomError) else explain(error)
-    if said is None:
-        said = (
+    text = str(error) if isinstance(error, FloodloomError) else explain(error)
+    if text is None:
+        text = (
             f"unexpected {type(error).__name__} ({error}); if the input is sound, this is a fault "
             f"of floodloom: report what --debug, in a workflow {DEBUG}=1, shows"
         )
-    return line(said)
+    return line(text)
 
 
 def end_status(end: KeyboardInterrupt | SystemExit) -> int:
@@ -117,29 +117,29 @@ def details(error: BaseException) -> str:
     if not os.environ.get(DEBUG):
         return ""
     found = "".join(traceback.format_exception(error)).splitlines()
-    return "".join(f"{shown(one)}\n" for one in found)
+    return "".join(f"{printable(one)}\n" for one in found)
 
 
-def tell_in_one_line() -> None:
+def report_in_one_line() -> None:
     """Let an error in a thread, or while Python takes an object away, be one line, too."""
-    threading.excepthook = _tell
-    sys.unraisablehook = _tell
+    threading.excepthook = _report
+    sys.unraisablehook = _report
 
 
-def _tell(hook: Any) -> None:
+def _report(hook: Any) -> None:
     error = hook.exc_value or hook.exc_type()
     if not isinstance(error, SystemExit):
         print(f"{details(error)}floodloom: {one_line(error)}", file=sys.stderr)
 
 
 def explain(error: BaseException) -> str | None:
-    """Say in one line what the machine or a model refused, or None where the program is at fault.
+    """Return in one line what the machine or a model refused; None if floodloom is at fault.
 
     Parameters
     ----------
     error
         An exception that nothing in floodloom has dealt with. Libraries wrap the machine's errors
-        in their own, so the words of those and the causes behind them count as well.
+        in their own, so the texts of those and the causes behind them count as well.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def explain(error: BaseException) -> str | None:
             return "names beyond ASCII need a locale of UTF-8; set PYTHONUTF8=1"
         if isinstance(seen, RecursionError):
             return "nested too deeply; check the input"
-        if isinstance(seen, MemoryError) or any(word in str(seen).lower() for word in _MEMORY):
+        if isinstance(seen, MemoryError) or any(text in str(seen).lower() for text in _MEMORY):
             return "not enough memory; set a smaller `chunk`, `tile` or `batch`, or fewer threads"
         if line := _of_the_system(seen):
             return line
@@ -163,17 +163,17 @@ def explain(error: BaseException) -> str | None:
 
 
 def _invalid(error: ValidationError) -> str:
-    """Say which field of a model, such as a stage's settings, has which wrong value."""
+    """Return which field of a model, such as a stage's settings, has which wrong value."""
     first = error.errors()[0]
     where = f"{error.title.removesuffix(_SETTINGS).lower()}: " if _SETTINGS in error.title else ""
-    key = ".".join(shortened(str(part)) for part in first["loc"])
+    key = ".".join(shorten(str(part)) for part in first["loc"])
     if first["type"] == "value_error":
         return f"{where}{f'{key}: ' if key else ''}{first['ctx']['error']}"
     if first["type"] == "extra_forbidden":
         return f"{where}{key}: no such setting; --help lists them"
     if first["type"] == "missing":
         return f"{where}{key} is missing; give it"
-    expected = shortened(first["msg"].replace("Input should", "it should", 1), 300)
+    expected = shorten(first["msg"].replace("Input should", "it should", 1), 300)
     given = first["input"]
     shown_value = given if isinstance(given, str) and first["type"] in _OF_NUMBERS else brief(given)
     return f"{where}{key} is {shown_value}, but {expected}"

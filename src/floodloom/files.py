@@ -46,7 +46,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_parts(path)
     temporary = part_beside(path)
-    with named_if_full(path):
+    with name_full_disk(path):
         try:
             yield temporary
             _publish(temporary, path)
@@ -59,7 +59,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def named_if_full(path: Path) -> Iterator[None]:
+def name_full_disk(path: Path) -> Iterator[None]:
     """Name a result in an error of a full disk, which names no file or a temporary one."""
     try:
         yield
@@ -129,7 +129,7 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk; some file systems can't say so."""
+    """Wait until the names in a folder are on the disk; some file systems can't sync one."""
     with suppress(OSError):
         _sync(path)
 

@@ -16,10 +16,10 @@ from floodloom.learning.checkpoint import read_metadata
 from floodloom.mapping.features import features_info
 from floodloom.models.registry import LARGEST_FIELD
 from floodloom.models.registry import describe as describe_models
-from floodloom.raster.opener import opened
+from floodloom.raster.opener import open_raster
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.product import open_product
-from floodloom.shown import shown
+from floodloom.texts import printable
 
 
 def models_table() -> Table:
@@ -65,7 +65,7 @@ def describe(path: Path) -> Table:
 
 def _cell(text: str) -> Text:
     """A text that means nothing to the terminal, nor to what draws the table."""
-    return Text(shown(text))
+    return Text(printable(text))
 
 
 def _store(path: Path) -> tuple[str, Mapping[str, Any]]:
@@ -80,7 +80,7 @@ def _checkpoint(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def _raster(path: Path) -> tuple[str, Mapping[str, Any]]:
-    with opened(path, "raster") as raster:
+    with open_raster(path, "raster") as raster:
         return "raster", {
             "size": f"{raster.width} x {raster.height} px, {raster.count} bands",
             "dtype": raster.dtypes[0],

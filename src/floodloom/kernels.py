@@ -15,7 +15,7 @@ import numba
 from floodloom.signals import held_back
 
 
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function when it is first called, without the interpreter's lock.
 
     The machine code is kept where numba finds a place: in the folder that NUMBA_CACHE_DIR names,
@@ -39,12 +39,12 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             dispatcher = numba.njit(cache=True, nogil=True, **options)(kernel)
         except RuntimeError:  # numba found no folder that it can write to
             dispatcher = _compiled_elsewhere(kernel, options)
-        return _undisturbed(dispatcher)
+        return _without_signals(dispatcher)
 
     return decorate
 
 
-def _undisturbed(dispatcher: Any) -> Any:
+def _without_signals(dispatcher: Any) -> Any:
     """Let signals wait while numba compiles: within LLVM's callbacks an error is lost, or fatal."""
     compile_for = dispatcher.compile
 

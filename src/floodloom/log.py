@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.progress import track as rich_track
 
-from floodloom import shown as text
+from floodloom import texts
 from floodloom.errors import DEBUG
 
 Item = TypeVar("Item")
@@ -34,7 +34,7 @@ def get_logger(name: str) -> logging.Logger:
 def set_up_logging(level: str = "INFO") -> None:
     """Send log lines of this process to standard error.
 
-    What the terminal can't show, such as × where it knows ASCII alone, becomes a question mark.
+    What the terminal can't show, such as × where it has ASCII alone, becomes a question mark.
     A record is one line, whatever it quotes; only the traceback of an error has more.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -52,11 +52,11 @@ def set_up_logging(level: str = "INFO") -> None:
 
 class _OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
-        record.message = text.line(record.message.strip())
+        record.message = texts.line(record.message.strip())
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  logging's own name
-        return "\n".join(map(text.shown, super().formatException(ei).splitlines()))
+        return "\n".join(map(texts.printable, super().formatException(ei).splitlines()))
 
 
 def _warning(
@@ -78,21 +78,21 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     items
         What to iterate over.
     description
-        What is being done, a few words.
+        What is being done, in short.
     total
         Number of items, when `items` has no length.
 
     Yields
     ------
-    The items, unchanged. At a terminal a progress bar follows them; elsewhere one log line says
+    The items, unchanged. At a terminal a progress bar follows them; elsewhere one log line reports
     when the work is done and how long it took.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
     console = Console(stderr=True)
     if console.is_terminal:
-        words = escape(text.shown(description))
-        yield from rich_track(items, words, total=total, console=console, transient=True)
+        shown = escape(texts.printable(description))
+        yield from rich_track(items, shown, total=total, console=console, transient=True)
         return
     started = time.perf_counter()
     count = 0
@@ -108,7 +108,7 @@ class dask_progress(Callback):  # noqa: N801  used as a function that returns a 
     Parameters
     ----------
     description
-        What is being done, a few words.
+        What is being done, in short.
     """
 
     def __init__(self, description: str) -> None:
@@ -122,7 +122,7 @@ class dask_progress(Callback):  # noqa: N801  used as a function that returns a 
             console=self._console, transient=True, disable=not self._console.is_terminal
         )
         self._bar.start()
-        self._task = self._bar.add_task(escape(text.shown(self._description)), total=None)
+        self._task = self._bar.add_task(escape(texts.printable(self._description)), total=None)
 
     def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
         remaining = sum(len(state[kind]) for kind in ("ready", "waiting", "running"))

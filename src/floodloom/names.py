@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from floodloom.errors import FloodloomError, InputError
-from floodloom.shown import brief
+from floodloom.texts import brief
 
 LONGEST = 100
 PATTERN = rf"[^\W_](?:[\w .,+%()'&-]{{0,{LONGEST - 2}}}[\w+%()'&-])?"
@@ -36,7 +36,7 @@ def require_name(name: str, what: str, error: type[FloodloomError] = InputError)
     Raises
     ------
     FloodloomError
-        Of that kind: one line that says what a name is made of.
+        Of that kind: one line that states what a name is made of.
     """
     if not _NAME.fullmatch(name):
         raise error(
@@ -51,7 +51,7 @@ def require_name(name: str, what: str, error: type[FloodloomError] = InputError)
 
 
 def require_events(*names: str) -> None:
-    """Check the names of events that a stage was given; an empty one says that there is none.
+    """Check the names of events that a stage was given; an empty one stands for none.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from floodloom.errors import ConfigError
-from floodloom.shown import brief
+from floodloom.texts import brief
 
 Thing = TypeVar("Thing")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from floodloom.errors import FloodloomError, InputError
 from floodloom.files import (
     atomic_path,
-    named_if_full,
+    name_full_disk,
     require_kind,
     require_replaceable,
     sync,
@@ -40,7 +40,7 @@ def together(
     Parameters
     ----------
     paths
-        Results by key, in the order in which they take their places; the last may say that all of
+        Results by key, in the order in which they take their places; the last may state that all of
         the others are there.
     folders
         Keys of those that are directories.
@@ -65,7 +65,7 @@ def together(
         asides.setdefault(path.parent, part_beside(path))
 
     try:
-        with _named(asides), named_if_full(next(iter(paths.values()))):
+        with _named(asides), name_full_disk(next(iter(paths.values()))):
             for aside in asides.values():
                 aside.mkdir()
             made = {key: asides[path.parent] / path.name for key, path in paths.items()}

@@ -1,4 +1,4 @@
-"""Names of results that are being made, by which the next run tells what a kill has left."""
+"""Names of results that are being made, by which the next run finds what a kill has left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NUMBERS = itertools.count()
 
 
 def part_beside(path: Path) -> Path:
-    """Return a new name beside a path, for a part of its making, that says whose it is."""
+    """Return a new name beside a path, for a part of its making, that states whose it is."""
     maker = f"{_machine()}-{os.getpid()}-{_start(os.getpid())}-{next(_NUMBERS)}"
     return path.with_name(f".{path.stem}.{maker}.part{path.suffix}")
 
@@ -31,7 +31,7 @@ def parts_left(path: Path, *, of_all: bool = False) -> list[Path]:
     path
         The result.
     of_all
-        List what any process has left: for one who knows that nobody else writes it.
+        List what any process has left: for one who is sure that nobody else writes it.
     """
     beside = r"([.-].*)?" if path.suffix else ""  # what libraries write beside a file
     pattern = re.compile(re.escape(f".{path.stem}") + _MAKER + re.escape(path.suffix) + beside)

@@ -12,8 +12,8 @@ import pytest
 
 from floodloom.cli import main
 from floodloom.errors import InputError
-from floodloom.shown import redacted
 from floodloom.stages.acquire import acquire
+from floodloom.texts import redact
 
 from .conftest import answer
 
@@ -249,10 +249,10 @@ def test_secrets_are_never_shown(server, tmp_path, product, capsys, caplog, endi
 
 
 def test_redaction() -> None:
-    assert redacted("https://me:pw@host:8/a/b.zip?token=1#2") == "https://host:8/a/b.zip"
-    assert redacted("https://me:p@w@host/a@b") == "https://host/a@b"
-    assert redacted("https://host?token=1") == "https://host"
-    assert redacted("data/a?b#c.zip") == "data/a?b#c.zip"
+    assert redact("https://me:pw@host:8/a/b.zip?token=1#2") == "https://host:8/a/b.zip"
+    assert redact("https://me:p@w@host/a@b") == "https://host/a@b"
+    assert redact("https://host?token=1") == "https://host"
+    assert redact("data/a?b#c.zip") == "data/a?b#c.zip"
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, product, monkeypatch) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from floodloom.acquire import download, item, patience
+from floodloom.acquire import download, item, time_limits
 from floodloom.errors import InputError
 from floodloom.stages.acquire import acquire
 
@@ -25,9 +25,9 @@ from .test_acquire import refused
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch) -> None:
     """Minutes become fractions of a second."""
-    monkeypatch.setattr(patience, "SILENT_S", 0.6)
+    monkeypatch.setattr(time_limits, "SILENT_S", 0.6)
     monkeypatch.setattr("floodloom.acquire.web.SILENT_S", 0.6)
-    monkeypatch.setattr(patience, "_WINDOW_S", 0.4)
+    monkeypatch.setattr(time_limits, "_WINDOW_S", 0.4)
     monkeypatch.setattr(download, "_PAUSES_S", (0.01, 0.01, 0.01))
 
 
@@ -223,8 +223,8 @@ def test_a_product_larger_than_stated_is_given_up(server, tmp_path, product) -> 
 
 
 def test_the_whole_takes_no_longer_than_its_limit(server, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(patience, "_LONGEST_S", 0.5)
-    monkeypatch.setattr(patience, "_SLOWEST", 0)
+    monkeypatch.setattr(time_limits, "_LONGEST_S", 0.5)
+    monkeypatch.setattr(time_limits, "_SLOWEST", 0)
     server.answers["/x.zip"] = unending(b"PK" * 500, 0.02)
     refused(tmp_path, f"{server.address}/x.zip", "too slow .not done after")
 

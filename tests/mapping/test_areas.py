@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas, pixel_size
 from floodloom.mapping.elevation import Elevation
-from floodloom.mapping.sieve import sieved
+from floodloom.mapping.sieve import sieve_patches
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.stages.delineate import delineate
@@ -170,7 +170,7 @@ def test_thirty_pixels_are_three_tenths_of_a_hectare_all_over_a_zone() -> None:
     water[12:17, 12:17] = True
     for west in (180_000, 500_000, 820_000):
         areas = pixel_areas(GeoBox((30, 30), Affine(10, 0, west, 0, -10, 1e5), "EPSG:32633"))
-        kept = sieved(water, np.ones_like(water), 3000.0, areas)
+        kept = sieve_patches(water, np.ones_like(water), 3000.0, areas)
         assert kept[2:7, 2:8].all()
         assert kept.sum() == 30
 
@@ -184,14 +184,16 @@ def test_sieve_is_that_of_gdal_where_pixels_are_equal() -> None:
         seen = gaussian_filter(cloud, 4) > -0.2
         size = int(random.integers(2, 60))
         patches = sieve((water & seen).astype("uint8"), size=size, mask=seen, connectivity=4)
-        np.testing.assert_array_equal(sieved(water, seen, size, areas), (patches == 1) & seen)
+        np.testing.assert_array_equal(
+            sieve_patches(water, seen, size, areas), (patches == 1) & seen
+        )
 
 
 def test_patches_without_neighbours_stay() -> None:
     water = np.array([[1, 0, 1, 0, 1]], bool)
     seen = np.array([[1, 0, 1, 1, 0]], bool)
     areas = pixel_areas(pixel_geobox(1, 5))
-    assert sieved(water, seen, 10, areas).tolist() == [[True, False, True, False, False]]
+    assert sieve_patches(water, seen, 10, areas).tolist() == [[True, False, True, False, False]]
 
 
 def test_map_says_its_hectares_on_the_ground(tmp_path) -> None:

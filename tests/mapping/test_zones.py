@@ -16,7 +16,7 @@ from shapely.affinity import translate
 
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas
-from floodloom.mapping.polygons import repaired
+from floodloom.mapping.polygons import repair
 from floodloom.mapping.zones import area_table, read_zones, write_table
 from floodloom.raster.grid import grid_from_bounds
 
@@ -63,7 +63,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_ground_counts_once(name) -> None:
     shape, area = SHAPES[name]
-    found = repaired(shape)
+    found = repair(shape)
     assert found.is_valid
     assert not found.has_z
     assert found.area == pytest.approx(area)

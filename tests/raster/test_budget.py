@@ -9,7 +9,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.mapping.align import mosaicked
+from floodloom.mapping.align import mosaic_percent
 from floodloom.mapping.percent import read_percent
 from floodloom.raster.budget import SETTING, most_held, most_planned, require_pixels
 from floodloom.raster.foreign import Kind, open_foreign
@@ -52,7 +52,7 @@ def test_mosaics_far_apart_are_refused() -> None:
     ]
     grids.append(GeoBox((2, 2), Affine(10, 0, 900000, 0, -10, 5_000_000), "EPSG:32633"))
     with pytest.raises(InputError, match=r"a, b, c: .* px are more than"):
-        mosaicked([np.zeros((2, 2), "uint8")] * 3, grids, ["a", "b", "c"])
+        mosaic_percent([np.zeros((2, 2), "uint8")] * 3, grids, ["a", "b", "c"])
 
 
 def test_a_setting_raises_both_limits(monkeypatch) -> None:

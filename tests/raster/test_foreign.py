@@ -13,7 +13,7 @@ from rasterio.warp import reproject
 
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Kind, open_foreign
-from floodloom.raster.placing import placed
+from floodloom.raster.placing import place_raster
 from floodloom.raster.windows import Window
 
 GRID = GeoBox((40, 60), Affine(20.0, 0, 500000.0, 0, -20.0, 5100000.0), "EPSG:32633")
@@ -92,7 +92,7 @@ def test_however_it_is_written(tmp_path, name: str) -> None:
     values, facts = WRITTEN[name]
     raster = open_foreign(write(tmp_path / "a.tif", values, **facts), KIND)
     np.testing.assert_allclose(raster.read(), ground(), atol=2e-5)
-    np.testing.assert_allclose(placed(raster, GRID), ground(), atol=2e-5)
+    np.testing.assert_allclose(place_raster(raster, GRID), ground(), atol=2e-5)
     part = raster.read(Window(4, 28, 7, 9))
     np.testing.assert_allclose(part, ground()[4:11, 28:37], atol=2e-5)
 
@@ -112,12 +112,12 @@ def test_whatever_way_it_lies(tmp_path, name: str) -> None:
     values, affine = turned()[name]
     grid = GeoBox(values.shape, affine, GRID.crs)
     raster = open_foreign(write(tmp_path / "a.tif", values, grid), KIND)
-    np.testing.assert_allclose(placed(raster, GRID), ground(), atol=1e-5)
+    np.testing.assert_allclose(place_raster(raster, GRID), ground(), atol=1e-5)
 
 
 def test_values_that_are_impossible_are_counted_and_said(tmp_path, caplog) -> None:
     raster = open_foreign(write(tmp_path / "a.tif", filled(-9999)), KIND)
-    placed(raster, GRID)
+    place_raster(raster, GRID)
     assert "a.tif: 40 px can't be elevation raster, such as -9999; taken as unknown" in caplog.text
 
 
@@ -129,7 +129,7 @@ def test_degrees_that_are_not_square_are_brought_onto_metres(tmp_path) -> None:
     plane = 1000 * (longitude - 15) + 2000 * (latitude - 46)
     raster = open_foreign(write(tmp_path / "a.tif", plane.astype("float32"), degrees), KIND)
     target = GeoBox((50, 50), Affine(20.0, 0, 500000.0, 0, -20.0, 5101000.0), "EPSG:32633")
-    found = placed(raster, target, resampling=Resampling.bilinear)
+    found = place_raster(raster, target, resampling=Resampling.bilinear)
     expected = np.full((50, 50), np.nan, "float32")
     reproject(
         plane.astype("float32"), expected, src_transform=degrees.affine, src_crs="EPSG:4326",
@@ -148,16 +148,16 @@ def test_across_the_antimeridian(tmp_path, left: float, epsg: int, east: float) 
         write(tmp_path / "a.tif", np.full((300, 300), 7, "float32"), degrees), KIND
     )
     target = GeoBox((40, 400), Affine(30.0, 0, east, 0, -30.0, 8180000.0), f"EPSG:{epsg}")
-    assert (placed(raster, target) == 7).all()
+    assert (place_raster(raster, target) == 7).all()
 
 
 def test_pieces_don_t_show(tmp_path, monkeypatch) -> None:
     draw = np.random.default_rng(0).normal(200, 30, (400, 300)).astype("float32")
     degrees = GeoBox((400, 300), Affine(2e-4, 0, 14.98, 0, -1e-4, 46.08), "EPSG:4326")
     raster = open_foreign(write(tmp_path / "a.tif", draw, degrees), KIND)
-    whole = placed(raster, GRID, resampling=Resampling.bilinear)
+    whole = place_raster(raster, GRID, resampling=Resampling.bilinear)
     monkeypatch.setattr("floodloom.raster.placing._MOST_PX", 900)
-    pieces = placed(raster, GRID, resampling=Resampling.bilinear)
+    pieces = place_raster(raster, GRID, resampling=Resampling.bilinear)
     np.testing.assert_allclose(pieces, whole, atol=0.3)  # GDAL's places are .125 px sure
 
 

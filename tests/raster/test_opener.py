@@ -12,7 +12,7 @@ from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Kind, open_foreign
-from floodloom.raster.opener import opened
+from floodloom.raster.opener import open_raster
 from floodloom.raster.whole import is_whole
 from tests.raster.test_foreign import write
 
@@ -160,7 +160,7 @@ def test_damage_is_one_line_wherever_it_shows(tmp_path) -> None:
         path.write_bytes(content[:length])
         with (
             pytest.raises(InputError, match=r"x\.tif: not a readable raster") as caught,
-            opened(path, "raster") as raster,
+            open_raster(path, "raster") as raster,
         ):
             raster.read(1, window=RasterWindow(0, 300, 600, 100))
         assert "\n" not in str(caught.value)

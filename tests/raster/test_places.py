@@ -7,15 +7,19 @@ import pytest
 from rasterio.warp import transform_bounds
 
 from floodloom.errors import InputError
-from floodloom.raster.places import enclosing_arc, map_crs, projected_bounds, wrapped
+from floodloom.raster.places import enclosing_arc, map_crs, projected_bounds, wrap_longitude
 
 
 def test_longitudes_are_counted_around_a_meridian() -> None:
     longitude = np.array([-180.0, -179.9, 0.1, 179.9, 180.3, 540.0])
-    np.testing.assert_allclose(wrapped(longitude, 180.0), [180, 180.1, 0.1, 179.9, 180.3, 180])
-    np.testing.assert_allclose(wrapped(longitude, 0.0), [-180, -179.9, 0.1, 179.9, -179.7, -180])
+    np.testing.assert_allclose(
+        wrap_longitude(longitude, 180.0), [180, 180.1, 0.1, 179.9, 180.3, 180]
+    )
+    np.testing.assert_allclose(
+        wrap_longitude(longitude, 0.0), [-180, -179.9, 0.1, 179.9, -179.7, -180]
+    )
     awkward = np.random.default_rng(0).uniform(-179.9, 179.9, 1000)
-    assert (wrapped(awkward, 0.0) == awkward).all()
+    assert (wrap_longitude(awkward, 0.0) == awkward).all()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from pyproj import Transformer
 
-from floodloom.raster.reproject import reprojected
+from floodloom.raster.reproject import reproject_layer
 
 
 def box(epsg: int, longitude: float, latitude: float, side: int, spacing: float) -> GeoBox:
@@ -46,7 +46,7 @@ def test_surfaces_across_180_degrees(source: GeoBox, target: tuple[int, float]) 
     known = {}
     for chunk in (64, 160):
         layer = wrap_xr(da.from_array(surface(source), chunks=chunk), source)
-        placed = reprojected(layer, grid, "bilinear", np.nan).compute()
+        placed = reproject_layer(layer, grid, "bilinear", np.nan).compute()
         known[chunk] = np.isfinite(placed)
         assert np.abs(placed - surface(grid))[known[chunk]].max() < 0.02
     np.testing.assert_array_equal(known[64], known[160])

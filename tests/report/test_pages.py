@@ -20,9 +20,9 @@ from floodloom.raster.store import open_store
 from floodloom.report.figures import map_figure
 from floodloom.report.pages import caveats, map_page, report_page
 from floodloom.report.scene import EventLayers, event_view
-from floodloom.shown import shown
 from floodloom.stages.evaluate import evaluate
 from floodloom.stages.report import report
+from floodloom.texts import printable
 from tests.report.conftest import GRID, Files, write_event
 from tests.report.test_images_and_outlines import decoded, even_odd
 
@@ -99,9 +99,9 @@ def test_map_page_needs_no_network_and_carries_its_data(event: Files) -> None:
     assert "http" not in page
     assert page.count("</script>") == 2
     assert "Title &amp; more" in page
-    (shown,) = embedded(page)["events"]
-    assert shown["paths"] == view["paths"]
-    assert shown["name"] == "</script><b>"
+    (event,) = embedded(page)["events"]
+    assert event["paths"] == view["paths"]
+    assert event["name"] == "</script><b>"
 
 
 def test_scene_without_georeference_is_shown_in_pixels(plain_event: Files) -> None:
@@ -186,7 +186,7 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert "refused" in text
     assert "water is 0.01% of the predictions" in text
     assert text.count("<h1>Dunlin in flood</h1>") == 1
-    assert "radar can&#39;t tell" in text or "radar can't tell" in text
+    assert "not observable by radar" in text
 
 
 @pytest.mark.parametrize(
@@ -246,10 +246,10 @@ def test_report_says_what_optical_image_a_map_was_made_with(tmp_path: Path) -> N
 def test_dry_event_has_a_page_too(tmp_path: Path) -> None:
     files = write_event(tmp_path / "dry", GRID, dry=True)
     _, page = run(tmp_path, files, truth=())
-    (shown,) = embedded(page)["events"]
-    assert shown["paths"]["flood"] == ""
-    assert shown["areas"]["flood"]["pixels"] == 0
-    assert "truth" not in shown["paths"]
+    (event,) = embedded(page)["events"]
+    assert event["paths"]["flood"] == ""
+    assert event["areas"]["flood"]["pixels"] == 0
+    assert "truth" not in event["paths"]
 
 
 def test_before_and_truth_find_their_event(event: Files, plain_event: Files, tmp_path) -> None:
@@ -319,7 +319,7 @@ def test_texts_mean_nothing_to_the_pages(
     assert text not in page.replace("{{ 7 * 7 }}{% raw %}", "")
     for signs in ("s3cret", "\u202e", "\x07", "<img src=x"):
         assert signs not in page + mapped
-    assert embedded(mapped)["events"][0]["name"] == shown(text)
+    assert embedded(mapped)["events"][0]["name"] == printable(text)
 
 
 @pytest.mark.parametrize(

@@ -87,12 +87,12 @@ def test_real_tables_against_direct_evaluation(shared_data, name, band) -> None:
         square = dn[:, cols].astype(np.float64) ** 2
 
         lut = calibration_lut(calibration, "beta0", "test")
-        power, _, _ = Calibration(samples, lut, None, remove_noise=False).calibrated(dn, first)
+        power, _, _ = Calibration(samples, lut, None, remove_noise=False).calibrate(dn, first)
         np.testing.assert_allclose(power[:, cols], square / beta**2, rtol=1e-6)
 
         lut = calibration_lut(calibration, "sigma0", "test")
         tables = Calibration(samples, lut, parse_noise(noise_root, "test"))
-        power, floor, flags = tables.calibrated(dn, first, with_noise=True)
+        power, floor, flags = tables.calibrate(dn, first, with_noise=True)
         expected = (square - noise) / amplitude**2
         over = expected > 0
         error = np.abs(10 * np.log10(power[:, cols][over] / expected[over]))
@@ -113,7 +113,7 @@ def test_empty_margin_and_what_is_beside_it() -> None:
     dn[:, :6] = 0
     dn[10, :9] = 0
     dn[0, 20] = 0
-    power, _, flags = plain(40).calibrated(dn, 0)
+    power, _, flags = plain(40).calibrate(dn, 0)
     assert (flags[:, :6] == Flag.NODATA.value).all()
     assert (flags[10, :9] == Flag.NODATA.value).all()
     assert (flags[0, 6:10] == Flag.BORDER.value).all()
@@ -129,8 +129,8 @@ def test_noisy_border_of_old_products_is_taken_off() -> None:
     draw = np.random.default_rng(0)
     dn = np.sqrt(draw.gamma(4.4, 2000 / 4.4, (30, 400))).astype(np.uint16)
     dn[:, :90] = draw.integers(1, 12, (30, 90))
-    kept = plain(400).calibrated(dn, 0)[0]
-    power, _, flags = plain(400, noisy_border=True).calibrated(dn, 0)
+    kept = plain(400).calibrate(dn, 0)[0]
+    power, _, flags = plain(400, noisy_border=True).calibrate(dn, 0)
     assert np.isfinite(kept[:, :90]).all()
     assert np.isnan(power[:, :66]).all()
     assert (flags[:, :60] == Flag.NODATA.value).all()
@@ -139,6 +139,6 @@ def test_noisy_border_of_old_products_is_taken_off() -> None:
 
 def test_calm_water_from_edge_to_edge_is_no_border() -> None:
     dn = np.full((12, 200), 15, dtype=np.uint16)
-    power, _, flags = plain(200, noisy_border=True).calibrated(dn, 0)
+    power, _, flags = plain(200, noisy_border=True).calibrate(dn, 0)
     assert (power == 0).all()
     assert (flags == Flag.BELOW_NOISE.value).all()

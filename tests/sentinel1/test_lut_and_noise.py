@@ -37,14 +37,14 @@ def noise(text: str, rows: list[int], cols: list[int]) -> np.ndarray:
     """Noise power in squared digital numbers on a few lines and pixels."""
     tables = Calibration(max(cols) + 1, UNIT, parse_noise(ET.fromstring(text), "noise"))
     dn = np.ones((max(rows) + 1, max(cols) + 1), dtype=np.uint16)
-    _, floor, _ = tables.calibrated(dn, 0, with_noise=True)
+    _, floor, _ = tables.calibrate(dn, 0, with_noise=True)
     return floor[np.ix_(rows, cols)]
 
 
 def table(rows: list[int], samples: int) -> np.ndarray:
     lut = calibration_lut(ET.fromstring(CALIBRATION), "sigma0", "calibration")
     dn = np.ones((max(rows) + 1, samples), dtype=np.uint16)
-    power, _, _ = Calibration(samples, lut, None, remove_noise=False).calibrated(dn, 0)
+    power, _, _ = Calibration(samples, lut, None, remove_noise=False).calibrate(dn, 0)
     return 1 / np.sqrt(power[rows].astype(np.float64))
 
 
@@ -81,7 +81,7 @@ def test_calibration_table_is_bilinear_and_ends_with_its_last_values() -> None:
 
 def test_digital_numbers_stay_as_they_are() -> None:
     dn = np.array([[7, 300, 65535]], dtype=np.uint16)
-    power, _, _ = Calibration(3, UNIT, None).calibrated(dn, 0)
+    power, _, _ = Calibration(3, UNIT, None).calibrate(dn, 0)
     np.testing.assert_allclose(power, [[49, 90000, 65535**2]], rtol=1e-7)
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from floodloom.errors import InputError
 from floodloom.sentinel1.passes import (
     common_polarisations,
-    grouped_by_pass,
+    group_by_pass,
     pass_difference,
     require_one_pass,
 )
@@ -83,7 +83,7 @@ def test_companions_of_one_pass_are_one_date() -> None:
         scene(),
     ]
     places = {id(scene): place for place, scene in enumerate(scenes)}
-    groups = [[places[id(part)] for part in group] for group in grouped_by_pass(scenes)]
+    groups = [[places[id(part)] for part in group] for group in group_by_pass(scenes)]
     assert groups == [[0, 2], [1], [3], [4]]
 
 

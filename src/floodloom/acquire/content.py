@@ -1,4 +1,4 @@
-"""Whether a file is a product: told by what is in it, not by its name."""
+"""Whether a file is a product: by what is in it, not by its name."""
 
 from __future__ import annotations
 

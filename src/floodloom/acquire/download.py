@@ -1,7 +1,8 @@
 """Reading what lies behind a path or an address, to its end and no further.
 
-A server may send less than it states, more than anybody wants, or so little at a time that it never
-ends; a download that breaks off goes on where it was, if the server can tell that it is the same.
+A server may send less than it states, more than any product has, or so little at a time that it
+never ends; a download that breaks off goes on where it was, if the server marks its content by a
+validator.
 
 Source: RFC 9110, HTTP Semantics, sections 8.6 (Content-Length), 8.8 (validators) and 14 (ranges).
 """
@@ -16,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from floodloom.acquire.patience import Patience, TooSlowError
-from floodloom.acquire.web import ask, reason_of
+from floodloom.acquire.time_limits import TimeLimits, TooSlowError
+from floodloom.acquire.web import open_address, reason_of
 from floodloom.errors import InputError
-from floodloom.shown import is_address, redacted
+from floodloom.texts import is_address, redact
 
 LARGEST = 10 << 30
 """Bytes of the largest download; Sentinel-1's largest products have about 8 GB."""
@@ -32,15 +33,15 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 @contextmanager
-def opened(source: str, most: int = LARGEST) -> Iterator[Iterator[bytes]]:
-    """Give the blocks of a file or of what an address answers.
+def open_source(source: str, most: int = LARGEST) -> Iterator[Iterator[bytes]]:
+    """Give the blocks of a file or of the content of an address.
 
     Parameters
     ----------
     source
         Path or http(s):// address.
     most
-        Bytes that an address may answer at most.
+        Bytes that an address may send at most.
 
     Yields
     ------
@@ -76,18 +77,18 @@ def _file(source: str) -> IO[bytes]:
 
 class _Download:
     def __init__(self, source: str, most: int) -> None:
-        self._source, self._most, self._shown = source, most, redacted(source)
-        self._patience = Patience()
+        self._source, self._most, self._shown = source, most, redact(source)
+        self._limits = TimeLimits()
         self._received = 0
 
     def blocks(self) -> Iterator[bytes]:
         """Yield all that the server has, with new requests for the rest where one breaks off."""
-        answer = ask(self._source, self._patience)
-        total, mark = answer.length, _mark(answer)
+        response = open_address(self._source, self._limits)
+        total, mark = response.length, _mark(response)
         self._require_room(total or 0)
         tries, begun = 0, 0
         while True:
-            broken = yield from self._read(answer, total)
+            broken = yield from self._read(response, total)
             if broken is None:
                 return
             if self._received >= begun + _PROGRESS:
@@ -96,15 +97,15 @@ class _Download:
                 raise InputError(f"{self._shown}: {broken}; try again")
             time.sleep(_PAUSES_S[tries])
             tries += 1
-            answer = self._rest(mark, total, broken)
+            response = self._rest(mark, total, broken)
 
-    def _read(self, answer: Any, total: int | None) -> Generator[bytes, None, str | None]:
-        """Yield the blocks of one answer; return why it broke off, or None if it is whole."""
-        with answer:
+    def _read(self, response: Any, total: int | None) -> Generator[bytes, None, str | None]:
+        """Yield the blocks of one response; return why it broke off, or None if it is whole."""
+        with response:
             while total is None or self._received < total:
                 want = _BLOCK if total is None else min(_BLOCK, total - self._received)
                 try:
-                    block = answer.read1(want)
+                    block = response.read1(want)
                 except TooSlowError as error:
                     raise InputError(
                         f"{self._shown}: too slow ({error}); try again later"
@@ -125,16 +126,16 @@ class _Download:
         return f"{self._received} bytes came but the server states {total}"
 
     def _rest(self, mark: str, total: int | None, broken: str) -> Any:
-        """Ask for what is missing; what comes must be the rest of the same content."""
-        self._patience.pause()
+        """Request what is missing; what comes must be the rest of the same content."""
+        self._limits.pause()
         wanted = {"Range": f"bytes={self._received}-", "If-Range": mark}
-        answer = ask(self._source, self._patience, wanted)
-        found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        response = open_address(self._source, self._limits, wanted)
+        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         stated = None if found is None or found[2] == "*" else int(found[2])
         if found is None or int(found[1]) != self._received or stated not in (None, total):
-            answer.close()
+            response.close()
             raise InputError(f"{self._shown}: {broken}; try again")
-        return answer
+        return response
 
     def _require_room(self, size: int) -> None:
         if size > self._most:
@@ -147,8 +148,8 @@ class _Download:
         return f"broke off after {self._received} bytes ({reason_of(error)})"
 
 
-def _mark(answer: Any) -> str | None:
-    """What tells this content from another at the same address, if the server says it."""
-    tag, changed = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
+def _mark(response: Any) -> str | None:
+    """Return the validator of this content, if the server sends a strong one."""
+    tag, changed = response.headers.get("ETag"), response.headers.get("Last-Modified")
     mark = tag if tag and not tag.startswith("W/") else changed
     return None if mark is None else str(mark)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from floodloom.acquire.download import opened
+from floodloom.acquire.download import open_source
 from floodloom.acquire.web import SCHEMES
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.shown import brief, is_address, redacted
+from floodloom.texts import brief, is_address, redact
 
 _LARGEST = 16 << 20
 """Bytes of the largest item; most have a few thousand."""
@@ -69,8 +69,8 @@ def hasher(code: int) -> Any:
 
 
 def is_item(source: str) -> bool:
-    """Whether a source is a STAC item: a .json file, or what an API answers."""
-    path = redacted(source)
+    """Whether a source is a STAC item: a .json file, or what an API returns."""
+    path = redact(source)
     return path.lower().endswith((".json", ".geojson")) or (
         is_address(source) and "/items/" in path
     )
@@ -89,9 +89,9 @@ def read_asset(source: str, key: str) -> Asset:
     Raises
     ------
     InputError
-        If the item can't be read, has no such asset, or says of it what can't be understood.
+        If the item can't be read, has no such asset, or states of it what can't be read.
     """
-    shown = redacted(source)
+    shown = redact(source)
     assets = _assets(source, shown)
     asset = assets.get(key)
     if not isinstance(asset, Mapping) or not isinstance(asset.get("href"), str):
@@ -101,7 +101,7 @@ def read_asset(source: str, key: str) -> Asset:
 
 
 def _assets(source: str, shown: str) -> Mapping[str, Any]:
-    with opened(source, _LARGEST) as blocks:
+    with open_source(source, _LARGEST) as blocks:
         content = b""
         for block in blocks:
             content += block
@@ -126,7 +126,7 @@ def _located(href: str, item: str, shown: str) -> str:
             raise InputError(f"{shown}: an asset without a valid address; check the item") from None
         if scheme not in SCHEMES:
             raise InputError(
-                f"{shown}: its asset lies at {redacted(address)}, but only http(s) addresses are "
+                f"{shown}: its asset lies at {redact(address)}, but only http(s) addresses are "
                 "fetched; get it by hand and give its path"
             )
         return address

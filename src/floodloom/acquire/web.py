@@ -1,6 +1,6 @@
-"""Asking the web: http and https alone, whatever an address or a redirect says.
+"""Requests to the web: http and https alone, whatever an address or a redirect names.
 
-An address carries secrets: they are sent where it says and nowhere else, and never shown.
+An address carries secrets: they are sent to its host and nowhere else, and never shown.
 
 Source: RFC 9110, HTTP Semantics, sections 11 (authentication), 14 (range requests) and 15.
 """
@@ -25,9 +25,9 @@ from urllib.request import (
     Request,
 )
 
-from floodloom.acquire.patience import SILENT_S, Patience, TooSlowError
+from floodloom.acquire.time_limits import SILENT_S, TimeLimits, TooSlowError
 from floodloom.errors import InputError
-from floodloom.shown import redacted
+from floodloom.texts import redact
 
 SCHEMES = ("http", "https")
 _FAULT = "the server has a fault; try again later"
@@ -41,27 +41,27 @@ _REMEDIES = {
 }
 
 
-def ask(source: str, patience: Patience, headers: dict[str, str] | None = None) -> Any:
-    """Return the answer of a server, open for reading.
+def open_address(source: str, limits: TimeLimits, headers: dict[str, str] | None = None) -> Any:
+    """Return the response of a server, open for reading.
 
     Parameters
     ----------
     source
         http(s):// address.
-    patience
-        What the download has cost so far.
+    limits
+        How long the download may still take.
     headers
         Headers of the request beside its own.
 
     Raises
     ------
     InputError
-        If the address isn't one, nothing answers, or the answer is a refusal.
+        If the address isn't one, there is no response, or it is a refusal.
     """
-    shown = redacted(source)
+    shown = redact(source)
     request = _request(source, headers or {})
     try:
-        return _opener(patience).open(request, timeout=SILENT_S)
+        return _opener(limits).open(request, timeout=SILENT_S)
     except HTTPError as error:
         error.close()
         remedy = _REMEDIES.get(error.code, _FAULT if error.code >= 500 else "check the address")
@@ -80,7 +80,7 @@ def ask(source: str, patience: Patience, headers: dict[str, str] | None = None) 
 
 
 def reason_of(error: Any) -> str:
-    """Say what went wrong without the address, which the error's own text may repeat."""
+    """Return what went wrong without the address, which the error's own text may repeat."""
     if isinstance(error, TimeoutError):
         return "silence"
     if isinstance(error, OSError):
@@ -93,10 +93,10 @@ def _request(source: str, headers: dict[str, str]) -> Request:
         parts = urlsplit(source)
         port = parts.port
     except ValueError:
-        raise InputError(f"{redacted(source)}: not a valid address; check it") from None
+        raise InputError(f"{redact(source)}: not a valid address; check it") from None
     if parts.scheme.lower() not in SCHEMES or not parts.hostname:
         raise InputError(
-            f"{redacted(source)}: {parts.scheme} can't be fetched; give an http(s) address, or "
+            f"{redact(source)}: {parts.scheme} can't be fetched; give an http(s) address, or "
             "fetch the file by hand and give its path"
         )
     headers = {"User-Agent": "floodloom", **headers}
@@ -106,7 +106,7 @@ def _request(source: str, headers: dict[str, str]) -> Request:
     try:
         return Request(_ascii(parts, port), headers=headers)
     except UnicodeError:
-        raise InputError(f"{redacted(source)}: not a valid address; check it") from None
+        raise InputError(f"{redact(source)}: not a valid address; check it") from None
 
 
 def _ascii(parts: SplitResult, port: int | None) -> str:
@@ -122,13 +122,13 @@ def _quoted(text: str) -> str:
     return "".join(c if "!" <= c <= "~" else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
 
 
-def _opener(patience: Patience) -> OpenerDirector:
-    """Whoever opens: it knows neither files nor ftp, so that nothing can lead it there."""
+def _opener(limits: TimeLimits) -> OpenerDirector:
+    """Open neither files nor ftp, so that no redirect leads there."""
     opener = OpenerDirector()
     for handler in (
         ProxyHandler(),
-        _Http(patience),
-        _Https(patience),
+        _Http(limits),
+        _Https(limits),
         _Redirects(),
         HTTPDefaultErrorHandler(),
         HTTPErrorProcessor(),
@@ -138,30 +138,30 @@ def _opener(patience: Patience) -> OpenerDirector:
 
 
 class _Http(HTTPHandler):
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, limits: TimeLimits) -> None:
         super().__init__()
-        self._patience = patience
+        self._limits = limits
 
     def http_open(self, req: Request) -> Any:
         return self.do_open(self._connection, req)
 
     def _connection(self, host: str, **options: Any) -> http.client.HTTPConnection:
         made = http.client.HTTPConnection(host, **options)
-        made.response_class = self._patience.response  # type: ignore[assignment]
+        made.response_class = self._limits.response  # type: ignore[assignment]
         return made
 
 
 class _Https(HTTPSHandler):
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, limits: TimeLimits) -> None:
         super().__init__()
-        self._patience = patience
+        self._limits = limits
 
     def https_open(self, req: Request) -> Any:
         return self.do_open(self._connection, req)
 
     def _connection(self, host: str, **options: Any) -> http.client.HTTPSConnection:
         made = http.client.HTTPSConnection(host, **options)
-        made.response_class = self._patience.response  # type: ignore[assignment]
+        made.response_class = self._limits.response  # type: ignore[assignment]
         return made
 
 

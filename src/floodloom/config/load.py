@@ -16,7 +16,7 @@ from floodloom.config.text import kind_of, read_table
 from floodloom.datasets import DATASETS
 from floodloom.errors import ConfigError
 from floodloom.names import require_name, require_sha256
-from floodloom.shown import brief, is_address, redacted, shortened
+from floodloom.texts import brief, is_address, redact, shorten
 
 _COLUMNS = ("scene", "event", "role", "source")
 _ROLES = ("before", "after")
@@ -96,7 +96,7 @@ def _check_events(config: Config, origin: str) -> None:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(shortened(str(part)) for part in first["loc"])
+    key = ".".join(shorten(str(part)) for part in first["loc"])
     given = brief(first["input"])
     if first["type"] == "string_type" and (kind := kind_of(first["input"])):
         return f"{key}: read as {kind} ({given}); quote it"
@@ -106,7 +106,7 @@ def _explain(error: ValidationError) -> str:
         return f"{key}: missing key; see config/README.md"
     if first["type"] == "value_error" and not key:
         return str(first["ctx"]["error"])
-    message = shortened(first["msg"][0].lower() + first["msg"][1:], 300)
+    message = shorten(first["msg"][0].lower() + first["msg"][1:], 300)
     return f"{key}: {message}, got {given}"
 
 
@@ -217,10 +217,10 @@ def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
 
 def _require_web(source: str, where: str) -> None:
     if not source.isprintable():
-        raise ConfigError(f"{where} {redacted(source)}: signs that can't be seen; take them out")
+        raise ConfigError(f"{where} {redact(source)}: signs that can't be seen; take them out")
     if not source.lower().startswith(("http://", "https://")):
         raise ConfigError(
-            f"{where} {redacted(source)}: only http and https are fetched; give such an address, "
+            f"{where} {redact(source)}: only http and https are fetched; give such an address, "
             "or the path of a file"
         )
 

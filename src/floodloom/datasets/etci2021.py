@@ -1,4 +1,4 @@
-"""ETCI 2021 (NASA IMPACT): 256 px PNG tiles whose names say where they lie in their scene.
+"""ETCI 2021 (NASA IMPACT): 256 px PNG tiles whose names hold their place in the scene.
 
 The pixels are display-stretched 8-bit values of VV and VH without georeference. `flood_label`
 contains permanent water, `water_body_label` is permanent water alone.

@@ -26,7 +26,7 @@ from floodloom.models.tensors import (
     require_shapes,
 )
 from floodloom.raster.recipe import Recipe
-from floodloom.shown import brief
+from floodloom.texts import brief
 
 FORMAT = "floodloom-checkpoint-1"
 _DIGEST = "digest"

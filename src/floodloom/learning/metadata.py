@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from floodloom.errors import CheckpointError, ConfigError
 from floodloom.models.arguments import require_arguments
 from floodloom.raster.recipe import Recipe
-from floodloom.shown import brief
+from floodloom.texts import brief
 
 Inputs = Literal["radar", "optical", "fused"]
 

@@ -16,11 +16,11 @@ from floodloom.raster.align import onto_grid
 from floodloom.raster.budget import require_pixels
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.nodata import NODATA
-from floodloom.raster.parts import joined
-from floodloom.raster.reproject import reprojected
+from floodloom.raster.parts import join_grids
+from floodloom.raster.reproject import reproject_layer
 
 
-def mosaicked(
+def mosaic_percent(
     percents: Sequence[NDArray[np.uint8]], grids: Sequence[GeoBox], names: Sequence[str]
 ) -> tuple[NDArray[np.uint8], GeoBox]:
     """Put probabilities of one date together, before any threshold.
@@ -39,7 +39,7 @@ def mosaicked(
     """
     if len(percents) == 1:
         return percents[0], grids[0]
-    grid = joined(grids, ", ".join(names))
+    grid = join_grids(grids, ", ".join(names))
     height, width = grid.shape.yx
     require_pixels(height, width, ", ".join(names))
     total = np.zeros(tuple(grid.shape.yx), dtype=np.uint16)
@@ -71,7 +71,7 @@ def before_on_grid(
     -------
     xr.Dataset
         `before`, where the grids are the same; else reprojected, backscatter bilinearly, which the
-        log says.
+        log reports.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def before_on_grid(
         raise InputError(f"{name}: has no CRS in common with the scene; give scenes on one grid")
     get_logger(__name__).warning("%s: on another grid; reprojected bilinearly", name)
     bands = {
-        str(name): (("y", "x"), reprojected(layer.chunk(), target, "bilinear", np.nan))
+        str(name): (("y", "x"), reproject_layer(layer.chunk(), target, "bilinear", np.nan))
         for name, layer in before.data_vars.items()
         if layer.dtype.kind == "f"
     }
@@ -116,7 +116,7 @@ def require_orbits(
     ------
     InputError
         If one was taken ascending and the other descending. Another orbit of the same direction
-        is said in the log.
+        is logged.
     """
     directions = [str(a.get("orbit_direction", "")).lower() for a in (before, scene)]
     if all(directions) and directions[0] != directions[1]:

@@ -19,7 +19,7 @@ from floodloom.mapping.refine import (
     in_strips,
     majority,
 )
-from floodloom.mapping.sieve import sieved
+from floodloom.mapping.sieve import sieve_patches
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.nodata import NODATA
 
@@ -124,7 +124,7 @@ def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
     areas = evidence.pixel_areas()
     water = water_extent(evidence.after, rules, areas, evidence.decibel)
     permanent, doubtful = _water_before(evidence, rules)
-    flood = sieved(water & ~permanent, water, rules.minimum_area, areas)
+    flood = sieve_patches(water & ~permanent, water, rules.minimum_area, areas)
     classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
     classes[flood] = FloodClass.FLOOD.value
     reasons = exclusions(evidence.ground, seen, rules.limits)
@@ -158,7 +158,7 @@ def water_extent(
         water = seen & (_crf(percent, PRESETS[rules.refine], decibel) >= rules.threshold / 100)
     elif rules.refine == "majority":
         water = majority(water, seen, rules.majority_window)
-    return sieved(water, seen, rules.minimum_area, areas)
+    return sieve_patches(water, seen, rules.minimum_area, areas)
 
 
 def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Floats:

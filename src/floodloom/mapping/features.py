@@ -2,7 +2,7 @@
 
 GDAL goes by a file's content, which may be a text that names other files (OGR VRT), or by one that
 names an address in its reference system (GeoJSON of 2008); it would read the one and fetch the
-other. So the format is told from the content first, and GeoJSON isn't given to GDAL at all.
+other. So the format is recognised by the content first, and GeoJSON isn't given to GDAL at all.
 
 Source: OGC 12-128, GeoPackage, requirement 2; FlatGeobuf, format specification; RFC 7946, GeoJSON,
 and its predecessor of 2008 for `crs`; ESRI Shapefile Technical Description.
@@ -106,7 +106,7 @@ def _unreadable(path: str | Path, what: str, error: Exception) -> InputError:
 
 
 def _is_json(file: Path, path: str | Path, what: str) -> bool:
-    """Tell GeoJSON from the formats that GDAL reads, and refuse all else."""
+    """Return whether it is GeoJSON or of a format that GDAL reads; refuse all else."""
     try:
         with file.open("rb") as content:
             head = content.read(512)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Floats
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 
 _ROWS = np.array([-1, -1, -1, 0, 0, 1, 1, 1])
 _COLS = np.array([-1, 0, 1, -1, 1, -1, 0, 1])
@@ -77,7 +77,7 @@ def fill_depressions(
     return filled, order
 
 
-@compiled()
+@jit()
 def _priority_flood(elevation):  # type: ignore[no-untyped-def]
     height, width = elevation.shape
     filled = elevation.copy()
@@ -108,7 +108,7 @@ def _priority_flood(elevation):  # type: ignore[no-untyped-def]
     return filled, order[:count].copy()
 
 
-@compiled()
+@jit()
 def _on_border(elevation, row, col):  # type: ignore[no-untyped-def]
     height, width = elevation.shape
     for way in range(8):
@@ -118,7 +118,7 @@ def _on_border(elevation, row, col):  # type: ignore[no-untyped-def]
     return False
 
 
-@compiled()
+@jit()
 def _receivers(filled, order, wide, tall):  # type: ignore[no-untyped-def]
     """Flat index of the steepest lower neighbour of each pixel; border pixels may have none."""
     height, width = filled.shape
@@ -137,7 +137,7 @@ def _receivers(filled, order, wide, tall):  # type: ignore[no-untyped-def]
     return receiver
 
 
-@compiled()
+@jit()
 def _accumulate(receiver, order):  # type: ignore[no-untyped-def]
     """Number of pixels that drain through each, itself included."""
     upstream = np.zeros(receiver.size, np.int64)
@@ -148,7 +148,7 @@ def _accumulate(receiver, order):  # type: ignore[no-untyped-def]
     return upstream
 
 
-@compiled()
+@jit()
 def _heights(elevation, receiver, order, channel):  # type: ignore[no-untyped-def]
     base = np.full(elevation.size, np.nan)
     height = np.full(elevation.size, np.nan)

@@ -17,7 +17,7 @@ from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.nodata import NODATA
-from floodloom.raster.placing import placed
+from floodloom.raster.placing import place_raster
 from floodloom.raster.product import PROBABILITY, PRODUCT, require_product
 
 TAGS = (
@@ -68,7 +68,7 @@ def read_percent(path: str | Path) -> Probability:
     factor = 1.0 if product else _percent_of_unit(raster)
     if factor != 1.0:
         raster = replace(raster, kind=_FRACTION)
-    percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=NODATA)
+    percent = place_raster(raster, raster.geobox, partial(_rounded, factor), nodata=NODATA)
     if (percent == NODATA).all():
         _require_no_other(raster)
     return Probability(percent, raster.geobox, presentable(raster.tags))
@@ -106,7 +106,7 @@ def _percent_of_unit(raster: ForeignRaster) -> float:
         whole &= bool((known == np.rint(known)).all())
     if highest == 0.0:
         require_no_mask(raster)
-    scaled = raster.scaled(1)
+    scaled = raster.is_scaled(1)
     doubtful = _CLASSES if whole and not scaled else 1.0
     if highest > doubtful + _ROUNDING or highest <= 0.0:
         return 1.0

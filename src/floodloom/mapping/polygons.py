@@ -26,7 +26,7 @@ def is_areal(geometry: BaseGeometry | None) -> bool:
     return geometry is None or geometry.is_empty or bool(_polygons(geometry))
 
 
-def repaired(geometry: BaseGeometry | None) -> BaseGeometry:
+def repair(geometry: BaseGeometry | None) -> BaseGeometry:
     """Return the ground that a polygon covers, once, as a valid polygon without heights.
 
     Rings that cross or repeat themselves cover all that they go around, and holes are taken out
@@ -78,8 +78,8 @@ def on_map(frame: gpd.GeoDataFrame, geobox: GeoBox) -> list[BaseGeometry]:
         parts = _polygons(geometry)
         if source.is_geographic:
             parts = [_unwrapped(part) for part in parts]
-        near = _cut(repaired(shapely.MultiPolygon(parts)), window, turns=source.is_geographic)
-        found.append(repaired(shapely.transform(shapely.segmentize(near, step), placed)))
+        near = _cut(repair(shapely.MultiPolygon(parts)), window, turns=source.is_geographic)
+        found.append(repair(shapely.transform(shapely.segmentize(near, step), placed)))
     return found
 
 

@@ -16,7 +16,7 @@ from floodloom.mapping.exclusion import REASON_NAMES, Reason
 from floodloom.raster.budget import require_pixels
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.opener import opened
+from floodloom.raster.opener import open_raster
 
 COLOURS = {
     FloodClass.DRY.value: (238, 238, 238, 255),
@@ -88,7 +88,7 @@ def read_map(path: str | Path) -> tuple[GeoBox, NDArray[np.uint8], dict[str, str
     InputError
         If it can't be read or isn't a flood map of floodloom's.
     """
-    with opened(path, "flood map") as raster:
+    with open_raster(path, "flood map") as raster:
         if raster.count != 2 or set(raster.dtypes) != {"uint8"}:
             raise InputError(f"{path}: no flood map of floodloom's; give one that `delineate` made")
         require_pixels(raster.height, raster.width, str(path))

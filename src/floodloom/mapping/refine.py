@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from floodloom.arrays import Floats, Mask
 from floodloom.errors import InputError
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.neighbourhood import box_sum, weighted_sum
 
 _TRUNCATE = 3  # standard deviations at which the Gaussian is cut off
@@ -145,7 +145,7 @@ def _normalised(unnormalised: Filter, known: Mask) -> Filter:
     return lambda values: scale * unnormalised(scale * values)
 
 
-@compiled()
+@jit()
 def _bilateral_sums(values, levels, spatial, sharpness):  # type: ignore[no-untyped-def]
     height, width = values.shape
     radius = spatial.shape[0] // 2

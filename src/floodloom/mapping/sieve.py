@@ -16,7 +16,7 @@ _ALMOST = 0.998
 thirty pixels of 10 m are meant to be .3 ha in all of it."""
 
 
-def sieved(water: Mask, seen: Mask, minimum: float, areas: PixelAreas) -> Mask:
+def sieve_patches(water: Mask, seen: Mask, minimum: float, areas: PixelAreas) -> Mask:
     """Give patches of water or land smaller than a minimum to their surroundings.
 
     A patch becomes what its largest neighbour is; where that is too small itself, what the largest

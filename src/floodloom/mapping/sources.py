@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from floodloom.arrays import Bytes, Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.align import before_on_grid, mosaicked, require_orbits
+from floodloom.mapping.align import before_on_grid, mosaic_percent, require_orbits
 from floodloom.mapping.change import backscatter_change
 from floodloom.mapping.percent import Probability, read_percent
 from floodloom.raster.align import onto_grid
@@ -24,7 +24,7 @@ from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.masks import require_no_mask
 from floodloom.raster.nodata import NODATA
-from floodloom.raster.placing import placed
+from floodloom.raster.placing import place_raster
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel1.polarisations import POLARISATIONS
 from floodloom.tiles.inputs import to_decibel
@@ -46,7 +46,7 @@ def read_probability(paths: Sequence[Path]) -> Probability:
     """
     read = [read_percent(path) for path in paths]
     percents, grids = [one.percent for one in read], [one.grid for one in read]
-    percent, grid = mosaicked(percents, grids, [str(path) for path in paths])
+    percent, grid = mosaic_percent(percents, grids, [str(path) for path in paths])
     tags = [one.tags for one in read]
     scenes = ", ".join(own["FLOODLOOM_SCENE"] for own in tags if "FLOODLOOM_SCENE" in own)
     return Probability(
@@ -67,14 +67,14 @@ def read_before(paths: Sequence[Path], after: Probability, *, mixed_orbits: bool
     InputError
         If one can't be read or placed, or was taken in the other orbit direction.
     """
-    placed = []
+    on_grid = []
     for path in paths:
         before = read_probability([path])
         require_orbits(
             _orbit(before.tags), _orbit(after.tags), name=str(path), mixed_orbits=mixed_orbits
         )
-        placed.append(onto_grid(before.percent, before.grid, after.grid, NODATA, str(path)))
-    return mosaicked(placed, [after.grid] * len(placed), [str(path) for path in paths])[0]
+        on_grid.append(onto_grid(before.percent, before.grid, after.grid, NODATA, str(path)))
+    return mosaic_percent(on_grid, [after.grid] * len(on_grid), [str(path) for path in paths])[0]
 
 
 def _orbit(tags: Mapping[str, str]) -> dict[str, object]:
@@ -109,7 +109,7 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
     """
     highest = _PERCENT if minimum is not None and minimum <= _PERCENT else math.inf
     raster = _of_classes(path, Kind("reference water", low=0, high=highest))
-    numbers = placed(raster, grid, partial(_floored, path), nodata=_NO_NUMBER)
+    numbers = place_raster(raster, grid, partial(_floored, path), nodata=_NO_NUMBER)
     known = numbers != _NO_NUMBER
     missing = 1 - float(known.mean())
     if missing > 0 and not numbers[known].any():
@@ -153,7 +153,7 @@ def _understood(path: Path, highest: int) -> int:
 def read_land_cover(path: Path, grid: GeoBox) -> NDArray[np.int32]:
     """Read land cover onto the grid of a map, (y, x) int32, -1 = unknown."""
     raster = _of_classes(path, Kind("land cover", low=0, whole=True))
-    return placed(raster, grid, _covers, nodata=_NO_COVER)
+    return place_raster(raster, grid, _covers, nodata=_NO_COVER)
 
 
 def _covers(numbers: Floats) -> NDArray[np.int32]:

@@ -22,7 +22,7 @@ from floodloom.files import write_json
 from floodloom.mapping.areas import crs_name
 from floodloom.mapping.extent import footprint, geographic_bounds
 from floodloom.mapping.products import CLASS_WORDS, COLOURS, REASON_WORDS
-from floodloom.shown import brief
+from floodloom.texts import brief
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
 _ISO = re.compile(r"[0-9T:.+Z -]{10,40}")

@@ -1,4 +1,4 @@
-"""What elevation says about floods: slope, and the depth of the water."""
+"""What elevation shows of floods: slope, and the depth of the water."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
         except _REFUSALS as error:
             reason = str(error).replace(str(temporary), Path(path).name)
             raise _unwritten(path, reason) from error
-        # Of a disk that is full as a file is closed nothing may be said.
+        # A disk that is full as a file is closed may go unreported.
         if not np.array_equal(np.sort(back.area), np.sort(frame.area)):
             raise _unwritten(path, "polygons are missing")
     return Path(path)

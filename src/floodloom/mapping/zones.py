@@ -22,7 +22,7 @@ from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.features import read_features
 from floodloom.mapping.polygons import is_areal, on_map
 from floodloom.mapping.products import class_areas
-from floodloom.shown import cell
+from floodloom.texts import cell
 
 WHOLE = "whole map"
 """Name of the map among the zones."""

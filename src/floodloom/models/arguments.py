@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from floodloom.errors import ConfigError
 from floodloom.models.base import ARCHITECTURES
 from floodloom.models.registry import arguments_of, names
-from floodloom.shown import brief
+from floodloom.texts import brief
 
 MOST = 16_384
 """Greatest number that an argument can be; the widest network of the papers has 4096 channels."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from floodloom.arrays import Bytes
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 
 Place = tuple[int, int]
 """First row and column of a part."""
@@ -90,7 +90,7 @@ def _by_bands(rows: int, work: Callable[[int, int, int], None], count: int) -> N
         list(pool.map(lambda part: work(*part), parts))
 
 
-@compiled()
+@jit()
 def _pool(image, out, first, last):  # type: ignore[no-untyped-def]
     for y in range(first, last):
         for x in range(out.shape[1]):
@@ -100,7 +100,7 @@ def _pool(image, out, first, last):  # type: ignore[no-untyped-def]
                 out[y, x, c] = max(upper, lower)
 
 
-@compiled()
+@jit()
 def _join(skip, at, coarse, origin, out, first, last):  # type: ignore[no-untyped-def]
     """A pixel of the double is, along each axis, 3/4 of the one it lies in and 1/4 of the next."""
     height, width, deep = coarse.shape

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from floodloom.errors import CheckpointError
-from floodloom.shown import brief
+from floodloom.texts import brief
 
 MOST_HEADER = 8 << 20
 """Bytes of a header; the largest network of the registry needs a twentieth of it."""

@@ -48,7 +48,7 @@ def onto_grid(
     -------
     ndarray
         (y, x), dtype of `values`: shifted by whole pixels where the grids allow it, else resampled,
-        which the log says.
+        which the log reports.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def onto_grid(
         return values
     if whole_shift(source, target) is None:
         get_logger(__name__).warning("%s: on another grid; reprojected, %s", name, resampling.name)
-    return moved(values, source, target, nodata, resampling)
+    return resample_onto(values, source, target, nodata, resampling)
 
 
 def require_relation(source: GeoBox, target: GeoBox, name: str) -> None:
@@ -80,7 +80,7 @@ def require_relation(source: GeoBox, target: GeoBox, name: str) -> None:
     raise InputError(f"{name}: has no CRS in common with the scene; give rasters on one grid")
 
 
-def moved(
+def resample_onto(
     values: NDArray[Value],
     source: GeoBox,
     target: GeoBox,

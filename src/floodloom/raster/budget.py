@@ -1,4 +1,4 @@
-"""How many pixels a raster may have: told before memory is taken for it.
+"""How many pixels a raster may have: checked before memory is taken for it.
 
 A file of some kilobytes can state any size, and what is asked for by mistake, such as a resolution
 in metres that the grid takes for degrees, is as large.

@@ -1,8 +1,8 @@
 """Whether the chunks of a Zarr store are all there, and are what was written.
 
-Zarr reads a chunk that was lost as one that was never written, and says nothing. How many files the
-chunks of each array took, and how many bytes, stands in an empty group of the store, where nothing
-but floodloom looks. What was altered within a file is told by the checksums when it is read.
+Zarr reads a chunk that was lost as one that was never written, and reports nothing. How many files
+the chunks of each array took, and how many bytes, stands in an empty group of the store, where
+nothing but floodloom looks. What was altered within a file the checksums show when it is read.
 
 Source: Zarr v3, core specification, "Groups" and "Chunk key encoding"; codec crc32c.
 """
@@ -31,7 +31,7 @@ def note_chunks(store: Path) -> None:
 
 
 def require_chunks(store: Path) -> None:
-    """Check that a store has the chunks that were written; one that doesn't say is believed.
+    """Check that a store has the chunks that were written; one without their number passes.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def require_chunks(store: Path) -> None:
 
 
 def damage(store: Path) -> str | None:
-    """Read a store to the end and say in one line what of it can't be read; None if all can."""
+    """Read a store to the end; return in one line what of it can't be read, None if all can."""
     if not (store / _METADATA).is_file():
         return None
     for folder in sorted(file.parent for file in store.glob(f"*/{_METADATA}")):

@@ -54,7 +54,7 @@ class CogProfile:
         Colours of the values of the first band, RGBA 0-255; a TIFF holds no alpha but that of
         `nodata`.
     meanings
-        What the values of each band mean, in words; written beside the file with the colours.
+        Meanings of the values of each band; written beside the file with the colours.
     tags
         Metadata of the file.
     """
@@ -119,7 +119,7 @@ def cog_writer(
             if reductions := _overviews(profile.geobox.shape.yx):
                 with rasterio.open(plain, "r+") as raster:
                     raster.build_overviews(reductions, Resampling.nearest)
-            if not is_whole(plain):  # GDAL says nothing of a disk that is full as it closes a file
+            if not is_whole(plain):  # GDAL may not report a disk that was full as it closed
                 raise _unwritten(path, "blocks are missing")
             with rasterio.open(plain) as raster, atomic_path(path) as temporary:
                 copy(
@@ -146,7 +146,7 @@ def _interpretations(profile: CogProfile) -> list[ColorInterp]:
 
 @contextmanager
 def _refusals_named(path: Path) -> Iterator[None]:
-    """Name the raster where GDAL says of a full disk no more than that a write has failed."""
+    """Name the raster where GDAL reports of a full disk only that a write has failed."""
     try:
         yield
     except CPLE_BaseError as error:
@@ -217,7 +217,7 @@ def read_raster(path: str | Path, what: str = "raster") -> tuple[NDArray[Any], G
     Raises
     ------
     InputError
-        If the file can't be opened; `what` says what it should have been.
+        If the file can't be opened; `what` names what it should have been.
     """
     try:
         with quiet_about_georeference(), rasterio.open(path) as raster:

@@ -1,4 +1,4 @@
-"""The bit mask that says why a pixel is not what it seems."""
+"""The bit mask of reasons why a pixel is not what it seems."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Rasters that floodloom didn't make, read as numbers, with NaN where nothing is known.
 
 Elevations, labels, reference water, land cover, optical images and the backscatter of others all
-come in here. What a file says of itself is obeyed: no-data values, masks, scale and offset of its
-bands, any CRS and orientation, pixels that are points. What it doesn't say but can be told is
-noticed: fill values are outside of what its kind of number can be.
+come in here. What a file declares is obeyed: no-data values, masks, scale and offset of its
+bands, any CRS and orientation, pixels that are points. What it doesn't declare is recognised where
+possible: fill values are outside of what its kind of number can be.
 
 Source: GDAL, Raster Data Model (band scale and offset, mask bands); OGC 19-008r4, GeoTIFF 1.1,
 7.1.2.2 (GTRasterTypeGeoKey); GDAL accounts for pixels that are points.
@@ -28,11 +28,11 @@ from rasterio.windows import Window as RasterWindow
 
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
-from floodloom.raster.align import moved
+from floodloom.raster.align import resample_onto
 from floodloom.raster.budget import require_pixels
 from floodloom.raster.grid import pixel_geobox
-from floodloom.raster.opener import opened
-from floodloom.raster.parts import joined, part_of
+from floodloom.raster.opener import open_raster
+from floodloom.raster.parts import join_grids, part_of
 from floodloom.raster.vertical import Vertical, split
 from floodloom.raster.windows import Window
 
@@ -48,13 +48,13 @@ class Kind:
     Attributes
     ----------
     what
-        Words for messages, such as "elevation raster".
+        Name for messages, such as "elevation raster".
     low, high
         Least and greatest number that can be one, after scale and offset.
     whole
         Whether they are classes: whole numbers.
     unknown
-        Numbers that stand for "unknown", as they are stored, whether the file says so or not.
+        Numbers that stand for "unknown", as they are stored, whether the file declares them or not.
     masked
         Obey the file's no-data value; not where one value for all bands is a class of this one.
     """
@@ -100,7 +100,7 @@ class ForeignRaster:
     tags
         Metadata of the first file.
     vertical
-        What heights are measured from, where the CRS says so.
+        What heights are measured from, where the CRS states it.
     nodata
         Declared no-data value of the first band, or None.
     block
@@ -119,7 +119,7 @@ class ForeignRaster:
     nodata: float | None
     block: tuple[int, int]
 
-    def scaled(self, band: int) -> bool:
+    def is_scaled(self, band: int) -> bool:
         """Whether a band's numbers aren't taken as they are stored."""
         return any((f.scales[band - 1], f.offsets[band - 1]) != (1.0, 0.0) for f in self.files)
 
@@ -162,13 +162,13 @@ class ForeignRaster:
             if part is None:
                 continue
             values, source = self._stored(file, part, band), file.geobox[part.slices]
-            placed = moved(values, source, target, np.nan, Resampling.bilinear, file.geobox)
+            placed = resample_onto(values, source, target, np.nan, Resampling.bilinear, file.geobox)
             merged = np.where(np.isnan(merged), placed, merged)
         return merged
 
     def _stored(self, file: _File, window: Window, band: int) -> Floats:
         place = RasterWindow(window.col, window.row, window.width, window.height)
-        with opened(file.path, self.kind.what, within=file.within) as raster:
+        with open_raster(file.path, self.kind.what, within=file.within) as raster:
             stored = raster.read(band, window=place, masked=self.kind.masked)
         scale, offset = file.scales[band - 1], file.offsets[band - 1]
         plain = scale == 1.0 and offset == 0.0
@@ -189,7 +189,7 @@ def open_foreign(
     ----------
     path
         File, or a folder whose GeoTIFFs have one CRS; where they overlap, the first by name
-        that knows something counts, and those with other pixels than the first are brought onto
+        that has data counts, and those with other pixels than the first are brought onto
         its.
     kind
         What its numbers are.
@@ -202,17 +202,17 @@ def open_foreign(
     Raises
     ------
     InputError
-        If a file can't be opened, is a picture, its grid can't be told, or it is a link out of the
-        folder that was given.
+        If a file can't be opened, is a picture, has no grid, or is a link out of the folder that
+        was given.
     """
     paths = _paths(Path(path), kind)
     within = Path(path) if Path(path).is_dir() else within
     files = [_described(file, kind, bands, within) for file in paths]
-    with opened(paths[0], kind.what, within=within) as raster:
+    with open_raster(paths[0], kind.what, within=within) as raster:
         return ForeignRaster(
             path=str(path),
             kind=kind,
-            geobox=joined([file.geobox for file in files], str(path)),
+            geobox=join_grids([file.geobox for file in files], str(path)),
             files=tuple(files),
             descriptions=tuple(raster.descriptions),
             units=tuple(raster.units),
@@ -234,7 +234,7 @@ def _paths(path: Path, kind: Kind) -> list[Path]:
 
 
 def _described(path: Path, kind: Kind, bands: int | None, within: Path | None) -> _File:
-    with opened(path, kind.what, within=within) as raster:
+    with open_raster(path, kind.what, within=within) as raster:
         if raster.count == 0:
             raise InputError(f"{path}: holds no band; give a {kind.what}")
         if bands is not None and raster.colorinterp[0] == ColorInterp.red and raster.count >= 3:

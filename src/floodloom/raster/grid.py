@@ -158,9 +158,9 @@ def geobox_of(source: xr.Dataset | xr.DataArray | str | Path) -> GeoBox:
 
 
 def _geobox_of_file(path: Path) -> GeoBox:
-    from floodloom.raster.opener import opened  # which needs this module
+    from floodloom.raster.opener import open_raster  # which needs this module
 
-    with opened(path, "raster") as raster:
+    with open_raster(path, "raster") as raster:
         if raster.crs is None:
             return pixel_geobox(raster.height, raster.width)
         return GeoBox((raster.height, raster.width), raster.transform, raster.crs)

@@ -1,4 +1,4 @@
-"""What the values of a raster mean, in words and colours, for the programs that open it.
+"""What the values of a raster mean, as texts and colours, for the programs that open it.
 
 GeoTIFF has a place for colours of the first band and for nothing else. Names lie beside the file:
 in GDAL's auxiliary file as a raster attribute table for each band, and as a style for QGIS, which
@@ -63,9 +63,9 @@ def _attribute_table(meanings: Meanings, colours: Colours) -> ET.Element:
         column = ET.SubElement(table, "FieldDefn", index=str(index))
         for tag, text in (("Name", name), ("Type", kind), ("Usage", usage)):
             ET.SubElement(column, tag).text = str(text)
-    for index, (value, word) in enumerate(meanings.items()):
+    for index, (value, text) in enumerate(meanings.items()):
         row = ET.SubElement(table, "Row", index=str(index))
-        for cell in (value, word, *(colours.get(value, (0, 0, 0, 0)) if colours else ())):
+        for cell in (value, text, *(colours.get(value, (0, 0, 0, 0)) if colours else ())):
             ET.SubElement(row, "F").text = str(cell)
     return table
 

@@ -1,4 +1,4 @@
-"""Masks of 0 and 255 that don't say whether 255 is something or nothing."""
+"""Masks of 0 and 255 that don't declare whether 255 is something or nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STRIP = 1024
 
 
 def require_no_mask(raster: ForeignRaster) -> None:
-    """Refuse a raster of 0 and 255 that doesn't say whether 255 is water or no data.
+    """Refuse a raster of 0 and 255 that doesn't declare whether 255 is water or no data.
 
     Parameters
     ----------

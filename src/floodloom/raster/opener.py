@@ -2,7 +2,7 @@
 
 GDAL takes far more for a raster: texts that name other files of this machine (VRT), or services of
 the network (WMS), whatever the file is called. Only its GeoTIFF driver is asked, and of the files
-beside a GeoTIFF only those that say where it lies or mask it; none of them can name another file.
+beside a GeoTIFF only those that georeference or mask it; none of them can name another file.
 
 Source: GDAL, GTiff driver (georeferencing, mask files), GDAL_DISABLE_READDIR_ON_OPEN, and
 CPL_VSIL_CURL_ALLOWED_EXTENSIONS; OVERVIEW_FILE in the domain OVERVIEWS names a file of overviews.
@@ -33,10 +33,10 @@ _CLOSED = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}", "GTIFF_REPORT_COMPD_CS"
 
 
 @contextmanager
-def opened(
+def open_raster(
     path: str | Path, what: str, *, within: Path | None = None, level: int | None = None
 ) -> Iterator[rasterio.DatasetReader]:
-    """Open a GeoTIFF; what goes wrong with it is one line that says `what` it is.
+    """Open a GeoTIFF; what goes wrong with it is one line that names `what` it is.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ def opened(
 def open_tiff(
     path: str, what: str, name: str, *, alone: bool = True, level: int | None = None
 ) -> Iterator[rasterio.DatasetReader]:
-    """Open what GDAL finds under a path, as a GeoTIFF and nothing else; see `opened`.
+    """Open what GDAL finds under a path, as a GeoTIFF and nothing else; see `open_raster`.
 
-    `name` is what it is called in messages; `alone` says that nothing beside it is looked at.
+    `name` is what it is called in messages; `alone`: nothing beside it is read.
     """
     settings = {**_CLOSED, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR" if alone else "FALSE"}
     options = {} if level is None else {"overview_level": level}

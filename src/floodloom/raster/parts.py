@@ -20,7 +20,7 @@ _STEPS = 16  # places looked at along a side of a grid
 _SAME_PX = 1e-3
 
 
-def joined(grids: Sequence[GeoBox], name: str) -> GeoBox:
+def join_grids(grids: Sequence[GeoBox], name: str) -> GeoBox:
     """Return the pixels of the first grid over all of them.
 
     Parameters

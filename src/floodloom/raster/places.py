@@ -61,7 +61,7 @@ def map_crs(epsg: int) -> CRS:
     return crs
 
 
-def wrapped(longitude: Doubles, around: float) -> Doubles:
+def wrap_longitude(longitude: Doubles, around: float) -> Doubles:
     """Return longitudes (degrees) as counted around a meridian, from −180 to below +180 beside it.
 
     A longitude that is counted so already isn't changed by a bit.
@@ -85,7 +85,7 @@ def enclosing_arc(west: ArrayLike, east: ArrayLike) -> tuple[float, float]:
         counted in.
     """
     given, width = np.asarray(west, dtype=np.float64), np.subtract(east, west)
-    first = wrapped(given, 0.0)
+    first = wrap_longitude(given, 0.0)
     last = np.where(first == given, east, first + width)
     order = np.lexsort((last, first))
     first, last = first[order], last[order]
@@ -128,7 +128,7 @@ def projected_outline(
     moved_x, moved_y = (np.asarray(v) for v in to_target.transform(sides_x, sides_y))
     if CRS(target).is_geographic:
         middle, _ = to_target.transform((left + right) / 2, (bottom + top) / 2)
-        moved_x = wrapped(moved_x, middle)
+        moved_x = wrap_longitude(moved_x, middle)
     return moved_x, moved_y
 
 

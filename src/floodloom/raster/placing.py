@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 
 from floodloom.arrays import Floats
 from floodloom.log import get_logger
-from floodloom.raster.align import moved, require_relation, whole_shift
+from floodloom.raster.align import require_relation, resample_onto, whole_shift
 from floodloom.raster.foreign import ForeignRaster
 from floodloom.raster.parts import part_of
 from floodloom.raster.windows import Window
@@ -24,7 +24,7 @@ _MOST_PX = 1 << 26  # read at once
 Code = Callable[[Floats], NDArray[Any]]
 
 
-def placed(
+def place_raster(
     raster: ForeignRaster,
     grid: GeoBox,
     code: Code | None = None,
@@ -32,7 +32,7 @@ def placed(
     nodata: float = math.nan,
     resampling: Resampling = Resampling.nearest,
     band: int = 1,
-    say: bool = True,
+    log: bool = True,
 ) -> NDArray[Any]:
     """Bring a band of a foreign raster onto a grid.
 
@@ -51,7 +51,7 @@ def placed(
         How values are found between pixels.
     band
         Number of the band, from 1.
-    say
+    log
         Log that it was resampled, and how many of its numbers couldn't be of its kind; without,
         for one who asks piece by piece.
 
@@ -69,8 +69,8 @@ def placed(
     require_relation(raster.geobox, grid, raster.path)
     placing = _Placing(raster, code or _as_they_are, nodata, resampling, band)
     found = placing.onto(grid)
-    if say:
-        placing.say(grid)
+    if log:
+        placing.report(grid)
     return found
 
 
@@ -100,7 +100,7 @@ class _Placing:
             return result
         whole = self.raster.geobox
         source = whole[part.slices]
-        return moved(self._coded(part), source, grid, self.nodata, self.resampling, whole)
+        return resample_onto(self._coded(part), source, grid, self.nodata, self.resampling, whole)
 
     def _coded(self, part: Window | None) -> NDArray[Any]:
         numbers = self.raster.numbers(part, self.band)
@@ -114,7 +114,7 @@ class _Placing:
     def _dtype(self) -> np.dtype[Any]:
         return self.code(np.full((1, 1), np.nan, dtype=np.float32)).dtype
 
-    def say(self, grid: GeoBox) -> None:
+    def report(self, grid: GeoBox) -> None:
         """Log what was met."""
         if self.impossible:
             get_logger(__name__).warning(

@@ -1,4 +1,4 @@
-"""What floodloom's own rasters say that they are."""
+"""The tag by which floodloom's own rasters state what they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PRODUCT = "FLOODLOOM_PRODUCT"
 """Tag of floodloom's own rasters."""
 
 PROBABILITY, FLOOD_MAP, TRUTH = "water_probability", "flood_map", "truth"
-"""What it says of some of them."""
+"""Its value in some of them."""
 
 
 def require_product(raster: ForeignRaster, kinds: tuple[str, ...], wanted: str) -> str | None:
@@ -27,7 +27,7 @@ def require_product(raster: ForeignRaster, kinds: tuple[str, ...], wanted: str) 
     Returns
     -------
     str or None
-        The product; None if the raster doesn't say.
+        The product; None if the raster has no such tag.
 
     Raises
     ------

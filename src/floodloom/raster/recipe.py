@@ -110,7 +110,7 @@ class Recipe(BaseModel):
 
 
 def _hint(field: str, found: object, expected: object) -> str:
-    """Say where spacings are so far apart that one can't have been stated in metres."""
+    """Warn where spacings are so far apart that one can't have been stated in metres."""
     if field != "spacing" or not (isinstance(found, float) and isinstance(expected, float)):
         return ""
     fine, coarse = sorted((found, expected))

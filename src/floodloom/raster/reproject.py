@@ -12,14 +12,14 @@ from odc.geo.warp import rio_reproject
 from odc.geo.xr import xr_reproject
 
 from floodloom.raster.grid import centre_longitude, geobox_of
-from floodloom.raster.places import transformer, wrapped
+from floodloom.raster.places import transformer, wrap_longitude
 from floodloom.raster.windows import Window
 
 _POINTS = 22
 _RIM = 2
 
 
-def reprojected(layer: xr.DataArray, grid: GeoBox, resampling: str, nodata: float) -> da.Array:
+def reproject_layer(layer: xr.DataArray, grid: GeoBox, resampling: str, nodata: float) -> da.Array:
     """Return a layer on a grid.
 
     Parameters
@@ -95,7 +95,7 @@ def _seen_from(target: GeoBox, source: GeoBox) -> Window | None:
     """Return the part of a source that a grid needs."""
     x, y = _outline(target, source.crs.to_wkt())
     if source.crs.geographic:
-        x = wrapped(x, centre_longitude(source))
+        x = wrap_longitude(x, centre_longitude(source))
     col, row = ~source.affine @ (x, y)
     height, width = source.shape.yx
     if not np.isfinite([col, row]).all():

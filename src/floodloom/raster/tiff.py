@@ -1,8 +1,8 @@
 """The one tag of a TIFF that GDAL doesn't let us choose.
 
 A file of two bands whose first has a colour table gets ExtraSamples = 2 (unassociated alpha) from
-GDAL's GTiff and COG drivers, whatever the source says of its second band. A warp, a tile server and
-QGIS then hide every pixel in which that band is 0. The tag is rewritten in place, so that the
+GDAL's GTiff and COG drivers, whatever the source declares of its second band. A warp, a tile server
+and QGIS then hide every pixel in which that band is 0. The tag is rewritten in place, so that the
 layout of a cloud-optimised file stays as it is.
 
 Source: TIFF 6.0, sections 2 and 18; BigTIFF (libtiff, design of 64-bit offsets).
@@ -67,7 +67,7 @@ def _extra_samples(file: BinaryIO, layout: _Layout) -> Iterator[tuple[int, int]]
 
 
 def without_alpha(path: str | Path) -> None:
-    """Say of a TIFF and its overviews that no band is alpha.
+    """Declare that no band of a TIFF and its overviews is alpha.
 
     Raises
     ------

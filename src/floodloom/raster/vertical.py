@@ -29,7 +29,7 @@ class Vertical:
 
 
 def split(wkt: str) -> tuple[str, Vertical | None]:
-    """Return a reference system without heights, and what it says of them.
+    """Return a reference system without heights, and what it states of them.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Whether a GeoTIFF is whole: every block that its directory names lies within the file.
 
-GDAL doesn't always say that a disk was full when it closed a file, and a file that was cut short
+GDAL doesn't always report that a disk was full when it closed a file, and a file that was cut short
 opens as long as its directory is there. Comparing byte ranges reads the directory alone; compressed
-blocks tell by their checksums whether they are what was written, once they are read.
+blocks show by their checksums whether they are what was written, once they are read.
 
 Source: GDAL, GTiff driver, metadata items BLOCK_OFFSET_x_y and BLOCK_SIZE_x_y.
 """
@@ -18,11 +18,11 @@ from rasterio.windows import Window
 
 from floodloom.errors import InputError
 from floodloom.raster.grid import quiet_about_georeference
-from floodloom.raster.opener import opened
+from floodloom.raster.opener import open_raster
 
 
 def is_whole(path: str | Path, *, sparse: bool = False) -> bool:
-    """Tell whether all of a GeoTIFF is there: its bands and their overviews.
+    """Return whether all of a GeoTIFF is there: its bands and their overviews.
 
     Parameters
     ----------
@@ -66,17 +66,17 @@ def read_through(path: str | Path, *, threads: int = 1) -> None:
 
 
 def _levels(path: str | Path) -> tuple[int | None, ...]:
-    with opened(path, "GeoTIFF") as raster:
+    with open_raster(path, "GeoTIFF") as raster:
         return (None, *range(len(raster.overviews(1))))
 
 
 def _blocks(path: str | Path, level: int | None) -> Iterator[tuple[int, int]]:
     """Yield where each block of an overview (None: the image) begins and its length, bytes."""
-    with opened(path, "GeoTIFF", level=level) as reduced:
+    with open_raster(path, "GeoTIFF", level=level) as reduced:
         height, width = reduced.block_shapes[0]
         rows, columns = -(-reduced.height // height), -(-reduced.width // width)
 
-    with opened(path, "GeoTIFF") as raster:
+    with open_raster(path, "GeoTIFF") as raster:
         for band, row, column in product(raster.indexes, range(rows), range(columns)):
             place = f"{column}_{row}"
             start = raster.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band, ovr=level)

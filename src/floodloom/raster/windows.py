@@ -26,7 +26,7 @@ class Window:
         return rows, slice(self.col, self.col + self.width)
 
 
-def cropped(values: NDArray[Any], margin: int) -> NDArray[Any]:
+def crop(values: NDArray[Any], margin: int) -> NDArray[Any]:
     """Return (y, x) without a margin on every side."""
     height, width = values.shape
     return values[margin : height - margin, margin : width - margin]

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 COLOURS = ("#1f4e79", "#e6550d", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#444444")
-"""Told apart under colour blindness, after Okabe and Ito (2008), Color universal design."""
+"""Distinguishable under colour blindness, after Okabe and Ito (2008), Color universal design."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 12, 40
 _MOST_TICKS = 6
@@ -73,7 +73,7 @@ def line_chart(
 
 
 def reliability_chart(curves: Sequence[Series]) -> Markup:
-    """Draw how often a model is right against how sure it is, with the diagonal of honesty."""
+    """Draw accuracy against confidence, with the diagonal of perfect calibration."""
     lowest = min((min(point) for one in curves for point in one.points), default=0.5)
     low = min(0.5, float(np.floor(lowest * 10) / 10))
     axes = Axis("confidence", low, 1.0), Axis("share that is right", low, 1.0)

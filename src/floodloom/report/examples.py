@@ -1,4 +1,4 @@
-"""Example tiles: what the radar saw, what the label says, what the model said."""
+"""Example tiles: the image, the label, the prediction."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PALETTE = {
     "missed": (250, 190, 40),
     "unknown": (205, 205, 205),
 }
-"""Colours of labels and predictions, told apart under colour blindness."""
+"""Colours of labels and predictions, distinguishable under colour blindness."""
 
 _CANDIDATES = 48
 _LEAST_KNOWN = 0.5

@@ -32,7 +32,7 @@ _OPACITY = {FloodClass.PERMANENT: 0.8, FloodClass.FLOOD: 0.72, FloodClass.EXCLUD
 _NAMES = {
     FloodClass.FLOOD: "flood",
     FloodClass.PERMANENT: "permanent water",
-    FloodClass.EXCLUDED: "excluded: radar can't tell",
+    FloodClass.EXCLUDED: "excluded: not observable by radar",
 }
 
 

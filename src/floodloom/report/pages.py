@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from floodloom import __version__
 from floodloom.mapping.exclusion import REASON_NAMES
-from floodloom.shown import shown
+from floodloom.texts import printable
 
 _ON_A_MACHINE = re.compile(r"~|/|\\\\|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 
@@ -29,7 +29,7 @@ def map_page(
         Title of the page.
     views
         One view per event, as `floodloom.report.scene.event_view` gives it. Without any, the page
-        says that there is no mosaic and shows the examples.
+        states that there is no mosaic and shows the examples.
     examples
         Tiles, as `floodloom.report.examples.example_tiles` gives them.
     """
@@ -51,7 +51,7 @@ def report_page(title: str, **content: Any) -> str:
     """
     settings = content.pop("configuration")
     written = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
-    configuration = Markup("").join(f"{shown(row)}\n" for row in written.splitlines())
+    configuration = Markup("").join(f"{printable(row)}\n" for row in written.splitlines())
     notes = caveats(content["views"], content["evaluation"])
     template = _environment().get_template("report.html")
     return template.render(title=title, configuration=configuration, caveats=notes, **content)
@@ -62,7 +62,7 @@ def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -
     notes = [
         "Ground without data was not seen. It is never counted as dry, and areas hold only what "
         "was seen.",
-        "Excluded ground is where radar can't tell. In the scores it counts as not flooded, so "
+        "Excluded ground is not observable by radar. In the scores it counts as not flooded, so "
         "flood that lies there is counted as missed.",
         "Scores are made from counts summed over everything and divided once. Means over chips "
         "have their own name; the two differ where chips differ.",
@@ -108,7 +108,7 @@ def _environment() -> Environment:
 
 def _finalized(value: Any) -> Any:
     """Texts from outside lose secrets and unseen signs; what the pages make of them is escaped."""
-    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _script_json(data: Mapping[str, Any]) -> Markup:
@@ -122,7 +122,7 @@ def _visible(data: Any) -> Any:
         return {key: _visible(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_visible(value) for value in data]
-    return shown(data) if isinstance(data, str) else data
+    return printable(data) if isinstance(data, str) else data
 
 
 def _score(value: float | None) -> str:

@@ -97,9 +97,9 @@ class _Gate(_Record):
 
     @model_validator(mode="after")
     def _pixels_have_limits(self) -> _Gate:
-        told = self.model_extra or {}
+        others = self.model_extra or {}
         if self.kind == "pixel" and not all(
-            isinstance(told.get(name), list) for name in ("thresholds", "quotas")
+            isinstance(others.get(name), list) for name in ("thresholds", "quotas")
         ):
             raise ValueError("a gate of pixels without thresholds and quotas")
         return self

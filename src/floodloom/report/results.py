@@ -1,4 +1,4 @@
-"""What a run says about itself: training histories, relabelling audits, runtimes."""
+"""What a run records of itself: training histories, relabelling audits, runtimes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def trained_rows(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:
 
 
 def _remarks(notes: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[str]:
-    """Say what isn't as usual about how a checkpoint came to be."""
+    """Return what isn't as usual about how a checkpoint came to be."""
     kept, reason = notes.get("kept", "new weights"), notes.get("reason")
     if kept != "new weights":
         yield f"{kept} kept" + (f": {reason}" if reason else "")
@@ -66,7 +66,7 @@ def _remarks(notes: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[
                 f"{teacher:.3f}"
             )
     if weight := notes.get("likelihood", {}).get("weight"):
-        yield f"hears a scene's own word, weight {weight:g}"
+        yield f"weighs in the local likelihood of a scene, {weight:g}"
 
 
 def training_charts(checkpoints: Sequence[Trained]) -> list[dict[str, Any]]:

@@ -175,9 +175,9 @@ def class_shares(classes: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
 
 
 def excluded_shares(reasons: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
-    """Return the same for each reason that excludes something, by the reason in words."""
+    """Return the same for each reason that excludes something, by its text."""
     shares = _shares(reasons, REASON_NAMES, geobox)
-    return {word: share for word, share in shares.items() if share["pixels"]}
+    return {reason: share for reason, share in shares.items() if share["pixels"]}
 
 
 def _shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str, dict[str, float]]:
@@ -194,7 +194,7 @@ def _shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str
 
 
 def _predicted(tags: Mapping[str, str]) -> dict[str, str]:
-    """What a reader wants to know of how the probability was made, "" where nobody says."""
+    """How the probability was made, "" where its file doesn't state it."""
     names = {
         "checkpoints": "FLOODLOOM_CHECKPOINT",
         "backend": "FLOODLOOM_BACKEND",

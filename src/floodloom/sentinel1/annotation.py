@@ -1,4 +1,4 @@
-"""What an annotation file says about the image: its size, timing, orbit and range conversion."""
+"""What an annotation file states of the image: its size, timing, orbit and range conversion."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Annotation:
     """Image information of one polarisation.
 
     Times are in seconds after `first_line_time`; orbit positions (m) are (state, 3) in the
-    Earth-fixed frame. `orbit_time_rounded` says that the state vectors are stamped in whole
+    Earth-fixed frame. `orbit_time_rounded`: the state vectors are stamped in whole
     milliseconds, which processors before IPF 2.9 rounded them to.
     """
 

@@ -140,14 +140,14 @@ def require_whole(path: Path, name: str, stated: Stated, copy: Path | None = Non
     path, name
         See `read`.
     stated
-        What its manifest says of it.
+        What its manifest states of it.
     copy
         Where it is unpacked to; None only looks.
 
     Raises
     ------
     InputError
-        If it is damaged, or another file than the manifest says.
+        If it is damaged, or another file than the manifest states.
     """
     digest = None if stated.md5 is None else hashlib.md5(usedforsecurity=False)
     if digest is None and copy is None and path.is_dir():
@@ -194,7 +194,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 @contextmanager
 def _stream(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a file of a product, and say how many bytes it has."""
+    """Open a file of a product; return it with its number of bytes."""
     if path.is_dir():
         file = regular_file(path / name, "file of the product", within=path)
         with file.open("rb") as plain:

@@ -44,7 +44,7 @@ def require_scale(values: Floats, scale: Scale, name: str) -> None:
     values
         Any shape, some of the raster's numbers; NaN = no data.
     scale
-        What they are said to be.
+        What they should be.
     name
         Of the raster, for messages.
 
@@ -62,12 +62,12 @@ def require_scale(values: Floats, scale: Scale, name: str) -> None:
     low, high = _USUAL[scale]
     if scale == "decibel" and least >= 0:
         raise InputError(
-            f"{name}: decibel is promised by its name but no value is negative, the least is "
+            f"{name}: its name states decibel but no value is negative, the least is "
             f"{least:.3g}: linear? Name it after its scale"
         )
     if scale != "decibel" and middle < 0:
         raise InputError(
-            f"{name}: {scale} is promised by its name but most values are negative, such as "
+            f"{name}: its name states {scale} but most values are negative, such as "
             f"{middle:.3g}: decibel? Convert it to linear power"
         )
     if not low <= middle <= high:
@@ -81,7 +81,7 @@ def empty_margins(bands: Sequence[Floats]) -> NDArray[np.bool_]:
     """Return where a scene is empty: squares of exact zeros in every band.
 
     A single pixel may be 0 where noise was removed, and 0 dB is a number like others; a whole
-    neighbourhood that is 0 in all bands holds no data, whether the file says so or not.
+    neighbourhood that is 0 in all bands holds no data, whether the file declares it or not.
 
     Parameters
     ----------

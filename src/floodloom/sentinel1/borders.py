@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 
 EROSION = 4
 """Pixels taken off beside every empty margin, where the edge of the swath fades in."""
@@ -24,7 +24,7 @@ RUN = 25
 Spans = NDArray[np.int64]
 
 
-@compiled()
+@jit()
 def lit_span(dn):  # type: ignore[no-untyped-def]
     """Return the first and the last non-zero sample of a line; (samples, -1) if there is none."""
     first, last = len(dn), -1
@@ -39,7 +39,7 @@ def lit_span(dn):  # type: ignore[no-untyped-def]
     return first, last
 
 
-@compiled()
+@jit()
 def echo_span(dn, noise):  # type: ignore[no-untyped-def]
     """Return the samples between the outermost runs of a line that rise above the noise.
 
@@ -52,7 +52,7 @@ def echo_span(dn, noise):  # type: ignore[no-untyped-def]
     return begin, _run(dn, noise, last, first, -1)
 
 
-@compiled()
+@jit()
 def _run(dn, noise, start, stop, step):  # type: ignore[no-untyped-def]
     """Return where the first run of samples with more power than noise begins, or -1."""
     count = abs(stop - start) + 1

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.flags import Flag
 from floodloom.sentinel1.borders import echo_span, eroded_spans, lit_span
 from floodloom.sentinel1.lut import Lut
@@ -29,8 +29,8 @@ _BELOW_NOISE, _BORDER, _NODATA = (
 class Calibration:
     """What turns the digital numbers of one polarisation into backscatter.
 
-    `lut` and `noise` are the product's tables; `remove_noise` subtracts the noise; `noisy_border`
-    says that the margin of the image holds small numbers instead of zeros.
+    `lut` and `noise` are the product's tables; `remove_noise` subtracts the noise; `noisy_border`:
+    the margin of the image holds small numbers instead of zeros.
     """
 
     samples: int
@@ -48,7 +48,7 @@ class Calibration:
         object.__setattr__(self, "_scale", self.lut.across(self.samples))
         object.__setattr__(self, "_noise", across)
 
-    def calibrated(
+    def calibrate(
         self, dn: NDArray[np.uint16], first_line: int, *, with_noise: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         """Calibrate whole lines.
@@ -93,7 +93,7 @@ class Calibration:
         return power, floor, flags
 
 
-@compiled()
+@jit()
 def _calibrate(  # type: ignore[no-untyped-def]
     dn, lines, amplitude, range_noise, azimuth_noise, switches, layers, spans
 ):
@@ -123,7 +123,7 @@ def _calibrate(  # type: ignore[no-untyped-def]
         spans[row, 0], spans[row, 1] = first, last
 
 
-@compiled(error_model="numpy")
+@jit(error_model="numpy")
 def _scale_row(  # type: ignore[no-untyped-def]
     dn, noise, before, after, weight, remove_noise, power, flags
 ):  # fmt: skip
@@ -139,14 +139,14 @@ def _scale_row(  # type: ignore[no-untyped-def]
         flags[col] = _BELOW_NOISE if number * number < removed * noise[col] else 0
 
 
-@compiled(error_model="numpy")
+@jit(error_model="numpy")
 def _scale_noise(noise, before, after, weight, floor):  # type: ignore[no-untyped-def]
     for col in range(noise.size):
         a = before[col] * (1.0 - weight) + after[col] * weight
         floor[col] = noise[col] / (a * a)
 
 
-@compiled()
+@jit()
 def _blank(power, flags, spans, sure):  # type: ignore[no-untyped-def]
     """Take out what lies outside the spans of echo, and what is in doubt beside them."""
     samples = power.shape[1]

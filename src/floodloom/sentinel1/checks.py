@@ -30,11 +30,11 @@ def text_of(element: ET.Element, name: str) -> str:
 
 def numbers(element: ET.Element, name: str) -> Doubles:
     """Return the numbers in a child, (n,) float64; none where it is missing or empty."""
-    words = (element.findtext(name) or "").split()
+    texts = (element.findtext(name) or "").split()
     try:
-        found = np.array(words, dtype=np.float64)
+        found = np.array(texts, dtype=np.float64)
     except ValueError as error:
-        wrong = next(word for word in words if not _is_number(word))
+        wrong = next(text for text in texts if not _is_number(text))
         raise ValueError(f"{name} holds {wrong[:_SHOWN]!r}, which is no number") from error
     return finite(found, name)
 
@@ -56,9 +56,9 @@ def whole(element: ET.Element, name: str, low: int, high: int) -> int:
     return int(found)
 
 
-def _is_number(word: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        float(word)
+        float(text)
     except ValueError:
         return False
     return True

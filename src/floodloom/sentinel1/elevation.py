@@ -13,10 +13,10 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.foreign import ForeignRaster
 from floodloom.raster.grid import centre_longitude, metres_per_unit
-from floodloom.raster.places import transformer, wrapped
+from floodloom.raster.places import transformer, wrap_longitude
 from floodloom.raster.vertical import ELLIPSOID
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation_source import elevation_raster
@@ -128,7 +128,9 @@ class ElevationModel:
         x, y = transformer("EPSG:4326", self.crs).transform(longitude, latitude)
         if self.meridian is not None:
             # Counted as the raster does, on both sides of the grid's middle without a leap.
-            x = wrapped(x, float(wrapped(np.array(centre_longitude(geobox)), self.meridian)))
+            x = wrap_longitude(
+                x, float(wrap_longitude(np.array(centre_longitude(geobox)), self.meridian))
+            )
         a, b, c, d, e, f = self.to_pixels
         col, row = a * x + b * y + c - 0.5, d * x + e * y + f - 0.5
         return np.stack([row, col, geoid_undulation(longitude, latitude, self.datum)], axis=-1)
@@ -216,7 +218,7 @@ def _runs(left: int, right: int, turn: int | None) -> list[tuple[int, int]]:
     return runs
 
 
-@compiled()
+@jit()
 def _sample(values, place, columns, nodes, start, step, elevation):  # type: ignore[no-untyped-def]
     top, left, height = place
     row, col = start

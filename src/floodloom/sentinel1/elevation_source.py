@@ -30,7 +30,7 @@ def elevation_raster(path: str | Path, *, place_needed: bool = True) -> tuple[Fo
     Parameters
     ----------
     path
-        See above; m, or as its band's unit says.
+        See above; m, or in its band's unit.
     place_needed
         Refuse one without a CRS.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.resample import Places
@@ -76,7 +76,7 @@ def in_shadow(ratio: NDArray[np.float32], incidence_deg: Doubles) -> NDArray[np.
     return np.asarray(ratio < SHADOW_SHARE / np.tan(np.radians(incidence_deg)))
 
 
-@compiled()
+@jit()
 def _sum_facets(line, pixel, area, first_line, first_pixel, units):  # type: ignore[no-untyped-def]
     """Spread the parts of every facet over the four image pixels around them."""
     lines, samples = units.shape
@@ -115,7 +115,7 @@ def _sum_facets(line, pixel, area, first_line, first_pixel, units):  # type: ign
                         _spread_within(units, place_y, place_x, amount)
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _spread(units, y, x, amount):  # type: ignore[no-untyped-def]
     top, left = int(y), int(x)
     lower, upper = amount * (y - top), amount * (1.0 - (y - top))
@@ -128,7 +128,7 @@ def _spread(units, y, x, amount):  # type: ignore[no-untyped-def]
     units[row + one, col + one] += int(lower * beside + 0.5)
 
 
-@compiled()
+@jit()
 def _spread_within(units, y, x, amount):  # type: ignore[no-untyped-def]
     """Spread over those of the four pixels that lie in the window."""
     lines, samples = units.shape
@@ -145,7 +145,7 @@ def _spread_within(units, y, x, amount):  # type: ignore[no-untyped-def]
             units[top + a, left + 1] += int(share * beside + 0.5)
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _surface(values, row, col):  # type: ignore[no-untyped-def]
     """Return the bilinear surface between four corners: its value, slopes and twist."""
     a, b = float(values[row, col]), float(values[row, col + 1])
@@ -153,13 +153,13 @@ def _surface(values, row, col):  # type: ignore[no-untyped-def]
     return a, c - a, b - a, d - c - b + a
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _at(surface, down, right):  # type: ignore[no-untyped-def]
     value, along, across, twist = surface
     return value + down * along + right * (across + down * twist)
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _range(surface):  # type: ignore[no-untyped-def]
     """Return the least and the greatest of the corners; NaN if one is unknown."""
     value, along, across, twist = surface

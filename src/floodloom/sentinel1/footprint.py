@@ -139,7 +139,7 @@ def _before_180(longitude: float) -> float:
 
 
 def _require_scale(epsg: int, resolution: float) -> None:
-    """Refuse pixels whose size says that degrees and metres were mixed up."""
+    """Refuse pixels of a size that comes of mixing up degrees and metres."""
     map_crs(epsg)
     crs = CRS(epsg)
     metres = resolution * metres_per_unit(crs)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.raster.flags import Flag
-from floodloom.raster.windows import Window, cropped
+from floodloom.raster.windows import Window, crop
 from floodloom.sentinel1.flatten import beta_areas, flattening_ratio, in_shadow
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step, least_spacing_m
@@ -151,8 +151,8 @@ def geocode_block(
     wide = _grown(fine, around)
     holes = np.isnan(elevation)
     filled = np.where(holes, np.float32(lattice.middle), elevation)
-    all_places = Places(*locate_block(lattice, wide, cropped(filled, margin - around)))
-    places, holes = all_places.cropped(around), cropped(holes, margin)
+    all_places = Places(*locate_block(lattice, wide, crop(filled, margin - around)))
+    places, holes = all_places.crop(around), crop(holes, margin)
     part = places.window(plan.geometry.lines, plan.geometry.samples)
     if part is None:
         return _unseen(bands, (window.height, window.width))
@@ -160,7 +160,7 @@ def geocode_block(
     image = {name: scene[name].isel(_slices(part)).values for name in (*bands, "flags")}
     if plan.flatten:
         image = _flattened(image, bands, plan, part, all_places, view.area)
-    layers = _sampled(image, bands, part, places, view.cropped(around))
+    layers = _sampled(image, bands, part, places, view.crop(around))
     _blank_holes(layers, bands, holes)
     return _multilooked(layers, k) if k > 1 else layers
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.sentinel1.annotation import (
     MOST_LINES,
     MOST_SAMPLES,
@@ -170,7 +170,7 @@ def annotated_orbit(annotation: Annotation) -> Orbit:
 
     Processors before IPF 2.9 stamped the state vectors in whole milliseconds, up to 0.5 ms (3.8 m
     along the track) off the times they hold for, but placed the geolocation grid with the exact
-    times. The grid therefore tells the common shift of the stamps, which is taken back.
+    times. The grid therefore gives the common shift of the stamps, which is taken back.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def annotated_orbit(annotation: Annotation) -> Orbit:
     points = geodetic_to_earth_fixed(grid.longitude, grid.latitude, grid.height)
     time, _ = zero_doppler(points, orbit)
     late = float(np.median(time - grid.azimuth_time))
-    return orbit.delayed(-late) if abs(late) < _LARGEST_ROUNDING_S else orbit
+    return orbit.delay(-late) if abs(late) < _LARGEST_ROUNDING_S else orbit
 
 
 def zero_doppler(points: Doubles, orbit: Orbit) -> tuple[Doubles, Doubles]:
@@ -209,7 +209,7 @@ def zero_doppler(points: Doubles, orbit: Orbit) -> tuple[Doubles, Doubles]:
     return time.reshape(shape), slant_range.reshape(shape)
 
 
-@compiled()
+@jit()
 def _solve(points, coefficients, middle, half):  # type: ignore[no-untyped-def]
     count, degree = points.shape[0], coefficients.shape[1] - 1
     time, slant_range = np.empty(count), np.empty(count)

@@ -41,10 +41,10 @@ def datum_of(vertical: Vertical | None, asked: str | None, source: str) -> str:
     Parameters
     ----------
     vertical
-        What its CRS says; None says nothing.
+        What its CRS states; None if nothing.
     asked
-        ellipsoid, egm96 or egm2008, or None to go by the CRS; where that says nothing, heights are
-        taken as above the ellipsoid, which the log says.
+        ellipsoid, egm96 or egm2008, or None to go by the CRS; where that states nothing, heights
+        are taken as above the ellipsoid, which the log reports.
     source
         Name of the raster, for messages.
 
@@ -56,7 +56,7 @@ def datum_of(vertical: Vertical | None, asked: str | None, source: str) -> str:
     if vertical is None:
         if asked is None:
             get_logger(__name__).warning(
-                "%s: its CRS doesn't say what heights are measured from; taken as the ellipsoid "
+                "%s: its CRS doesn't state what heights are measured from; taken as the ellipsoid "
                 "(dem_heights)",
                 source,
             )
@@ -64,12 +64,12 @@ def datum_of(vertical: Vertical | None, asked: str | None, source: str) -> str:
     known = _CODES.get(vertical.epsg or 0, ELLIPSOID if vertical.name == ELLIPSOID else None)
     if known is None and asked is None:
         raise InputError(
-            f"{source}: its heights are {vertical.name}; convert them, or say in dem_heights which "
+            f"{source}: its heights are {vertical.name}; convert them, or set dem_heights to what "
             f"of {', '.join(DATUMS)} they are close enough to"
         )
     if known is not None and asked is not None and known != asked:
         raise InputError(
-            f"{source}: its CRS says that heights are {vertical.name}, but dem_heights is {asked}; "
+            f"{source}: its CRS states {vertical.name} heights, but dem_heights is {asked}; "
             "leave dem_heights out, or correct the CRS"
         )
     return known or asked or ELLIPSOID
@@ -180,7 +180,7 @@ def _remedy(grid: str) -> str:
 
 @contextmanager
 def _without_network() -> Iterator[None]:
-    """Keep PROJ from fetching grids: a job must not depend on a server's mood."""
+    """Keep PROJ from fetching grids: a result must not depend on a download."""
     before = network.is_network_enabled()
     network.set_network_enabled(False)
     try:

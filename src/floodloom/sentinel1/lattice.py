@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.arrays import Doubles
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.places import transformer
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
@@ -199,7 +199,7 @@ def _axes(geobox: GeoBox, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> _
     return _Axes(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), metres)
 
 
-@compiled()
+@jit()
 def between_rows(nodes, position, row_of_nodes):  # type: ignore[no-untyped-def]
     """Interpolate the nodes (row, col, k) at a row position, into (col, k)."""
     top = min(int(position), nodes.shape[0] - 2)
@@ -211,7 +211,7 @@ def between_rows(nodes, position, row_of_nodes):  # type: ignore[no-untyped-def]
             )
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def at(row_of_nodes, left, weight, k):  # type: ignore[no-untyped-def]
     """Interpolate one of the values of a row of nodes."""
     return row_of_nodes[left, k] * (1.0 - weight) + row_of_nodes[left + 1, k] * weight

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.geometry import ground_range_of
 from floodloom.sentinel1.lattice import Lattice, between_rows
@@ -60,7 +60,7 @@ def locate_block(
     return line, pixel
 
 
-@compiled()
+@jit()
 def _locate(  # type: ignore[no-untyped-def]
     nodes, start, step, scale, elevation, conversion, line, pixel
 ):
@@ -89,7 +89,7 @@ def _locate(  # type: ignore[no-untyped-def]
             first += count
 
 
-@compiled()
+@jit()
 def _polynomial_in_height(  # type: ignore[no-untyped-def]
     before, after, offset, step, scale, elevation, row, distance
 ):
@@ -107,7 +107,7 @@ def _polynomial_in_height(  # type: ignore[no-untyped-def]
         )
 
 
-@compiled()
+@jit()
 def _samples_of(distance, row, lines, origins, polynomials, entry, pixel):  # type: ignore[no-untyped-def]
     """Convert slant ranges to samples; return the entry of the polynomials that was used last."""
     low, high = np.inf, -np.inf
@@ -135,7 +135,7 @@ def _samples_of(distance, row, lines, origins, polynomials, entry, pixel):  # ty
     return entry
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _entry(lines, row, entry):  # type: ignore[no-untyped-def]
     """Move to the last polynomial that isn't later than a line."""
     while entry > 0 and row < lines[entry]:
@@ -145,7 +145,7 @@ def _entry(lines, row, entry):  # type: ignore[no-untyped-def]
     return entry
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _sample_of(distance, row, lines, origins, polynomials, entry):  # type: ignore[no-untyped-def]
     """Convert slant range to a sample, linearly between the polynomials of two lines."""
     following = min(entry + 1, len(lines) - 1)

@@ -1,4 +1,4 @@
-"""What a product's manifest says of it, and of its files.
+"""What a product's manifest states of it, and of its files.
 
 Source: ESA, Sentinel-1 Product Specification, S1-RS-MDA-52-7441, section 3.3.
 """
@@ -50,7 +50,7 @@ def stated_files(manifest: ET.Element) -> dict[str, Stated]:
 
 
 def facts_of(text: str, path: Path) -> Facts:
-    """Return what a manifest says of its product.
+    """Return what a manifest states of its product.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from floodloom.sentinel1.footprint import event_grid, footprint_of
 from floodloom.sentinel1.geocode import ANGLES, Geocoding
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.mosaic import Part, mosaic_layers
-from floodloom.sentinel1.passes import common_polarisations, grouped_by_pass, require_one_pass
+from floodloom.sentinel1.passes import common_polarisations, group_by_pass, require_one_pass
 from floodloom.sentinel1.rtc import mosaic_rtc, read_rtc
 from floodloom.sentinel1.rtc_products import is_rtc
 from floodloom.sentinel1.settings import GeocodeSettings
@@ -64,7 +64,7 @@ def _open(path: Path) -> xr.Dataset:
 
 
 def _require_geometry(store: xr.Dataset, path: Path) -> None:
-    """Check what a calibrated store says of its place, which decides how much is made of it."""
+    """Check what a calibrated store states of its place, which decides how much is made of it."""
     try:
         geometry = ImageGeometry.from_json(store.attrs[_CALIBRATED])
         if (geometry.lines, geometry.samples) != (store.sizes["line"], store.sizes["pixel"]):
@@ -124,7 +124,7 @@ def map_scene(
 
     # Only this filter looks at other dates; for the grid their footprints are enough.
     with_others = settings.speckle_filter == "multitemporal"
-    dates = [scenes, *(grouped_by_pass(others) if with_others else ())]
+    dates = [scenes, *(group_by_pass(others) if with_others else ())]
     if ready:
         mosaics = [mosaic_rtc(date, grid) for date in dates]
         note = "put on the event's grid"

@@ -31,7 +31,7 @@ def noise_layer(band: str) -> str:
 
 
 @contextmanager
-def unpacked(images: Mapping[str, Measurement], out: Path) -> Iterator[dict[str, Measurement]]:
+def unpack(images: Mapping[str, Measurement], out: Path) -> Iterator[dict[str, Measurement]]:
     """Unpack the measurements that are compressed in a zip, where strips can't be read in place.
 
     Parameters
@@ -50,7 +50,7 @@ def unpacked(images: Mapping[str, Measurement], out: Path) -> Iterator[dict[str,
     Raises
     ------
     InputError
-        If one is damaged or another one than the manifest says.
+        If one is damaged or another one than the manifest states.
     """
     copies = {band: part_beside(out) for band, image in images.items() if image.place is None}
     if copies:
@@ -102,12 +102,12 @@ def calibrate_measurements(
     ------
     InputError
         If a measurement can't be opened or has another size; when it is read, if it is damaged or
-        another one than the manifest says.
+        another one than the manifest states.
     """
     for image in images.values():
         _require_size(image, shape)
     tables = delayed(dict(calibrations), traverse=False)
-    # Strips can be told from damaged ones as a whole only, which takes as long as a few of them.
+    # Only a whole strip shows whether it is damaged, which takes as long as a few of them.
     whole = [delayed(image.require_whole)() for image in images.values() if not image.checked]
     read = delayed(_calibrated_strip, nout=None)
     parts = []
@@ -146,7 +146,7 @@ def _calibrated_strip(
     flags: NDArray[np.uint8] | None = None
     for band, image in images.items():
         dn = _read(image, top, bottom)
-        power, noise, doubts = calibrations[band].calibrated(dn, top, with_noise=with_noise)
+        power, noise, doubts = calibrations[band].calibrate(dn, top, with_noise=with_noise)
         layers[band] = power[inner]
         flags = doubts[inner] if flags is None else np.bitwise_or(flags, doubts[inner], out=flags)
         if with_noise:

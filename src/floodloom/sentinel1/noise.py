@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.sentinel1.checks import increasing, numbers, same_length, whole, within
 from floodloom.sentinel1.lut import MOST_VECTORS, Lut, vector_lut
 
@@ -56,7 +56,7 @@ class Noise:
         return np.stack(factors, axis=-1) if factors else np.empty((len(lines), 0))
 
 
-@compiled()
+@jit()
 def azimuth_row(line, bounds, factors, row):  # type: ignore[no-untyped-def]
     """Fill `row` (sample,) with the azimuth factors of one line.
 
@@ -74,7 +74,7 @@ def azimuth_row(line, bounds, factors, row):  # type: ignore[no-untyped-def]
             row[sample] = factors[_nearest(line, sample, bounds)]
 
 
-@compiled()
+@jit()
 def _nearest(line, sample, bounds):  # type: ignore[no-untyped-def]
     best, least = 0, np.inf
     for block in range(len(bounds)):

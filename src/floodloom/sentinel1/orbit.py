@@ -35,7 +35,7 @@ class Orbit:
         """Velocities (..., 3), m/s."""
         return self._evaluate(time, 1)
 
-    def delayed(self, seconds: float) -> Orbit:
+    def delay(self, seconds: float) -> Orbit:
         """Return the same path, flown `seconds` later."""
         return replace(self, middle=self.middle + seconds)
 

@@ -96,7 +96,7 @@ def _seconds_between(one: Facts, other: Facts) -> float | None:
     return float((stop - start) / np.timedelta64(1, "s"))
 
 
-def grouped_by_pass(scenes: Sequence[xr.Dataset]) -> list[list[xr.Dataset]]:
+def group_by_pass(scenes: Sequence[xr.Dataset]) -> list[list[xr.Dataset]]:
     """Put scenes together that were taken in one pass.
 
     Parameters
@@ -141,9 +141,11 @@ def common_polarisations(scenes: Mapping[str, xr.Dataset]) -> tuple[str, ...]:
     examples: dict[tuple[str, ...], str] = {}
     for name, those in have.items():
         examples.setdefault(those, name)
-    said = "; ".join(f"{name} has {', '.join(those) or 'none'}" for those, name in examples.items())
+    listed = "; ".join(
+        f"{name} has {', '.join(those) or 'none'}" for those, name in examples.items()
+    )
     if not common:
-        raise InputError(f"{said}: no polarisation in common; give scenes that share one")
+        raise InputError(f"{listed}: no polarisation in common; give scenes that share one")
     if len(examples) > 1:
-        get_logger(__name__).warning("%s: only %s is used", said, ", ".join(common))
+        get_logger(__name__).warning("%s: only %s is used", listed, ", ".join(common))
     return common

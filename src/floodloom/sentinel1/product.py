@@ -48,8 +48,8 @@ _DIRECTORY = 64 << 20  # bytes
 class Measurement:
     """The image of one polarisation: a file of a product, and where GDAL finds it.
 
-    `place` is None where it has to be unpacked first; `stated` is what the manifest says of it, and
-    `checked` says that its checksums have been compared.
+    `place` is None where it has to be unpacked first; `stated` is what the manifest states of it;
+    `checked`: its checksums have been compared.
     """
 
     product: Path
@@ -64,7 +64,7 @@ class Measurement:
         Raises
         ------
         InputError
-            If it is damaged, or another file than the manifest says.
+            If it is damaged, or another file than the manifest states.
         """
         require_whole(self.product, self.name, self.stated, copy)
 
@@ -78,7 +78,7 @@ class Product:
     """A level-1 product and where its parts lie.
 
     `parts` maps (kind, polarisation) to a path inside the product; kinds are annotation,
-    calibration, noise and measurement. `stated` is what the manifest says of files.
+    calibration, noise and measurement. `stated` is what the manifest states of files.
     """
 
     path: Path
@@ -105,7 +105,7 @@ class Product:
         Raises
         ------
         InputError
-            If it is missing, damaged, or another one than the manifest says.
+            If it is missing, damaged, or another one than the manifest states.
         """
         name = self._part(kind, polarisation)
         content = read(self.path, name, LARGEST)

@@ -172,7 +172,7 @@ def _geometry(annotation: Annotation, product: Product, orbit: Path | None) -> I
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Say where the state vectors come from that don't fit."""
+    """Name the source of state vectors that don't fit."""
     try:
         yield
     except InputError as error:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
-from floodloom.kernels import compiled
-from floodloom.raster.windows import Window, cropped
+from floodloom.kernels import jit
+from floodloom.raster.windows import Window, crop
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Places:
     line: Doubles
     pixel: Doubles
 
-    def cropped(self, margin: int) -> Places:
+    def crop(self, margin: int) -> Places:
         """Return the places without those of a margin."""
-        return Places(cropped(self.line, margin), cropped(self.pixel, margin))
+        return Places(crop(self.line, margin), crop(self.pixel, margin))
 
     def window(self, lines: int, samples: int) -> Window | None:
         """Return the part of the image that bilinear sampling needs, or None if it needs none."""
@@ -32,7 +32,7 @@ class Places:
         return Window(first[0], first[1], bottom - first[0], right - first[1])
 
 
-@compiled()
+@jit()
 def _extent(line, pixel, lines, samples):  # type: ignore[no-untyped-def]
     top, left, bottom, right = lines, samples, -1, -1
     for y in range(line.shape[0]):
@@ -68,7 +68,7 @@ def sample_bilinear(
     return sampled
 
 
-@compiled()
+@jit()
 def _bilinear(image, top, left, line, pixel, sampled):  # type: ignore[no-untyped-def]
     last_row, last_col = image.shape[0] - 1, image.shape[1] - 1
     for y in range(line.shape[0]):
@@ -95,7 +95,7 @@ def sample_nearest(
     return sampled
 
 
-@compiled()
+@jit()
 def _nearest(image, top, left, line, pixel, outside, sampled):  # type: ignore[no-untyped-def]
     last_row, last_col = image.shape[0] - 1, image.shape[1] - 1
     for y in range(line.shape[0]):

@@ -18,9 +18,9 @@ from floodloom.errors import InputError
 from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import spacing_m
-from floodloom.raster.opener import opened
+from floodloom.raster.opener import open_raster
 from floodloom.raster.recipe import Recipe
-from floodloom.raster.reproject import reprojected
+from floodloom.raster.reproject import reproject_layer
 from floodloom.raster.store import stamp
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.backscatter import (
@@ -64,7 +64,7 @@ def read_rtc(path: Path) -> xr.Dataset:
     ------
     InputError
         If there isn't exactly one product of a known kind, a file can't be read or has no CRS, the
-        files lie on different grids, or values contradict the scale that the name promises.
+        files lie on different grids, or values contradict the scale that the name states.
     """
     product = find_rtc(path)
     found = _opened(product)
@@ -128,7 +128,7 @@ def _onto(scene: xr.Dataset, grid: GeoBox) -> dict[str, da.Array]:
     layers = {}
     for name, layer in scene.data_vars.items():
         how, outside = ("nearest", Flag.NODATA.value) if name == "flags" else ("bilinear", np.nan)
-        layers[str(name)] = reprojected(layer, grid, how, outside)
+        layers[str(name)] = reproject_layer(layer, grid, how, outside)
     return layers
 
 
@@ -165,7 +165,7 @@ def _extent(grid: GeoBox) -> str:
 
 
 def _require_scale(product: RtcProduct, found: Mapping[Path, ForeignRaster]) -> None:
-    """Refuse a product whose numbers contradict the scale that its name promises."""
+    """Refuse a product whose numbers contradict the scale that its name states."""
     for file in product.bands.values():
         blocks = [block.ravel() for block in _samples(found[file], product.nodata)]
         require_scale(np.concatenate(blocks), product.scale, str(file))
@@ -235,14 +235,14 @@ def _place(block_info: BlockInfo) -> Window:
 
 def _mask(path: Path, within: Path | None, chunks: Chunks) -> da.Array:
     """Return a product's own mask lazily, as it is stored."""
-    with opened(path, "mask", within=within) as raster:
+    with open_raster(path, "mask", within=within) as raster:
         dtype = np.dtype(raster.dtypes[0])
     if dtype.kind not in "iu":
         raise InputError(f"{path}: {dtype} values, but a mask has bits; fetch the product again")
 
     def block(block_info: BlockInfo) -> NDArray[np.generic]:
         part = _place(block_info)
-        with opened(path, "mask", within=within) as raster:
+        with open_raster(path, "mask", within=within) as raster:
             stored: NDArray[np.generic] = raster.read(
                 1, window=RasterWindow(part.col, part.row, part.width, part.height)
             )
@@ -275,7 +275,7 @@ def block_flags(
     Parameters
     ----------
     product
-        Says what the bits of the mask mean.
+        Its producer, which gives the bits of the mask their meaning.
     mask
         (y, x) integer, the product's own mask, if it has one.
     signed
@@ -285,8 +285,8 @@ def block_flags(
     Returns
     -------
     ndarray
-        (y, x) uint8: no data where the first polarisation or the mask says so, below the noise
-        where any polarisation is negative, layover and shadow by the mask.
+        (y, x) uint8: no data where the first polarisation has none or the mask marks none, below
+        the noise where any polarisation is negative, layover and shadow by the mask.
     """
     flags = np.where(np.isnan(signed[0]), Flag.NODATA.value, 0).astype(np.uint8)
     for values in signed:

@@ -174,7 +174,7 @@ def _pyrosar(match: re.Match[str], bands: Bands) -> RtcProduct:
     flattened = bool(steps & {"norm", "rtc", "tf"})
     if not flattened and not steps & {"gamma0", "sigma0"}:
         raise InputError(
-            f"{next(iter(bands.values()))}: its name says neither gamma0, sigma0, norm nor TF; "
+            f"{next(iter(bands.values()))}: its name states neither gamma0, sigma0, norm nor TF; "
             "name it after what pyroSAR made, such as …_VV_gamma0-rtc_db.tif"
         )
     return RtcProduct(
@@ -231,7 +231,7 @@ def _beside(match: re.Match[str], bands: Bands) -> Path:
 
 
 def _head(file: Path) -> str:
-    """Return the beginning of a text, which says what it is of."""
+    """Return the beginning of a text, which states what it is of."""
     with file.open("rb") as content:
         return content.read(_HEAD).decode("utf-8", "replace")
 
@@ -255,7 +255,7 @@ def _named(match: re.Match[str]) -> dict[str, str | int]:
 
 
 def _granule(text: str) -> dict[str, str | int]:
-    """Return what the name of a level-1 product says, if a text holds one."""
+    """Return what the name of a level-1 product states, if a text holds one."""
     match = _GRANULE.search(text)
     if match is None:
         return {}
@@ -270,7 +270,9 @@ def _time(compact: str) -> str:
     try:
         return str(np.datetime64(datetime.strptime(compact, "%Y%m%dT%H%M%S"), "ns"))
     except ValueError as error:
-        raise InputError(f"{compact}: no time, but a product's name says so; rename it") from error
+        raise InputError(
+            f"{compact}: no time, but stands for one in a product's name; rename it"
+        ) from error
 
 
 def is_rtc(path: Path) -> bool:

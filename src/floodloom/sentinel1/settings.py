@@ -62,7 +62,7 @@ class GeocodeSettings(Settings):
     )
     dem_heights: Literal["ellipsoid", "egm96", "egm2008"] | None = Field(
         default=None,
-        description="What the elevations are measured from; what their CRS says when not given",
+        description="What the elevations are measured from; what their CRS states when not given",
     )
     constant_height: float = Field(
         default=0.0,

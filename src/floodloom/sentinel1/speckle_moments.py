@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 
 Power = NDArray[np.float32]
 
@@ -127,7 +127,7 @@ def as_power(power: NDArray[np.floating]) -> Power:
     return np.ascontiguousarray(power, dtype=np.float32)
 
 
-@compiled()
+@jit()
 def row_moments(power, row, radius, columns, count, mean, variance):  # type: ignore[no-untyped-def]
     """Fill in the number, mean and variance of the valid pixels in the windows along a row.
 
@@ -158,14 +158,14 @@ def row_moments(power, row, radius, columns, count, mean, variance):  # type: ig
         variance[col] = max(variance[col] / number - mean[col] * mean[col], 0.0)
 
 
-@compiled()
+@jit()
 def scratch(width, radius):  # type: ignore[no-untyped-def]
     """Return the arrays that `row_moments` works on."""
     columns = np.empty((3, width + 2 * radius))
     return columns, np.empty(width), np.empty(width), np.empty(width)
 
 
-@compiled()
+@jit()
 def _boxcar(power, radius):  # type: ignore[no-untyped-def]
     filtered = np.empty_like(power)
     columns, count, mean, variance = scratch(power.shape[1], radius)
@@ -176,7 +176,7 @@ def _boxcar(power, radius):  # type: ignore[no-untyped-def]
     return filtered
 
 
-@compiled()
+@jit()
 def _lee(power, radius, speckle):  # type: ignore[no-untyped-def]
     filtered = np.empty_like(power)
     columns, count, mean, variance = scratch(power.shape[1], radius)
@@ -190,7 +190,7 @@ def _lee(power, radius, speckle):  # type: ignore[no-untyped-def]
     return filtered
 
 
-@compiled()
+@jit()
 def _gamma_map(power, radius, looks):  # type: ignore[no-untyped-def]
     filtered = np.empty_like(power)
     columns, count, mean, variance = scratch(power.shape[1], radius)

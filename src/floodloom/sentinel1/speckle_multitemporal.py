@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.sentinel1.speckle_moments import Power, as_power, require_window, row_moments
 
 
@@ -43,7 +43,7 @@ def multitemporal(stack: NDArray[np.float32], window: int, looks: float) -> Powe
     return filtered
 
 
-@compiled()
+@jit()
 def _multitemporal(stack, radius):  # type: ignore[no-untyped-def]
     dates, height, width = stack.shape
     filtered = np.empty_like(stack)

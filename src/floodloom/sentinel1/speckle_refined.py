@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.sentinel1.speckle_moments import (
     Power,
     as_power,
@@ -53,7 +53,7 @@ def refined_lee(power: Power, window: int, looks: float) -> Power:
     return filtered
 
 
-@compiled()
+@jit()
 def _means(power, radius):  # type: ignore[no-untyped-def]
     means = np.empty(power.shape)
     columns, count, mean, variance = scratch(power.shape[1], radius)
@@ -64,7 +64,7 @@ def _means(power, radius):  # type: ignore[no-untyped-def]
     return means
 
 
-@compiled()
+@jit()
 def _refined_lee(power, means, radius, inner, speckle):  # type: ignore[no-untyped-def]
     filtered = np.empty_like(power)
     columns, count, mean, variance = scratch(power.shape[1], radius)
@@ -85,7 +85,7 @@ def _refined_lee(power, means, radius, inner, speckle):  # type: ignore[no-untyp
     return filtered
 
 
-@compiled()
+@jit()
 def _side(means, row, col, step):  # type: ignore[no-untyped-def]
     """Return the direction, across the strongest edge, to the side on which the pixel lies.
 
@@ -110,7 +110,7 @@ def _side(means, row, col, step):  # type: ignore[no-untyped-def]
     return down, right
 
 
-@compiled()
+@jit()
 def _turned(down, right, turn):  # type: ignore[no-untyped-def]
     """Return one of the eight directions turned by 45 degrees to either side."""
     turned_down = down + turn * right
@@ -118,7 +118,7 @@ def _turned(down, right, turn):  # type: ignore[no-untyped-def]
     return min(max(turned_down, -1), 1), min(max(turned_right, -1), 1)
 
 
-@compiled()
+@jit()
 def _mean_at(means, row, col, otherwise):  # type: ignore[no-untyped-def]
     """Return a sub-window's mean, or another value where there is none."""
     height, width = means.shape
@@ -127,7 +127,7 @@ def _mean_at(means, row, col, otherwise):  # type: ignore[no-untyped-def]
     return means[row, col]
 
 
-@compiled()
+@jit()
 def _half(power, row, col, radius, down, right):  # type: ignore[no-untyped-def]
     """Return mean and variance of the half window ahead, the line through the pixel included."""
     height, width = power.shape

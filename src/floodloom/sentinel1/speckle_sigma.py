@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincinv
 
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.sentinel1.speckle_moments import (
     Power,
     as_power,
@@ -141,7 +141,7 @@ def level_of(counts: NDArray[np.int64]) -> float:
     return float(np.uint32(level << 16).view(np.float32))
 
 
-@compiled()
+@jit()
 def _lee_sigma(  # type: ignore[no-untyped-def]
     power, radius, speckle, low, high, inside, bright
 ):
@@ -160,14 +160,14 @@ def _lee_sigma(  # type: ignore[no-untyped-def]
     return filtered
 
 
-@compiled()
+@jit()
 def _estimate(value, mean, variance, speckle):  # type: ignore[no-untyped-def]
     signal = max((variance - mean * mean * speckle) / (1.0 + speckle), 0.0)
     gain = signal / variance if variance > 0.0 else 0.0
     return mean + gain * (value - mean)
 
 
-@compiled()
+@jit()
 def _within(power, row, col, radius, low, high):  # type: ignore[no-untyped-def]
     """Return number, mean and variance of the window's pixels in a range, its ends included."""
     height, width = power.shape
@@ -184,7 +184,7 @@ def _within(power, row, col, radius, low, high):  # type: ignore[no-untyped-def]
     return number, average, max(second / max(number, 1.0) - average * average, 0.0)
 
 
-@compiled()
+@jit()
 def _is_target(power, row, col, bright):  # type: ignore[no-untyped-def]
     """Whether a bright pixel lies in 3x3 around a bright pixel with enough bright ones."""
     height, width = power.shape
@@ -195,7 +195,7 @@ def _is_target(power, row, col, bright):  # type: ignore[no-untyped-def]
     return False
 
 
-@compiled()
+@jit()
 def _bright_around(power, row, col, bright):  # type: ignore[no-untyped-def]
     height, width = power.shape
     number = 0

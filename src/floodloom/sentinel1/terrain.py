@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.raster.flags import Flag
-from floodloom.raster.windows import Window, cropped
+from floodloom.raster.windows import Window, crop
 from floodloom.sentinel1.lattice import Lattice, at, between_rows
 
 LOW_ANGLE_DEG = 20.0
-"""Incidence angle below which backscatter of water and land are hard to tell apart."""
+"""Incidence angle below which backscatter of water and land are hard to distinguish."""
 
 _CELL = 32
 _CAUTION = 0.97
@@ -43,13 +43,13 @@ class TerrainView:
     area: NDArray[np.float32]
     flags: NDArray[np.uint8]
 
-    def cropped(self, margin: int) -> TerrainView:
+    def crop(self, margin: int) -> TerrainView:
         """Return the view without that of a margin."""
         return TerrainView(
-            cropped(self.incidence_angle, margin),
-            cropped(self.local_incidence_angle, margin),
-            cropped(self.area, margin),
-            cropped(self.flags, margin),
+            crop(self.incidence_angle, margin),
+            crop(self.local_incidence_angle, margin),
+            crop(self.area, margin),
+            crop(self.flags, margin),
         )
 
 
@@ -100,7 +100,7 @@ def view_terrain(
     return TerrainView(angles[0], angles[1], area, flags)
 
 
-@compiled()
+@jit()
 def _view(lattice, start, elevation, margins, limits, rugged, view):  # type: ignore[no-untyped-def]
     sight, metres, step, scale = lattice
     margin, rim = margins
@@ -162,7 +162,7 @@ def _rugged_cells(
     return np.asarray(binary_dilation(cells, np.ones((3, 3)), iterations=reach // _CELL + 2))
 
 
-@compiled()
+@jit()
 def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
     height, width = elevation.shape
     cells = np.zeros((height // _CELL + 1, width // _CELL + 1), dtype=np.bool_)
@@ -177,13 +177,13 @@ def _steep_cells(elevation, dx, dy, least):  # type: ignore[no-untyped-def]
     return cells
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _rounded(angle):  # type: ignore[no-untyped-def]
     """Return an angle to 1/256: smooth layers of such numbers pack well."""
     return np.rint(angle * 256.0) / 256.0
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _slope(before, here, after):  # type: ignore[no-untyped-def]
     """Rise per pixel by central difference; one-sided beside a hole."""
     if np.isnan(before):
@@ -191,7 +191,7 @@ def _slope(before, here, after):  # type: ignore[no-untyped-def]
     return here - before if np.isnan(after) else (after - before) / 2.0
 
 
-@compiled()
+@jit()
 def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-untyped-def]
     """Walk towards the radar and away from it, as far as the terrain's heights allow."""
     east, south, up = sight
@@ -223,7 +223,7 @@ def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-unty
     return found
 
 
-@compiled(inline="always")
+@jit(inline="always")
 def _height(elevation, row, col):  # type: ignore[no-untyped-def]
     """Return the height between two pixels, one of whose coordinates is whole; inf outside."""
     i, j = int(np.floor(row)), int(np.floor(col))

@@ -43,5 +43,5 @@ def parse(content: bytes, source: str) -> ET.Element:
         )
     try:
         return ET.fromstring(content)
-    except (ET.ParseError, LookupError, ValueError) as error:  # of encodings that nobody knows
+    except (ET.ParseError, LookupError, ValueError) as error:  # of unknown encodings
         raise InputError(f"{source} is damaged ({error}); fetch it again") from error

@@ -61,7 +61,7 @@ def scaling_of(tags: Mapping[str, str], dtype: str) -> Scaling:
     Raises
     ------
     ValueError
-        If a tag says what no product means.
+        If a tag has a value that no product uses.
     """
     if np.issubdtype(np.dtype(dtype), np.floating):
         return Scaling()

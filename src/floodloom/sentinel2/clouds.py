@@ -35,7 +35,7 @@ def seen_by_classes(classes: Image) -> Mask:
 
 
 def seen_by_indices(reflectance: Mapping[str, Image]) -> Mask:
-    """Return where reflectances alone tell of neither cloud nor cloud shadow.
+    """Return where reflectances alone show neither cloud nor cloud shadow.
 
     Clouds are bright and white in the visible; their rims are left out, too. A shadow is land that
     is dark in the near infrared near a cloud; water is as dark, so only pixels with a negative

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.log import get_logger
 from floodloom.raster.cog import ACQUIRED
-from floodloom.raster.opener import opened
+from floodloom.raster.opener import open_raster
 from floodloom.sentinel2.register import Shift, clearest, estimate_shift
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.sentinel2.warp import optical_on_grid
@@ -32,8 +32,8 @@ class Pairing:
     """The companion, and how it came about.
 
     `image` is (channel, y, x) float32 reflectance with NaN = cloud or missing, as dask chunks; all
-    is NaN when the image was refused, and `refused` says why. `shift` is the one that was found.
-    `clear_share` is the share of the grid that shows the ground, 0-1.
+    is NaN when the image was refused, and `refused` is the reason. `shift` is the one that was
+    found, `clear_share` is the share of the grid that shows the ground, 0-1.
     """
 
     image: xr.DataArray
@@ -144,7 +144,7 @@ def _registered(
     """Return the image where it belongs; `moved` reads it with the grid moved down and right."""
     shift = found.shift
     if shift is None or not shift.sure:
-        _log.info("%s: the registration can't be told from the images; taken as it is", path)
+        _log.info("%s: the registration can't be estimated from the images; taken as it is", path)
         return found
     if shift.length < _RIGHT_PX:
         _log.info("%s: registered to %.1f px", path, shift.length)
@@ -166,7 +166,7 @@ def _refused(
 
 
 def _date(path: str | Path) -> str:
-    with opened(path, "optical image") as raster:
+    with open_raster(path, "optical image") as raster:
         tags = raster.tags()
     return next((tags[name] for name in _DATES if tags.get(name)), "")
 

@@ -16,8 +16,8 @@ from rasterio.enums import Resampling
 
 from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
-from floodloom.raster.placing import placed
-from floodloom.raster.windows import cropped
+from floodloom.raster.placing import place_raster
+from floodloom.raster.windows import crop
 from floodloom.sentinel2.bands import (
     CLOUD,
     SCENE_CLASSES,
@@ -54,8 +54,8 @@ def optical_on_grid(
     ----------
     path
         Raster with a CRS: reflectance as floating-point numbers or as Sentinel-2's integers, and
-        optionally a band `cloud` (1 = cloud or shadow) or `scl`. Without either, clouds are told
-        by their brightness and whiteness.
+        optionally a band `cloud` (1 = cloud or shadow) or `scl`. Without either, clouds are
+        recognised by their brightness and whiteness.
     geobox
         Grid of the radar scene, with a CRS.
     bands
@@ -110,24 +110,26 @@ class _Image:
         margin = 0 if masked else REACH_PX  # a cloud beside the piece throws its shadow into it
         image = self._reflectance(geobox.pad(margin) if margin else geobox)
         seen = self._marked_clear(geobox) if masked else seen_by_indices(image)
-        bands = [cropped(band, margin) for band in image.values()]
-        return np.where(cropped(seen, margin), np.stack(bands), np.float32(np.nan))
+        bands = [crop(band, margin) for band in image.values()]
+        return np.where(crop(seen, margin), np.stack(bands), np.float32(np.nan))
 
     def _marked_clear(self, geobox: GeoBox) -> NDArray[np.bool_]:
         """Return where the file's own mask sees the ground."""
         raster = replace(self.raster, kind=_MASK)
         if CLOUD in self.place:
-            return np.asarray(placed(raster, geobox, band=self.place[CLOUD], say=False) < 0.5)
-        return seen_by_classes(placed(raster, geobox, band=self.place[SCENE_CLASSES], say=False))
+            return np.asarray(place_raster(raster, geobox, band=self.place[CLOUD], log=False) < 0.5)
+        return seen_by_classes(
+            place_raster(raster, geobox, band=self.place[SCENE_CLASSES], log=False)
+        )
 
     def _reflectance(self, geobox: GeoBox) -> dict[str, NDArray[np.float32]]:
         numbers = {
-            name: placed(
+            name: place_raster(
                 self.raster,
                 geobox,
                 resampling=Resampling.bilinear,
                 band=self.place[name],
-                say=False,
+                log=False,
             )
             for name in self.chosen
         }
@@ -152,7 +154,7 @@ def _opened(path: str | Path) -> ForeignRaster:
 
 def _scaling(raster: ForeignRaster, band: int) -> Scaling:
     """Return what numbers mean: reflectance, where the file scales them itself."""
-    if raster.scaled(band):
+    if raster.is_scaled(band):
         return Scaling()
     try:
         return scaling_of(raster.tags, raster.dtypes[band - 1])

@@ -8,7 +8,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from floodloom.arrays import Doubles
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 
 
@@ -80,7 +80,7 @@ def project_facets(
     return image
 
 
-@compiled()
+@jit()
 def _splat(line, pixel, weight, image, oversampling):  # type: ignore[no-untyped-def]
     height, width = line.shape
     lines, samples = image.shape

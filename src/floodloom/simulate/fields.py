@@ -32,6 +32,6 @@ def patches(draw: np.random.Generator, shape: tuple[int, int], count: int) -> ND
     """Divide a plane into fields: the index of the nearest of `count` random points (y, x)."""
     points = draw.uniform((0, 0), shape, (count, 2))
     grid = np.indices(shape).reshape(2, -1).T
-    stretched = np.array([1.0, 1.6])
-    _, nearest = cKDTree(points * stretched).query(grid * stretched)
+    elongation = np.array([1.0, 1.6])
+    _, nearest = cKDTree(points * elongation).query(grid * elongation)
     return np.asarray(nearest).reshape(shape)

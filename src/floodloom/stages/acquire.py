@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from floodloom.acquire.content import from_product, require_product
-from floodloom.acquire.download import LARGEST, opened
+from floodloom.acquire.download import LARGEST, open_source
 from floodloom.acquire.item import SHA256, Asset, hasher, is_item, read_asset
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import track
 from floodloom.names import require_sha256
 from floodloom.outputs import writes
-from floodloom.shown import redacted
+from floodloom.texts import redact
 
 
 @writes("out", reads=("source",))
@@ -46,7 +46,7 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "
         what lies outside its folder.
     """
     wanted = read_asset(source, asset) if is_item(source) else Asset(source)
-    shown = redacted(wanted.source)
+    shown = redact(wanted.source)
     digests = [] if wanted.digest is None else [wanted.digest]
     if sha256 is not None:
         require_sha256(sha256.strip(), "sha256")
@@ -55,7 +55,7 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "
 
     with atomic_path(out) as temporary:
         most = LARGEST if wanted.size is None else min(LARGEST, wanted.size)
-        with opened(wanted.source, most) as blocks, temporary.open("wb") as target:
+        with open_source(wanted.source, most) as blocks, temporary.open("wb") as target:
             blocks = from_product(blocks, shown)
             for block in track(blocks, f"fetching {shown.rpartition('/')[2]}"):
                 target.write(block)

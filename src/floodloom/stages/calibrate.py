@@ -6,7 +6,7 @@ from pathlib import Path
 
 from floodloom.outputs import writes
 from floodloom.raster.store import write_store
-from floodloom.sentinel1.measurement import unpacked
+from floodloom.sentinel1.measurement import unpack
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.radar_scene import calibrated_scene, read_radar_scene
 from floodloom.sentinel1.settings import CalibrateSettings
@@ -43,6 +43,6 @@ def calibrate(
         If the product is damaged, incomplete or of another kind, or no orbit covers it.
     """
     scene = read_radar_scene(open_product(safe), settings)
-    with unpacked(scene.measurements, Path(out)) as images:
+    with unpack(scene.measurements, Path(out)) as images:
         backscatter = calibrated_scene(scene, images, settings)
         return write_store(backscatter, out, shard=_SHARD, progress="calibrating")

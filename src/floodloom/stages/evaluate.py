@@ -33,7 +33,7 @@ from floodloom.outputs import writes
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask
 from floodloom.raster.nodata import IGNORE
-from floodloom.raster.placing import placed
+from floodloom.raster.placing import place_raster
 from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, require_product
 from floodloom.raster.store import recipe_of
 from floodloom.tiles.labels import classes, labels_on_grid
@@ -155,7 +155,7 @@ def _score_pair(prediction: Path, truth: Path) -> PairScores:
         pair = score_probability(read_percent(prediction).percent, true)
     else:
         classed = replace(raster, kind=_CLASSES)
-        pair = score_map(placed(classed, raster.geobox, classes, nodata=IGNORE), true)
+        pair = score_map(place_raster(classed, raster.geobox, classes, nodata=IGNORE), true)
     if not pair.scored:
         raise InputError(
             f"{prediction}: has no data wherever {truth} knows the truth, so nothing can be "

@@ -15,7 +15,7 @@ from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask, strips
 from floodloom.raster.nodata import IGNORE
-from floodloom.raster.placing import Code, placed
+from floodloom.raster.placing import Code, place_raster
 from floodloom.raster.product import FLOOD_MAP, TRUTH, require_product
 
 _LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))
@@ -112,7 +112,7 @@ def place_labels(
             f"{raster.path}: declares {raster.nodata:g}, which is a class, as no data; take that "
             "away (gdal_edit -unsetnodata) and let unknown be 255"
         )
-    return placed(raster, _same_place(raster, geobox), code, nodata=IGNORE)
+    return place_raster(raster, _same_place(raster, geobox), code, nodata=IGNORE)
 
 
 def classes(numbers: Floats) -> NDArray[np.uint8]:

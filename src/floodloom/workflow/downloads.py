@@ -13,7 +13,7 @@ from typing import Any
 
 from floodloom.config.load import load_config, load_scenes
 from floodloom.errors import ConfigError
-from floodloom.shown import redacted
+from floodloom.texts import redact
 
 
 def stand_in(source: str) -> str:
@@ -27,10 +27,10 @@ def stand_in(source: str) -> str:
     Returns
     -------
     str
-        The source itself, or, if it may hold a secret, what `redacted` leaves and a digest of all
+        The source itself, or, if it may hold a secret, what `redact` leaves and a digest of all
         of it, so that another address is another parameter.
     """
-    bare = redacted(source)
+    bare = redact(source)
     digest = hashlib.sha256(source.encode(errors="surrogateescape")).hexdigest()[:16]
     return source if bare == source else f"{bare} {digest}"
 

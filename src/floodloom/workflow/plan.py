@@ -12,7 +12,7 @@ from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
 from floodloom.sentinel1.rtc_products import is_rtc
 from floodloom.settings import of_jobs
-from floodloom.shown import is_address
+from floodloom.texts import is_address
 
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 

@@ -1,6 +1,6 @@
 """Georeferenced chips in folders of GeoTIFFs.
 
-One layout per data set says where the bands and labels lie; everything else is shared.
+One layout per data set holds where the bands and labels lie; everything else is shared.
 """
 
 from __future__ import annotations

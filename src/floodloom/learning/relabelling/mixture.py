@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Floats
-from floodloom.kernels import compiled
+from floodloom.kernels import jit
 
 Doubles = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ class Mixture:
         return whiten, np.log(self.shares) + volume
 
 
-@compiled()
+@jit()
 def _log_density(features, means, whiten, offsets, density):  # type: ignore[no-untyped-def]
     components, wide = means.shape
     each = np.empty((components, _BLOCK), dtype=np.float32)

@@ -232,10 +232,10 @@ function valueAt(col, row) {
   if (!layers.values) return [];
   const { width, height, data } = layers.values;
   const x = Math.min(Math.floor(col / event.extent[1] * width), width - 1), y = Math.min(Math.floor(row / event.extent[0] * height), height - 1);
-  const at = 4 * (y * width + x), said = [CLASSES[data[at]] ?? ""];
-  if (data[at + 1] && reasons[data[at + 1]]) said[0] += ` (${reasons[data[at + 1]]})`;
-  if (data[at + 2] !== NO_DATA) said.push(`water ${data[at + 2]} %`);
-  return said;
+  const at = 4 * (y * width + x), lines = [CLASSES[data[at]] ?? ""];
+  if (data[at + 1] && reasons[data[at + 1]]) lines[0] += ` (${reasons[data[at + 1]]})`;
+  if (data[at + 2] !== NO_DATA) lines.push(`water ${data[at + 2]} %`);
+  return lines;
 }
 
 const pointers = new Map();

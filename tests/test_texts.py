@@ -2,7 +2,7 @@
 
 import pytest
 
-from floodloom.shown import brief, cell, is_address, line, redacted, shown
+from floodloom.texts import brief, cell, is_address, line, printable, redact
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from floodloom.shown import brief, cell, is_address, line, redacted, shown
     ],
 )
 def test_addresses_are_shown_without_what_opens_them(address: str, left: str) -> None:
-    assert redacted(address) == left
+    assert redact(address) == left
     assert is_address(address) == (not address.startswith(("data", "C:")))
 
 
@@ -45,7 +45,7 @@ def test_addresses_are_shown_without_what_opens_them(address: str, left: str) ->
     ],
 )
 def test_texts_are_one_line_of_visible_signs(text: str, seen: str | None) -> None:
-    assert shown(text) == (text if seen is None else seen)
+    assert printable(text) == (text if seen is None else seen)
 
 
 def test_a_line_ends_where_nobody_reads_on() -> None:

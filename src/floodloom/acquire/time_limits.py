@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SILENT_S = 30.0
-"""Silence after which nobody waits any longer."""
+"""Silence after which a download is given up."""
 _WINDOW_S = 20.0
 _SLOWEST = 1024  # bytes/s over a window; 1 GB then takes twelve days
 _LONGEST_S = 86_400.0
 
 
 class TooSlowError(Exception):
-    """A server that sends, but not in the time that floodloom has; the text says what it did."""
+    """A server that sends, but not in the time that floodloom has; the text states its pace."""
 
 
 @dataclass
-class Patience:
-    """What a download has cost so far, over all its answers.
+class TimeLimits:
+    """How long a download may still take, over all its requests.
 
     Attributes
     ----------
@@ -73,27 +73,27 @@ class Patience:
         self._window, self._came = None, 0
 
     def response(self, connection: socket.socket, *args: Any, **options: Any) -> Any:
-        """Make the answer of a connection, whose bytes are counted from its first line on."""
+        """Make the response of a connection, whose bytes are counted from its first line on."""
         made = http.client.HTTPResponse(connection, *args, **options)
         made.fp = io.BufferedReader(_Counted(made.fp.detach(), connection, self))
         return made
 
 
 class _Counted(io.RawIOBase):
-    def __init__(self, raw: Any, connection: socket.socket, patience: Patience) -> None:
-        self._raw, self._connection, self._patience = raw, connection, patience
+    def __init__(self, raw: Any, connection: socket.socket, limits: TimeLimits) -> None:
+        self._raw, self._connection, self._limits = raw, connection, limits
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._connection.settimeout(self._patience.wait())
+        self._connection.settimeout(self._limits.wait())
         try:
             count: int | None = self._raw.readinto(buffer)
         except TimeoutError:
-            self._patience.wait()  # says so if it was the time of the whole that ran out
+            self._limits.wait()  # raises if it was the time of the whole that ran out
             raise
-        self._patience.note(count or 0)
+        self._limits.note(count or 0)
         return count
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 """Text from outside as it may be shown: without secrets, and with nothing but letters.
 
-Names, tags, messages of libraries and answers of servers end in logs, on terminals, in pages and in
-tables. There a line break forges a line, an escape sequence moves the cursor, a sign of direction
-reverses what is read, a formula runs, and the address of a download opens it. All that floodloom
-shows passes through here on its way out.
+Names, tags, messages of libraries and responses of servers end in logs, on terminals, in pages and
+in tables. There a line break forges a line, an escape sequence moves the cursor, a sign of
+direction reverses what is read, a formula runs, and the address of a download opens it. All that
+floodloom shows passes through here on its way out.
 
 Sources: Unicode Standard Annex 9 (bidirectional text); OWASP, CSV Injection; RFC 3986, section 3.2.
 """
@@ -30,7 +30,7 @@ def is_address(source: str) -> bool:
     return _ADDRESS.match(source) is not None
 
 
-def redacted(source: str) -> str:
+def redact(source: str) -> str:
     """Return an address without what may open it: user, password, query and fragment.
 
     Parameters
@@ -52,43 +52,43 @@ def redacted(source: str) -> str:
     return f"{scheme}{bare}{re.split(r'[?#]', beyond, maxsplit=1)[0]}"
 
 
-def shown(text: object) -> str:
+def printable(text: object) -> str:
     r"""Return a text as it may be shown: one line of visible signs, without secrets.
 
     Parameters
     ----------
     text
         Any text, or what has one. Line breaks, control characters, signs of direction and half
-        surrogates become escapes such as ``\n`` and ``\u202e``; addresses lose what `redacted`
+        surrogates become escapes such as ``\n`` and ``\u202e``; addresses lose what `redact`
         takes from them.
     """
-    words = str(text)
-    if "://" in words:
-        words = _IN_TEXT.sub(lambda found: redacted(found[0]), words)
-    if words.isprintable():
-        return words
-    return "".join(letter if _is_visible(letter) else _escape(letter) for letter in words)
+    plain = str(text)
+    if "://" in plain:
+        plain = _IN_TEXT.sub(lambda found: redact(found[0]), plain)
+    if plain.isprintable():
+        return plain
+    return "".join(letter if _is_visible(letter) else _escape(letter) for letter in plain)
 
 
 def line(text: object) -> str:
-    """Return a text as `shown` does, cut where it is longer than anybody reads."""
-    return shortened(shown(text), _LONGEST)
+    """Return a text as `printable` does, cut where it is longer than anybody reads."""
+    return shorten(printable(text), _LONGEST)
 
 
-def shortened(text: str, most: int = 80) -> str:
+def shorten(text: str, most: int = 80) -> str:
     """Return a text, cut where it has more than some characters."""
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def brief(value: Any) -> str:
     """Return a value as Python writes it, cut short, however much it holds and how deep."""
-    return shown(_SHORT.repr(value))
+    return printable(_SHORT.repr(value))
 
 
 def cell(text: object) -> str:
-    """Return a text for a table that a spreadsheet may open: as `shown`, and never a formula."""
-    words = shown(text)
-    return words if _is_number(words) else _FORMULA.sub(r"\1'", words)
+    """Return a text for a table that a spreadsheet may open: printable, and never a formula."""
+    plain = printable(text)
+    return plain if _is_number(plain) else _FORMULA.sub(r"\1'", plain)
 
 
 def _is_visible(letter: str) -> bool:
@@ -99,9 +99,9 @@ def _escape(letter: str) -> str:
     return letter.encode("unicode_escape").decode()
 
 
-def _is_number(words: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        float(words)
+        float(text)
     except ValueError:
         return False
     return True

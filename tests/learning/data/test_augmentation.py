@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 from scipy import stats
 
-from floodloom.learning.data.augmentation import Augmentation, Draws, gamma, mixed, radar_noise
+from floodloom.learning.data.augmentation import Augmentation, Draws, gamma, mix_boxes, radar_noise
 from floodloom.learning.data.samples import Samples
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
@@ -85,7 +85,7 @@ def test_mixing_takes_the_companion_along():
 
     box = torch.zeros(1, 4, 4, dtype=torch.bool)
     box[:, :2] = True
-    result = mixed(with_optical(0.0), with_optical(1.0), [(slice(0, 2), slice(0, 4))])
+    result = mix_boxes(with_optical(0.0), with_optical(1.0), [(slice(0, 2), slice(0, 4))])
     assert torch.equal(result.clear, box)
     assert torch.equal(result.optical[:, 0], 10.0 * box)
 

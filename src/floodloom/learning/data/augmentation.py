@@ -26,7 +26,7 @@ def rotate_and_flip(tensor: Tensor, element: int) -> Tensor:
     return torch.rot90(flipped, element % 4, dims=(-2, -1))
 
 
-def undo(tensor: Tensor, element: int) -> Tensor:
+def undo_rotate_and_flip(tensor: Tensor, element: int) -> Tensor:
     """Undo `rotate_and_flip` with the same element."""
     turned = torch.rot90(tensor, -(element % 4), dims=(-2, -1))
     return turned.flip(-1) if element >= 4 else turned
@@ -197,34 +197,34 @@ class Augmentation:
         """
         draws = Draws(seeds)
         if partners is not None and self.cutmix > 0:  # also where there are none: numbers are drawn
-            batch = mixed(batch, partners, boxes(draws, self.cutmix, batch.label.shape))
+            batch = mix_boxes(batch, partners, draw_boxes(draws, self.cutmix, batch.label.shape))
         elements = (8 * draws.uniform(1)).long().flatten().tolist()
 
-        def turned(tensor: Tensor | None) -> Tensor | None:
+        def rotated(tensor: Tensor | None) -> Tensor | None:
             if tensor is None:
                 return None
             pairs = zip(tensor, elements, strict=True)
             return torch.stack([rotate_and_flip(tile, element) for tile, element in pairs])
 
-        image, label = turned(batch.image), turned(batch.label)
+        image, label = rotated(batch.image), rotated(batch.label)
         if image is None or label is None:
             return batch
-        image = self.disturbed(image, draws)
-        optical, clear, soft = map(turned, (batch.optical, batch.clear, batch.soft))
+        image = self.change_images(image, draws)
+        optical, clear, soft = map(rotated, (batch.optical, batch.clear, batch.soft))
         return Samples(image, label, optical, clear, soft, batch.ids)
 
     def mixes(self, seeds: Tensor) -> Tensor:
         """Return (tile,) bool, True where a tile gets a box of another one."""
         return _box_draws(Draws(seeds))[0] < self.cutmix
 
-    def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
+    def change_images(self, image: Tensor, draws: Draws) -> Tensor:
         """Return (tile, band, y, x) images with noise, another gain and lost bands."""
         if self.noise is not None:
             image = self.noise(image, draws)
         if self.gain_jitter > 0:
             image = jitter_gain(image, self.gain_jitter, draws)
         if self.band_drop > 0:
-            image = image * kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
+            image = image * band_mask(draws, self.band_drop, image.shape[1]).to(image.device)
         if self.sensor_drop > 0:
             kept = (draws.uniform(1, 1, 1) >= self.sensor_drop).to(image.device)
             first, second = image.tensor_split([self.second_sensor], dim=1)
@@ -245,7 +245,7 @@ def strong_views(recipe: Recipe) -> Augmentation:
     )
 
 
-def kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
+def band_mask(draws: Draws, probability: float, bands: int) -> Tensor:
     """Return (tile, band, 1, 1) float32: 0 for a lost band, else 1."""
     chance, which = draws.uniform(2).T
     lost = (chance < probability) & (bands > 1)
@@ -258,7 +258,7 @@ Box = tuple[slice, slice]
 """Rows and columns of a tile."""
 
 
-def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> list[Box | None]:
+def draw_boxes(draws: Draws, probability: float, shape: Sequence[int]) -> list[Box | None]:
     """Return a box of uniformly drawn area per tile of `shape` (tile, y, x), or None."""
     _, height, width = shape
     chance, area, down, right = _box_draws(draws)
@@ -284,7 +284,7 @@ def _box_draws(draws: Draws) -> Tensor:
     return draws.uniform(4).T
 
 
-def mixed(batch: Samples, partners: Samples, where: Sequence[Box | None]) -> Samples:
+def mix_boxes(batch: Samples, partners: Samples, where: Sequence[Box | None]) -> Samples:
     """Return the batch with boxes of its partners, of which there is one for each box."""
     chosen = [(place, *box) for place, box in enumerate(where) if box is not None]
 

@@ -1,4 +1,4 @@
-"""From tile stores to tensors, and which tiles are drawn."""
+"""Tiles as tensors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Samples:
     `image` (tile, band, y, x) float32, 0 where there is no data; `label` (tile, y, x) uint8,
     255 = ignore, also where there is no data; with an optical companion `optical`
     (tile, channel, y, x) float32, standardised, 0 under clouds, and `clear` (tile, y, x) bool,
-    True where both have data; with a teacher's opinion `soft` (tile, class, y, x) float16, its
+    True where both have data; with a teacher `soft` (tile, class, y, x) float16, its
     logits; `ids` names the tiles in messages; `pseudo` (tile,) bool, True for tiles whose labels,
     if they have any, are a network's own.
     """
@@ -136,7 +136,7 @@ class Standardisation:
 
 def radar_samples(tiles: xr.Dataset) -> Samples:
     """Load tiles (`floodloom.tiles.store.open_tiles`) with the radar bands as the input."""
-    image, label = without_nan(tiles["image"].values, tiles["label"].values)
+    image, label = fill_missing(tiles["image"].values, tiles["label"].values)
     return Samples(image, label, ids=tile_ids(tiles))
 
 
@@ -145,13 +145,13 @@ def tile_ids(tiles: xr.Dataset) -> tuple[str, ...]:
     return tuple(str(name) for name in tiles["tile_id"].values) if "tile_id" in tiles else ()
 
 
-def without_nan(image: NDArray[np.float32], label: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+def fill_missing(image: NDArray[np.float32], label: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
     """Return (tile, band, y, x), 0 where not finite, and (tile, y, x) labels, 255 there."""
     finite = np.isfinite(image)
     masked = np.where(finite.all(axis=1), label, np.uint8(IGNORE))
     return torch.from_numpy(np.where(finite, image, np.float32(0))), torch.from_numpy(masked)
 
 
-def spread_out(tiles: Tiles, count: int) -> Samples:
+def evenly_spaced(tiles: Tiles, count: int) -> Samples:
     """Return so many of the tiles, evenly spread; all if there aren't more."""
     return tiles.take(torch.linspace(0, len(tiles) - 1, min(len(tiles), count)).long())

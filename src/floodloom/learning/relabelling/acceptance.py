@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.device import Execution, default_device
-from floodloom.learning.losses.pixels import Loss
+from floodloom.learning.losses._base import LogitLoss
 from floodloom.learning.relabelling.gate import Labels, Predictions
 from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.validation import scores_of
@@ -43,7 +43,7 @@ class Acceptance:
     """
 
     validation: Tiles
-    loss: Loss
+    loss: LogitLoss
     batch: int = 8
     target: Tiles | None = None
     limits: AcceptanceLimits = field(default_factory=AcceptanceLimits)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.samples import Samples, Tiles, spread_out
+from floodloom.learning.data.samples import Samples, Tiles, evenly_spaced
 from floodloom.learning.device import default_device
 from floodloom.learning.relabelling.acceptance import Acceptance, limit_exceeded
 from floodloom.learning.relabelling.batch_statistics import distance_of_means, replace_statistics
@@ -168,12 +168,12 @@ def _distances(known: Checkpoint, target: Tiles, held_out: Tiles) -> tuple[float
     target are taken with several shares, as if it held more or less of what the network takes for
     water, and the nearest count.
     """
-    predicted = _labelled_by(known, spread_out(target, _SAMPLED))
+    predicted = _labelled_by(known, evenly_spaced(target, _SAMPLED))
 
     def distance(tiles: Tiles, weights: tuple[float, float]) -> float:
         return distance_of_means(known, replace_statistics(known, tiles, weights=weights))
 
-    there = distance(spread_out(held_out, _SAMPLED), (1.0, 1.0))
+    there = distance(evenly_spaced(held_out, _SAMPLED), (1.0, 1.0))
     return min(distance(predicted, weights) for weights in _weights(predicted.label)), there
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from floodloom.learning.calibration import held_out_pixels, seen_pixels, temperature_of_accuracy
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.augmentation import rotate_and_flip, undo
+from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_and_flip
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.relabelling.adaptation import AdaptedNetwork
@@ -173,6 +173,8 @@ def _predictors(before: Checkpoint, labeller: Labeller) -> Callable[[Tensor], Te
     def predict(image: Tensor) -> Tensor:
         turned = labeller.ensemble.logits(rotate_and_flip(image, _QUARTER))
         logits, likelihood = labeller.evidence(image)
-        return torch.cat([logits, likelihood, first.logits(image), undo(turned, _QUARTER)], dim=1)
+        return torch.cat(
+            [logits, likelihood, first.logits(image), undo_rotate_and_flip(turned, _QUARTER)], dim=1
+        )
 
     return predict

@@ -33,7 +33,7 @@ from floodloom.datasets import ombria
 from floodloom.datasets.common.adapter import Chips
 from floodloom.files import read_json
 from floodloom.learning.data.augmentation import Augmentation, rotate_and_flip, undo_rotate_and_flip
-from floodloom.learning.data.samples import Samples, fill_missing
+from floodloom.learning.data.samples import Samples
 from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.device import Execution, choose_execution, default_device
 from floodloom.learning.losses.ce_dice import ce_dice
@@ -193,17 +193,18 @@ def events_split(events: NDArray[np.int64], fold: int) -> Split:
 def trained(name: str, number: str, part: str) -> Row:
     """Train one network and score it on its test chips."""
     chips = ombria.chips(data_root("ombria"))
-    image, label = fill_missing(chips.image, chips.label)
+    tiles = Samples.of(chips.image, chips.label)
     every = QUARTER if part == "quick" else 1
     seed = 0 if part == "events" else int(number)
     split = official_split(chips, every)
     if part == "events":
         split = events_split(event_of_chips(chips), int(number))
     samples = [
-        Samples(image[rows], label[rows]) for rows in (split.training, split.validation, split.test)
+        tiles.take(torch.from_numpy(rows))
+        for rows in (split.training, split.validation, split.test)
     ]
     torch.manual_seed(seed)
-    module = build(name, image.shape[1], 2)
+    module = build(name, tiles.image.shape[1], 2)
     plan = PLANS[part].model_copy(update={"seed": seed})
     fitted = fit(
         module,

@@ -96,7 +96,7 @@ def test_the_limit_decides_where_tiles_lie(stores):
     first = locate_tiles(open_tiles(stores[0]), stores[0])
     second = locate_tiles(open_tiles([stores[1]]), [stores[1]])
     tiles = concatenate_tiles([first, second])
-    size = 75 * 32 * 32 * (2 * 4 + 1) / 2**30
+    size = 75 * 32 * 32 * (2 * (4 + 1) + 1) / 2**30
     assert isinstance(load_radar_tiles(tiles, 0.99 * size), ZarrTiles)
     held = load_radar_tiles(tiles, 1.01 * size)
     assert torch.equal(held.label, ZarrTiles(tiles).take(torch.arange(75)).label)

@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 from floodloom.errors import InputError
-from floodloom.learning.data.samples import fill_missing, radar_samples
+from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.splits import (
     ground_blocks,
     hold_out,
@@ -110,6 +110,6 @@ def test_ground_is_cut_into_blocks_of_an_events_ground(make_tiles):
 def test_what_is_not_finite_is_no_data() -> None:
     image = np.ones((1, 2, 2, 2), dtype=np.float32)
     image[0, 0, 0] = np.nan, np.inf
-    clean, label = fill_missing(image, np.ones((1, 2, 2), dtype=np.uint8))
-    assert clean[0, 0].tolist() == [[0, 0], [1, 1]]
-    assert label[0].tolist() == [[255, 255], [1, 1]]
+    samples = Samples.of(image, np.ones((1, 2, 2), dtype=np.uint8))
+    assert samples.image[0, 0].tolist() == [[0, 0], [1, 1]]
+    assert samples.label[0].tolist() == [[255, 255], [1, 1]]

@@ -21,10 +21,11 @@ from floodloom.models.registry import build
 def batch():
     torch.manual_seed(0)
     image = torch.randn(2, 2, 32, 32)
-    image[:, :, :4] = 0  # no data
+    valid = torch.ones(2, 2, 32, 32, dtype=torch.bool)
+    image[:, :, :4], valid[:, :, :4] = 0, False
     label = torch.full((2, 32, 32), 255, dtype=torch.uint8)
     label[:, 10:12], label[:, 20:22] = 0, 1
-    return Samples(image, label)
+    return Samples(image, label, valid=valid)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_festa_is_added_to_the_cross_entropy(network, batch):
     assert LOSSES.load("festa").of_logits is cross_entropy
     supervised = cross_entropy(network(batch.image), batch.label.long())
     torch.manual_seed(7)
-    terms = festa(network.features(batch.image)[-1], (batch.image != 0).any(dim=1))
+    terms = festa(network.features(batch.image)[-1], batch.any_valid)
     torch.manual_seed(7)
     found = minimised("festa", network, batch)
     torch.testing.assert_close(found, supervised + FESTA_WEIGHT * terms)
@@ -79,7 +80,7 @@ def test_contrast_of_features_that_are_smaller_than_the_tile(batch):
 
 
 def test_scribbles_are_added_to_similarity_and_continuity(network, batch):
-    logits, valid = network(batch.image), (batch.image != 0).any(dim=1)
+    logits, valid = network(batch.image), batch.any_valid
     expected = similarity(logits, valid) + continuity(logits, valid)
     expected = expected + SCRIBBLE_WEIGHT * cross_entropy(logits, batch.label.long())
     torch.testing.assert_close(minimised("scribble", network, batch), expected)

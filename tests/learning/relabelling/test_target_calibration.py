@@ -68,10 +68,13 @@ def test_confidences_are_made_as_great_as_an_accuracy(accuracy):
 
 
 def test_pixels_without_data_are_left_out():
-    image = torch.ones(2, 2, 4, 4)
-    image[0, 1, :2] = 0
+    valid = torch.ones(2, 2, 4, 4, dtype=torch.bool)
+    valid[0, 1, :2] = False
     nothing = torch.full((2, 4, 4), 255, dtype=torch.uint8)
-    assert len(seen_pixels(lambda part: part, Samples(image, nothing))) == 24
+    assert (
+        len(seen_pixels(lambda part: part.image, Samples(valid.float(), nothing, valid=valid)))
+        == 24
+    )
 
 
 def test_confidences_fall_where_networks_part(make_tiles):

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
 from floodloom.learning.data.samples import (
     Samples,
     Standardisation,
-    fill_missing,
     radar_samples,
     tile_ids,
 )
@@ -89,8 +89,7 @@ def standardise_optical(tiles: xr.Dataset, channels: Sequence[str] = ()) -> Stan
 def optical_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
     """Load tiles with the optical channels as the input; pixels under clouds aren't labelled."""
     optical = standardisation.apply(_values(tiles, standardisation.channels))
-    image, label = fill_missing(optical, tiles["label"].values)
-    return Samples(image, label, ids=tile_ids(tiles))
+    return Samples.of(optical, tiles["label"].values, tile_ids(tiles))
 
 
 def paired_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
@@ -113,7 +112,8 @@ def fuse_optical(samples: Samples) -> Samples:
     if samples.optical is None:
         raise InputError("tiles: no optical image to fuse; cut them with `--optical`")
     image = torch.cat([samples.image, samples.optical], dim=1)
-    return Samples(image, samples.label, ids=samples.ids)
+    valid = torch.cat([samples.valid, _optical_valid(samples)], dim=1)
+    return Samples(image, samples.label, ids=samples.ids, valid=valid)
 
 
 def drop_optical(samples: Samples) -> Samples:
@@ -132,7 +132,15 @@ def network_input(samples: Samples, inputs: str) -> Samples:
         return fuse_optical(samples)
     if samples.optical is None:
         raise InputError("tiles: no optical image to look at; cut them with `--optical`")
-    return Samples(samples.optical, samples.label, ids=samples.ids)
+    valid = _optical_valid(samples)
+    return Samples(samples.optical, samples.label, ids=samples.ids, valid=valid)
+
+
+def _optical_valid(samples: Samples) -> Tensor:
+    """Return (tile, channel, y, x) bool, where both sensors have data."""
+    if samples.optical is None or samples.clear is None:
+        raise InputError("tiles: no optical image; cut them with `--optical`")
+    return samples.clear.unsqueeze(1).expand_as(samples.optical)
 
 
 def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:

@@ -94,7 +94,7 @@ def add_teacher_logits(
 
 def _clear_by_radar(samples: Samples) -> Samples:
     """Return tiles that count as clear wherever the radar has data."""
-    return replace(samples, clear=(samples.image != 0).any(dim=1))
+    return replace(samples, clear=samples.any_valid)
 
 
 @dataclass(frozen=True)

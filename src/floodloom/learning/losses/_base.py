@@ -113,11 +113,6 @@ def mean_of_labelled(values: Tensor, label: Tensor) -> Tensor:
     ).clamp(min=1)
 
 
-def has_data(batch: Samples) -> Tensor:
-    """Return (N, y, x) bool, where any band has data."""
-    return (batch.image != 0).any(dim=1)
-
-
 def _name(function: Callable[..., object] | None) -> str:
     if isinstance(function, partial):
         function = function.func

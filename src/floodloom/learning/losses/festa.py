@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.losses._base import Loss, Prediction, has_data
+from floodloom.learning.losses._base import Loss, Prediction
 from floodloom.learning.losses.cross_entropy import cross_entropy
 
 FESTA_WEIGHT = 0.1  # Hua et al. 2021, section IV
@@ -19,7 +19,7 @@ _BLOCK = 2**24  # distances that are held at once
 def cross_entropy_and_festa(prediction: Prediction, batch: Samples) -> Tensor:
     """Return cross-entropy on the labelled pixels and FESTA's terms on the finest features."""
     finest, logits = prediction.finest, prediction.logits.float()
-    valid = has_data(batch)
+    valid = batch.any_valid
     if finest.shape[-2:] != valid.shape[-2:]:
         size = (finest.shape[-2], finest.shape[-1])
         valid = F.adaptive_max_pool2d(valid.float().unsqueeze(1), size)[:, 0] > 0

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.losses._base import Loss, Prediction, has_data
+from floodloom.learning.losses._base import Loss, Prediction
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.training.distributed import sum_over_processes
 
@@ -21,7 +21,7 @@ SCRIBBLE_WEIGHT = 0.5
 
 def scribble(prediction: Prediction, batch: Samples) -> Tensor:
     """Return similarity and continuity everywhere, and cross-entropy where labelled."""
-    logits, valid = prediction.logits.float(), has_data(batch)
+    logits, valid = prediction.logits.float(), batch.any_valid
     unsupervised = similarity(logits, valid) + CONTINUITY_WEIGHT * continuity(logits, valid)
     return unsupervised + SCRIBBLE_WEIGHT * cross_entropy(logits, batch.label.long())
 

@@ -119,9 +119,8 @@ def _predicted_classes(
     parts, labels = [], []
     for index in torch.split(torch.arange(len(tiles)), batch):
         taken = tiles.take(index)
-        image = taken.image
-        predicted = model(execution.image(image)).argmax(dim=1).cpu()
-        parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int8).numpy())
+        predicted = model(execution.image(taken.image)).argmax(dim=1).cpu()
+        parts.append(predicted.masked_fill(~taken.any_valid.cpu(), -1).to(torch.int8).numpy())
         labels.append(taken.label.cpu().numpy())
     return np.concatenate(parts), np.concatenate(labels)
 

@@ -194,9 +194,9 @@ def _labelled_by(checkpoint: Checkpoint, tiles: Samples, batch: int = 8) -> Samp
     """Return tiles with the classes that a network predicts for them as their labels."""
     model = checkpoint.model().to(default_device()).eval()
     labels = []
-    for image in torch.split(tiles.image, batch):
-        label = model(image.to(default_device())).argmax(dim=1).to(tiles.label)
-        labels.append(label.masked_fill((image == 0).all(dim=1), IGNORE))
+    for part in tiles.split(batch):
+        label = model(part.image.to(default_device())).argmax(dim=1).to(tiles.label)
+        labels.append(label.masked_fill(~part.any_valid, IGNORE))
     return replace(tiles, label=torch.cat(labels))
 
 
@@ -214,7 +214,7 @@ def sure_water(
             taken = tiles.take(index)
             image = taken.image.to(default_device())
             land = (model(image).float() / checkpoint.temperature).softmax(dim=1)[:, 0]
-            counts = (image != 0).any(dim=1)
+            counts = taken.any_valid.to(default_device())
             if on_land:
                 counts &= taken.label.to(default_device()) == 0
             sure += int(((land <= 1 - _SURE) & counts).sum())

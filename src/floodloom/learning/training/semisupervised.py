@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from floodloom.errors import TrainingError
 from floodloom.learning.data.augmentation import Augmentation, Draws, draw_boxes, mix_boxes
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.losses._base import Loss, Prediction, has_data
+from floodloom.learning.losses._base import Loss, Prediction
 from floodloom.learning.training.distributed import sum_over_processes
 from floodloom.learning.training.loop import Objective
 from floodloom.learning.training.settings import Consistency
@@ -112,21 +112,20 @@ class UniMatch:
         labelled, others = split_by_label(batch)
         probability = _teacher_probabilities(averaged, others.image)
         confidence, likeliest = probability.max(dim=1)
-        valid, target = has_data(others), torch.where(confidence >= THRESHOLD, likeliest, IGNORE)
+        weak = replace(others, label=torch.where(confidence >= THRESHOLD, likeliest, IGNORE))
 
         # Strong views go through the network at once, then the weak one with the labelled tiles.
-        views = [_strong_view(others.image, target, valid, self.strong) for _ in range(2)]
+        views = [_strong_view(weak, self.strong) for _ in range(2)]
         strong = module(torch.cat([view.image for view in views])).split(len(others))
         images = torch.cat([labelled.image, others.image])
         logits, dropped = _with_dropped_features(module, images, len(labelled))
 
-        weak = Samples(others.image, target, clear=valid)
         consistency = torch.zeros((), device=images.device)
         for share, prediction, view in zip(SHARES, (*strong, dropped), (*views, weak), strict=True):
             negative = F.cross_entropy(
                 prediction.float(), view.label, ignore_index=IGNORE, reduction="none"
             )
-            consistency = consistency + share * _mean(negative, view.clear)
+            consistency = consistency + share * _mean(negative, view.any_valid)
         return (loss.of_logits(logits.float(), labelled.label.long()) + consistency) / 2
 
 
@@ -155,14 +154,14 @@ class MeanTeacher:
     ) -> Tensor:
         """Return the mean of the labelled tiles' loss and of the consistency of the others."""
         labelled, others = split_by_label(batch)
-        target = _teacher_probabilities(averaged, others.image)
-        view = _strong_view(others.image, target, has_data(others), self.strong)
+        probability = _teacher_probabilities(averaged, others.image)
+        view = _strong_view(replace(others, label=probability), self.strong)
         logits = module(torch.cat([labelled.image, view.image]))
 
         probability = logits[len(labelled) :].float().softmax(dim=1)
         squared = (probability - view.label).square().sum(dim=1)
         supervised = loss.of_logits(logits[: len(labelled)].float(), labelled.label.long())
-        return (supervised + _mean(squared, view.clear)) / 2
+        return (supervised + _mean(squared, view.any_valid)) / 2
 
 
 def split_by_label(batch: Samples) -> tuple[Samples, Samples]:
@@ -199,18 +198,17 @@ def _teacher_probabilities(teacher: nn.Module, image: Tensor) -> Tensor:
     return probability
 
 
-def _strong_view(image: Tensor, target: Tensor, valid: Tensor, strong: Augmentation) -> Samples:
+def _strong_view(weak: Samples, strong: Augmentation) -> Samples:
     """Return tiles with boxes of their neighbours, noise, another gain and lost bands.
 
-    `target` is (N, y, x) classes or (N, class, y, x) probabilities; `clear` of the result says
-    where there are data.
+    `weak.label` are (N, y, x) classes or (N, class, y, x) probabilities. `valid` of the result
+    says where there are data: bands that the strong view loses count.
     """
-    draws = Draws(torch.randint(2**62, (len(image),)))
-    weak = Samples(image, target, clear=valid)
-    where = draw_boxes(draws, strong.cutmix, image[:, 0].shape)
+    draws = Draws(torch.randint(2**62, (len(weak),)))
+    where = draw_boxes(draws, strong.cutmix, weak.image[:, 0].shape)
     chosen = torch.tensor([box is not None for box in where])
     both = mix_boxes(weak, weak.take(torch.arange(len(weak)).roll(1)[chosen]), where)
-    return replace(both, image=strong.change_images(both.image, draws))
+    return replace(both, image=strong.change_images(both, draws).image)
 
 
 def _with_dropped_features(
@@ -225,8 +223,8 @@ def _with_dropped_features(
     return ours, module.logits(kept, image[labelled:])
 
 
-def _mean(values: Tensor, valid: Tensor | None) -> Tensor:
-    counted = torch.ones_like(values) if valid is None else valid.to(values.dtype)
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    counted = valid.to(values.dtype)
     total: Tensor = sum_over_processes((values * counted).sum())
     mean: Tensor = total / sum_over_processes(counted.sum()).clamp(min=1)
     return mean

@@ -85,7 +85,8 @@ def complete_checkpoint(
         temperature=1.0,
         training={**record, "execution": str(fitted.execution)},
     )
-    pixels = held_out_pixels(ensemble_of([learned]).logits, validation)
+    network = ensemble_of([learned])
+    pixels = held_out_pixels(lambda part: network.logits(part.image), validation)
     return replace(learned, temperature=fit_temperature(*pixels))
 
 

@@ -1,4 +1,4 @@
-"""The stage `teach`: a teacher that sees optical images, from tiles that have them."""
+"""The stage `teach`: a network of optical images, from tiles that have them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def teach(
     settings: TeachSettings = TeachSettings(),
     threads: int = 1,
 ) -> Path:
-    """Train a network that sees the optical images of tiles, and maybe the radar bands, too.
+    """Train a network of the optical images of tiles, and maybe of their radar bands, too.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def teach(
         do without (`settings.optical_drop`).
     out
         Checkpoint (.safetensors) whose inputs are optical channels, behind the radar bands if it
-        sees those.
+        takes those.
     settings
         How to train.
     threads

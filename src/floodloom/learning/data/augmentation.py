@@ -36,7 +36,7 @@ def undo_rotate_and_flip(tensor: Tensor, element: int) -> Tensor:
 class RadarNoise:
     """Speckle, a constant offset and a ramp, added in decibel to fixed-range inputs.
 
-    `gain` (band, source) says what one decibel of each polarisation does to each band: bands in
+    `gain` (band, source) is the change of each band by one decibel of each polarisation: bands in
     decibel move with their own, the ratio VH/VV with both. The ramp rises in a random direction
     from minus to plus a random height of at most `ramp_db` at the tile's corners, as backscatter
     falls with the incidence angle across a swath; it is the same for all polarisations.
@@ -193,7 +193,7 @@ class Augmentation:
     gain_jitter: float = 0.0
 
     def __call__(self, batch: Samples, seeds: Tensor, partners: Samples | None = None) -> Samples:
-        """Return the batch with every tile changed as its seed (tile,) int64 says.
+        """Return the batch with every tile changed by its seed (tile,) int64.
 
         `partners` are the tiles to mix into those where `mixes(seeds)`; without any nothing is.
         """

@@ -112,7 +112,7 @@ def fuse_optical(samples: Samples) -> Samples:
     if samples.optical is None:
         raise InputError("tiles: no optical image to fuse; cut them with `--optical`")
     image = torch.cat([samples.image, samples.optical], dim=1)
-    valid = torch.cat([samples.valid, _optical_valid(samples)], dim=1)
+    valid = torch.cat([samples.valid, _optical_valid(samples, samples.optical)], dim=1)
     return Samples(image, samples.label, ids=samples.ids, valid=valid)
 
 
@@ -132,21 +132,21 @@ def network_input(samples: Samples, inputs: str) -> Samples:
         return fuse_optical(samples)
     if samples.optical is None:
         raise InputError("tiles: no optical image to look at; cut them with `--optical`")
-    valid = _optical_valid(samples)
+    valid = _optical_valid(samples, samples.optical)
     return Samples(samples.optical, samples.label, ids=samples.ids, valid=valid)
 
 
-def _optical_valid(samples: Samples) -> Tensor:
-    """Return (tile, channel, y, x) bool, where both sensors have data."""
-    if samples.optical is None or samples.clear is None:
-        raise InputError("tiles: no optical image; cut them with `--optical`")
-    return samples.clear.unsqueeze(1).expand_as(samples.optical)
+def _optical_valid(samples: Samples, optical: Tensor) -> Tensor:
+    """Return (tile, channel, y, x) bool, where the companion is clear."""
+    if samples.clear is None:
+        return torch.ones_like(optical, dtype=torch.bool)
+    return samples.clear.unsqueeze(1).expand_as(optical)
 
 
 def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
     """Return tiles of the split `target` with an optical image, their labels hidden.
 
-    A warning says so if there is none.
+    If there is none, a warning is logged.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
 
 
 def choose_labels(tiles: xr.Dataset, labels: str) -> xr.Dataset:
-    """Return tiles with the labels that are asked for: `given`, or `water_index`.
+    """Return tiles with labels of a source: `given`, or `water_index`.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def label_by_index(tiles: xr.Dataset) -> xr.Dataset:
 
     The label is the sign of MNDWI, of NDWI where there is no short-wave infrared; pixels under
     clouds and with an index near 0 are ignored. Tiles of the split `target` become training tiles:
-    their labels aren't looked at.
+    their labels aren't read.
 
     Raises
     ------

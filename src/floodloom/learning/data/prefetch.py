@@ -34,7 +34,7 @@ def prefetch_batches(
         One (N,) int64 per batch.
     workers
         Threads that read; with 0, and where the tiles are at hand anyway, each batch is read when
-        it is asked for. Two batches per thread are held ready.
+        it is needed. Two batches per thread are held ready.
     pin
         Copy batches to pinned memory, from which a GPU copies while it computes.
 
@@ -84,7 +84,7 @@ class Prefetch(Generic[Item]):
     items
         What to iterate over, once; it is used by the thread alone.
     depth
-        Items that are made before they are asked for. No more than that exist at once, the one
+        Items that are made before they are needed. No more than that exist at once, the one
         being made included, besides the one that the consumer holds.
     """
 

@@ -154,7 +154,7 @@ async def _read(
 ) -> list[NDArray[Any]]:
     """Read tiles of several variables by store and row.
 
-    All are asked for at once: one after the other takes twice as long, a list of rows in one
+    All are requested at once: one after the other takes twice as long, a list of rows in one
     request ten times.
     """
     rows = [variable.tile(store, row) for variable in variables for store, row in places]

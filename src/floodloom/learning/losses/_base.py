@@ -100,7 +100,7 @@ class Loss:
         return replace(self, of_logits=weighted, weights=tuple(weights.tolist()))
 
     def __repr__(self) -> str:
-        """Say which it is, the same in every process."""
+        """Return names that are the same in every process."""
         parts = [_name(self.of_logits), _name(self.of_prediction), self.weights]
         return f"Loss({', '.join(map(str, parts))})"
 

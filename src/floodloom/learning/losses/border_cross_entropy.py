@@ -1,4 +1,4 @@
-"""Cross-entropy that teaches a network the thin ground between neighbouring objects."""
+"""Cross-entropy that weighs the thin ground between neighbouring objects."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ CLIP = 1.0
 
 
 class Objective(Protocol):
-    """What is minimised; a `repr` that is the same in every process says how."""
+    """What is minimised; its `repr` is the same in every process."""
 
     def __call__(
         self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
@@ -133,7 +133,7 @@ def fit(
     loss = LOSSES.load(settings.loss).weigh_classes(training.statistics.class_fractions)
     objective, sidecars = objective or Supervised(), sidecars or Sidecars()
 
-    # Numbers are as the seed says, whatever the choice of the execution has drawn.
+    # The seed decides the numbers, whatever the choice of the execution has drawn.
     first = torch.arange(min(settings.batch, 4, len(training.tiles)))
     probe = training.tiles.take(first).image
     processes = distributed.processes()

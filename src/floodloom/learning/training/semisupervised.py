@@ -202,7 +202,7 @@ def _strong_view(weak: Samples, strong: Augmentation) -> Samples:
     """Return tiles with boxes of their neighbours, noise, another gain and lost bands.
 
     `weak.label` are (N, y, x) classes or (N, class, y, x) probabilities. `valid` of the result
-    says where there are data: bands that the strong view loses count.
+    are those with data: bands that the strong view loses count.
     """
     draws = Draws(torch.randint(2**62, (len(weak),)))
     where = draw_boxes(draws, strong.cutmix, weak.image[:, 0].shape)

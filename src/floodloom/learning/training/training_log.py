@@ -1,4 +1,4 @@
-"""What a training tells while it runs: log lines, JSON lines, TensorBoard, a bar at a terminal."""
+"""The record of a training while it runs: log lines, JSON lines, TensorBoard, a bar at a terminal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Sidecars:
         Raises
         ------
         ConfigError
-            If TensorBoard is asked for but isn't installed.
+            If TensorBoard is chosen but isn't installed.
         """
         if tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise ConfigError(

@@ -35,7 +35,7 @@ from benchmarks.distill_ombria import (
 )
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.files import read_json
-from floodloom.learning.data.optical import radar_alone
+from floodloom.learning.data.optical import drop_optical
 from floodloom.learning.distillation.settings import DistillationTerms
 from floodloom.log import get_logger
 
@@ -160,7 +160,7 @@ def _distilled(name: str, trainings: Trainings) -> dict[str, float]:
         unlabelled=name in UNLABELLED,
         as_long=name.endswith("as_long"),
     )
-    return {name: trainings.score((student, radar_alone))}
+    return {name: trainings.score((student, drop_optical))}
 
 
 if __name__ == "__main__":

@@ -20,19 +20,20 @@ from benchmarks.distill_ombria import Budget, flood_iou
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.optical import (
-    fused,
+    drop_optical,
+    fuse_optical,
     paired_samples,
-    radar_alone,
     standardise_optical,
     unlabelled_pairs,
 )
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.splits import select
-from floodloom.learning.distillation.settings import DistillationTerms
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
-from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.train import train_checkpoint
 from floodloom.raster.recipe import Recipe
 from floodloom.simulate.backscatter import sigma0
 from floodloom.simulate.landscape import Landscape, make_landscape
@@ -78,12 +79,11 @@ def take_curve(name: str, seed: int, *, small: bool = False) -> list[dict[str, f
 def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
     """Return the IoU of the plain and of the distilled student on the test place."""
     found = _material(pairs, seed, small)
-    teacher = learn(
+    teacher = train_checkpoint(
         found.teacher,
-        fused(found.labelled),
-        fused(found.validation),
+        TrainingSet.of(fuse_optical(found.labelled), 2),
+        fuse_optical(found.validation),
         _plan(seed, small, Budget.teacher_times),
-        loss="ce_dice",
         augmentation=Augmentation(sensor_drop=0.3, second_sensor=2),
     )
     distilled = distill_student(
@@ -91,10 +91,7 @@ def compare(pairs: Pairs, seed: int, small: bool) -> tuple[float, float]:
         teacher,
         found.taught,
         found.validation,
-        _plan(seed, small, len(found.labelled) / len(found.taught)),
-        settings=DistillationTerms(),
-        loss="ce_dice",
-        from_teacher=True,
+        DistillSettings(**_plan(seed, small, len(found.labelled) / len(found.taught)).model_dump()),
         augmentation=Augmentation(),
     )
     return plain_iou(seed, small), flood_iou([(distilled, _test(seed, small))])
@@ -107,12 +104,11 @@ def plain_iou(seed: int, small: bool, times: int = 1) -> float:
     `times` multiplies its epochs.
     """
     found = _material(Pairs(), seed, small)
-    learned = learn(
+    learned = train_checkpoint(
         found.student,
-        radar_alone(found.labelled),
-        radar_alone(found.validation),
+        TrainingSet.of(drop_optical(found.labelled), 2),
+        drop_optical(found.validation),
         _plan(seed, small, times),
-        loss="ce_dice",
         augmentation=Augmentation(),
     )
     return flood_iou([(learned, _test(seed, small))])

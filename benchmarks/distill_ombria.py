@@ -15,22 +15,23 @@ from floodloom.datasets.ombria import chips
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.optical import (
-    fused,
+    drop_optical,
+    fuse_optical,
     has_optical,
     paired_samples,
-    radar_alone,
     standardise_optical,
 )
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.data.splits import select
-from floodloom.learning.distillation.settings import DistillationTerms
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.distillation.settings import DistillationTerms, DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import transfer_weights
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
-from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.train import train_checkpoint
 from floodloom.models.registry import build
 from floodloom.raster.nodata import IGNORE
 
@@ -165,12 +166,11 @@ class Trainings:
         """
         drop = self.budget.optical_drop if start.inputs == "fused" else 0.0
         seen = self.samples("train", tiles)
-        return learn(
+        return train_checkpoint(
             start,
-            view(seen),
+            TrainingSet.of(view(seen), 2),
             view(self.samples("validation", tiles)),
             self.plan(len(seen), times),
-            loss="ce_dice",
             augmentation=Augmentation(sensor_drop=drop, second_sensor=len(start.recipe.bands)),
         )
 
@@ -200,14 +200,14 @@ class Trainings:
 
     def plain(self) -> Checkpoint:
         """Return the student without a teacher."""
-        return self.kept("plain", lambda: self.supervised(self.untrained("radar"), radar_alone))
+        return self.kept("plain", lambda: self.supervised(self.untrained("radar"), drop_optical))
 
     def teacher(self) -> Checkpoint:
         """Return the teacher, which sees radar and optical images."""
         return self.kept(
             "teacher",
             lambda: self.supervised(
-                self.untrained("fused"), fused, times=self.budget.teacher_times
+                self.untrained("fused"), fuse_optical, times=self.budget.teacher_times
             ),
         )
 
@@ -228,11 +228,12 @@ class Trainings:
             start,
             self.teacher(),
             seen,
-            radar_alone(self.samples("validation")),  # trained on, so it can't judge the teacher
-            self.plan(len(seen), times),
-            settings=settings,
-            loss="ce_dice",
-            from_teacher=from_teacher,
+            drop_optical(self.samples("validation")),  # trained on, so it can't judge the teacher
+            DistillSettings(
+                **self.plan(len(seen), times).model_dump(),
+                **settings.model_dump(),
+                from_teacher=from_teacher,
+            ),
             augmentation=Augmentation(),
         )
 
@@ -252,7 +253,7 @@ def optical_alone(samples: Samples) -> Samples:
 
 def blank(samples: Samples) -> Samples:
     """Return fused tiles whose optical image is lost."""
-    seen = fused(samples)
+    seen = fuse_optical(samples)
     image = seen.image.clone()
     image[:, samples.image.shape[1] :] = 0
     return replace(seen, image=image)
@@ -272,9 +273,9 @@ def flood_iou(seen: Sequence[tuple[Checkpoint, Samples]]) -> float:
 
 def _fusion(trainings: Trainings) -> dict[str, float]:
     start = trainings.untrained("fused", "late_fusion")
-    trained = trainings.supervised(start, fused)
+    trained = trainings.supervised(start, fuse_optical)
     return {
-        "fusion": trainings.score((trained, fused)),
+        "fusion": trainings.score((trained, fuse_optical)),
         "fusion_without_optical": trainings.score((trained, blank)),
     }
 
@@ -282,25 +283,27 @@ def _fusion(trainings: Trainings) -> dict[str, float]:
 def _plain_as_long(trainings: Trainings) -> dict[str, float]:
     """Return what the student makes of the teacher's epochs and its own, without a teacher."""
     times = trainings.budget.teacher_times + 1
-    trained = trainings.supervised(trainings.untrained("radar"), radar_alone, times=times)
-    return {"plain_as_long": trainings.score((trained, radar_alone))}
+    trained = trainings.supervised(trainings.untrained("radar"), drop_optical, times=times)
+    return {"plain_as_long": trainings.score((trained, drop_optical))}
 
 
 def _pretrained(trainings: Trainings) -> dict[str, float]:
     start = transfer_weights(trainings.untrained("radar"), trainings.teacher())
-    return {"pretrained": trainings.score((trainings.supervised(start, radar_alone), radar_alone))}
+    return {
+        "pretrained": trainings.score((trainings.supervised(start, drop_optical), drop_optical))
+    }
 
 
 SCORES: dict[str, Callable[[Trainings], dict[str, float]]] = {
-    "plain": lambda t: {"plain": t.score((t.plain(), radar_alone))},
+    "plain": lambda t: {"plain": t.score((t.plain(), drop_optical))},
     "teacher": lambda t: {
-        "teacher": t.score((t.teacher(), fused)),
+        "teacher": t.score((t.teacher(), fuse_optical)),
         "teacher_without_optical": t.score((t.teacher(), blank)),
     },
     "plain_as_long": _plain_as_long,
     "optical": lambda t: {
         "optical": t.score((t.optical(), optical_alone)),
-        "two_models": t.score((t.plain(), radar_alone), (t.optical(), optical_alone)),
+        "two_models": t.score((t.plain(), drop_optical), (t.optical(), optical_alone)),
     },
     "fusion": _fusion,
     "pretrained": _pretrained,

@@ -24,9 +24,10 @@ from benchmarks.record import record
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.learning.data.splits import training_and_validation
-from floodloom.learning.data.zarr_tiles import located, radar_tiles
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.data.zarr_tiles import load_radar_tiles, locate_tiles
 from floodloom.learning.device import Execution, choose_execution, default_device
-from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.settings import TrainingSettings
 from floodloom.models.registry import build, names
@@ -91,10 +92,10 @@ def feeding(store: str) -> Figures:
     Each goes first as often as the other, so that a machine that slows down favours neither.
     """
     path = Path(store)
-    training, validation = training_and_validation(located(open_tiles(path), path), 0.2)
-    held = radar_tiles(validation.isel(tile=slice(0, BATCH)), 4.0)
+    training, validation = training_and_validation(locate_tiles(open_tiles(path), path), 0.2)
+    held = load_radar_tiles(validation.isel(tile=slice(0, BATCH)), 4.0)
     rows = training.isel(tile=slice(0, TILES))
-    real = radar_tiles(rows, 0.0)
+    real = load_radar_tiles(rows, 0.0)
     preloaded = Preloaded(random_batch(real.take(torch.arange(BATCH))), TILES)
     augmentation = Augmentation(cutmix=0.5, band_drop=0.1)
     sides: dict[str, tuple[Tiles, Augmentation | None]] = {
@@ -117,11 +118,9 @@ def rate(tiles: Tiles, validation: Tiles, augmentation: Augmentation | None) -> 
     plan = TrainingSettings(epochs=1, batch=BATCH, precision="bfloat16", workers=2)
     fitted = fit(
         build("unet", 2, 2),
-        tiles,
+        TrainingSet.of(tiles, 2),
         validation,
         plan,
-        classes=2,
-        loss=ce_dice,
         augmentation=augmentation,
     )
     return float(fitted.history[-1]["steps_per_second"])

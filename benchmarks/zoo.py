@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -32,10 +32,11 @@ from benchmarks.record import RESULTS, record
 from floodloom.datasets import ombria
 from floodloom.datasets.common.adapter import Chips
 from floodloom.files import read_json
-from floodloom.learning.data.augmentation import Augmentation, rotate_and_flip, undo
-from floodloom.learning.data.samples import Samples, without_nan
+from floodloom.learning.data.augmentation import Augmentation, rotate_and_flip, undo_rotate_and_flip
+from floodloom.learning.data.samples import Samples
+from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.device import Execution, choose_execution, default_device
-from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, mean_iou
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.settings import TrainingSettings
@@ -192,25 +193,24 @@ def events_split(events: NDArray[np.int64], fold: int) -> Split:
 def trained(name: str, number: str, part: str) -> Row:
     """Train one network and score it on its test chips."""
     chips = ombria.chips(data_root("ombria"))
-    image, label = without_nan(chips.image, chips.label)
+    tiles = Samples.of(chips.image, chips.label)
     every = QUARTER if part == "quick" else 1
     seed = 0 if part == "events" else int(number)
     split = official_split(chips, every)
     if part == "events":
         split = events_split(event_of_chips(chips), int(number))
     samples = [
-        Samples(image[rows], label[rows]) for rows in (split.training, split.validation, split.test)
+        tiles.take(torch.from_numpy(rows))
+        for rows in (split.training, split.validation, split.test)
     ]
     torch.manual_seed(seed)
-    module = build(name, image.shape[1], 2)
-    plan = replace(PLANS[part], seed=seed)
+    module = build(name, tiles.image.shape[1], 2)
+    plan = PLANS[part].model_copy(update={"seed": seed})
     fitted = fit(
         module,
-        samples[0],
+        TrainingSet.of(samples[0], 2),
         samples[1],
         plan,
-        classes=2,
-        loss=ce_dice,
         augmentation=Augmentation(),
         sidecars=Sidecars.of(KEPT / f"{part}-{name}-{number}.safetensors"),
     )
@@ -237,7 +237,10 @@ def scored(module: Segmenter, test: Samples, *, tta: bool) -> Row:
         probability = torch.zeros(())
         for element in range(8 if tta else 1):
             view = rotate_and_flip(image, element)
-            probability = probability + undo(module(view).float().softmax(dim=1), element).cpu()
+            probability = (
+                probability
+                + undo_rotate_and_flip(module(view).float().softmax(dim=1), element).cpu()
+            )
         guess = probability.argmax(dim=1).numpy()
         for one, truth in zip(guess, batch.label.cpu().numpy(), strict=True):
             matrices.append(confusion_matrix(one, truth, 2))

@@ -11,7 +11,7 @@ from floodloom.errors import InputError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.data.optical import unlabelled_pairs
 from floodloom.learning.data.samples import radar_samples
-from floodloom.learning.data.zarr_tiles import located, tiles_of
+from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.inference import load_ensemble
 from floodloom.raster.nodata import IGNORE
@@ -130,9 +130,9 @@ def test_where_pairs_lie_changes_nothing(stores, tmp_path, teaching, distilling)
 
 
 def test_hidden_labels_stay_hidden_on_disk(stores):
-    tiles = located(open_tiles(stores["pairs"]), stores["pairs"])
-    training = located(open_tiles(stores["train"]), stores["train"])
+    tiles = locate_tiles(open_tiles(stores["pairs"]), stores["pairs"])
+    training = locate_tiles(open_tiles(stores["train"]), stores["train"])
     both = concatenate_tiles([training, unlabelled_pairs(tiles, 5)])
-    drawn = tiles_of(both, 0.0, radar_samples).take(torch.tensor([28, 3]))
+    drawn = load_tiles(both, 0.0, radar_samples).take(torch.tensor([28, 3]))
     assert (drawn.label[0] == IGNORE).all()
     assert torch.equal(drawn.label[1], radar_samples(training).label[3])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.augmentation import rotate_and_flip, undo
+from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_and_flip
 from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.models.registry import build
 from floodloom.raster.recipe import Recipe
@@ -30,7 +30,7 @@ def ensemble() -> Ensemble:
 @pytest.mark.parametrize("element", range(8))
 def test_symmetries_are_undone(element):
     image = torch.randn(2, 3, 5, 7)
-    assert torch.equal(undo(rotate_and_flip(image, element), element), image)
+    assert torch.equal(undo_rotate_and_flip(rotate_and_flip(image, element), element), image)
 
 
 def test_the_eight_symmetries_differ():

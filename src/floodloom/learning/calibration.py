@@ -93,33 +93,35 @@ def reliability_at(logits: Tensor, label: Tensor, temperature: float) -> Reliabi
     return reliability(confidence.numpy(), correct.numpy())
 
 
-def held_out_pixels(logits_of: Callable[[Tensor], Tensor], samples: Tiles) -> tuple[Tensor, Tensor]:
+def held_out_pixels(
+    logits_of: Callable[[Samples], Tensor], samples: Tiles
+) -> tuple[Tensor, Tensor]:
     """Return logits (pixel, class) and labels (pixel,) of labelled pixels of held-out tiles.
 
-    `logits_of` gives (tile, class, y, x) of images (tile, band, y, x), 0 = no data. At most half a
-    million pixels are drawn, the same number from each batch and always the same.
+    `logits_of` gives (tile, class, y, x) of tiles. At most half a million pixels are drawn, the
+    same number from each batch and always the same.
     """
     return _pixels(logits_of, samples, lambda part: part.label)
 
 
-def seen_pixels(logits_of: Callable[[Tensor], Tensor], tiles: Tiles) -> Tensor:
+def seen_pixels(logits_of: Callable[[Samples], Tensor], tiles: Tiles) -> Tensor:
     """Return logits (pixel, class) of pixels with data, drawn as in `held_out_pixels`."""
 
     def seen(part: Samples) -> Tensor:
-        return torch.where((part.image != 0).all(dim=1), 0, IGNORE)
+        return torch.where(part.all_valid, 0, IGNORE)
 
     return _pixels(logits_of, tiles, seen)[0]
 
 
 def _pixels(
-    logits_of: Callable[[Tensor], Tensor], samples: Tiles, label_of: Callable[[Samples], Tensor]
+    logits_of: Callable[[Samples], Tensor], samples: Tiles, label_of: Callable[[Samples], Tensor]
 ) -> tuple[Tensor, Tensor]:
     draw = torch.Generator().manual_seed(0)
     share = _PIXELS * _BATCH // max(len(samples), _BATCH)
     parts = []
     for first in range(0, len(samples), _BATCH):
         part = samples.take(torch.arange(first, min(first + _BATCH, len(samples))))
-        parts.append(sample_pixels(logits_of(part.image), label_of(part), share, draw))
+        parts.append(sample_pixels(logits_of(part), label_of(part), share, draw))
     return torch.cat([logits for logits, _ in parts]), torch.cat([label for _, label in parts])
 
 

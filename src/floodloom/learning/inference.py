@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
-from floodloom.learning.data.augmentation import rotate_and_flip, undo
+from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_and_flip
 from floodloom.learning.device import Execution, default_device, keep_memory
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.models.cropped_decoder import WHOLE, CroppedNetwork, Rim, crop_rim
@@ -78,7 +78,7 @@ class Ensemble:
                     if element == 0 and isinstance(model, CroppedNetwork):
                         logits = model.cropped_logits(view, rim)
                     else:
-                        logits = crop_rim(undo(model(view), element), rim)
+                        logits = crop_rim(undo_rotate_and_flip(model(view), element), rim)
                 yield logits.float() / temperature
 
     @torch.inference_mode()

@@ -40,7 +40,7 @@ def untrained(
         Given it, the inputs are these optical channels instead of the radar bands.
     fused
         The inputs are the radar bands and the optical channels; late fusion gives each sensor a
-        branch, and radar the word where the optical image is blank.
+        branch, and radar decides where the optical image is blank.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def require_fit(checkpoint: Checkpoint, tiles: xr.Dataset, path: str) -> None:
     Raises
     ------
     CheckpointError
-        If it takes optical inputs or tells other classes apart.
+        If it takes optical inputs or has other classes.
     RecipeMismatchError
         If its recipe differs; the message names the field.
     """

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from floodloom.arrays import Bytes, Floats
 from floodloom.errors import CheckpointError
+from floodloom.learning.data.prefetch import Prefetch
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger, track
-from floodloom.mapping.ahead import Ahead
 from floodloom.mapping.plan import WindowPlan
 from floodloom.models.cropped_decoder import WHOLE, Rim
 from floodloom.raster.nodata import NODATA
@@ -59,7 +59,7 @@ def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "fl
     return network
 
 
-def reading(inputs: xr.DataArray) -> Ahead[Floats]:
+def reading(inputs: xr.DataArray) -> Prefetch[Floats]:
     """Begin to read a scene.
 
     Parameters
@@ -81,7 +81,7 @@ def reading(inputs: xr.DataArray) -> Ahead[Floats]:
         for start, end in itertools.pairwise(starts)
         for first in range(start, end, _MOST_ROWS)
     )
-    return Ahead(parts, depth=2)
+    return Prefetch(parts, depth=2)
 
 
 def predict_rows(
@@ -121,7 +121,7 @@ def predict_rows(
     total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
     ends = (*plan.rows[1:], height)
     told = _Told()
-    with Ahead(_predicted(pieces, network, plan, batch)) as windows:
+    with Prefetch(_predicted(pieces, network, plan, batch)) as windows:
         for index, row in enumerate(track(plan.rows, "predicting strips")):
             while isinstance(found := next(windows), _Window):
                 steps = np.rint(np.multiply(found.values, _STEPS, out=found.values))

@@ -11,10 +11,10 @@ import torch
 from floodloom.digest import code_digest
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation, radar_noise
-from floodloom.learning.data.optical import labelled_for, paired_samples, unlabelled_pairs
+from floodloom.learning.data.optical import choose_labels, paired_samples, unlabelled_pairs
 from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.data.splits import training_and_validation
-from floodloom.learning.data.zarr_tiles import located, tiles_of
+from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles
 from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import require_teacher
@@ -58,7 +58,7 @@ def distill(
     """
     torch.set_num_threads(threads)
     frozen = load_checkpoint(teacher)
-    opened = labelled_for(located(open_tiles(tiles), tiles), settings.labels)
+    opened = choose_labels(locate_tiles(open_tiles(tiles), tiles), settings.labels)
     start = untrained(opened, settings, settings.seed)
     require_teacher(frozen, start, str(teacher))
     training, validation = training_and_validation(opened, settings.validation_share)
@@ -70,13 +70,10 @@ def distill(
     learned = distill_student(
         start,
         frozen,
-        tiles_of(training, settings.memory_gib, load),
-        tiles_of(validation, settings.memory_gib, load),
+        load_tiles(training, settings.memory_gib, load),
+        load_tiles(validation, settings.memory_gib, load),
         settings,
-        settings=settings,
-        loss=settings.loss,
-        from_teacher=settings.from_teacher,
         augmentation=Augmentation(noise),
         sidecars=Sidecars.of(Path(out)),
     )
-    return save_checkpoint(replace(learned, code=code_digest("distill")), out)
+    return save_checkpoint(replace(learned, code=code_digest("distill", settings.modules())), out)

@@ -1,4 +1,4 @@
-"""The stage `teach`: a teacher that sees optical images, from tiles that have them."""
+"""The stage `teach`: a network of optical images, from tiles that have them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from floodloom.digest import code_digest
 from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation, radar_noise
 from floodloom.learning.data.optical import (
+    choose_labels,
     fused_samples,
     has_optical,
-    labelled_for,
     optical_channels,
     optical_samples,
     standardise_optical,
 )
 from floodloom.learning.data.splits import select, training_and_validation
-from floodloom.learning.data.zarr_tiles import located, tiles_of
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles
 from floodloom.learning.distillation.settings import TeachSettings
 from floodloom.learning.network import untrained
-from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.train import train_checkpoint
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.outputs import writes
 from floodloom.tiles.store import open_tiles
@@ -37,7 +38,7 @@ def teach(
     settings: TeachSettings = TeachSettings(),
     threads: int = 1,
 ) -> Path:
-    """Train a network that sees the optical images of tiles, and maybe the radar bands, too.
+    """Train a network of the optical images of tiles, and maybe of their radar bands, too.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def teach(
         do without (`settings.optical_drop`).
     out
         Checkpoint (.safetensors) whose inputs are optical channels, behind the radar bands if it
-        sees those.
+        takes those.
     settings
         How to train.
     threads
@@ -58,7 +59,7 @@ def teach(
         `out`.
     """
     torch.set_num_threads(threads)
-    opened = labelled_for(located(open_tiles(tiles), tiles), settings.labels)
+    opened = choose_labels(locate_tiles(open_tiles(tiles), tiles), settings.labels)
     names = optical_channels(opened, settings.channels)
     missing_too = settings.radar and settings.optical_drop > 0
     seen = opened if missing_too else select(opened, has_optical(opened))
@@ -72,13 +73,13 @@ def teach(
     augmentation = Augmentation(second_sensor=len(start.recipe.bands))
     if settings.radar:
         augmentation = replace(augmentation, noise=noise, sensor_drop=settings.optical_drop)
-    learned = learn(
+    tiles_seen = load_tiles(training, settings.memory_gib, load)
+    learned = train_checkpoint(
         start,
-        tiles_of(training, settings.memory_gib, load),
-        tiles_of(validation, settings.memory_gib, load),
+        TrainingSet.of(tiles_seen, len(start.classes), settings.workers),
+        load_tiles(validation, settings.memory_gib, load),
         settings,
-        loss=settings.loss,
         augmentation=augmentation,
         sidecars=Sidecars.of(Path(out)),
     )
-    return save_checkpoint(replace(learned, code=code_digest("teach")), out)
+    return save_checkpoint(replace(learned, code=code_digest("teach", settings.modules())), out)

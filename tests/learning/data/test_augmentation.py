@@ -8,7 +8,14 @@ import torch
 import xarray as xr
 from scipy import stats
 
-from floodloom.learning.data.augmentation import Augmentation, Draws, gamma, mixed, radar_noise
+from floodloom.learning.data.augmentation import (
+    Augmentation,
+    Draws,
+    gamma,
+    jitter_gain,
+    mix_boxes,
+    radar_noise,
+)
 from floodloom.learning.data.samples import Samples
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
@@ -43,7 +50,8 @@ def test_a_tile_is_changed_alike_in_any_company():
 
 def test_the_ramp_is_a_plane_that_stays_within_its_height():
     noise = radar_noise(RECIPE, None, 0.0, 2.0)
-    changed = noise(torch.full((200, 2, 32, 32), 1e-6), Draws(torch.arange(200)))
+    image = torch.zeros(200, 2, 32, 32)
+    changed = noise(image, torch.ones_like(image, dtype=torch.bool), Draws(torch.arange(200)))
     decibel = changed * 17.5
     assert decibel.abs().max() <= 2.0 + 1e-4
     assert decibel.abs().max() > 1.9
@@ -85,7 +93,7 @@ def test_mixing_takes_the_companion_along():
 
     box = torch.zeros(1, 4, 4, dtype=torch.bool)
     box[:, :2] = True
-    result = mixed(with_optical(0.0), with_optical(1.0), [(slice(0, 2), slice(0, 4))])
+    result = mix_boxes(with_optical(0.0), with_optical(1.0), [(slice(0, 2), slice(0, 4))])
     assert torch.equal(result.clear, box)
     assert torch.equal(result.optical[:, 0], 10.0 * box)
 
@@ -139,8 +147,9 @@ def test_noise_is_what_it_would_be_in_power():
 def test_noise_spares_no_data_and_stays_in_range():
     recipe = Recipe(quantity="gamma0").for_inputs(("vv", "vh", "ratio"))
     image = torch.full((2, 3, 8, 8), 0.99)
-    image[:, :, 0] = 0
-    noisy = radar_noise(recipe, 4.0, 1.0, 1.0)(image, Draws(torch.arange(2)))
+    valid = torch.ones_like(image, dtype=torch.bool)
+    image[:, :, 0], valid[:, :, 0] = 0, False
+    noisy = radar_noise(recipe, 4.0, 1.0, 1.0)(image, valid, Draws(torch.arange(2)))
     assert not noisy[:, :, 0].any()
     assert noisy.abs().max() <= 1
     assert (noisy[:, :, 1:] != image[:, :, 1:]).float().mean() > 0.4
@@ -165,3 +174,16 @@ def test_a_lost_sensor_is_lost_whole_and_noise_stays_on_the_radar():
     assert (kept | lost).all()
     assert lost.float().mean().item() == pytest.approx(0.3, abs=0.07)
     assert (seen[:, :2] != 0.1).float().mean() > 0.9
+
+
+def test_jitter_changes_gain_and_offset_and_leaves_no_data():
+    image = torch.linspace(-2, 2, 64).view(1, 1, 8, 8).repeat(3, 2, 1, 1)
+    valid = torch.ones(3, 2, 8, 8, dtype=torch.bool)
+    image[:, :, 0, 0], valid[:, :, 0, 0] = 0, False
+    found = jitter_gain(image, valid, 0.5, Draws(torch.arange(3)))
+    assert (found[:, :, 0, 0] == 0).all()
+    flat, before = found[0, 0].flatten()[1:], image[0, 0].flatten()[1:]
+    gain = (flat[-1] - flat[0]) / (before[-1] - before[0])
+    assert 1 / 1.5 <= gain <= 1.5
+    torch.testing.assert_close(flat - gain * before, (flat - gain * before)[:1].expand(63))
+    assert not torch.equal(found[0], found[1])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from floodloom.errors import TrainingError
-from floodloom.learning.data.class_statistics import described, survey
+from floodloom.learning.data.class_statistics import class_statistics, describe_statistics
 from floodloom.learning.data.samples import radar_samples
 from floodloom.raster.store import recipe_of
 
@@ -21,7 +21,7 @@ def tiles(make_tiles):
 
 def test_counts_and_statistics_are_those_of_all_labelled_pixels(tiles):
     samples = radar_samples(tiles)
-    seen = survey(samples, 3)
+    seen = class_statistics(samples, 3)
     known = (samples.label != 255).numpy()
     values = samples.image.numpy().astype(np.float64).transpose(1, 0, 2, 3)[:, known]
     np.testing.assert_allclose(seen.mean, values.mean(axis=1))
@@ -35,14 +35,16 @@ def test_counts_and_statistics_are_those_of_all_labelled_pixels(tiles):
 def test_statistics_are_told_in_decibel(tiles):
     """Dry ground lies at -10 and -16 dB, water 6 dB below on 35 % of it."""
     recipe = recipe_of(tiles)
-    told = described(survey(radar_samples(tiles), 2), recipe, recipe.bands)
+    told = describe_statistics(class_statistics(radar_samples(tiles), 2), recipe, recipe.bands)
     assert told["class_fractions"][1] == pytest.approx(0.35, abs=0.03)
     assert told["bands"]["vv"]["unit"] == "dB"
     speckle = 10 / np.log(10) * (-0.118)  # mean of the logarithm of 4.4-look speckle
     assert told["bands"]["vv"]["mean"] == pytest.approx(-10 + speckle - 0.35 * 6, abs=0.2)
     assert told["bands"]["vh"]["mean"] == pytest.approx(-16 + speckle - 0.35 * 6, abs=0.2)
     display = recipe.model_copy(update={"normalisation": "scene"})
-    plain = described(survey(radar_samples(tiles), 2), display, recipe.bands)["bands"]["vv"]
+    plain = describe_statistics(class_statistics(radar_samples(tiles), 2), display, recipe.bands)[
+        "bands"
+    ]["vv"]
     assert plain["unit"] == "input"
     assert 17.5 * plain["deviation"] == pytest.approx(told["bands"]["vv"]["deviation"])
 
@@ -52,8 +54,8 @@ def test_a_label_that_is_no_class_is_refused(tiles):
     label[66, 20, 20] = 7
     wrong = radar_samples(tiles.assign(label=(tiles.label.dims, label)))
     with pytest.raises(TrainingError, match=r"tile event_train_66: label 7 is no class; .*0 to 1"):
-        survey(wrong, 2)
-    assert survey(wrong, 8).counts[66, 7] == 1
+        class_statistics(wrong, 2)
+    assert class_statistics(wrong, 8).counts[66, 7] == 1
 
 
 def test_a_tile_without_a_valid_pixel_is_refused(tiles):
@@ -61,13 +63,13 @@ def test_a_tile_without_a_valid_pixel_is_refused(tiles):
     image[3] = np.nan
     empty = radar_samples(tiles.assign(image=(tiles.image.dims, image)))
     with pytest.raises(TrainingError, match=r"validation tile event_train_3: no labelled pixel"):
-        survey(empty, 2, "validation")
-    assert survey(empty, 2, labelled=False).counts[3].sum() == 0
+        class_statistics(empty, 2, "validation")
+    assert class_statistics(empty, 2, labelled=False).counts[3].sum() == 0
     nothing = replace(empty, label=torch.full_like(empty.label, 255))
     with pytest.raises(TrainingError, match="no pixel of any is labelled"):
-        survey(nothing, 2, labelled=False)
+        class_statistics(nothing, 2, labelled=False)
 
 
 def test_no_tile_at_all_is_refused(tiles):
     with pytest.raises(TrainingError, match=r"training tiles: there are none; .* at least one"):
-        survey(radar_samples(tiles).between(0, 0), 2)
+        class_statistics(radar_samples(tiles).between(0, 0), 2)

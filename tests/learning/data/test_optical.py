@@ -12,9 +12,9 @@ import xarray as xr
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.optical import (
+    choose_labels,
     fused_samples,
     has_optical,
-    labelled_for,
     optical_channels,
     optical_samples,
     paired_samples,
@@ -22,10 +22,11 @@ from floodloom.learning.data.optical import (
     unlabelled_pairs,
 )
 from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
-from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.train import train_checkpoint
 from floodloom.tiles.store import concatenate_tiles
 
 
@@ -104,15 +105,15 @@ def test_a_water_index_labels_where_nobody_did(make_tiles):
     optical = tiles.optical.values.copy()
     optical[:, 0], optical[:, 2] = 0.1, np.where(truth, 0.02, 0.4)
     optical[..., -4:] = np.nan
-    labelled = labelled_for(tiles.assign(optical=(tiles.optical.dims, optical)), "water_index")
+    labelled = choose_labels(tiles.assign(optical=(tiles.optical.dims, optical)), "water_index")
     assert set(labelled.split.values) == {"train"}
     np.testing.assert_array_equal(labelled.label.values[..., :-4], truth[..., :-4])
     assert (labelled.label.values[..., -4:] == 255).all()
-    assert labelled_for(tiles, "given") is tiles
+    assert choose_labels(tiles, "given") is tiles
     with pytest.raises(ConfigError, match="labels 'guess': choose"):
-        labelled_for(tiles, "guess")
+        choose_labels(tiles, "guess")
     with pytest.raises(InputError, match="a water index needs green"):
-        labelled_for(make_tiles(1), "water_index")
+        choose_labels(make_tiles(1), "water_index")
 
 
 def test_labels_of_unlabelled_pairs_are_hidden(make_tiles, caplog):
@@ -142,14 +143,13 @@ def test_a_network_that_learnt_to_do_without_the_optical_image_can(make_tiles):
 
     def scores(start, training, validation, **change):
         torch.set_num_threads(1)
-        learnt = learn(
+        learnt = train_checkpoint(
             start,
-            training,
+            TrainingSet.of(training, 2),
             validation,
             TrainingSettings(
                 epochs=10, batch=4, precision="float32", learning_rate=3e-3, patience=99
             ),
-            loss="ce_dice",
             augmentation=Augmentation(second_sensor=2, **change),
         )
         seen = blank if learnt.inputs == "fused" else validation

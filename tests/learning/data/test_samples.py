@@ -8,10 +8,10 @@ import torch
 import xarray as xr
 
 from floodloom.errors import InputError
-from floodloom.learning.data.samples import radar_samples, without_nan
+from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.splits import (
+    ground_blocks,
     hold_out,
-    places,
     split_by_fold,
     training_and_validation,
 )
@@ -99,9 +99,9 @@ def test_folds_that_are_not_there_are_refused(make_tiles, folds, fold):
         training_and_validation(events(make_tiles), 0.2, folds, fold)
 
 
-def test_places_are_blocks_of_an_events_ground(make_tiles):
+def test_ground_is_cut_into_blocks_of_an_events_ground(make_tiles):
     tiles = concatenate_tiles([make_tiles(64), make_tiles(1, event="other")])
-    found = places(tiles)
+    found = ground_blocks(tiles)
     assert len(set(found)) == 5
     assert found[0] == found[27] != found[4]
     assert found[64] == "other|0|0"
@@ -110,6 +110,6 @@ def test_places_are_blocks_of_an_events_ground(make_tiles):
 def test_what_is_not_finite_is_no_data() -> None:
     image = np.ones((1, 2, 2, 2), dtype=np.float32)
     image[0, 0, 0] = np.nan, np.inf
-    clean, label = without_nan(image, np.ones((1, 2, 2), dtype=np.uint8))
-    assert clean[0, 0].tolist() == [[0, 0], [1, 1]]
-    assert label[0].tolist() == [[255, 255], [1, 1]]
+    samples = Samples.of(image, np.ones((1, 2, 2), dtype=np.uint8))
+    assert samples.image[0, 0].tolist() == [[0, 0], [1, 1]]
+    assert samples.label[0].tolist() == [[255, 255], [1, 1]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from floodloom.learning.data.sampling import draw_epoch, sampling_weights
-from floodloom.learning.training.distributed import Team
+from floodloom.learning.training.distributed import Processes
 
 COUNTS = torch.tensor([[0, 16], [0, 0], *[[16, 0]] * 8])
 
@@ -27,7 +27,7 @@ def test_tiles_come_as_often_as_their_weights_say():
 
 def test_processes_share_every_batch_and_nothing_is_lost():
     draw = draw_epoch(torch.ones(9).double() / 9, 3, 4, torch.Generator().manual_seed(0))
-    parts = [draw.of(Team(rank, 2)) for rank in range(2)]
+    parts = [draw.of(Processes(rank, 2)) for rank in range(2)]
     for name in ("tile", "partner", "seed"):
         joined = torch.cat([getattr(part, name) for part in parts], dim=1)
         assert torch.equal(joined, getattr(draw, name))

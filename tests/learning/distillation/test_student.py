@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
 from floodloom.errors import CheckpointError, RecipeMismatchError
 from floodloom.learning.data.augmentation import rotate_and_flip
 from floodloom.learning.data.optical import (
-    as_seen,
-    fused,
+    drop_optical,
+    fuse_optical,
     fused_samples,
+    network_input,
     optical_samples,
     paired_samples,
-    radar_alone,
     standardise_optical,
 )
 from floodloom.learning.data.samples import Samples, radar_samples
-from floodloom.learning.distillation.settings import DistillationTerms
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.distillation.settings import DistillationTerms, DistillSettings
 from floodloom.learning.distillation.student import (
+    DistillationObjective,
     Distiller,
     FeatureAlignment,
     distill_student,
-    distillation_objective,
 )
 from floodloom.learning.distillation.teacher import (
     FrozenTeacher,
@@ -34,10 +37,11 @@ from floodloom.learning.distillation.teacher import (
     require_teacher,
     transfer_weights,
 )
-from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.losses._base import Loss
+from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
-from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.train import train_checkpoint
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.learning.training.validation import scores_of
 from floodloom.models.base import Segmenter
@@ -69,10 +73,17 @@ ALL_TERMS = DistillationTerms(
 )
 
 
+CE_DICE = Loss(ce_dice)
+
+
+def objective_of(teacher, terms, loss=CE_DICE):
+    return partial(DistillationObjective(teacher, terms), loss=loss, averaged=nn.Identity())
+
+
 def test_without_a_clear_pixel_it_is_the_supervised_loss():
     distiller, teacher = pair()
     hidden = batch(1, clear=False)
-    objective = distillation_objective(FrozenTeacher(teacher, "optical"), ce_dice, ALL_TERMS)
+    objective = objective_of(FrozenTeacher(teacher, "optical"), ALL_TERMS)
     distiller.eval()
     plain = ce_dice(distiller(hidden.image), hidden.label.long())
     torch.testing.assert_close(objective(distiller, hidden), plain)
@@ -88,7 +99,7 @@ def test_terms_add_up_by_their_weights():
     def value(**weights):
         none = {"feature_weight": 0.0, "logit_weight": 0.0}
         settings = DistillationTerms(**{**none, "max_shift_px": 0, **weights})
-        return distillation_objective(guide, ce_dice, settings)(distiller, batch())
+        return objective_of(guide, settings)(distiller, batch())
 
     names = ("feature_weight", "logit_weight", "attention_weight", "relation_weight")
     plain = value()
@@ -102,7 +113,7 @@ def test_terms_add_up_by_their_weights():
 def test_gradients_reach_student_and_alignment_but_not_the_teacher():
     distiller, teacher = pair()
     guide = FrozenTeacher(teacher.requires_grad_(False), "optical")
-    distillation_objective(guide, ce_dice, ALL_TERMS)(distiller, batch()).backward()
+    objective_of(guide, ALL_TERMS)(distiller, batch()).backward()
     assert all(p.grad is not None and p.grad.any() for p in distiller.parameters())
     assert all(p.grad is None for p in teacher.parameters())
 
@@ -121,12 +132,11 @@ def toy(make_tiles):
     standardisation = standardise_optical(tiles)
     validation = make_tiles(8, "validation", seed=8, optical=True, contrast=3.0)
     torch.set_num_threads(1)
-    teacher = learn(
+    teacher = train_checkpoint(
         untrained(tiles, NetworkSettings(model="unet", width=4), 0, standardisation),
-        optical_samples(tiles, standardisation),
+        TrainingSet.of(optical_samples(tiles, standardisation), 2),
         optical_samples(validation, standardisation),
         PLAN.model_copy(update={"epochs": 15}),
-        loss="ce_dice",
     )
     both = paired_samples(tiles, standardisation)
     few = paired_samples(labelled, standardisation)
@@ -139,6 +149,11 @@ def toy(make_tiles):
     )
     held_out = paired_samples(validation, standardisation)
     return teacher, untrained(tiles, NetworkSettings(model="unet", width=4), 0), training, held_out
+
+
+def with_terms(plan, terms):
+    """Return settings of a distillation that starts from fresh weights."""
+    return DistillSettings(**plan.model_dump(), **terms.model_dump(), from_teacher=False)
 
 
 NOTHING = DistillationTerms(logit_weight=0.0)
@@ -160,9 +175,7 @@ def students(toy):
 
     def learnt(settings, epochs):
         long = plan.model_copy(update={"epochs": epochs})
-        return distill_student(
-            start, teacher, training, validation, long, settings=settings, loss="ce_dice"
-        )
+        return distill_student(start, teacher, training, validation, with_terms(long, settings))
 
     short = {name: learnt(settings, 1) for name, settings in {"alone": NOTHING, **TERMS}.items()}
     return before, short, (learnt(NOTHING, 8), learnt(TERMS["logit"], 8))
@@ -191,7 +204,7 @@ def test_a_teacher_is_scored_where_held_out_tiles_show_an_optical_image(toy, stu
 
     clouded = replace(validation, clear=torch.zeros_like(validation.clear))
     assert compare_with_teacher(teacher, students[2][1], clouded, "ce_dice") == {}
-    assert compare_with_teacher(teacher, students[2][1], radar_alone(validation), "ce_dice") == {}
+    assert compare_with_teacher(teacher, students[2][1], drop_optical(validation), "ce_dice") == {}
 
 
 @pytest.mark.parametrize("monitor", ["iou", "epoch"])
@@ -205,12 +218,11 @@ def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, cap
         for samples in (paired_samples(part, standardisation) for part in (tiles, held_out))
     )
     start = untrained(tiles, NetworkSettings(model="unet", width=4), 0)
-    teacher = learn(
+    teacher = train_checkpoint(
         untrained(tiles, NetworkSettings(model="unet", width=4), 0, standardisation),
-        as_seen(training, "optical"),
-        as_seen(validation, "optical"),
+        TrainingSet.of(network_input(training, "optical"), 2),
+        network_input(validation, "optical"),
         PLAN.model_copy(update={"epochs": 4}),
-        loss="ce_dice",
     )
     hidden = replace(training, label=torch.full_like(training.label, 255))
     both = (training.image, hidden.image), (training.label, hidden.label)
@@ -220,18 +232,20 @@ def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, cap
     plan = PLAN.model_copy(update={"balance": 0.0, "monitor": monitor})
     sidecars = Sidecars.of(tmp_path / "student.safetensors")
     student = distill_student(
-        start, teacher, Samples(image, label, optical, clear), validation, plan,
-        settings=DistillationTerms(logit_weight=5.0), loss="ce_dice", sidecars=sidecars,
+        start, teacher, Samples(image, label, optical, clear), validation,
+        with_terms(plan, DistillationTerms(logit_weight=5.0)), sidecars=sidecars,
     )  # fmt: skip
-    alone = learn(
-        start, radar_alone(training), radar_alone(validation),
-        plan.model_copy(update={"epochs": 16}), loss="ce_dice",
-    )  # fmt: skip
+    alone = train_checkpoint(
+        start,
+        TrainingSet.of(drop_optical(training), 2),
+        drop_optical(validation),
+        plan.model_copy(update={"epochs": 16}),
+    )
     assert not student.training["taught"]
     assert student.training["student_iou"] > student.training["teacher_iou"]
     assert all(torch.equal(student.weights[name], w) for name, w in alone.weights.items())
     assert "given up" in caplog.text
-    lines = sidecars.journal.read_text().splitlines()
+    lines = sidecars.history.read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 17))
     assert not sidecars.state.exists()
 
@@ -304,9 +318,8 @@ def test_a_shifted_companion_teaches_alike():
         soft = shapes.roll(off, dims=(-2, -1)).half()
         seen = Samples(image, batch().label, None, batch().clear, soft)
         settings = DistillationTerms(max_shift_px=max_shift_px)
-        objective = distillation_objective(
-            FrozenTeacher(Identity(), "optical"), lambda *_: torch.zeros(()), settings
-        )
+        nothing = Loss(lambda *_: torch.zeros(()))
+        objective = objective_of(FrozenTeacher(Identity(), "optical"), settings, nothing)
         return objective(student, seen).item()
 
     assert value((0, 0), 2) == value((0, 0), 0)
@@ -360,7 +373,7 @@ def test_a_fused_teacher_sees_radar_first(make_tiles):
     samples = paired_samples(tiles, standardisation)
     guide = FrozenTeacher.of(teacher)
     seen = guide.features(samples)
-    expected = teacher.model().features(fused(samples).image)
+    expected = teacher.model().features(fuse_optical(samples).image)
     torch.testing.assert_close(seen[-1], expected[-1])
     require_teacher(
         teacher, untrained(tiles, NetworkSettings(model="unet", width=4), 0), "t.safetensors"

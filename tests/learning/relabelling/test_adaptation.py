@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from floodloom.learning.data.samples import Samples, radar_samples
-from floodloom.learning.losses.pixels import cross_entropy
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.network import untrained
 from floodloom.learning.relabelling.acceptance import Acceptance
 from floodloom.learning.relabelling.adaptation import adapt_statistics, another_sensor
 from floodloom.learning.relabelling.batch_statistics import replace_statistics
 from floodloom.learning.relabelling.settings import AcceptanceLimits
+from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
-from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.train import train_checkpoint
 from floodloom.tiles.store import concatenate_tiles
 
 PLAN = TrainingSettings(epochs=10, batch=4, learning_rate=5e-3, precision="float32")
@@ -30,7 +32,9 @@ def known(make_tiles):
 def trained(known):
     torch.set_num_threads(1)
     start = untrained(known[0], NetworkSettings(width=4), 0)
-    return learn(start, radar_samples(known[0]), radar_samples(known[1]), PLAN, loss="ce_dice")
+    return train_checkpoint(
+        start, TrainingSet.of(radar_samples(known[0]), 2), radar_samples(known[1]), PLAN
+    )
 
 
 def brighter(tiles, decibel):
@@ -181,12 +185,11 @@ def test_statistics_are_those_of_the_tiles_whatever_the_labels(trained, known):
 
 def test_a_bad_first_model_and_dry_tiles_do_no_harm(known, make_tiles):
     """The weights that come out of a round are never worse, on held-out labels, than its limit."""
-    poor = learn(
+    poor = train_checkpoint(
         untrained(known[0], NetworkSettings(width=4), 3),
-        radar_samples(known[0]).between(0, 4),
+        TrainingSet.of(radar_samples(known[0]).between(0, 4), 2),
         radar_samples(known[1]),
         PLAN.model_copy(update={"epochs": 1}),
-        loss="ce_dice",
     )
     assert iou(poor, known[1]) < 0.5
     dry = make_tiles(12, "train", seed=8, contrast=0.0, event="dry")
@@ -199,6 +202,12 @@ def test_a_bad_first_model_and_dry_tiles_do_no_harm(known, make_tiles):
     dry_label = torch.zeros_like(material.label[24:])
     material = replace(material, label=torch.cat([material.label[:24], dry_label]))
     pseudo = torch.arange(36) >= 24
-    learned = learn(poor, material, radar_samples(known[1]), PLAN, loss="ce_dice", pseudo=pseudo)
+    learned = train_checkpoint(
+        poor,
+        TrainingSet.of(material, 2, pseudo=pseudo),
+        radar_samples(known[1]),
+        PLAN,
+        objective=PseudoLabels(),
+    )
     kept = replace(acceptance_of(known), target=material.between(24, 36)).choose(poor, learned)
     assert iou(kept, known[1]) >= iou(poor, known[1]) - 0.01

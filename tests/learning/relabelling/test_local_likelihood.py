@@ -83,7 +83,9 @@ def test_maps_are_averaged_and_pseudo_labels_are_not(flood):
     batch = torch.from_numpy(image[np.newaxis])
     for averaged in (False, True):
         labeller = Labeller(Networks(logits), likelihood=1.0, averaged=averaged)
-        found = labeller.evidence(batch)[1].numpy()
+        found = labeller.evidence(batch, torch.ones(1, *batch.shape[-2:], dtype=torch.bool))[
+            1
+        ].numpy()
         expected = local_likelihood(image[np.newaxis], everywhere(image), logits, averaged=averaged)
         np.testing.assert_array_equal(found, expected)
     single = local_likelihood(image[np.newaxis], everywhere(image), logits, averaged=False)[0]

@@ -8,7 +8,8 @@ import torch
 
 from floodloom.learning.calibration import seen_pixels, temperature_of_accuracy
 from floodloom.learning.data.samples import Samples, radar_samples
-from floodloom.learning.losses.pixels import cross_entropy
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.network import untrained
 from floodloom.learning.relabelling import target_calibration
 from floodloom.learning.relabelling.adaptation import AdaptedNetwork
@@ -19,7 +20,7 @@ from floodloom.learning.relabelling.target_calibration import (
     note_likelihood,
 )
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
-from floodloom.learning.training.supervise import learn
+from floodloom.learning.training.train import train_checkpoint
 from floodloom.learning.training.validation import scores_of
 
 
@@ -67,10 +68,13 @@ def test_confidences_are_made_as_great_as_an_accuracy(accuracy):
 
 
 def test_pixels_without_data_are_left_out():
-    image = torch.ones(2, 2, 4, 4)
-    image[0, 1, :2] = 0
+    valid = torch.ones(2, 2, 4, 4, dtype=torch.bool)
+    valid[0, 1, :2] = False
     nothing = torch.full((2, 4, 4), 255, dtype=torch.uint8)
-    assert len(seen_pixels(lambda part: part, Samples(image, nothing))) == 24
+    assert (
+        len(seen_pixels(lambda part: part.image, Samples(valid.float(), nothing, valid=valid)))
+        == 24
+    )
 
 
 def test_confidences_fall_where_networks_part(make_tiles):
@@ -78,8 +82,18 @@ def test_confidences_fall_where_networks_part(make_tiles):
     known, held_out = radar_samples(make_tiles(16)), radar_samples(make_tiles(8, seed=1))
     plan = TrainingSettings(epochs=6, batch=4, learning_rate=5e-3, precision="float32")
     begun = untrained(make_tiles(1), NetworkSettings(width=4), 0)
-    before = learn(begun, known, held_out, plan.model_copy(update={"epochs": 3}), loss="ce_dice")
-    learned = learn(before, known, held_out, plan, loss="ce_dice")
+    before = train_checkpoint(
+        begun,
+        TrainingSet.of(known, 2),
+        held_out,
+        plan.model_copy(update={"epochs": 3}),
+    )
+    learned = train_checkpoint(
+        before,
+        TrainingSet.of(known, 2),
+        held_out,
+        plan,
+    )
     assert scores_of(learned, held_out, cross_entropy)["iou"] > 0.8
     alike = radar_samples(make_tiles(8, seed=5, labelled=False))
     dim, bare = (

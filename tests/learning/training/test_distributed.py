@@ -17,11 +17,15 @@ from torch import nn
 from floodloom.errors import TrainingError
 from floodloom.learning.checkpoint import load_checkpoint
 from floodloom.learning.data.augmentation import Augmentation, RadarNoise
-from floodloom.learning.data.class_statistics import survey
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.splits import training_and_validation
-from floodloom.learning.losses.pixels import loss_of
-from floodloom.learning.training.distributed import Team, apart, team, total
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.training.distributed import (
+    Processes,
+    processes,
+    sum_over_processes,
+    without_sharing,
+)
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.settings import TrainingSettings, TrainSettings
 from floodloom.models.registry import build
@@ -31,9 +35,9 @@ from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
 WORKER = """
 import sys
 from pathlib import Path
-from floodloom.learning.training.distributed import joined
+from floodloom.learning.training.distributed import join_processes
 from tests.learning.training.test_distributed import in_double, in_stage
-with joined():
+with join_processes():
     in_double(Path(sys.argv[1]), Path(sys.argv[2]))
     in_stage(Path(sys.argv[1]), Path(sys.argv[2]))
 """
@@ -51,28 +55,29 @@ class Double(nn.Module):
         return self.network(image.double())
 
 
+class OfDouble:
+    """The loss of the logits, in double precision."""
+
+    def __call__(self, module, batch, *, loss, averaged):
+        return loss.of_logits(module(batch.image), batch.label.long())
+
+
 def in_double(store: Path, folder: Path) -> None:
     """Train with everything that goes by tiles, and keep the weights."""
     torch.set_num_threads(1)
     training, validation = (
         radar_samples(part) for part in training_and_validation(open_tiles(store), 0.2)
     )
-    seen = survey(training, 2)
     for name in ("ce_dice", "weighted_cross_entropy", "border_cross_entropy", "focal"):
-        loss = loss_of(name, seen.class_fractions)
         fitted = fit(
             Double(),
-            training,
+            TrainingSet.of(training, 2),
             validation,
-            TrainingSettings(epochs=2, batch=4, average=0.5, precision="float32"),
-            classes=2,
-            loss=loss,
-            objective=lambda module, batch, loss=loss: loss(
-                module(batch.image), batch.label.long()
-            ),
+            TrainingSettings(epochs=2, batch=4, average=0.5, precision="float32", loss=name),
+            objective=OfDouble(),
             augmentation=Augmentation(RadarNoise(torch.eye(2), 4.0, 1.0, 1.0), 0.2, 0.5),
         )
-        if team().leads:
+        if processes().is_first:
             save_file(fitted.weights, folder / f"{name}.safetensors")
 
 
@@ -149,21 +154,21 @@ def test_the_stage_gives_one_checkpoint(both):
 
 
 def test_every_process_has_its_part():
-    parts = [Team(rank, 3).part(12) for rank in range(3)]
+    parts = [Processes(rank, 3).part(12) for rank in range(3)]
     assert [list(range(12))[part] for part in parts] == [
         [0, 1, 2, 3],
         [4, 5, 6, 7],
         [8, 9, 10, 11],
     ]
     with pytest.raises(TrainingError, match="batch 8 can't be shared by 3 processes"):
-        Team(0, 3).part(8)
+        Processes(0, 3).part(8)
 
 
 def test_alone_nothing_is_exchanged():
     tensor = torch.ones(2, requires_grad=True)
-    assert total(tensor) is tensor
-    with apart():
-        assert total(tensor) is tensor
-    assert team() == Team()
-    assert replace(team(), rank=1).leads is False
-    assert team().agreed("x") == "x"
+    assert sum_over_processes(tensor) is tensor
+    with without_sharing():
+        assert sum_over_processes(tensor) is tensor
+    assert processes() == Processes()
+    assert replace(processes(), rank=1).is_first is False
+    assert processes().from_first("x") == "x"

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from floodloom.errors import TrainingError
-from floodloom.learning.data import prefetch as feed
+from floodloom.learning.data import prefetch
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
-from floodloom.learning.losses.pixels import ce_dice
+from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.training import loop
 from floodloom.learning.training.loop import fit
+from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import Monitor, TrainingSettings
 from floodloom.learning.training.training_log import Sidecars
 from floodloom.models.registry import build
@@ -34,7 +35,8 @@ def network(width=4, seed=5):
 
 def fitted(samples, plan=PLAN, width=4, seed=5, **options):
     model = network(width, seed)
-    return model, fit(model, *samples, plan, classes=2, loss=ce_dice, **options)
+    training, validation = samples
+    return model, fit(model, TrainingSet.of(training, 2), validation, plan, **options)
 
 
 def test_it_learns_and_ends_with_the_best_epoch(samples):
@@ -79,8 +81,8 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     sidecars = Sidecars.of(tmp_path / "model.safetensors")
     save = loop.save_state
 
-    def killed(path, identity, progress, machinery):
-        save(path, identity, progress, machinery)
+    def killed(path, identity, progress, state):
+        save(path, identity, progress, state)
         if progress.epochs == 2:
             raise KeyboardInterrupt
 
@@ -93,7 +95,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     assert all(torch.equal(whole.weights[n], t) for n, t in resumed.weights.items())
     assert [row["loss"] for row in resumed.history] == [row["loss"] for row in whole.history]
     assert not sidecars.state.exists()
-    lines = sidecars.journal.read_text().splitlines()
+    lines = sidecars.history.read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
 
 
@@ -102,7 +104,8 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     [
         {"plan": PLAN.model_copy(update={"learning_rate": 1.0})},
         {"augmentation": Augmentation(band_drop=0.5)},
-        {"depends_on": "dice"},
+        {"plan": PLAN.model_copy(update={"loss": "dice"})},
+        {"objective": PseudoLabels()},
         {"width": 6},
         {"seed": 6},
     ],
@@ -112,8 +115,8 @@ def test_the_state_of_another_training_is_left_alone(samples, tmp_path, monkeypa
     _, expected = fitted(samples)
     save = loop.save_state
 
-    def killed(path, identity, progress, machinery):
-        save(path, identity, progress, machinery)
+    def killed(path, identity, progress, state):
+        save(path, identity, progress, state)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save_state", killed)
@@ -147,7 +150,7 @@ def test_the_chosen_score_chooses_the_epoch(samples):
 
 
 def test_threads_that_read_change_nothing(samples, monkeypatch):
-    monkeypatch.setattr(feed, "Samples", type(None))  # memory is read as if it were a disk
+    monkeypatch.setattr(prefetch, "Samples", type(None))  # memory is read as if it were a disk
     (_, alone), (_, ahead) = (
         fitted(samples),
         fitted(samples, PLAN.model_copy(update={"workers": 3})),
@@ -171,12 +174,16 @@ def test_the_average_of_the_weights_is_kept(samples):
     assert model(torch.zeros(1, 2, 32, 32)).isfinite().all()
 
 
-def test_a_diverging_loss_is_an_error_that_says_what_to_do(samples):
-    def broken(logits, label):
-        return (logits * torch.nan).sum()
+class Broken:
+    """An objective that is no number."""
 
+    def __call__(self, module, batch, *, loss, averaged):
+        return (module(batch.image) * torch.nan).sum()
+
+
+def test_a_diverging_loss_is_an_error_that_says_what_to_do(samples):
     named = r"epoch 1, step 1, tiles (event_train_\d+, ){3}event_train_\d+; .*lower `learning_rate`"
     with pytest.raises(TrainingError, match=named):
-        fit(network(), *samples, PLAN, classes=2, loss=broken)
+        fitted(samples, objective=Broken())
     with pytest.raises(TrainingError, match="at least one"):
-        fit(network(), samples[0].take(torch.arange(0)), samples[1], PLAN, classes=2, loss=ce_dice)
+        fitted((samples[0].take(torch.arange(0)), samples[1]))

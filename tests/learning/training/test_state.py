@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from floodloom.learning.training.state import Machinery, Progress, load_state, save_state
+from floodloom.learning.training.state import Progress, TrainingState, load_state, save_state
 
 
-def machinery(steps: int) -> Machinery:
+def machinery(steps: int) -> TrainingState:
     torch.manual_seed(0)
     module = nn.Conv2d(2, 2, 3)
     optimizer = torch.optim.AdamW(module.parameters())
     for _ in range(steps):
         module(torch.ones(1, 2, 4, 4)).sum().backward()
         optimizer.step()
-    return Machinery(module, None, optimizer, torch.Generator().manual_seed(1))
+    return TrainingState(module, None, optimizer, torch.Generator().manual_seed(1))
 
 
 @pytest.fixture

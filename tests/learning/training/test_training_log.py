@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from floodloom.errors import ConfigError, TrainingError
 from floodloom.learning.training.state import Progress
-from floodloom.learning.training.training_log import LossWatch, Sidecars, bar, tell
+from floodloom.learning.training.training_log import RunningLoss, Sidecars, log_epoch, progress_bar
 
 
 def record(epoch: int) -> dict:
@@ -21,7 +21,7 @@ def test_tensorboard_shows_the_history(tmp_path):
     sidecars = Sidecars.of(tmp_path / "model.safetensors", tensorboard=True)
     history = tuple(record(epoch) for epoch in (1, 2, 3))
     for count in (1, 2, 3):
-        tell(Progress(history[:count]), 3, sidecars)
+        log_epoch(Progress(history[:count]), 3, sidecars)
     events = EventAccumulator(str(tmp_path / "model.tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == {"loss", "validation_loss", "iou", "seconds"}
     found = [(event.step, event.value) for event in events.Scalars("loss")]
@@ -36,18 +36,18 @@ def test_tensorboard_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_names_its_batch():
-    watch = LossWatch(epoch=4)
+    watch = RunningLoss(epoch=4)
     watch.see(torch.tensor(1.0), ("a", "b"))
     watch.see(torch.tensor(3.0), ("c", "d"))
     assert watch.mean() == 2.0
     watch.see(torch.tensor(torch.inf), ("e", "f"))
     with pytest.raises(TrainingError, match=r"became inf in epoch 4, step 3, tiles e, f;"):
         watch.see(torch.tensor(1.0), ("g", "h"))
-    last = LossWatch(epoch=1)
+    last = RunningLoss(epoch=1)
     last.see(torch.tensor(torch.nan), ("x",))
     with pytest.raises(TrainingError, match="step 1, tiles x"):
         last.mean()
 
 
 def test_the_bar_passes_everything_on():
-    assert list(bar(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    assert list(progress_bar(iter("abc"), "letters", 3)) == ["a", "b", "c"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ def rotate_and_flip(tensor: Tensor, element: int) -> Tensor:
     return torch.rot90(flipped, element % 4, dims=(-2, -1))
 
 
-def undo(tensor: Tensor, element: int) -> Tensor:
+def undo_rotate_and_flip(tensor: Tensor, element: int) -> Tensor:
     """Undo `rotate_and_flip` with the same element."""
     turned = torch.rot90(tensor, -(element % 4), dims=(-2, -1))
     return turned.flip(-1) if element >= 4 else turned
@@ -36,7 +36,7 @@ def undo(tensor: Tensor, element: int) -> Tensor:
 class RadarNoise:
     """Speckle, a constant offset and a ramp, added in decibel to fixed-range inputs.
 
-    `gain` (band, source) says what one decibel of each polarisation does to each band: bands in
+    `gain` (band, source) is the change of each band by one decibel of each polarisation: bands in
     decibel move with their own, the ratio VH/VV with both. The ramp rises in a random direction
     from minus to plus a random height of at most `ramp_db` at the tile's corners, as backscatter
     falls with the incidence angle across a swath; it is the same for all polarisations.
@@ -47,8 +47,8 @@ class RadarNoise:
     offset_db: float = 0.0
     ramp_db: float = 0.0
 
-    def __call__(self, image: Tensor, draws: Draws) -> Tensor:
-        """Return `image` (tile, band, y, x) with noise; radar bands stay in -1..1, no data at 0."""
+    def __call__(self, image: Tensor, valid: Tensor, draws: Draws) -> Tensor:
+        """Return `image` (tile, band, y, x) with noise where `valid`; it stays in -1..1."""
         _, _, height, width = image.shape
         sources = self.gain.shape[1]
         decibel = self.offset_db * (2 * draws.uniform(sources, 1, 1) - 1)
@@ -61,7 +61,7 @@ class RadarNoise:
         others = image.shape[1] - len(self.gain)  # bands of another sensor, behind the radar's
         gain = F.pad(self.gain, (0, 0, 0, others)).to(image.device)
         change = torch.einsum("bs,nsyx->nbyx", gain, decibel)
-        touched = (gain != 0).any(dim=1).view(1, -1, 1, 1) & (image != 0)
+        touched = (gain != 0).any(dim=1).view(1, -1, 1, 1) & valid
         return torch.where(touched, (image + change).clamp(-1, 1), image)
 
     def _ramp(self, draws: Draws, height: int, width: int) -> Tensor:
@@ -145,13 +145,15 @@ class Draws:
         return torch.stack([torch.randn(*size, generator=g, device=device) for g in generators])
 
 
-def jitter_gain(image: Tensor, most: float, draws: Draws) -> Tensor:
+def jitter_gain(image: Tensor, valid: Tensor, most: float, draws: Draws) -> Tensor:
     """Change gain and offset of each band of each tile, as another display stretch would.
 
     Parameters
     ----------
     image
-        (tile, band, y, x) standardised values, 0 where there is no data, which stay 0.
+        (tile, band, y, x) standardised values.
+    valid
+        (tile, band, y, x) bool, where there are data; others stay as they are.
     most
         The gain is drawn from 1 / (1 + most) to 1 + most, even in its logarithm, the offset from
         minus to plus `most` standard deviations.
@@ -159,7 +161,7 @@ def jitter_gain(image: Tensor, most: float, draws: Draws) -> Tensor:
         Random numbers of the tiles.
     """
     turn, shift = (2 * draws.uniform(2, image.shape[1], 1, 1) - 1).to(image.device).unbind(dim=1)
-    return torch.where(image != 0, image * (1 + most) ** turn + most * shift, image)
+    return torch.where(valid, image * (1 + most) ** turn + most * shift, image)
 
 
 @dataclass(frozen=True)
@@ -191,45 +193,43 @@ class Augmentation:
     gain_jitter: float = 0.0
 
     def __call__(self, batch: Samples, seeds: Tensor, partners: Samples | None = None) -> Samples:
-        """Return the batch with every tile changed as its seed (tile,) int64 says.
+        """Return the batch with every tile changed by its seed (tile,) int64.
 
         `partners` are the tiles to mix into those where `mixes(seeds)`; without any nothing is.
         """
         draws = Draws(seeds)
         if partners is not None and self.cutmix > 0:  # also where there are none: numbers are drawn
-            batch = mixed(batch, partners, boxes(draws, self.cutmix, batch.label.shape))
+            batch = mix_boxes(batch, partners, draw_boxes(draws, self.cutmix, batch.label.shape))
         elements = (8 * draws.uniform(1)).long().flatten().tolist()
 
-        def turned(tensor: Tensor | None) -> Tensor | None:
-            if tensor is None:
-                return None
+        def rotated(tensor: Tensor) -> Tensor:
             pairs = zip(tensor, elements, strict=True)
             return torch.stack([rotate_and_flip(tile, element) for tile, element in pairs])
 
-        image, label = turned(batch.image), turned(batch.label)
-        if image is None or label is None:
-            return batch
-        image = self.disturbed(image, draws)
-        optical, clear, soft = map(turned, (batch.optical, batch.clear, batch.soft))
-        return Samples(image, label, optical, clear, soft, batch.ids)
+        turned = batch.map_rasters(rotated)
+        return self.change_images(turned, draws)
 
     def mixes(self, seeds: Tensor) -> Tensor:
         """Return (tile,) bool, True where a tile gets a box of another one."""
         return _box_draws(Draws(seeds))[0] < self.cutmix
 
-    def disturbed(self, image: Tensor, draws: Draws) -> Tensor:
-        """Return (tile, band, y, x) images with noise, another gain and lost bands."""
+    def change_images(self, batch: Samples, draws: Draws) -> Samples:
+        """Return tiles whose images have noise, another gain and lost bands."""
+        image, valid = batch.image, batch.valid
         if self.noise is not None:
-            image = self.noise(image, draws)
+            image = self.noise(image, valid, draws)
         if self.gain_jitter > 0:
-            image = jitter_gain(image, self.gain_jitter, draws)
+            image = jitter_gain(image, valid, self.gain_jitter, draws)
         if self.band_drop > 0:
-            image = image * kept_bands(draws, self.band_drop, image.shape[1]).to(image.device)
+            kept = band_mask(draws, self.band_drop, image.shape[1]).to(image.device)
+            image, valid = image * kept, valid & (kept > 0)
         if self.sensor_drop > 0:
-            kept = (draws.uniform(1, 1, 1) >= self.sensor_drop).to(image.device)
-            first, second = image.tensor_split([self.second_sensor], dim=1)
-            image = torch.cat([first, second * kept], dim=1)
-        return image
+            there = (draws.uniform(1, 1, 1) >= self.sensor_drop).to(image.device)
+            radar, other = image.tensor_split([self.second_sensor], dim=1)
+            image = torch.cat([radar, other * there], dim=1)
+            radar, other = valid.tensor_split([self.second_sensor], dim=1)
+            valid = torch.cat([radar, other & there], dim=1)
+        return replace(batch, image=image, valid=valid)
 
 
 def strong_views(recipe: Recipe) -> Augmentation:
@@ -245,7 +245,7 @@ def strong_views(recipe: Recipe) -> Augmentation:
     )
 
 
-def kept_bands(draws: Draws, probability: float, bands: int) -> Tensor:
+def band_mask(draws: Draws, probability: float, bands: int) -> Tensor:
     """Return (tile, band, 1, 1) float32: 0 for a lost band, else 1."""
     chance, which = draws.uniform(2).T
     lost = (chance < probability) & (bands > 1)
@@ -258,7 +258,7 @@ Box = tuple[slice, slice]
 """Rows and columns of a tile."""
 
 
-def boxes(draws: Draws, probability: float, shape: Sequence[int]) -> list[Box | None]:
+def draw_boxes(draws: Draws, probability: float, shape: Sequence[int]) -> list[Box | None]:
     """Return a box of uniformly drawn area per tile of `shape` (tile, y, x), or None."""
     _, height, width = shape
     chance, area, down, right = _box_draws(draws)
@@ -284,20 +284,14 @@ def _box_draws(draws: Draws) -> Tensor:
     return draws.uniform(4).T
 
 
-def mixed(batch: Samples, partners: Samples, where: Sequence[Box | None]) -> Samples:
+def mix_boxes(batch: Samples, partners: Samples, where: Sequence[Box | None]) -> Samples:
     """Return the batch with boxes of its partners, of which there is one for each box."""
     chosen = [(place, *box) for place, box in enumerate(where) if box is not None]
 
-    def put(ours: Tensor | None, theirs: Tensor | None) -> Tensor | None:
-        if ours is None or theirs is None:
-            return None
+    def put(ours: Tensor, theirs: Tensor) -> Tensor:
         together = ours.clone()
         for partner, (place, rows, cols) in zip(theirs, chosen, strict=True):
             together[place, ..., rows, cols] = partner[..., rows, cols]
         return together
 
-    image, label = put(batch.image, partners.image), put(batch.label, partners.label)
-    if image is None or label is None:
-        return batch
-    optical, clear = put(batch.optical, partners.optical), put(batch.clear, partners.clear)
-    return Samples(image, label, optical, clear, put(batch.soft, partners.soft), batch.ids)
+    return batch.map_rasters(put, partners)

@@ -1,4 +1,4 @@
-"""One look at all training tiles before training: what they hold, and whether they can be used."""
+"""What all tiles of a training hold, class by class, and whether they can be used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from floodloom.errors import TrainingError
-from floodloom.learning.data.prefetch import feed
+from floodloom.learning.data.prefetch import prefetch_batches
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
@@ -19,8 +19,8 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What tiles hold.
+class ClassStatistics:
+    """What the labelled pixels of tiles hold.
 
     `counts` (tile, class) int64 labelled pixels; `mean` and `deviation` (band,) float64 of the
     labelled pixels, in the units of the inputs.
@@ -37,14 +37,14 @@ class Survey:
         return tuple((pooled / pooled.sum().clamp(min=1)).tolist())
 
 
-def survey(
+def class_statistics(
     tiles: Tiles,
     classes: int,
     what: str = "training",
     workers: int = 0,
     *,
     labelled: bool = True,
-) -> Survey:
+) -> ClassStatistics:
     """Count classes and take statistics of the bands over all tiles.
 
     Parameters
@@ -56,7 +56,7 @@ def survey(
     what
         Which split it is, for messages.
     workers
-        See `floodloom.learning.data.prefetch.feed`.
+        See `floodloom.learning.data.prefetch.prefetch_batches`.
     labelled
         Whether every tile must have a labelled pixel; those of a distillation needn't.
 
@@ -73,8 +73,10 @@ def survey(
         )
     counts, sums, squares = [], torch.zeros(()), torch.zeros(())
     order = torch.split(torch.arange(len(tiles)), _BATCH)
-    for first, batch in zip(range(0, len(tiles), _BATCH), feed(tiles, order, workers), strict=True):
-        counts.append(_counted(batch, classes, what, first))
+    for first, batch in zip(
+        range(0, len(tiles), _BATCH), prefetch_batches(tiles, order, workers), strict=True
+    ):
+        counts.append(_class_counts(batch, classes, what, first))
         if labelled:
             _require_labels(counts[-1], batch, what, first)
         values = torch.where((batch.label != IGNORE).unsqueeze(1), batch.image, 0.0).double()
@@ -85,10 +87,10 @@ def survey(
     if not pixels:
         raise TrainingError(f"{what} tiles: no pixel of any is labelled; give labelled tiles")
     mean = sums / pixels
-    return Survey(pooled, mean, (squares / pixels - mean**2).clamp(min=0).sqrt())
+    return ClassStatistics(pooled, mean, (squares / pixels - mean**2).clamp(min=0).sqrt())
 
 
-def _counted(batch: Samples, classes: int, what: str, first: int) -> Tensor:
+def _class_counts(batch: Samples, classes: int, what: str, first: int) -> Tensor:
     flat = batch.label.flatten(1).long()
     wrong = torch.nonzero(((flat < 0) | (flat >= classes)) & (flat != IGNORE))
     if len(wrong):
@@ -113,20 +115,22 @@ def _name(batch: Samples, position: int, first: int) -> str:
     return batch.ids[position] if batch.ids else str(first + position)
 
 
-def described(seen: Survey, recipe: Recipe, bands: tuple[str, ...]) -> Mapping[str, object]:
-    """Return a survey as plain values for a checkpoint.
+def describe_statistics(
+    statistics: ClassStatistics, recipe: Recipe, bands: tuple[str, ...]
+) -> Mapping[str, object]:
+    """Return statistics as plain values for a checkpoint.
 
     Bands of polarisations with fixed scaling are given in decibel, others in the inputs' units.
     """
     low, high = recipe.db_range
-    statistics = {}
+    found = {}
     for band, mean, deviation in zip(
-        bands, seen.mean.tolist(), seen.deviation.tolist(), strict=True
+        bands, statistics.mean.tolist(), statistics.deviation.tolist(), strict=True
     ):
         decibel = recipe.normalisation == "fixed" and band.split("_")[-1] in POLARISATIONS
         half = (high - low) / 2 if decibel else 1.0
         shift = low + half if decibel else 0.0
         unit = "dB" if decibel else "input"
-        statistics[band] = {"mean": shift + half * mean, "deviation": half * deviation}
-        statistics[band]["unit"] = unit
-    return {"class_fractions": list(seen.class_fractions), "bands": statistics}
+        found[band] = {"mean": shift + half * mean, "deviation": half * deviation}
+        found[band]["unit"] = unit
+    return {"class_fractions": list(statistics.class_fractions), "bands": found}

@@ -1,4 +1,4 @@
-"""What networks see of a tile's optical image: channels, indices, and labels made of them."""
+"""What networks take of a tile's optical image: channels, indices, and labels made of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
 from floodloom.learning.data.samples import (
@@ -16,9 +17,8 @@ from floodloom.learning.data.samples import (
     Standardisation,
     radar_samples,
     tile_ids,
-    without_nan,
 )
-from floodloom.learning.data.zarr_tiles import blocks, relabelled
+from floodloom.learning.data.zarr_tiles import iterate_blocks, replace_labels
 from floodloom.log import get_logger
 from floodloom.raster.nodata import IGNORE
 from floodloom.sentinel2.indices import mndwi, ndwi
@@ -28,14 +28,14 @@ INDICES = {"ndwi": (ndwi, "green", "nir"), "mndwi": (mndwi, "green", "swir")}
 """Index, and the two channels that it is made of."""
 
 _log = get_logger(__name__)
-_DOUBT = 0.05  # an index nearer to 0 than this tells nothing
+_DOUBT = 0.05  # the sign of an index nearer to 0 than this is uncertain
 
 
 def has_optical(tiles: xr.Dataset) -> NDArray[np.bool_]:
     """Return for each tile whether any pixel of its optical image is clear."""
     if "optical" not in tiles:
         return np.zeros(tiles.sizes["tile"], dtype=np.bool_)
-    seen = [np.isfinite(image).any(axis=(1, 2, 3)) for image in blocks(tiles, "optical")]
+    seen = [np.isfinite(image).any(axis=(1, 2, 3)) for image in iterate_blocks(tiles, "optical")]
     return np.concatenate([np.zeros(0, dtype=np.bool_), *seen])
 
 
@@ -47,7 +47,7 @@ def optical_channels(tiles: xr.Dataset, chosen: Sequence[str] = ()) -> tuple[str
     InputError
         If no tile has an optical image, or not with such a channel.
     """
-    images = blocks(tiles, "optical") if "optical" in tiles else ()
+    images = iterate_blocks(tiles, "optical") if "optical" in tiles else ()
     if not any(np.isfinite(image).any() for image in images):
         raise InputError("tiles: none has an optical image; cut them with `--optical`")
     have = [str(name) for name in tiles["channel"].values]
@@ -71,7 +71,7 @@ def standardise_optical(tiles: xr.Dataset, channels: Sequence[str] = ()) -> Stan
     """
     names, have = optical_channels(tiles, channels), _names(tiles)
     count, mean, squares = np.zeros((3, len(names)))
-    for image in blocks(tiles, "optical"):
+    for image in iterate_blocks(tiles, "optical"):
         values = channels_of(image, have, names).swapaxes(0, 1).reshape(len(names), -1)
         clear = np.isfinite(values)
         more = clear.sum(axis=1)
@@ -89,8 +89,7 @@ def standardise_optical(tiles: xr.Dataset, channels: Sequence[str] = ()) -> Stan
 def optical_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
     """Load tiles with the optical channels as the input; pixels under clouds aren't labelled."""
     optical = standardisation.apply(_values(tiles, standardisation.channels))
-    image, label = without_nan(optical, tiles["label"].values)
-    return Samples(image, label, ids=tile_ids(tiles))
+    return Samples.of(optical, tiles["label"].values, tile_ids(tiles))
 
 
 def paired_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
@@ -105,40 +104,49 @@ def paired_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Sampl
 
 def fused_samples(tiles: xr.Dataset, standardisation: Standardisation) -> Samples:
     """Load tiles with radar bands and optical channels as the input, 0 where the latter miss."""
-    return fused(paired_samples(tiles, standardisation))
+    return fuse_optical(paired_samples(tiles, standardisation))
 
 
-def fused(samples: Samples) -> Samples:
+def fuse_optical(samples: Samples) -> Samples:
     """Return tiles whose companion has become a part of the input."""
     if samples.optical is None:
         raise InputError("tiles: no optical image to fuse; cut them with `--optical`")
     image = torch.cat([samples.image, samples.optical], dim=1)
-    return Samples(image, samples.label, ids=samples.ids)
+    valid = torch.cat([samples.valid, _optical_valid(samples, samples.optical)], dim=1)
+    return Samples(image, samples.label, ids=samples.ids, valid=valid)
 
 
-def radar_alone(samples: Samples) -> Samples:
+def drop_optical(samples: Samples) -> Samples:
     """Return tiles without their companion."""
     return replace(samples, optical=None, clear=None)
 
 
-def without_image(samples: Samples) -> Samples:
+def drop_optical_image(samples: Samples) -> Samples:
     """Return tiles without their companion, but with where it was clear."""
     return replace(samples, optical=None)
 
 
-def as_seen(samples: Samples, inputs: str) -> Samples:
+def network_input(samples: Samples, inputs: str) -> Samples:
     """Return tiles with companions as a network takes them: optical, or fused with the radar."""
     if inputs == "fused":
-        return fused(samples)
+        return fuse_optical(samples)
     if samples.optical is None:
         raise InputError("tiles: no optical image to look at; cut them with `--optical`")
-    return Samples(samples.optical, samples.label, ids=samples.ids)
+    valid = _optical_valid(samples, samples.optical)
+    return Samples(samples.optical, samples.label, ids=samples.ids, valid=valid)
+
+
+def _optical_valid(samples: Samples, optical: Tensor) -> Tensor:
+    """Return (tile, channel, y, x) bool, where the companion is clear."""
+    if samples.clear is None:
+        return torch.ones_like(optical, dtype=torch.bool)
+    return samples.clear.unsqueeze(1).expand_as(optical)
 
 
 def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
     """Return tiles of the split `target` with an optical image, their labels hidden.
 
-    A warning says so if there is none.
+    If there is none, a warning is logged.
 
     Parameters
     ----------
@@ -159,11 +167,11 @@ def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
             "without labels; give such an event a file `optical`"
         )
     chosen = tiles.isel(tile=pairs)
-    return relabelled(chosen, np.full(chosen["label"].shape, IGNORE, dtype=np.uint8))
+    return replace_labels(chosen, np.full(chosen["label"].shape, IGNORE, dtype=np.uint8))
 
 
-def labelled_for(tiles: xr.Dataset, labels: str) -> xr.Dataset:
-    """Return tiles with the labels that are asked for: `given`, or `water_index`.
+def choose_labels(tiles: xr.Dataset, labels: str) -> xr.Dataset:
+    """Return tiles with labels of a source: `given`, or `water_index`.
 
     Raises
     ------
@@ -174,15 +182,15 @@ def labelled_for(tiles: xr.Dataset, labels: str) -> xr.Dataset:
         return tiles
     if labels != "water_index":
         raise ConfigError(f"labels {labels!r}: choose given or water_index")
-    return labelled_by_index(tiles)
+    return label_by_index(tiles)
 
 
-def labelled_by_index(tiles: xr.Dataset) -> xr.Dataset:
+def label_by_index(tiles: xr.Dataset) -> xr.Dataset:
     """Return tiles whose labels come from the optical image alone: 1 = water, 0 = dry.
 
     The label is the sign of MNDWI, of NDWI where there is no short-wave infrared; pixels under
     clouds and with an index near 0 are ignored. Tiles of the split `target` become training tiles:
-    their labels aren't looked at.
+    their labels aren't read.
 
     Raises
     ------
@@ -196,15 +204,15 @@ def labelled_by_index(tiles: xr.Dataset) -> xr.Dataset:
             "give labels"
         )
     have = _names(tiles)
-    images = blocks(tiles, "optical")
+    images = iterate_blocks(tiles, "optical")
     label = np.concatenate([_sign(channels_of(image, have, known[:1])[:, 0]) for image in images])
     split = np.where(tiles["split"].values == "target", "train", tiles["split"].values)
     named = tiles.assign_coords(split=("tile", split))
-    return relabelled(named, label)
+    return replace_labels(named, label)
 
 
 def _sign(index: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return 1 where an index (tile, y, x) says water, 0 where land, 255 where nothing."""
+    """Return 1 where an index (tile, y, x) is positive, 0 where negative, 255 where uncertain."""
     known = np.isfinite(index) & (np.abs(index) > _DOUBT)
     return np.where(known, (index > 0).astype(np.uint8), np.uint8(IGNORE))
 

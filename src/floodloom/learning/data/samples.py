@@ -1,12 +1,12 @@
-"""From tile stores to tensors, and which tiles are drawn."""
+"""Tiles as tensors."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -36,12 +36,24 @@ class Tiles(Protocol):
 class Samples:
     """Tiles in memory.
 
-    `image` (tile, band, y, x) float32, 0 where there is no data; `label` (tile, y, x) uint8,
-    255 = ignore, also where there is no data; with an optical companion `optical`
-    (tile, channel, y, x) float32, standardised, 0 under clouds, and `clear` (tile, y, x) bool,
-    True where both have data; with a teacher's opinion `soft` (tile, class, y, x) float16, its
-    logits; `ids` names the tiles in messages; `pseudo` (tile,) bool, True for tiles whose labels,
-    if they have any, are a network's own.
+    Attributes
+    ----------
+    image
+        (tile, band, y, x) float32, 0 where there is no data.
+    label
+        (tile, y, x) uint8, 255 = ignore, also where a band has no data.
+    optical, clear
+        With an optical companion: (tile, channel, y, x) float32, standardised, 0 under clouds, and
+        (tile, y, x) bool, True where both have data.
+    soft
+        With a teacher: (tile, class, y, x) float16, its logits.
+    ids
+        Names of the tiles, for messages.
+    pseudo
+        (tile,) bool, True for tiles whose labels, if they have any, are a network's own.
+    valid
+        (tile, band, y, x) bool, where a band has data; by default everywhere. Never inferred from a
+        value: a band may be 0 where it has data.
     """
 
     image: Tensor
@@ -51,6 +63,33 @@ class Samples:
     soft: Tensor | None = None
     ids: tuple[str, ...] = ()
     pseudo: Tensor | None = None
+    valid: Tensor = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        given: Tensor | None = self.valid
+        if given is None:
+            everywhere = torch.ones_like(self.image, dtype=torch.bool)
+            object.__setattr__(self, "valid", everywhere)
+
+    @property
+    def any_valid(self) -> Tensor:
+        """(tile, y, x) bool, where any band has data."""
+        return self.valid.any(dim=1)
+
+    @property
+    def all_valid(self) -> Tensor:
+        """(tile, y, x) bool, where all bands have data."""
+        return self.valid.all(dim=1)
+
+    @classmethod
+    def of(
+        cls, image: NDArray[np.float32], label: NDArray[np.uint8], ids: tuple[str, ...] = ()
+    ) -> Samples:
+        """Return tiles of (tile, band, y, x) whose missing values aren't finite, and labels."""
+        finite = np.isfinite(image)
+        masked = np.where(finite.all(axis=1), label, np.uint8(IGNORE))
+        filled = torch.from_numpy(np.where(finite, image, np.float32(0)))
+        return cls(filled, torch.from_numpy(masked), ids=ids, valid=torch.from_numpy(finite))
 
     @classmethod
     def filled(cls, parts: Iterator[Samples], count: int) -> Samples:
@@ -91,6 +130,26 @@ class Samples:
         """Return the tiles from `first` to before `last`."""
         return self._each(lambda tensor: tensor[first:last], self.ids[first:last])
 
+    def map_rasters(self, change: Callable[..., Tensor], *others: Samples) -> Samples:
+        """Return the tiles with everything that lies on the ground changed alike.
+
+        `change` takes a tensor of these tiles and the same one of each of the others.
+        """
+
+        def changed(name: str) -> Any:
+            tensors = [getattr(tiles, name) for tiles in (self, *others)]
+            return None if any(tensor is None for tensor in tensors) else change(*tensors)
+
+        return replace(
+            self,
+            image=changed("image"),
+            label=changed("label"),
+            optical=changed("optical"),
+            clear=changed("clear"),
+            soft=changed("soft"),
+            valid=changed("valid"),
+        )
+
     def identity(self) -> str:
         """Return a digest of all that the tiles hold."""
         digest = hashlib.sha256()
@@ -105,13 +164,14 @@ class Samples:
 
     def _each(self, change: Callable[[Tensor], Tensor], ids: tuple[str, ...]) -> Samples:
         changed = [None if t is None else change(t) for t in self._tensors()]
-        image, label, optical, clear, soft, pseudo = changed
-        if image is None or label is None:
+        image, label, optical, clear, soft, pseudo, valid = changed
+        if image is None or label is None or valid is None:
             raise InputError("tiles: image and label are needed")
-        return Samples(image, label, optical, clear, soft, ids, pseudo)
+        return Samples(image, label, optical, clear, soft, ids, pseudo, valid)
 
     def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.image, self.label, self.optical, self.clear, self.soft, self.pseudo
+        several = self.image, self.label, self.optical, self.clear, self.soft, self.pseudo
+        return *several, self.valid
 
 
 @dataclass(frozen=True)
@@ -136,8 +196,7 @@ class Standardisation:
 
 def radar_samples(tiles: xr.Dataset) -> Samples:
     """Load tiles (`floodloom.tiles.store.open_tiles`) with the radar bands as the input."""
-    image, label = without_nan(tiles["image"].values, tiles["label"].values)
-    return Samples(image, label, ids=tile_ids(tiles))
+    return Samples.of(tiles["image"].values, tiles["label"].values, tile_ids(tiles))
 
 
 def tile_ids(tiles: xr.Dataset) -> tuple[str, ...]:
@@ -145,13 +204,6 @@ def tile_ids(tiles: xr.Dataset) -> tuple[str, ...]:
     return tuple(str(name) for name in tiles["tile_id"].values) if "tile_id" in tiles else ()
 
 
-def without_nan(image: NDArray[np.float32], label: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-    """Return (tile, band, y, x), 0 where not finite, and (tile, y, x) labels, 255 there."""
-    finite = np.isfinite(image)
-    masked = np.where(finite.all(axis=1), label, np.uint8(IGNORE))
-    return torch.from_numpy(np.where(finite, image, np.float32(0))), torch.from_numpy(masked)
-
-
-def spread_out(tiles: Tiles, count: int) -> Samples:
+def evenly_spaced(tiles: Tiles, count: int) -> Samples:
     """Return so many of the tiles, evenly spread; all if there aren't more."""
     return tiles.take(torch.linspace(0, len(tiles) - 1, min(len(tiles), count)).long())

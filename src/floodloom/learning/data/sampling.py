@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from floodloom.errors import TrainingError
-from floodloom.learning.training.distributed import Team
+from floodloom.learning.training.distributed import Processes
 
 
 def sampling_weights(counts: Tensor, balance: float, pseudo: Tensor | None = None) -> Tensor:
@@ -59,9 +59,9 @@ class Draw:
     partner: Tensor
     seed: Tensor
 
-    def of(self, team: Team) -> Draw:
+    def of(self, processes: Processes) -> Draw:
         """Return the part of every batch that is a process's."""
-        part = team.part(self.tile.shape[1])
+        part = processes.part(self.tile.shape[1])
         return Draw(self.tile[:, part], self.partner[:, part], self.seed[:, part])
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
-from floodloom.learning.data.zarr_tiles import blocks
+from floodloom.learning.data.zarr_tiles import iterate_blocks
 from floodloom.log import get_logger
 from floodloom.raster.nodata import IGNORE
 from floodloom.tiles.leaks import refuse_leaks
@@ -23,9 +23,9 @@ def select(tiles: xr.Dataset, keep: NDArray[np.bool_]) -> xr.Dataset:
     return tiles.isel(tile=np.flatnonzero(keep))
 
 
-def labelled(tiles: xr.Dataset) -> NDArray[np.bool_]:
+def has_labels(tiles: xr.Dataset) -> NDArray[np.bool_]:
     """Return for each tile whether any of its pixels is labelled."""
-    known = [(label != IGNORE).any(axis=(1, 2)) for label in blocks(tiles, "label")]
+    known = [(label != IGNORE).any(axis=(1, 2)) for label in iterate_blocks(tiles, "label")]
     return np.concatenate([np.zeros(0, dtype=np.bool_), *known])
 
 
@@ -56,7 +56,7 @@ def training_and_validation(
     if folds is not None:
         tiles = tiles.assign_coords(split=("tile", split_by_fold(tiles, folds, fold)))
     refuse_leaks(tiles)
-    split, known = tiles["split"].values, labelled(tiles)
+    split, known = tiles["split"].values, has_labels(tiles)
     training = select(tiles, known & (split == "train"))
     validation = select(tiles, known & (split == "validation"))
     if not training.sizes["tile"]:
@@ -97,7 +97,7 @@ def split_by_fold(tiles: xr.Dataset, folds: int, fold: int) -> NDArray[np.str_]:
     """
     split, event = tiles["split"].values.copy(), tiles["event"].values.astype(str)
     pooled = np.isin(split, ("train", "validation"))
-    names, counts = np.unique(event[pooled & labelled(tiles)], return_counts=True)
+    names, counts = np.unique(event[pooled & has_labels(tiles)], return_counts=True)
     if not 2 <= folds <= len(names) or not 0 <= fold < folds:
         raise InputError(
             f"folds {folds}, fold {fold}: there are {len(names)} labelled events; choose 2 to "
@@ -148,20 +148,20 @@ def hold_out(tiles: xr.Dataset, share: float, block: int = 4) -> NDArray[np.bool
     return np.isin(groups, order[: min(count, len(names) - 1)])
 
 
-def places(tiles: xr.Dataset, block: int = 4) -> list[str]:
-    """Return for each tile the block of ground that it lies in, `block` tiles wide."""
-    side = block * tiles.sizes["y"]
-    rows, cols = tiles["row"].values // side, tiles["col"].values // side
-    found = zip(tiles["event"].values, rows, cols, strict=True)
-    return [f"{event}|{row}|{col}" for event, row, col in found]
-
-
 def _blocks(tiles: xr.Dataset, block: int) -> NDArray[Any]:
     candidates = [
-        np.array(places(tiles, block)),
+        np.array(ground_blocks(tiles, block)),
         np.asarray(tiles["scene"].values).astype(str),
     ]
     for candidate in candidates:
         if len(np.unique(candidate)) >= _ENOUGH_BLOCKS:
             return candidate
     return np.arange(tiles.sizes["tile"])
+
+
+def ground_blocks(tiles: xr.Dataset, block: int = 4) -> list[str]:
+    """Return for each tile the block of ground that it lies in, `block` tiles wide."""
+    side = block * tiles.sizes["y"]
+    rows, cols = tiles["row"].values // side, tiles["col"].values // side
+    found = zip(tiles["event"].values, rows, cols, strict=True)
+    return [f"{event}|{row}|{col}" for event, row, col in found]

@@ -1,38 +1,69 @@
-"""What a training sees: labelled tiles, and maybe others, with what is known of them."""
+"""What a training learns from: its tiles, what they hold, and which have no true label."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-import xarray as xr
+from torch import Tensor
 
+from floodloom.learning.data.class_statistics import ClassStatistics, class_statistics
 from floodloom.learning.data.samples import Tiles
-from floodloom.learning.data.zarr_tiles import radar_tiles
-from floodloom.tiles.store import concatenate_tiles
 
 
 @dataclass(frozen=True)
-class Material:
-    """What is trained on, which of it has no true label, and that part alone."""
+class TrainingSet:
+    """Tiles to learn from.
+
+    Attributes
+    ----------
+    tiles
+        All of them.
+    statistics
+        What their labelled pixels hold.
+    pseudo
+        (tile,) bool: tiles without true labels; None if all have theirs.
+    pseudo_share
+        Share of each batch that those make up; None: that of all tiles.
+    """
 
     tiles: Tiles
-    pseudo: torch.Tensor | None = None
-    target: Tiles | None = None
+    statistics: ClassStatistics
+    pseudo: Tensor | None = None
+    pseudo_share: float | None = 0.5
 
+    @classmethod
+    def of(
+        cls,
+        tiles: Tiles,
+        classes: int,
+        workers: int = 0,
+        *,
+        labelled: bool = True,
+        pseudo: Tensor | None = None,
+        pseudo_share: float | None = 0.5,
+    ) -> TrainingSet:
+        """Take the statistics of tiles.
 
-def gather(training: xr.Dataset, extra: xr.Dataset | None, memory_gib: float) -> Material:
-    """Put labelled and pseudo-labelled tiles together.
+        Parameters
+        ----------
+        classes
+            Number of classes.
+        workers
+            Threads that read tiles ahead.
+        labelled
+            Whether every tile must have a labelled pixel, unless `pseudo` is given; those that a
+            teacher labels needn't.
 
-    Parameters
-    ----------
-    training, extra
-        Selections from what `zarr_tiles.located` returned; the latter may be None.
-    memory_gib
-        Tiles that take more are read from disk, GiB.
-    """
-    if extra is None:
-        return Material(radar_tiles(training, memory_gib))
-    tiles = radar_tiles(concatenate_tiles([training, extra]), memory_gib)
-    pseudo = torch.arange(len(tiles)) >= training.sizes["tile"]
-    return Material(tiles, pseudo, radar_tiles(extra, memory_gib))
+        Raises
+        ------
+        TrainingError
+            As `class_statistics`.
+        """
+        needed = labelled and pseudo is None
+        statistics = class_statistics(tiles, classes, "training", workers, labelled=needed)
+        return cls(tiles, statistics, pseudo, pseudo_share)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.statistics.counts.shape[1]

@@ -1,4 +1,7 @@
-"""Tiles that stay on disk and are read from their Zarr stores as they are drawn."""
+"""Tiles that are read from their Zarr stores as they are drawn, or at once where they fit.
+
+Tiles in memory and on disk are changed and selected alike.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from zarr.core.sync import sync
 
-from floodloom.learning.data.samples import Samples, Tiles, radar_samples, spread_out
+from floodloom.learning.data.samples import Samples, Tiles, evenly_spaced, radar_samples
 from floodloom.log import get_logger
+from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 Load = Callable[[xr.Dataset], Samples]
@@ -27,11 +31,11 @@ Load = Callable[[xr.Dataset], Samples]
 _STORE, _ROW, _OWN = "tile_store", "tile_row", "tile_label_is_stored"
 _VARIABLES = ("image", "label", "optical")
 _AT_ONCE = 64
-_QUICKLY = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
+_FAST_CODECS = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 """A tile is a chunk of a shard; zarr's own pipeline takes 2.5 ms of Python for each, this .3 ms."""
 
 
-def located(tiles: xr.Dataset, paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
+def locate_tiles(tiles: xr.Dataset, paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     """Return the tiles with the store and the row that each of them lies in.
 
     Parameters
@@ -51,7 +55,7 @@ def located(tiles: xr.Dataset, paths: str | Path | Sequence[str | Path]) -> xr.D
     )
 
 
-def relabelled(tiles: xr.Dataset, label: NDArray[np.uint8]) -> xr.Dataset:
+def replace_labels(tiles: xr.Dataset, label: NDArray[np.uint8]) -> xr.Dataset:
     """Return tiles, located or not, with labels (tile, y, x) of another origin."""
     tiles = tiles.assign(label=(("tile", "y", "x"), label, tiles["label"].attrs))
     if _OWN not in tiles.coords:
@@ -59,14 +63,14 @@ def relabelled(tiles: xr.Dataset, label: NDArray[np.uint8]) -> xr.Dataset:
     return tiles.assign_coords({_OWN: ("tile", np.zeros(len(label), dtype=np.bool_))})
 
 
-class StoredTiles:
+class ZarrTiles:
     """Tiles read from their stores when they are taken.
 
     Parameters
     ----------
     tiles
-        Any selection from what `located` returned. Of `image`, `label` and `optical` those are read
-        that it has; labels that aren't the store's (`relabelled`) are held in memory.
+        Any selection from what `locate_tiles` returned. Of `image`, `label` and `optical` those are
+        read that it has; labels that aren't the store's (`replace_labels`) are held in memory.
     load
         What is made of the tiles that are read.
     """
@@ -80,8 +84,8 @@ class StoredTiles:
         self._recipe = str(tiles.attrs.get("recipe"))
         held = "label" in tiles and not tiles[_OWN].values.all()
         self._label = tiles["label"].values if held else None
-        self._kinds = {
-            name: _Kind.of(tiles[name], [str(path) for path in paths])
+        self._variables = {
+            name: _Variable.of(tiles[name], [str(path) for path in paths])
             for name in _VARIABLES
             if name in tiles and not (held and name == "label")
         }
@@ -92,10 +96,10 @@ class StoredTiles:
     def read(self, chosen: NDArray[np.int64]) -> xr.Dataset:
         """Return the tiles of `chosen` in its order, in memory."""
         places = list(zip(self._stores[chosen].tolist(), self._rows[chosen].tolist(), strict=True))
-        found = sync(_read(list(self._kinds.values()), places))
+        found = sync(_read(list(self._variables.values()), places))
         read = {
-            name: (kind.dims, values)
-            for (name, kind), values in zip(self._kinds.items(), found, strict=True)
+            name: (variable.dims, values)
+            for (name, variable), values in zip(self._variables.items(), found, strict=True)
         }
         if self._label is not None:
             read["label"] = (("tile", "y", "x"), self._label[chosen])
@@ -108,13 +112,13 @@ class StoredTiles:
     def identity(self) -> str:
         """Return a digest of the recipe, the tiles' names and places, and a sample of them."""
         names = [str(name) for name in self._index["tile_id"].values]
-        few = spread_out(self, 16)
+        few = evenly_spaced(self, 16)
         text = f"{self._recipe}{names}{self._rows.tolist()}{few.identity()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _Variable:
     """One variable in all stores; None stands for one without optical images."""
 
     dims: tuple[Any, ...]
@@ -123,10 +127,10 @@ class _Kind:
     arrays: list[zarr.Array[Any] | None]
 
     @classmethod
-    def of(cls, variable: xr.DataArray, paths: Sequence[str]) -> _Kind:
+    def of(cls, variable: xr.DataArray, paths: Sequence[str]) -> _Variable:
         there = [Path(path) / str(variable.name) for path in paths]
         needed = variable.name != "optical"
-        with zarr.config.set(_QUICKLY):
+        with zarr.config.set(_FAST_CODECS):
             arrays = [
                 zarr.open_array(folder, mode="r") if needed or folder.exists() else None
                 for folder in there
@@ -145,39 +149,44 @@ class _Kind:
         return np.asarray(await array.async_array.getitem(slice(row, row + 1)))
 
 
-async def _read(kinds: Sequence[_Kind], places: list[tuple[int, int]]) -> list[NDArray[Any]]:
-    """Read tiles of several kinds by store and row.
+async def _read(
+    variables: Sequence[_Variable], places: list[tuple[int, int]]
+) -> list[NDArray[Any]]:
+    """Read tiles of several variables by store and row.
 
-    All are asked for at once: one after the other takes twice as long, a list of rows in one
+    All are requested at once: one after the other takes twice as long, a list of rows in one
     request ten times.
     """
-    rows = [kind.tile(store, row) for kind in kinds for store, row in places]
+    rows = [variable.tile(store, row) for variable in variables for store, row in places]
     read = iter(await asyncio.gather(*rows))
-    return [np.concatenate([kind.none, *itertools.islice(read, len(places))]) for kind in kinds]
+    return [
+        np.concatenate([variable.none, *itertools.islice(read, len(places))])
+        for variable in variables
+    ]
 
 
-def blocks(tiles: xr.Dataset, name: str) -> Iterator[NDArray[Any]]:
+def iterate_blocks(tiles: xr.Dataset, name: str) -> Iterator[NDArray[Any]]:
     """Yield the values of one variable, 64 tiles at a time, so that never all are in memory."""
     alone = tiles[[name]]
-    stored = StoredTiles(alone) if _STORE in tiles.coords else None
+    stored = ZarrTiles(alone) if _STORE in tiles.coords else None
     for first in range(0, tiles.sizes["tile"], _AT_ONCE):
         index = np.arange(first, min(first + _AT_ONCE, tiles.sizes["tile"]))
         yield (stored.read(index) if stored else alone.isel(tile=index))[name].values
 
 
-def tiles_of(tiles: xr.Dataset, memory_gib: float, load: Load) -> Tiles:
+def load_tiles(tiles: xr.Dataset, memory_gib: float, load: Load) -> Tiles:
     """Return what `load` makes of tiles, in memory if they fit there.
 
     Parameters
     ----------
     tiles
-        Selection from what `located` returned.
+        Selection from what `locate_tiles` returned.
     memory_gib
         Greatest size of what is held in memory, GiB.
     load
         What is made of them, tile by tile.
     """
-    stored = StoredTiles(tiles, load)
+    stored = ZarrTiles(tiles, load)
     size = len(stored) * stored.take(torch.arange(min(len(stored), 1))).nbytes / 2**30
     if size > memory_gib:
         _log.info("%.1f GiB of tiles are read from disk as they are drawn", size)
@@ -186,6 +195,58 @@ def tiles_of(tiles: xr.Dataset, memory_gib: float, load: Load) -> Tiles:
     return Samples.filled(map(stored.take, parts), len(stored))
 
 
-def radar_tiles(tiles: xr.Dataset, memory_gib: float) -> Tiles:
-    """Return radar tiles; parameters as of `tiles_of`."""
-    return tiles_of(tiles.drop_vars("optical", errors="ignore"), memory_gib, radar_samples)
+def load_radar_tiles(tiles: xr.Dataset, memory_gib: float) -> Tiles:
+    """Return radar tiles; parameters as of `load_tiles`."""
+    return load_tiles(tiles.drop_vars("optical", errors="ignore"), memory_gib, radar_samples)
+
+
+View = Callable[[Samples], Samples]
+"""A change of tiles that leaves their number and their order."""
+
+
+def map_tiles(tiles: Tiles, view: View) -> Tiles:
+    """Return tiles as `view` changes them: at once in memory, else when they are taken."""
+    return view(tiles) if isinstance(tiles, Samples) else _MappedTiles(tiles, view)
+
+
+def select_tiles(tiles: Tiles, index: Tensor) -> Tiles:
+    """Return the tiles of `index` (N,) int64 in its order."""
+    return tiles.take(index) if isinstance(tiles, Samples) else _SelectedTiles(tiles, index)
+
+
+def labelled_tiles(tiles: Tiles) -> Tensor:
+    """Return (N,) int64, the numbers of the tiles of which any pixel is labelled."""
+    parts = torch.split(torch.arange(len(tiles)), _AT_ONCE)
+    known = [(tiles.take(part).label != IGNORE).any(dim=(1, 2)) for part in parts if len(part)]
+    return torch.nonzero(torch.cat([torch.zeros(0, dtype=torch.bool), *known]))[:, 0]
+
+
+@dataclass(frozen=True)
+class _MappedTiles:
+    tiles: Tiles
+    view: View
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def take(self, index: Tensor) -> Samples:
+        return self.view(self.tiles.take(index))
+
+    def identity(self) -> str:
+        return self.tiles.identity()
+
+
+@dataclass(frozen=True)
+class _SelectedTiles:
+    tiles: Tiles
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, index: Tensor) -> Samples:
+        return self.tiles.take(self.index[index])
+
+    def identity(self) -> str:
+        text = f"{self.tiles.identity()}{self.index.tolist()}"
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -8,9 +8,7 @@ from pydantic import Field
 
 from floodloom.learning.training.settings import (
     AugmentationSettings,
-    LossName,
     NetworkSettings,
-    SupervisedLossName,
     TrainingSettings,
 )
 from floodloom.models.choices import ModelName
@@ -30,7 +28,6 @@ class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     )
     model: ModelName = Field(default="unet", description="Architecture, see `floodloom models`")
     seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
-    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     labels: LabelSource = Field(
         default="given",
         description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
@@ -94,7 +91,6 @@ class DistillationTerms(Settings):
 class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, AugmentationSettings):
     """Training of a radar student beside the teacher."""
 
-    loss: SupervisedLossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     labels: LabelSource = Field(
         default="given",
         description="given, or water_index: from MNDWI or NDWI alone, for places without labels",

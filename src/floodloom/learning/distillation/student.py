@@ -15,7 +15,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -24,10 +24,11 @@ from torch import Tensor, nn
 
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.augmentation import Augmentation
-from floodloom.learning.data.optical import radar_alone, without_image
+from floodloom.learning.data.optical import drop_optical, drop_optical_image
 from floodloom.learning.data.samples import Samples, Tiles
-from floodloom.learning.data.views import chosen, labelled, viewed
-from floodloom.learning.distillation.settings import DistillationTerms
+from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.data.zarr_tiles import labelled_tiles, map_tiles, select_tiles
+from floodloom.learning.distillation.settings import DistillationTerms, DistillSettings
 from floodloom.learning.distillation.teacher import (
     FrozenTeacher,
     add_teacher_logits,
@@ -43,11 +44,9 @@ from floodloom.learning.distillation.terms import (
     shift_tiles,
     teacher_weight,
 )
-from floodloom.learning.losses.pixels import Loss, loss_of
+from floodloom.learning.losses._base import Loss, Prediction
 from floodloom.learning.training.loop import fit
-from floodloom.learning.training.objective import Objective, all_logits
-from floodloom.learning.training.settings import TrainingSettings
-from floodloom.learning.training.supervise import completed, learn, training_record
+from floodloom.learning.training.train import complete_checkpoint, train_checkpoint, training_record
 from floodloom.learning.training.training_log import Sidecars, write_history
 from floodloom.log import get_logger
 from floodloom.models.base import Segmenter
@@ -96,37 +95,38 @@ class Distiller(nn.Module):
         return self.student(image)  # type: ignore[no-any-return]
 
 
-def distillation_objective(
-    teacher: FrozenTeacher, loss: Loss, settings: DistillationTerms
-) -> Objective:
-    """Return the supervised loss, and the terms where the teacher sees and is sure."""
+@dataclass(frozen=True)
+class DistillationObjective:
+    """The supervised loss, and the terms where the teacher sees and is sure."""
 
-    def objective(module: nn.Module, batch: Samples) -> Tensor:
+    teacher: FrozenTeacher = field(repr=False)
+    settings: DistillationTerms
+
+    def __call__(
+        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+    ) -> Tensor:
+        """Return what is minimised."""
         if not isinstance(module, Distiller):
             raise TypeError(f"module: a Distiller is expected, got {type(module).__name__}")
 
-        student = module.student
-        features = student.features(batch.image)
-        logits, *sides = all_logits(student, features, batch.image)
-        label = batch.label.long()
-        value = sum((loss(side.float(), label) for side in sides), loss(logits.float(), label))
+        settings = self.settings
+        prediction = Prediction(module.student, batch.image)
+        value = loss(prediction, batch)
         if batch.soft is None or batch.clear is None or not bool(batch.clear.any()):
             return value
 
         weight = teacher_weight(batch.soft, batch.clear, settings.confidence)
-        shift = find_shift(logits, batch.soft, weight, settings.max_shift_px)
-        weight = shift_tiles(weight, shift)
-        soft = logit_loss(logits, shift_tiles(batch.soft, shift), weight, settings.temperature)
+        shift = find_shift(prediction.logits, batch.soft, weight, settings.max_shift_px)
+        weight, target = shift_tiles(weight, shift), shift_tiles(batch.soft, shift)
+        soft = logit_loss(prediction.logits, target, weight, settings.temperature)
         value = value + settings.logit_weight * soft
         if not settings.on_features:
             return value
-        target = [
-            shift_tiles(theirs, shift, batch.image.shape[-1] / theirs.shape[-1])
-            for theirs in teacher.features(batch)
+        theirs = [
+            shift_tiles(feature, shift, batch.image.shape[-1] / feature.shape[-1])
+            for feature in self.teacher.features(batch)
         ]
-        return value + _on_features(module, features, target, weight, settings)
-
-    return objective
+        return value + _on_features(module, prediction.features, theirs, weight, settings)
 
 
 def _on_features(
@@ -152,11 +152,8 @@ def distill_student(
     teacher: Checkpoint,
     training: Tiles,
     validation: Tiles,
-    plan: TrainingSettings,
+    settings: DistillSettings,
     *,
-    settings: DistillationTerms,
-    loss: str,
-    from_teacher: bool = False,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
 ) -> Checkpoint:
@@ -176,8 +173,6 @@ def distill_student(
         labels the teacher's terms only.
     validation
         Tiles, with companions where the teacher is to be scored.
-    from_teacher
-        Start from the teacher's weights wherever they fit.
 
     Returns
     -------
@@ -186,27 +181,27 @@ def distill_student(
         whether it was `taught`, and with `teacher_iou` and `student_iou` how the two did where
         held-out tiles show an optical image, if they do.
     """
-    begun = transfer_weights(start, teacher) if from_teacher else start
-    held_out = viewed(validation, radar_alone)
+    begun = transfer_weights(start, teacher) if settings.from_teacher else start
+    held_out = map_tiles(validation, drop_optical)
     folder = None if sidecars is None or sidecars.state is None else sidecars.state.parent
-    guided = add_teacher_logits(training, teacher, settings.everywhere, folder, plan.workers)
+    guided = add_teacher_logits(training, teacher, settings.everywhere, folder, settings.workers)
     if not settings.on_features:
-        guided = viewed(guided, without_image)  # the logits are all that is needed of the teacher
+        guided = map_tiles(
+            guided, drop_optical_image
+        )  # the logits are all that is needed of the teacher
 
     student, frozen = begun.model(), FrozenTeacher.of(teacher)
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(settings.seed)
     alignment = FeatureAlignment(student.feature_channels, frozen.network.feature_channels)
+    classes = len(start.classes)
     fitted = fit(
         Distiller(student, alignment),
-        guided,
+        TrainingSet.of(guided, classes, settings.workers, labelled=False),
         held_out,
-        plan,
-        classes=len(start.classes),
-        loss=loss_of(loss),
-        objective=distillation_objective(frozen, loss_of(loss), settings),
+        settings,
+        objective=DistillationObjective(frozen, settings),
         augmentation=augmentation,
         sidecars=sidecars,
-        depends_on=(loss, settings),
     )
     weights = {
         name.removeprefix("student."): tensor
@@ -214,23 +209,26 @@ def distill_student(
         if name.startswith("student.")
     }
     terms = settings.model_dump(include=set(DistillationTerms.model_fields))
-    record = training_record(plan, loss=loss, **terms)
-    learned = completed(start, fitted, weights, held_out, record)
+    record = training_record(settings, **terms)
+    learned = complete_checkpoint(start, fitted, weights, held_out, record)
 
     # Uninformative images show in a student that scores more without them than its teacher with.
-    found = compare_with_teacher(teacher, learned, validation, loss)
+    found = compare_with_teacher(teacher, learned, validation, settings.loss)
     if not found or found["student_iou"] < found["teacher_iou"]:
         return _recorded(learned, taught=True, **found)
-    known = labelled(training)
-    alone = learn(
+    known = labelled_tiles(training)
+    labelled = map_tiles(select_tiles(training, known), drop_optical)
+    as_long = {"epochs": round(settings.epochs * len(training) / len(known))}
+    alone = train_checkpoint(
         start,
-        viewed(chosen(training, known), radar_alone),
+        TrainingSet.of(labelled, classes, settings.workers),
         held_out,
-        plan.model_copy(update={"epochs": round(plan.epochs * len(training) / len(known))}),
-        loss=loss,
+        settings.model_copy(update=as_long),
         augmentation=augmentation,
     )
-    better = _is_better(learned, alone, "iou" if plan.monitor == "epoch" else plan.monitor, found)
+    better = _is_better(
+        learned, alone, "iou" if settings.monitor == "epoch" else settings.monitor, found
+    )
     if better:
         return _recorded(learned, taught=True, **found)
     write_history(sidecars or Sidecars(), alone.history)

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.optical import as_seen, radar_alone
-from floodloom.learning.data.prefetch import feed
+from floodloom.learning.data.optical import drop_optical, network_input
+from floodloom.learning.data.prefetch import prefetch_batches
 from floodloom.learning.data.samples import Samples, Tiles
-from floodloom.learning.data.views import chosen, labelled, viewed
+from floodloom.learning.data.zarr_tiles import labelled_tiles, map_tiles, select_tiles
 from floodloom.learning.device import default_device
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.losses.pixels import loss_of
+from floodloom.learning.losses import LOSSES
 from floodloom.learning.training.validation import scores_of
 from floodloom.models.base import Segmenter
 from floodloom.raster.nodata import IGNORE
@@ -48,7 +48,7 @@ class FrozenTeacher:
         """Return the features of tiles with their companions, coarsest first."""
         if batch.optical is None:
             raise CheckpointError("tiles: the teacher's features need the optical images")
-        return self.network.features(as_seen(batch, self.inputs).image)
+        return self.network.features(network_input(batch, self.inputs).image)
 
 
 @torch.inference_mode()
@@ -80,12 +80,12 @@ def add_teacher_logits(
     if isinstance(tiles, Samples) and (tiles.optical is None or tiles.clear is None):
         return tiles
     widely = everywhere and teacher.works_without_optical
-    counted = viewed(tiles, _clear_by_radar) if widely else tiles
+    counted = map_tiles(tiles, _clear_by_radar) if widely else tiles
     uncalibrated = ensemble_of([replace(teacher, temperature=1.0)])
     order = torch.split(torch.arange(len(tiles)), _AT_ONCE)
     logits = (
-        uncalibrated.logits(as_seen(part, teacher.inputs).image, tta=True).half()
-        for part in feed(tiles, order, workers)
+        uncalibrated.logits(network_input(part, teacher.inputs).image, tta=True).half()
+        for part in prefetch_batches(tiles, order, workers)
     )
     if isinstance(counted, Samples):
         return replace(counted, soft=torch.cat(list(logits)))
@@ -94,7 +94,7 @@ def add_teacher_logits(
 
 def _clear_by_radar(samples: Samples) -> Samples:
     """Return tiles that count as clear wherever the radar has data."""
-    return replace(samples, clear=(samples.image != 0).any(dim=1))
+    return replace(samples, clear=samples.any_valid)
 
 
 @dataclass(frozen=True)
@@ -141,17 +141,17 @@ def compare_with_teacher(
 
     Nothing if no labelled pixel is clear.
     """
-    clear = viewed(validation, _on_clear_ground)
-    shown = labelled(clear)
+    clear = map_tiles(validation, _on_clear_ground)
+    shown = labelled_tiles(clear)
     if not len(shown):
         return {}
-    seen = chosen(clear, shown)
+    seen = select_tiles(clear, shown)
     views = {
-        "teacher": (teacher, viewed(seen, partial(as_seen, inputs=teacher.inputs))),
-        "student": (student, viewed(seen, radar_alone)),
+        "teacher": (teacher, map_tiles(seen, partial(network_input, inputs=teacher.inputs))),
+        "student": (student, map_tiles(seen, drop_optical)),
     }
     return {
-        f"{name}_iou": scores_of(network, view, loss_of(loss))["iou"]
+        f"{name}_iou": scores_of(network, view, LOSSES.load(loss).of_logits)["iou"]
         for name, (network, view) in views.items()
     }
 

@@ -1,4 +1,4 @@
-"""Losses that tell pixels apart by the direction of their features."""
+"""Cross-entropy, and features of a class alike and apart from those of the others."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.learning.losses.pixels import cross_entropy
-from floodloom.learning.training.distributed import total
+from floodloom.learning.data.samples import Samples
+from floodloom.learning.losses._base import Loss, Prediction
+from floodloom.learning.losses.cross_entropy import cross_entropy
+from floodloom.learning.training.distributed import sum_over_processes
+
+CONTRAST_WEIGHT = 0.1  # as much as FESTA's terms
+
+
+def cross_entropy_and_contrast(prediction: Prediction, batch: Samples) -> Tensor:
+    """Return cross-entropy, and a contrast of the finest features of the classes."""
+    finest, label, logits = prediction.finest, batch.label, prediction.logits.float()
+    if finest.shape[-2:] != label.shape[-2:]:
+        shrunk = F.interpolate(label.float().unsqueeze(1), finest.shape[-2:])
+        label = shrunk[:, 0]
+    contrast = class_contrast(finest, label.long(), logits.shape[1])
+    return cross_entropy(logits, batch.label.long()) + CONTRAST_WEIGHT * contrast
 
 
 def class_contrast(
@@ -41,8 +55,8 @@ def class_contrast(
     direction = F.normalize(features.float(), dim=1)
     with torch.no_grad():
         members = torch.stack([label == value for value in range(classes)], dim=1).float()
-        summed = total(torch.einsum("ndyx,ncyx->cd", direction, members))
-        shown = total(members.sum(dim=(0, 2, 3))) > 0
+        summed = sum_over_processes(torch.einsum("ndyx,ncyx->cd", direction, members))
+        shown = sum_over_processes(members.sum(dim=(0, 2, 3))) > 0
         prototype = F.normalize(summed, dim=1)
     logits = torch.einsum("ndyx,cd->ncyx", direction, prototype) / temperature
     absent = ~shown & shown.any()  # without any label all stay, for finite gradients
@@ -50,57 +64,4 @@ def class_contrast(
     return cross_entropy(logits, label)
 
 
-def mask_contrast(
-    query: Tensor,
-    key: Tensor,
-    mask: Tensor,
-    key_mask: Tensor | None = None,
-    memory: Tensor | None = None,
-    temperature: float = 0.5,
-) -> Tensor:
-    """Return InfoNCE between object pixels and the objects' prototypes.
-
-    Parameters
-    ----------
-    query
-        (N, D, y, x) embeddings of one view of each tile.
-    key
-        (N, D, y, x) embeddings of another view, usually by a slowly following copy of the network;
-        no gradient flows into them.
-    mask, key_mask
-        (N, y, x): 1 = salient object, 0 = background, 255 = ignored, of the query's and of the
-        key's view; the same where `key_mask` isn't given. Tiles without an object take no part.
-    memory
-        (M, D) unit vectors of earlier prototypes, further negatives.
-    temperature
-        T.
-
-    Returns
-    -------
-    Tensor
-        Mean over object pixels of -log softmax of their similarity with their own tile's prototype
-        among all prototypes; 0 if there is no object pixel.
-
-    References
-    ----------
-    Van Gansbeke et al. (2021), arXiv 2102.06191, eq. 3.
-    """
-    prototype, there = prototypes(key, mask if key_mask is None else key_mask)
-    chosen = (mask == 1) & there.view(-1, 1, 1)
-    own = torch.nonzero(chosen)[:, 0]
-    if not len(own):
-        return query.sum() * 0
-    pixels = F.normalize(query.float(), dim=1).movedim(1, -1)[chosen]
-    known = prototype if memory is None else torch.cat([prototype, memory])
-    logits = pixels @ known.T / temperature
-    absent = torch.nonzero(~there).squeeze(1)
-    logits = logits.index_fill(1, absent, -torch.inf)
-    return F.cross_entropy(logits, own)
-
-
-@torch.no_grad()
-def prototypes(key: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean direction (N, D) of each tile's object pixels, and where there are any."""
-    inside = (mask == 1).unsqueeze(1)
-    summed = (F.normalize(key.float(), dim=1) * inside).sum(dim=(2, 3))
-    return F.normalize(summed, dim=1), inside.any(dim=(1, 2, 3))
+loss = Loss(cross_entropy, cross_entropy_and_contrast)

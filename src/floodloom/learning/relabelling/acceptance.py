@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.device import Execution, default_device
-from floodloom.learning.losses.pixels import Loss
+from floodloom.learning.losses._base import LogitLoss
 from floodloom.learning.relabelling.gate import Labels, Predictions
 from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.validation import scores_of
@@ -43,7 +43,7 @@ class Acceptance:
     """
 
     validation: Tiles
-    loss: Loss
+    loss: LogitLoss
     batch: int = 8
     target: Tiles | None = None
     limits: AcceptanceLimits = field(default_factory=AcceptanceLimits)
@@ -119,9 +119,8 @@ def _predicted_classes(
     parts, labels = [], []
     for index in torch.split(torch.arange(len(tiles)), batch):
         taken = tiles.take(index)
-        image = taken.image
-        predicted = model(execution.image(image)).argmax(dim=1).cpu()
-        parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int8).numpy())
+        predicted = model(execution.image(taken.image)).argmax(dim=1).cpu()
+        parts.append(predicted.masked_fill(~taken.any_valid.cpu(), -1).to(torch.int8).numpy())
         labels.append(taken.label.cpu().numpy())
     return np.concatenate(parts), np.concatenate(labels)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.samples import Samples, Tiles, spread_out
+from floodloom.learning.data.samples import Samples, Tiles, evenly_spaced
 from floodloom.learning.device import default_device
 from floodloom.learning.relabelling.acceptance import Acceptance, limit_exceeded
 from floodloom.learning.relabelling.batch_statistics import distance_of_means, replace_statistics
@@ -168,12 +168,12 @@ def _distances(known: Checkpoint, target: Tiles, held_out: Tiles) -> tuple[float
     target are taken with several shares, as if it held more or less of what the network takes for
     water, and the nearest count.
     """
-    predicted = _labelled_by(known, spread_out(target, _SAMPLED))
+    predicted = _labelled_by(known, evenly_spaced(target, _SAMPLED))
 
     def distance(tiles: Tiles, weights: tuple[float, float]) -> float:
         return distance_of_means(known, replace_statistics(known, tiles, weights=weights))
 
-    there = distance(spread_out(held_out, _SAMPLED), (1.0, 1.0))
+    there = distance(evenly_spaced(held_out, _SAMPLED), (1.0, 1.0))
     return min(distance(predicted, weights) for weights in _weights(predicted.label)), there
 
 
@@ -194,9 +194,9 @@ def _labelled_by(checkpoint: Checkpoint, tiles: Samples, batch: int = 8) -> Samp
     """Return tiles with the classes that a network predicts for them as their labels."""
     model = checkpoint.model().to(default_device()).eval()
     labels = []
-    for image in torch.split(tiles.image, batch):
-        label = model(image.to(default_device())).argmax(dim=1).to(tiles.label)
-        labels.append(label.masked_fill((image == 0).all(dim=1), IGNORE))
+    for part in tiles.split(batch):
+        label = model(part.image.to(default_device())).argmax(dim=1).to(tiles.label)
+        labels.append(label.masked_fill(~part.any_valid, IGNORE))
     return replace(tiles, label=torch.cat(labels))
 
 
@@ -214,7 +214,7 @@ def sure_water(
             taken = tiles.take(index)
             image = taken.image.to(default_device())
             land = (model(image).float() / checkpoint.temperature).softmax(dim=1)[:, 0]
-            counts = (image != 0).any(dim=1)
+            counts = taken.any_valid.to(default_device())
             if on_land:
                 counts &= taken.label.to(default_device()) == 0
             sure += int(((land <= 1 - _SURE) & counts).sum())

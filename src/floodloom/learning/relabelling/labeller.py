@@ -45,13 +45,15 @@ class Labeller:
     temperature: float = 1.0
     averaged: bool = False
 
-    def evidence(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def evidence(self, image: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Return the networks' logits and the tiles' local likelihood of the classes.
 
         Parameters
         ----------
         image
             (tile, band, y, x) float32, 0 = no data in that band.
+        valid
+            (tile, y, x) bool, where all bands have data.
 
         Returns
         -------
@@ -61,15 +63,16 @@ class Labeller:
         logits = self.ensemble.logits(image, tta=self.tta)
         if not self.likelihood:
             return logits, torch.zeros_like(logits)
-        valid = (image != 0).all(dim=1).numpy()
-        likelihood = local_likelihood(image.numpy(), valid, logits.numpy(), averaged=self.averaged)
+        likelihood = local_likelihood(
+            image.numpy(), valid.numpy(), logits.numpy(), averaged=self.averaged
+        )
         return logits, torch.from_numpy(likelihood)
 
     def predict(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return confidence (tile, y, x), NaN = no data, and predicted class (tile, y, x)."""
         valid = np.isfinite(image).all(axis=1)
         filled = torch.from_numpy(np.where(np.isfinite(image), image, np.float32(0)))
-        logits, likelihood = self.evidence(filled)
+        logits, likelihood = self.evidence(filled, torch.from_numpy(valid))
         weighed = (logits + self.likelihood * likelihood) / self.temperature
         confidence, prediction = weighed.softmax(dim=1).max(dim=1)
         sure = np.where(valid, confidence.numpy(), np.float32(np.nan))
@@ -110,7 +113,7 @@ def calibrate_labeller(
     """
     on_known = labeller if reference is None else replace(labeller, ensemble=reference)
     evidence, label = held_out_pixels(
-        lambda image: torch.cat(on_known.evidence(image), dim=1), held_out
+        lambda part: torch.cat(on_known.evidence(part.image, part.all_valid), dim=1), held_out
     )
     logits, likelihood = evidence.chunk(2, dim=1)
     tried = [share * labeller.likelihood for share in (_SHARES if labeller.likelihood else (0.0,))]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.splits import select
 from floodloom.learning.inference import Ensemble, ensemble_of
-from floodloom.learning.losses.pixels import cross_entropy
+from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.relabelling.acceptance import (
     Acceptance,
     agreement_with,

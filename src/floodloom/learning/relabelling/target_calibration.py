@@ -17,8 +17,8 @@ from torch import Tensor
 
 from floodloom.learning.calibration import held_out_pixels, seen_pixels, temperature_of_accuracy
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.augmentation import rotate_and_flip, undo
-from floodloom.learning.data.samples import Tiles
+from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_and_flip
+from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.relabelling.adaptation import AdaptedNetwork
 from floodloom.learning.relabelling.labeller import Labeller, calibrate_labeller
@@ -166,13 +166,16 @@ def _calibrated_on_target(
     }
 
 
-def _predictors(before: Checkpoint, labeller: Labeller) -> Callable[[Tensor], Tensor]:
+def _predictors(before: Checkpoint, labeller: Labeller) -> Callable[[Samples], Tensor]:
     """Return what gives, by channels, the four predictions whose agreement counts."""
     first = ensemble_of([before])
 
-    def predict(image: Tensor) -> Tensor:
+    def predict(part: Samples) -> Tensor:
+        image = part.image
         turned = labeller.ensemble.logits(rotate_and_flip(image, _QUARTER))
-        logits, likelihood = labeller.evidence(image)
-        return torch.cat([logits, likelihood, first.logits(image), undo(turned, _QUARTER)], dim=1)
+        logits, likelihood = labeller.evidence(image, part.all_valid)
+        return torch.cat(
+            [logits, likelihood, first.logits(image), undo_rotate_and_flip(turned, _QUARTER)], dim=1
+        )
 
     return predict

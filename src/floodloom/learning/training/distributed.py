@@ -1,9 +1,9 @@
 """Several processes that train one network together, as `torchrun` starts them.
 
 Each process works on its part of every batch. What a loss sums over the batch is summed over all
-processes (`total`), and so are the statistics of batch normalisation (`share_normalisation`) and,
-at last, the gradients (`share_gradients`). The result is that of one process with the whole batch,
-but for rounding and for dropout, which every process draws for itself.
+processes (`sum_over_processes`), and so are the statistics of batch normalisation
+(`synchronise_batchnorm`) and, at last, the gradients (`sum_gradients`). The result is that of one
+process with the whole batch, but for rounding and for dropout, which each draws for itself.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from torch import Tensor, distributed, nn
 
 from floodloom.errors import TrainingError
 
-_APART: ContextVar[bool] = ContextVar("apart", default=False)
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
 
 @dataclass(frozen=True)
-class Team:
+class Processes:
     """Which process this is, and how many there are."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this process writes what only one may write."""
         return self.rank == 0
 
@@ -50,15 +50,15 @@ class Team:
         count = batch // self.size
         return slice(self.rank * count, (self.rank + 1) * count)
 
-    def agreed(self, value: Any) -> Any:
-        """Return the first process's value, so that all go on with the same."""
+    def from_first(self, value: Any) -> Any:
+        """Return the first process's value of anything."""
         if self.size == 1:
             return value
         held = [value]
         distributed.broadcast_object_list(held, src=0)
         return held[0]
 
-    def summed(self, tensor: Tensor) -> Tensor:
+    def sum(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes, without gradients."""
         if self.size > 1:
             tensor = tensor.detach().clone()
@@ -66,50 +66,50 @@ class Team:
         return tensor
 
 
-def team() -> Team:
-    """Return the team that this process is in, alone if it has joined none."""
+def processes() -> Processes:
+    """Return the group of processes that this one is in, a group of one if it has joined none."""
     if distributed.is_available() and distributed.is_initialized():
-        return Team(distributed.get_rank(), distributed.get_world_size())
-    return Team()
+        return Processes(distributed.get_rank(), distributed.get_world_size())
+    return Processes()
 
 
 @contextmanager
-def joined() -> Iterator[Team]:
+def join_processes() -> Iterator[Processes]:
     """Join the processes that `torchrun` started with this one, if it did, until the block ends.
 
-    GPUs talk through NCCL, one to a process; CPUs through gloo.
+    GPUs communicate through NCCL, one to a process; CPUs through gloo.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
-        yield team()
+        yield processes()
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield team()
+        yield processes()
     finally:
         distributed.destroy_process_group()
 
 
 @contextmanager
-def apart() -> Iterator[None]:
-    """Let `total` sum over this process alone, for work that the others don't do in step."""
-    token = _APART.set(True)
+def without_sharing() -> Iterator[None]:
+    """Let `sum_over_processes` sum over this process alone, for work not done in step."""
+    token = _ALONE.set(True)
     try:
         yield
     finally:
-        _APART.reset(token)
+        _ALONE.reset(token)
 
 
-def total(summed: Tensor) -> Tensor:
-    """Return a loss's sum over this process's tiles, summed over all processes.
+def sum_over_processes(part: Tensor) -> Tensor:
+    """Return the sum over all processes of a loss's sum over this process's tiles.
 
     Every process goes on to compute the same loss from it, so the gradient comes back as it is;
-    `share_gradients` then adds the processes' gradients up.
+    `sum_gradients` then adds the processes' gradients up.
     """
-    if _APART.get() or team().size == 1:
-        return summed
-    return _Total.apply(summed)  # type: ignore[no-any-return,no-untyped-call]
+    if _ALONE.get() or processes().size == 1:
+        return part
+    return _Total.apply(part)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class _Total(torch.autograd.Function):
@@ -140,9 +140,9 @@ class _SumOfParts(torch.autograd.Function):
         return everywhere
 
 
-def share_gradients(module: nn.Module) -> None:
+def sum_gradients(module: nn.Module) -> None:
     """Add the gradients of all processes up, in one message."""
-    if team().size == 1:
+    if processes().size == 1:
         return
     owners = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for owner in owners:
@@ -156,7 +156,7 @@ def share_gradients(module: nn.Module) -> None:
         gradient.copy_(summed.view_as(gradient))
 
 
-class TeamBatchNorm2d(nn.BatchNorm2d):
+class SyncBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation by the statistics of all processes' tiles, on CPUs as on GPUs.
 
     torch's own `SyncBatchNorm` runs on GPUs alone.
@@ -191,18 +191,18 @@ class TeamBatchNorm2d(nn.BatchNorm2d):
         self.running_var.lerp_(variance, momentum)
 
 
-def share_normalisation(module: nn.Module) -> None:
+def synchronise_batchnorm(module: nn.Module) -> None:
     """Let the batch normalisations of a module use all processes' tiles; names stay."""
-    if team().size == 1:
+    if processes().size == 1:
         return
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, TeamBatchNorm2d):
-                setattr(parent, name, _shared(child))
+            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, SyncBatchNorm2d):
+                setattr(parent, name, _synchronised(child))
 
 
-def _shared(norm: nn.BatchNorm2d) -> TeamBatchNorm2d:
-    shared = TeamBatchNorm2d(
+def _synchronised(norm: nn.BatchNorm2d) -> SyncBatchNorm2d:
+    shared = SyncBatchNorm2d(
         norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
     )
     like = next((t for t in norm.state_dict().values() if t.is_floating_point()), torch.zeros(()))

@@ -1,4 +1,4 @@
-"""The training loop, from top to bottom."""
+"""The training loop, from top to bottom: the epochs, a step, the objective."""
 
 from __future__ import annotations
 
@@ -6,33 +6,80 @@ import hashlib
 import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from floodloom.errors import TrainingError
 from floodloom.learning.data.augmentation import Augmentation
-from floodloom.learning.data.class_statistics import Survey, survey
-from floodloom.learning.data.prefetch import feed
+from floodloom.learning.data.class_statistics import class_statistics
+from floodloom.learning.data.prefetch import prefetch_batches
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.learning.data.sampling import Draw, draw_epoch, draw_mixture, sampling_weights
+from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.device import Execution, choose_execution, keep_memory
-from floodloom.learning.losses.pixels import Loss
-from floodloom.learning.losses.semisupervised import Guided
-from floodloom.learning.training.distributed import share_normalisation, team
-from floodloom.learning.training.ema import followed, moving_average
-from floodloom.learning.training.objective import Objective, supervised
+from floodloom.learning.losses import LOSSES
+from floodloom.learning.losses._base import Loss, Prediction
+from floodloom.learning.training import distributed
 from floodloom.learning.training.settings import TrainingSettings
-from floodloom.learning.training.state import Machinery, load_state, save_state
-from floodloom.learning.training.step import MicroBatch, optimise
-from floodloom.learning.training.training_log import LossWatch, Sidecars, bar, tell
+from floodloom.learning.training.state import (
+    Progress,
+    TrainingState,
+    load_state,
+    moving_average,
+    save_state,
+)
+from floodloom.learning.training.training_log import (
+    RunningLoss,
+    Sidecars,
+    log_epoch,
+    progress_bar,
+)
 from floodloom.learning.training.validation import validate
 from floodloom.log import get_logger
+from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 WARM_UP = 0.05
 """Share of all steps over which the rate rises linearly, before it falls as a cosine to 0."""
+CLIP = 1.0
+"""Greatest norm of the gradient."""
+
+
+class Objective(Protocol):
+    """What is minimised; its `repr` is the same in every process."""
+
+    def __call__(
+        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+    ) -> Tensor:
+        """Return what is minimised on a batch, ().
+
+        Parameters
+        ----------
+        module
+            What is trained.
+        batch
+            Tiles on the device.
+        loss
+            Of the labelled tiles.
+        averaged
+            The moving average of the module's weights; the module where there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """The loss of the labelled tiles alone."""
+
+    def __call__(
+        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+    ) -> Tensor:
+        """Return the loss."""
+        return loss(Prediction(module, batch.image), batch)
 
 
 @dataclass(frozen=True)
@@ -47,24 +94,18 @@ class Fitted:
 
 def fit(
     module: nn.Module,
-    training: Tiles,
+    training: TrainingSet,
     validation: Tiles,
     settings: TrainingSettings,
     *,
-    classes: int,
-    loss: Loss,
-    objective: Objective | Guided | None = None,
+    objective: Objective | None = None,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
-    seen: Survey | None = None,
-    pseudo: Tensor | None = None,
-    pseudo_share: float | None = 0.5,
-    depends_on: object = None,
 ) -> Fitted:
     """Train a module and keep the weights of the epoch with the best validation score.
 
-    Started by `torchrun` inside `distributed.joined`, each process does its part of every batch;
-    all end with the same weights, and the first one writes the sidecars.
+    Started by `torchrun` inside `distributed.join_processes`, each process does its part of every
+    batch; all end with the same weights, and the first one writes the sidecars.
 
     Parameters
     ----------
@@ -73,141 +114,139 @@ def fit(
     training, validation
         Tiles. Ties of the validation score are broken by the validation loss.
     settings
-        How to train.
-    classes
-        Number of classes.
-    loss
-        Of logits and labels.
+        How to train. A state is taken up only where the `repr` of these is the same, too, so a
+        stage gives all of its settings.
     objective
-        What is minimised; the loss on the batch by default.
+        What is minimised; the loss by default.
     augmentation
         Of the training tiles.
     sidecars
         Where to write the history as it grows, and the state from which to go on after a kill.
-    seen
-        Survey of the training tiles, if it has been made.
-    pseudo
-        (tile,) bool: training tiles without true labels, which needn't have any label.
-    pseudo_share
-        Share of each batch that they make up; None: that of all tiles.
-    depends_on
-        What else the training depends on, such as that of the loss and the objective, with a
-        `repr` that says it all: the state of a training with others isn't taken up.
 
     Raises
     ------
     TrainingError
-        If there is nothing to train or to validate on, labels are wrong, or the loss is no longer
-        finite.
+        If there is nothing to validate on, labels are wrong, or the loss is no longer finite.
     """
     keep_memory()
-    # Tiles without labels may still teach otherwise.
-    labelled = objective is None and pseudo is None
-    seen = seen or survey(training, classes, workers=settings.workers, labelled=labelled)
-    survey(validation, classes, "validation", settings.workers)
-    objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
+    class_statistics(validation, training.classes, "validation", settings.workers)
+    loss = LOSSES.load(settings.loss).weigh_classes(training.statistics.class_fractions)
+    objective, sidecars = objective or Supervised(), sidecars or Sidecars()
 
-    crew, micro = team(), MicroBatch(settings.micro_batch or settings.batch)
-    execution = crew.agreed(choose_execution(module, settings.precision))
+    processes = distributed.processes()
+    execution = processes.from_first(choose_execution(module, settings.precision))
     torch.manual_seed(settings.seed)
-    share_normalisation(execution.place(module))
-    training = execution.hold(training)
-    machinery = _machinery(module, settings, execution)
-    identity = (
-        _identity(
-            module,
-            training,
-            validation,
-            settings,
-            execution,
-            augmentation,
-            (depends_on, pseudo_share),
+    distributed.synchronise_batchnorm(execution.place(module))
+    training = replace(training, tiles=execution.hold(training.tiles))
+    state = _initial_state(module, settings, execution)
+
+    # A state of the very same training is taken up.
+    identity = ""
+    if sidecars.state is not None:
+        identity = _identity(
+            module, training, validation, settings, execution, objective, augmentation
         )
-        if sidecars.state is not None
-        else ""
-    )
-    progress = load_state(sidecars.state, identity, machinery)
-    objective = (
-        objective.by(followed(machinery.module, machinery.averaged))
-        if isinstance(objective, Guided)
-        else objective
-    )
-    weights = sampling_weights(seen.counts, settings.balance, pseudo)
-    steps = math.ceil(len(training) / settings.batch)
+    progress = load_state(sidecars.state, identity, state)
+    weights = sampling_weights(training.statistics.counts, settings.balance, training.pseudo)
+    steps = math.ceil(len(training.tiles) / settings.batch)
+    step = _Step(state, objective, loss, execution, settings.micro_batch or settings.batch)
 
     for epoch in range(progress.epochs, settings.epochs):
         started = time.perf_counter()
 
         # One pass over as many tiles as there are, drawn with replacement.
-        module.train()
-        watch = LossWatch(epoch + 1)
-        draw = _draw(weights, steps, settings.batch, machinery.draw, pseudo, pseudo_share).of(crew)
-        batches = _batches(training, draw, augmentation, settings.workers, execution, pseudo)
-        for step, batch in enumerate(bar(batches, f"epoch {epoch + 1}/{settings.epochs}", steps)):
-            _set_rate(machinery.optimizer, settings, epoch * steps + step, settings.epochs * steps)
-            watch.see(optimise(machinery, batch, objective, execution, micro), batch.ids)
+        draw = _draw(weights, steps, training, settings.batch, state.generator).of(processes)
+        batches = _batches(training, draw, augmentation, settings.workers, execution)
+        mean_loss = _run_epoch(step, batches, epoch, steps, settings)
         trained = time.perf_counter() - started
 
         # What is validated is what would be kept.
-        kept = followed(machinery.module, machinery.averaged)
-        record = {"epoch": epoch + 1, "loss": watch.mean()}
+        kept = state.kept
+        record = {"epoch": epoch + 1, "loss": mean_loss}
         record |= validate(
-            kept, validation, classes, loss, execution, settings.batch, settings.workers
-        )
-        record["learning_rate"] = machinery.optimizer.param_groups[0]["lr"]
+            kept, validation, training.classes, loss.of_logits, execution, settings.batch,
+            settings.workers,
+        )  # fmt: skip
+        record["learning_rate"] = state.optimizer.param_groups[0]["lr"]
         record["steps_per_second"] = round(steps / trained, 3)
         record["seconds"] = round(time.perf_counter() - started, 2)
         progress = progress.after(record, kept, settings.monitor)
-        if crew.leads:
-            tell(progress, settings.epochs, sidecars)
-            save_state(sidecars.state, identity, progress, machinery)
+        if processes.is_first:
+            log_epoch(progress, settings.epochs, sidecars)
+            save_state(sidecars.state, identity, progress, state)
         if progress.epochs - progress.best_epoch >= settings.patience:
-            _log.info(
-                "no better validation %s for %d epochs: stopped",
-                settings.monitor,
-                settings.patience,
-            )
+            _log.info("no better %s for %d epochs: stopped", settings.monitor, settings.patience)
             break
 
-    module.load_state_dict(progress.best_weights)
-    if sidecars.state is not None and crew.leads:
-        sidecars.state.unlink(missing_ok=True)
-    return Fitted(progress.best_weights, _scores(progress.best), progress.history, execution)
+    return _finish(module, progress, sidecars, execution)
 
 
-def _machinery(module: nn.Module, settings: TrainingSettings, execution: Execution) -> Machinery:
+def _run_epoch(
+    step: _Step, batches: Iterator[Samples], epoch: int, steps: int, settings: TrainingSettings
+) -> float:
+    """Take the steps of an epoch and return the mean loss."""
+    state, running = step.state, RunningLoss(epoch + 1)
+    state.module.train()
+    described = f"epoch {epoch + 1}/{settings.epochs}"
+    for number, batch in enumerate(progress_bar(batches, described, steps), epoch * steps):
+        _set_rate(state.optimizer, settings, number, settings.epochs * steps)
+        running.add(step(batch), batch.ids)
+    return running.mean()
+
+
+def _initial_state(
+    module: nn.Module, settings: TrainingSettings, execution: Execution
+) -> TrainingState:
     optimizer = torch.optim.AdamW(
         module.parameters(),
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         fused=execution.device.type == "cuda",
     )
-    return Machinery(
-        module,
-        moving_average(module, settings.average),
-        optimizer,
-        torch.Generator().manual_seed(settings.seed),
-    )
+    averaged = moving_average(module, settings.average)
+    return TrainingState(module, averaged, optimizer, torch.Generator().manual_seed(settings.seed))
 
 
-def _identity(module: nn.Module, training: Tiles, validation: Tiles, *settings: object) -> str:
-    """Return a digest of where a training starts, of what it sees and of how it goes."""
-    digest = hashlib.sha256(f"{settings!r}{training.identity()}{validation.identity()}".encode())
+def _finish(
+    module: nn.Module, progress: Progress, sidecars: Sidecars, execution: Execution
+) -> Fitted:
+    """Put the best weights into the module, and remove the state."""
+    module.load_state_dict(progress.best_weights)
+    if sidecars.state is not None and distributed.processes().is_first:
+        sidecars.state.unlink(missing_ok=True)
+    aside = ("epoch", "loss", "learning_rate", "steps_per_second", "seconds")
+    scores = {name: value for name, value in progress.best.items() if name not in aside}
+    return Fitted(progress.best_weights, scores, progress.history, execution)
+
+
+def _identity(
+    module: nn.Module, training: TrainingSet, validation: Tiles, *settings: object
+) -> str:
+    """Return a digest of where a training starts, of its tiles and of how it goes."""
+    tiles = f"{training.tiles.identity()}{validation.identity()}{training.pseudo_share}"
+    digest = hashlib.sha256(f"{settings!r}{tiles}".encode())
     for name, tensor in module.state_dict().items():
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
+def _draw(
+    weights: Tensor, steps: int, training: TrainingSet, batch: int, generator: torch.Generator
+) -> Draw:
+    if training.pseudo is None:
+        return draw_epoch(weights, steps, batch, generator)
+    return draw_mixture(weights, training.pseudo, training.pseudo_share, steps, batch, generator)
+
+
 def _batches(
-    tiles: Tiles,
+    training: TrainingSet,
     draw: Draw,
     augmentation: Augmentation | None,
     workers: int,
     execution: Execution,
-    pseudo: Tensor | None = None,
 ) -> Iterator[Samples]:
-    """Yield the batches of an epoch on the device, read ahead there and changed there.
+    """Yield the batches of an epoch on the device, read ahead, and augmented there.
 
     The tiles to mix in are read with the batch they go into.
     """
@@ -218,28 +257,16 @@ def _batches(
             torch.cat([tile, partner[augmentation.mixes(seeds)]])
             for tile, partner, seeds in zip(draw.tile, draw.partner, draw.seed, strict=True)
         )
-    read = feed(tiles, order, workers, pin=execution.pins(tiles))
-    for both, seeds, tiles_drawn in zip(read, draw.seed, draw.tile, strict=True):
-        moved = both.to(execution.device)
-        batch, partners = moved.between(0, size), moved.between(size, len(moved))
+    pin = execution.pins(training.tiles)
+    read = prefetch_batches(training.tiles, order, workers, pin=pin)
+    for both, seeds, tiles in zip(read, draw.seed, draw.tile, strict=True):
+        on_device = both.to(execution.device)
+        batch = on_device.between(0, size)
         if augmentation is not None:
-            batch = augmentation(batch, seeds, partners)
-        if pseudo is not None:
-            batch = replace(batch, pseudo=pseudo[tiles_drawn].to(execution.device))
+            batch = augmentation(batch, seeds, on_device.between(size, len(on_device)))
+        if training.pseudo is not None:
+            batch = replace(batch, pseudo=training.pseudo[tiles].to(execution.device))
         yield execution.samples(batch)
-
-
-def _draw(
-    weights: Tensor,
-    steps: int,
-    batch: int,
-    generator: torch.Generator,
-    pseudo: Tensor | None,
-    pseudo_share: float | None,
-) -> Draw:
-    if pseudo is None:
-        return draw_epoch(weights, steps, batch, generator)
-    return draw_mixture(weights, pseudo, pseudo_share, steps, batch, generator)
 
 
 def _set_rate(
@@ -254,6 +281,86 @@ def _set_rate(
         group["lr"] = settings.learning_rate * factor
 
 
-def _scores(record: dict[str, Any]) -> dict[str, float]:
-    aside = ("epoch", "loss", "learning_rate", "steps_per_second", "seconds")
-    return {name: value for name, value in record.items() if name not in aside}
+@dataclass
+class _Step:
+    """One step of the optimiser, in as many parts as the memory asks for.
+
+    `size` is how many tiles go through the network at once; it only ever shrinks.
+    """
+
+    state: TrainingState
+    objective: Objective
+    loss: Loss
+    execution: Execution
+    size: int
+
+    def __call__(self, batch: Samples) -> Tensor:
+        """Update the weights by one batch and return its loss, () on the device.
+
+        Raises
+        ------
+        TrainingError
+            If not even one tile fits into the GPU's memory.
+        """
+        module = self.state.module
+
+        # A GPU that runs out of memory leaves traces in the statistics of batch normalisation.
+        buffers = [buffer.clone() for buffer in module.buffers()]
+        while (value := self._gradients(batch)) is None:
+            self._halve()
+            torch.cuda.empty_cache()
+            for buffer, before in zip(module.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+
+        distributed.sum_gradients(module)
+        nn.utils.clip_grad_norm_(module.parameters(), CLIP)
+        self.state.optimizer.step()
+        if self.state.averaged is not None:
+            self.state.averaged.update_parameters(module)
+        return value
+
+    def _gradients(self, batch: Samples) -> Tensor | None:
+        """Compute the gradients of a batch in parts; None if the GPU's memory is too small."""
+        self.state.optimizer.zero_grad(set_to_none=True)
+        parts = batch.split(self.size)
+        value = torch.zeros((), device=self.execution.device)
+        with suppress(torch.OutOfMemoryError):
+            for part, weight in zip(parts, part_weights(parts), strict=True):
+                with self.execution.autocast():
+                    minimised = self.objective(
+                        self.state.module, part, loss=self.loss, averaged=self.state.kept
+                    )
+                    weighted = weight * minimised
+                weighted.backward()
+                value = value + weighted.detach()
+            return value
+        return None
+
+    def _halve(self) -> None:
+        """Go on with half as many tiles at once."""
+        if distributed.processes().size > 1:
+            raise TrainingError(
+                f"out of GPU memory with {self.size} tiles at once; set `micro_batch` below "
+                f"{self.size} (several processes can't shrink it on their own)"
+            )
+        if self.size == 1:
+            raise TrainingError(
+                "out of GPU memory with one tile at once; cut smaller tiles or lower `width`"
+            )
+        self.size = math.ceil(self.size / 2)
+        _log.warning("out of GPU memory: gradients are now added up over %d tiles", self.size)
+
+
+def part_weights(parts: list[Samples]) -> Tensor:
+    """Return what the parts of a batch weigh (part,), so that together they are the whole.
+
+    They weigh by their labelled pixels, as losses are means over these; by their tiles where those
+    without labels teach as well.
+    """
+    if parts[0].pseudo is not None or parts[0].soft is not None:
+        sizes = torch.tensor([float(len(part)) for part in parts], device=parts[0].label.device)
+        return sizes / sizes.sum()
+    counts = torch.stack([(part.label != IGNORE).sum() for part in parts]).float()
+    labelled = distributed.sum_over_processes(counts)
+    alike = torch.full_like(labelled, 1 / len(parts))
+    return torch.where(labelled.sum() > 0, labelled / labelled.sum().clamp(min=1), alike)

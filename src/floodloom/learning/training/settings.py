@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from floodloom.learning.losses import LOSSES
 from floodloom.models.choices import EncoderName, ModelName, UpsamplingName
 from floodloom.settings import Settings, of_job
 
-LossName = Literal[
-    "cross_entropy",
-    "weighted_cross_entropy",
-    "dice",
-    "ce_dice",
-    "focal",
-    "border_cross_entropy",
-    "contrast",
-    "festa",
-    "scribble",
-]
-SupervisedLossName = Literal[
-    "cross_entropy",
-    "weighted_cross_entropy",
-    "dice",
-    "ce_dice",
-    "focal",
-    "border_cross_entropy",
-]
+if TYPE_CHECKING:
+    LossName = str
+else:
+    LossName = LOSSES.choice()
+Consistency = Literal["pseudo", "unimatch", "mean-teacher"]
 Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou", "epoch"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -60,6 +47,7 @@ class OptimiserSettings(Settings):
         ge=1,
         description="Tiles whose gradients are computed at once and added up; null: the batch",
     )
+    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")
     weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay of AdamW")
     average: float = Field(
@@ -128,7 +116,6 @@ class AugmentationSettings(Settings):
 class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     """Supervised training and fine-tuning."""
 
-    loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     fine_tune_epochs: int = Field(
         default=8, ge=1, description="Passes over the tiles after a round of relabelling"
     )
@@ -169,7 +156,7 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         lt=1,
         description="Share of each batch that is pseudo-labelled; null: that of all tiles",
     )
-    consistency: Literal["pseudo", "unimatch", "mean-teacher"] = Field(
+    consistency: Consistency = Field(
         default="pseudo",
         description="How unlabelled tiles teach: by the labels of the round, or by what the moving "
         "average of the weights (`average`) predicts of them during training",

@@ -1,8 +1,9 @@
-"""How far a training is, and the safetensors file beside its output that lets it go on."""
+"""How far a training is, and the safetensors file beside its output from which it resumes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim import swa_utils
 
 from floodloom.errors import CheckpointError
 from floodloom.files import atomic_path
@@ -17,6 +19,7 @@ from floodloom.log import get_logger
 from floodloom.models.tensors import digest_of, open_safetensors, read_tensors
 
 _log = get_logger(__name__)
+Parameters = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,24 @@ def _rank(record: dict[str, Any], monitor: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Machinery:
-    """Everything of a training that changes from step to step."""
+class TrainingState:
+    """Everything of a training that changes from step to step.
+
+    `generator` draws the tiles.
+    """
 
     module: nn.Module
-    averaged: nn.Module | None
+    averaged: swa_utils.AveragedModel | None
     optimizer: torch.optim.Optimizer
-    draw: torch.Generator
+    generator: torch.Generator
+
+    @property
+    def kept(self) -> nn.Module:
+        """What is validated and kept: the moving average if there is one, else the module."""
+        if self.averaged is None:
+            return self.module
+        average: nn.Module = self.averaged.module
+        return average
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the whole state as named tensors."""
@@ -67,7 +81,7 @@ class Machinery:
             **{f"module/{name}": tensor for name, tensor in self.module.state_dict().items()},
             **{f"averaged/{name}": tensor for name, tensor in averaged.items()},
             **{f"moment/{i}/{name}": t for i, row in moments.items() for name, t in row.items()},
-            "random/draw": self.draw.get_state(),
+            "random/draw": self.generator.get_state(),
             "random/torch": torch.get_rng_state(),
         }
 
@@ -81,21 +95,49 @@ class Machinery:
             index, name = key.split("/")
             moments.setdefault(int(index), {})[name] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        self.draw.set_state(tensors["random/draw"])
+        self.generator.set_state(tensors["random/draw"])
         torch.set_rng_state(tensors["random/torch"])
 
 
-def save_state(path: Path | None, identity: str, progress: Progress, machinery: Machinery) -> None:
+def _ema_update(decay: float) -> Callable[[Parameters, Parameters, Tensor | int], None]:
+    """Return the update of a moving average, whose memory grows with the number of steps.
+
+    After n steps the decay is at most (1 + n) / (10 + n): a fixed one would still hold the first
+    weights, and their batch statistics, after hundreds of steps (Abadi et al. 2016, TensorFlow,
+    ExponentialMovingAverage).
+    """
+
+    @torch.no_grad()
+    def update(average: Parameters, current: Parameters, steps: Tensor | int) -> None:
+        count = float(steps)
+        share = 1 - min(decay, (1 + count) / (10 + count))
+        for ours, new in zip(average, current, strict=True):
+            if ours.is_floating_point():
+                ours.lerp_(new.to(ours), share)
+            else:
+                ours.copy_(new)
+
+    return update
+
+
+def moving_average(module: nn.Module, decay: float) -> swa_utils.AveragedModel | None:
+    """Return the moving average of a module's weights and statistics; None where `decay` is 0."""
+    if not decay:
+        return None
+    return swa_utils.AveragedModel(module, multi_avg_fn=_ema_update(decay), use_buffers=True)
+
+
+def save_state(path: Path | None, identity: str, progress: Progress, state: TrainingState) -> None:
     """Write the state of a training after an epoch; without a path nothing is written.
 
-    `identity` says which training it is: what differs in settings or data differs in it.
+    `identity` differs where settings or tiles do.
     """
     if path is None:
         return
     best = {f"best/{name}": tensor for name, tensor in progress.best_weights.items()}
     tensors = {
         name: tensor.detach().cpu().clone().contiguous()
-        for name, tensor in (best | machinery.tensors()).items()
+        for name, tensor in (best | state.tensors()).items()
     }
     metadata = {
         "identity": identity,
@@ -107,7 +149,7 @@ def save_state(path: Path | None, identity: str, progress: Progress, machinery: 
         save_file(tensors, temporary, metadata)
 
 
-def load_state(path: Path | None, identity: str, machinery: Machinery) -> Progress:
+def load_state(path: Path | None, identity: str, state: TrainingState) -> Progress:
     """Put a killed training back to where it was.
 
     Returns
@@ -130,8 +172,8 @@ def load_state(path: Path | None, identity: str, machinery: Machinery) -> Progre
     if metadata.get("digest") != digest_of(tensors):
         _log.warning("%s: damaged, so training begins anew", path)
         return Progress()
-    machinery.restore(tensors)
-    _log.info("training goes on after epoch %d, found in %s", len(history), path.name)
+    state.restore(tensors)
+    _log.info("training resumes after epoch %d, found in %s", len(history), path.name)
     return Progress(history, best, _part(tensors, "best/"))
 
 

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: log lines, JSON lines, TensorBoard, a bar at a terminal."""
+"""The record of a training while it runs: log lines, JSON lines, TensorBoard, a progress bar."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sidecars:
     One JSON line per epoch, the state of a killed training, and a folder for TensorBoard.
     """
 
-    journal: Path | None = None
+    history: Path | None = None
     state: Path | None = None
     board: Path | None = None
 
@@ -41,7 +41,7 @@ class Sidecars:
         Raises
         ------
         ConfigError
-            If TensorBoard is asked for but isn't installed.
+            If TensorBoard is chosen but isn't installed.
         """
         if tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise ConfigError(
@@ -51,8 +51,8 @@ class Sidecars:
         return cls(out.with_suffix(".history.jsonl"), out.with_suffix(".state.safetensors"), board)
 
 
-def tell(progress: Progress, epochs: int, sidecars: Sidecars) -> None:
-    """Tell of the epoch that was done last."""
+def log_epoch(progress: Progress, epochs: int, sidecars: Sidecars) -> None:
+    """Log the last epoch of a training of so many, and add it to the history."""
     record = progress.history[-1]
     _log.info(
         "epoch %d/%d: loss %.4f, validation loss %.4f, IoU %.4f, %.1f s",
@@ -70,9 +70,9 @@ def tell(progress: Progress, epochs: int, sidecars: Sidecars) -> None:
 
 def write_history(sidecars: Sidecars, history: Sequence[Mapping[str, Any]]) -> None:
     """Write one line per epoch, in place of those that are there."""
-    if sidecars.journal is not None:
+    if sidecars.history is not None:
         rows = "".join(json.dumps(row) + "\n" for row in history)
-        with atomic_path(sidecars.journal) as temporary:
+        with atomic_path(sidecars.history) as temporary:
             temporary.write_text(rows, encoding="utf-8")
 
 
@@ -86,50 +86,50 @@ def _draw(folder: Path, record: dict[str, Any]) -> None:
                 board.add_scalar(name, value, record["epoch"])
 
 
-def bar(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+def progress_bar(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
     """Iterate over `items` under a progress bar, where a person waits at a terminal."""
     console = Console(stderr=True)
     hidden = not console.is_terminal
-    shown = track(items, description, total, console=console, transient=True, disable=hidden)
-    yield from shown
+    tracked = track(items, description, total, console=console, transient=True, disable=hidden)
+    yield from tracked
 
 
-class LossWatch:
+class RunningLoss:
     """Mean of an epoch's losses, and an error as soon as one is no number.
 
-    A loss is looked at when the next one comes, so that a GPU needn't stop after each step.
+    A loss is read when the next one comes, so that a GPU needn't stop after each step.
     """
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
-        self.seen: list[float] = []
+        self.losses: list[float] = []
         self._last: tuple[Tensor, Sequence[str]] | None = None
 
-    def see(self, loss: Tensor, tiles: Sequence[str]) -> None:
-        """Take the loss () of the batch of these tiles.
+    def add(self, loss: Tensor, tiles: Sequence[str]) -> None:
+        """Add the loss () of the batch of these tiles.
 
         Raises
         ------
         TrainingError
             If the loss before it wasn't finite; the message names epoch, step and tiles.
         """
-        self._look()
+        self._read()
         self._last = loss.detach(), tiles
 
     def mean(self) -> float:
-        """Return the mean loss; raises as `see` for the last one."""
-        self._look()
-        return sum(self.seen) / max(len(self.seen), 1)
+        """Return the mean loss; raises as `add` for the last one."""
+        self._read()
+        return sum(self.losses) / max(len(self.losses), 1)
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         if self._last is None:
             return
         value, tiles = float(self._last[0]), self._last[1]
         self._last = None
         if not math.isfinite(value):
             raise TrainingError(
-                f"the loss became {value} in epoch {self.epoch}, step {len(self.seen) + 1}, tiles "
-                f"{', '.join(tiles)}; look at them, lower `learning_rate` or set "
+                f"the loss became {value} in epoch {self.epoch}, step {len(self.losses) + 1}, "
+                f"tiles {', '.join(tiles)}; check them, lower `learning_rate` or set "
                 "`precision: float32`"
             )
-        self.seen.append(value)
+        self.losses.append(value)

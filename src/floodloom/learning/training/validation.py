@@ -1,4 +1,4 @@
-"""Scoring a network on held-out tiles."""
+"""The scores of a network on held-out tiles."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.prefetch import feed
+from floodloom.learning.data.prefetch import prefetch_batches
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.device import Execution, default_device
-from floodloom.learning.losses.pixels import Loss
+from floodloom.learning.losses._base import LogitLoss
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, split_scores
-from floodloom.learning.training.distributed import apart, team
+from floodloom.learning.training.distributed import processes, without_sharing
 
 
 @torch.inference_mode()
@@ -20,7 +20,7 @@ def validate(
     module: nn.Module,
     tiles: Tiles,
     classes: int,
-    loss: Loss,
+    loss: LogitLoss,
     execution: Execution,
     batch: int = 8,
     workers: int = 0,
@@ -37,27 +37,29 @@ def validate(
         mean of the foreground IoU of the tiles that show or predict foreground.
     """
     module.eval()
-    mine = team()
-    order = torch.split(torch.arange(len(tiles)), batch)[mine.rank :: mine.size]
+    group = processes()
+    order = torch.split(torch.arange(len(tiles)), batch)[group.rank :: group.size]
     matrices = np.zeros((len(tiles), classes, classes), dtype=np.int64)
     loss_sum = torch.zeros((), dtype=torch.float64)
-    with apart():
-        for index, part in zip(order, feed(tiles, order, workers), strict=True):
-            moved = part.to(execution.device)
+    with without_sharing():
+        for index, part in zip(order, prefetch_batches(tiles, order, workers), strict=True):
+            on_device = part.to(execution.device)
             with execution.autocast():
-                logits = module(execution.image(moved.image)).float()
-            loss_sum += float(loss(logits, moved.label.long())) * len(part)
+                logits = module(execution.image(on_device.image)).float()
+            loss_sum += float(loss(logits, on_device.label.long())) * len(part)
             prediction = logits.argmax(dim=1).cpu().numpy()
             label = part.label.cpu().numpy()
-            for tile, guess, truth in zip(index.tolist(), prediction, label, strict=True):
-                matrices[tile] = confusion_matrix(guess, truth, classes)
-    together = mine.summed(torch.from_numpy(matrices).to(execution.device)).cpu().numpy()
+            for tile, predicted, truth in zip(index.tolist(), prediction, label, strict=True):
+                matrices[tile] = confusion_matrix(predicted, truth, classes)
+    together = group.sum(torch.from_numpy(matrices).to(execution.device)).cpu().numpy()
     pooled = together.sum(axis=0)
-    mean_loss = float(mine.summed(loss_sum.to(execution.device))) / len(tiles)
+    mean_loss = float(group.sum(loss_sum.to(execution.device))) / len(tiles)
     return {"validation_loss": mean_loss, **foreground_scores(pooled), **split_scores(together)}
 
 
-def scores_of(checkpoint: Checkpoint, tiles: Tiles, loss: Loss, batch: int = 8) -> dict[str, float]:
+def scores_of(
+    checkpoint: Checkpoint, tiles: Tiles, loss: LogitLoss, batch: int = 8
+) -> dict[str, float]:
     """Return what `validate` gives for a checkpoint, in float32 whatever training ran in."""
     execution = Execution(default_device(), channels_last=True)
     model = execution.place(checkpoint.model())

@@ -10,11 +10,10 @@ from torch import nn
 
 from floodloom.errors import TrainingError
 from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.device import Execution
-from floodloom.learning.losses.pixels import ce_dice, cross_entropy
-from floodloom.learning.training.loop import fit
+from floodloom.learning.training.loop import fit, part_weights
 from floodloom.learning.training.settings import TrainingSettings
-from floodloom.learning.training.step import _weights
 from floodloom.models.registry import build
 
 PLAN = TrainingSettings(epochs=2, batch=8, precision="float32", learning_rate=3e-3, average=0.5)
@@ -40,10 +39,11 @@ def samples(make_tiles):
     return radar_samples(make_tiles(12)), radar_samples(make_tiles(4, "validation", seed=1))
 
 
-def trained(samples, plan, limit=1000, loss=ce_dice, norm="batch"):
+def trained(samples, plan, limit=1000, norm="batch"):
     torch.manual_seed(5)
     module = Small(build("unet", 2, 2, width=4, depth=2, norm=norm), limit)
-    result = fit(module, *samples, plan, classes=2, loss=loss)
+    training, validation = samples
+    result = fit(module, TrainingSet.of(training, 2), validation, plan)
     return module, result.weights
 
 
@@ -62,10 +62,9 @@ def test_parts_of_a_batch_are_the_batch(samples):
     training = replace(samples[0], label=samples[0].label.clone())
     training.label[::2, 8:] = 255
     both = training, samples[1]
-    _, whole = trained(both, PLAN, loss=cross_entropy, norm="group")
-    _, parts = trained(
-        both, PLAN.model_copy(update={"micro_batch": 3}), loss=cross_entropy, norm="group"
-    )
+    plan = PLAN.model_copy(update={"loss": "cross_entropy"})
+    _, whole = trained(both, plan, norm="group")
+    _, parts = trained(both, plan.model_copy(update={"micro_batch": 3}), norm="group")
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-5)
 
@@ -73,9 +72,9 @@ def test_parts_of_a_batch_are_the_batch(samples):
 def test_parts_without_labels_count_where_a_teacher_speaks(samples):
     batch = replace(samples[0].between(0, 6), label=samples[0].label[:6].clone())
     batch.label[3:] = 255
-    assert _weights(batch.split(3)).tolist() == [1, 0]
+    assert part_weights(batch.split(3)).tolist() == [1, 0]
     soft = torch.zeros(6, 2, *batch.label.shape[1:])
-    assert _weights(replace(batch, soft=soft).split(3)).tolist() == [0.5, 0.5]
+    assert part_weights(replace(batch, soft=soft).split(3)).tolist() == [0.5, 0.5]
 
 
 def test_not_even_one_tile_is_an_error(samples):

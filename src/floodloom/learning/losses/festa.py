@@ -1,7 +1,4 @@
-"""Losses that need no labels: what a network says must be sure, smooth, and told apart.
-
-`valid` (N, y, x) bool is False where there is no data; such pixels take part in nothing.
-"""
+"""For sparse labels: cross-entropy, and FESTA's terms on neighbours in features and space."""
 
 from __future__ import annotations
 
@@ -11,32 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.learning.training.distributed import total
+from floodloom.learning.data.samples import Samples
+from floodloom.learning.losses._base import Loss, Prediction
+from floodloom.learning.losses.cross_entropy import cross_entropy
 
-_BLOCK = 2**24  # distances that are looked at at once
-
-
-def similarity(response: Tensor, valid: Tensor) -> Tensor:
-    """Return the cross-entropy of a (N, class, y, x) response with its own most likely class.
-
-    Source: Kim et al. 2020, arXiv 2007.09990, eq. 2 and 3.
-    """
-    negative = F.cross_entropy(response, response.argmax(dim=1), reduction="none")
-    return total((negative * valid).sum()) / total(valid.sum().to(negative.dtype)).clamp(min=1)
+FESTA_WEIGHT = 0.1  # Hua et al. 2021, section IV
+_BLOCK = 2**24  # distances that are held at once
 
 
-def continuity(response: Tensor, valid: Tensor) -> Tensor:
-    """Return the mean absolute difference of neighbours below plus that of neighbours beside.
-
-    Neighbours count where both have data. Source: Kim et al. 2020, arXiv 2007.09990, eq. 4.
-    """
-    value = torch.zeros((), device=response.device)
-    for axis in (-2, -1):
-        pairs = valid.unfold(axis, 2, 1).all(dim=-1).unsqueeze(1)
-        summed = total((response.diff(dim=axis).abs() * pairs).sum())
-        count = total(pairs.sum().to(response.dtype)) * response.shape[1]
-        value = value + summed / count.clamp(min=1)
-    return value
+def cross_entropy_and_festa(prediction: Prediction, batch: Samples) -> Tensor:
+    """Return cross-entropy on the labelled pixels and FESTA's terms on the finest features."""
+    finest, logits = prediction.finest, prediction.logits.float()
+    valid = batch.any_valid
+    if finest.shape[-2:] != valid.shape[-2:]:
+        size = (finest.shape[-2], finest.shape[-1])
+        valid = F.adaptive_max_pool2d(valid.float().unsqueeze(1), size)[:, 0] > 0
+    return cross_entropy(logits, batch.label.long()) + FESTA_WEIGHT * festa(finest, valid)
 
 
 def festa(
@@ -117,3 +104,6 @@ def _nearest_beside(feature: Tensor, valid: Tensor, drawn: Tensor) -> Tensor:
         closer = valid[r, c] & (other != drawn) & (distance < best)
         best, found = torch.where(closer, distance, best), torch.where(closer, other, found)
     return found
+
+
+loss = Loss(cross_entropy, cross_entropy_and_festa)

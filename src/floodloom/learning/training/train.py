@@ -11,46 +11,33 @@ from torch import Tensor
 from floodloom.learning.calibration import fit_temperature, held_out_pixels
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.augmentation import Augmentation
-from floodloom.learning.data.class_statistics import described, survey
+from floodloom.learning.data.class_statistics import describe_statistics
 from floodloom.learning.data.samples import Tiles
+from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.losses.semisupervised import Guided, SemiSupervision, semi_supervised
-from floodloom.learning.training.loop import WARM_UP, Fitted, fit
-from floodloom.learning.training.objective import Objective, objective_of
+from floodloom.learning.training.loop import CLIP, WARM_UP, Fitted, Objective, fit
 from floodloom.learning.training.settings import ReadingSettings, TrainingSettings
-from floodloom.learning.training.step import CLIP
 from floodloom.learning.training.training_log import Sidecars
 
 
-def learn(
+def train_checkpoint(
     start: Checkpoint,
-    training: Tiles,
+    training: TrainingSet,
     validation: Tiles,
     settings: TrainingSettings,
     *,
-    loss: str,
+    objective: Objective | None = None,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
-    pseudo: Tensor | None = None,
-    pseudo_share: float | None = 0.5,
-    semi: SemiSupervision | None = None,
 ) -> Checkpoint:
-    """Train a checkpoint's weights on labelled tiles, and maybe on others.
+    """Train a checkpoint's weights.
 
     Parameters
     ----------
     start
         Where training starts.
-    training, validation
-        Tiles.
-    settings
-        How to train.
-    loss
-        A name of `floodloom.learning.training.objective.objective_of`.
-    augmentation, sidecars, pseudo, pseudo_share
+    training, validation, settings, objective, augmentation, sidecars
         See `floodloom.learning.training.loop.fit`.
-    semi
-        How the tiles where `pseudo` teach.
 
     Returns
     -------
@@ -63,42 +50,31 @@ def learn(
     TrainingError
         As `floodloom.learning.training.loop.fit`.
     """
-    classes = len(start.classes)
-    seen = survey(training, classes, "training", settings.workers, labelled=pseudo is None)
-    validated, supervised = objective_of(loss, seen.class_fractions)
-    minimised: Objective | Guided = supervised
-    if pseudo is not None:
-        minimised = semi_supervised(validated, semi or SemiSupervision())
     fitted = fit(
         start.model(),
         training,
         validation,
         settings,
-        classes=classes,
-        loss=validated,
-        objective=minimised,
+        objective=objective,
         augmentation=augmentation,
         sidecars=sidecars,
-        seen=seen,
-        pseudo=pseudo,
-        pseudo_share=pseudo_share,
-        depends_on=(loss, semi),
     )
     bands = start.channels or start.recipe.bands
-    drop = 0.0 if augmentation is None else augmentation.sensor_drop
-    held = described(seen, start.recipe, bands)
     record = training_record(
-        settings, pseudo_share=pseudo_share, loss=loss, sensor_drop=drop, **held
+        settings,
+        pseudo_share=training.pseudo_share,
+        sensor_drop=0.0 if augmentation is None else augmentation.sensor_drop,
+        **describe_statistics(training.statistics, start.recipe, bands),
     )
-    return completed(start, fitted, fitted.weights, validation, record)
+    return complete_checkpoint(start, fitted, fitted.weights, validation, record)
 
 
-def completed(
+def complete_checkpoint(
     start: Checkpoint,
     fitted: Fitted,
     weights: Mapping[str, Tensor],
     validation: Tiles,
-    training: Mapping[str, Any],
+    record: Mapping[str, Any],
 ) -> Checkpoint:
     """Return `start` with what a training has made of it, and a temperature from validation."""
     learned = replace(
@@ -107,16 +83,11 @@ def completed(
         scores=fitted.scores,
         history=fitted.history,
         temperature=1.0,
-        training={**training, "execution": str(fitted.execution)},
+        training={**record, "execution": str(fitted.execution)},
     )
-    return recalibrated(learned, validation)
-
-
-def recalibrated(checkpoint: Checkpoint, validation: Tiles) -> Checkpoint:
-    """Return a checkpoint with the temperature that held-out labelled tiles ask for."""
-    uncalibrated = ensemble_of([replace(checkpoint, temperature=1.0)])
-    pixels = held_out_pixels(uncalibrated.logits, validation)
-    return replace(checkpoint, temperature=fit_temperature(*pixels))
+    network = ensemble_of([learned])
+    pixels = held_out_pixels(lambda part: network.logits(part.image), validation)
+    return replace(learned, temperature=fit_temperature(*pixels))
 
 
 def training_record(settings: TrainingSettings, **more: Any) -> dict[str, Any]:

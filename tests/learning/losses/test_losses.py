@@ -11,17 +11,14 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from floodloom.errors import ConfigError
-from floodloom.learning.losses.border import border_weights
-from floodloom.learning.losses.pixels import (
-    LOSSES,
-    border_cross_entropy,
-    ce_dice,
-    class_weights,
-    cross_entropy,
-    focal,
-    loss_of,
-    soft_dice,
-)
+from floodloom.learning.losses import LOSSES
+from floodloom.learning.losses.border_cross_entropy import border_cross_entropy, border_weights
+from floodloom.learning.losses.ce_dice import ce_dice
+from floodloom.learning.losses.cross_entropy import cross_entropy
+from floodloom.learning.losses.dice import soft_dice
+from floodloom.learning.losses.focal import focal
+
+OF_LOGITS = [name for name in LOSSES.names if LOSSES.load(name).of_prediction is None]
 
 
 def logits_of(*probabilities: float) -> torch.Tensor:
@@ -73,7 +70,7 @@ def test_ce_dice_is_the_sum():
     )
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_ignored_pixels_change_neither_value_nor_gradient(name):
     torch.manual_seed(1)
     label = torch.randint(2, (2, 8, 8))
@@ -81,27 +78,29 @@ def test_ignored_pixels_change_neither_value_nor_gradient(name):
     first = torch.randn(2, 2, 8, 8, requires_grad=True)
     second = first.detach().clone()
     second[:, :, :3] += 10 * torch.randn(2, 2, 3, 8)
-    torch.testing.assert_close(LOSSES[name](first, label), LOSSES[name](second, label))
-    LOSSES[name](first, label).backward()
+    torch.testing.assert_close(
+        LOSSES.load(name).of_logits(first, label), LOSSES.load(name).of_logits(second, label)
+    )
+    LOSSES.load(name).of_logits(first, label).backward()
     assert not first.grad[:, :, :3].any()
     assert first.grad[:, :, 3:].any()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_nothing_labelled_costs_nothing(name):
     logits = torch.randn(1, 2, 4, 4, requires_grad=True)
-    value = LOSSES[name](logits, torch.full((1, 4, 4), 255))
+    value = LOSSES.load(name).of_logits(logits, torch.full((1, 4, 4), 255))
     value.backward()
     assert value.item() == 0
     assert not logits.grad.any()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_certainty_of_the_truth_is_the_minimum(name):
     label = torch.tensor([[[0, 1], [1, 0]]])
     sure = 50 * (F.one_hot(label, 2).movedim(-1, 1).float() - 0.5)
-    assert float(LOSSES[name](sure, label)) == pytest.approx(0, abs=1e-6)
-    assert float(LOSSES[name](-sure, label)) > 0.9
+    assert float(LOSSES.load(name).of_logits(sure, label)) == pytest.approx(0, abs=1e-6)
+    assert float(LOSSES.load(name).of_logits(-sure, label)) > 0.9
 
 
 def test_border_weights_by_hand():
@@ -143,6 +142,10 @@ def test_border_weighted_cross_entropy_by_hand():
     assert float(weighted) == pytest.approx(sum(losses) / 3, rel=1e-5)
 
 
+def class_weights(fractions):
+    return torch.tensor(LOSSES.load("weighted_cross_entropy").weigh_classes(fractions).weights)
+
+
 def test_class_weights_average_one_over_pixels():
     fractions = (0.7, 0.2, 0.1)
     weights = class_weights(fractions)
@@ -154,11 +157,12 @@ def test_class_weights_average_one_over_pixels():
 def test_priors_weigh_the_losses_that_take_them():
     logits, label = logits_of(0.8, 0.4), labels(1, 0)
     weights = class_weights((0.75, 0.25))
-    found = loss_of("weighted_cross_entropy", (0.75, 0.25))(logits, label)
+    weighted = LOSSES.load("weighted_cross_entropy").weigh_classes((0.75, 0.25))
+    found = weighted.of_logits(logits, label)
     torch.testing.assert_close(found, F.cross_entropy(logits, label, weights))
-    assert loss_of("dice", (0.75, 0.25)) is soft_dice
+    assert LOSSES.load("dice").weigh_classes((0.75, 0.25)).of_logits is soft_dice
 
 
 def test_unknown_loss_is_refused():
-    with pytest.raises(ConfigError, match="'dise': unknown; choose one of cross_entropy"):
-        loss_of("dise")
+    with pytest.raises(ConfigError, match=r"dise.*: unknown; choose one of border_cross_entropy"):
+        LOSSES.load("dise")

@@ -9,18 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from floodloom.errors import ConfigError, TrainingError
-from floodloom.learning.data.augmentation import Augmentation, Draws, jitter_gain
+from floodloom.errors import TrainingError
+from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.losses import semisupervised
-from floodloom.learning.losses.pixels import ce_dice, cross_entropy
-from floodloom.learning.losses.semisupervised import (
+from floodloom.learning.losses._base import Loss
+from floodloom.learning.losses.ce_dice import ce_dice
+from floodloom.learning.losses.cross_entropy import cross_entropy
+from floodloom.learning.training import semisupervised
+from floodloom.learning.training.semisupervised import (
     SHARES,
-    Guided,
-    SemiSupervision,
-    mean_teacher,
-    semi_supervised,
-    unimatch,
+    MeanTeacher,
+    PseudoLabels,
+    UniMatch,
+    semisupervised_objective,
 )
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build
@@ -48,22 +49,25 @@ class Constant(Segmenter):
 def batch():
     torch.manual_seed(0)
     image = torch.randn(4, 2, 32, 32)
-    image[2:, :, :8] = 0  # no data
+    valid = torch.ones(4, 2, 32, 32, dtype=torch.bool)
+    image[2:, :, :8], valid[2:, :, :8] = 0, False
     label = torch.randint(0, 2, (4, 32, 32)).to(torch.uint8)
-    return Samples(image, label, pseudo=torch.tensor([False, False, True, True]))
+    return Samples(image, label, pseudo=torch.tensor([False, False, True, True]), valid=valid)
 
 
-def of(kind, batch, module, guide, **settings):
-    chosen = SemiSupervision(kind, **{"strong": STILL, **settings})
-    return semi_supervised(cross_entropy, chosen).by(guide)(module, batch)
+def of(consistency, batch, module, teacher, strong=STILL):
+    objective = semisupervised_objective(consistency, strong)
+    return objective(module, batch, loss=Loss(cross_entropy), averaged=teacher)
 
 
 def test_pseudo_labels_weigh_as_much_as_labels(batch):
     module = build("unet", 2, 2, width=4, depth=2).eval()
-    objective = semi_supervised(ce_dice, SemiSupervision())
+    objective = PseudoLabels()
     logits, label = module(batch.image), batch.label.long()
     parts = [ce_dice(logits[part], label[part]) for part in (slice(0, 2), slice(2, 4))]
-    torch.testing.assert_close(objective(module, batch), (parts[0] + parts[1]) / 2)
+    torch.testing.assert_close(
+        objective(module, batch, loss=Loss(ce_dice), averaged=module), (parts[0] + parts[1]) / 2
+    )
 
 
 def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
@@ -74,9 +78,10 @@ def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
     parts = [
         ce_dice(module(bright.image[part]), label[part]) for part in (slice(0, 2), slice(2, 4))
     ]
-    apart = semi_supervised(ce_dice, SemiSupervision(apart=True))(module, bright)
+    by = {"loss": Loss(ce_dice), "averaged": module}
+    apart = PseudoLabels(separate_batchnorm=True)(module, bright, **by)
     torch.testing.assert_close(apart, (parts[0] + parts[1]) / 2)
-    together = semi_supervised(ce_dice, SemiSupervision())(module, bright)
+    together = PseudoLabels()(module, bright, **by)
     assert float((apart - together).detach().abs()) > 1e-3
 
 
@@ -117,14 +122,12 @@ def test_labels_of_unlabelled_tiles_are_never_read(kind, batch):
     torch.testing.assert_close(values[0], values[1], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("consistency", [unimatch, mean_teacher])
+@pytest.mark.parametrize("consistency", [UniMatch, MeanTeacher])
 def test_no_gradient_reaches_the_guide(consistency, batch, monkeypatch):
     monkeypatch.setattr(semisupervised, "THRESHOLD", 0.0)
     module, guide = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
-    settings = SemiSupervision(strong=STILL)
-    _, value = consistency(
-        module, batch.image[:2], batch.take(torch.tensor([2, 3])), guide, settings
-    )
+    objective = consistency(STILL)
+    value = objective(module, batch, loss=Loss(cross_entropy), averaged=guide)
     value.backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in module.parameters())
     assert all(p.grad is None for p in guide.parameters())
@@ -142,30 +145,13 @@ def test_boxes_take_what_the_guide_said_along(batch):
 
     image = torch.ones(4, 1, 32, 32)
     image[3] = -1
-    others = Samples(image, batch.label, pseudo=batch.pseudo).take(torch.tensor([2, 3]))
     network = Sign(0.0)
-    _, value = mean_teacher(
-        network, image[:2], others, network, SemiSupervision(strong=Augmentation(cutmix=1.0))
-    )
-    assert float(value) == pytest.approx(0, abs=1e-6)
+    both = Samples(image, batch.label, pseudo=batch.pseudo)
+    supervised = cross_entropy(network(image[:2]), batch.label[:2].long())
+    value = of("mean-teacher", both, network, network, Augmentation(cutmix=1.0))
+    torch.testing.assert_close(value, supervised / 2)
 
 
-def test_unknown_kinds_and_lonely_parts_are_refused(batch):
-    with pytest.raises(ConfigError, match="consistency 'fixmatch': unknown; choose one of"):
-        semi_supervised(cross_entropy, SemiSupervision("fixmatch"))
-    objective = semi_supervised(cross_entropy, SemiSupervision("unimatch"))
-    assert isinstance(objective, Guided)
+def test_lonely_parts_are_refused(batch):
     with pytest.raises(TrainingError, match="2 labelled and 0 other tiles"):
-        objective.by(Constant(0.0, 1.0))(Constant(0.0, 1.0), batch.between(0, 2))
-
-
-def test_jitter_changes_gain_and_offset_and_leaves_no_data():
-    image = torch.linspace(-2, 2, 64).view(1, 1, 8, 8).repeat(3, 2, 1, 1)
-    image[:, :, 0, 0] = 0
-    found = jitter_gain(image, 0.5, Draws(torch.arange(3)))
-    assert (found[:, :, 0, 0] == 0).all()
-    flat, before = found[0, 0].flatten()[1:], image[0, 0].flatten()[1:]
-    gain = (flat[-1] - flat[0]) / (before[-1] - before[0])
-    assert 1 / 1.5 <= gain <= 1.5
-    torch.testing.assert_close(flat - gain * before, (flat - gain * before)[:1].expand(63))
-    assert not torch.equal(found[0], found[1])
+        of("unimatch", batch.between(0, 2), Constant(0.0, 1.0), Constant(0.0, 1.0))

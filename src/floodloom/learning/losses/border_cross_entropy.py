@@ -1,4 +1,4 @@
-"""Weights that teach a network the thin ground between neighbouring objects."""
+"""Cross-entropy that weighs the thin ground between neighbouring objects."""
 
 from __future__ import annotations
 
@@ -6,13 +6,31 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from floodloom.learning.losses._base import Loss, mean_of_labelled
 from floodloom.raster.nodata import IGNORE
 
 _REACH = 6  # in σ: beyond it a weight is below 2e-7
+
+
+def border_cross_entropy(logits: Tensor, label: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean of w·cross-entropy with the weight map of U-Net.
+
+    w = wc + w0 exp(-(d1 + d2)² / 2σ²): `weights` (class,) are wc, 1 without them; the second term
+    is that of `border_weights`, computed on the CPU.
+
+    Source: Ronneberger et al. 2015, arXiv 1505.04597, eq. 1 and 2.
+    """
+    negative = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+    weight = border_weights(label.cpu()).to(negative)
+    if weights is None:
+        return mean_of_labelled(negative * (weight + 1), label)
+    weights = weights.to(negative)
+    return mean_of_labelled(negative * (weight + weights[label.clamp(max=len(weights) - 1)]), label)
 
 
 def border_weights(label: Tensor, height: float = 10.0, sigma: float = 5.0) -> Tensor:
@@ -52,3 +70,6 @@ def _of_tile(label: NDArray[np.integer], height: float, sigma: float) -> NDArray
         first[near] = np.minimum(first[near], distance)
     weight: NDArray[np.float64] = height * np.exp(-((first + second) ** 2) / (2 * sigma**2))
     return np.where(label == 0, weight, 0.0)
+
+
+loss = Loss(border_cross_entropy, class_weighted=True)

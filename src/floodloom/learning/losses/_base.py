@@ -1,0 +1,119 @@
+"""What every loss is made of.
+
+Logits are (N, class, y, x), labels (N, y, x) int64 in which 255 is ignored. Where several processes
+share a batch, each sum over it is a sum over all of them, so a loss is the same however many there
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import torch
+from torch import Tensor, nn
+
+from floodloom.learning.data.samples import Samples
+from floodloom.learning.training.distributed import sum_over_processes
+from floodloom.models.base import Segmenter
+from floodloom.models.blocks import resize
+from floodloom.raster.nodata import IGNORE
+
+LogitLoss = Callable[..., Tensor]
+"""From logits and labels, and maybe `weights` (class,) float32, to a scalar."""
+
+
+class Prediction:
+    """What a network makes of images (N, band, y, x): logits and the features that they come from.
+
+    A module that is no `Segmenter` has logits alone.
+    """
+
+    def __init__(self, module: nn.Module, image: Tensor) -> None:
+        self._network = module if isinstance(module, Segmenter) else None
+        self._size = image.shape[-2:]
+        self.features = [] if self._network is None else self._network.features(image)
+        if self._network is None:
+            self.logits: Tensor = module(image)
+        else:
+            self.logits = self._network.logits(self.features, image)
+
+    @property
+    def finest(self) -> Tensor:
+        """Features (N, channel, y, x) of the finest scale."""
+        if not self.features:
+            raise TypeError("module: a Segmenter is expected, others have no features")
+        return self.features[-1]
+
+    @cached_property
+    def side_logits(self) -> list[Tensor]:
+        """Logits of the side outputs at the image's size, none for most networks."""
+        if self._network is None:
+            return []
+        return [resize(side, self._size) for side in self._network.side_logits(self.features)]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is minimised on labelled tiles, and what validates it.
+
+    Attributes
+    ----------
+    of_logits
+        Loss of logits and labels. It scores the validation tiles.
+    of_prediction
+        Loss of a whole prediction, its features included, and the batch. By default it is that of
+        the logits plus those of the side outputs, all weighing alike: Qin et al. 2020 (U²-Net),
+        eq. 1; Newell et al. 2016 (hourglass), section 3.2.
+    class_weighted
+        Whether `of_logits` takes `weights` of the classes.
+    weights
+        Weights of the classes, none until `weigh_classes`.
+    """
+
+    of_logits: LogitLoss
+    of_prediction: Callable[[Prediction, Samples], Tensor] | None = None
+    class_weighted: bool = False
+    weights: tuple[float, ...] = ()
+
+    def __call__(self, prediction: Prediction, batch: Samples) -> Tensor:
+        """Return what is minimised, () float32."""
+        if self.of_prediction is not None:
+            return self.of_prediction(prediction, batch)
+        label = batch.label.long()
+        each = [prediction.logits, *prediction.side_logits]
+        losses = (self.of_logits(logits.float(), label) for logits in each)
+        return sum(losses, torch.zeros((), device=label.device))
+
+    def weigh_classes(self, fractions: Sequence[float]) -> Loss:
+        """Return the loss with weights from the share of each class in the training labels.
+
+        They are inverse to the shares and average 1 over the pixels; a class that isn't there
+        weighs nothing. A loss that isn't class-weighted stays as it is.
+        """
+        if not self.class_weighted:
+            return self
+        share = torch.tensor(fractions, dtype=torch.float32)
+        weights = torch.where(share > 0, 1 / (share.clamp(min=1e-6) * (share > 0).sum()), 0.0)
+        weighted = partial(self.of_logits, weights=weights)
+        return replace(self, of_logits=weighted, weights=tuple(weights.tolist()))
+
+    def __repr__(self) -> str:
+        """Return names that are the same in every process."""
+        parts = [_name(self.of_logits), _name(self.of_prediction), self.weights]
+        return f"Loss({', '.join(map(str, parts))})"
+
+
+def mean_of_labelled(values: Tensor, label: Tensor) -> Tensor:
+    """Return the mean of values (N, y, x) over the labelled pixels of the batch, 0 without any."""
+    labelled = label != IGNORE
+    return sum_over_processes((values * labelled).sum()) / sum_over_processes(
+        labelled.sum().to(values.dtype)
+    ).clamp(min=1)
+
+
+def _name(function: Callable[..., object] | None) -> str:
+    if isinstance(function, partial):
+        function = function.func
+    return "-" if function is None else f"{function.__module__}.{function.__qualname__}"

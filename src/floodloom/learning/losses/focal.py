@@ -1,0 +1,20 @@
+"""Focal loss, which leaves easy pixels alone."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from floodloom.learning.losses._base import Loss, mean_of_labelled
+from floodloom.raster.nodata import IGNORE
+
+
+def focal(logits: Tensor, label: Tensor, gamma: float = 2.0) -> Tensor:
+    """Return the mean of -(1 - p)^γ log p (Lin et al. 2017, arXiv 1708.02002, eq. 4)."""
+    negative = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+    weighted = (1 - torch.exp(-negative)) ** gamma * negative
+    return mean_of_labelled(weighted, label)
+
+
+loss = Loss(focal)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from floodloom.models.base import ARCHITECTURES
-from floodloom.models.registry import build, names
+from floodloom.models.registry import arguments_of, build, names
 from tests.models.zoo import WIDTH, iou, settle, small
 
 
 def takes(name: str, argument: str) -> bool:
-    return argument in inspect.signature(ARCHITECTURES[name].make).parameters
+    return argument in arguments_of(name)
 
 
 @pytest.mark.parametrize("name", names())

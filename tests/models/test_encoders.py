@@ -8,16 +8,16 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from floodloom.errors import CheckpointError, ConfigError
-from floodloom.models.encoders.catalogue import make_encoder
-from floodloom.models.encoders.weights import for_bands, load_encoder
+from floodloom.models.choices import ENCODERS
+from floodloom.models.encoder import make_encoder
+from floodloom.models.encoder_weights import for_bands, load_encoder
 from floodloom.models.registry import build
 from tests.models.zoo import settle
 
-ENCODERS = ("vgg16", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "xception")
 DILATABLE = ("resnet18", "resnet50", "xception")
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", ENCODERS.names)
 def test_map_k_has_a_size_of_one_over_two_to_the_k(name):
     encoder = make_encoder(name, 2).eval()
     with torch.no_grad():
@@ -124,7 +124,7 @@ def test_networks_start_from_imagenet(name, tmp_path):
 
 def test_fcn_turns_vggs_fully_connected_layers_into_convolutions(tmp_path, monkeypatch):
     units = 64  # instead of 4096, for speed
-    monkeypatch.setattr("floodloom.models.fcn._FULLY_CONNECTED", units)
+    monkeypatch.setattr("floodloom.models.architectures.fcn8._FULLY_CONNECTED", units)
     hidden = torch.randn(units, 512 * 7 * 7) / 100
     second = torch.randn(units, units) / 10
     classifier = {
@@ -144,7 +144,7 @@ def test_fcn_turns_vggs_fully_connected_layers_into_convolutions(tmp_path, monke
     torch.testing.assert_close(centre, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", ENCODERS.names)
 def test_every_encoder_carries_a_unet(name):
     model = build("unet", 2, 2, encoder=name, width=4)
     logits = model(torch.randn(2, 2, 33, 47))
@@ -181,7 +181,11 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, number):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("unet", {"encoder": "resnet101"}, "'resnet101': choose vgg16 or resnet18"),
+        (
+            "unet",
+            {"encoder": "resnet101"},
+            "'resnet101': unknown; choose one of mobile",
+        ),
         ("pspnet", {"encoder": "vgg16"}, "'vgg16' with output_stride 8: choose 32"),
         ("deeplabv3plus", {"encoder": "xception", "output_stride": 8}, "choose 16 or 32"),
         ("fcn8", {"encoder": "resnet18"}, "choose vgg16, or none"),

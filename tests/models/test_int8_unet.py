@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from floodloom.models.architectures.unet import UNet
 from floodloom.models.cropped_decoder import without_rim
 from floodloom.models.int8_unet import (
     QuantisedConvolution,
@@ -13,7 +14,6 @@ from floodloom.models.int8_unet import (
     watched,
 )
 from floodloom.models.registry import build
-from floodloom.models.unet import UNet
 
 
 def image(count: int = 1, side: int = 96) -> Tensor:

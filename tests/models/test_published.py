@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from floodloom.models.encoders.catalogue import make_encoder
-from floodloom.models.octconv import OctaveConvolution
+from floodloom.models.architectures.octconv import OctaveConvolution
+from floodloom.models.encoder import make_encoder
 from floodloom.models.registry import build
 from tests.models.zoo import parameters
 

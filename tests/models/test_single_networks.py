@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from floodloom.errors import ConfigError
-from floodloom.models.octconv import Octave, OctaveConvolution
-from floodloom.models.pspnet import regional_means
+from floodloom.models.architectures.octconv import Octave, OctaveConvolution
+from floodloom.models.architectures.pspnet import regional_means
 from floodloom.models.registry import build, receptive_field
 from tests.models.zoo import small
 
@@ -86,7 +86,7 @@ def test_strips_of_windows_change_nothing(monkeypatch):
     image = torch.randn(2, 2, 33, 40, dtype=torch.float64)
     gradients = []
     for windows in (4096, 100):
-        monkeypatch.setattr("floodloom.models.sliding_window._WINDOWS", windows)
+        monkeypatch.setattr("floodloom.models.architectures.sliding_window._WINDOWS", windows)
         model.zero_grad()
         model(image).square().sum().backward()
         gradients.append([p.grad.clone() for p in model.parameters()])

@@ -1,4 +1,4 @@
-"""Upsampling: exact sizes, worked examples, and where the checkerboard comes from."""
+"""UpsamplingName: exact sizes, worked examples, and where the checkerboard comes from."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from floodloom.models.choices import UpsamplingName
 from floodloom.models.upsampling import (
     Upsample,
-    Upsampling,
     bed_of_nails,
     max_unpool,
     places_of_maxima,
 )
 from tests.models.zoo import small
 
-KINDS = get_args(Upsampling)
+KINDS = get_args(UpsamplingName)
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
 

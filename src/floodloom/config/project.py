@@ -12,6 +12,7 @@ from floodloom.learning.distillation.settings import DistillSettings, TeachSetti
 from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.mapping.settings import DelineateSettings, EvaluateSettings, PredictSettings
+from floodloom.models.choices import ModelName
 from floodloom.names import LONGEST
 from floodloom.report.settings import ReportSettings
 from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
@@ -30,7 +31,7 @@ class RunSettings(Settings):
         max_length=LONGEST,
         description="Name of the run; everything lies under results/<name>/",
     )
-    models: tuple[str, ...] = Field(
+    models: tuple[ModelName, ...] = Field(
         default=("unet",), min_length=1, description="Architectures of the ensemble"
     )
     seeds: tuple[NonNegativeInt, ...] = Field(

@@ -17,13 +17,13 @@ from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.backends import FLOAT32_ONLY, INT8
 from floodloom.mapping.plan import ALIGNMENT
+from floodloom.models.architectures.unet import UNet
 from floodloom.models.int8_unet import (
     QuantisedUNet,
     can_quantise,
     multiplies_int8,
     watched,
 )
-from floodloom.models.unet import UNet
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 

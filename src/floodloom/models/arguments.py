@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from floodloom.errors import ConfigError
-from floodloom.models.base import ARCHITECTURES
-from floodloom.models.registry import arguments_of, names
+from floodloom.models.choices import ARCHITECTURES
+from floodloom.models.registry import arguments_of
 from floodloom.shown import brief
 
 MOST = 16_384
 """Greatest number that an argument can be; the widest network of the papers has 4096 channels."""
 
-_NEEDED = ("in_channels", "classes")
+INPUTS = ("in_channels", "classes")
+"""Arguments that the tiles decide."""
+
 _FROM_NOUGHT = ("groups",)  # numbers of bands, which begin with 0
+_KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 
 
 def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
-    """Check what a file says that a network is built with.
+    """Check everything that a file has a network built with.
 
     Only what the architecture itself is made of is allowed, so that a checkpoint can't have another
     file read: an `encoder_weights` is none of it.
@@ -41,12 +45,34 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
         Naming the first that the architecture doesn't have, that is missing, of another type, or
         beyond all limits.
     """
-    if name not in ARCHITECTURES:
-        raise ConfigError(f"model {brief(name)}: unknown; choose one of {', '.join(names())}")
-    allowed, hints = arguments_of(name), _hints(name)
-    for argument in _NEEDED:
+    require_choices(name, arguments, set_elsewhere=())
+    for argument in INPUTS:
         if argument not in arguments:
             raise ConfigError(f"model {name!r}: argument {argument} is missing")
+
+
+def require_choices(
+    name: str, arguments: Mapping[str, Any], *, set_elsewhere: Sequence[str] = INPUTS
+) -> None:
+    """Check some of the arguments of a network.
+
+    Parameters
+    ----------
+    name
+        Name of the architecture.
+    arguments
+        Plain values.
+    set_elsewhere
+        Arguments of the architecture that aren't allowed among them.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first that the architecture doesn't have, of another type, or beyond all limits,
+        and what is allowed.
+    """
+    allowed = [argument for argument in arguments_of(name) if argument not in set_elsewhere]
+    hints = _hints(name)
     for argument, value in arguments.items():
         if argument not in allowed:
             raise ConfigError(
@@ -54,17 +80,18 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
             )
         least = 0 if argument in _FROM_NOUGHT else 1
         if not _is(hints[argument], value) or not all(_within(n, least) for n in _numbers(value)):
-            kind = allowed[argument].annotation
             raise ConfigError(
-                f"model {name!r}: argument {argument} is {brief(value)}, but {kind} up to {MOST} "
-                "is expected"
+                f"model {name!r}: argument {argument} is {brief(value)}, but "
+                f"{_expected(hints[argument])} is expected, numbers up to {MOST}"
             )
 
 
 def _hints(name: str) -> dict[str, Any]:
-    make = ARCHITECTURES[name].make
+    make = ARCHITECTURES.load(name).make
     network = make.func if isinstance(make, partial) else make
-    return get_type_hints(network.__init__)
+    if isinstance(network, type):
+        return get_type_hints(network.__init__)  # type: ignore[misc]
+    return get_type_hints(network)
 
 
 def _is(kind: Any, value: Any) -> bool:
@@ -73,6 +100,18 @@ def _is(kind: Any, value: Any) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _expected(kind: Any) -> str:
+    """The values of a type in words."""
+    inside = get_args(kind)
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, inside))
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(_expected(one) for one in inside)
+    if inside:
+        return f"a list of {_expected(inside[0])}"
+    return "null" if kind is type(None) else _KINDS.get(kind, str(kind))
 
 
 def _numbers(value: Any) -> Iterator[float]:

@@ -1,20 +1,18 @@
-"""What every segmentation network of floodloom is, and how one becomes known by its name."""
+"""What every segmentation network of floodloom is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from floodloom.models.blocks import resize
 from floodloom.models.cropped_decoder import Rim, without_rim
-from floodloom.models.encoders.base import Encoder
-from floodloom.models.encoders.weights import load_encoder
+from floodloom.models.encoder import Encoder
+from floodloom.models.encoder_weights import load_encoder
 
 
 class Segmenter(nn.Module, ABC):
@@ -64,7 +62,7 @@ class Segmenter(nn.Module, ABC):
         ValueError
             If the network has no encoder of that kind.
         CheckpointError
-            As `floodloom.models.encoders.weights.load_encoder`.
+            As `floodloom.models.encoder_weights.load_encoder`.
         """
         self.adopt(load_encoder(self.named_encoder(), path))
 
@@ -81,24 +79,7 @@ class Segmenter(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A registered network: how to make one and where it comes from."""
+    """A network: how to make one, and the paper that it follows."""
 
     make: Callable[..., Segmenter]
     source: str
-
-
-ARCHITECTURES: dict[str, Architecture] = {}
-Made = TypeVar("Made", bound=type[Segmenter])
-
-
-def register(name: str, *, source: str, **preset: Any) -> Callable[[Made], Made]:
-    """Make a network class known by `name`; `source` cites the paper that it follows.
-
-    One class may have several names, each with its own preset arguments.
-    """
-
-    def decorate(make: Made) -> Made:
-        ARCHITECTURES[name] = Architecture(partial(make, **preset), source)
-        return make
-
-    return decorate

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from floodloom.models.blocks import Normalisation, double_convolution
-from floodloom.models.upsampling import Upsample, Upsampling
+from floodloom.models.choices import UpsamplingName
+from floodloom.models.upsampling import Upsample
 
 Skips = Literal["concatenate", "add"]
 
@@ -41,7 +42,7 @@ class Merge(nn.Module):
         in_channels: int,
         skip_channels: Sequence[int],
         out_channels: int,
-        upsampling: Upsampling = "bilinear",
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
         skips: Skips = "concatenate",
     ) -> None:

@@ -14,10 +14,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from floodloom.models.architectures.unet import UNet
 from floodloom.models.cropped_decoder import WHOLE, Rim, decoder_spans, part
 from floodloom.models.fuse_batchnorm import fold_normalisation
 from floodloom.models.int8_ops import WORD, joined, pooled
-from floodloom.models.unet import UNet
 
 _STEPS = 255  # of a map after ReLU, from 0
 _MIDDLE = 127  # what stands for 0 among the inputs, which have a sign

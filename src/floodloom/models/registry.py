@@ -15,41 +15,9 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 from floodloom.errors import ConfigError
-from floodloom.models import (
-    deeplab,
-    fcn,
-    full_resolution,
-    hourglass,
-    hrnet,
-    late_fusion,
-    linknet,
-    octconv,
-    pspnet,
-    segnet,
-    sliding_window,
-    u2net,
-    unet,
-    unetplusplus,
-)
-from floodloom.models.base import ARCHITECTURES, Segmenter, register
+from floodloom.models.base import Segmenter
+from floodloom.models.choices import ARCHITECTURES
 
-__all__ = [
-    "LARGEST_FIELD",
-    "ModelRow",
-    "build",
-    "describe",
-    "multiply_adds",
-    "names",
-    "outline",
-    "receptive_field",
-    "register",
-]
-
-# Importing them registers what they define.
-_MODULES = (
-    deeplab, fcn, full_resolution, hourglass, hrnet, late_fusion, linknet, octconv, pspnet, segnet,
-    sliding_window, u2net, unet, unetplusplus,
-)  # fmt: skip
 LARGEST_FIELD = 1024
 """Widest receptive field that is measured, px; what reaches further reports this."""
 
@@ -86,7 +54,7 @@ class ModelRow:
 
 def names() -> tuple[str, ...]:
     """Return the names of the architectures, sorted."""
-    return tuple(sorted(ARCHITECTURES))
+    return ARCHITECTURES.names
 
 
 def build(
@@ -119,15 +87,14 @@ def build(
     CheckpointError
         If the encoder's weights can't be read or are another network's.
     """
-    if name not in ARCHITECTURES:
-        raise ConfigError(f"model {name!r}: unknown; choose one of {', '.join(names())}")
+    architecture = ARCHITECTURES.load(name)
     for argument in arguments:
         if argument not in arguments_of(name):
             having = [other for other in names() if argument in arguments_of(other)]
             able = f", or choose one of {', '.join(having)}" if having else ""
             raise ConfigError(f"model {name!r}: it has no choice of {argument}; leave it out{able}")
     try:
-        model = ARCHITECTURES[name].make(in_channels, classes, **arguments)
+        model = architecture.make(in_channels, classes, **arguments)
         if encoder_weights is not None:
             model.load_encoder(encoder_weights)
     except (TypeError, ValueError) as error:
@@ -176,7 +143,7 @@ def outline(name: str, arguments: Mapping[str, Any], tensors: int) -> Mapping[st
 
 def arguments_of(name: str) -> Mapping[str, inspect.Parameter]:
     """Return what a model can be built with."""
-    return inspect.signature(ARCHITECTURES[name].make).parameters
+    return inspect.signature(ARCHITECTURES.load(name).make).parameters
 
 
 def describe(in_channels: int = 2, classes: int = 2) -> list[ModelRow]:
@@ -191,7 +158,7 @@ def describe(in_channels: int = 2, classes: int = 2) -> list[ModelRow]:
                 sum(p.numel() for p in default.parameters()),
                 receptive_field(build(name, in_channels, classes, width=4), in_channels),
                 round(multiply_adds(default, in_channels) / 1e9, 2),
-                ARCHITECTURES[name].source,
+                ARCHITECTURES.load(name).source,
             )
         )
     return rows

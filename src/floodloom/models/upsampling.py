@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.blocks import resize
-
-Upsampling = Literal[
-    "nearest",
-    "bilinear",
-    "bicubic",
-    "bed_of_nails",
-    "max_unpool",
-    "transposed",
-    "transposed_4x4",
-    "transposed_3x3",
-]
+from floodloom.models.choices import UpsamplingName
 
 
 class Upsample(nn.Module):
@@ -54,11 +44,11 @@ class Upsample(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, kind: Upsampling = "bilinear", out_channels: int | None = None
+        self, in_channels: int, kind: UpsamplingName = "bilinear", out_channels: int | None = None
     ) -> None:
         super().__init__()
-        if kind not in get_args(Upsampling):
-            raise ValueError(f"upsampling {kind!r}: choose {' or '.join(get_args(Upsampling))}")
+        if kind not in get_args(UpsamplingName):
+            raise ValueError(f"upsampling {kind!r}: choose {' or '.join(get_args(UpsamplingName))}")
         self.kind = kind
         self.mode = kind if kind in ("nearest", "bicubic") else "bilinear"
         self.enlarge: nn.Module = nn.Identity()
@@ -77,7 +67,7 @@ class Upsample(nn.Module):
         return resize(self.enlarge(x), size, self.mode)
 
 
-def _transposed(in_channels: int, out_channels: int, kind: Upsampling) -> nn.Module:
+def _transposed(in_channels: int, out_channels: int, kind: UpsamplingName) -> nn.Module:
     if kind == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
     if kind == "transposed_4x4":

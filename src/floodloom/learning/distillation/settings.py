@@ -13,6 +13,7 @@ from floodloom.learning.training.settings import (
     SupervisedLossName,
     TrainingSettings,
 )
+from floodloom.models.choices import ModelName
 from floodloom.settings import Settings
 
 LabelSource = Literal["given", "water_index"]
@@ -27,7 +28,7 @@ class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         description="Passes over the tiles; students begin with these weights, so that a teacher "
         "trained longer serves all of them",
     )
-    model: str = Field(default="unet", description="Architecture, see `floodloom models`")
+    model: ModelName = Field(default="unet", description="Architecture, see `floodloom models`")
     seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
     loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     labels: LabelSource = Field(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from floodloom.models.choices import EncoderName, ModelName, UpsamplingName
 from floodloom.settings import Settings, of_job
 
 LossName = Literal[
@@ -29,24 +30,13 @@ SupervisedLossName = Literal[
     "border_cross_entropy",
 ]
 Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou", "epoch"]
-EncoderName = Literal["vgg16", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "xception"]
-UpsamplingName = Literal[
-    "nearest",
-    "bilinear",
-    "bicubic",
-    "bed_of_nails",
-    "max_unpool",
-    "transposed",
-    "transposed_4x4",
-    "transposed_3x3",
-]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class NetworkSettings(Settings):
     """What is built."""
 
-    model: str = of_job(default="unet", description="Architecture, see `floodloom models`")
+    model: ModelName = of_job(default="unet", description="Architecture, see `floodloom models`")
     width: int = Field(default=16, ge=1, description="Channels of the network's first level")
     encoder: EncoderName | None = Field(
         default=None, description="Encoder of the architecture; null: its own plain one"

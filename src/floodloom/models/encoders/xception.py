@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.blocks import Normalisation, normalisation
-from floodloom.models.encoders.base import Encoder, require_stride
+from floodloom.models.encoder import Encoder, require_stride
 
 
 class SeparableConv2d(nn.Module):
@@ -113,3 +113,6 @@ class Xception(Encoder):
             x = self.get_submodule(f"block{index}")(x)
         coarse = F.relu(self.bn3(self.conv3(self.block12(x))))
         return [image, half, quarter, eighth, x, F.relu(self.bn4(self.conv4(coarse)))]
+
+
+ENCODER = Xception

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from floodloom.models.encoders.base import Encoder, require_stride
+from floodloom.models.blocks import Normalisation
+from floodloom.models.encoder import Encoder, require_stride
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 """3×3 convolutions per stage; a max-pooling follows each stage."""
@@ -19,12 +20,16 @@ class VGG16(Encoder):
         Bands of the input.
     output_stride
         Only 32.
+    norm
+        Of no effect: it has no normalisation.
     """
 
     channels = (64, 128, 256, 512, 512, 512)
     first = "features.0.weight"
 
-    def __init__(self, in_channels: int, output_stride: int = 32) -> None:
+    def __init__(
+        self, in_channels: int, output_stride: int = 32, norm: Normalisation = "batch"
+    ) -> None:
         super().__init__()
         require_stride("vgg16", output_stride, (32,))
         layers: list[nn.Module] = []
@@ -45,3 +50,6 @@ class VGG16(Encoder):
                 maps.append(x)
             x = layer(x)
         return [*maps, x]
+
+
+ENCODER = VGG16

@@ -9,13 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import head
 
 _WINDOWS = 4096  # at once: bounds the memory, whatever the image's size
 
 
-@register("sliding_window", source="CNN-PC of Volpi and Tuia 2017, arXiv 1608.00775")
 class SlidingWindow(Segmenter):
     """A small classifier of windows, run for every pixel.
 
@@ -93,3 +92,6 @@ class SlidingWindow(Segmenter):
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits of the centre pixels."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+
+ARCHITECTURE = Architecture(SlidingWindow, "CNN-PC of Volpi and Tuia 2017, arXiv 1608.00775")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, convolution, head, normalisation
-from floodloom.models.upsampling import Upsample, Upsampling
+from floodloom.models.choices import UpsamplingName
+from floodloom.models.upsampling import Upsample
 
 
 class _Residual(nn.Module):
@@ -37,7 +38,7 @@ def _activation(channels: int, norm: Normalisation) -> tuple[nn.Module, nn.Modul
 class Hourglass(nn.Module):
     """Pool and convolve `depth` times, then upsample and add what was carried across."""
 
-    def __init__(self, channels: int, depth: int, upsampling: Upsampling, norm: Normalisation):
+    def __init__(self, channels: int, depth: int, upsampling: UpsamplingName, norm: Normalisation):
         super().__init__()
         self.carry = _Residual(channels, channels, norm)
         self.down = _Residual(channels, channels, norm)
@@ -56,7 +57,6 @@ class Hourglass(nn.Module):
         return self.carry(x) + self.enlarge(low, x)  # type: ignore[no-any-return]
 
 
-@register("hourglass", source="Newell et al. 2016, arXiv 1603.06937")
 class StackedHourglass(Segmenter):
     """Stacked hourglass; `width=64, stacks=8` is the paper's.
 
@@ -83,7 +83,7 @@ class StackedHourglass(Segmenter):
         width: int = 16,
         stacks: int = 2,
         depth: int = 4,
-        upsampling: Upsampling = "nearest",
+        upsampling: UpsamplingName = "nearest",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -129,3 +129,6 @@ class StackedHourglass(Segmenter):
     def side_logits(self, features: list[Tensor]) -> list[Tensor]:
         """Return the logits of every hourglass but the last, at 1/4 of the size."""
         return [score(x) for score, x in zip(self.heads[:-1], features[:-1], strict=True)]
+
+
+ARCHITECTURE = Architecture(StackedHourglass, "Newell et al. 2016, arXiv 1603.06937")

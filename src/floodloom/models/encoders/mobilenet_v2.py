@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from floodloom.models.blocks import Normalisation, normalisation
-from floodloom.models.encoders.base import Encoder, require_stride
+from floodloom.models.encoder import Encoder, require_stride
 
 STAGES = (
     (1, 16, 1, 1),
@@ -97,3 +97,6 @@ class MobileNetV2(Encoder):
             if index in self._last:
                 maps.append(x)
         return maps
+
+
+ENCODER = MobileNetV2

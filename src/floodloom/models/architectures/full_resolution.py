@@ -1,4 +1,4 @@
-"""Networks that never change the resolution: dilated convolutions, and single pixels."""
+"""A network that never changes the resolution: its convolutions dilate."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, convolution, head
 
 
-@register("full_resolution", source="Sherrah 2016, arXiv 1606.02585 (no downsampling)")
 class FullResolution(Segmenter):
     """Convolutions at full resolution, whose dilations stand in for pooling.
 
@@ -57,30 +56,4 @@ class FullResolution(Segmenter):
         return self.head(features[-1])  # type: ignore[no-any-return]
 
 
-@register("per_pixel", source="baseline: a multilayer perceptron that sees one pixel")
-class PerPixel(FullResolution):
-    """A classifier of single pixels: `FullResolution` of 1×1 convolutions.
-
-    Parameters
-    ----------
-    in_channels, classes
-        Bands of the input, classes of the logits.
-    width
-        Units of every hidden layer.
-    layers
-        Hidden layers.
-    norm
-        See `floodloom.models.blocks`.
-    """
-
-    size = 1
-
-    def __init__(
-        self,
-        in_channels: int,
-        classes: int,
-        width: int = 16,
-        layers: int = 3,
-        norm: Normalisation = "batch",
-    ) -> None:
-        super().__init__(in_channels, classes, width, (1,) * layers, norm)
+ARCHITECTURE = Architecture(FullResolution, "Sherrah 2016, arXiv 1606.02585 (no downsampling)")

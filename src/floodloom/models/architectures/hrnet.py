@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import (
     Normalisation,
     Residual,
@@ -17,7 +17,7 @@ from floodloom.models.blocks import (
     normalisation,
     resize,
 )
-from floodloom.models.encoders.resnet import Bottleneck
+from floodloom.models.resnet import Bottleneck
 
 
 class Exchange(nn.Module):
@@ -78,7 +78,6 @@ class _Module(nn.Module):
         return self.exchange(grouped)  # type: ignore[no-any-return]
 
 
-@register("hrnet", source="Wang et al. 2020, arXiv 1908.07919")
 class HRNet(Segmenter):
     """HRNetV2; `width=48, stem=64, blocks=4, modules=(1, 4, 3)` is the paper's W48.
 
@@ -146,3 +145,6 @@ class HRNet(Segmenter):
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits at 1/4 of the size."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+
+ARCHITECTURE = Architecture(HRNet, "Wang et al. 2020, arXiv 1908.07919")

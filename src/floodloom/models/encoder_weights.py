@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from floodloom.errors import CheckpointError
-from floodloom.models.encoders.base import Encoder
+from floodloom.models.encoder import Encoder
 from floodloom.models.tensors import opened, read_tensors, require_finite
 
 _CLASSIFIERS = ("fc.", "classifier.", "last_linear.")

@@ -1,4 +1,4 @@
-"""SegNet and DeconvNet: an encoder and its mirror image, joined by the places of the maxima."""
+"""SegNet: an encoder and its mirror image, joined by the places of the maxima."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
-from floodloom.models.blocks import Normalisation, convolution, head, normalisation
-from floodloom.models.encoders.vgg import CONVOLUTIONS
+from floodloom.models.base import Architecture, Segmenter
+from floodloom.models.blocks import Normalisation, convolution, head
+from floodloom.models.encoders.vgg16 import CONVOLUTIONS
 from floodloom.models.upsampling import max_unpool
 
 
@@ -23,7 +23,6 @@ def _stage(channels: list[int], norm: Normalisation) -> nn.Sequential:
     )
 
 
-@register("segnet", source="Badrinarayanan et al. 2017, arXiv 1511.00561")
 class SegNet(Segmenter):
     """SegNet; `width=64` is the paper's, on VGG-16.
 
@@ -73,44 +72,4 @@ class SegNet(Segmenter):
         return self.head(features[-1])  # type: ignore[no-any-return]
 
 
-@register("deconvnet", source="Noh et al. 2015, arXiv 1505.04366")
-class DeconvNet(SegNet):
-    """DeconvNet; `width=64, window=7, hidden=4096` is the paper's.
-
-    It is SegNet with VGG-16's fully connected layers at the bottom: a `window`² convolution to
-    `hidden` channels, a 1×1 one, and a transposed one back. The paper's is fed with 224 px windows,
-    which the 7×7 convolution sees whole; here it is padded and takes any size.
-
-    Parameters
-    ----------
-    in_channels, classes
-        Bands of the input, classes of the logits.
-    width
-        Channels of the first level; they double per level up to eight times as many.
-    window
-        Size of the bottom's convolutions, odd.
-    hidden
-        Channels at the bottom; by default 16 times `width`.
-    norm
-        See `floodloom.models.blocks`.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        classes: int,
-        width: int = 16,
-        window: int = 3,
-        hidden: int | None = None,
-        norm: Normalisation = "batch",
-    ) -> None:
-        super().__init__(in_channels, classes, width, norm)
-        outer = self.feature_channels[0]
-        inner = hidden or 16 * width
-        self.bottleneck = nn.Sequential(
-            *convolution(outer, inner, window, norm=norm),
-            *convolution(inner, inner, 1, norm=norm),
-            nn.ConvTranspose2d(inner, outer, window, padding=window // 2, bias=False),
-            normalisation(norm, outer),
-            nn.ReLU(inplace=True),
-        )
+ARCHITECTURE = Architecture(SegNet, "Badrinarayanan et al. 2017, arXiv 1511.00561")

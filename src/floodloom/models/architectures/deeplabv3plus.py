@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import (
     Normalisation,
     convolution,
@@ -16,8 +17,9 @@ from floodloom.models.blocks import (
     resize,
     separable_convolution,
 )
-from floodloom.models.encoders.catalogue import EncoderName, make_encoder
-from floodloom.models.encoders.resnet import ResNet
+from floodloom.models.choices import EncoderName
+from floodloom.models.encoder import make_encoder
+from floodloom.models.resnet import ResNet
 
 
 class AtrousPyramid(nn.Module):
@@ -68,7 +70,6 @@ class AtrousPyramid(nn.Module):
         return self.project(torch.cat(maps, dim=1))  # type: ignore[no-any-return]
 
 
-@register("deeplabv3plus", source="Chen et al. 2018, arXiv 1802.02611")
 class DeepLabV3Plus(Segmenter):
     """DeepLabV3+; `encoder="resnet50"` or `"xception"` at the default width is the paper's decoder.
 
@@ -82,7 +83,7 @@ class DeepLabV3Plus(Segmenter):
         A sixteenth of the channels of pyramid and decoder; without a named encoder also the
         channels of the stem of the thin ResNet-18 that is used.
     encoder
-        None, or a name of `floodloom.models.encoders.catalogue` that can dilate.
+        None, or a name of `floodloom.models.encoders` that can dilate.
     output_stride
         How many times smaller than the image the encoder's last map is; 16, or 8 (ResNet).
     image_pooling
@@ -97,7 +98,7 @@ class DeepLabV3Plus(Segmenter):
         classes: int,
         width: int = 16,
         encoder: EncoderName | None = None,
-        output_stride: int = 16,
+        output_stride: Literal[8, 16, 32] = 16,
         image_pooling: bool = True,
         norm: Normalisation = "batch",
     ) -> None:
@@ -129,3 +130,6 @@ class DeepLabV3Plus(Segmenter):
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits at a quarter of the size."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+
+ARCHITECTURE = Architecture(DeepLabV3Plus, "Chen et al. 2018, arXiv 1802.02611")

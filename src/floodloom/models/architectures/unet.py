@@ -6,16 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, head
+from floodloom.models.choices import EncoderName, UpsamplingName
 from floodloom.models.cropped_decoder import LEAST, Rim, decoder_spans, dense, part
 from floodloom.models.decoder import Merge, Skips
-from floodloom.models.encoders.catalogue import EncoderName, make_encoder
-from floodloom.models.encoders.plain import PlainEncoder
-from floodloom.models.upsampling import Upsampling
+from floodloom.models.encoder import PlainEncoder, make_encoder
 
 
-@register("unet", source="Ronneberger et al. 2015, arXiv 1505.04597")
 class UNet(Segmenter):
     """U-Net with padded convolutions; `width=64, upsampling="transposed"` is the paper's.
 
@@ -28,7 +26,7 @@ class UNet(Segmenter):
     depth
         How often the size is halved; with a named encoder five times.
     encoder
-        None: the paper's, of `width`; or a name of `floodloom.models.encoders.catalogue`.
+        None: the paper's, of `width`; or a name of `floodloom.models.encoders`.
     upsampling, skips, norm
         See `floodloom.models.upsampling`, `.decoder` and `.blocks`.
     """
@@ -40,7 +38,7 @@ class UNet(Segmenter):
         width: int = 16,
         depth: int = 4,
         encoder: EncoderName | None = None,
-        upsampling: Upsampling = "bilinear",
+        upsampling: UpsamplingName = "bilinear",
         skips: Skips = "concatenate",
         norm: Normalisation = "batch",
     ) -> None:
@@ -99,3 +97,6 @@ class UNet(Segmenter):
             inner = dense(part(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
             origin = kept_rows[0], kept_cols[0]
         return self.head(inner)  # type: ignore[no-any-return]
+
+
+ARCHITECTURE = Architecture(UNet, "Ronneberger et al. 2015, arXiv 1505.04597")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, head
+from floodloom.models.choices import EncoderName, UpsamplingName
 from floodloom.models.decoder import Merge, Skips
-from floodloom.models.encoders.catalogue import EncoderName, make_encoder
-from floodloom.models.encoders.plain import PlainEncoder
-from floodloom.models.upsampling import Upsampling
+from floodloom.models.encoder import PlainEncoder, make_encoder
 
 
-@register("unetplusplus", source="Zhou et al. 2018, arXiv 1807.10165")
 class UNetPlusPlus(Segmenter):
     """U-Net++ without deep supervision (the paper's accurate mode with one head).
 
@@ -28,7 +26,7 @@ class UNetPlusPlus(Segmenter):
     depth
         How often the size is halved; with a named encoder five times.
     encoder
-        None: that of U-Net, of `width`; or a name of `floodloom.models.encoders.catalogue`.
+        None: that of U-Net, of `width`; or a name of `floodloom.models.encoders`.
     upsampling, skips, norm
         See `floodloom.models.upsampling`, `.decoder` and `.blocks`.
     """
@@ -40,7 +38,7 @@ class UNetPlusPlus(Segmenter):
         width: int = 16,
         depth: int = 4,
         encoder: EncoderName | None = None,
-        upsampling: Upsampling = "bilinear",
+        upsampling: UpsamplingName = "bilinear",
         skips: Skips = "concatenate",
         norm: Normalisation = "batch",
     ) -> None:
@@ -82,3 +80,6 @@ class UNetPlusPlus(Segmenter):
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits of the finest map."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+
+ARCHITECTURE = Architecture(UNetPlusPlus, "Zhou et al. 2018, arXiv 1807.10165")

@@ -9,7 +9,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import (
     Normalisation,
     convolution,
@@ -17,15 +17,12 @@ from floodloom.models.blocks import (
     head,
     resize,
 )
-from floodloom.models.encoders.vgg import VGG16
+from floodloom.models.encoders.vgg16 import VGG16
 
-_SOURCE = "Long et al. 2015, arXiv 1411.4038"
+SOURCE = "Long et al. 2015, arXiv 1411.4038"
 _FULLY_CONNECTED = 4096
 
 
-@register("fcn32", source=_SOURCE, finest=32)
-@register("fcn16", source=_SOURCE, finest=16)
-@register("fcn8", source=_SOURCE)
 class FCN(Segmenter):
     """FCN on an encoder that halves the size five times.
 
@@ -121,3 +118,6 @@ def _convolutionalised(in_channels: int) -> nn.Sequential:
         nn.ReLU(inplace=True),
         nn.Dropout2d(),
     )
+
+
+ARCHITECTURE = Architecture(FCN, SOURCE)

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from floodloom.models.base import ARCHITECTURES, Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import head, resize
+from floodloom.models.choices import ARCHITECTURES, ModelName
 
 
-@register(
-    "late_fusion",
-    source="Marmanis et al. 2016, doi 10.5194/isprs-annals-III-3-473-2016",
-)
 class LateFusion(Segmenter):
     """Two identical branches, such as backscatter and elevation, fused by a 1×1 convolution.
 
@@ -33,13 +30,15 @@ class LateFusion(Segmenter):
     branch
         Architecture of both branches.
     alone
-        Whether the first branch learns the classes by itself, too, and speaks alone where the
-        second sees nothing: where all its bands are 0.
+        Whether the first branch learns the classes by itself, too, and decides alone where the
+        second has no data: where all its bands are 0.
 
     Raises
     ------
     ValueError
-        If there aren't two groups, a band is not there, or the branch is unknown.
+        If there aren't two groups, or a band is not there.
+    ConfigError
+        If the branch is unknown.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class LateFusion(Segmenter):
         classes: int,
         width: int = 16,
         groups: Sequence[Sequence[int]] | None = None,
-        branch: str = "fcn8",
+        branch: ModelName = "fcn8",
         alone: bool = False,
     ) -> None:
         super().__init__()
@@ -61,9 +60,7 @@ class LateFusion(Segmenter):
             raise ValueError(
                 f"groups {groups}: choose two lists of bands from 0 to {in_channels - 1}"
             )
-        if branch not in ARCHITECTURES:
-            raise ValueError(f"branch {branch!r}: choose {' or '.join(sorted(ARCHITECTURES))}")
-        make = ARCHITECTURES[branch].make
+        make = ARCHITECTURES.load(branch).make
         self.branches = nn.ModuleList(
             make(len(group), classes=width, width=width) for group in self.groups
         )
@@ -83,19 +80,19 @@ class LateFusion(Segmenter):
 
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits of both branches at the size of their scores."""
-        return self._fused(self._scores(features))
+        return self._joint(self._scores(features))
 
     def logits(self, features: list[Tensor], image: Tensor) -> Tensor:
-        """Return the logits of both branches, or of the first where the second sees nothing."""
+        """Return the logits of both branches, or of the first where the second has no data."""
         scores, size = self._scores(features), image.shape[-2:]
-        both = resize(self._fused(scores), size)
+        both = resize(self._joint(scores), size)
         if self.alone is None:
             return both
-        unseen = (image[:, list(self.groups[1])] == 0).all(dim=1, keepdim=True)
-        return torch.where(unseen, resize(self.alone(scores[0]), size), both)
+        no_data = (image[:, list(self.groups[1])] == 0).all(dim=1, keepdim=True)
+        return torch.where(no_data, resize(self.alone(scores[0]), size), both)
 
     def side_logits(self, features: list[Tensor]) -> list[Tensor]:
-        """Return what the first branch says by itself, if it learns that, and on its way there."""
+        """Return the first branch's own logits, if it learns them, and those on its way there."""
         if self.alone is None:
             return []
         first, own = self.branches[0], self._halves(features)[0]
@@ -108,8 +105,13 @@ class LateFusion(Segmenter):
             for branch, own in zip(self.branches, self._halves(features), strict=True)
         ]
 
-    def _fused(self, scores: list[Tensor]) -> Tensor:
+    def _joint(self, scores: list[Tensor]) -> Tensor:
         return self.head(torch.cat([self.equalise(score) for score in scores], dim=1))  # type: ignore[no-any-return]
 
     def _halves(self, features: list[Tensor]) -> list[list[Tensor]]:
         return [list(half) for half in zip(*(x.chunk(2, dim=1) for x in features), strict=True)]
+
+
+ARCHITECTURE = Architecture(
+    LateFusion, "Marmanis et al. 2016, doi 10.5194/isprs-annals-III-3-473-2016"
+)

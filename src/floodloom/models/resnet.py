@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.blocks import Normalisation, normalisation
-from floodloom.models.encoders.base import Encoder, require_stride
+from floodloom.models.encoder import Encoder, require_stride
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 """Residual blocks per stage, by depth."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, convolution, head, resize
-from floodloom.models.encoders.catalogue import EncoderName, make_encoder
-from floodloom.models.encoders.resnet import ResNet
+from floodloom.models.choices import EncoderName
+from floodloom.models.encoder import make_encoder
+from floodloom.models.resnet import ResNet
 
 BINS = (1, 2, 3, 6)
 """Regions per side, section 3.2 of the paper."""
@@ -49,7 +52,6 @@ def _membership(length: int, bins: int, like: Tensor) -> Tensor:
     return inside.to(like.dtype) / inside.sum(1, keepdim=True)
 
 
-@register("pspnet", source="Zhao et al. 2017, arXiv 1612.01105")
 class PSPNet(Segmenter):
     """PSPNet without the auxiliary loss; `encoder="resnet50"` is the paper's.
 
@@ -60,7 +62,7 @@ class PSPNet(Segmenter):
     width
         Channels of the stem of the thin ResNet-18 that is used without a named encoder.
     encoder
-        None, or a name of `floodloom.models.encoders.catalogue` that can dilate.
+        None, or a name of `floodloom.models.encoders` that can dilate.
     output_stride
         How many times smaller than the image the encoder's map is.
     norm
@@ -73,7 +75,7 @@ class PSPNet(Segmenter):
         classes: int,
         width: int = 16,
         encoder: EncoderName | None = None,
-        output_stride: int = 8,
+        output_stride: Literal[8, 16, 32] = 8,
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -96,3 +98,6 @@ class PSPNet(Segmenter):
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits at the encoder's coarsest size."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+
+ARCHITECTURE = Architecture(PSPNet, "Zhao et al. 2017, arXiv 1612.01105")

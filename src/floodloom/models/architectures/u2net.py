@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, convolution, head, resize
 
 DEPTHS = (7, 6, 5, 4, 4, 4)
@@ -75,7 +75,6 @@ def _halved(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2, ceil_mode=True)
 
 
-@register("u2net", source="Qin et al. 2020, arXiv 2005.09007")
 class U2Net(Segmenter):
     """U²-Net; `width=64` is the paper's, `width=64, middle=16` its small version.
 
@@ -148,3 +147,6 @@ class U2Net(Segmenter):
         """Return the logits of every level at the image's size."""
         size = features[-1].shape[-2:]
         return [resize(side(x), size) for side, x in zip(self.sides, features, strict=True)]
+
+
+ARCHITECTURE = Architecture(U2Net, "Qin et al. 2020, arXiv 2005.09007")

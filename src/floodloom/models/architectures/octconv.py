@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, head, normalisation, resize
 
 
@@ -78,7 +78,6 @@ def _path(before: int, after: int) -> nn.Conv2d | None:
     return nn.Conv2d(before, after, 3, padding=1, bias=False) if before and after else None
 
 
-@register("octconv", source="Chen et al. 2019, arXiv 1904.05049, in the shape of U-Net")
 class OctaveNet(Segmenter):
     """U-Net whose convolutions are octave convolutions; the paper has them in classifiers.
 
@@ -153,3 +152,6 @@ def _beside(skip: Octave, x: Octave) -> Octave:
     if skip.low is None or x.low is None:
         return Octave(high, None)
     return Octave(high, torch.cat([skip.low, resize(x.low, skip.low.shape[-2:])], dim=1))
+
+
+ARCHITECTURE = Architecture(OctaveNet, "Chen et al. 2019, arXiv 1904.05049, in the shape of U-Net")

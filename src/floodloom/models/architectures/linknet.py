@@ -6,18 +6,18 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from floodloom.models.base import Segmenter, register
+from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, Residual, convolution, head
-from floodloom.models.encoders.base import Encoder
-from floodloom.models.encoders.catalogue import EncoderName, make_encoder
-from floodloom.models.upsampling import Upsample, Upsampling
+from floodloom.models.choices import EncoderName, UpsamplingName
+from floodloom.models.encoder import Encoder, make_encoder
+from floodloom.models.upsampling import Upsample
 
 
 class _Decoder(nn.Module):
     """Squeeze to a quarter of the channels, upsample, expand to the skip's channels."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, upsampling: Upsampling, norm: Normalisation
+        self, in_channels: int, out_channels: int, upsampling: UpsamplingName, norm: Normalisation
     ) -> None:
         super().__init__()
         inner = max(in_channels // 4, 1)
@@ -30,7 +30,6 @@ class _Decoder(nn.Module):
         return self.expand(self.smooth(self.up(self.squeeze(x), skip)))  # type: ignore[no-any-return]
 
 
-@register("linknet", source="Chaurasia and Culurciello 2017, arXiv 1707.03718")
 class LinkNet(Segmenter):
     """LinkNet; `encoder="resnet18"` is the paper's, but for a link at half the size, too.
 
@@ -44,7 +43,7 @@ class LinkNet(Segmenter):
         How often the size is halved after the stem.
     encoder
         None: ResNet-18 of `width` and `depth`, whose stem halves the size once instead of twice; or
-        a name of `floodloom.models.encoders.catalogue`.
+        a name of `floodloom.models.encoders`.
     upsampling, norm
         See `floodloom.models.upsampling` and `floodloom.models.blocks`.
     """
@@ -56,7 +55,7 @@ class LinkNet(Segmenter):
         width: int = 16,
         depth: int = 3,
         encoder: EncoderName | None = None,
-        upsampling: Upsampling = "bilinear",
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -107,3 +106,6 @@ def _residual_levels(widths: list[int], norm: Normalisation) -> nn.ModuleList:
         )
         for before, after in pairwise([widths[0], *widths])
     )
+
+
+ARCHITECTURE = Architecture(LinkNet, "Chaurasia and Culurciello 2017, arXiv 1707.03718")

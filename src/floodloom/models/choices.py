@@ -1,0 +1,37 @@
+"""What can be chosen by name; the names need neither the networks nor torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from floodloom.registry import Registry
+
+if TYPE_CHECKING:
+    from floodloom.models.base import Architecture
+    from floodloom.models.encoder import Encoder
+
+ARCHITECTURES: Registry[Architecture] = Registry(
+    "model", "floodloom.models.architectures", "ARCHITECTURE"
+)
+ENCODERS: Registry[Callable[..., Encoder]] = Registry(
+    "encoder", "floodloom.models.encoders", "ENCODER"
+)
+
+if TYPE_CHECKING:
+    ModelName = str
+    EncoderName = str
+else:
+    ModelName = ARCHITECTURES.choice()
+    EncoderName = ENCODERS.choice()
+
+UpsamplingName = Literal[
+    "nearest",
+    "bilinear",
+    "bicubic",
+    "bed_of_nails",
+    "max_unpool",
+    "transposed",
+    "transposed_4x4",
+    "transposed_3x3",
+]

@@ -1,0 +1,9 @@
+"""ResNet-50."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from floodloom.models.resnet import ResNet
+
+ENCODER = partial(ResNet, depth=50)

@@ -124,11 +124,16 @@ assert not any(name.startswith("floodloom.models.architectures") for name in sys
 
 @pytest.mark.parametrize("stage", ["teach", "distill", "train", "relabel"])
 def test_a_stage_consists_of_no_architecture_until_one_is_chosen(stage):
-    modules = stage_modules(stage)
+    modules = set(stage_modules(stage))
     assert "floodloom.models.registry" in modules
     own = {registry.module(name) for registry in (ARCHITECTURES, ENCODERS) for name in registry.names}
     assert not modules & own
     assert not {m for m in modules if m.startswith(("floodloom.models.int8", "floodloom.mapping"))}
+
+
+def test_a_late_fusion_consists_of_its_default_branch_too():
+    chosen = [ARCHITECTURES.module("late_fusion")]
+    assert ARCHITECTURES.module("fcn8") in stage_modules("train", chosen)
 
 
 def test_an_architecture_of_another_distribution_is_built_like_ours(tmp_path):

@@ -89,61 +89,35 @@ def keep_memory() -> None:
         mallopt(-8, 1)  # M_ARENA_MAX
 
 
-def choose_execution(model: nn.Module, batch: Tensor, precision: str) -> Execution:
+def supports_bfloat16(device: torch.device) -> bool:
+    """Return whether a processor has instructions for bfloat16, not only a detour."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def choose_execution(model: nn.Module, precision: str) -> Execution:
     """Choose how to train a model.
 
     Parameters
     ----------
     model
-        The network; its state is left as it was.
-    batch
-        (N, band, y, x) float32, of the shape to train with.
+        The network.
     precision
-        `float32`, `bfloat16`, or `auto`: on a GPU bfloat16, on a CPU what a training step is
-        fastest in, measured. A measurement may come out differently on another machine; fix the
-        precision where results must agree to the bit.
+        `float32`, `bfloat16`, or `auto`: bfloat16 in channels-last memory on a GPU, and on a CPU
+        that has instructions for it where the network is wide enough to gain by that. Nothing is
+        timed, so that two trainings on one machine agree.
 
     Raises
     ------
     ConfigError
         If `precision` is none of these.
     """
-    device = default_device()
-    if precision == "float32":
-        return Execution(device)
-    if precision == "bfloat16" or (precision == "auto" and device.type == "cuda"):
-        return Execution(device, bfloat16=True, channels_last=True)
-    if precision != "auto":
+    if precision not in ("auto", "float32", "bfloat16"):
         raise ConfigError(f"precision {precision!r}: choose auto, float32 or bfloat16")
-    return _fastest(model, batch, device)
-
-
-def _fastest(model: nn.Module, batch: Tensor, device: torch.device) -> Execution:
-    candidates = [
-        Execution(device),
-        Execution(device, channels_last=True),
-        Execution(device, bfloat16=True, channels_last=True),
-    ]
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    for candidate in candidates:  # each is slower at first
-        _step_time(model, batch, candidate)
-    rounds = [[_step_time(model, batch, one) for one in candidates] for _ in range(_ROUNDS)]
-    best, best_time = candidates[0], min(times[0] for times in rounds)
-    for place, candidate in enumerate(candidates[1:], start=1):
-        elapsed = min(times[place] for times in rounds)
-        if elapsed * _FASTER < best_time:
-            best, best_time = candidate, elapsed
-    candidates[0].place(model).load_state_dict(state)
-    model.zero_grad(set_to_none=True)
-    _log.info("training runs in %s: %.0f ms per step", best, 1000 * best_time)
-    return best
-
-
-def _step_time(model: nn.Module, batch: Tensor, execution: Execution) -> float:
-    execution.place(model).train()
-    image = execution.image(batch)
-    started = time.perf_counter()
-    with execution.autocast():
-        logits = model(image)
-    logits.float().mean().backward()
-    return time.perf_counter() - started
+    device = default_device()
+    if precision == "auto":
+        precision = _automatic(model, device)
+    if precision == "bfloat16":
+        return Execution(device, bfloat16=True, channels_last=True)
+    return Execution(device)

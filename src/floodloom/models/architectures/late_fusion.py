@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from floodloom.models.architectures import fcn8  # noqa: F401  the default branch is a part of this
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import head, resize
 from floodloom.models.choices import ARCHITECTURES, ModelName

@@ -9,7 +9,7 @@ from floodloom.errors import InputError
 from floodloom.learning.inference import ensemble_of
 from floodloom.mapping import backends
 from floodloom.mapping.backends import Request, accelerate, available
-from floodloom.models.fuse_batchnorm import fold_normalisation
+from floodloom.models.fuse_batchnorm import fuse_batchnorm
 from floodloom.models.registry import build
 from tests.mapping.conftest import as_inputs, backscatter, fitted, flooded, untrained
 
@@ -94,6 +94,6 @@ def test_folded_normalisation_changes_nothing_but_rounding(name) -> None:
     image = torch.randn(1, 2, 64, 64)
     with torch.inference_mode():
         expected = model(image)
-        folded = fold_normalisation(model)
+        folded = fuse_batchnorm(model)
         torch.testing.assert_close(folded(image), expected, atol=1e-4, rtol=1e-4)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules() if name == "unet")

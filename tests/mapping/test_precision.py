@@ -22,7 +22,7 @@ def large(monkeypatch) -> xr.DataArray:
     """A scene that counts as large, on a processor that counts as able."""
     monkeypatch.setattr(precision, "_WORTH_IT", 1)
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: True)
-    monkeypatch.setattr(precision, "multiplies_int8", lambda: True)
+    monkeypatch.setattr(precision, "supports_int8", lambda: True)
     return as_inputs(flooded(1100, 1300)[0])
 
 
@@ -58,7 +58,7 @@ def test_bfloat16_is_taken_where_int8_cannot_be_had(large, monkeypatch) -> None:
     name, changed = taken("auto", narrow, large)
     assert name == "bfloat16"
     assert 0 <= changed <= precision.MOST_CHANGED
-    monkeypatch.setattr(precision, "multiplies_int8", lambda: False)
+    monkeypatch.setattr(precision, "supports_int8", lambda: False)
     assert taken("auto", wide, large)[0] == "bfloat16"
 
 
@@ -84,7 +84,7 @@ def test_small_scenes_and_other_processors_keep_float32(large, monkeypatch) -> N
     ensemble = ensemble_of([fitted(width=8)])
     with monkeypatch.context() as patch:
         patch.setattr(precision, "multiplies_bfloat16", lambda device: False)
-        patch.setattr(precision, "multiplies_int8", lambda: False)
+        patch.setattr(precision, "supports_int8", lambda: False)
         assert taken("auto", ensemble, large) == ("float32", None)
     monkeypatch.setattr(precision, "_WORTH_IT", 1e9)
     assert taken("auto", ensemble, large) == ("float32", None)

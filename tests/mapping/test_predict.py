@@ -26,7 +26,7 @@ from floodloom.mapping.predict import (
     water_network,
 )
 from floodloom.mapping.seams import seam_ratio, window_borders
-from floodloom.models.cropped_decoder import WHOLE, without_rim
+from floodloom.models.cropped_decoder import WHOLE, crop_rim
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
@@ -39,7 +39,7 @@ GRID = grid_from_bounds((400000, 5000000, 403310, 5002030), 32633, 10.0)
 
 def sigmoid(images, rim=WHOLE):
     """A network that looks at one pixel alone."""
-    inner = without_rim(np.nan_to_num(images), rim)
+    inner = crop_rim(np.nan_to_num(images), rim)
     return 1 / (1 + np.exp(-3 * inner.sum(axis=1, keepdims=True)))
 
 

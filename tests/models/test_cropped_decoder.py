@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from floodloom.models.cropped_decoder import decoder_spans, without_rim
+from floodloom.models.cropped_decoder import crop_rim, decoder_spans
 from floodloom.models.registry import build
 
 RIMS = [(40, 40, 30, 30), (0, 40, 33, 0), (60, 20, 0, 0)]
@@ -30,7 +30,7 @@ def cuts(model, image, rim):
     for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.register_forward_hook(keep)
-    model.inner_logits(image, rim)
+    model.cropped_logits(image, rim)
     return sizes[-1][-2:] != image.shape[-2:]
 
 
@@ -51,9 +51,9 @@ def test_inner_logits_are_those_of_the_whole_window(name, arguments, able, rim, 
     model = settled(name, **arguments)
     image = torch.randn(2, 2, *size, dtype=torch.float64)
     with torch.inference_mode():
-        whole, inner = model(image), model.inner_logits(image, rim)
+        whole, inner = model(image), model.cropped_logits(image, rim)
     assert cuts(model, image, rim) == (able and size[1] == 320)
-    torch.testing.assert_close(inner, without_rim(whole, rim), rtol=0, atol=1e-12)
+    torch.testing.assert_close(inner, crop_rim(whole, rim), rtol=0, atol=1e-12)
 
 
 def test_the_finest_level_is_computed_for_little_more_than_what_is_wanted() -> None:

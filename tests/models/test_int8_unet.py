@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from floodloom.models.architectures.unet import UNet
-from floodloom.models.cropped_decoder import without_rim
+from floodloom.models.cropped_decoder import crop_rim
 from floodloom.models.int8_unet import (
-    QuantisedConvolution,
-    QuantisedUNet,
+    Int8Convolution,
+    Int8UNet,
     can_quantise,
-    watched,
+    record_ranges,
 )
 from floodloom.models.registry import build
 
@@ -32,17 +32,17 @@ def network(seed: int = 0, **arguments) -> UNet:
     return model.eval()
 
 
-def quantised(model: UNet, sample: Tensor) -> QuantisedUNet:
-    with watched(model) as ranges, torch.inference_mode():
+def quantised(model: UNet, sample: Tensor) -> Int8UNet:
+    with record_ranges(model) as ranges, torch.inference_mode():
         model(sample)
-    return QuantisedUNet(model, ranges)
+    return Int8UNet(model, ranges)
 
 
 @pytest.mark.parametrize("depth", [2, 4])
 @pytest.mark.parametrize("weights", ["of the processor", "of 7 bits"])
 def test_logits_stay_near_those_of_float32(depth, weights, monkeypatch) -> None:
     if weights == "of 7 bits":
-        monkeypatch.setattr("floodloom.models.int8_unet.multiplies_int8", lambda: False)
+        monkeypatch.setattr("floodloom.models.int8_unet.supports_int8", lambda: False)
     model = network(depth=depth)
     with torch.inference_mode():
         exact = model(image(2))
@@ -68,7 +68,7 @@ def test_the_inner_part_is_that_of_the_whole_to_the_bit(rim) -> None:
     small = quantised(network(), image())
     with torch.inference_mode():
         whole = small(image(2))
-        assert torch.equal(small.inner_logits(image(2), rim), without_rim(whole, rim))
+        assert torch.equal(small.cropped_logits(image(2), rim), crop_rim(whole, rim))
 
 
 def test_threads_and_batches_change_no_bit() -> None:
@@ -117,5 +117,5 @@ def test_bad_sizes_and_convolutions_say_so() -> None:
     small = quantised(network(), image())
     with pytest.raises(ValueError, match="98 x 96 px: not multiples of 4"):
         small(torch.zeros(1, 2, 98, 96))
-    with pytest.raises(ValueError, match="fold the normalisation"):
-        QuantisedConvolution(nn.Conv2d(2, 8, 3, bias=False), torch.ones(2), 0, 1.0)
+    with pytest.raises(ValueError, match="fuse the normalisation"):
+        Int8Convolution(nn.Conv2d(2, 8, 3, bias=False), torch.ones(2), 0, 1.0)

@@ -126,7 +126,9 @@ assert not any(name.startswith("floodloom.models.architectures") for name in sys
 def test_a_stage_consists_of_no_architecture_until_one_is_chosen(stage):
     modules = set(stage_modules(stage))
     assert "floodloom.models.registry" in modules
-    own = {registry.module(name) for registry in (ARCHITECTURES, ENCODERS) for name in registry.names}
+    own = {
+        registry.module(name) for registry in (ARCHITECTURES, ENCODERS) for name in registry.names
+    }
     assert not modules & own
     assert not {m for m in modules if m.startswith(("floodloom.models.int8", "floodloom.mapping"))}
 

@@ -20,7 +20,7 @@ from floodloom.models.registry import build, outline
 from floodloom.models.tensors import (
     Stored,
     digest_of,
-    opened,
+    open_safetensors,
     read_tensors,
     require_finite,
     require_shapes,
@@ -132,7 +132,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         floodloom, is damaged, or can't be a network that tells water from land.
     """
     path = Path(path)
-    with opened(path, "checkpoint", _REMEDY) as stored:
+    with open_safetensors(path, "checkpoint", _REMEDY) as stored:
         metadata = _described(stored, path)
         name, arguments = metadata["architecture"], metadata["arguments"]
         try:
@@ -163,7 +163,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         As `load_checkpoint`, but for what is wrong with the weights.
     """
     path = Path(path)
-    with opened(path, "checkpoint", _REMEDY) as stored:
+    with open_safetensors(path, "checkpoint", _REMEDY) as stored:
         return _described(stored, path)
 
 

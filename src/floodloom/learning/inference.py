@@ -17,7 +17,7 @@ from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.data.augmentation import rotate_and_flip, undo
 from floodloom.learning.device import Execution, default_device, keep_memory
 from floodloom.learning.relabelling.local_likelihood import Voice
-from floodloom.models.cropped_decoder import WHOLE, Rim, Windowed, without_rim
+from floodloom.models.cropped_decoder import WHOLE, CroppedNetwork, Rim, crop_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
 from floodloom.raster.recipe import Recipe
 
@@ -75,10 +75,10 @@ class Ensemble:
                 view = rotate_and_flip(moved, element)
                 view = view.contiguous(memory_format=execution.memory_format)
                 with execution.autocast():
-                    if element == 0 and isinstance(model, Windowed):
-                        logits = model.inner_logits(view, rim)
+                    if element == 0 and isinstance(model, CroppedNetwork):
+                        logits = model.cropped_logits(view, rim)
                     else:
-                        logits = without_rim(undo(model(view), element), rim)
+                        logits = crop_rim(undo(model(view), element), rim)
                 yield logits.float() / temperature
 
     @torch.inference_mode()

@@ -19,7 +19,7 @@ from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
-from floodloom.models.fuse_batchnorm import fold_normalisation
+from floodloom.models.fuse_batchnorm import fuse_batchnorm
 
 Shape = tuple[int, int, int, int]
 Compiled = Callable[[Floats], Floats]
@@ -153,7 +153,7 @@ def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:
 def _on_torch(ensemble: Ensemble) -> Ensemble:
     if ensemble.device.type != "cpu":
         return ensemble
-    return replace(ensemble, models=tuple(fold_normalisation(m) for m in ensemble.models))
+    return replace(ensemble, models=tuple(fuse_batchnorm(m) for m in ensemble.models))
 
 
 class Exported(nn.Module):

@@ -39,7 +39,7 @@ _GIVE_PERCENT = "give the probability of water in percent, 0-100"
 
 @dataclass(frozen=True)
 class Probability:
-    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its `presentable` tags."""
+    """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its `presentable_tags`."""
 
     percent: Bytes
     grid: GeoBox
@@ -71,10 +71,10 @@ def read_percent(path: str | Path) -> Probability:
     percent = placed(raster, raster.geobox, partial(_rounded, factor), nodata=NODATA)
     if (percent == NODATA).all():
         _require_no_other(raster)
-    return Probability(percent, raster.geobox, presentable(raster.tags))
+    return Probability(percent, raster.geobox, presentable_tags(raster.tags))
 
 
-def presentable(tags: Mapping[str, str]) -> dict[str, str]:
+def presentable_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a probability mosaic that products may repeat.
 
     Rasters of others hold whatever their programs wrote, such as where on whose machine they were

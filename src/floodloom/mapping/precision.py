@@ -19,10 +19,10 @@ from floodloom.mapping.backends import FLOAT32_ONLY, INT8
 from floodloom.mapping.plan import ALIGNMENT
 from floodloom.models.architectures.unet import UNet
 from floodloom.models.int8_unet import (
-    QuantisedUNet,
+    Int8UNet,
     can_quantise,
-    multiplies_int8,
-    watched,
+    record_ranges,
+    supports_int8,
 )
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
@@ -139,12 +139,12 @@ def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[]
     whether any of its maps isn't finite.
     """
     with ExitStack() as stack:
-        ranges = [stack.enter_context(watched(model)) for model in ensemble.models]
+        ranges = [stack.enter_context(record_ranges(model)) for model in ensemble.models]
         exact = water(ensemble, windows)
 
     def in_8_bits() -> Ensemble:
         models = zip(ensemble.models, ranges, strict=True)
-        quantised = (QuantisedUNet(m, r) for m, r in models if isinstance(m, UNet))
+        quantised = (Int8UNet(m, r) for m, r in models if isinstance(m, UNet))
         return replace(ensemble, models=tuple(quantised))
 
     overflows = not all(math.isfinite(one) for found in ranges for one in found.values())
@@ -162,7 +162,7 @@ def _candidates(asked: str, ensemble: Ensemble, backend: str) -> list[str]:
             "backend torch or another precision"
         )
     names = []
-    if in_8_bits and (asked == "int8" or multiplies_int8()):
+    if in_8_bits and (asked == "int8" or supports_int8()):
         names.append("int8")
     if backend not in FLOAT32_ONLY and multiplies_bfloat16(ensemble.device):
         names.append("bfloat16")

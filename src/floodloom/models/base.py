@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from floodloom.models.blocks import resize
-from floodloom.models.cropped_decoder import Rim, without_rim
+from floodloom.models.cropped_decoder import Rim, crop_rim
 from floodloom.models.encoder import Encoder
 from floodloom.models.encoder_weights import load_encoder
 
@@ -40,12 +40,12 @@ class Segmenter(nn.Module, ABC):
         """Return the logits of features that `features(image)` gave, at the size of `image`."""
         return resize(self.classify(features), image.shape[-2:])
 
-    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+    def cropped_logits(self, image: Tensor, rim: Rim) -> Tensor:
         """Return `forward(image)` without its rim.
 
         A network that needn't compute all of the rim for that computes less.
         """
-        return without_rim(self(image), rim)
+        return crop_rim(self(image), rim)
 
     def side_logits(self, features: list[Tensor]) -> list[Tensor]:
         """Return the predictions made on the way to that of `classify`, of any size.

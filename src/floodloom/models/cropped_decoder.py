@@ -18,10 +18,10 @@ WHOLE: Rim = (0, 0, 0, 0)
 
 
 @runtime_checkable
-class Windowed(Protocol):
+class CroppedNetwork(Protocol):
     """A network that gives the inner part of a window alone."""
 
-    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+    def cropped_logits(self, image: Tensor, rim: Rim) -> Tensor:
         """Return the logits (N, class, y, x) of `image` (N, band, y, x) without the rim."""
 
 
@@ -34,7 +34,7 @@ LEAST = 256
 _REACH = 2  # px that two 3x3 convolutions see beyond their place
 
 
-def without_rim(image: Tensor, rim: Rim) -> Tensor:
+def crop_rim(image: Tensor, rim: Rim) -> Tensor:
     """Return (..., y, x) without its rim."""
     top, bottom, left, right = rim
     return image[..., top : image.shape[-2] - bottom, left : image.shape[-1] - right]
@@ -68,13 +68,13 @@ def decoder_spans(length: int, wanted: Span, levels: int) -> list[tuple[Span, Sp
     return [*spans, (wanted, wanted)]
 
 
-def part(image: Tensor, rows: Span, cols: Span, origin: Span = (0, 0)) -> Tensor:
+def crop(image: Tensor, rows: Span, cols: Span, origin: Span = (0, 0)) -> Tensor:
     """Return rows and columns of (N, C, y, x), whose first pixel is at `origin`."""
     top, left = origin
     return image[..., rows[0] - top : rows[1] - top, cols[0] - left : cols[1] - left]
 
 
-def dense(image: Tensor, like: Tensor) -> Tensor:
+def make_dense(image: Tensor, like: Tensor) -> Tensor:
     """Return a copy without gaps, in the memory format of another tensor.
 
     Interpolation rounds differently where there are gaps.

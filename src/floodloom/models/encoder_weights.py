@@ -8,7 +8,7 @@ from torch import Tensor
 
 from floodloom.errors import CheckpointError
 from floodloom.models.encoder import Encoder
-from floodloom.models.tensors import opened, read_tensors, require_finite
+from floodloom.models.tensors import open_safetensors, read_tensors, require_finite
 
 _CLASSIFIERS = ("fc.", "classifier.", "last_linear.")
 _CONVERT = (
@@ -79,7 +79,9 @@ def for_bands(weight: Tensor, bands: int) -> Tensor:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    with opened(path, "encoder weights", f"nothing is unpickled here; {_CONVERT}") as stored:
+    with open_safetensors(
+        path, "encoder weights", f"nothing is unpickled here; {_CONVERT}"
+    ) as stored:
         state = read_tensors(stored)
     require_finite(state, path)
     return state

@@ -1,4 +1,4 @@
-"""Feature maps of one byte a value: pooled, enlarged and joined without leaving whole numbers.
+"""Maximum pooling and bilinear upsampling of feature maps of one byte a value, in whole numbers.
 
 PyTorch pools bytes in small maps only and enlarges them slowly; these loops take as long as the
 memory does. Maps are (N, C, y, x) uint8 in channels-last memory.
@@ -21,11 +21,11 @@ from floodloom.kernels import compiled
 Place = tuple[int, int]
 """First row and column of a part."""
 
-WORD = 8
-"""What channels of maps that are joined must be a multiple of: so many bytes move at once."""
+CHANNEL_MULTIPLE = 8
+"""What the channels of concatenated maps must be a multiple of: so many bytes move at once."""
 
 
-def pooled(image: Tensor) -> Tensor:
+def max_pool(image: Tensor) -> Tensor:
     """Return the maximum of every 2×2 block of (N, C, y, x) uint8, y and x even."""
     count, channels, height, width = image.shape
     out = _empty(count, channels, height // 2, width // 2)
@@ -36,18 +36,20 @@ def pooled(image: Tensor) -> Tensor:
     return out
 
 
-def joined(skip: Tensor, at: Place, coarse: Tensor, origin: Place, size: Place) -> Tensor:
+def concatenate_upsampled(
+    skip: Tensor, at: Place, coarse: Tensor, origin: Place, size: Place
+) -> Tensor:
     """Return part of a skip and, behind its channels, the same part of a coarse map's double.
 
     Parameters
     ----------
     skip
-        (N, C, y, x) uint8, C a multiple of `WORD`.
+        (N, C, y, x) uint8, C a multiple of `CHANNEL_MULTIPLE`.
     at
         Where the part begins in `skip`.
     coarse
-        (N, D, y, x) uint8, D a multiple of `WORD`; enlarged twofold by bilinear interpolation,
-        rounded half up.
+        (N, D, y, x) uint8, D a multiple of `CHANNEL_MULTIPLE`; enlarged twofold by bilinear
+        interpolation, rounded half up.
     origin
         Where the part begins in the enlarged map.
     size
@@ -59,8 +61,8 @@ def joined(skip: Tensor, at: Place, coarse: Tensor, origin: Place, size: Place) 
         (N, C + D, *size) uint8.
     """
     out = _empty(skip.shape[0], skip.shape[1] + coarse.shape[1], *size)
-    fine, low, made = _words(skip), _pixels(coarse), _words(out)
-    _by_bands(size[0], lambda number, first, last: _join(
+    fine, low, made = _as_uint64(skip), _pixels(coarse), _as_uint64(out)
+    _by_bands(size[0], lambda number, first, last: _concatenate(
         fine[number], at, low[number], origin, made[number], first, last
     ), len(out))  # fmt: skip
     return out
@@ -77,7 +79,7 @@ def _pixels(image: Tensor) -> Bytes:
     return np.asarray(dense.permute(0, 2, 3, 1).numpy())
 
 
-def _words(image: Tensor) -> NDArray[np.uint64]:
+def _as_uint64(image: Tensor) -> NDArray[np.uint64]:
     return _pixels(image).view(np.uint64)
 
 
@@ -101,7 +103,7 @@ def _pool(image, out, first, last):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _join(skip, at, coarse, origin, out, first, last):  # type: ignore[no-untyped-def]
+def _concatenate(skip, at, coarse, origin, out, first, last):  # type: ignore[no-untyped-def]
     """A pixel of the double is, along each axis, 3/4 of the one it lies in and 1/4 of the next."""
     height, width, deep = coarse.shape
     fine, words = skip.shape[2], out.shape[2] - skip.shape[2]

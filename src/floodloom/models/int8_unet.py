@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from floodloom.models.architectures.unet import UNet
-from floodloom.models.cropped_decoder import WHOLE, Rim, decoder_spans, part
-from floodloom.models.fuse_batchnorm import fold_normalisation
-from floodloom.models.int8_ops import WORD, joined, pooled
+from floodloom.models.cropped_decoder import WHOLE, Rim, crop, decoder_spans
+from floodloom.models.fuse_batchnorm import fuse_batchnorm
+from floodloom.models.int8_ops import CHANNEL_MULTIPLE, concatenate_upsampled, max_pool
 
 _STEPS = 255  # of a map after ReLU, from 0
 _MIDDLE = 127  # what stands for 0 among the inputs, which have a sign
@@ -33,17 +33,17 @@ def can_quantise(model: nn.Module) -> bool:
     there = hasattr(torch.ops.onednn, "qconv2d_pointwise")
     if not there or not isinstance(model, UNet) or model.divisor is None:
         return False
-    return all(channels % WORD == 0 for channels in model.feature_channels)
+    return all(channels % CHANNEL_MULTIPLE == 0 for channels in model.feature_channels)
 
 
-def multiplies_int8() -> bool:
+def supports_int8() -> bool:
     """Return whether the processor has instructions for products of 8 bits (VNNI)."""
     return bool(torch.cpu._is_vnni_supported())
 
 
 @contextmanager
-def watched(model: nn.Module) -> Iterator[Ranges]:
-    """Note the largest values in a network while it is used.
+def record_ranges(model: nn.Module) -> Iterator[Ranges]:
+    """Record the largest values in a network while it is used.
 
     Yields
     ------
@@ -54,7 +54,7 @@ def watched(model: nn.Module) -> Iterator[Ranges]:
     ranges: Ranges = {}
 
     def note(name: str, values: Tensor) -> None:
-        ranges[name] = max(ranges.get(name, 0.0), _rounded_up(float(values.max())))
+        ranges[name] = max(ranges.get(name, 0.0), _round_up(float(values.max())))
 
     hooks = [
         module.register_forward_hook(lambda _, __, result, name=name: note(name, result))
@@ -71,7 +71,7 @@ def watched(model: nn.Module) -> Iterator[Ranges]:
             hook.remove()
 
 
-class QuantisedConvolution(nn.Module):
+class Int8Convolution(nn.Module):
     """A convolution of bytes by 8-bit weights, one scale per output channel, with ReLU.
 
     Parameters
@@ -97,9 +97,9 @@ class QuantisedConvolution(nn.Module):
     ) -> None:
         super().__init__()
         if convolution.bias is None:
-            raise ValueError("a convolution without a bias; fold the normalisation after it first")
+            raise ValueError("a convolution without a bias; fuse the normalisation after it first")
         weight = convolution.weight.detach() * steps[None, :, None, None]
-        weight_steps = 127 if multiplies_int8() else 63
+        weight_steps = 127 if supports_int8() else 63
         scale = (weight.abs().amax((1, 2, 3)) / weight_steps).clamp(min=1e-12)
         whole = (weight / scale[:, None, None, None]).round().to(torch.int8)
         padding = [int(size) for size in convolution.padding]
@@ -121,7 +121,7 @@ class QuantisedConvolution(nn.Module):
         return result
 
 
-class QuantisedUNet(nn.Module):
+class Int8UNet(nn.Module):
     """A U-Net in 8 bits.
 
     Parameters
@@ -129,7 +129,7 @@ class QuantisedUNet(nn.Module):
     model
         The network, in evaluation mode on the CPU; see `can_quantise`. It is left as it is.
     ranges
-        What `watched` found of the network on a sample; what goes beyond it elsewhere is cut off.
+        What `record_ranges` found of the network on a sample; values beyond are cut off.
 
     References
     ----------
@@ -140,29 +140,29 @@ class QuantisedUNet(nn.Module):
 
     def __init__(self, model: UNet, ranges: Ranges) -> None:
         super().__init__()
-        folded = fold_normalisation(model)
-        largest = {module: ranges.get(name, 0.0) for name, module in folded.named_modules()}
+        fused = fuse_batchnorm(model)
+        largest = {module: ranges.get(name, 0.0) for name, module in fused.named_modules()}
         self._to_bytes = _SIGNED / ranges[_INPUT]
         self._divisor = model.divisor
         steps = torch.full((_first(model).in_channels,), ranges[_INPUT] / _SIGNED)
         skips: list[Tensor] = []
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
-        for number, level in enumerate(folded.encoder.children()):
-            block, steps = _quantised(level, largest, steps, 0 if number else _MIDDLE)
+        for number, level in enumerate(fused.encoder.children()):
+            block, steps = _quantise_block(level, largest, steps, 0 if number else _MIDDLE)
             self.encoder.append(block)
             skips.append(steps)
         skips.pop()
-        for merge in folded.decoder:
+        for merge in fused.decoder:
             both = torch.cat([skips.pop(), steps])
-            block, steps = _quantised(merge.get_submodule("convolve"), largest, both, 0)
+            block, steps = _quantise_block(merge.get_submodule("convolve"), largest, both, 0)
             self.decoder.append(block)
-        self.head = QuantisedConvolution(folded.head, steps, 0, None)
+        self.head = Int8Convolution(fused.head, steps, 0, None)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (N, class, y, x) float32 of `image` (N, band, y, x) float32."""
-        return self.inner_logits(image, WHOLE)
+        return self.cropped_logits(image, WHOLE)
 
-    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+    def cropped_logits(self, image: Tensor, rim: Rim) -> Tensor:
         """Return `forward(image)` without its rim, of which the decoder computes what it needs.
 
         Raises
@@ -180,15 +180,18 @@ class QuantisedUNet(nn.Module):
 
         carried: list[Tensor] = []
         for encode in self.encoder:
-            carried.append(encode(pooled(carried[-1]) if carried else self._bytes(image)))
+            carried.append(encode(max_pool(carried[-1]) if carried else self._bytes(image)))
         coarse, origin = carried.pop(), (0, 0)
         for convolve in self.decoder:
             (tall, kept_rows), (wide, kept_cols) = rows.pop(), cols.pop()
             at = tall[0], wide[0]
             size = tall[1] - tall[0], wide[1] - wide[0]
             inside = at[0] - 2 * origin[0], at[1] - 2 * origin[1]
-            coarse, origin = convolve(joined(carried.pop(), at, coarse, inside, size)), at
-        wanted = part(coarse, kept_rows, kept_cols, origin)
+            coarse, origin = (
+                convolve(concatenate_upsampled(carried.pop(), at, coarse, inside, size)),
+                at,
+            )
+        wanted = crop(coarse, kept_rows, kept_cols, origin)
         logits: Tensor = self.head(wanted.contiguous(memory_format=torch.channels_last))
         return logits
 
@@ -202,13 +205,13 @@ def _first(model: nn.Module) -> nn.Conv2d:
     return next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
 
 
-def _rounded_up(value: float) -> float:
+def _round_up(value: float) -> float:
     if not math.isfinite(value):
         return math.inf
     return max(math.ceil(value * _COARSE), 1) / _COARSE
 
 
-def _quantised(
+def _quantise_block(
     block: nn.Module, largest: dict[nn.Module, float], steps: Tensor, middle: int
 ) -> tuple[nn.Sequential, Tensor]:
     """The convolutions of a block in 8 bits, and what a step of each of its channels is worth."""
@@ -216,7 +219,7 @@ def _quantised(
     kept = [layer for layer in block.children() if not isinstance(layer, nn.Identity)]
     for convolution, relu in pairwise(kept):
         if isinstance(convolution, nn.Conv2d):
-            made.append(QuantisedConvolution(convolution, steps, middle, largest[relu]))
+            made.append(Int8Convolution(convolution, steps, middle, largest[relu]))
             steps = torch.full((convolution.out_channels,), largest[relu] / _STEPS)
             middle = 0
     return made, steps

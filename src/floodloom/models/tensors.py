@@ -31,7 +31,7 @@ _LENGTH = struct.Struct("<Q")
 
 
 @contextmanager
-def opened(path: Path, what: str, remedy: str) -> Iterator[Stored]:
+def open_safetensors(path: Path, what: str, remedy: str) -> Iterator[Stored]:
     """Open a safetensors file; whatever is wrong with it is one CheckpointError.
 
     Parameters

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from floodloom.errors import CheckpointError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
-from floodloom.models.tensors import digest_of, opened, read_tensors
+from floodloom.models.tensors import digest_of, open_safetensors, read_tensors
 
 _log = get_logger(__name__)
 
@@ -118,7 +118,7 @@ def load_state(path: Path | None, identity: str, machinery: Machinery) -> Progre
     if path is None or not path.is_file():
         return Progress()
     try:
-        with opened(path, "state of a training", "remove it") as stored:
+        with open_safetensors(path, "state of a training", "remove it") as stored:
             metadata = stored.metadata() or {}
             if metadata.get("identity") != identity:
                 return Progress()

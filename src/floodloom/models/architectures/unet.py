@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, head
 from floodloom.models.choices import EncoderName, UpsamplingName
-from floodloom.models.cropped_decoder import LEAST, Rim, decoder_spans, dense, part
+from floodloom.models.cropped_decoder import LEAST, Rim, crop, decoder_spans, make_dense
 from floodloom.models.decoder import Merge, Skips
 from floodloom.models.encoder import PlainEncoder, make_encoder
 
@@ -74,27 +74,27 @@ class UNet(Segmenter):
         """Return the logits of the finest map."""
         return self.head(features[-1])  # type: ignore[no-any-return]
 
-    def inner_logits(self, image: Tensor, rim: Rim) -> Tensor:
+    def cropped_logits(self, image: Tensor, rim: Rim) -> Tensor:
         """Return `forward(image)` without its rim, of which the decoder computes what it needs."""
         height, width = image.shape[-2:]
         top, bottom, left, right = rim
         divided = self.divisor and height % self.divisor == width % self.divisor == 0
         if not divided or min(height - top - bottom, width - left - right) < LEAST:
-            return super().inner_logits(image, rim)
+            return super().cropped_logits(image, rim)
         levels = len(self.decoder)
         *rows, low_rows = decoder_spans(height, (top, height - bottom), levels)
         *cols, low_cols = decoder_spans(width, (left, width - right), levels)
 
         *carried, deepest = self.encoder(image)
-        inner = dense(part(deepest, low_rows[1], low_cols[1]), deepest)
+        inner = make_dense(crop(deepest, low_rows[1], low_cols[1]), deepest)
         origin = low_rows[1][0], low_cols[1][0]
         for merge in self.decoder:
             (tall, kept_rows), (wide, kept_cols) = rows.pop(), cols.pop()
             larger = F.interpolate(inner, scale_factor=2, mode="bilinear", align_corners=False)
-            larger = part(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
-            joint = torch.cat([part(carried.pop(), tall, wide), larger], dim=1)
+            larger = crop(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
+            joint = torch.cat([crop(carried.pop(), tall, wide), larger], dim=1)
             convolved = merge.get_submodule("convolve")(joint)
-            inner = dense(part(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
+            inner = make_dense(crop(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
             origin = kept_rows[0], kept_cols[0]
         return self.head(inner)  # type: ignore[no-any-return]
 

@@ -256,7 +256,7 @@ def timed(name: str, size: str = "default") -> Row:
     module = build(name, 2, 2, **arguments)
     image = torch.randn(4, 2, 256, 256)
     label = torch.randint(0, 2, (4, 256, 256)).to(default_device())
-    execution = choose_execution(module, image, "auto")
+    execution = choose_execution(module, "auto")
     placed = execution.image(image)
     optimizer = torch.optim.AdamW(module.parameters())
 

@@ -8,7 +8,7 @@ from torch import nn
 from floodloom.errors import InputError
 from floodloom.learning.inference import ensemble_of
 from floodloom.mapping import backends
-from floodloom.mapping.backends import Request, accelerate, available
+from floodloom.mapping.backends import Request, accelerate, available, choose_backend
 from floodloom.models.fuse_batchnorm import fuse_batchnorm
 from floodloom.models.registry import build
 from tests.mapping.conftest import as_inputs, backscatter, fitted, flooded, untrained
@@ -53,16 +53,20 @@ def test_reduced_precision_changes_few_classes(backend) -> None:
     assert ((reduced >= 0.5) != (exact >= 0.5)).mean() < 1e-3
 
 
-def test_auto_takes_the_fastest_where_it_is_worth_measuring(monkeypatch) -> None:
+def test_auto_depends_on_processor_installation_and_size_alone(monkeypatch) -> None:
     ensemble = ensemble_of([untrained()])
-    seconds = {"torch": 1.0, "fast": 0.5, "slow": 0.95}
-    monkeypatch.setattr(backends, "available", lambda precision: ("torch", "slow", "fast"))
-    monkeypatch.setattr(backends, "_on", lambda name, ensemble, request: name)
-    monkeypatch.setattr(backends, "_seconds", lambda running, request: seconds[running])
-    assert accelerate(ensemble, request("auto", pixels=10**9))[1] == "fast"
-    assert accelerate(ensemble, request("auto", pixels=10**6))[1] == "torch"
-    seconds["fast"] = 0.95
-    assert accelerate(ensemble, request("auto", pixels=10**9))[1] == "torch"
+    amx = {"there": True}
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx["there"])
+    monkeypatch.setattr(backends, "available", lambda precision: ("torch", "openvino"))
+    large, small = request("auto", pixels=10**9), request("auto", pixels=10**6)
+    assert choose_backend(ensemble, large) == "openvino"
+    assert choose_backend(ensemble, small) == "torch"
+    amx["there"] = False
+    assert choose_backend(ensemble, large) == "torch"
+    amx["there"] = True
+    monkeypatch.setattr(backends, "available", lambda precision: ("torch", "onnxruntime"))
+    assert choose_backend(ensemble, large) == "torch"
+    assert accelerate(ensemble, large)[1] == "torch"
 
 
 def test_back_end_that_is_not_there_says_how_to_get_it(monkeypatch) -> None:
@@ -82,7 +86,7 @@ def test_precision_that_a_back_end_lacks_is_refused(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["unet", "linknet", "unetplusplus", "fcn8"])
-def test_folded_normalisation_changes_nothing_but_rounding(name) -> None:
+def test_fused_normalisation_changes_nothing_but_rounding(name) -> None:
     torch.manual_seed(0)
     model = build(name, 2, 2, width=4)
     for module in model.modules():
@@ -94,6 +98,6 @@ def test_folded_normalisation_changes_nothing_but_rounding(name) -> None:
     image = torch.randn(1, 2, 64, 64)
     with torch.inference_mode():
         expected = model(image)
-        folded = fuse_batchnorm(model)
-        torch.testing.assert_close(folded(image), expected, atol=1e-4, rtol=1e-4)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules() if name == "unet")
+        fused = fuse_batchnorm(model)
+        torch.testing.assert_close(fused(image), expected, atol=1e-4, rtol=1e-4)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in fused.modules() if name == "unet")

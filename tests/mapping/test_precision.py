@@ -21,7 +21,7 @@ from tests.mapping.conftest import as_inputs, fitted, flooded, untrained
 def large(monkeypatch) -> xr.DataArray:
     """A scene that counts as large, on a processor that counts as able."""
     monkeypatch.setattr(precision, "_WORTH_IT", 1)
-    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: True)
+    monkeypatch.setattr(precision, "supports_bfloat16", lambda device: True)
     monkeypatch.setattr(precision, "supports_int8", lambda: True)
     return as_inputs(flooded(1100, 1300)[0])
 
@@ -83,7 +83,7 @@ def test_float32_stays_where_others_would_change_classes(large) -> None:
 def test_small_scenes_and_other_processors_keep_float32(large, monkeypatch) -> None:
     ensemble = ensemble_of([fitted(width=8)])
     with monkeypatch.context() as patch:
-        patch.setattr(precision, "multiplies_bfloat16", lambda device: False)
+        patch.setattr(precision, "supports_bfloat16", lambda device: False)
         patch.setattr(precision, "supports_int8", lambda: False)
         assert taken("auto", ensemble, large) == ("float32", None)
     monkeypatch.setattr(precision, "_WORTH_IT", 1e9)

@@ -1,11 +1,10 @@
-"""What runs a network: PyTorch, ONNX Runtime or OpenVINO, whichever is there and faster."""
+"""What runs a network: PyTorch, ONNX Runtime or OpenVINO, as asked, or by processor and size."""
 
 from __future__ import annotations
 
 import copy
 import importlib.util
 import logging
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,8 +31,7 @@ FLOAT32_ONLY = ("onnxruntime",)
 INT8 = ("auto", "torch")
 """What runs networks of 8 bits."""
 
-_FASTER = 1.1  # another back end must win by this much, so that noise doesn't choose it
-_WORTH_MEASURING = 300e6  # px; below, measuring takes longer than it can save
+_LARGE = 300e6  # px
 _log = get_logger(__name__)
 
 
@@ -50,7 +48,7 @@ class Request:
     batch, height, width
         Windows that are predicted at once.
     pixels
-        Pixels that will be predicted; `auto` measures only where that is worth it.
+        Pixels that will be predicted.
     threads
         CPU threads.
     """
@@ -72,9 +70,8 @@ def accelerate(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
     ensemble
         As loaded.
     request
-        How it is to run. `auto` is PyTorch on a GPU and for small scenes; else what predicts a
-        window fastest on this machine among what is installed. In float32 all back ends agree
-        within rounding.
+        How it is to run; for `auto` see `choose_backend`. In float32 all back ends agree within
+        rounding.
 
     Raises
     ------
@@ -83,9 +80,8 @@ def accelerate(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
     """
     if request.precision == "int8":
         return ensemble, "torch"
-    if request.backend == "auto":
-        return _fastest(ensemble, request)
-    return _on(request.backend, ensemble, request), request.backend
+    backend = choose_backend(ensemble, request) if request.backend == "auto" else request.backend
+    return _on(backend, ensemble, request), backend
 
 
 def available(precision: str) -> tuple[str, ...]:
@@ -98,32 +94,21 @@ def _missing(backend: str) -> list[str]:
     return [name for name in _MODULES[backend] if importlib.util.find_spec(name) is None]
 
 
-def _fastest(ensemble: Ensemble, request: Request) -> tuple[Ensemble, str]:
-    best, name = _on("torch", ensemble, request), "torch"
-    others = available(request.precision)[1:]
-    if ensemble.device.type != "cpu" or request.pixels < _WORTH_MEASURING or not others:
-        return best, name
-    shortest = _seconds(best, request)
-    for other in others:
-        candidate = _on(other, ensemble, request)
-        elapsed = _seconds(candidate, request)
-        _log.info("%s: %.2f s per batch, %s %.2f s", other, elapsed, name, shortest)
-        if elapsed * _FASTER < shortest:
-            best, name, shortest = candidate, other, elapsed
-    return best, name
+def choose_backend(ensemble: Ensemble, request: Request) -> str:
+    """Return what `auto` is, by what is installed, the processor and the size of the scene.
 
-
-def _seconds(ensemble: Ensemble, request: Request) -> float:
-    bands = len(ensemble.bands)
-    shape = (request.batch, bands, request.height, request.width)
-    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    first = replace(ensemble, models=ensemble.models[:1], temperatures=ensemble.temperatures[:1])
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        first.moments(images, precision=request.precision)
-        times.append(time.perf_counter() - started)
-    return min(times[1:])
+    OpenVINO is faster than PyTorch on processors that multiply matrices (AMX), and slower on others,
+    see benchmarks; below `_LARGE` it takes longer to compile than it saves.
+    """
+    on_cpu = ensemble.device.type == "cpu"
+    if (
+        on_cpu
+        and request.pixels >= _LARGE
+        and "openvino" in available(request.precision)
+        and torch.cpu._is_amx_tile_supported()
+    ):
+        return "openvino"
+    return "torch"
 
 
 def _on(backend: str, ensemble: Ensemble, request: Request) -> Ensemble:

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.errors import InputError
+from floodloom.learning.device import supports_bfloat16
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger
 from floodloom.mapping.backends import FLOAT32_ONLY, INT8
@@ -164,20 +165,13 @@ def _candidates(asked: str, ensemble: Ensemble, backend: str) -> list[str]:
     names = []
     if in_8_bits and (asked == "int8" or supports_int8()):
         names.append("int8")
-    if backend not in FLOAT32_ONLY and multiplies_bfloat16(ensemble.device):
+    if backend not in FLOAT32_ONLY and supports_bfloat16(ensemble.device):
         names.append("bfloat16")
     return names
 
 
 def _can_quantise(ensemble: Ensemble) -> bool:
     return ensemble.device.type == "cpu" and all(map(can_quantise, ensemble.models))
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Return whether a processor has instructions for bfloat16, not only a detour."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def sample_windows(inputs: xr.DataArray) -> Iterator[NDArray[np.float32]]:

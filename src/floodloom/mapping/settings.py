@@ -35,12 +35,14 @@ class PredictSettings(Settings):
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
         default="auto",
-        description="What runs the network; auto: what is installed and fastest on this machine",
+        description="What runs the network; auto: PyTorch, or OpenVINO where it is installed, for very "
+        "large scenes on a processor that multiplies matrices (AMX)",
     )
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         default="auto",
-        description="Number format; auto: for large scenes the fastest that the processor has and "
-        "that changes hardly any class of a sample of the scene; int8 is for the usual U-Net",
+        description="Number format; auto: for large scenes int8, or else bfloat16, where the "
+        "processor has instructions for it and it changes hardly any class of a sample of the "
+        "scene; int8 is for the usual U-Net",
     )
     likelihood: bool = Field(
         default=True,

@@ -12,7 +12,6 @@ from floodloom.errors import ConfigError, TrainingError
 from floodloom.learning.data import prefetch as feed
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
-from floodloom.learning.device import choose_execution
 from floodloom.learning.losses.pixels import ce_dice
 from floodloom.learning.training import loop
 from floodloom.learning.training.loop import fit
@@ -181,18 +180,3 @@ def test_a_diverging_loss_is_an_error_that_says_what_to_do(samples):
         fit(network(), *samples, PLAN, classes=2, loss=broken)
     with pytest.raises(TrainingError, match="at least one"):
         fit(network(), samples[0].take(torch.arange(0)), samples[1], PLAN, classes=2, loss=ce_dice)
-
-
-@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
-def test_choosing_the_execution_leaves_the_network_as_it_was(precision):
-    model = network()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    execution = choose_execution(model, torch.randn(2, 2, 32, 32), precision)
-    assert all(torch.equal(before[n], t.cpu()) for n, t in model.state_dict().items())
-    assert all(p.grad is None for p in model.parameters())
-    assert execution.bfloat16 == (precision == "bfloat16") or precision == "auto"
-
-
-def test_unknown_precision_is_refused():
-    with pytest.raises(ConfigError, match="choose auto, float32 or bfloat16"):
-        choose_execution(network(), torch.randn(2, 2, 32, 32), "int8")

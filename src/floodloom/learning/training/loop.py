@@ -107,16 +107,22 @@ def fit(
     survey(validation, classes, "validation", settings.workers)
     objective, sidecars = objective or supervised(loss), sidecars or Sidecars()
 
-    # Numbers are as the seed says, whatever the choice of the execution has drawn.
     crew, micro = team(), MicroBatch(settings.micro_batch or settings.batch)
-    probe = training.take(torch.arange(min(settings.batch, 4, len(training)))).image
-    execution = crew.agreed(choose_execution(module, probe, settings.precision))
+    execution = crew.agreed(choose_execution(module, settings.precision))
     torch.manual_seed(settings.seed)
     share_normalisation(execution.place(module))
     training = execution.hold(training)
     machinery = _machinery(module, settings, execution)
     identity = (
-        _identity(module, training, validation, settings, augmentation, (depends_on, pseudo_share))
+        _identity(
+            module,
+            training,
+            validation,
+            settings,
+            execution,
+            augmentation,
+            (depends_on, pseudo_share),
+        )
         if sidecars.state is not None
         else ""
     )

@@ -1,4 +1,4 @@
-"""In which number format a network is trained: decided by processor and network, never by a clock."""
+"""The number format of a training: decided by processor and network, never by a clock."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 

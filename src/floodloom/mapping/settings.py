@@ -35,8 +35,8 @@ class PredictSettings(Settings):
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
         default="auto",
-        description="What runs the network; auto: PyTorch, or OpenVINO where it is installed, for very "
-        "large scenes on a processor that multiplies matrices (AMX)",
+        description="What runs the network; auto: PyTorch, or OpenVINO where it is installed, for "
+        "very large scenes on a processor that multiplies matrices (AMX)",
     )
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         default="auto",

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 import torch
 
-from floodloom.errors import ConfigError, TrainingError
+from floodloom.errors import TrainingError
 from floodloom.learning.data import prefetch as feed
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples

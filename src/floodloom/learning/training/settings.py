@@ -73,8 +73,9 @@ class OptimiserSettings(Settings):
         description="Validation score that chooses the best epoch; epoch keeps the last",
     )
     precision: Precision = Field(
-        default="auto", description="Number format of training; auto: bfloat16 where the processor has "
-        "instructions for it and the network is wide enough to gain by it, else float32"
+        default="auto",
+        description="Number format of training; auto: bfloat16 where the processor has "
+        "instructions for it and the network is wide enough to gain by it, else float32",
     )
 
 

@@ -68,6 +68,7 @@ def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
     except RecursionError:
         raise ConfigError(f"{origin}: nested too deep; see config/README.md") from None
     _check_events(config, origin)
+    _check_arguments(config, origin)
     return config
 
 
@@ -92,6 +93,23 @@ def _check_events(config: Config, origin: str) -> None:
     """Refuse events whose names make no folders, or those of others."""
     for name in config.events:
         require_name(name, f"{origin}: event", ConfigError)
+
+
+def _check_arguments(config: Config, origin: str) -> None:
+    """Refuse arguments that an architecture of theirs doesn't have."""
+    models = config.run.models
+    teacher = (config.teach.model,) if config.teach is not None else ()
+    sections = {"train": models, "distill": models, "teach": teacher}
+    for section, names in sections.items():
+        settings = getattr(config, section)
+        if settings is not None and settings.arguments:
+            from floodloom.models.arguments import require_choices  # needs torch, and seldom is
+
+            for name in names:
+                try:
+                    require_choices(name, settings.arguments)
+                except ConfigError as error:
+                    raise ConfigError(f"{origin}: {section}.arguments: {error}") from error
 
 
 def _explain(error: ValidationError) -> str:

@@ -14,6 +14,7 @@ from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.metadata import Inputs
 from floodloom.learning.training.settings import NetworkSettings
+from floodloom.models.arguments import require_choices
 from floodloom.models.registry import build
 from floodloom.raster.store import recipe_of
 
@@ -45,18 +46,20 @@ def untrained(
     Raises
     ------
     ConfigError
-        If the architecture is unknown or has no such choice.
+        If the architecture is unknown, or has no such choice or argument.
     CheckpointError
         If the encoder's weights can't be read or are another network's.
     """
     recipe, classes = recipe_of(tiles), tuple(json.loads(tiles.attrs["classes"]))
     bands = () if optical is None else optical.channels
     bands = (*recipe.bands, *bands) if fused or optical is None else bands
+    require_choices(network.model, network.arguments)
     arguments = {"in_channels": len(bands), "classes": len(classes), **_arguments(network)}
     if fused and network.model == "late_fusion":
         first = len(recipe.bands)
         groups = [list(range(first)), list(range(first, len(bands)))]
         arguments |= {"groups": groups, "alone": True}
+    arguments |= network.arguments
     torch.manual_seed(seed)
     model = build(network.model, **arguments, encoder_weights=network.encoder_weights)
     fresh = Checkpoint(network.model, arguments, classes, recipe, model.state_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from floodloom.settings import Settings
+from floodloom.settings import Settings, of_jobs
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.plan import Plan
 
@@ -28,8 +28,12 @@ def chosen_modules(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> tupl
         The architectures of checkpoints that it reads are chosen by the jobs that make them.
     """
     section = getattr(plan.config, stage, None)
-    found = list(section.modules()) if isinstance(section, Settings) else []
-    if "model" in wildcards:
+    found: list[str] = []
+    of_job: dict[str, str] = {}
+    if isinstance(section, Settings):
+        of_job = {key: wildcards[key] for key in of_jobs(type(section)) & wildcards.keys()}
+        found += section.model_copy(update=of_job).modules()
+    if "model" in wildcards and "model" not in of_job:
         run = plan.config.run.model_copy(update={"models": (wildcards["model"],)})
         found += run.modules("models")
     if reads_data_set(plan, stage, wildcards):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from floodloom.learning.losses import LOSSES
 from floodloom.models.choices import EncoderName, ModelName, UpsamplingName
@@ -34,6 +35,25 @@ class NetworkSettings(Settings):
     upsampling: UpsamplingName | None = Field(
         default=None, description="How the decoder enlarges; null: the architecture's own choice"
     )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further arguments of the architecture by name, such as depth, norm, skips or "
+        "stacks, see `docs/models.md`",
+    )
+
+    @field_validator("arguments")
+    @classmethod
+    def _read_numbers(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The command line gives text; no argument is a text that is a number or a list."""
+        return {name: _plain(value) for name, value in arguments.items()}
+
+    def modules(self, *keys: str) -> tuple[str, ...]:
+        """Return the modules of what is chosen by name, that of a late fusion's branch, too."""
+        branch = self.arguments.get("branch")
+        looked_at = not keys or "arguments" in keys
+        known = branch in ARCHITECTURES.names and looked_at
+        more = (ARCHITECTURES.module(branch),) if known else ()
+        return tuple(dict.fromkeys((*super().modules(*keys), *more)))
 
 
 class OptimiserSettings(Settings):
@@ -170,3 +190,11 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     tensorboard: bool = Field(
         default=False, description="Draw the history in TensorBoard, beside the checkpoint"
     )
+
+
+def _plain(value: Any) -> Any:
+    """Return the number, list or truth value that a text is, or the text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from floodloom.learning.losses import LOSSES
-from floodloom.models.choices import EncoderName, ModelName, UpsamplingName
+from floodloom.models.choices import ARCHITECTURES, EncoderName, ModelName, UpsamplingName
 from floodloom.settings import Settings, of_job
 
 if TYPE_CHECKING:

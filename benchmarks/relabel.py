@@ -36,18 +36,19 @@ from benchmarks.relabel_protocols import (
     write_protocol,
 )
 from floodloom.config.load import load_config
-from floodloom.config.presets import DEFAULT, PRESETS
 from floodloom.files import read_json
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.learning.metrics.pixels import reliability
-from floodloom.learning.relabelling.labeller import with_voice
+from floodloom.learning.metrics.pixels import Counts, count, reliability
+from floodloom.learning.relabelling.audit import read_audit
+from floodloom.learning.relabelling.presets import PRESETS
+from floodloom.learning.relabelling.scene_likelihood import tile_predictor
+from floodloom.learning.relabelling.settings import RelabelSettings
+from floodloom.learning.relabelling.target_calibration import note_likelihood
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.log import get_logger, set_up_logging
-from floodloom.mapping.local import listening
-from floodloom.mapping.scores import Counts, count
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.raster.nodata import IGNORE
 from floodloom.stages.relabel import relabel
@@ -55,7 +56,8 @@ from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles, write_tiles
 
 _log = get_logger(__name__)
-SUPERVISED, HEARD, ALL_LABELS = "supervised", "supervised-likelihood", "all-labels"
+SUPERVISED, WEIGHED, ALL_LABELS = "supervised", "supervised-likelihood", "all-labels"
+DEFAULT = RelabelSettings().preset
 Protocol = Callable[[Path, int, Size], dict[str, xr.Dataset]]
 PROTOCOLS: dict[str, Protocol] = {
     "ombria-10": lambda data, seed, size: ombria_protocol(data / "ombria", 0.10, seed, size),
@@ -115,16 +117,16 @@ class Bench:
         if method in (SUPERVISED, ALL_LABELS):
             store = "labelled" if method == SUPERVISED else "all"
             return self._scored([self.supervised(store, m) for m in range(self.budget.members)])
-        if method == HEARD:
-            return self._scored([self._heard(m) for m in range(self.budget.members)])
+        if method == WEIGHED:
+            return self._scored([self._weighed(m) for m in range(self.budget.members)])
         if method in GUARDED:
             return self._guarded(method)
         config = load_config(
             {"run": {"name": method}, "dataset": "ombria", "data_root": ".",
              "relabel": {"preset": method}}
         )  # fmt: skip
-        settings = {**config.relabel.model_dump(mode="json"), **(ablated or {})}
-        given = {**PRESETS[method].get("train", {})}
+        settings = config.relabel.model_copy(update=ablated or {})
+        given = {**PRESETS.load(method).get("train", {})}
         if not self.budget.own:
             given.pop("encoder", None)
         return self._rounds(method, settings, given, config.run.rounds, config.run.growing)
@@ -158,18 +160,18 @@ class Bench:
         began = other.run(SUPERVISED)["inductive"]
         return {**other.run(DEFAULT), "began": began}
 
-    def _heard(self, member: int) -> Path:
-        """Return the supervised network that hears each tile's own word, without any round."""
+    def _weighed(self, member: int) -> Path:
+        """Return the supervised network with each tile's local likelihood, without any round."""
         tiles = open_tiles(self.folder / "labelled.zarr")
         held_out = radar_samples(training_and_validation(tiles, 0.2)[1])
         checkpoint = load_checkpoint(self.supervised("labelled", member))
-        out = self.folder / f"heard-{member}.safetensors"
-        return save_checkpoint(with_voice(checkpoint, held_out, 1.0), out)
+        out = self.folder / f"weighed-{member}.safetensors"
+        return save_checkpoint(note_likelihood(checkpoint, held_out, 1.0), out)
 
     def _rounds(
         self,
         method: str,
-        settings: dict[str, Any],
+        settings: RelabelSettings,
         given: dict[str, Any],
         rounds: int,
         growing: bool,
@@ -183,7 +185,8 @@ class Bench:
             relabel(
                 tiles=[self.folder / "unlabelled.zarr"], validation=[labelled],
                 checkpoints=known if growing else current, out=pseudo, audit=audit,
-                round=number, previous=previous, threads=self.threads, **settings,
+                previous=previous, threads=self.threads,
+                settings=settings.model_copy(update={"round": number}),
             )  # fmt: skip
             epochs = self._epochs([labelled, pseudo])
             more = {**given, "epochs": epochs, "fine_tune_epochs": epochs}
@@ -194,12 +197,12 @@ class Bench:
             ]  # fmt: skip
             known += current
             previous = pseudo
-            said = read_json(audit)
-            refused += [reason for reason in (said["reason"],) if reason]
+            found = read_audit(audit)
+            refused += [reason for reason in (found.reason,) if reason]
         return {
             **self._scored(known if growing else current),
             "refused": refused,
-            "held_out_ece": said["calibration"]["after"]["expected_calibration_error"],
+            "held_out_ece": found.calibration.after.expected_calibration_error,
         }
 
     def _train(self, tiles: Sequence[Path], out: Path, member: int, **more: Any) -> Path:
@@ -241,7 +244,7 @@ def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]
     if not store.exists():
         return None, None
     tiles = open_tiles(store)
-    probability = predict_tiles(tiles, listening(ensemble, tta=True), 16)
+    probability = predict_tiles(tiles, tile_predictor(ensemble, tta=True), 16)
     label = tiles.label.values
     known = (label != IGNORE) & np.isfinite(probability)
     counts = [count(*chip) for chip in zip(probability >= 0.5, label == 1, known, strict=True)]
@@ -322,7 +325,12 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", help="of the file under benchmarks/results")
     parser.add_argument("--protocols", nargs="*", choices=list(PROTOCOLS), default=list(PROTOCOLS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
-    methods = [SUPERVISED, HEARD, *(name for name in PRESETS if name != "image-level"), ALL_LABELS]
+    methods = [
+        SUPERVISED,
+        WEIGHED,
+        *(name for name in PRESETS.names if name != "image-level"),
+        ALL_LABELS,
+    ]
     parser.add_argument("--methods", nargs="*", default=methods)
     parser.add_argument("--ablate", default="ombria-25", help="protocol of the ablation, or none")
     parser.add_argument(

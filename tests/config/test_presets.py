@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
+from floodloom.config.document import sections
 from floodloom.config.load import load_config
-from floodloom.config.presets import DEFAULT, PRESETS
 from floodloom.config.project import Config
 from floodloom.errors import ConfigError
+from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.settings import RelabelSettings
+
+_REQUIRED = {"run": {"name": "x"}}
 
 
 def config(**sections: object) -> Config:
@@ -18,21 +19,26 @@ def config(**sections: object) -> Config:
     return load_config({"run": run, "scenes": "scenes.tsv", **sections})
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", PRESETS.names)
 def test_a_preset_sets_what_it_says(name: str) -> None:
     found = config(relabel={"preset": name}).model_dump(mode="json")
-    for section, values in PRESETS[name].items():
+    for section, values in PRESETS.load(name).items():
         for key, value in values.items():
             assert found[section][key] == value, f"{section}.{key}"
     assert found["relabel"]["preset"] == name
 
 
-def test_every_preset_can_be_chosen_and_the_default_is_one() -> None:
-    field = RelabelSettings.model_fields["preset"]
-    assert set(get_args(field.annotation)) == set(PRESETS)
-    assert field.default == DEFAULT
-    assert PRESETS[DEFAULT] == {}, "its values are the defaults of the keys"
-    assert config() == config(relabel={"preset": DEFAULT})
+@pytest.mark.parametrize("name", PRESETS.names)
+def test_a_preset_sets_keys_that_there_are(name: str) -> None:
+    models = sections()
+    for section, values in PRESETS.load(name).items():
+        settings = models[section].model_validate({**_REQUIRED.get(section, {}), **values})
+        assert set(values) <= settings.model_fields_set
+
+
+def test_the_default_is_a_preset_whose_values_are_those_of_the_keys() -> None:
+    assert PRESETS.load(RelabelSettings().preset) == {}
+    assert config() == config(relabel={"preset": RelabelSettings().preset})
 
 
 def test_explicit_keys_win() -> None:

@@ -14,6 +14,7 @@ from floodloom.errors import CheckpointError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
+from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
@@ -97,7 +98,7 @@ def test_a_pickle_is_no_start(stores, tmp_path):
         train(tiles=[stores["train"]], init=tmp_path / "model.pt", out=tmp_path / "x.safetensors")
 
 
-def relabelled(stores, trained, folder, **options):
+def relabelled(stores, trained, folder, previous=None, **options):
     audit = folder / "audit.json"
     out = relabel(
         tiles=[stores["target"]],
@@ -105,7 +106,8 @@ def relabelled(stores, trained, folder, **options):
         checkpoints=trained if isinstance(trained, list) else [trained],
         out=folder / "pseudo.zarr",
         audit=audit,
-        **options,
+        previous=previous,
+        settings=RelabelSettings(**options),
     )
     return out, json.loads(audit.read_text())
 
@@ -142,13 +144,13 @@ def test_relabel_then_train_further(stores, trained, make_tiles, tmp_path):
     notes = read_metadata(tuned)["notes"]
     better = notes["learned_iou"] >= notes["initial_iou"]
     assert notes["kept"] == ("new weights" if better else "initial weights")
-    heard = notes["likelihood"]
-    assert heard["weight"] <= audit["greatest_likelihood"] == 1.0
-    assert heard["tried"][f"{heard['weight']:g}"] >= heard["tried"]["0"]
+    noted = notes["likelihood"]
+    assert noted["weight"] <= audit["greatest_likelihood"] == 1.0
+    assert noted["tried"][f"{noted['weight']:g}"] >= noted["tried"]["0"]
 
 
 @pytest.mark.parametrize("greatest", [0.0, 0.5])
-def test_a_scene_is_heard_only_as_far_as_relabelling_would(stores, trained, tmp_path, greatest):
+def test_the_likelihood_weighs_no_more_than_in_relabelling(stores, trained, tmp_path, greatest):
     """In a refused round, too."""
     pseudo, audit = relabelled(
         stores, trained, tmp_path, maximum_water_share=0.01, likelihood=greatest
@@ -264,7 +266,7 @@ def test_another_sensor_does_not_teach_by_consistency(
         assert "choose pixel-gate" in audit["reason"]
 
 
-def test_a_bad_member_of_an_ensemble_has_no_say(stores, trained, inverted, tmp_path):
+def test_a_bad_member_of_an_ensemble_changes_nothing(stores, trained, inverted, tmp_path):
     alone, _ = relabelled(stores, trained, tmp_path)
     (tmp_path / "both").mkdir()
     both, audit = relabelled(stores, [trained, inverted], tmp_path / "both")

@@ -10,10 +10,11 @@ from odc.geo.xr import wrap_xr
 from rasterio.features import rasterize
 
 from floodloom.errors import InputError
+from floodloom.learning.metrics.pixels import Counts
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, Rules, delineate_flood
 from floodloom.mapping.exclusion import Ground, Reason
-from floodloom.mapping.scores import Counts, PairScores, score_map, score_probability
+from floodloom.mapping.scores import PairScores, score_map, score_probability
 from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.flags import Flag

@@ -13,8 +13,8 @@ from rio_cogeo.cogeo import cog_validate
 from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.relabelling.local_likelihood import Voice
-from floodloom.mapping.local import weighed_rows
+from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
+from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import (
     _STEPS,
@@ -203,7 +203,9 @@ def test_a_scene_is_heard_as_far_as_the_checkpoint_says(tmp_path) -> None:
     assert weight == "0.5"
     inputs = as_inputs(power)
     networks, _ = mosaic(softer)
-    rows = weighed_rows(iter([(0, networks[np.newaxis])]), inputs, Voice(0.5, 2.0))
+    rows = add_local_likelihood(
+        iter([(0, networks[np.newaxis])]), inputs, LikelihoodWeighting(0.5, 2.0)
+    )
     expected = np.concatenate([part[0] for _, part in rows])
     np.testing.assert_allclose(together.astype(int), expected, atol=1)
     assert (together != alone).mean() > 0.1

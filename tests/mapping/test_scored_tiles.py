@@ -8,7 +8,7 @@ import pytest
 
 from floodloom.errors import InputError
 from floodloom.learning.metrics.pixels import confusion_matrix
-from floodloom.learning.relabelling.audit import scores_by_event
+from floodloom.learning.relabelling.audit import HeldOutScores, scores_by_event
 from floodloom.stages.evaluate import evaluate
 from floodloom.tiles.store import open_tiles, tile_dataset, write_tiles
 from tests.mapping.conftest import INPUTS, as_inputs, flooded
@@ -73,7 +73,5 @@ def test_an_audit_has_no_score_of_events_without_labels(tmp_path) -> None:
         return np.full((len(images), 64, 64), 0.9, "float32"), truth()
 
     found = scores_by_event(tiles, perfect, 2)
-    assert found["pooled"]["iou"] == found["by_event"]["event1"]["iou"] == 1.0
-    silent = found["by_event"]["event0"]
-    assert silent.pop("tiles") == 1
-    assert set(silent.values()) == {None}
+    assert found.pooled.iou == found.by_event["event1"].iou == 1.0
+    assert found.by_event["event0"] == HeldOutScores(tiles=1)

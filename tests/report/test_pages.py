@@ -157,7 +157,13 @@ def _audit(**changed: Any) -> dict[str, Any]:
         "preset": "pixel-gate",
         "confidence": {"edges": [0.0, 0.5, 1.0], "dry": [1, 3], "water": [0, 0]},
         "validation": {"pooled": None, "by_event": {}},
-        "gate": {"kind": "pixel", "thresholds": [0.95], "quotas": [0.9], "minimum_kept": 0.05},
+        "gate": {"gate": "pixel", "thresholds": [0.95], "quotas": [0.9], "minimum_kept": 0.05},
+        "limits": {},
+        "tta": True,
+        "greatest_likelihood": 1.0,
+        "batch_statistics": [None],
+        "left_out": {},
+        "checkpoints": ["unet-0.safetensors"],
         **changed,
     }
 

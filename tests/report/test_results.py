@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from floodloom.learning.relabelling.audit import Audit
 from floodloom.raster.recipe import Recipe
 from floodloom.report.examples import PALETTE, example_tiles
 from floodloom.report.results import (
@@ -15,6 +16,7 @@ from floodloom.report.results import (
 )
 from floodloom.tiles.store import tile_dataset
 from tests.report.test_images_and_outlines import decoded
+from tests.report.test_pages import _audit
 
 CURVE = {
     "expected_calibration_error": 0.02,
@@ -64,13 +66,9 @@ def test_models_are_listed_and_drawn_by_phase() -> None:
 
 
 def test_audits_come_in_the_order_of_their_rounds() -> None:
+    calibration = {"temperature": 1.0, "before": CURVE, "after": CURVE}
     audits = [
-        {
-            "round": n,
-            "calibration": {"before": CURVE, "after": CURVE},
-            "confidence": {"edges": [0.0, 0.5, 1.0], "dry": [1, 3]},
-        }
-        for n in (2, 1)
+        Audit.model_validate({**_audit(), "round": n, "calibration": calibration}) for n in (2, 1)
     ]
     views = audit_views(audits, {2: [{"name": "a"}]})
     assert [view["round"] for view in views] == [1, 2]

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from floodloom.config.presets import PRESETS
 from floodloom.config.project import Config, EventSettings, RunSettings
+from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.settings import of_jobs
 
 REFERENCE = Path("config/README.md")
@@ -68,7 +68,8 @@ def reference() -> str:
 
 def _preset_table() -> str:
     rows = ["| preset | key | value |", "|---|---|---|"]
-    for preset, sections in PRESETS.items():
+    for preset in PRESETS.names:
+        sections = PRESETS.load(preset)
         keys = [f"{name}.{key}" for name, values in sections.items() for key in values]
         values = [value for values in sections.values() for value in values.values()]
         for key, value in zip(keys or ["(all defaults)"], values or [None], strict=True):

@@ -16,7 +16,7 @@ from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.data.augmentation import rotate_and_flip, undo
 from floodloom.learning.device import Execution, default_device, keep_memory
-from floodloom.learning.relabelling.local_likelihood import Voice
+from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.models.cropped_decoder import WHOLE, Rim, Windowed, without_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
 from floodloom.raster.recipe import Recipe
@@ -42,17 +42,17 @@ class Ensemble:
         return seen or self.recipe.bands
 
     @property
-    def voice(self) -> Voice:
-        """What a scene's own word weighs beside this ensemble."""
-        return Voice.of([checkpoint.notes for checkpoint in self.checkpoints])
+    def likelihood(self) -> LikelihoodWeighting:
+        """How the local likelihood of a scene is added to its prediction by this ensemble."""
+        return LikelihoodWeighting.of([checkpoint.notes for checkpoint in self.checkpoints])
 
-    def hearing(self) -> Ensemble:
-        """Return the same ensemble, its logits divided by the temperature of the voice, too.
+    def with_joint_temperature(self) -> Ensemble:
+        """Return the same ensemble, its logits divided by the temperature of that sum, too.
 
         So divided, what the networks are sure of isn't lost where it is kept as a percentage.
         """
-        softer = self.voice.temperature
-        return replace(self, temperatures=tuple(own * softer for own in self.temperatures))
+        joint = self.likelihood.temperature
+        return replace(self, temperatures=tuple(own * joint for own in self.temperatures))
 
     def samples(self, tta: bool = False) -> int:
         """Return how many predictions are averaged."""

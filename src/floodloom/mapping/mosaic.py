@@ -8,9 +8,9 @@ from pathlib import Path
 import xarray as xr
 from rasterio.windows import Window
 
+from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.log import get_logger
 from floodloom.mapping.backends import Request, accelerate
-from floodloom.mapping.local import weighed_rows
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
 from floodloom.mapping.predict import LAYERS, predict_rows, reading, water_network
@@ -70,8 +70,8 @@ def write_probability(
         samples = ensemble.samples(settings.tta)
         layers = min(samples, 2)
         predicted = predict_rows(pieces, network, plan, layers=layers, batch=batch)
-        if seen.voice.weight:
-            predicted = weighed_rows(predicted, inputs, seen.voice, threads=threads)
+        if seen.weighting.weight:
+            predicted = add_local_likelihood(predicted, inputs, seen.weighting, threads=threads)
 
         made = {
             "FLOODLOOM_EVENT": settings.event,
@@ -99,7 +99,7 @@ def _tags(seen: SceneInputs) -> dict[str, str]:
         "FLOODLOOM_RECIPE": seen.ensemble.recipe.fingerprint,
         "FLOODLOOM_SCENE": Path(seen.scene).stem,
         "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in seen.checkpoint),
-        "FLOODLOOM_LIKELIHOOD": f"{seen.voice.weight:g}",
+        "FLOODLOOM_LIKELIHOOD": f"{seen.weighting.weight:g}",
         **seen.tags,
         **_acquisition(seen.store),
     }

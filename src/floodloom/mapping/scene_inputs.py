@@ -11,7 +11,7 @@ from pydantic import Field
 
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.learning.relabelling.local_likelihood import Voice
+from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.optical import optical_bands, with_optical
 from floodloom.mapping.settings import PredictSettings
@@ -60,7 +60,7 @@ class SceneInputs:
         (band, y, x) float32, NaN = no data, by whole rows.
     by_chunks
         The same, for reading single windows.
-    voice
+    weighting
         What the scene's own distributions weigh.
     tags
         What is seen beside radar, for the file.
@@ -72,7 +72,7 @@ class SceneInputs:
     checkpoint: Sequence[Path]
     inputs: xr.DataArray
     by_chunks: xr.DataArray
-    voice: Voice
+    weighting: LikelihoodWeighting
     tags: dict[str, str]
 
 
@@ -124,9 +124,9 @@ def scene_inputs(
         _require_what_is_seen(ensemble, bands, None, checkpoint)
         ensemble.recipe.require_scene(recipe_of(store), str(scene))
 
-    voice = Voice()
+    weighting = LikelihoodWeighting()
     if settings.likelihood:
-        voice, ensemble = ensemble.voice, ensemble.hearing()
+        weighting, ensemble = ensemble.likelihood, ensemble.with_joint_temperature()
     before = None
     if files.before is not None:
         before = _earlier(files.before, store, ensemble.recipe, settings.mixed_orbits)
@@ -134,7 +134,7 @@ def scene_inputs(
     if bands:
         inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
     by_chunks = inputs if bands else _by_chunks(scene, inputs, ensemble.recipe)
-    return SceneInputs(scene, store, ensemble, checkpoint, inputs, by_chunks, voice, tags)
+    return SceneInputs(scene, store, ensemble, checkpoint, inputs, by_chunks, weighting, tags)
 
 
 def _require_what_is_seen(

@@ -2,65 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.learning.metrics.pixels import Counts, count, ratio
 from floodloom.mapping.delineate import FloodClass
 from floodloom.raster.nodata import IGNORE, NODATA
-
-
-@dataclass(frozen=True)
-class Counts:
-    """True and false positives and negatives, px."""
-
-    tp: int = 0
-    fp: int = 0
-    fn: int = 0
-    tn: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn
-        )
-
-    @property
-    def iou(self) -> float:
-        """Intersection over union; 0 where undefined."""
-        return _ratio(self.tp, self.tp + self.fp + self.fn)
-
-    def scores(self) -> dict[str, float | int | None]:
-        """Return the counts with IoU, F1, precision and recall.
-
-        These are 0 where undefined, as without any water, and None where no pixel is scored.
-        """
-        counts = {"tp": self.tp, "fp": self.fp, "fn": self.fn, "tn": self.tn}
-        if not any(counts.values()):
-            return {**dict.fromkeys(("iou", "f1", "precision", "recall")), **counts}
-        return {
-            "iou": self.iou,
-            "f1": _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn),
-            "precision": _ratio(self.tp, self.tp + self.fp),
-            "recall": _ratio(self.tp, self.tp + self.fn),
-            **counts,
-        }
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
-
-
-def count(
-    predicted: NDArray[np.bool_], true: NDArray[np.bool_], scored: NDArray[np.bool_]
-) -> Counts:
-    """Count agreement on the scored pixels; all bool, of one shape."""
-    return Counts(
-        tp=int((predicted & true & scored).sum()),
-        fp=int((predicted & ~true & scored).sum()),
-        fn=int((~predicted & true & scored).sum()),
-        tn=int((~predicted & ~true & scored).sum()),
-    )
 
 
 @dataclass(frozen=True)
@@ -73,8 +22,8 @@ class PairScores:
     among them that it calls flood.
     """
 
-    flood: Counts = Counts()
-    water: Counts = Counts()
+    flood: Counts = field(default_factory=Counts)
+    water: Counts = field(default_factory=Counts)
     known: int = 0
     excluded: int = 0
     nodata: int = 0
@@ -101,13 +50,13 @@ class PairScores:
         """Return both classes' scores, the shares of the known ground that are undecided, and the
         share of permanent water that is called flood; None where there isn't any.
         """
-        mistaken = round(_ratio(self.called_flood, self.permanent), 6) if self.permanent else None
+        mistaken = round(ratio(self.called_flood, self.permanent), 6) if self.permanent else None
         return {
             "flood": self.flood.scores(),
             "water": self.water.scores(),
             "undecided": {
-                "excluded": round(_ratio(self.excluded, self.known), 6),
-                "nodata": round(_ratio(self.nodata, self.known), 6),
+                "excluded": round(ratio(self.excluded, self.known), 6),
+                "nodata": round(ratio(self.nodata, self.known), 6),
             },
             "permanent_water": {"pixels": self.permanent, "called_flood": mistaken},
         }
@@ -127,8 +76,8 @@ def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScore
     -------
     PairScores
         Of `flood` (class 2) and `water` (1 or 2). Pixels without data or truth aren't counted.
-        Excluded pixels are counted as if they said "no water": flood that the map leaves out is
-        missed, whatever the reason.
+        Excluded pixels are counted as "no water": flood that the map leaves out is missed, whatever
+        the reason.
     """
     known = truth != IGNORE
     missing = classes == FloodClass.NODATA.value
@@ -160,14 +109,14 @@ def score_probability(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> P
     -------
     PairScores
         `water` against 1 or 2. `flood` against 2, with permanent water not counted, because a
-        probability of water can't tell the two apart; where the truth has no 2, it is `water`.
+        probability of water can't separate the two; where the truth has no 2, it is `water`.
     """
     known, missing = truth != IGNORE, percent == NODATA
     wet, scored = (percent >= 50) & ~missing, known & ~missing
     water = count(wet, (truth == 1) | (truth == 2), scored)
-    told_apart = bool((truth == 2).any())
+    separate = bool((truth == 2).any())
     return PairScores(
-        flood=count(wet, truth == 2, scored & (truth != 1)) if told_apart else water,
+        flood=count(wet, truth == 2, scored & (truth != 1)) if separate else water,
         water=water,
         known=int(known.sum()),
         nodata=int((missing & known).sum()),

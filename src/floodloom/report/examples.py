@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.mapping.scores import count
+from floodloom.learning.metrics.pixels import count
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.raster.nodata import IGNORE
 from floodloom.report.images import colour_uri, grey_uri, stretch_limits, to_greys

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from floodloom.learning.relabelling.audit import Audit
 from floodloom.report.charts import Axis, Series, line_chart, reliability_chart
 
 _MEASURES = (("iou", "validation IoU"), ("loss", "training loss"))
@@ -110,7 +111,7 @@ def _reliability(name: str, curve: Mapping[str, Any]) -> Series:
 
 
 def audit_views(
-    audits: Sequence[Mapping[str, Any]],
+    audits: Sequence[Audit],
     examples: Mapping[int, Sequence[Mapping[str, Any]]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return what the report shows of each round, in the order of the rounds.
@@ -129,12 +130,15 @@ def audit_views(
         The audits with `charts`, reliability and histogram of the confidence, and `examples`.
     """
     views = []
-    for audit in sorted(audits, key=lambda found: int(found["round"])):
-        calibration = audit["calibration"]
-        curves = {"before": calibration["before"], "after temperature": calibration["after"]}
-        charts = [calibration_chart(curves), _confidence_chart(audit["confidence"])]
-        shown = (examples or {}).get(int(audit["round"]), [])
-        views.append({**audit, "charts": charts, "examples": shown})
+    for audit in sorted(audits, key=lambda found: found.round):
+        calibration = audit.calibration
+        curves = {"before": calibration.before, "after temperature": calibration.after}
+        charts = [
+            calibration_chart({name: curve.model_dump() for name, curve in curves.items()}),
+            _confidence_chart(audit.confidence),
+        ]
+        shown = (examples or {}).get(audit.round, [])
+        views.append({**audit.model_dump(), "charts": charts, "examples": shown})
     return views
 
 

@@ -15,18 +15,12 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.learning.inference import load_ensemble
-from floodloom.learning.metrics.pixels import reliability
+from floodloom.learning.metrics.pixels import Counts, count, reliability
+from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.event import event_of
-from floodloom.mapping.local import listening
 from floodloom.mapping.percent import read_percent
-from floodloom.mapping.scores import (
-    Counts,
-    PairScores,
-    count,
-    score_map,
-    score_probability,
-)
+from floodloom.mapping.scores import PairScores, score_map, score_probability
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.names import require_events
 from floodloom.outputs import writes
@@ -186,7 +180,7 @@ def _score_tiles(
     ensemble.recipe.require_inputs(recipe_of(store), ", ".join(map(str, tiles)))
     if (store.split == "test").any():
         store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
-    probability = predict_tiles(store, listening(ensemble), batch)
+    probability = predict_tiles(store, tile_predictor(ensemble), batch)
     label = _known_classes(store)
     scored = (label != IGNORE) & np.isfinite(probability)
     if not scored.any():

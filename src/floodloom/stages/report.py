@@ -13,6 +13,7 @@ from floodloom.arrays import Bytes
 from floodloom.errors import InputError
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
+from floodloom.learning.relabelling.audit import read_audit
 from floodloom.log import get_logger
 from floodloom.mapping.event import event_of
 from floodloom.mapping.features import read_features
@@ -23,10 +24,11 @@ from floodloom.outputs import writes
 from floodloom.raster.align import onto_grid
 from floodloom.raster.nodata import IGNORE
 from floodloom.raster.store import open_store
+from floodloom.records import read_record
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
 from floodloom.report.pages import map_page as render_map
 from floodloom.report.pages import report_page as render_report
-from floodloom.report.records import Audit, Evaluation, read_record
+from floodloom.report.records import Evaluation
 from floodloom.report.results import (
     Trained,
     audit_views,
@@ -143,7 +145,9 @@ def report(
     opened = [_open_event(name, files) for name in names if name in files["map"]]
     shown = _examples(tiles, checkpoints, examples, threads)
     trained = [_trained(Path(path)) for path in checkpoints]
-    scores = {} if evaluation is None else read_record(evaluation, Evaluation)
+    scores = {}
+    if evaluation is not None:
+        scores = read_record(evaluation, Evaluation).model_dump(exclude_unset=True)
     page = render_report(
         title,
         views=[event_view(layers, _FIGURE) for layers in opened],
@@ -225,12 +229,9 @@ def _rounds(audits: Sequence[Path], pseudo: Sequence[Path], number: int) -> list
         raise InputError(
             f"report: {len(pseudo)} pseudo-labelled stores for {len(audits)} audits; give one each"
         )
-    found = [read_record(path, Audit) for path in audits]
+    found = [read_audit(path) for path in audits]
     stores = zip(found, pseudo, strict=False)
-    shown = {
-        int(audit["round"]): pseudo_labelled_tiles(open_tiles(path), number)
-        for audit, path in stores
-    }
+    shown = {audit.round: pseudo_labelled_tiles(open_tiles(path), number) for audit, path in stores}
     return audit_views(found, shown)
 
 

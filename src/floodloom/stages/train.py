@@ -10,7 +10,6 @@ import torch
 import xarray as xr
 
 from floodloom.digest import code_digest
-from floodloom.files import read_json
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation, radar_noise, strong_views
 from floodloom.learning.data.splits import training_and_validation
@@ -18,10 +17,16 @@ from floodloom.learning.data.training_set import gather
 from floodloom.learning.data.zarr_tiles import located, radar_tiles
 from floodloom.learning.losses.semisupervised import SemiSupervision
 from floodloom.learning.network import require_fit, untrained
-from floodloom.learning.relabelling.acceptance import Guard
-from floodloom.learning.relabelling.adaptation import TARGETS, Adapted, adapted, re_estimated
-from floodloom.learning.relabelling.gates import Limits
-from floodloom.learning.relabelling.labeller import Elsewhere, with_voice
+from floodloom.learning.relabelling.acceptance import Acceptance
+from floodloom.learning.relabelling.adaptation import (
+    TARGETS,
+    AdaptedNetwork,
+    adapt_statistics,
+    re_estimate_statistics,
+)
+from floodloom.learning.relabelling.audit import Audit, read_audit
+from floodloom.learning.relabelling.settings import AcceptanceLimits
+from floodloom.learning.relabelling.target_calibration import TargetGround, note_likelihood
 from floodloom.learning.training.distributed import joined
 from floodloom.learning.training.objective import objective_of
 from floodloom.learning.training.settings import TrainSettings
@@ -61,8 +66,8 @@ def train(
     pseudo
         Pseudo-labelled tile stores to train on as well.
     init
-        Checkpoint to fine-tune; its architecture is kept. If the guard refuses what was learned,
-        its weights are kept, too. With nothing but empty pseudo-labelled stores it is passed on.
+        Checkpoint to fine-tune; its architecture is kept. If what was learned is refused, its
+        weights are kept, too. With nothing but empty pseudo-labelled stores it is passed on.
     audit
         Audit of the round of relabelling, whose limits the new model must keep to as well.
     settings
@@ -85,17 +90,20 @@ def train(
     )
     extra = _pseudo_labelled(pseudo, recipe_of(opened))
     held_out = radar_tiles(validation, settings.memory_gib)
-    watch = Guard(held_out, objective_of(settings.loss)[0], settings.batch, limits=_limits(audit))
+    found = None if audit is None else read_audit(audit)
+    limits = AcceptanceLimits() if found is None else found.limits
+    greatest = 0.0 if found is None else found.greatest_likelihood
+    acceptance = Acceptance(held_out, objective_of(settings.loss)[0], settings.batch, limits=limits)
 
-    # A round without labels leaves the model as it was, unless it knows too little.
+    # A round without labels leaves the model as it was, unless it is too inaccurate.
     if before is not None and pseudo and extra is None:
-        poor = watch.poor(before)
-        if not poor:
+        inaccuracy = acceptance.inaccuracy(before)
+        if not inaccuracy:
             _log.info("no pseudo labels: %s is passed on", init)
             passed_on = {"kept": "initial weights", "reason": "no pseudo labels"}
             kept = replace(before, notes=passed_on)
-            return save_checkpoint(with_voice(kept, held_out, _greatest_likelihood(audit)), out)
-        _log.warning("%s: %s, so training begins anew on the labels alone", init, poor)
+            return save_checkpoint(note_likelihood(kept, held_out, greatest), out)
+        _log.warning("%s: %s, so training starts again from the labels", init, inaccuracy)
         before = None
 
     if before is not None:
@@ -122,29 +130,25 @@ def train(
             pseudo_share=settings.pseudo_share,
             semi=SemiSupervision(
                 settings.consistency,
-                apart=settings.pseudo_share is not None and _another_sensor(audit),
+                apart=settings.pseudo_share is not None and _another_sensor(found),
                 strong=strong_views(start.recipe),
             ),
         )
-        watch = replace(watch, target=material.target)
-        if before is not None and settings.guard:
-            learned = watch(before, learned)
-        step, elsewhere = Adapted(learned, learned), None
+        acceptance = replace(acceptance, target=material.target)
+        if before is not None and settings.acceptance:
+            learned = acceptance.choose(before, learned)
+        step, target = AdaptedNetwork(learned, learned), None
         share = settings.batch_statistics
         if share and material.target is not None:
-            step = adapted(learned, material.target, watch, share, known=before)
+            step = adapt_statistics(learned, material.target, acceptance, share, known=before)
         if team.leads:
             if before is not None and material.target is not None:
-                alike = Adapted(before, before)
+                alike = AdaptedNetwork(before, before)
                 if step.changed:
-                    alike = re_estimated(before, material.target, held_out, share)
-                elsewhere = Elsewhere(material.target, alike)
-            learned = with_voice(
-                step.checkpoint,
-                held_out,
-                _greatest_likelihood(audit),
-                rehearsed=step.rehearsed,
-                elsewhere=elsewhere,
+                    alike = re_estimate_statistics(before, material.target, held_out, share)
+                target = TargetGround(material.target, alike)
+            learned = note_likelihood(
+                step.checkpoint, held_out, greatest, reference=step.reference, target=target
             )
             save_checkpoint(replace(learned, code=code_digest("train")), out)
     return Path(out)
@@ -159,19 +163,6 @@ def _pseudo_labelled(paths: Sequence[Path], recipe: Recipe) -> xr.Dataset | None
     return extra if extra.sizes["tile"] else None
 
 
-def _limits(audit: Path | None) -> Limits:
-    if audit is None:
-        return Limits()
-    found = read_json(audit)["limits"]
-    low, high = found["water_share"]
-    return Limits((low, high), found["flips"], found["iou_fall"], found["iou"])
-
-
-def _another_sensor(audit: Path | None) -> bool:
+def _another_sensor(audit: Audit | None) -> bool:
     """Return whether the round's labels come from networks that had to be adapted to the tiles."""
-    return audit is not None and TARGETS in read_json(audit)["batch_statistics"]
-
-
-def _greatest_likelihood(audit: Path | None) -> float:
-    """Return how much a scene's own word may weigh: as in the making of the round's labels."""
-    return 0.0 if audit is None else float(read_json(audit)["greatest_likelihood"])
+    return audit is not None and TARGETS in audit.batch_statistics

@@ -15,9 +15,9 @@ from floodloom.errors import InputError
 from floodloom.learning.metrics.chips import all_scores
 from floodloom.learning.metrics.objects import boundary_counts, boundary_f1, object_counts
 from floodloom.learning.metrics.pixels import (
+    Counts,
     confusion_matrix,
     counts_of,
-    f_beta,
     mean_iou,
     pixel_accuracy,
     split_scores,
@@ -55,7 +55,7 @@ def test_accuracy_iou_and_f_beta_are_those_of_the_oracles(chips):
     assert pixel_accuracy(matrix) == pytest.approx(oracle.accuracy_score(t, guess))
     assert mean_iou(matrix) == pytest.approx(oracle.jaccard_score(t, guess, average="macro"))
     for beta in (0.5, 1.0, 2.0):
-        found = f_beta(counts_of(matrix, 1), beta)
+        found = counts_of(matrix, 1).f_beta(beta)
         assert found == pytest.approx(oracle.fbeta_score(t, guess, beta=beta))
         ours, theirs = torch.from_numpy(guess.astype(int)), torch.from_numpy(t.astype(int))
         expected = classification.binary_fbeta_score(ours, theirs, beta)
@@ -178,17 +178,17 @@ def test_objects_are_paired_by_overlap():
     prediction[1:5, 1:5] = 1  # found
     prediction[1:5, 11:15] = 1  # overlaps the second by 4 of 28 px
     counts = object_counts(prediction, label)
-    assert counts == {"tp": 1, "fp": 1, "fn": 2}
-    assert object_counts(prediction, label, 0.1) == {"tp": 2, "fp": 0, "fn": 1}
-    assert object_counts(label, label) == {"tp": 3, "fp": 0, "fn": 0}
+    assert counts == Counts(1, 1, 2)
+    assert object_counts(prediction, label, 0.1) == Counts(2, 0, 1)
+    assert object_counts(label, label) == Counts(3, 0, 0)
     label[:6, 6:] = 255
-    assert object_counts(prediction, label) == {"tp": 1, "fp": 0, "fn": 1}
+    assert object_counts(prediction, label) == Counts(1, 0, 1)
 
 
 def test_an_object_is_in_one_pair_at_most():
     label = np.array([[1, 1, 1, 1, 1, 1]])
     prediction = np.array([[1, 1, 1, 0, 1, 1]])
-    assert object_counts(prediction, label, 0.2) == {"tp": 1, "fp": 1, "fn": 0}
+    assert object_counts(prediction, label, 0.2) == Counts(1, 1, 0)
 
 
 def test_outlines_agree_within_the_tolerance():

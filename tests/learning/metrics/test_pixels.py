@@ -9,11 +9,11 @@ from sklearn import metrics as oracle
 from torchmetrics.functional.classification import binary_calibration_error
 
 from floodloom.learning.metrics.pixels import (
+    Counts,
     confusion_matrix,
     counts_of,
     foreground_scores,
     reliability,
-    scores_of,
 )
 
 
@@ -33,13 +33,13 @@ def test_scores_are_those_of_scikit_learn(pixels):
     prediction, label = pixels
     matrix = confusion_matrix(prediction, label, 3)
     for value in range(3):
-        scores = scores_of(counts_of(matrix, value))
+        counts = counts_of(matrix, value)
         truth, guess = label.ravel() == value, prediction.ravel() == value
-        assert scores["iou"] == pytest.approx(oracle.jaccard_score(truth, guess))
-        assert scores["f1"] == pytest.approx(oracle.f1_score(truth, guess))
-        assert scores["precision"] == pytest.approx(oracle.precision_score(truth, guess))
-        assert scores["recall"] == pytest.approx(oracle.recall_score(truth, guess))
-        assert sum(counts_of(matrix, value).values()) == label.size
+        assert counts.iou == pytest.approx(oracle.jaccard_score(truth, guess))
+        assert counts.f1 == pytest.approx(oracle.f1_score(truth, guess))
+        assert counts.precision == pytest.approx(oracle.precision_score(truth, guess))
+        assert counts.recall == pytest.approx(oracle.recall_score(truth, guess))
+        assert counts.tp + counts.fp + counts.fn + counts.tn == label.size
 
 
 def test_parts_add_up_and_ignored_pixels_do_not_count(pixels):
@@ -64,7 +64,8 @@ def test_pooled_scores_are_not_means_of_chips():
 
 
 def test_nothing_to_find_scores_zero_and_never_nan():
-    assert scores_of({"tp": 0, "fp": 0, "fn": 0, "tn": 9})["iou"] == 0.0
+    assert Counts(tn=9).scores()["iou"] == 0.0
+    assert Counts().scores()["iou"] is None
 
 
 def test_calibration_error_is_that_of_torchmetrics():

@@ -1,21 +1,19 @@
-"""Guard and batch statistics on tiles whose truth is known."""
+"""Acceptance and batch statistics on tiles whose truth is known."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.losses.pixels import cross_entropy
 from floodloom.learning.network import untrained
-from floodloom.learning.relabelling.acceptance import Guard
-from floodloom.learning.relabelling.adaptation import adapted, another_sensor
-from floodloom.learning.relabelling.audit import scores_by_event
-from floodloom.learning.relabelling.batch_statistics import with_statistics_of
-from floodloom.learning.relabelling.gates import Limits
+from floodloom.learning.relabelling.acceptance import Acceptance
+from floodloom.learning.relabelling.adaptation import adapt_statistics, another_sensor
+from floodloom.learning.relabelling.batch_statistics import replace_statistics
+from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.tiles.store import concatenate_tiles
@@ -40,18 +38,19 @@ def brighter(tiles, decibel):
     return tiles.assign(image=(tiles.image + 2 * decibel / 35).clip(-1, 1))
 
 
-def guard_of(known, **limits):
-    return Guard(radar_samples(known[1]), cross_entropy, 4, limits=Limits(**limits))
+def acceptance_of(known, **limits):
+    held_out = radar_samples(known[1])
+    return Acceptance(held_out, cross_entropy, 4, limits=AcceptanceLimits(**limits))
 
 
 def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tiles):
     start = untrained(known[0], NetworkSettings(width=4), 0)
     target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
-    guard = replace(guard_of(known, flips=1.0), target=target)
-    kept = guard(start, trained)
+    acceptance = replace(acceptance_of(known, maximum_flips=1.0), target=target)
+    kept = acceptance.choose(start, trained)
     assert kept.notes["kept"] == "new weights"
     assert kept.notes["learned_iou"] == pytest.approx(trained.scores["iou"], abs=1e-6)
-    refused = guard(trained, start)
+    refused = acceptance.choose(trained, start)
     assert refused.notes["reason"].startswith("validation IoU fell from")
     assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
 
@@ -59,32 +58,38 @@ def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tile
 def test_flips_are_counted_against_the_pseudo_labels(known, trained, make_tiles):
     truth = radar_samples(make_tiles(6, "target", seed=2))
     start = untrained(known[0], NetworkSettings(width=4), 0)
-    guard = guard_of(known)
-    told, lied = (
-        guard.shift(start, trained, replace(truth, label=label))["flips"]
+    acceptance = acceptance_of(known)
+    right, wrong = (
+        acceptance.prediction_shift(start, trained, replace(truth, label=label))["flips"]
         for label in (truth.label, torch.where(truth.label == 255, 255, 1 - truth.label))
     )
-    assert told < 0.1
-    assert told + lied == pytest.approx(1)
+    assert right < 0.1
+    assert right + wrong == pytest.approx(1)
 
 
 def test_predictions_that_leave_their_limits_are_refused(known, trained, make_tiles):
     target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
-    dry = replace(guard_of(known, water_share=(0.0, 0.01)), target=target)
-    assert "water is" in dry(trained, trained).notes["reason"]
+    dry = replace(
+        acceptance_of(known, minimum_water_share=0.0, maximum_water_share=0.01), target=target
+    )
+    assert "water is" in dry.choose(trained, trained).notes["reason"]
     start = untrained(known[0], NetworkSettings(width=4), 0)
-    flipping = replace(guard_of(known, flips=0.01, iou_fall=1.0), target=target)
-    assert "of the labels flipped" in flipping(start, trained).notes["reason"]
+    flipping = replace(
+        acceptance_of(known, maximum_flips=0.01, maximum_iou_fall=1.0), target=target
+    )
+    assert "of the labels flipped" in flipping.choose(start, trained).notes["reason"]
 
 
 def iou(checkpoint, tiles):
-    guard = Guard(radar_samples(tiles), cross_entropy, 4)
-    return guard.validation_iou(checkpoint)
+    acceptance = Acceptance(radar_samples(tiles), cross_entropy, 4)
+    return acceptance.validation_iou(checkpoint)
 
 
 def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_tiles):
     event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
-    changed = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05)).checkpoint
+    changed = adapt_statistics(
+        trained, radar_samples(event), acceptance_of(known, maximum_iou_fall=0.05)
+    ).checkpoint
     assert changed.notes["batch_statistics"]["kept"] == "the target's"
     assert iou(changed, event) > iou(trained, event) + 0.1
 
@@ -93,7 +98,9 @@ def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_ti
 def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles, flooded):
     wet, dry = (make_tiles(24, seed=s, event="other", contrast=c) for s, c in ((7, 6), (8, 0)))
     event = concatenate_tiles([wet.isel(tile=slice(flooded)), dry.isel(tile=slice(flooded, None))])
-    kept = adapted(trained, radar_samples(event), guard_of(known, iou_fall=0.05)).checkpoint
+    kept = adapt_statistics(
+        trained, radar_samples(event), acceptance_of(known, maximum_iou_fall=0.05)
+    ).checkpoint
     note = kept.notes["batch_statistics"]
     assert note["kept"] == "own"
     assert "its sensor is no other" in note["reason"]
@@ -101,34 +108,34 @@ def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles, f
     assert all(torch.equal(kept.weights[k], w) for k, w in trained.weights.items())
 
 
-def test_another_sensor_is_told_without_labels(known, trained, make_tiles):
+def test_another_sensor_is_found_without_labels(known, trained, make_tiles):
     event, held_out = make_tiles(12, seed=7, event="other"), radar_samples(known[1])
     assert another_sensor(trained, radar_samples(event), held_out) is None
     sign = another_sensor(trained, radar_samples(brighter(event, 6.0)), held_out)
     assert "times as far from the network's as those of held-out tiles" in sign
 
 
-def test_land_of_another_sensor_is_told_from_a_flood(known, trained, make_tiles):
+def test_land_of_another_sensor_is_no_flood(known, trained, make_tiles):
     """Re-estimated on land alone, a network calls the darkest of it water, and may not teach."""
     event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
     dry = brighter(make_tiles(12, seed=7, event="other", contrast=1.0), 3.0)
-    guard = guard_of(known, iou_fall=0.05)
-    step = adapted(trained, radar_samples(dry), guard)
-    assert "land alone gives" in step.untellable
+    acceptance = acceptance_of(known, maximum_iou_fall=0.05)
+    step = adapt_statistics(trained, radar_samples(dry), acceptance)
+    assert "land alone gives" in step.refusal
     assert not step.changed
     target_has, land_has = step.checkpoint.notes["batch_statistics"]["sure_water"]
     assert target_has <= land_has
-    wet = adapted(trained, radar_samples(event), guard)
-    assert wet.untellable is None
+    wet = adapt_statistics(trained, radar_samples(event), acceptance)
+    assert wet.refusal is None
     assert wet.changed
 
 
-def test_what_is_rehearsed_has_the_statistics_of_the_held_out_tiles(known, trained, make_tiles):
+def test_the_reference_has_the_statistics_of_the_held_out_tiles(known, trained, make_tiles):
     event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
-    step = adapted(trained, radar_samples(event), guard_of(known))
-    assert iou(step.rehearsed, known[1]) > iou(step.checkpoint, known[1]) + 0.1
-    expected = with_statistics_of(trained, radar_samples(known[1]), 0.75)
-    assert all(torch.equal(step.rehearsed.weights[k], w) for k, w in expected.weights.items())
+    step = adapt_statistics(trained, radar_samples(event), acceptance_of(known))
+    assert iou(step.reference, known[1]) > iou(step.checkpoint, known[1]) + 0.1
+    expected = replace_statistics(trained, radar_samples(known[1]), 0.75)
+    assert all(torch.equal(step.reference.weights[k], w) for k, w in expected.weights.items())
 
 
 def test_statistics_of_land_leave_water_out(trained, known):
@@ -140,7 +147,7 @@ def test_statistics_of_land_leave_water_out(trained, known):
 
     def moved(weights, least=0.0):
         one, other = (
-            with_statistics_of(trained, part, weights=weights, least=least).weights[first]
+            replace_statistics(trained, part, weights=weights, least=least).weights[first]
             for part in (flooded, drained)
         )
         return float((one - other).abs().max())
@@ -150,42 +157,26 @@ def test_statistics_of_land_leave_water_out(trained, known):
 
 def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained):
     event = radar_samples(brighter(known[0], 6.0))
-    refused = adapted(trained, event, guard_of(known, water_share=(0.0, 0.0))).checkpoint
+    refused = adapt_statistics(
+        trained, event, acceptance_of(known, minimum_water_share=0.0, maximum_water_share=0.0)
+    ).checkpoint
     assert refused.notes["batch_statistics"]["kept"] == "own"
     assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
 
 
 def test_statistics_are_those_of_the_tiles_whatever_the_labels(trained, known):
     tiles = radar_samples(known[1])
-    first = with_statistics_of(trained, tiles)
-    half = with_statistics_of(trained, tiles, 0.5)
+    first = replace_statistics(trained, tiles)
+    half = replace_statistics(trained, tiles, 0.5)
     for name in (name for name in first.weights if name.endswith("running_mean")):
         torch.testing.assert_close(
             half.weights[name], (first.weights[name] + trained.weights[name]) / 2
         )
-    second = with_statistics_of(trained, replace(tiles, label=1 - tiles.label))
+    second = replace_statistics(trained, replace(tiles, label=1 - tiles.label))
     assert all(torch.equal(first.weights[k], w) for k, w in second.weights.items())
     moved = [k for k, w in trained.weights.items() if not torch.equal(first.weights[k], w)]
     assert moved
     assert all("running" in k for k in moved)
-
-
-def test_scores_by_event_add_up(make_tiles):
-    tiles = make_tiles(4)
-    tiles = tiles.assign_coords(event=("tile", np.array(["a", "a", "b", "b"])))
-
-    def predict(image):
-        shape = image[:, 0].shape
-        return np.full(shape, 0.9, np.float32), np.ones(shape, np.uint8)
-
-    found = scores_by_event(tiles, predict, 2)
-    water = float((tiles.label == 1).mean())
-    assert found["pooled"]["iou"] == pytest.approx(water)
-    assert set(found["by_event"]) == {"a", "b"}
-    assert found["by_event"]["a"]["tiles"] == 2
-    assert found["pooled"]["expected_calibration_error"] == pytest.approx(
-        abs(0.9 - water), abs=1e-6
-    )
 
 
 def test_a_bad_first_model_and_dry_tiles_do_no_harm(known, make_tiles):
@@ -205,9 +196,9 @@ def test_a_bad_first_model_and_dry_tiles_do_no_harm(known, make_tiles):
             for name in ("image", "label")
         )
     )
-    said = torch.zeros_like(material.label[24:])
-    material = replace(material, label=torch.cat([material.label[:24], said]))
+    dry_label = torch.zeros_like(material.label[24:])
+    material = replace(material, label=torch.cat([material.label[:24], dry_label]))
     pseudo = torch.arange(36) >= 24
     learned = learn(poor, material, radar_samples(known[1]), PLAN, loss="ce_dice", pseudo=pseudo)
-    kept = replace(guard_of(known), target=material.between(24, 36))(poor, learned)
+    kept = replace(acceptance_of(known), target=material.between(24, 36)).choose(poor, learned)
     assert iou(kept, known[1]) >= iou(poor, known[1]) - 0.01

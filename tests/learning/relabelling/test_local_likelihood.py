@@ -1,4 +1,4 @@
-"""What a tile says of itself, on tiles whose distributions are known."""
+"""The local likelihood of tiles whose distributions are known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.relabelling import local_likelihood as likelihood
-from floodloom.learning.relabelling.labeller import Labeller, calibrated
+from floodloom.learning.relabelling.labeller import Labeller, calibrate_labeller
 from floodloom.learning.relabelling.local_likelihood import local_likelihood
 from floodloom.learning.relabelling.mixture import Mixture
 
@@ -41,8 +41,8 @@ def test_the_tile_corrects_a_network_that_misses_most_of_the_water(flood):
     image, water = flood
     logits = timid(image, -0.5)
     missed = (logits[0].argmax(axis=0) == 1) != water
-    said = local_likelihood(image[np.newaxis], everywhere(image), logits)
-    wrong = ((logits + said)[0].argmax(axis=0) == 1) != water
+    found = local_likelihood(image[np.newaxis], everywhere(image), logits)
+    wrong = ((logits + found)[0].argmax(axis=0) == 1) != water
     assert missed.mean() > 0.25
     assert wrong.mean() < 0.03
 
@@ -52,9 +52,9 @@ def test_it_is_the_ratio_of_the_mixtures_densities_averaged_over_neighbours(floo
     image, water = flood
     certain = np.where(water, 5, -5).astype(np.float32)  # all equally sure: all pixels are used
     logits = np.stack([-certain, certain])[np.newaxis]
-    said = local_likelihood(image[np.newaxis, :1], everywhere(image), logits)[0]
-    assert said.max() <= 0
-    assert said.min() >= -8
+    found = local_likelihood(image[np.newaxis, :1], everywhere(image), logits)[0]
+    assert found.max() <= 0
+    assert found.min() >= -8
     features = np.stack([image[0], gaussian_filter(image[0], 1.0)]).reshape(2, -1)
     density = []
     for inside, components in ((~water, 3), (water, 2)):
@@ -62,7 +62,7 @@ def test_it_is_the_ratio_of_the_mixtures_densities_averaged_over_neighbours(floo
         mixture = Mixture.spread(sample, components).improved(sample, 6)
         density.append(mixture.log_density(features).reshape(water.shape))
     expected = gaussian_filter(np.clip(density[1] - density[0], -8, 8), 1.0)
-    assert_allclose(said[1] - said[0], expected, atol=1e-3)
+    assert_allclose(found[1] - found[0], expected, atol=1e-3)
 
 
 def test_a_lone_dark_pixel_of_a_field_is_no_water(flood):
@@ -70,11 +70,11 @@ def test_a_lone_dark_pixel_of_a_field_is_no_water(flood):
     lone = image.copy()
     lone[:, 20, 50] = 0.0
     certain = np.where(water, 1, -1).astype(np.float32)
-    said = local_likelihood(
+    found = local_likelihood(
         lone[np.newaxis], everywhere(lone), np.stack([-certain, certain])[np.newaxis]
     )[0]
-    assert (said[1] - said[0])[20, 50] < 0
-    assert ((said[1] - said[0])[:, :30] > 0).all()
+    assert (found[1] - found[0])[20, 50] < 0
+    assert ((found[1] - found[0])[:, :30] > 0).all()
 
 
 def test_maps_are_averaged_and_pseudo_labels_are_not(flood):
@@ -83,9 +83,9 @@ def test_maps_are_averaged_and_pseudo_labels_are_not(flood):
     batch = torch.from_numpy(image[np.newaxis])
     for averaged in (False, True):
         labeller = Labeller(Networks(logits), likelihood=1.0, averaged=averaged)
-        said = labeller.evidence(batch)[1].numpy()
+        found = labeller.evidence(batch)[1].numpy()
         expected = local_likelihood(image[np.newaxis], everywhere(image), logits, averaged=averaged)
-        np.testing.assert_array_equal(said, expected)
+        np.testing.assert_array_equal(found, expected)
     single = local_likelihood(image[np.newaxis], everywhere(image), logits, averaged=False)[0]
     assert (single.max(axis=0) == 0).all()
     assert not Labeller(Networks(logits)).averaged
@@ -102,8 +102,8 @@ def test_a_river_does_not_blur_what_land_looks_like(monkeypatch):
     logits = np.stack([np.zeros_like(score), score])[np.newaxis].astype(np.float32)
 
     def wrong() -> float:
-        said = local_likelihood(image[np.newaxis], everywhere(image), logits)
-        return float((((logits + said)[0].argmax(axis=0) == 1) != water).mean())
+        found = local_likelihood(image[np.newaxis], everywhere(image), logits)
+        return float((((logits + found)[0].argmax(axis=0) == 1) != water).mean())
 
     assert ((score > 0) != water).mean() > 0.25
     assert wrong() < 0.04
@@ -111,18 +111,18 @@ def test_a_river_does_not_blur_what_land_looks_like(monkeypatch):
     assert wrong() > 0.1
 
 
-def test_no_data_are_neither_learnt_from_nor_judged(flood):
+def test_no_data_are_neither_fitted_nor_classified(flood):
     image, _ = flood
     logits = timid(image, -0.5)
     spoilt, valid = image[np.newaxis].copy(), everywhere(image)
     clean = local_likelihood(spoilt[:, :, :48], valid[:, :48], logits[:, :, :48])
     spoilt[..., 48:, :], valid[..., 48:, :] = 1e3, False
-    said = local_likelihood(spoilt, valid, logits)
-    assert (said[..., 48:, :] == 0).all()
-    assert_allclose(said[..., :44, :], clean[..., :44, :], atol=0.05)
+    found = local_likelihood(spoilt, valid, logits)
+    assert (found[..., 48:, :] == 0).all()
+    assert_allclose(found[..., :44, :], clean[..., :44, :], atol=0.05)
 
 
-def test_nothing_is_said_of_tiles_with_one_class_or_with_no_data(flood):
+def test_tiles_with_one_class_or_with_no_data_have_no_likelihood(flood):
     image, _ = flood
     dry = timid(image, -40.0)
     assert (local_likelihood(image[np.newaxis], everywhere(image), dry) == 0).all()
@@ -137,43 +137,47 @@ def test_a_class_that_is_hardly_predicted_is_left_alone(flood):
     third = np.full((1, SIDE, SIDE), -9, np.float32)
     third[0, 0, :40] = 9
     logits = np.concatenate([two, third])[np.newaxis]
-    said = local_likelihood(image[np.newaxis], everywhere(image), logits)[0]
-    assert (said[2] == 0).all()
-    assert (said[:2] < 0).any()
+    found = local_likelihood(image[np.newaxis], everywhere(image), logits)[0]
+    assert (found[2] == 0).all()
+    assert (found[:2] < 0).any()
 
 
 class Networks:
-    """Networks that say what they are told to."""
+    """Networks whose logits are given."""
 
     def __init__(self, logits):
-        self.said = torch.from_numpy(logits)
+        self.given = torch.from_numpy(logits)
 
     def logits(self, image, *, tta):
-        return self.said
+        return self.given
 
 
 def test_its_weight_is_the_greatest_that_costs_little_on_held_out_labels(flood):
     image, water = flood
     label = torch.from_numpy(water[np.newaxis].astype(np.uint8))
     held_out = Samples(torch.from_numpy(image[np.newaxis]), label)
-    strange = calibrated(Labeller(Networks(timid(image, -0.5)), likelihood=1.0), held_out)
-    assert list(strange.calibration["likelihood"]) == ["0", "0.1", "0.25", "0.5", "1"]
-    assert strange.likelihood == 1
-    _, prediction = strange.predict(image[np.newaxis])
+    labeller, calibration = calibrate_labeller(
+        Labeller(Networks(timid(image, -0.5)), likelihood=1.0), held_out
+    )
+    assert list(calibration.likelihood) == ["0", "0.1", "0.25", "0.5", "1"]
+    assert labeller.likelihood == 1
+    _, prediction = labeller.predict(image[np.newaxis])
     assert (prediction[0] == water).mean() > 0.97
-    without = calibrated(Labeller(Networks(timid(image, -0.5))), held_out)
+    without, calibration = calibrate_labeller(Labeller(Networks(timid(image, -0.5))), held_out)
     assert without.likelihood == 0
-    assert list(without.calibration["likelihood"]) == ["0"]
+    assert list(calibration.likelihood) == ["0"]
 
 
-def test_networks_that_know_the_ground_are_believed(flood):
+def test_networks_that_know_the_ground_are_left_alone(flood):
     image, water = flood
     rare = water.copy()
     rare[16:] = False  # a quarter of what looks like water is
     known = np.stack([np.zeros_like(image[0]), np.where(rare, 1, -1)])[np.newaxis]
     label = torch.from_numpy(rare[np.newaxis].astype(np.uint8))
     held_out = Samples(torch.from_numpy(image[np.newaxis]), label)
-    found = calibrated(Labeller(Networks(known.astype(np.float32)), likelihood=1.0), held_out)
-    tried = found.calibration["likelihood"]
+    found, calibration = calibrate_labeller(
+        Labeller(Networks(known.astype(np.float32)), likelihood=1.0), held_out
+    )
+    tried = calibration.likelihood
     assert tried["1"] < 0.9
     assert tried[f"{found.likelihood:g}"] > 0.99

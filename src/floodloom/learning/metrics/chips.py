@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from floodloom.errors import InputError
 from floodloom.learning.metrics.objects import boundary_counts, boundary_f1, object_counts
 from floodloom.learning.metrics.pixels import (
-    class_scores,
+    Counts,
     confusion_matrix,
+    counts_by_class,
     counts_of,
-    f_beta,
     mean_iou,
     pixel_accuracy,
     reliability,
-    scores_of,
 )
 from floodloom.learning.metrics.saliency import (
     alignment_measure,
@@ -79,7 +78,7 @@ def all_scores(
     pairs = [(g, t) for g, (_, t) in zip(guesses, chips, strict=True)]
     pooled = _pooled(matrices.sum(axis=0), beta)
     pooled["mean_absolute_error"] = mean_absolute_error(sure, truth)
-    pooled["objects"] = scores_of(_added([object_counts(g, t, object_iou) for g, t in pairs]))
+    pooled["objects"] = sum((object_counts(g, t, object_iou) for g, t in pairs), Counts()).scores()
     pooled["boundary_f1"] = boundary_f1(
         _added([boundary_counts(g, t, tolerance) for g, t in pairs])
     )
@@ -94,20 +93,20 @@ def _pooled(matrix: NDArray[np.int64], beta: float) -> dict[str, object]:
     return {
         "accuracy": pixel_accuracy(matrix),
         "miou": mean_iou(matrix),
-        **scores_of(counts),
-        "f_beta": f_beta(counts, beta),
-        "by_class": class_scores(matrix),
+        **counts.scores(),
+        "f_beta": counts.f_beta(beta),
+        "by_class": [one.scores() for one in counts_by_class(matrix)],
     }
 
 
 def _of_chips(
     chips: Sequence[tuple[NDArray[np.floating], NDArray[np.integer]]], matrices: NDArray[np.int64]
 ) -> dict[str, float]:
-    foreground = [scores_of(counts_of(m, 1)) for m in matrices if m[1].sum() + m[0, 1]]
+    foreground = [counts_of(m, 1) for m in matrices if m[1].sum() + m[0, 1]]
     return {
         "accuracy": _mean([pixel_accuracy(matrix) for matrix in matrices]),
-        "iou": _mean([scores["iou"] for scores in foreground]),
-        "f1": _mean([scores["f1"] for scores in foreground]),
+        "iou": _mean([counts.iou for counts in foreground]),
+        "f1": _mean([counts.f1 for counts in foreground]),
         "macro_jaccard": _mean([mean_iou(matrix) for matrix in matrices]),
         "mean_absolute_error": _mean([mean_absolute_error(p, t) for p, t in chips]),
         "weighted_f_beta": _mean([weighted_f_beta(p, t) for p, t in chips if (t == 1).any()]),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from floodloom.learning.metrics.pixels import Counts
 from floodloom.raster.nodata import IGNORE
 
 _EIGHT = np.ones((3, 3), dtype=np.int64)
@@ -13,7 +14,7 @@ _EIGHT = np.ones((3, 3), dtype=np.int64)
 
 def object_counts(
     prediction: NDArray[np.integer], label: NDArray[np.integer], threshold: float = 0.5
-) -> dict[str, int]:
+) -> Counts:
     """Count objects that were found, made up and missed.
 
     Parameters
@@ -27,7 +28,7 @@ def object_counts(
 
     Returns
     -------
-    dict
+    Counts
         tp (pairs), fp (predicted objects without a partner), fn (true objects without one).
     """
     scored = label != IGNORE
@@ -39,7 +40,7 @@ def object_counts(
     union = overlap.sum(1, keepdims=True) + overlap.sum(0, keepdims=True) - overlap
     iou = (overlap / np.maximum(union, 1))[1:, 1:]
     pairs = _pairs(iou, threshold)
-    return {"tp": pairs, "fp": found_count - pairs, "fn": true_count - pairs}
+    return Counts(tp=pairs, fp=found_count - pairs, fn=true_count - pairs)
 
 
 def _pairs(iou: NDArray[np.float64], threshold: float) -> int:

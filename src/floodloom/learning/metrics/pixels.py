@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,75 @@ from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 from floodloom.raster.nodata import IGNORE
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True and false positives and negatives; those of parts add up."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    tn: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn
+        )
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union; as the other scores, 0 where undefined."""
+        return ratio(self.tp, self.tp + self.fp + self.fn)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def precision(self) -> float:
+        """Share of the positives that are true."""
+        return ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        """Share of what is true that is found."""
+        return ratio(self.tp, self.tp + self.fn)
+
+    def f_beta(self, beta: float) -> float:
+        """Return (1 + β²) P R / (β² P + R): recall counts β times as much as precision."""
+        square = beta**2
+        return ratio((1 + square) * self.tp, (1 + square) * self.tp + square * self.fn + self.fp)
+
+    def scores(self) -> dict[str, float | int | None]:
+        """Return IoU, F1, precision and recall with the counts.
+
+        These are 0 where undefined, as without any water, and None where nothing is counted.
+        """
+        counts = {"tp": self.tp, "fp": self.fp, "fn": self.fn, "tn": self.tn}
+        some = any(counts.values())
+        return {**{name: getattr(self, name) if some else None for name in SCORES}, **counts}
+
+
+SCORES = ("iou", "f1", "precision", "recall")
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """Return a quotient, 0 where it is undefined."""
+    return numerator / denominator if denominator else 0.0
+
+
+def count(
+    predicted: NDArray[np.bool_], true: NDArray[np.bool_], scored: NDArray[np.bool_]
+) -> Counts:
+    """Count agreement on the scored pixels; all bool, of one shape."""
+    return Counts(
+        tp=int((predicted & true & scored).sum()),
+        fp=int((predicted & ~true & scored).sum()),
+        fn=int((~predicted & true & scored).sum()),
+        tn=int((~predicted & ~true & scored).sum()),
+    )
 
 
 def confusion_matrix(
@@ -47,58 +115,38 @@ def confusion_matrix(
     return np.bincount(code, minlength=classes**2).reshape(classes, classes)
 
 
-def counts_of(matrix: NDArray[np.int64], class_index: int) -> dict[str, int]:
-    """Return tp, fp, fn and tn of one class against all others."""
+def counts_of(matrix: NDArray[np.int64], class_index: int) -> Counts:
+    """Return the counts of one class against all others."""
     tp = int(matrix[class_index, class_index])
     fn = int(matrix[class_index].sum()) - tp
     fp = int(matrix[:, class_index].sum()) - tp
-    return {"tp": tp, "fp": fp, "fn": fn, "tn": int(matrix.sum()) - tp - fp - fn}
-
-
-def scores_of(counts: dict[str, int]) -> dict[str, float]:
-    """Return the counts with iou, f1, precision and recall (0/0 is 0)."""
-    tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
-    return {
-        **counts,
-        "iou": _ratio(tp, tp + fp + fn),
-        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
-        "precision": _ratio(tp, tp + fp),
-        "recall": _ratio(tp, tp + fn),
-    }
+    return Counts(tp, fp, fn, int(matrix.sum()) - tp - fp - fn)
 
 
 def pixel_accuracy(matrix: NDArray[np.int64]) -> float:
     """Return the share of the labelled pixels that are right."""
-    return _ratio(int(np.trace(matrix)), int(matrix.sum()))
+    return ratio(int(np.trace(matrix)), int(matrix.sum()))
 
 
-def class_scores(matrix: NDArray[np.int64]) -> list[dict[str, float]]:
-    """Return `scores_of` each class against all others."""
-    return [scores_of(counts_of(matrix, index)) for index in range(len(matrix))]
+def counts_by_class(matrix: NDArray[np.int64]) -> list[Counts]:
+    """Return `counts_of` each class."""
+    return [counts_of(matrix, index) for index in range(len(matrix))]
 
 
 def mean_iou(matrix: NDArray[np.int64]) -> float:
     """Return the mean IoU of the classes that are labelled or predicted."""
-    found = [s["iou"] for s in class_scores(matrix) if s["tp"] + s["fp"] + s["fn"]]
+    found = [c.iou for c in counts_by_class(matrix) if c.tp + c.fp + c.fn]
     return float(np.mean(found)) if found else 0.0
-
-
-def f_beta(counts: Mapping[str, float], beta: float) -> float:
-    """Return (1 + β²) P R / (β² P + R): recall counts β times as much as precision."""
-    tp, square = counts["tp"], beta**2
-    return _ratio((1 + square) * tp, (1 + square) * tp + square * counts["fn"] + counts["fp"])
 
 
 def foreground_scores(matrix: NDArray[np.int64]) -> dict[str, float]:
     """Return the scores of class 1, or their means over classes 1, 2, ... if there are more."""
-    classes = range(1, len(matrix))
-    scores = [scores_of(counts_of(matrix, index)) for index in classes]
-    names = ("iou", "f1", "precision", "recall")
-    return {name: float(np.mean([score[name] for score in scores])) for name in names}
+    classes = counts_by_class(matrix)[1:]
+    return {name: float(np.mean([getattr(c, name) for c in classes])) for name in SCORES}
 
 
 def split_scores(matrices: NDArray[np.int64]) -> dict[str, float]:
-    """Return what the confusion matrices (chip, true class, predicted class) of a split say.
+    """Return scores of a split from its confusion matrices (chip, true class, predicted class).
 
     Returns
     -------
@@ -115,10 +163,6 @@ def split_scores(matrices: NDArray[np.int64]) -> dict[str, float]:
         "miou": mean_iou(pooled),
         "mean_of_chip_iou": float(np.mean(chips)) if chips else 0.0,
     }
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else 0.0
 
 
 @dataclass(frozen=True)

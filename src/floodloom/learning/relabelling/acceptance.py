@@ -1,7 +1,8 @@
-"""The guard of a round: its model is kept only if it is no worse where that can be measured."""
+"""Acceptance of a round, and of its model: what may be learnt from, and which weights are kept."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,19 +14,20 @@ from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.device import Execution, default_device
 from floodloom.learning.losses.pixels import Loss
-from floodloom.learning.relabelling.gates import Limits, out_of_limits
+from floodloom.learning.relabelling.gate import Labels, Predictions
+from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.validation import scores_of
 from floodloom.log import get_logger
 from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 LEARNED, BEFORE = "new weights", "initial weights"
-"""What a checkpoint's note `kept` says."""
+"""Values of a checkpoint's note `kept`."""
 
 
 @dataclass(frozen=True)
-class Guard:
-    """Decides between the model before a round and what the round has learned.
+class Acceptance:
+    """Chooses between the model before a round and what the round has learned.
 
     Attributes
     ----------
@@ -35,7 +37,7 @@ class Guard:
         As in training.
     target
         Tiles without true labels: the share of class 1 in what is predicted of them must stay in
-        its band, and not too many of their pixels may change their class (see `shift`).
+        its band, and not too many of their pixels may change their class (see `prediction_shift`).
     limits
         What the model and its predictions of `target` must keep to.
     """
@@ -44,19 +46,19 @@ class Guard:
     loss: Loss
     batch: int = 8
     target: Tiles | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: AcceptanceLimits = field(default_factory=AcceptanceLimits)
 
-    def __call__(self, before: Checkpoint, learned: Checkpoint) -> Checkpoint:
+    def choose(self, before: Checkpoint, learned: Checkpoint) -> Checkpoint:
         """Return what was learned, or the model before it if that is refused.
 
         Its notes hold initial_iou, learned_iou, water_share, flips, kept and, where it was
         refused, the reason.
         """
         was, now = (self.validation_iou(one) for one in (before, learned))
-        shift = self.shift(before, learned, self.target)
+        shift = self.prediction_shift(before, learned, self.target)
         notes: dict[str, Any] = {"initial_iou": was, "learned_iou": now, **shift}
-        reason = out_of_limits(notes["water_share"], notes["flips"], self.limits)
-        if now < was - self.limits.iou_fall:
+        reason = limit_exceeded(notes["water_share"], notes["flips"], self.limits)
+        if now < was - self.limits.maximum_iou_fall:
             reason = f"validation IoU fell from {was:.4f} to {now:.4f}"
         if reason is None:
             return replace(learned, notes={**notes, "kept": LEARNED})
@@ -64,17 +66,17 @@ class Guard:
         notes |= {"kept": BEFORE, "reason": reason}
         return replace(before, history=learned.history, notes=notes)
 
-    def poor(self, checkpoint: Checkpoint) -> str | None:
-        """Return why a model knows too little to label anything, or None if it knows enough.
+    def inaccuracy(self, checkpoint: Checkpoint) -> str | None:
+        """Return why a model is too inaccurate to label anything, or None if it isn't.
 
-        Held-out tiles without any foreground can't tell, and don't.
+        Held-out tiles without any foreground can't show it.
         """
-        if not self.limits.iou or not self._any_foreground():
+        if not self.limits.minimum_iou or not self._any_foreground():
             return None
         found = self.validation_iou(checkpoint)
-        if found >= self.limits.iou:
+        if found >= self.limits.minimum_iou:
             return None
-        return f"the IoU on held-out labels is {found:.4f}, below {self.limits.iou:g}"
+        return f"the IoU on held-out labels is {found:.4f}, below {self.limits.minimum_iou:g}"
 
     def _any_foreground(self) -> bool:
         parts = torch.split(torch.arange(len(self.validation)), self.batch)
@@ -85,7 +87,7 @@ class Guard:
         """Return the foreground IoU in float32, whatever number format training ran in."""
         return scores_of(checkpoint, self.validation, self.loss, self.batch)["iou"]
 
-    def shift(
+    def prediction_shift(
         self, before: Checkpoint, learned: Checkpoint, target: Tiles | None
     ) -> dict[str, float | None]:
         """Return the share of class 1 among the new predictions, and of those that changed.
@@ -95,20 +97,20 @@ class Guard:
         """
         if target is None or not len(target):
             return {"water_share": None, "flips": None}
-        new, label = _classes(learned, target, self.batch)
-        seen, said = new >= 0, (label != IGNORE) & (new >= 0)
+        new, label = _predicted_classes(learned, target, self.batch)
+        seen, labelled = new >= 0, (label != IGNORE) & (new >= 0)
         if not seen.any():
             return {"water_share": None, "flips": None}
         water = (new[seen] == 1).mean()
-        if said.any():
-            changed = label[said] != new[said]
+        if labelled.any():
+            changed = label[labelled] != new[labelled]
         else:
-            changed = _classes(before, target, self.batch)[0][seen] != new[seen]
+            changed = _predicted_classes(before, target, self.batch)[0][seen] != new[seen]
         return {"water_share": float(water), "flips": float(changed.mean())}
 
 
 @torch.inference_mode()
-def _classes(
+def _predicted_classes(
     checkpoint: Checkpoint, tiles: Tiles, batch: int
 ) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
     """Return the predicted classes (tile, y, x), -1 where there are no data, and the labels."""
@@ -122,3 +124,83 @@ def _classes(
         parts.append(predicted.masked_fill((image == 0).all(dim=1), -1).to(torch.int8).numpy())
         labels.append(taken.label.cpu().numpy())
     return np.concatenate(parts), np.concatenate(labels)
+
+
+def round_refusal(
+    predictions: Predictions,
+    label: Labels | None,
+    agreement: float | None,
+    limits: AcceptanceLimits,
+) -> str | None:
+    """Return why a round must be refused, or None.
+
+    Parameters
+    ----------
+    predictions
+        Of the unlabelled tiles.
+    label
+        (tile, y, x) uint8 pseudo labels, 255 = ignore; None where tiles are learnt from without.
+    agreement
+        Share of the pixels labelled in both rounds whose label is the same; None without a
+        previous round.
+    limits
+        What to keep to.
+    """
+    if not len(predictions.label):
+        return "no tile is in the split `target`"
+    shares = {"predictions": share_of(1, predictions.label, predictions.valid)}
+    if label is not None:
+        shares["pseudo labels"] = share_of(1, label, label != IGNORE)
+        if shares["pseudo labels"] is None:
+            return "no pixel passed the gate"
+    flips = None if agreement is None else 1 - agreement
+    for what, share in shares.items():
+        reason = limit_exceeded(share, None, limits, what)
+        if reason is not None:
+            return reason
+    return limit_exceeded(None, flips, limits)
+
+
+def limit_exceeded(
+    water_share: float | None,
+    flips: float | None,
+    limits: AcceptanceLimits,
+    what: str = "predictions",
+) -> str | None:
+    """Return why a share of water or of changed labels is out of its limits, or None."""
+    low, high = limits.minimum_water_share, limits.maximum_water_share
+    if water_share is not None and not low <= water_share <= high:
+        return f"water is {water_share:.2%} of the {what}, outside {low:.2%} to {high:.2%}"
+    if flips is not None and flips > limits.maximum_flips:
+        return (
+            f"{flips:.2%} of the labels flipped since the previous round, "
+            f"more than {limits.maximum_flips:.2%}"
+        )
+    return None
+
+
+def share_of(value: int, array: Labels, among: NDArray[np.bool_]) -> float | None:
+    """Return the share of `value` among the pixels where `among`; None if there are none."""
+    total = int(among.sum())
+    return float((among & (array == value)).sum() / total) if total else None
+
+
+def agreement_with(
+    names: Sequence[str],
+    label: Labels,
+    previous_names: Sequence[str],
+    previous: Labels,
+) -> float | None:
+    """Return the share of equal labels where this and the previous round have one.
+
+    Tiles are matched by their names; None if no pixel is labelled in both.
+    """
+    place = {name: position for position, name in enumerate(previous_names)}
+    pairs = [(i, place[name]) for i, name in enumerate(names) if name in place]
+    if not pairs:
+        return None
+    ours, theirs = (np.array(column) for column in zip(*pairs, strict=True))
+    both = (label[ours] != IGNORE) & (previous[theirs] != IGNORE)
+    if not both.any():
+        return None
+    return float((label[ours][both] == previous[theirs][both]).mean())

@@ -1,6 +1,6 @@
 """Domain adaptation: the target's batch statistics, where it comes from another sensor.
 
-Nothing here reads a label of the target, and what becomes of it still has to pass the guard.
+Nothing here reads a label of the target, and what becomes of it still has to be accepted.
 """
 
 from __future__ import annotations
@@ -14,60 +14,59 @@ from torch import Tensor
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Samples, Tiles, spread_out
 from floodloom.learning.device import default_device
-from floodloom.learning.relabelling.acceptance import Guard
-from floodloom.learning.relabelling.batch_statistics import moved_means, with_statistics_of
-from floodloom.learning.relabelling.gates import out_of_limits
+from floodloom.learning.relabelling.acceptance import Acceptance, limit_exceeded
+from floodloom.learning.relabelling.batch_statistics import distance_of_means, replace_statistics
 from floodloom.raster.nodata import IGNORE
 
 TARGETS = "the target's"
-"""What the note `batch_statistics` says was kept, if it wasn't the network's own."""
-_REHEARSED_FALL = 0.05
+"""Value of the note `batch_statistics` where the network's own weren't kept."""
+_GREATEST_FALL = 0.05
 _MOVED = 2.0  # times as far as held-out tiles
-_LOOKED_AT = 64  # tiles whose means tell of their sensor
-_SHARES = (0.2, 0.35, 0.5, 0.65)  # of water, that the target's means are looked at with
+_SAMPLED = 64  # tiles whose means show their sensor
+_SHARES = (0.2, 0.35, 0.5, 0.65)  # of water, with which the target's means are computed
 _HEAVIEST = 10.0  # weight of a pixel, where its class is given another share
 _SURE = 0.95
 _INSIDE = 0.99  # share of a coarser place that must be land
 
 
 @dataclass(frozen=True)
-class Adapted:
-    """A network for unlabelled tiles, and what became of it by the same step on labelled ones.
+class AdaptedNetwork:
+    """A network for unlabelled tiles, and its reference after the same step on labelled ones.
 
     Attributes
     ----------
     checkpoint
-        What is used; its note `batch_statistics` says what was found and which were kept.
-    rehearsed
-        The same network with the statistics of the held-out tiles instead: how sure it may be, and
-        whatever else held-out labels can say of it, must be asked of this one. Where nothing was
+        What is used; its note `batch_statistics` holds what was found and which were kept.
+    reference
+        The same network with the statistics of the held-out tiles instead: its confidence, and
+        whatever else held-out labels can show, must be measured with this one. Where nothing was
         changed, the checkpoint.
     changed
         Whether the statistics are others than before.
-    untellable
+    refusal
         Why the tiles can't be labelled, if the sensor is another and adapting to it isn't trusted.
     """
 
     checkpoint: Checkpoint
-    rehearsed: Checkpoint
+    reference: Checkpoint
     changed: bool = False
-    untellable: str | None = None
+    refusal: str | None = None
 
 
-def adapted(
+def adapt_statistics(
     checkpoint: Checkpoint,
     target: Tiles,
-    guard: Guard,
+    acceptance: Acceptance,
     share: float = 0.75,
     *,
     known: Checkpoint | None = None,
-) -> Adapted:
+) -> AdaptedNetwork:
     """Return a checkpoint with the batch statistics of other tiles, if that does no harm.
 
-    Held-out labels can't judge a network with the target's statistics, but they can judge the step
-    itself: it is rehearsed with the held-out tiles. It is done where
+    Held-out labels can't score a network with the target's statistics, but they can score the step
+    itself, done with the held-out tiles. It is taken where
 
-    - the sensor is another: the target's means lie twice as far from what the network knew as those
+    - the sensor is another: the target's means lie twice as far from the network's own as those
       of the held-out tiles, whatever share of water is taken for them. Otherwise re-estimation does
       harm;
     - the IoU of the held-out tiles falls by no more than 0.05 with their own statistics;
@@ -81,16 +80,16 @@ def adapted(
         A network; without batch normalisation it stays as it is.
     target
         Tiles whose labels aren't looked at.
-    guard
+    acceptance
         Held-out tiles and limits; the share of water on `target` must keep to its band.
     share
-        Of the target's statistics, see `with_statistics_of`.
+        Of the target's statistics, see `replace_statistics`.
     known
-        What knows the labelled ground alone and so can tell whether the target is from another
-        sensor; a network that has learnt from the target lies between the two. The checkpoint
-        itself by default.
+        A network of the labelled ground alone, which shows whether the target is from another
+        sensor; one that was trained on the target, too, lies between the two. The checkpoint itself
+        by default.
     """
-    here, there = _distances(known or checkpoint, target, guard.validation)
+    here, there = _distances(known or checkpoint, target, acceptance.validation)
     found: dict[str, Any] = {"moved": [here, there]}
     if not here:
         reason = "the network has no batch normalisation, or the target its very statistics"
@@ -101,32 +100,39 @@ def adapted(
             "of held-out tiles, so its sensor is no other"
         )
         return _own(checkpoint, found, reason)
-    step = re_estimated(checkpoint, target, guard.validation, share)
-    was, now = (guard.validation_iou(one) for one in (checkpoint, step.rehearsed))
-    found |= {"held_out_iou": [was, now], **guard.shift(checkpoint, step.checkpoint, target)}
-    if now < was - _REHEARSED_FALL:
+
+    # The step must do no harm where its result can be scored.
+    step = re_estimate_statistics(checkpoint, target, acceptance.validation, share)
+    was, now = (acceptance.validation_iou(one) for one in (checkpoint, step.reference))
+    found |= {
+        "held_out_iou": [was, now],
+        **acceptance.prediction_shift(checkpoint, step.checkpoint, target),
+    }
+    if now < was - _GREATEST_FALL:
         reason = f"re-estimated on held-out tiles, their IoU fell from {was:.4f} to {now:.4f}"
         return _own(checkpoint, found, reason)
+
+    # Statistics of land alone would make the darkest of it water.
     target_has = sure_water(step.checkpoint, target)
-    land_has = _on_land_alone(checkpoint, guard.validation, share)
+    land_has = _on_land_alone(checkpoint, acceptance.validation, share)
     found["sure_water"] = [target_has, land_has]
-    strange = out_of_limits(found["water_share"], None, guard.limits)
-    if strange is None and land_has is not None and (target_has or 0) <= land_has:
-        strange = (
+    implausible = limit_exceeded(found["water_share"], None, acceptance.limits)
+    if implausible is None and land_has is not None and (target_has or 0) <= land_has:
+        implausible = (
             f"{target_has or 0:.2%} of the target is surely water, and land alone gives "
             f"{land_has:.2%}"
         )
-    if strange is not None:
-        untellable = f"the sensor is another, and adapted to it {strange}"
-        return _own(checkpoint, found, untellable, untellable)
+    if implausible is not None:
+        refusal = f"the sensor is another, and adapted to it {implausible}"
+        return _own(checkpoint, found, refusal, refusal)
     return replace(step, checkpoint=_noted(step.checkpoint, {**found, "kept": TARGETS}))
 
 
 def _own(
-    checkpoint: Checkpoint, found: dict[str, Any], reason: str, untellable: str | None = None
-) -> Adapted:
+    checkpoint: Checkpoint, found: dict[str, Any], reason: str, refusal: str | None = None
+) -> AdaptedNetwork:
     noted = _noted(checkpoint, {**found, "kept": "own", "reason": reason})
-    return Adapted(noted, checkpoint, untellable=untellable)
+    return AdaptedNetwork(noted, checkpoint, refusal=refusal)
 
 
 def _noted(checkpoint: Checkpoint, found: dict[str, Any]) -> Checkpoint:
@@ -134,16 +140,16 @@ def _noted(checkpoint: Checkpoint, found: dict[str, Any]) -> Checkpoint:
 
 
 def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> str | None:
-    """Return by what a target shows that its sensor is another, None if it doesn't.
+    """Return why the sensor of a target is another, None if it isn't.
 
     Parameters
     ----------
     checkpoint
-        A network that has learnt from labelled tiles alone; without batch normalisation it can't
-        tell.
+        A network that has learnt from labelled tiles alone; without batch normalisation it shows
+        no difference.
     target, held_out
         Tiles whose labels aren't looked at; the held-out ones are of the labelled sensor. The means
-        of the target must lie twice as far from those that the network knows.
+        of the target must lie twice as far from the network's own.
     """
     here, there = _distances(checkpoint, target, held_out)
     if not here or here < _MOVED * there:
@@ -162,13 +168,13 @@ def _distances(known: Checkpoint, target: Tiles, held_out: Tiles) -> tuple[float
     target are taken with several shares, as if it held more or less of what the network takes for
     water, and the nearest count.
     """
-    told = _labelled_by(known, spread_out(target, _LOOKED_AT))
+    predicted = _labelled_by(known, spread_out(target, _SAMPLED))
 
     def distance(tiles: Tiles, weights: tuple[float, float]) -> float:
-        return moved_means(known, with_statistics_of(known, tiles, weights=weights))
+        return distance_of_means(known, replace_statistics(known, tiles, weights=weights))
 
-    there = distance(spread_out(held_out, _LOOKED_AT), (1.0, 1.0))
-    return min(distance(told, weights) for weights in _weights(told.label)), there
+    there = distance(spread_out(held_out, _SAMPLED), (1.0, 1.0))
+    return min(distance(predicted, weights) for weights in _weights(predicted.label)), there
 
 
 def _weights(label: Tensor) -> list[tuple[float, float]]:
@@ -208,26 +214,28 @@ def sure_water(
             taken = tiles.take(index)
             image = taken.image.to(default_device())
             land = (model(image).float() / checkpoint.temperature).softmax(dim=1)[:, 0]
-            asked = (image != 0).any(dim=1)
+            counts = (image != 0).any(dim=1)
             if on_land:
-                asked &= taken.label.to(default_device()) == 0
-            sure += int(((land <= 1 - _SURE) & asked).sum())
-            counted += int(asked.sum())
+                counts &= taken.label.to(default_device()) == 0
+            sure += int(((land <= 1 - _SURE) & counts).sum())
+            counted += int(counts.sum())
     return sure / counted if counted else None
 
 
 def _on_land_alone(checkpoint: Checkpoint, tiles: Tiles, share: float) -> float | None:
     """Return what `sure_water` finds on land with the statistics of nothing but land."""
     return sure_water(
-        with_statistics_of(checkpoint, tiles, share, weights=(1.0, 0.0), least=_INSIDE),
+        replace_statistics(checkpoint, tiles, share, weights=(1.0, 0.0), least=_INSIDE),
         tiles,
         on_land=True,
     )
 
 
-def re_estimated(checkpoint: Checkpoint, target: Tiles, held_out: Tiles, share: float) -> Adapted:
+def re_estimate_statistics(
+    checkpoint: Checkpoint, target: Tiles, held_out: Tiles, share: float
+) -> AdaptedNetwork:
     """Return a checkpoint with the statistics of the target, and of held-out tiles."""
-    changed, rehearsed = (
-        with_statistics_of(checkpoint, tiles, share) for tiles in (target, held_out)
+    changed, reference = (
+        replace_statistics(checkpoint, tiles, share) for tiles in (target, held_out)
     )
-    return Adapted(changed, rehearsed, changed=True)
+    return AdaptedNetwork(changed, reference, changed=True)

@@ -1,14 +1,14 @@
-"""What a round of relabelling tells of itself: kept area, confidence, and scores by event."""
+"""The audit of a round of relabelling: kept area, confidence, calibration, scores by event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from floodloom.learning.metrics.pixels import (
     confusion_matrix,
@@ -16,15 +16,108 @@ from floodloom.learning.metrics.pixels import (
     pixel_accuracy,
     reliability,
 )
+from floodloom.learning.relabelling.gate import Labels, Predictions
+from floodloom.learning.relabelling.settings import AcceptanceLimits, GateSettings
 from floodloom.raster.nodata import IGNORE
+from floodloom.records import Count, Number, Record, ReliabilityCurve, read_record
 
-Labels = NDArray[np.uint8]
 Predict = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], Labels]]
 """From images (tile, band, y, x) to confidence, NaN = no data, and class, both (tile, y, x)."""
 
 _BATCH = 8
 _MOST_PARTS = 3  # of a file's path
-_SCORES = ("iou", "f1", "precision", "recall", "accuracy", "expected_calibration_error")
+
+
+class TileCounts(Record):
+    """Tiles that were offered, and that got pseudo labels."""
+
+    offered: Count
+    kept: Count
+
+
+class KeptArea(Record):
+    """Labelled pixels of a class, their share of all, and their area if that is known."""
+
+    pixels: Count = 0
+    share: Number
+    km2: Number | None = None
+
+
+class Calibration(Record):
+    """Reliability on held-out labels, and the foreground IoU there of each weight tried."""
+
+    temperature: Number
+    likelihood: dict[str, Number] = Field(default_factory=dict)
+    pixels: Count = 0
+    before: ReliabilityCurve
+    after: ReliabilityCurve
+
+
+class HeldOutScores(Record):
+    """Scores on held-out tiles; null where no pixel can be scored."""
+
+    tiles: Count
+    iou: Number | None = None
+    f1: Number | None = None
+    precision: Number | None = None
+    recall: Number | None = None
+    accuracy: Number | None = None
+    expected_calibration_error: Number | None = None
+
+
+class Validation(Record):
+    """Scores on held-out tiles together and by event."""
+
+    pooled: HeldOutScores | None = None
+    by_event: dict[str, HeldOutScores] = Field(default_factory=dict)
+
+
+class Audit(Record):
+    """What a round of relabelling found.
+
+    `confidence` counts confidences per predicted class between `edges`; `likelihood` is the weight
+    of the local likelihood in the labels, `greatest_likelihood` the greatest that was tried;
+    `batch_statistics` says of each member whose statistics it labelled with; `left_out` why others
+    labelled nothing.
+    """
+
+    round: Count
+    preset: str
+    accepted: bool
+    reason: str | None = None
+    tiles: TileCounts
+    passed_gate: dict[str, KeptArea]
+    water_share: Number | None
+    agreement_with_previous: Number | None
+    confidence: dict[str, list[Count | Number]]
+    calibration: Calibration
+    gate: GateSettings
+    limits: AcceptanceLimits
+    tta: bool
+    likelihood: Number
+    greatest_likelihood: Number
+    batch_statistics: list[str | None]
+    validation: Validation
+    left_out: dict[str, str]
+    checkpoints: list[str]
+
+    @model_validator(mode="after")
+    def _histogram(self) -> Audit:
+        bins = len(self.confidence.get("edges", ())) - 1
+        if bins < 1 or any(len(v) != bins for k, v in self.confidence.items() if k != "edges"):
+            raise ValueError("confidence isn't counts between edges")
+        return self
+
+
+def read_audit(path: str | Path) -> Audit:
+    """Read the audit of a round.
+
+    Raises
+    ------
+    InputError
+        If it isn't one; the message names the first field that is wrong.
+    """
+    return read_record(path, Audit)
 
 
 def names_of(paths: Sequence[str | Path]) -> list[str]:
@@ -48,33 +141,30 @@ def names_of(paths: Sequence[str | Path]) -> list[str]:
     return [str(number) for number in range(1, len(parts) + 1)]
 
 
-def kept_area(
-    label: Labels, classes: Sequence[str], spacing: float | None
-) -> dict[str, Mapping[str, float]]:
+def kept_area(label: Labels, classes: Sequence[str], spacing: float | None) -> dict[str, KeptArea]:
     """Return per class the labelled pixels, their share, and their area in km² if known."""
-    total = label.size
-    areas: dict[str, Mapping[str, float]] = {}
+    areas = {}
     for value, name in enumerate(classes):
         pixels = int((label == value).sum())
-        areas[name] = {"pixels": pixels, "share": pixels / total if total else 0.0}
-        if spacing is not None:
-            areas[name] = {**areas[name], "km2": pixels * spacing**2 / 1e6}
+        km2 = None if spacing is None else pixels * spacing**2 / 1e6
+        share = pixels / label.size if label.size else 0.0
+        areas[name] = KeptArea(pixels=pixels, share=share, km2=km2)
     return areas
 
 
 def confidence_histogram(
-    confidence: NDArray[np.float32], prediction: Labels, classes: Sequence[str], bins: int = 20
-) -> dict[str, object]:
+    predictions: Predictions, classes: Sequence[str], bins: int = 20
+) -> dict[str, list[int | float]]:
     """Return counts of confidences in equal bins of 0-1, per predicted class."""
     edges = np.linspace(0, 1, bins + 1)
-    counts = {
-        name: np.histogram(confidence[(prediction == value) & np.isfinite(confidence)], edges)[0]
-        for value, name in enumerate(classes)
-    }
-    return {"edges": edges.tolist(), **{name: count.tolist() for name, count in counts.items()}}
+    counts = {}
+    for value, name in enumerate(classes):
+        member = (predictions.label == value) & predictions.valid
+        counts[name] = np.histogram(predictions.confidence[member], edges)[0].tolist()
+    return {"edges": edges.tolist(), **counts}
 
 
-def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> dict[str, Any]:
+def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> Validation:
     """Return the scores of labelled tiles, event by event and together.
 
     Parameters
@@ -88,36 +178,34 @@ def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> dict[s
 
     Returns
     -------
-    dict
-        `pooled` and `by_event`: tiles, iou, f1, precision, recall of the foreground, accuracy and
-        expected_calibration_error, from counts that are summed before they are divided; None where
-        no pixel can be scored.
+    Validation
+        Scores of the foreground, accuracy and calibration error, from counts that are summed before
+        they are divided.
     """
     parts = []
     for first in range(0, tiles.sizes["tile"], _BATCH):
         some = tiles.isel(tile=slice(first, first + _BATCH))
         parts.append((*predict(some["image"].values), some["label"].values))
     if not parts:
-        return {"pooled": None, "by_event": {}}
+        return Validation()
     confidence, prediction, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     event = tiles["event"].values.astype(str)
 
-    def scored(chosen: NDArray[np.bool_]) -> dict[str, float | None]:
+    def score(chosen: NDArray[np.bool_]) -> HeldOutScores:
+        count = int(chosen.sum())
         known = np.isfinite(confidence[chosen]) & (label[chosen] != IGNORE)
         if not known.any():
-            return {"tiles": int(chosen.sum()), **dict.fromkeys(_SCORES)}
+            return HeldOutScores(tiles=count)
         sure, guess, truth = (a[chosen][known] for a in (confidence, prediction, label))
         matrix = confusion_matrix(guess, truth, classes)
-        return {
-            "tiles": int(chosen.sum()),
+        return HeldOutScores(
+            tiles=count,
             **foreground_scores(matrix),
-            "accuracy": pixel_accuracy(matrix),
-            "expected_calibration_error": reliability(
-                sure, guess == truth
-            ).expected_calibration_error,
-        }
+            accuracy=pixel_accuracy(matrix),
+            expected_calibration_error=reliability(sure, guess == truth).expected_calibration_error,
+        )
 
-    return {
-        "pooled": scored(np.ones(len(event), dtype=np.bool_)),
-        "by_event": {str(name): scored(event == name) for name in np.unique(event)},
-    }
+    return Validation(
+        pooled=score(np.ones(len(event), dtype=np.bool_)),
+        by_event={str(name): score(event == name) for name in np.unique(event)},
+    )

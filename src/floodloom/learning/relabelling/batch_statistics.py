@@ -17,7 +17,7 @@ _NORM = nn.BatchNorm2d
 _FEWEST = 2  # pixels that a batch's statistics need
 
 
-def moved_means(before: Checkpoint, after: Checkpoint) -> float:
+def distance_of_means(before: Checkpoint, after: Checkpoint) -> float:
     """Return by how many standard deviations batch normalisations' means differ, on average."""
     layers = [
         ((after.weights[name] - mean).abs() / before.weights[spread].clamp(min=1e-12).sqrt()).mean()
@@ -29,7 +29,7 @@ def moved_means(before: Checkpoint, after: Checkpoint) -> float:
 
 
 @torch.no_grad()
-def with_statistics_of(
+def replace_statistics(
     checkpoint: Checkpoint,
     target: Tiles,
     share: float = 1.0,
@@ -63,22 +63,24 @@ def with_statistics_of(
     ----------
     Li et al. (2016), Revisiting batch normalization for practical domain adaptation, arXiv
     1603.04779; the mixture: Schneider et al. (2020), arXiv 2006.16971, eq. 1.
-
     """
     model = checkpoint.model().to(default_device()).eval()
     norms = {
         name: _Statistics(least) for name, part in model.named_modules() if isinstance(part, _NORM)
     }
+
+    # Each batch passes with its own statistics, which the hooks keep.
     hooks = [model.get_submodule(name).register_forward_hook(one) for name, one in norms.items()]
-    mixed_up = torch.randperm(len(target), generator=torch.Generator().manual_seed(0))
-    for index in torch.split(mixed_up, batch):
+    order = torch.randperm(len(target), generator=torch.Generator().manual_seed(0))
+    for index in torch.split(order, batch):
         taken = target.take(index)
-        weight = None if weights is None else _weighed(taken, *weights)
+        weight = None if weights is None else _pixel_weights(taken, *weights)
         for one in norms.values():
             one.weight = weight
         model(taken.image.to(default_device()))
     for hook in hooks:
         hook.remove()
+
     mixed = dict(checkpoint.weights)
     for name, one in norms.items():
         if not one.means:
@@ -92,7 +94,7 @@ def with_statistics_of(
     return replace(checkpoint, weights=mixed)
 
 
-def _weighed(tiles: Samples, land: float, other: float) -> Tensor:
+def _pixel_weights(tiles: Samples, land: float, other: float) -> Tensor:
     """Return (tile, 1, y, x) float32 weights of labelled pixels."""
     weight = torch.full(tiles.label.shape, other).masked_fill(tiles.label.cpu() == 0, land)
     return weight.masked_fill(tiles.label.cpu() == IGNORE, 0).unsqueeze(1).to(default_device())
@@ -100,9 +102,9 @@ def _weighed(tiles: Samples, land: float, other: float) -> Tensor:
 
 @dataclass
 class _Statistics:
-    """Hook of a batch normalisation: it normalises by the batch itself, and says by what.
+    """Hook of a batch normalisation that normalises by the batch itself, and keeps its moments.
 
-    `weight` (tile, 1, y, x) float32 says how much each pixel counts; none: all alike. Places that
+    `weight` (tile, 1, y, x) float32 is how much each pixel counts; none: all alike. Places that
     weigh less than `least` don't.
     """
 

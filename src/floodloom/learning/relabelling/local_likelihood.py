@@ -1,9 +1,9 @@
-"""What a tile's own backscatter says of its classes, beside what a network has learnt elsewhere.
+"""The likelihood of the classes by a tile's own backscatter, beside a network trained elsewhere.
 
 On ground that it was not trained on, a network finds the heart of a flood and misses its reach:
 water is brighter there, land darker, and both differently from tile to tile. Where the network is
 sure of some pixels of each class, these show what the classes look like in this very tile, and the
-rest can be told by them.
+rest can be classified by them.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from floodloom.learning.relabelling.mixture import Mixture
 
 _SUREST = 0.65  # share of a class's pixels from which its distribution is taken
 _COMPONENTS = (3, 2)  # of land, which is fields, woods and rivers, and of every other class
-_ROUNDS = 3  # of telling the classes and looking at them again
+_ROUNDS = 3  # of classifying the pixels and fitting the mixtures again
 _STEPS = 6  # of fitting a mixture, the first time
 _SAMPLE = 2048  # pixels that a mixture is fitted to, at most
-_LOOKED_AT = 1 << 16  # pixels whose classes are told while mixtures are fitted, at most
+_CLASSIFIED = 1 << 16  # pixels that are classified while mixtures are fitted, at most
 _FEWEST = 60  # pixels of a class, below which nothing is known of its distribution
 _NEIGHBOURHOOD = 1.0  # px, standard deviation of the bell over which neighbours are averaged
-_STRONGEST = 8.0  # what is said against a class at most
+_LOWEST = 8.0  # log-likelihood below the likeliest class's, at most
 
 
 @dataclass(frozen=True)
-class Voice:
-    """What a scene's own word weighs when it is predicted.
+class LikelihoodWeighting:
+    """How the local likelihood of a scene is added to the logits of its prediction.
 
     Attributes
     ----------
     weight
-        Of `local_likelihood` against the networks' logits; with 0 it isn't heard.
+        Of `local_likelihood` against the networks' logits; 0 leaves it out.
     temperature
-        What the sum of both is divided by, so that it is calibrated; networks that hear it have
-        divided their own logits already, see `Ensemble.hearing`.
+        What the sum of both is divided by, so that it is calibrated; an ensemble's logits are
+        divided by it already, see `Ensemble.with_joint_temperature`.
     """
 
     weight: float = 0.0
     temperature: float = 1.0
 
     @classmethod
-    def of(cls, notes: Sequence[Mapping[str, Any]]) -> Voice:
-        """Return the mean of what the notes of an ensemble's checkpoints say."""
-        said = [one.get("likelihood", {"weight": 0.0, "temperature": 1.0}) for one in notes]
-        if not said:
+    def of(cls, notes: Sequence[Mapping[str, Any]]) -> LikelihoodWeighting:
+        """Return the mean of the notes of an ensemble's checkpoints."""
+        noted = [one.get("likelihood", {"weight": 0.0, "temperature": 1.0}) for one in notes]
+        if not noted:
             return cls()
-        means = (float(np.mean([one[k] for one in said])) for k in ("weight", "temperature"))
+        means = (float(np.mean([one[k] for one in noted])) for k in ("weight", "temperature"))
         return cls(*means)
 
 
@@ -64,7 +64,7 @@ def local_likelihood(
     For each tile and class, a mixture of Gaussians is fitted to the two thirds of the predicted
     pixels that are the surest, over the bands and their means in the neighbourhood: the
     maximum-likelihood classifier of remote sensing, retrained without labels on the image at hand.
-    What it says is added to the logits, and the classes are looked at again, three times in all.
+    Its log-likelihood is added to the logits, and the mixtures are fitted again, three times.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def local_likelihood(
     logits
         (tile, class, y, x) float32 of a network.
     averaged
-        Average what single pixels say over their neighbours, which are mostly of one class: maps
-        gain by it and are better calibrated, but networks that learn from labels made of it lose
+        Average the likelihood over neighbours, which are mostly of one class: maps gain by it and
+        are better calibrated, but networks that learn from labels made of it lose
         (on unseen OMBRIA chips .1 to .5 points gained, .3 to 1.6 lost).
 
     Returns
@@ -90,11 +90,12 @@ def local_likelihood(
     ----------
     Bruzzone and Prieto (2001), Unsupervised retraining of a maximum likelihood classifier for the
     analysis of multitemporal remote sensing images, IEEE TGRS 39(2), 456-460, sections II and III;
-    here the network gives the first labels and keeps its say, and classes are mixtures. The mean
+    here the network gives the first labels and its logits stay in the sum, and classes are
+    mixtures. The mean
     over neighbours: Hosni et al. (2013), Fast cost-volume filtering for visual correspondence and
     beyond, IEEE TPAMI 35(2), 504-511, eq. 1, with a bell as its weights.
     """
-    said = np.zeros(logits.shape, dtype=np.float32)
+    likelihood = np.zeros(logits.shape, dtype=np.float32)
     for tile, known in enumerate(valid):
         if known.any():
             inside = slice(None) if known.all() else np.flatnonzero(known)
@@ -103,10 +104,10 @@ def local_likelihood(
                 _by_pixel(values)[:, inside]
                 for values in (np.concatenate([bands, _means(bands, known)]), logits[tile])
             )
-            _by_pixel(said[tile])[:, inside] = _likelihood(features, networks)
+            _by_pixel(likelihood[tile])[:, inside] = _likelihood(features, networks)
             if averaged:
-                said[tile] = np.where(known, _means(said[tile], known), np.float32(0))
-    return said
+                likelihood[tile] = np.where(known, _means(likelihood[tile], known), np.float32(0))
+    return likelihood
 
 
 def _means(values: Floats, valid: NDArray[np.bool_]) -> Floats:
@@ -121,28 +122,28 @@ def _by_pixel(values: Floats) -> Floats:
 
 def _likelihood(features: Floats, logits: Floats) -> Floats:
     """(class, pixel) log-likelihood relative to the likeliest class of (feature, pixel)."""
-    step = -(-features.shape[1] // _LOOKED_AT)
+    step = -(-features.shape[1] // _CLASSIFIED)
     few, networks = features[:, ::step], logits[:, ::step]
-    said = np.zeros_like(networks)
+    likelihood = np.zeros_like(networks)
     known: dict[int, Mixture] = {}
     for _ in range(_ROUNDS):
-        sure = _surest(networks + said)
+        sure = _surest(networks + likelihood)
         if len(sure) < 2:
             break
         known = {value: _fitted(few, own, value, known) for value, own in sure.items()}
-        said = _told(few, known, len(logits))
-    return said if step == 1 else _told(features, known, len(logits))
+        likelihood = _class_likelihood(few, known, len(logits))
+    return likelihood if step == 1 else _class_likelihood(features, known, len(logits))
 
 
-def _told(features: Floats, known: dict[int, Mixture], classes: int) -> Floats:
-    """What mixtures of some of the classes say of (feature, pixel), 0 of the other classes."""
-    said = np.zeros((classes, features.shape[1]), dtype=np.float32)
+def _class_likelihood(features: Floats, known: dict[int, Mixture], classes: int) -> Floats:
+    """(class, pixel) log-likelihood by mixtures of some of the classes, 0 of the others."""
+    likelihood = np.zeros((classes, features.shape[1]), dtype=np.float32)
     if known:
         found = {value: mixture.log_density(features) for value, mixture in known.items()}
         likeliest = np.maximum.reduce(list(found.values()))
         for value, density in found.items():
-            said[value] = np.maximum(density - likeliest, -_STRONGEST)
-    return said
+            likelihood[value] = np.maximum(density - likeliest, -_LOWEST)
+    return likelihood
 
 
 def _surest(logits: Floats) -> dict[int, NDArray[np.intp]]:

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians, fitted to a sample and asked about every pixel of an image."""
+"""Mixtures of Gaussians, fitted to a sample and evaluated at every pixel of an image."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Doubles = NDArray[np.float64]
 
 _LEAST_VARIANCE = 0.02  # in units of the inputs, for pixels that are all alike
 _FAINTEST = 1e-9
-_BLOCK = 512  # pixels that are told together
-_UNHEARD = np.float32(-20.0)  # log-density below the greatest that adds nothing to it in float32
+_BLOCK = 512  # pixels that are evaluated together
+_NEGLIGIBLE = np.float32(-20.0)  # log-density below the greatest that adds nothing to it in float32
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,6 @@ def _log_density(features, means, whiten, offsets, density):  # type: ignore[no-
             total = np.float32(0)
             for k in range(components):
                 apart = each[k, pixel] - greatest
-                if apart > _UNHEARD:
+                if apart > _NEGLIGIBLE:
                     total += np.exp(apart)
             density[first + pixel] = greatest + np.log(total)

@@ -1,28 +1,40 @@
-"""One round of relabelling: predict, gate, guard, audit."""
+"""One round of relabelling: choose the networks, predict, gate, accept or refuse, audit."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.errors import ConfigError
+from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.splits import select
-from floodloom.learning.relabelling.audit import confidence_histogram, kept_area
-from floodloom.learning.relabelling.gates import (
-    Limits,
+from floodloom.learning.inference import Ensemble, ensemble_of
+from floodloom.learning.losses.pixels import cross_entropy
+from floodloom.learning.relabelling.acceptance import (
+    Acceptance,
     agreement_with,
-    gate_images,
-    gate_pixels,
-    gate_tiles,
-    per_class,
-    refusal,
+    round_refusal,
     share_of,
 )
-from floodloom.learning.relabelling.labeller import Labeller
+from floodloom.learning.relabelling.adaptation import (
+    AdaptedNetwork,
+    adapt_statistics,
+    another_sensor,
+)
+from floodloom.learning.relabelling.audit import (
+    Audit,
+    TileCounts,
+    confidence_histogram,
+    kept_area,
+    scores_by_event,
+)
+from floodloom.learning.relabelling.gate import Gate, Labels, Predictions
+from floodloom.learning.relabelling.gates import GATES
+from floodloom.learning.relabelling.labeller import Labeller, calibrate_labeller
+from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.log import get_logger, track
 from floodloom.raster.nodata import IGNORE
 from floodloom.raster.store import recipe_of
@@ -32,80 +44,111 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class Gate:
-    """How pseudo labels are chosen: `pixel` with its numbers, `paul-ganju`, `image-level`,
-    or `none`: no label at all, for tiles that teach by consistency alone.
+class Members:
+    """The networks of a round.
+
+    Attributes
+    ----------
+    networks
+        Those that label; all of them, as they are, where none may.
+    left_out
+        Why others don't, by name.
+    refusal
+        Why the round is refused whatever is predicted, if it is.
+    likelihood
+        Greatest weight of the local likelihood.
     """
 
-    kind: str = "pixel"
-    thresholds: tuple[float, ...] = (0.95,)
-    quotas: tuple[float, ...] = (0.9,)
-    portions: tuple[float, ...] = (0.0,)
-    minimum_kept: float = 0.05
+    networks: Sequence[AdaptedNetwork]
+    left_out: dict[str, str]
+    refusal: str | None
+    likelihood: float
 
-    def __call__(
-        self,
-        confidence: NDArray[np.float32],
-        prediction: NDArray[np.uint8],
-        classes: int,
-        tile_label: NDArray[np.uint8] | None = None,
-        *,
-        first: bool = True,
-    ) -> NDArray[np.uint8]:
-        """Return (tile, y, x) uint8 labels, 255 where the prediction isn't sure enough.
+    @property
+    def statistics(self) -> list[str | None]:
+        """Which batch statistics each has, None where that was no question."""
+        notes = [one.checkpoint.notes.get("batch_statistics", {}) for one in self.networks]
+        return [note.get("kept") for note in notes]
 
-        `tile_label` and `first` are those of `gate_images`.
+    @property
+    def ensemble(self) -> Ensemble:
+        """What predicts the unlabelled tiles."""
+        return ensemble_of([one.checkpoint for one in self.networks])
 
-        Raises
-        ------
-        ConfigError
-            If there is no such gate, its numbers don't match the classes, or nothing is known of
-            whole tiles.
-        """
-        if self.kind == "none":
-            return np.full(prediction.shape, IGNORE, dtype=np.uint8)
-        if self.kind == "image-level":
-            if tile_label is None or (tile_label == IGNORE).all():
-                raise ConfigError(
-                    "gate image-level: the tiles have no label as a whole; ETCI 2021's unlabelled "
-                    "scenes have (labels.csv), or choose another gate"
-                )
-            return gate_images(confidence, prediction, tile_label, first=first)
-        if self.kind == "paul-ganju":
-            return gate_tiles(confidence, prediction)
-        if self.kind != "pixel":
-            raise ConfigError(f"gate {self.kind!r}: choose pixel, paul-ganju, image-level, none")
-        thresholds = per_class(self.thresholds, classes, "thresholds")
-        quotas = per_class(self.quotas, classes, "quotas")
-        portions = per_class(self.portions, classes, "portions")
-        return gate_pixels(confidence, prediction, thresholds, quotas, portions)
+    @property
+    def reference(self) -> Ensemble:
+        """What predicts the held-out tiles."""
+        return ensemble_of([one.reference for one in self.networks])
 
 
-def relabel_tiles(
-    tiles: xr.Dataset,
-    labeller: Labeller,
-    *,
-    gate: Gate,
-    limits: Limits,
-    previous: xr.Dataset | None = None,
-    refused: str | None = None,
-) -> tuple[xr.Dataset, dict[str, Any]]:
-    """Label tiles where a labeller is sure.
+def choose_members(
+    ensemble: Ensemble,
+    names: Sequence[str],
+    offered: xr.Dataset,
+    held_out: xr.Dataset,
+    settings: RelabelSettings,
+) -> Members:
+    """Choose the networks that may label, each adapted to the unlabelled tiles.
 
     Parameters
     ----------
-    tiles
-        Tile store; its labels are never read.
-    labeller
-        What predicts, calibrated.
-    gate
-        What is sure enough.
-    limits
-        What the round must keep to.
+    ensemble, names
+        The networks, and what the audit calls them.
+    offered
+        Unlabelled tiles.
+    held_out
+        Labelled tiles that show which networks are accurate enough.
+    settings
+        Of the round.
+    """
+    acceptance = Acceptance(radar_samples(held_out), cross_entropy, limits=settings)
+    adapting = settings.batch_statistics and offered.sizes["tile"]
+    target = radar_samples(offered) if adapting else None
+    members, left_out, unlike = [], {}, False
+    for name, one in zip(names, ensemble.checkpoints, strict=True):
+        reason = acceptance.inaccuracy(one)
+        if reason is None:
+            member = AdaptedNetwork(one, one)
+            if target is not None:
+                member = adapt_statistics(one, target, acceptance, settings.batch_statistics)
+            reason = member.refusal
+            unlike = unlike or reason is not None
+        if reason is None:
+            members.append(member)
+        else:
+            left_out[name] = reason
+    if members:
+        return Members(members, left_out, None, settings.likelihood)
+
+    # On ground that no network can be adapted to, the likelihood would spread their errors.
+    likelihood = 0.0 if unlike else settings.likelihood
+    every = [AdaptedNetwork(one, one) for one in ensemble.checkpoints]
+    return Members(every, left_out, next(iter(left_out.values())), likelihood)
+
+
+def relabel_tiles(
+    offered: xr.Dataset,
+    held_out: xr.Dataset,
+    ensemble: Ensemble,
+    names: Sequence[str],
+    settings: RelabelSettings,
+    *,
+    previous: xr.Dataset | None = None,
+) -> tuple[xr.Dataset, Audit]:
+    """Label tiles with an ensemble where it is sure.
+
+    Parameters
+    ----------
+    offered
+        Tiles; their labels are never read.
+    held_out
+        Labelled tiles that the networks weren't trained on: they calibrate the confidences.
+    ensemble, names
+        The networks, and what the audit calls them.
+    settings
+        Of the round.
     previous
         Pseudo-labelled tiles of the round before.
-    refused
-        Why the round is refused whatever is predicted, if it is.
 
     Returns
     -------
@@ -118,58 +161,97 @@ def relabel_tiles(
     RecipeMismatchError
         If the tiles aren't what the ensemble was trained on; the message names the field.
     """
-    classes = labeller.ensemble.classes
-    labeller.ensemble.recipe.require_inputs(recipe_of(tiles), "tiles")
-    confidence, prediction = _predictions(tiles, labeller)
-    known = tiles["tile_label"].values if "tile_label" in tiles.coords else None
-    label = gate(confidence, prediction, len(classes), known, first=previous is None)
-    unlabelled = gate.kind == "none"
-    kept = np.ones(len(label), bool) if unlabelled else _kept_tiles(label, gate.minimum_kept)
-    label[~kept] = IGNORE
-    agreement = _agreement(tiles, label, previous)
-    pseudo = None if unlabelled else label
-    reason = refused or refusal(prediction, confidence, pseudo, agreement, limits)
+    recipe = recipe_of(offered)
+    ensemble.recipe.require_inputs(recipe, "tiles")
+    gate = GATES.load(settings.gate)
+    members = choose_members(ensemble, names, offered, held_out, settings)
+    refusal = members.refusal
+    if gate.by_consistency and refusal is None:
+        refusal = _other_sensor(members.networks, offered, held_out)
+
+    # What the held-out tiles show is measured with the statistics of those tiles.
+    reference = members.reference
+    labeller, calibration = calibrate_labeller(
+        Labeller(members.ensemble, tta=settings.tta, likelihood=members.likelihood),
+        radar_samples(held_out),
+        scale=settings.calibrate,
+        reference=reference,
+    )
+    predictions = _predict(offered, labeller, first=previous is None)
+    label, kept = _gated(gate, predictions, settings)
+    agreement = _agreement(offered, label, previous)
+    pseudo = None if gate.by_consistency else label
+    reason = refusal or round_refusal(predictions, pseudo, agreement, settings)
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
         kept[:] = False
-    report = {
-        "accepted": reason is None,
-        "reason": reason,
-        "tiles": {"offered": len(label), "kept": int(kept.sum())},
-        "passed_gate": kept_area(label, classes, recipe_of(tiles).spacing),
-        "water_share": share_of(1, prediction, np.isfinite(confidence)),
-        "agreement_with_previous": agreement,
-        "confidence": confidence_histogram(confidence, prediction, classes),
-        "calibration": labeller.calibration,
-        "gate": asdict(gate),
-        "limits": asdict(limits),
-        "tta": labeller.tta,
-        "likelihood": labeller.likelihood,
-        "greatest_likelihood": max(map(float, labeller.calibration.get("likelihood", {"0": 0}))),
-    }
-    return _pseudo_labelled(tiles, label, kept, classes), report
+    classes = ensemble.classes
+    audit = Audit(
+        round=settings.round,
+        preset=settings.preset,
+        accepted=reason is None,
+        reason=reason,
+        tiles=TileCounts(offered=len(label), kept=int(kept.sum())),
+        passed_gate=kept_area(label, classes, recipe.spacing),
+        water_share=share_of(1, predictions.label, predictions.valid),
+        agreement_with_previous=agreement,
+        confidence=confidence_histogram(predictions, classes),
+        calibration=calibration,
+        gate=settings,
+        limits=settings,
+        tta=settings.tta,
+        likelihood=labeller.likelihood,
+        greatest_likelihood=max(map(float, calibration.likelihood)),
+        batch_statistics=members.statistics,
+        validation=scores_by_event(
+            held_out, replace(labeller, ensemble=reference).predict, len(classes)
+        ),
+        left_out=members.left_out,
+        checkpoints=list(names),
+    )
+    return _pseudo_labelled(offered, label, kept, classes), audit
 
 
-def _predictions(
-    tiles: xr.Dataset, labeller: Labeller
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def _other_sensor(
+    members: Sequence[AdaptedNetwork], offered: xr.Dataset, held_out: xr.Dataset
+) -> str | None:
+    """Return why the target mustn't be learnt from by consistency, if its sensor is another.
+
+    What a network takes for water there may be wrong alike in all views.
+    """
+    if not offered.sizes["tile"]:
+        return None
+    target, known = radar_samples(offered), radar_samples(held_out)
+    signs = (another_sensor(one.checkpoint, target, known) for one in members)
+    sign = next((sign for sign in signs if sign), None)
+    return sign and f"{sign}, and consistent views can be wrong alike; choose pixel-gate"
+
+
+def _predict(tiles: xr.Dataset, labeller: Labeller, *, first: bool) -> Predictions:
     shape = (tiles.sizes["tile"], tiles.sizes["y"], tiles.sizes["x"])
     confidence = np.empty(shape, dtype=np.float32)
-    prediction = np.empty(shape, dtype=np.uint8)
-    for first in track(range(0, shape[0], _BATCH), "labelling tiles"):
-        part = slice(first, first + _BATCH)
+    label = np.empty(shape, dtype=np.uint8)
+    for start in track(range(0, shape[0], _BATCH), "labelling tiles"):
+        part = slice(start, start + _BATCH)
         image = tiles["image"].isel(tile=part).values
-        confidence[part], prediction[part] = labeller.predict(image)
-    return confidence, prediction
+        confidence[part], label[part] = labeller.predict(image)
+    known = tiles["tile_label"].values if "tile_label" in tiles.coords else None
+    return Predictions(confidence, label, len(labeller.ensemble.classes), known, first)
 
 
-def _kept_tiles(label: NDArray[np.uint8], least: float) -> NDArray[np.bool_]:
-    return np.asarray((label != IGNORE).mean(axis=(1, 2)) >= least)
+def _gated(
+    gate: Gate, predictions: Predictions, settings: RelabelSettings
+) -> tuple[Labels, NDArray[np.bool_]]:
+    """Return the labels (tile, y, x) that pass a gate, and which tiles are kept."""
+    label = gate.select(predictions, settings)
+    kept = np.ones(len(label), dtype=np.bool_)
+    if not gate.by_consistency:
+        kept = (label != IGNORE).mean(axis=(1, 2)) >= settings.minimum_kept
+    label[~kept] = IGNORE
+    return label, kept
 
 
-def _agreement(
-    tiles: xr.Dataset, label: NDArray[np.uint8], previous: xr.Dataset | None
-) -> float | None:
+def _agreement(tiles: xr.Dataset, label: Labels, previous: xr.Dataset | None) -> float | None:
     if previous is None:
         return None
     names, before = tiles["tile_id"].values.tolist(), previous["tile_id"].values.tolist()
@@ -178,7 +260,7 @@ def _agreement(
 
 def _pseudo_labelled(
     tiles: xr.Dataset,
-    label: NDArray[np.uint8],
+    label: Labels,
     kept: NDArray[np.bool_],
     classes: tuple[str, ...],
 ) -> xr.Dataset:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
-from floodloom.settings import Settings
+from floodloom.learning.relabelling.gates import GATES
+from floodloom.learning.relabelling.presets import PRESETS
+from floodloom.settings import Settings, of_job
 
 
-class RelabelSettings(Settings):
-    """Which pixels get pseudo labels, and when a round is refused."""
+class GateSettings(Settings):
+    """Which predictions become pseudo labels."""
 
-    preset: Literal["pixel-gate", "paul-ganju", "unimatch", "mean-teacher", "image-level"] = Field(
-        default="pixel-gate",
-        description="Method; sets the defaults of keys here and in other sections, see below",
-    )
-
-    gate: Literal["pixel", "paul-ganju", "image-level", "none"] = Field(
+    gate: GATES.choice() = Field(  # type: ignore[valid-type]
         default="pixel",
         description="pixel: sure pixels, by class; paul-ganju: whole tiles of which more than 90 % "
         "of the pixels are surer than 0.95; image-level: what is known of whole tiles (ETCI 2021); "
-        "none: no labels, for training by consistency",
+        "none: no labels, for training by consistency; refused where the sensor is another",
     )
     thresholds: tuple[float, ...] = Field(
         default=(0.95,),
@@ -43,6 +38,11 @@ class RelabelSettings(Settings):
     minimum_kept: float = Field(
         default=0.05, ge=0, le=1, description="Least share of labelled pixels in a kept tile"
     )
+
+
+class AcceptanceLimits(Settings):
+    """What a round, and the model that comes of it, must keep to."""
+
     minimum_water_share: float = Field(
         default=0.001, ge=0, le=1, description="A round with a smaller share of water is refused"
     )
@@ -65,9 +65,19 @@ class RelabelSettings(Settings):
         default=0.3,
         ge=0,
         le=1,
-        description="A network with a lower IoU on held-out labels labels nothing, and what would "
-        "be learnt on top of it begins anew on the labels",
+        description="A network with a lower IoU on held-out labels labels nothing, and training "
+        "starts again from the labels instead of from it",
     )
+
+
+class RelabelSettings(AcceptanceLimits, GateSettings):
+    """Which pixels get pseudo labels, and when a round is refused."""
+
+    preset: PRESETS.choice() = Field(  # type: ignore[valid-type]
+        default="pixel-gate",
+        description="Method; sets the defaults of keys here and in other sections, see below",
+    )
+    round: int = of_job(default=1, description="Number of the round, from 1")
     validation_share: float = Field(
         default=0.2,
         gt=0,
@@ -89,9 +99,10 @@ class RelabelSettings(Settings):
     likelihood: float = Field(
         default=1.0,
         ge=0,
-        description="Greatest weight of what each tile's own distributions of its classes say "
-        "against what the networks say; as much of it is used, in pseudo labels and in prediction, "
-        "as makes the error on held-out labels, 1 - IoU, grow by a twentieth at most; 0: none",
+        description="Greatest weight of the local likelihood, by each tile's own distributions of "
+        "its classes, against the networks' logits; as much of it is used, in pseudo labels and in "
+        "prediction, as makes the error on held-out labels, 1 - IoU, grow by a twentieth at most; "
+        "0: none",
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

@@ -159,7 +159,7 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         ge=0,
         description="Greatest change of gain (factor) and offset (deviations) of the bands",
     )
-    guard: bool = Field(
+    acceptance: bool = Field(
         default=True,
         description="Refuse a round whose model scores less on held-out labels, or whose "
         "predictions leave the limits of `relabel`",

@@ -1,8 +1,8 @@
-"""Letting a scene's own backscatter weigh in, beside what networks have learnt elsewhere.
+"""The local likelihood of a whole scene, added to its prediction.
 
-What `learning.relabelling.local_likelihood` gives for a tile is given here for every place of a
-scene: by windows on a fixed grid, each of which hands over to the next, so that neither the
-network's windows nor the order of work shows.
+What `local_likelihood` gives for a tile is given here for every place of a scene: by windows on a
+fixed grid, each of which hands over to the next, so that neither the network's windows nor the
+order of work shows.
 """
 
 from __future__ import annotations
@@ -15,34 +15,39 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.arrays import Bytes, Floats
 from floodloom.learning.inference import Ensemble
-from floodloom.learning.relabelling.local_likelihood import Voice, local_likelihood
+from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting, local_likelihood
 from floodloom.raster.nodata import NODATA
 
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 Span = tuple[int, int]
 
 SIDE = 256
 """Distance of the windows' centres, px; a window is twice as large. A tile up to this side is one
 window."""
 
-_SUREST = 0.005  # half a percent, as far as a percent can be told from certainty
+_SUREST = 0.005  # half a percent, as near to certainty as a percent comes
 
 
-def weighed_rows(
-    predicted: Iterator[tuple[int, Bytes]], inputs: xr.DataArray, voice: Voice, *, threads: int = 1
+def add_local_likelihood(
+    predicted: Iterator[tuple[int, Bytes]],
+    inputs: xr.DataArray,
+    weighting: LikelihoodWeighting,
+    *,
+    threads: int = 1,
 ) -> Iterator[tuple[int, Bytes]]:
-    """Weigh a scene's own word into a prediction, while it comes from top to bottom.
+    """Add a scene's local likelihood to a prediction, while it comes from top to bottom.
 
     Parameters
     ----------
     predicted
         First row and (layer, y, x) uint8 percent of the rows from there, 255 = no data, as
-        `predict_rows` yields them for an ensemble that is `hearing`. Layer 0 is changed.
+        `predict_rows` yields them for an ensemble `with_joint_temperature`. Layer 0 is changed.
     inputs
         (band, y, x) float32 of the same scene, NaN = no data.
-    voice
-        What the scene's own word weighs.
+    weighting
+        Weight of the likelihood, and temperature of the sum.
     threads
         Threads that windows are shared out among.
 
@@ -55,8 +60,8 @@ def weighed_rows(
     spans = _spans(height)
     percent = np.empty((0, 0, width), dtype=np.uint8)
     image = np.empty((inputs.sizes["band"], 0, width), dtype=np.float32)
-    said = np.zeros((0, width), dtype=np.float32)
-    top = 0  # row of the scene that the three begin with
+    likelihood = np.zeros((0, width), dtype=np.float32)
+    top = 0  # row of the scene that the three start at
     for ((first, last), weights), following in zip(
         spans.items(), [*(begin for begin, _ in list(spans)[1:]), height], strict=True
     ):
@@ -66,27 +71,28 @@ def weighed_rows(
         more = slice(top + image.shape[1], last)
         fresh = inputs.isel(y=more).transpose("band", "y", "x").values
         image = np.concatenate([image, fresh], axis=1)
-        said = np.pad(said, ((0, last - top - len(said)), (0, 0)))
+        likelihood = np.pad(likelihood, ((0, last - top - len(likelihood)), (0, 0)))
         inside = slice(first - top, last - top)
-        word = _word(_share(percent[0, inside]), image[:, inside], voice, threads)
-        said[inside] += weights[:, np.newaxis] * word
+        band = _band_likelihood(_share(percent[0, inside]), image[:, inside], weighting, threads)
+        likelihood[inside] += weights[:, np.newaxis] * band
         done = following - top
         if done:
             ready = percent[:, :done].copy()
-            ready[0] = _percent(_weighed(_share(ready[0]), said[:done], voice))
+            ready[0] = _percent(_weighed(_share(ready[0]), likelihood[:done], weighting))
             yield top, ready
-            percent, image, said, top = percent[:, done:], image[:, done:], said[done:], following
+            percent, image, likelihood = percent[:, done:], image[:, done:], likelihood[done:]
+            top = following
 
 
-def listening(
+def tile_predictor(
     ensemble: Ensemble, *, tta: bool = False
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Return what predicts tiles as scenes are predicted: the networks, and the tiles' own word.
+    """Return what predicts tiles as scenes are predicted: the networks, and the local likelihood.
 
     Parameters
     ----------
     ensemble
-        Of two classes, if it has a voice.
+        Of two classes, if the likelihood has a weight in it.
     tta
         Average over the eight symmetries of the square.
 
@@ -97,47 +103,49 @@ def listening(
         float32, NaN where any band has no data.
     """
 
-    voice = ensemble.voice
-    if not voice.weight:
+    weighting = ensemble.likelihood
+    if not weighting.weight:
         return partial(ensemble.probabilities, tta=tta)
-    networks = ensemble.hearing()
+    networks = ensemble.with_joint_temperature()
 
     def probabilities(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         found = networks.probabilities(batch, tta=tta)
         for tile, image in zip(found, batch, strict=True):
-            tile[1] = _heard(tile[1], image, voice)
+            tile[1] = _tile_probability(tile[1], image, weighting)
             tile[0] = 1 - tile[1]
         return found
 
     return probabilities
 
 
-def _heard(probability: Floats, image: Floats, voice: Voice) -> Floats:
-    """Weigh the word of a small scene into its probability (y, x), NaN = no data."""
-    said = np.zeros(probability.shape, dtype=np.float32)
-    for (first, last), weights in _spans(len(said)).items():
-        word = _word(probability[first:last], image[:, first:last], voice, 1)
-        said[first:last] += weights[:, np.newaxis] * word
-    return _weighed(probability, said, voice)
+def _tile_probability(probability: Floats, image: Floats, weighting: LikelihoodWeighting) -> Floats:
+    """Add the likelihood of a small scene to its probability (y, x), NaN = no data."""
+    likelihood = np.zeros(probability.shape, dtype=np.float32)
+    for (first, last), weights in _spans(len(likelihood)).items():
+        band = _band_likelihood(probability[first:last], image[:, first:last], weighting, 1)
+        likelihood[first:last] += weights[:, np.newaxis] * band
+    return _weighed(probability, likelihood, weighting)
 
 
-def _word(probability: Floats, image: Floats, voice: Voice, threads: int) -> Floats:
+def _band_likelihood(
+    probability: Floats, image: Floats, weighting: LikelihoodWeighting, threads: int
+) -> Floats:
     """Log-likelihood of water against land, (y, x), of a band of windows."""
     spans = _spans(image.shape[2])
 
     def window(span: Span) -> Floats:
         part = image[np.newaxis, ..., slice(*span)]
         valid = np.asarray(np.isfinite(part).all(axis=1))
-        logit = _logit(probability[np.newaxis, :, slice(*span)]) * np.float32(voice.temperature)
+        logit = _logit(probability[np.newaxis, :, slice(*span)]) * np.float32(weighting.temperature)
         both = np.stack([np.zeros_like(logit), logit], axis=1)
         land, water = local_likelihood(np.nan_to_num(part), valid, both)[0]
         return np.asarray(water - land)
 
-    said = np.zeros(probability.shape, dtype=np.float32)
+    likelihood = np.zeros(probability.shape, dtype=np.float32)
     with ThreadPoolExecutor(threads) as pool:
-        for (span, weights), word in zip(spans.items(), pool.map(window, spans), strict=True):
-            said[:, slice(*span)] += weights * word
-    return said
+        for (span, weights), part in zip(spans.items(), pool.map(window, spans), strict=True):
+            likelihood[:, slice(*span)] += weights * part
+    return likelihood
 
 
 def _spans(length: int) -> dict[Span, Floats]:
@@ -171,7 +179,8 @@ def _logit(probability: Floats) -> Floats:
     return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float32)
 
 
-def _weighed(probability: Floats, said: Floats, voice: Voice) -> Floats:
-    logit = _logit(probability) + voice.weight / voice.temperature * said
+def _weighed(probability: Floats, likelihood: Floats, weighting: LikelihoodWeighting) -> Floats:
+    share = weighting.weight / weighting.temperature
+    logit = _logit(probability) + share * likelihood
     weighed = 1 / (1 + np.exp(-logit))
     return np.where(np.isnan(probability), np.float32(np.nan), weighed).astype(np.float32)

@@ -10,48 +10,52 @@ from floodloom.learning.calibration import seen_pixels, temperature_of_accuracy
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.losses.pixels import cross_entropy
 from floodloom.learning.network import untrained
-from floodloom.learning.relabelling import labeller
-from floodloom.learning.relabelling.adaptation import Adapted
-from floodloom.learning.relabelling.agreement import accuracy_elsewhere, agreement_shift
-from floodloom.learning.relabelling.labeller import Elsewhere, with_voice
+from floodloom.learning.relabelling import target_calibration
+from floodloom.learning.relabelling.adaptation import AdaptedNetwork
+from floodloom.learning.relabelling.target_calibration import (
+    TargetGround,
+    agreement_shift,
+    expected_accuracy,
+    note_likelihood,
+)
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.supervise import learn
 from floodloom.learning.training.validation import scores_of
 
 
-def voters(*right, pixels=20_000, seed=0):
-    """Voters of which each is right as often as said, independently of the others."""
+def predictions(*right, pixels=20_000, seed=0):
+    """Classes of networks, each right as often as given, independently of the others."""
     draw = np.random.default_rng(seed)
     truth = draw.integers(0, 2, pixels)
-    said = [np.where(draw.random(pixels) < share, truth, 1 - truth) for share in right]
-    return torch.from_numpy(np.stack(said))
+    classes = [np.where(draw.random(pixels) < share, truth, 1 - truth) for share in right]
+    return torch.from_numpy(np.stack(classes))
 
 
-def test_networks_that_are_as_good_elsewhere_agree_as_often():
-    shift = agreement_shift(voters(0.9, 0.9), voters(0.9, 0.9, seed=1))
+def test_networks_that_are_as_good_on_the_target_agree_as_often():
+    shift = agreement_shift(predictions(0.9, 0.9), predictions(0.9, 0.9, seed=1))
     assert shift == pytest.approx(0, abs=0.05)
-    assert accuracy_elsewhere(0.9, shift) == pytest.approx(0.9, abs=0.01)
+    assert expected_accuracy(0.9, shift) == pytest.approx(0.9, abs=0.01)
 
 
 def test_accuracy_is_expected_to_fall_where_agreement_falls():
-    shift = agreement_shift(voters(0.95, 0.95), voters(0.8, 0.8, seed=1))
+    shift = agreement_shift(predictions(0.95, 0.95), predictions(0.8, 0.8, seed=1))
     assert shift < -0.5
-    assert 0.7 < accuracy_elsewhere(0.95, shift) < 0.9
-    assert agreement_shift(voters(0.8, 0.8), voters(0.95, 0.95, seed=1)) == pytest.approx(
+    assert 0.7 < expected_accuracy(0.95, shift) < 0.9
+    assert agreement_shift(predictions(0.8, 0.8), predictions(0.95, 0.95, seed=1)) == pytest.approx(
         -shift, abs=0.05
     )
 
 
 def test_the_pair_that_falls_most_counts():
-    known = voters(0.95, 0.95, 0.95)
-    assert agreement_shift(known, voters(0.95, 0.95, 0.6, seed=1)) < -0.5
-    assert agreement_shift(known, voters(0.95, 0.6, 0.95, seed=1)) < -0.5
+    known = predictions(0.95, 0.95, 0.95)
+    assert agreement_shift(known, predictions(0.95, 0.95, 0.6, seed=1)) < -0.5
+    assert agreement_shift(known, predictions(0.95, 0.6, 0.95, seed=1)) < -0.5
 
 
-def test_voters_of_one_mind_say_nothing():
+def test_predictions_that_never_differ_show_no_shift():
     same = torch.ones(2, 100, dtype=torch.long)
     assert agreement_shift(same, same) == 0
-    assert accuracy_elsewhere(1.0, 0.0) == pytest.approx(0.99)
+    assert expected_accuracy(1.0, 0.0) == pytest.approx(0.99)
 
 
 @pytest.mark.parametrize("accuracy", [0.6, 0.8, 0.95])
@@ -62,7 +66,7 @@ def test_confidences_are_made_as_great_as_an_accuracy(accuracy):
     assert float(sure) == pytest.approx(accuracy, abs=1e-3)
 
 
-def test_pixels_without_data_are_not_asked():
+def test_pixels_without_data_are_left_out():
     image = torch.ones(2, 2, 4, 4)
     image[0, 1, :2] = 0
     nothing = torch.full((2, 4, 4), 255, dtype=torch.uint8)
@@ -84,14 +88,14 @@ def test_confidences_fall_where_networks_part(make_tiles):
     )
 
     def note(tiles):
-        elsewhere = Elsewhere(tiles, Adapted(before, before))
-        return with_voice(learned, held_out, 1.0, elsewhere=elsewhere).notes["likelihood"]
+        target = TargetGround(tiles, AdaptedNetwork(before, before))
+        return note_likelihood(learned, held_out, 1.0, target=target).notes["likelihood"]
 
     strange, known_ground = note(dim), note(alike)
     assert strange["held_out_accuracy"] == known_ground["held_out_accuracy"]
     assert strange["expected_accuracy"] < known_ground["expected_accuracy"] - 0.02
     assert strange["temperature"] > known_ground["temperature"]
-    held_out_alone = with_voice(learned, held_out, 1.0).notes["likelihood"]
+    held_out_alone = note_likelihood(learned, held_out, 1.0).notes["likelihood"]
     assert note(bare)["temperature"] == held_out_alone["temperature"]
 
 
@@ -114,15 +118,15 @@ def test_confidences_fall_where_a_turned_image_looks_otherwise(monkeypatch, make
         image = np.concatenate([first, np.full(water.shape, slant)], axis=1).astype(np.float32)
         return Samples(torch.from_numpy(image), torch.from_numpy(water[:, 0].astype(np.uint8)))
 
-    monkeypatch.setattr(labeller, "ensemble_of", lambda checkpoints: Slanted())
+    monkeypatch.setattr(target_calibration, "ensemble_of", lambda checkpoints: Slanted())
     network = untrained(make_tiles(1), NetworkSettings(width=4), 0)
 
     def expected(slant):
-        elsewhere = Elsewhere(tiles(slant), Adapted(network, network))
-        return with_voice(network, tiles(0.1), 1.0, elsewhere=elsewhere).notes["likelihood"]
+        target = TargetGround(tiles(slant), AdaptedNetwork(network, network))
+        return note_likelihood(network, tiles(0.1), 1.0, target=target).notes["likelihood"]
 
     alike = expected(0.1)
     assert alike["expected_accuracy"] == pytest.approx(alike["held_out_accuracy"])
     seen = expected(1.0)["expected_accuracy"]
-    monkeypatch.setattr(labeller, "_QUARTER", 0)  # the image as it is
+    monkeypatch.setattr(target_calibration, "_QUARTER", 0)  # the image as it is
     assert seen < expected(1.0)["expected_accuracy"] - 0.05

@@ -1,4 +1,4 @@
-"""A scene's own word, on scenes whose classes are known."""
+"""The local likelihood of scenes whose classes are known."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import xarray as xr
 
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.relabelling.labeller import with_voice
-from floodloom.learning.relabelling.local_likelihood import Voice, local_likelihood
-from floodloom.mapping import local
-from floodloom.mapping.local import listening, weighed_rows
+from floodloom.learning.relabelling import scene_likelihood
+from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting, local_likelihood
+from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood, tile_predictor
+from floodloom.learning.relabelling.target_calibration import note_likelihood
 from tests.mapping.conftest import as_inputs, fitted, flooded
 
-VOICE = Voice(0.5, 2.0)
+WEIGHTING = LikelihoodWeighting(0.5, 2.0)
 
 
 class Certain(torch.nn.Module):
@@ -49,8 +49,10 @@ def in_strips(percent: np.ndarray, tall: int):
         yield row, percent[:, row : row + tall]
 
 
-def weighed(inputs, percent, voice=VOICE, *, tall: int = 100, threads: int = 1) -> np.ndarray:
-    found = list(weighed_rows(in_strips(percent, tall), inputs, voice, threads=threads))
+def weighed(
+    inputs, percent, weighting=WEIGHTING, *, tall: int = 100, threads: int = 1
+) -> np.ndarray:
+    found = list(add_local_likelihood(in_strips(percent, tall), inputs, weighting, threads=threads))
     rows = [row for row, _ in found]
     assert rows == np.cumsum([0, *(part.shape[1] for _, part in found[:-1])]).tolist()
     return np.concatenate([part for _, part in found], axis=1)
@@ -59,9 +61,9 @@ def weighed(inputs, percent, voice=VOICE, *, tall: int = 100, threads: int = 1) 
 @pytest.mark.parametrize("length", [1, 100, 255, 256, 257, 512, 700])
 def test_weights_of_the_windows_sum_to_one(length) -> None:
     painted = np.zeros(length)
-    for (first, last), weights in local._spans(length).items():
+    for (first, last), weights in scene_likelihood._spans(length).items():
         assert 0 <= first < last <= length
-        assert last - first <= 2 * local.SIDE
+        assert last - first <= 2 * scene_likelihood.SIDE
         painted[first:last] += weights
     np.testing.assert_allclose(painted, 1, atol=1e-6)
 
@@ -90,47 +92,51 @@ def test_a_scene_of_one_window_is_weighed_as_a_tile() -> None:
     known = percent[0] != 255
     share = np.clip(np.where(known, percent[0], 50) / 100, 0.005, 0.995).astype(np.float32)
     softened = np.log(share / (1 - share))
-    logit = softened * VOICE.temperature
+    logit = softened * WEIGHTING.temperature
     logits = np.stack([np.zeros_like(logit), logit])[np.newaxis]
-    said = local_likelihood(np.nan_to_num(inputs.values)[np.newaxis], known[np.newaxis], logits)[0]
-    logit += VOICE.weight * (said[1] - said[0])
-    expected = np.where(known, np.rint(100 / (1 + np.exp(-logit / VOICE.temperature))), 255)
+    likelihood = local_likelihood(
+        np.nan_to_num(inputs.values)[np.newaxis], known[np.newaxis], logits
+    )[0]
+    logit += WEIGHTING.weight * (likelihood[1] - likelihood[0])
+    expected = np.where(known, np.rint(100 / (1 + np.exp(-logit / WEIGHTING.temperature))), 255)
     np.testing.assert_allclose(weighed(inputs, percent)[0], expected, atol=1)
 
 
 def test_windows_hand_over_gradually(monkeypatch) -> None:
-    """Each window says something else, everywhere the same; no step is larger than a pixel's."""
+    """Each window has another likelihood, everywhere the same; no step is larger than a pixel's."""
     draw = np.random.default_rng(0)
 
     def alike(image, valid, logits):
         return np.broadcast_to(draw.uniform(-1, 1, (1, 2, 1, 1)), logits.shape)
 
-    monkeypatch.setattr(local, "local_likelihood", alike)
+    monkeypatch.setattr(scene_likelihood, "local_likelihood", alike)
     flat = np.full((700, 900), 0.5, dtype=np.float32)
-    found = local._heard(flat, np.zeros((2, 700, 900), np.float32), Voice(1.0, 1.0))
+    found = scene_likelihood._tile_probability(
+        flat, np.zeros((2, 700, 900), np.float32), LikelihoodWeighting(1.0, 1.0)
+    )
     logit = np.log(found / (1 - found))
     assert np.ptp(logit) > 1
     for axis in (0, 1):
-        assert np.abs(np.diff(logit, axis=axis)).max() < 4.01 / local.SIDE
+        assert np.abs(np.diff(logit, axis=axis)).max() < 4.01 / scene_likelihood.SIDE
 
 
-def test_tiles_and_scenes_hear_the_same(tmp_path) -> None:
+def test_tiles_and_scenes_are_weighed_alike(tmp_path) -> None:
     power, water = flooded(256, 256, seed=2)
     inputs = as_inputs(power)
     held_out = Samples(
         torch.from_numpy(inputs.values)[np.newaxis], torch.from_numpy(water.astype("uint8"))[None]
     )
-    checkpoint = with_voice(fitted(12), held_out, 1.0)
+    checkpoint = note_likelihood(fitted(12), held_out, 1.0)
     note = checkpoint.notes["likelihood"]
     assert note["weight"] > 0
     assert note["tried"][f"{note['weight']:g}"] >= note["tried"]["0"]
     ensemble = ensemble_of([checkpoint])
-    assert ensemble.voice == Voice(note["weight"], note["temperature"])
-    alone = ensemble.hearing().probabilities(inputs.values[np.newaxis])[0, 1]
-    tile = listening(ensemble)(inputs.values[np.newaxis])[0]
+    assert ensemble.likelihood == LikelihoodWeighting(note["weight"], note["temperature"])
+    alone = ensemble.with_joint_temperature().probabilities(inputs.values[np.newaxis])[0, 1]
+    tile = tile_predictor(ensemble)(inputs.values[np.newaxis])[0]
     np.testing.assert_allclose(tile.sum(axis=0), 1, atol=1e-6)
     percent = np.rint(100 * alone).astype(np.uint8)[np.newaxis]
-    whole = weighed(inputs, percent, ensemble.voice)[0]
+    whole = weighed(inputs, percent, ensemble.likelihood)[0]
     assert np.abs(whole - 100 * tile[1]).mean() < 1
     assert np.abs(tile[1] - alone).max() > 0.1
 
@@ -143,19 +149,19 @@ def test_what_networks_are_sure_of_beyond_a_percent_is_kept() -> None:
     note = {"likelihood": {"weight": 0.1, "temperature": 3.0}}
     noted = replace(fitted(1), notes=note)
     ensemble = replace(ensemble_of([noted]), models=(certain,))
-    found = listening(ensemble)(inputs)[0, 1]
+    found = tile_predictor(ensemble)(inputs)[0, 1]
     sure = np.maximum(found, 1 - found)
     assert np.median(sure) == pytest.approx(1 / (1 + np.exp(-4)), abs=0.01)
 
 
-def test_a_network_without_a_voice_is_left_as_it_is() -> None:
+def test_a_network_without_a_weight_is_left_as_it_is() -> None:
     inputs = as_inputs(flooded(64, 64)[0]).values[np.newaxis]
     ensemble = ensemble_of([fitted(12)])
-    assert ensemble.voice == Voice()
-    np.testing.assert_array_equal(listening(ensemble)(inputs), ensemble.probabilities(inputs))
+    assert ensemble.likelihood == LikelihoodWeighting()
+    np.testing.assert_array_equal(tile_predictor(ensemble)(inputs), ensemble.probabilities(inputs))
 
 
-def test_members_are_heard_in_the_mean() -> None:
+def test_the_weighting_of_an_ensemble_is_the_mean() -> None:
     notes = [{"likelihood": {"weight": 1.0, "temperature": 3.0}}, {"kept": "initial weights"}]
-    assert Voice.of(notes) == Voice(0.5, 2.0)
-    assert Voice.of([]) == Voice()
+    assert LikelihoodWeighting.of(notes) == LikelihoodWeighting(0.5, 2.0)
+    assert LikelihoodWeighting.of([]) == LikelihoodWeighting()

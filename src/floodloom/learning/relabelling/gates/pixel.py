@@ -1,0 +1,75 @@
+"""Confident pixels, class by class, so that a class isn't lost because the others are easier.
+
+Quotas follow class-balanced self-training (Zou et al. 2018, arXiv 1810.07911).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from floodloom.errors import ConfigError
+from floodloom.learning.relabelling.gate import Gate, Labels, Predictions
+from floodloom.learning.relabelling.settings import GateSettings
+from floodloom.raster.nodata import IGNORE
+
+
+def select_pixels(predictions: Predictions, settings: GateSettings) -> Labels:
+    """Label the pixels that are sure enough.
+
+    Of the pixels predicted as a class, those from its threshold on are kept, at least the most
+    confident ones that make up its portion, so that a difficult class isn't lost, and at most those
+    that make up its quota; those that tie with the last one are kept, too.
+
+    Returns
+    -------
+    ndarray
+        (tile, y, x) uint8, 255 elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        If the settings have neither one number for all classes nor one each.
+    """
+    thresholds, quotas, portions = (
+        expand_to_classes(getattr(settings, name), predictions.classes, name)
+        for name in ("thresholds", "quotas", "portions")
+    )
+    label = np.full(predictions.label.shape, IGNORE, dtype=np.uint8)
+    rules = zip(thresholds, quotas, portions, strict=True)
+    for value, (threshold, quota, portion) in enumerate(rules):
+        member = (predictions.label == value) & predictions.valid
+        sure = predictions.confidence[member]
+        least = max(min(threshold, _cutoff(sure, portion)), _cutoff(sure, quota))
+        label[member & (predictions.confidence >= least)] = value
+    return label
+
+
+def expand_to_classes(values: Sequence[float], classes: int, name: str) -> tuple[float, ...]:
+    """Return one value per class from one for all or one each.
+
+    Raises
+    ------
+    ConfigError
+        If their number is neither 1 nor that of the classes.
+    """
+    if len(values) not in (1, classes):
+        raise ConfigError(
+            f"{name}: {len(values)} values for {classes} classes; give one, or one per class"
+        )
+    return tuple(values) * (classes if len(values) == 1 else 1)
+
+
+def _cutoff(confidence: NDArray[np.float32], share: float) -> float:
+    """Return the confidence of the last pixel within a share of the most confident ones."""
+    count = int(np.floor(share * confidence.size))
+    if count >= confidence.size:
+        return -np.inf
+    if count == 0:
+        return np.inf
+    return float(np.partition(confidence, confidence.size - count)[confidence.size - count])
+
+
+gate = Gate(select_pixels)

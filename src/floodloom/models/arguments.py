@@ -22,6 +22,9 @@ MOST = 16_384
 INPUTS = ("in_channels", "classes")
 """Arguments that the tiles decide."""
 
+SET_ELSEWHERE = (*INPUTS, "width", "encoder", "upsampling")
+"""Those and the ones that have a key of their own in a configuration."""
+
 _FROM_NOUGHT = ("groups",)  # numbers of bands, which begin with 0
 _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 
@@ -52,7 +55,7 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
 
 
 def require_choices(
-    name: str, arguments: Mapping[str, Any], *, set_elsewhere: Sequence[str] = INPUTS
+    name: str, arguments: Mapping[str, Any], *, set_elsewhere: Sequence[str] = SET_ELSEWHERE
 ) -> None:
     """Check some of the arguments of a network.
 

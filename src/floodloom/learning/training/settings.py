@@ -51,8 +51,9 @@ class NetworkSettings(Settings):
         """Return the modules of what is chosen by name, that of a late fusion's branch, too."""
         branch = self.arguments.get("branch")
         looked_at = not keys or "arguments" in keys
-        known = branch in ARCHITECTURES.names and looked_at
-        more = (ARCHITECTURES.module(branch),) if known else ()
+        more: tuple[str, ...] = ()
+        if looked_at and isinstance(branch, str) and branch in ARCHITECTURES.names:
+            more = (ARCHITECTURES.module(branch),)
         return tuple(dict.fromkeys((*super().modules(*keys), *more)))
 
 

@@ -57,7 +57,7 @@ def test_models_are_listed_and_drawn_by_phase() -> None:
         "IoU 0.950 where held-out tiles show an optical image, its teacher's 0.900",
         "learnt from the labels alone, better on held-out tiles than taught: where they show an "
         "optical image, a taught one had IoU 0.950, its teacher 0.900",
-        "initial weights kept: poor; hears a scene's own word, weight 0.25",
+        "initial weights kept: poor; weighs in the local likelihood of a scene, 0.25",
     ]
     assert rows[2]["iou"] is None
     (phase,) = training_charts(checkpoints)

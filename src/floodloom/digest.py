@@ -38,7 +38,7 @@ def code_digest(stage: str, chosen: Iterable[str] = ()) -> str:
     modules = stage_modules(stage, chosen)
     for module in sorted(modules):
         digest.update(module.encode())
-        digest.update(_parse(module, modules[module]).code)
+        digest.update(_parse(module, modules[module]).code.encode())
     for template in _templates(modules.values()):
         digest.update(template.read_bytes())
     return digest.hexdigest()[:12]
@@ -102,20 +102,21 @@ def _roots(package: str) -> tuple[Path, ...]:
     return (Path(spec.origin),) if spec.origin else ()
 
 
-def _parse(module: str, path: Path) -> _Module:
-    return _parsed(module, path, path.stat().st_mtime_ns)
-
-
 @dataclass(frozen=True)
 class _Module:
-    """What a module does, without what it says about that, and the names that it imports."""
+    """The digest of what a module does, and the names that it imports."""
 
-    code: bytes
-    imports: frozenset[str]
+    code: str
+    imports: tuple[str, ...]
+
+
+def _parse(module: str, path: Path) -> _Module:
+    state = path.stat()
+    return _parsed(module, path, state.st_mtime_ns, state.st_ctime_ns)
 
 
 @cache
-def _parsed(module: str, path: Path, changed: int) -> _Module:
+def _parsed(module: str, path: Path, *_changed: int) -> _Module:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     imports: set[str] = set()
@@ -129,7 +130,8 @@ def _parsed(module: str, path: Path, changed: int) -> _Module:
             _remove_description(node)
         elif isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
-    return _Module(ast.dump(tree, annotate_fields=False).encode(), frozenset(imports))
+    code = ast.dump(tree, annotate_fields=False).encode()
+    return _Module(hashlib.sha256(code).hexdigest(), tuple(sorted(imports)))
 
 
 def _source(node: ast.ImportFrom, package: list[str]) -> str:

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from floodloom.registry import Registry
 from floodloom.settings import Settings
+from floodloom.workflow.choices import chosen_modules
+from tests.workflow.plans import plan
 
 
 @pytest.fixture
@@ -44,3 +46,19 @@ def test_modules_of_values_tuples_and_parts_are_found(registry: Registry[int]) -
     assert Section().modules() == tuple(f"some_things.{n}" for n in ("three", "one", "two"))
     assert Section().modules("one", "number") == ()
     assert Section(one="two").modules("one") == ("some_things.two",)
+
+
+@pytest.mark.parametrize(
+    ("stage", "wildcards", "modules"),
+    [
+        ("relabel", {"round": "1"}, ["floodloom.learning.relabelling.gates.pixel"]),
+        ("ingest", {"scene": "seen"}, ["floodloom.datasets.folder"]),
+        ("tile", {"event": "chips"}, ["floodloom.datasets.folder"]),
+        ("tile", {"event": "flood"}, []),
+        ("predict", {"event": "flood", "role": "after"}, []),
+    ],
+)
+def test_a_job_chooses_what_its_settings_name(
+    stage: str, wildcards: dict[str, str], modules: list[str]
+) -> None:
+    assert list(chosen_modules(plan(), stage, wildcards)) == modules

@@ -8,6 +8,9 @@ from floodloom.settings import Settings, of_jobs
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.plan import Plan
 
+_DATA_ALONE = {"preset"}
+"""What is chosen, but runs in no job: its values are settings."""
+
 
 def chosen_modules(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> tuple[str, ...]:
     """Return the modules of what a job chooses by name.
@@ -31,8 +34,9 @@ def chosen_modules(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> tupl
     found: list[str] = []
     of_job: dict[str, str] = {}
     if isinstance(section, Settings):
+        keys = type(section).model_fields.keys()
         of_job = {key: wildcards[key] for key in of_jobs(type(section)) & wildcards.keys()}
-        found += section.model_copy(update=of_job).modules()
+        found += section.model_copy(update=of_job).modules(*(keys - _DATA_ALONE))
     if "model" in wildcards and "model" not in of_job:
         run = plan.config.run.model_copy(update={"models": (wildcards["model"],)})
         found += run.modules("models")

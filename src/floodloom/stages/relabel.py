@@ -40,7 +40,7 @@ def relabel(
     out
         Pseudo-labelled tile store; empty if the round is refused.
     audit
-        JSON: what was kept, how sure the ensemble was and how far that can be believed.
+        JSON: what was kept, how sure the ensemble was and how reliable that is.
     previous
         Pseudo-labelled tile store of the round before.
     settings

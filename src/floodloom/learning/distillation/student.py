@@ -181,65 +181,77 @@ def distill_student(
         whether it was `taught`, and with `teacher_iou` and `student_iou` how the two did where
         held-out tiles show an optical image, if they do.
     """
-    begun = transfer_weights(start, teacher) if settings.from_teacher else start
     held_out = map_tiles(validation, drop_optical)
-    folder = None if sidecars is None or sidecars.state is None else sidecars.state.parent
+    taught = _train_with_terms(
+        start, teacher, training, held_out, settings, augmentation, sidecars or Sidecars()
+    )
+
+    # Uninformative images show in a student that scores more without them than its teacher with.
+    found = compare_with_teacher(teacher, taught, validation, settings.loss)
+    if not found or found["student_iou"] < found["teacher_iou"]:
+        return _recorded(taught, taught=True, **found)
+    known = labelled_tiles(training)
+    labelled = map_tiles(select_tiles(training, known), drop_optical)
+    as_long = {"epochs": round(settings.epochs * len(training) / len(known))}
+    alone = train_checkpoint(
+        start,
+        TrainingSet.of(labelled, len(start.classes), settings.workers),
+        held_out,
+        settings.model_copy(update=as_long),
+        augmentation=augmentation,
+    )
+    score = "iou" if settings.monitor == "epoch" else settings.monitor
+    if _is_better(taught, alone, score, found):
+        return _recorded(taught, taught=True, **found)
+    write_history(sidecars or Sidecars(), alone.history)
+    return _recorded(alone, taught=False, **found)
+
+
+def _train_with_terms(
+    start: Checkpoint,
+    teacher: Checkpoint,
+    training: Tiles,
+    held_out: Tiles,
+    settings: DistillSettings,
+    augmentation: Augmentation | None,
+    sidecars: Sidecars,
+) -> Checkpoint:
+    """Return the student that the labels and the teacher's terms make."""
+    folder = None if sidecars.state is None else sidecars.state.parent
     guided = add_teacher_logits(training, teacher, settings.everywhere, folder, settings.workers)
     if not settings.on_features:
-        guided = map_tiles(
-            guided, drop_optical_image
-        )  # the logits are all that is needed of the teacher
+        # Of the teacher, the logits are all that is needed.
+        guided = map_tiles(guided, drop_optical_image)
 
+    begun = transfer_weights(start, teacher) if settings.from_teacher else start
     student, frozen = begun.model(), FrozenTeacher.of(teacher)
     torch.manual_seed(settings.seed)
     alignment = FeatureAlignment(student.feature_channels, frozen.network.feature_channels)
-    classes = len(start.classes)
     fitted = fit(
         Distiller(student, alignment),
-        TrainingSet.of(guided, classes, settings.workers, labelled=False),
+        TrainingSet.of(guided, len(start.classes), settings.workers, labelled=False),
         held_out,
         settings,
         objective=DistillationObjective(frozen, settings),
         augmentation=augmentation,
         sidecars=sidecars,
     )
+    own = "student."
     weights = {
-        name.removeprefix("student."): tensor
+        name.removeprefix(own): tensor
         for name, tensor in fitted.weights.items()
-        if name.startswith("student.")
+        if name.startswith(own)
     }
     terms = settings.model_dump(include=set(DistillationTerms.model_fields))
     record = training_record(settings, **terms)
-    learned = complete_checkpoint(start, fitted, weights, held_out, record)
-
-    # Uninformative images show in a student that scores more without them than its teacher with.
-    found = compare_with_teacher(teacher, learned, validation, settings.loss)
-    if not found or found["student_iou"] < found["teacher_iou"]:
-        return _recorded(learned, taught=True, **found)
-    known = labelled_tiles(training)
-    labelled = map_tiles(select_tiles(training, known), drop_optical)
-    as_long = {"epochs": round(settings.epochs * len(training) / len(known))}
-    alone = train_checkpoint(
-        start,
-        TrainingSet.of(labelled, classes, settings.workers),
-        held_out,
-        settings.model_copy(update=as_long),
-        augmentation=augmentation,
-    )
-    better = _is_better(
-        learned, alone, "iou" if settings.monitor == "epoch" else settings.monitor, found
-    )
-    if better:
-        return _recorded(learned, taught=True, **found)
-    write_history(sidecars or Sidecars(), alone.history)
-    return _recorded(alone, taught=False, **found)
+    return complete_checkpoint(start, fitted, weights, held_out, record)
 
 
 def _is_better(
-    learned: Checkpoint, alone: Checkpoint, score: str, found: Mapping[str, float]
+    taught: Checkpoint, alone: Checkpoint, score: str, found: Mapping[str, float]
 ) -> bool:
     """Return whether a student scores as much as one of the labels alone, and warn of it."""
-    better = learned.scores[score] >= alone.scores[score]
+    better = taught.scores[score] >= alone.scores[score]
     _log.warning(
         "the teacher's IoU is %.3f where held-out tiles show an optical image, its student's %.3f "
         "without: the images hold little information; if they are too old, lower "
@@ -249,7 +261,7 @@ def _is_better(
         found["student_iou"],
         score,
         alone.scores[score],
-        learned.scores[score],
+        taught.scores[score],
         "kept" if better else "given up",
     )
     return better

@@ -106,9 +106,9 @@ def confusion_matrix(
     scored = label != IGNORE
     known = label[scored]
     if known.size and not 0 <= known.min() <= known.max() < classes:
-        strange = known[(known < 0) | (known >= classes)][0]
+        unknown = known[(known < 0) | (known >= classes)][0]
         raise InputError(
-            f"label {strange} is no class; labels must be 0 to {classes - 1}, or {IGNORE} for "
+            f"label {unknown} is no class; labels must be 0 to {classes - 1}, or {IGNORE} for "
             "pixels to ignore"
         )
     code = known.astype(np.int64) * classes + prediction[scored]

@@ -121,7 +121,7 @@ def read_audit(path: str | Path) -> Audit:
 
 
 def names_of(paths: Sequence[str | Path]) -> list[str]:
-    """Return names that tell files apart without saying where on a machine they lie.
+    """Return names of files that differ, without their places on a machine.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def names_of(paths: Sequence[str | Path]) -> list[str]:
     Returns
     -------
     list of str
-        Their names, with one or two of their folders if that tells them apart, else numbers.
+        Their names, with one or two of their folders if they differ by that, else numbers.
     """
     parts = [Path(path).parts for path in paths]
     for depth in range(1, _MOST_PARTS + 1):

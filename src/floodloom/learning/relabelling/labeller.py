@@ -89,7 +89,7 @@ def calibrate_labeller(
     """Find the weight of the local likelihood and the temperature on held-out labelled tiles.
 
     Held-out labels are few and of other ground, so they can't choose the best weight; they can show
-    where networks know the ground better than a tile's own distributions, which do harm then. What
+    where networks classify better than a tile's own distributions, which do harm then. What
     is taken is the greatest weight with which the error, 1 - foreground IoU, grows by a twentieth
     at most: half a point where the IoU is .9, three where it is .4 and unknown ground gains more.
 

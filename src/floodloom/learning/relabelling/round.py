@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -75,7 +76,7 @@ class Members:
         """What predicts the unlabelled tiles."""
         return ensemble_of([one.checkpoint for one in self.networks])
 
-    @property
+    @cached_property
     def reference(self) -> Ensemble:
         """What predicts the held-out tiles."""
         return ensemble_of([one.reference for one in self.networks])
@@ -101,6 +102,20 @@ def choose_members(
     settings
         Of the round.
     """
+    members = _accurate_members(ensemble, names, offered, held_out, settings)
+    if members.refusal is None and GATES.load(settings.gate).by_consistency:
+        return replace(members, refusal=_other_sensor(members.networks, offered, held_out))
+    return members
+
+
+def _accurate_members(
+    ensemble: Ensemble,
+    names: Sequence[str],
+    offered: xr.Dataset,
+    held_out: xr.Dataset,
+    settings: RelabelSettings,
+) -> Members:
+    """Return the networks that are accurate enough, and can be adapted."""
     acceptance = Acceptance(radar_samples(held_out), cross_entropy, limits=settings)
     adapting = settings.batch_statistics and offered.sizes["tile"]
     target = radar_samples(offered) if adapting else None
@@ -161,31 +176,28 @@ def relabel_tiles(
     RecipeMismatchError
         If the tiles aren't what the ensemble was trained on; the message names the field.
     """
-    recipe = recipe_of(offered)
+    recipe, classes = recipe_of(offered), ensemble.classes
     ensemble.recipe.require_inputs(recipe, "tiles")
-    gate = GATES.load(settings.gate)
     members = choose_members(ensemble, names, offered, held_out, settings)
-    refusal = members.refusal
-    if gate.by_consistency and refusal is None:
-        refusal = _other_sensor(members.networks, offered, held_out)
 
     # What the held-out tiles show is measured with the statistics of those tiles.
-    reference = members.reference
     labeller, calibration = calibrate_labeller(
         Labeller(members.ensemble, tta=settings.tta, likelihood=members.likelihood),
         radar_samples(held_out),
         scale=settings.calibrate,
-        reference=reference,
+        reference=members.reference,
     )
     predictions = _predict(offered, labeller, first=previous is None)
+    gate = GATES.load(settings.gate)
     label, kept = _gated(gate, predictions, settings)
     agreement = _agreement(offered, label, previous)
     pseudo = None if gate.by_consistency else label
-    reason = refusal or round_refusal(predictions, pseudo, agreement, settings)
+    reason = members.refusal or round_refusal(predictions, pseudo, agreement, settings)
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
         kept[:] = False
-    classes = ensemble.classes
+
+    known = replace(labeller, ensemble=members.reference)
     audit = Audit(
         round=settings.round,
         preset=settings.preset,
@@ -203,9 +215,7 @@ def relabel_tiles(
         likelihood=labeller.likelihood,
         greatest_likelihood=max(map(float, calibration.likelihood)),
         batch_statistics=members.statistics,
-        validation=scores_by_event(
-            held_out, replace(labeller, ensemble=reference).predict, len(classes)
-        ),
+        validation=scores_by_event(held_out, known.predict, len(classes)),
         left_out=members.left_out,
         checkpoints=list(names),
     )

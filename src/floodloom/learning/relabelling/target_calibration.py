@@ -1,7 +1,7 @@
 """Calibration on ground without labels, by how often networks agree there.
 
 Accuracy can't be measured on unlabelled ground; how often two networks predict the same can. Both
-fall alike from ground that they know to ground that they don't. So does how often a network
+fall alike from ground that they were trained on to other ground. So does how often a network
 predicts the same for an image and for the image turned.
 """
 

@@ -147,3 +147,8 @@ def test_a_stage_takes_the_settings_that_it_is_given(stage: str) -> None:
     function = getattr(import_module(f"floodloom.stages.{stage}"), stage)
     found = plan(run={"name": "r", "optical": True}, teach={}, distill={}).settings(stage)
     inspect.signature(function).bind_partial(**arguments_of(function, found))
+
+
+def test_relabelling_calibrates_on_what_training_held_out(make) -> None:
+    given = make(train={"folds": 3, "fold": 2}).settings("relabel")(None)
+    assert (given["folds"], given["fold"], given["validation_share"]) == (3, 2, 0.2)

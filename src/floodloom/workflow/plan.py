@@ -17,6 +17,7 @@ from floodloom.texts import is_address
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
 _PAIRING = ("optical_names", "optical_gap_days", "optical_shift")
+_HELD_OUT = ("validation_share", "folds", "fold")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Plan:
         if stage == "predict" and self.config.run.optical:
             # An optical image is brought onto a scene that is mapped with it as onto tiles.
             found |= {key: value for key, value in self._section("tile").items() if key in _PAIRING}
+        if stage == "relabel":
+            # What wasn't trained on calibrates the confidences.
+            found |= {
+                key: value for key, value in self._section("train").items() if key in _HELD_OUT
+            }
         return found
 
     def _section(self, stage: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from floodloom.learning.relabelling.gates import GATES
 from floodloom.learning.relabelling.presets import PRESETS
@@ -77,18 +79,16 @@ class RelabelSettings(AcceptanceLimits, GateSettings):
         default="pixel-gate",
         description="Method; sets the defaults of keys here and in other sections, see below",
     )
-    round: int = of_job(default=1, description="Number of the round, from 1")
-    validation_share: float = Field(
+    round: PositiveInt = of_job(default=1, description="Number of the round, from 1")
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = of_job(
         default=0.2,
-        gt=0,
-        lt=1,
         description="Share of the training tiles held out when no tile is in the validation split; "
         "the same as in training",
     )
-    folds: int | None = Field(
-        default=None, ge=2, description="Folds over the events, the same as in training"
+    folds: Annotated[int, Field(ge=2)] | None = of_job(
+        default=None, description="Folds over the events, the same as in training"
     )
-    fold: int = Field(default=0, ge=0, description="Fold that was validated on in training")
+    fold: NonNegativeInt = of_job(default=0, description="Fold that was validated on in training")
     batch_statistics: float = Field(
         default=0.75,
         ge=0,

@@ -46,8 +46,10 @@ class GeocodeSettings(Settings):
         description="EPSG code of the map grid; when not given, the UTM zone of the event's "
         "scenes, or UPS near the poles",
     )
-    bounds: tuple[float, float, float, float] | None = Field(
+    bounds: tuple[float, ...] | None = Field(
         default=None,
+        min_length=4,
+        max_length=4,
         description="Left, bottom, right, top that the grid is kept to, in the units of its CRS; "
         "when not given, where there are scenes and elevations",
     )

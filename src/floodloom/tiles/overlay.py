@@ -81,7 +81,8 @@ def cut_overlay(overlay: Overlay, before: xr.Dataset | None, settings: TileSetti
     Dataset
         Tiles with their index, see `floodloom.tiles.cut.cut_tiles`.
     """
-    recipe = inputs_recipe(overlay.scene, settings.bands, settings.db_range, settings.normalisation)
+    low, high = settings.db_range
+    recipe = inputs_recipe(overlay.scene, settings.bands, (low, high), settings.normalisation)
     attributes = overlay.scene.attrs
     orbit = f"{attributes.get('orbit_direction', '')}-{attributes.get('relative_orbit', '')}"
     source = Source(

@@ -26,8 +26,8 @@ class TileSettings(PairingSettings):
         "of them with `before_` from the pre-event scene",
         min_length=1,
     )
-    db_range: tuple[float, float] = Field(
-        default=(-30.0, 5.0), description="Decibel range that is mapped to -1..1"
+    db_range: tuple[float, ...] = Field(
+        default=(-30.0, 5.0), min_length=2, max_length=2, description="Decibel range that is mapped to -1..1"
     )
     normalisation: Normalisation = Field(
         default="fixed",
@@ -47,8 +47,10 @@ class TileSettings(PairingSettings):
     minimum_valid: float = Field(
         default=0.5, ge=0, le=1, description="Least share of pixels with data in a tile"
     )
-    block_shares: tuple[float, float, float] = Field(
+    block_shares: tuple[float, ...] = Field(
         default=(0.6, 0.2, 0.2),
+        min_length=3,
+        max_length=3,
         description="Shares of training, validation and test ground for events with split `blocks`",
     )
     optical_bands: tuple[str, ...] = Field(
@@ -69,7 +71,7 @@ class TileSettings(PairingSettings):
 
     @field_validator("block_shares")
     @classmethod
-    def _whole(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+    def _whole(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
         if abs(sum(shares) - 1) > _ROUNDING:
             raise ValueError(f"{shares} don't sum to 1; correct them")
         return shares

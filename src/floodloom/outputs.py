@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from itertools import combinations
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Annotated, Any, ParamSpec, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from floodloom.errors import FloodloomError, InputError, explain
 from floodloom.files import require_replaceable
@@ -28,10 +28,24 @@ Place = tuple[int, int] | Path
 """Device and inode of what is there, or the path where nothing is."""
 
 
+def _several(given: Any) -> Any:
+    """Return the one path that is given, as several."""
+    return (given,) if isinstance(given, (str, Path)) else given
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_several)]
+"""Type of a field that holds one path or more."""
+
+
 class Files(BaseModel):
     """Files that belong together: an argument of a stage, each an option of its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def as_paths(given: Sequence[Path] | Path) -> list[Path]:
+    """Return one path or several as a list."""
+    return [Path(given)] if isinstance(given, (str, Path)) else [Path(path) for path in given]
 
 
 def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -10,6 +10,7 @@ import rasterio
 import torch
 
 from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
+from floodloom.mapping.product_set import FloodProducts
 from floodloom.models.registry import build
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.simulate.settings import SimulateSettings
@@ -46,7 +47,8 @@ def event(tmp_path_factory) -> Path:
     _checkpoint(folder)
     _probability(folder)
     made = {"out": "flood.tif", "vectors": "flood.gpkg", "item": "flood.json"}
-    delineate(probability=[folder / "probability.tif"], **{k: folder / v for k, v in made.items()})
+    products = FloodProducts(**{name: folder / file for name, file in made.items()})
+    delineate(probability=[folder / "probability.tif"], products=products)
     return folder
 
 

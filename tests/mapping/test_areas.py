@@ -18,9 +18,11 @@ from scipy.ndimage import gaussian_filter
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas, pixel_size
 from floodloom.mapping.elevation import Elevation
+from floodloom.mapping.product_set import FloodProducts
 from floodloom.mapping.sieve import sieve_patches
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
+from floodloom.settings import arguments_of
 from floodloom.stages.delineate import delineate
 
 UTM = Affine(10, 0, 4e5, 0, -10, 5e6)
@@ -105,14 +107,13 @@ def test_slopes_are_those_on_the_ground() -> None:
 def event(folder: Path, grid: GeoBox, percent: np.ndarray, **arguments) -> dict[str, float]:
     """Flood, ha, in the table, the polygons and the item of a map."""
     path = write_cog(percent, folder / "p.tif", geobox=grid, nodata=255)
-    delineate(
-        probability=path,
+    products = FloodProducts(
         out=folder / "flood.tif",
         vectors=folder / "flood.gpkg",
         item=folder / "flood.json",
         areas=folder / "areas.csv",
-        **arguments,
     )
+    delineate(probability=path, products=products, **arguments_of(delineate, arguments))
     with (folder / "areas.csv").open() as file:
         table = float(next(csv.DictReader(file))["flood"])
     polygons = pyogrio.read_dataframe(folder / "flood.gpkg")

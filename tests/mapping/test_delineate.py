@@ -12,14 +12,16 @@ from rasterio.features import rasterize
 from floodloom.errors import InputError
 from floodloom.learning.metrics.pixels import Counts
 from floodloom.mapping.areas import pixel_areas
-from floodloom.mapping.delineate import Evidence, Rules, delineate_flood
+from floodloom.mapping.delineate import Evidence, delineate_flood
 from floodloom.mapping.exclusion import Ground, Reason
 from floodloom.mapping.scores import PairScores, score_map, score_probability
+from floodloom.mapping.settings import DelineateSettings
 from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.store import write_store
+from floodloom.settings import arguments_of
 from floodloom.stages.delineate import delineate
 from floodloom.stages.evaluate import evaluate
 
@@ -32,6 +34,11 @@ def uint8(*values: int) -> np.ndarray:
     return np.array([values], "uint8")
 
 
+def rules(**settings: object) -> DelineateSettings:
+    """Settings under which no patch is too small, unless they say so."""
+    return DelineateSettings(**{"minimum_mapping_unit": 0.0, **settings})
+
+
 def test_truth_table() -> None:
     evidence = Evidence(
         after=uint8(0, 49, 50, 100, 100, 100, 100, 255, 0, 255),
@@ -41,7 +48,7 @@ def test_truth_table() -> None:
             uint8(0, 0, 0, 0, 0, 0, Flag.LAYOVER, Flag.LAYOVER, Flag.SHADOW | Flag.LOW_ANGLE, 0)
         ),
     )
-    classes, reasons = delineate_flood(evidence, Rules(before_threshold=50, fringe=0))
+    classes, reasons = delineate_flood(evidence, rules(before_threshold=50, shore_buffer=0))
     assert classes.tolist() == [[0, 0, 2, 1, 3, 1, 3, 255, 3, 255]]
     assert reasons.tolist() == [[0, 0, 0, 0, 3, 0, 1, 0, 2, 0]]
 
@@ -52,7 +59,7 @@ def test_small_patches_go_to_their_surroundings_but_not_into_nodata() -> None:
     after[8:14, 8:14] = 100
     after[10, 10] = 0
     after[:, 18:] = 255
-    classes, _ = delineate_flood(Evidence(after), Rules(minimum_area=6))
+    classes, _ = delineate_flood(Evidence(after), rules(minimum_mapping_unit=0.06))
     assert (classes[2:4, 2:4] == 0).all()
     assert (classes[8:14, 8:14] == 2).all()
     assert (classes[:, 18:] == 255).all()
@@ -72,12 +79,12 @@ def hectares(mask: np.ndarray, grid) -> float:
 
 
 def run(folder, **arguments):
-    return delineate(
-        out=folder / "flood.tif",
-        vectors=folder / "flood.gpkg",
-        item=folder / "flood.json",
-        **arguments,
-    )
+    products = {
+        "out": folder / "flood.tif",
+        "vectors": folder / "flood.gpkg",
+        "item": folder / "flood.json",
+    }
+    return delineate(**arguments_of(delineate, {**products, **arguments}))
 
 
 @pytest.mark.parametrize("grid", [GRID, pixel_geobox(80, 100)])
@@ -233,26 +240,26 @@ def test_fringe_of_a_lake_is_not_flood() -> None:
     after = lake.copy()
     after[4, 5:15] = 100
     after[20:26, 3:20] = 100
-    classes, _ = delineate_flood(Evidence(after, lake), Rules(minimum_area=20))
+    classes, _ = delineate_flood(Evidence(after, lake), rules(minimum_mapping_unit=0.2))
     assert (classes[4:15, 5:15] == 1).all()
     assert (classes[20:26, 3:20] == 2).all()
     assert (classes == 2).sum() == 6 * 17
 
 
 def test_flood_is_what_was_land_with_confidence() -> None:
-    """Columns: water before, then doubt, then land; each grows by a fringe of two pixels."""
+    """Columns: water before, then doubt, then land; each grows by a buffer of two pixels."""
     after = np.full((12, 40), 100, "uint8")
     before = np.zeros((12, 40), "uint8")
     before[:, :10] = 90
     before[:, 10:15] = 21
     before[:, 15:20] = 19
-    classes, reasons = delineate_flood(Evidence(after, before), Rules(fringe=2))
+    classes, reasons = delineate_flood(Evidence(after, before), rules(shore_buffer=2))
     assert (classes[:, :12] == 1).all()
     assert (classes[:, 12:17] == 3).all()
     assert (reasons[:, 12:17] == Reason.BEFORE_UNKNOWN.value).all()
     assert (classes[:, 17:] == 2).all()
     land = np.zeros_like(before)
-    trusted, _ = delineate_flood(Evidence(after, before, reference=land), Rules(fringe=2))
+    trusted, _ = delineate_flood(Evidence(after, before, reference=land), rules(shore_buffer=2))
     assert (trusted[:, 12:] == 2).all()
 
 

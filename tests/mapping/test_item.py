@@ -12,6 +12,7 @@ from pystac import Item
 from shapely.geometry import shape
 
 from floodloom.mapping.extent import footprint, geographic_bounds
+from floodloom.mapping.product_set import FloodProducts
 from floodloom.mapping.stac import Sensor, stac_item
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
@@ -90,12 +91,10 @@ def delineated(folder: Path, grid: GeoBox, **tags: str) -> dict:
     path = write_cog(
         np.full(grid.shape.yx, 95, "uint8"), folder / "p.tif", geobox=grid, nodata=255, tags=tags
     )
-    delineate(
-        probability=path,
-        out=folder / "flood.tif",
-        vectors=folder / "flood.gpkg",
-        item=folder / "flood.json",
+    products = FloodProducts(
+        out=folder / "flood.tif", vectors=folder / "flood.gpkg", item=folder / "flood.json"
     )
+    delineate(probability=path, products=products)
     return json.loads((folder / "flood.json").read_text())
 
 

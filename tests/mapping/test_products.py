@@ -22,13 +22,15 @@ from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import box
 
 from floodloom.errors import InputError
-from floodloom.mapping.exclusion import Ground, Limits, Reason, coverage, exclusions
+from floodloom.mapping.exclusion import Ground, Reason, coverage, exclusions
+from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.zones import WHOLE, area_table
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
+from floodloom.settings import arguments_of
 from floodloom.stages.delineate import delineate
 from tests.privacy import host, telling
 
@@ -71,7 +73,7 @@ def run(folder: Path, **arguments) -> Path:
         "event": "e",
     }
     arguments.setdefault("probability", [mosaic(folder / "p.tif")])
-    return delineate(**{**usual, **arguments})
+    return delineate(**arguments_of(delineate, {**usual, **arguments}))
 
 
 @pytest.fixture(scope="module")
@@ -177,14 +179,18 @@ def test_item_validates_and_describes_every_file(made) -> None:
 
 
 def test_flatgeobuf_holds_the_same_polygons(made) -> None:
-    arguments = {"probability": [made / "p.tif"], "out": made / "o.tif", "item": made / "o.json"}
-    delineate(vectors=made / "o.fgb", **arguments)
-    delineate(vectors=made / "o.gpkg", **arguments)
+    files = {"probability": [made / "p.tif"], "out": made / "o.tif", "item": made / "o.json"}
+
+    def mapped(name: str) -> None:
+        delineate(**arguments_of(delineate, {**files, "vectors": made / name}))
+
+    mapped("o.fgb")
+    mapped("o.gpkg")
     one, other = (pyogrio.read_dataframe(made / f"o.{kind}") for kind in ("fgb", "gpkg"))
     assert len(one) == len(other) > 0
     assert one["area_ha"].sum() == pytest.approx(other["area_ha"].sum())
     with pytest.raises(InputError, match=r"polygons are \.gpkg or \.fgb"):
-        delineate(vectors=made / "o.shp", **arguments)
+        mapped("o.shp")
 
 
 def test_two_scenes_of_a_date_are_put_together_before_the_threshold(tmp_path) -> None:
@@ -337,9 +343,11 @@ def test_exclusions_and_what_paints_over_what() -> None:
         slope=np.array([[0, 0, 0, 0, 30, np.nan, 30, 30]], "float32"),
         height=np.array([[20, 20, 0, 0, 20, np.nan, 20, 20]], "float32"),
     )
-    reasons = exclusions(ground, seen, Limits(slope=25.0, height=15.0))
+    reasons = exclusions(ground, seen, DelineateSettings(maximum_slope=25.0, maximum_height=15.0))
     assert reasons.tolist() == [[7, 4, 5, 5, 6, 0, 2, 0]]
-    assert exclusions(Ground(), seen, Limits(coverage=0.01)).tolist() == [[8] * 7 + [0]]
+    assert exclusions(Ground(), seen, DelineateSettings(minimum_coverage=0.01)).tolist() == [
+        [8] * 7 + [0]
+    ]
 
 
 def test_coverage_is_the_share_of_data_around() -> None:

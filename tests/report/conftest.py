@@ -11,6 +11,9 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import assign_crs, xr_coords
 
+from floodloom.mapping.evidence import DelineateFiles
+from floodloom.mapping.product_set import FloodProducts
+from floodloom.mapping.settings import DelineateSettings
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.recipe import Recipe
@@ -77,11 +80,9 @@ def write_event(folder: Path, grid: GeoBox, *, dry: bool = False) -> Files:
     )
     delineate(
         probability=files.probability,
-        out=files.map,
-        vectors=files.vectors,
-        item=folder / "flood.json",
-        scene=files.scene,
-        event=folder.name,
+        products=FloodProducts(out=files.map, vectors=files.vectors, item=folder / "flood.json"),
+        files=DelineateFiles(scene=files.scene),
+        settings=DelineateSettings(event=folder.name),
     )
     return files
 

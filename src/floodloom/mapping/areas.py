@@ -23,6 +23,7 @@ from floodloom.errors import InputError
 from floodloom.raster.places import transformer
 
 _NODES_APART = 20_000.0  # m: a projection's scale bends by some 1e-6 in between
+_SENTINEL1_PIXEL = 100.0  # m²
 _STRIP = 512
 _CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # col, row
 
@@ -31,12 +32,13 @@ _CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # col, row
 class PixelAreas:
     """Areas of the pixels of a grid, m²; all 1, px², without a CRS.
 
-    `columns` (node, x) are the areas at rows `rows` (node,).
+    `columns` (node, x) are the areas at rows `rows` (node,); `hectare` is that in their unit.
     """
 
     rows: Doubles
     columns: Doubles
     height: int
+    hectare: float = 10_000.0
 
     def strip(self, start: int, stop: int) -> Doubles:
         """Return the areas of the pixels of some rows, (row, x) float64."""
@@ -87,7 +89,7 @@ def pixel_areas(geobox: GeoBox) -> PixelAreas:
     """
     height, width = geobox.shape.yx
     if geobox.crs is None:
-        return PixelAreas(np.zeros(1), np.ones((1, width)), height)
+        return PixelAreas(np.zeros(1), np.ones((1, width)), height, 10_000 / _SENTINEL1_PIXEL)
     apart = max(int(_NODES_APART / max(pixel_size(geobox) or (1.0,))), 1)
     rows, cols = (np.linspace(0, n - 1, math.ceil((n - 1) / apart) + 1) for n in (height, width))
     nodes = _shoelace(_corners(geobox, rows, cols))

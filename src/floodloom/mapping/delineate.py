@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation
 
 from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.mapping.areas import PixelAreas, pixel_areas
-from floodloom.mapping.exclusion import Ground, Limits, exclusions
+from floodloom.mapping.exclusion import Ground, exclusions
 from floodloom.mapping.exclusion import Reason as Reason
 from floodloom.mapping.refine import (
     PRESETS,
@@ -19,11 +19,13 @@ from floodloom.mapping.refine import (
     in_strips,
     majority,
 )
+from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.sieve import sieve_patches
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.nodata import NODATA
 
 _STRIP = 2048
+_MAJORITY_WINDOW = 3  # px
 
 
 class FloodClass(IntEnum):
@@ -54,7 +56,7 @@ class Evidence:
         float32 backscatter after and before the flood, dB, for refinements that look at it; or
         None.
     areas
-        Areas of the pixels, see `Rules.minimum_area`; None: each is 1.
+        Areas of the pixels, m²; None: each is 1.
     """
 
     after: Bytes
@@ -71,47 +73,21 @@ class Evidence:
         return self.areas or pixel_areas(pixel_geobox(*self.after.shape))
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How pixels are classified.
-
-    Attributes
-    ----------
-    threshold
-        Percent from which a pixel is water.
-    before_threshold
-        Percent from which a pixel may have been water before the flood. Between it and `threshold`
-        nobody can tell, and water is excluded: as flood, the edges of rivers and lakes would be
-        flooded in every scene; as permanent water, a flood would be missed.
-    fringe
-        Pixels around water that was there before, or may have been, which are taken for the same:
-        mixed pixels, and the error of geocoding between the scenes.
-    minimum_area
-        Smaller patches of water or land, m² on the ground (px without a CRS), are given to their
-        surroundings, and so are patches of flood within permanent water, such as the fringe of a
-        lake, and the reverse.
-    refine
-        One of `refine.REFINEMENTS`.
-    majority_window
-        Side of the window of `majority`, px.
-    minimum_change
-        Flood whose backscatter has changed by less, dB, is excluded; None: isn't looked at.
-    limits
-        What excludes a pixel.
-    """
-
-    threshold: int = 50
-    before_threshold: int = 20
-    fringe: int = 1
-    minimum_area: float = 0.0
-    refine: str = "none"
-    majority_window: int = 3
-    minimum_change: float | None = None
-    limits: Limits = field(default_factory=Limits)
-
-
-def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
+def delineate_flood(evidence: Evidence, settings: DelineateSettings) -> tuple[Bytes, Bytes]:
     """Classify each pixel.
+
+    Between `before_threshold` and `threshold` nobody can tell, and water is excluded: as flood, the
+    edges of rivers and lakes would be flooded in every scene; as permanent water, a flood would be
+    missed. The shore buffer takes in mixed pixels, and the error of geocoding between the scenes.
+    Patches of flood within permanent water are given to it where they are too small, and the
+    reverse.
+
+    Parameters
+    ----------
+    evidence
+        What is known of each pixel.
+    settings
+        How they are classified.
 
     Returns
     -------
@@ -122,13 +98,13 @@ def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
     """
     seen = evidence.after != FloodClass.NODATA.value
     areas = evidence.pixel_areas()
-    water = water_extent(evidence.after, rules, areas, evidence.decibel)
-    permanent, doubtful = _water_before(evidence, rules)
-    flood = sieve_patches(water & ~permanent, water, rules.minimum_area, areas)
+    water = water_extent(evidence.after, settings, areas, evidence.decibel)
+    permanent, doubtful = _water_before(evidence, settings)
+    flood = sieve_patches(water & ~permanent, water, minimum_area(settings, areas), areas)
     classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
     classes[flood] = FloodClass.FLOOD.value
-    reasons = exclusions(evidence.ground, seen, rules.limits)
-    reasons[flood & _unchanged(evidence, rules) & (reasons == 0)] = Reason.UNCHANGED.value
+    reasons = exclusions(evidence.ground, seen, settings)
+    reasons[flood & _unchanged(evidence, settings) & (reasons == 0)] = Reason.UNCHANGED.value
     reasons[flood & doubtful & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
     classes[reasons > 0] = FloodClass.EXCLUDED.value
     classes[~seen] = FloodClass.NODATA.value
@@ -137,7 +113,7 @@ def delineate_flood(evidence: Evidence, rules: Rules) -> tuple[Bytes, Bytes]:
 
 
 def water_extent(
-    percent: Bytes, rules: Rules, areas: PixelAreas, decibel: Floats | None = None
+    percent: Bytes, settings: DelineateSettings, areas: PixelAreas, decibel: Floats | None = None
 ) -> Mask:
     """Return where (y, x) there is water, refined and without small patches.
 
@@ -145,7 +121,7 @@ def water_extent(
     ----------
     percent
         (y, x) uint8 percent of water, 255 = no data.
-    rules
+    settings
         Threshold and refinement.
     areas
         Areas of the pixels.
@@ -153,12 +129,18 @@ def water_extent(
         (y, x) float32 backscatter, dB.
     """
     seen = percent != FloodClass.NODATA.value
-    water = seen & (percent >= rules.threshold)
-    if rules.refine in PRESETS:
-        water = seen & (_crf(percent, PRESETS[rules.refine], decibel) >= rules.threshold / 100)
-    elif rules.refine == "majority":
-        water = majority(water, seen, rules.majority_window)
-    return sieve_patches(water, seen, rules.minimum_area, areas)
+    water = seen & (percent >= settings.threshold)
+    if settings.refine in PRESETS:
+        refined = _crf(percent, PRESETS[settings.refine], decibel)
+        water = seen & (refined >= settings.threshold / 100)
+    elif settings.refine == "majority":
+        water = majority(water, seen, _MAJORITY_WINDOW)
+    return sieve_patches(water, seen, minimum_area(settings, areas), areas)
+
+
+def minimum_area(settings: DelineateSettings, areas: PixelAreas) -> float:
+    """Return the area of the smallest patch in the unit of the pixels' areas."""
+    return settings.minimum_mapping_unit * areas.hectare
 
 
 def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Floats:
@@ -172,7 +154,7 @@ def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Float
     return in_strips(refined, *rasters, reach=settings.reach, rows=_STRIP)
 
 
-def _water_before(evidence: Evidence, rules: Rules) -> tuple[Mask, Mask]:
+def _water_before(evidence: Evidence, settings: DelineateSettings) -> tuple[Mask, Mask]:
     """Where (y, x) there was water before the flood, and where nobody can tell."""
     shape = evidence.after.shape
     known, water, maybe = (np.zeros(shape, dtype=bool) for _ in range(3))
@@ -181,23 +163,23 @@ def _water_before(evidence: Evidence, rules: Rules) -> tuple[Mask, Mask]:
     if evidence.before is not None:
         known |= evidence.before != FloodClass.NODATA.value
         areas = evidence.pixel_areas()
-        water |= water_extent(evidence.before, rules, areas, evidence.before_decibel)
-        maybe |= known & (evidence.before >= rules.before_threshold)
+        water |= water_extent(evidence.before, settings, areas, evidence.before_decibel)
+        maybe |= known & (evidence.before >= settings.before_threshold)
     if evidence.reference is not None:
         known |= evidence.reference != FloodClass.NODATA.value
         water |= evidence.reference == 1
         maybe &= evidence.reference != 0
-    return _grown(water, rules.fringe), _grown(maybe, rules.fringe) | ~known
+    return _grown(water, settings.shore_buffer), _grown(maybe, settings.shore_buffer) | ~known
 
 
 def _grown(mask: Mask, pixels: int) -> Mask:
     return binary_dilation(mask, np.ones((3, 3)), iterations=pixels) if pixels else mask
 
 
-def _unchanged(evidence: Evidence, rules: Rules) -> Mask:
-    if evidence.change is None or rules.minimum_change is None:
+def _unchanged(evidence: Evidence, settings: DelineateSettings) -> Mask:
+    if evidence.change is None or settings.minimum_change is None:
         return np.zeros(evidence.after.shape, dtype=bool)
-    return np.asarray(np.abs(evidence.change) < rules.minimum_change)
+    return np.asarray(np.abs(evidence.change) < settings.minimum_change)
 
 
 def flood_likelihood(evidence: Evidence) -> Bytes:

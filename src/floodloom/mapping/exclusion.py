@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.arrays import Bytes, Floats, Mask
+from floodloom.mapping.settings import DelineateSettings
 from floodloom.raster.flags import Flag
 from floodloom.raster.neighbourhood import box_sum
 
@@ -46,29 +46,6 @@ REASON_NAMES = {
 
 
 @dataclass(frozen=True)
-class Limits:
-    """From where on a pixel is excluded; None or empty doesn't exclude.
-
-    Attributes
-    ----------
-    slope
-        Degrees.
-    height
-        Height above the nearest drainage, m.
-    coverage
-        Least share of pixels with data within 32 px.
-    urban, vegetation
-        Values of the land cover; those of ESA WorldCover by default.
-    """
-
-    slope: float | None = None
-    height: float | None = None
-    coverage: float = 0.0
-    urban: Sequence[int] = (50,)
-    vegetation: Sequence[int] = (10, 95)
-
-
-@dataclass(frozen=True)
 class Ground:
     """What is known of the ground; all (y, x) or None.
 
@@ -82,7 +59,7 @@ class Ground:
     height: Floats | None = None
 
 
-def exclusions(ground: Ground, seen: Mask, limits: Limits) -> Bytes:
+def exclusions(ground: Ground, seen: Mask, settings: DelineateSettings) -> Bytes:
     """Return why each pixel is excluded.
 
     Parameters
@@ -91,7 +68,7 @@ def exclusions(ground: Ground, seen: Mask, limits: Limits) -> Bytes:
         What is known of the ground.
     seen
         (y, x) bool: where there is data.
-    limits
+    settings
         From where on a pixel is excluded.
 
     Returns
@@ -100,23 +77,23 @@ def exclusions(ground: Ground, seen: Mask, limits: Limits) -> Bytes:
         (y, x) uint8, see `Reason`; of several reasons the one that distorts the image most.
     """
     reasons = np.zeros(seen.shape, dtype=np.uint8)
-    for reason, mask in _masks(ground, seen, limits):
+    for reason, mask in _masks(ground, seen, settings):
         reasons[mask & seen] = reason.value
     return reasons
 
 
-def _masks(ground: Ground, seen: Mask, limits: Limits) -> list[tuple[Reason, Mask]]:
+def _masks(ground: Ground, seen: Mask, settings: DelineateSettings) -> list[tuple[Reason, Mask]]:
     """Masks in the order in which they are painted over one another."""
     found: list[tuple[Reason, Mask]] = []
-    if limits.coverage > 0:
-        found.append((Reason.LOW_COVERAGE, coverage(seen) < limits.coverage))
-    if ground.height is not None and limits.height is not None:
-        found.append((Reason.ABOVE_DRAINAGE, ground.height > limits.height))
+    if settings.minimum_coverage > 0:
+        found.append((Reason.LOW_COVERAGE, coverage(seen) < settings.minimum_coverage))
+    if ground.height is not None and settings.maximum_height is not None:
+        found.append((Reason.ABOVE_DRAINAGE, ground.height > settings.maximum_height))
     if ground.land_cover is not None:
-        found.append((Reason.DENSE_VEGETATION, np.isin(ground.land_cover, limits.vegetation)))
-        found.append((Reason.URBAN, np.isin(ground.land_cover, limits.urban)))
-    if ground.slope is not None and limits.slope is not None:
-        found.append((Reason.STEEP, ground.slope > limits.slope))
+        found.append((Reason.DENSE_VEGETATION, np.isin(ground.land_cover, settings.vegetation)))
+        found.append((Reason.URBAN, np.isin(ground.land_cover, settings.urban)))
+    if ground.slope is not None and settings.maximum_slope is not None:
+        found.append((Reason.STEEP, ground.slope > settings.maximum_slope))
     if ground.flags is not None:
         found.append((Reason.SHADOW, (ground.flags & Flag.SHADOW.value) > 0))
         found.append((Reason.LAYOVER, (ground.flags & Flag.LAYOVER.value) > 0))

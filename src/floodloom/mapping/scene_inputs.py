@@ -15,7 +15,7 @@ from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.mapping.align import before_on_grid
 from floodloom.mapping.optical import optical_bands, with_optical
 from floodloom.mapping.settings import PredictSettings
-from floodloom.outputs import Files
+from floodloom.outputs import Files, Paths
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel2.pair import Pairing
@@ -37,7 +37,7 @@ class PredictFiles(Files):
         "clouds, and if it is refused (a warning says why), they go by radar alone, if they have "
         "learnt that",
     )
-    radar_checkpoint: tuple[Path, ...] = Field(
+    radar_checkpoint: Paths = Field(
         default=(),
         description="Checkpoints of networks that see radar alone, such as the students of "
         "distill, which map the scene instead if the optical image is refused",

@@ -68,19 +68,20 @@ class DelineateSettings(Settings):
         description="Percent from which a pixel may have been water before the flood; from there "
         "to the threshold water is excluded",
     )
-    fringe: int = Field(
+    shore_buffer: int = Field(
         default=1,
         ge=0,
         description="Pixels around what was or may have been water that are taken for the same",
     )
     refine: Literal["none", "majority", "crf", "paul-ganju"] = Field(
         default="none",
-        description="Cleaning before the sieve; crf follows edges in the backscatter, paul-ganju "
-        "is the dense CRF of Paul and Ganju (2021)",
+        description="Cleaning before the sieve; majority is that of 3 x 3 px, crf follows edges in "
+        "the backscatter, paul-ganju is the dense CRF of Paul and Ganju (2021)",
     )
-    majority_window: int = Field(default=3, ge=1, description="Side of the majority's window, px")
     minimum_mapping_unit: float = Field(
-        default=0.3, ge=0, description="Smallest patch, ha on the ground"
+        default=0.3,
+        ge=0,
+        description="Smallest patch, ha on the ground; without a CRS a pixel is taken for 100 m²",
     )
     reference_minimum: int | None = Field(
         default=None,
@@ -119,6 +120,11 @@ class DelineateSettings(Settings):
     )
     mixed_orbits: bool = Field(
         default=False, description="Accept scenes before the flood of the other orbit direction"
+    )
+    event: str = of_job(
+        default="",
+        description="Name of the event; that of the probability mosaic, or the item's folder, when "
+        "not given",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from floodloom.log import get_logger
-from floodloom.outputs import writes
+from floodloom.outputs import as_paths, writes
 from floodloom.raster.store import write_store
 from floodloom.sentinel1.map_scene import map_scene, open_alike, warn_of_holes
 from floodloom.sentinel1.rtc_products import is_rtc
@@ -55,7 +55,7 @@ def geocode(
         made alike, not of one pass, without a common polarisation or not as flattening needs, or
         the grid would be absurdly large or coarse or can't show them in one piece.
     """
-    paths = [Path(scene)] if isinstance(scene, (str, Path)) else [Path(path) for path in scene]
+    paths = as_paths(scene)
     if dem is None and not is_rtc(paths[0]):
         get_logger(__name__).warning(
             "no elevations: every pixel is put at %g m, and what lies off it is displaced",

@@ -27,7 +27,10 @@ class TileSettings(PairingSettings):
         min_length=1,
     )
     db_range: tuple[float, ...] = Field(
-        default=(-30.0, 5.0), min_length=2, max_length=2, description="Decibel range that is mapped to -1..1"
+        default=(-30.0, 5.0),
+        min_length=2,
+        max_length=2,
+        description="Decibel range that is mapped to -1..1",
     )
     normalisation: Normalisation = Field(
         default="fixed",

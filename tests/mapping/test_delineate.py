@@ -15,7 +15,7 @@ from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, delineate_flood
 from floodloom.mapping.exclusion import Ground, Reason
 from floodloom.mapping.scores import PairScores, score_map, score_probability
-from floodloom.mapping.settings import DelineateSettings
+from floodloom.mapping.settings import DelineateSettings, EvaluateSettings
 from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.flags import Flag
@@ -228,7 +228,12 @@ def test_two_maps_of_one_event_are_both_counted(tmp_path) -> None:
         true.flat[:flooded] = 2
         path = tmp_path / f"{number}.tif"
         pairs.append(write_cog(true, path, geobox=GRID, nodata=255))
-    evaluate(out=tmp_path / "e.json", prediction=pairs, truth=pairs, event=["one", "one"])
+    evaluate(
+        out=tmp_path / "e.json",
+        prediction=pairs,
+        truth=pairs,
+        settings=EvaluateSettings(event=("one", "one")),
+    )
     summary = json.loads((tmp_path / "e.json").read_text())
     assert summary["by_event"]["one"]["flood"] == summary["flood"]
     assert summary["flood"]["tp"] == 350

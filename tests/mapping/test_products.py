@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import xarray as xr
 from odc.geo.xr import wrap_xr
+from pydantic import ValidationError
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
@@ -277,7 +278,8 @@ def test_inputs_that_do_not_serve_are_refused_and_nothing_is_written(tmp_path) -
     refused(tmp_path, "minimum_change needs scene and before_scene", minimum_change=1.0)
     refused(tmp_path, "has no backscatter", scene=shown, refine="crf")
     refused(tmp_path, "refine crf needs the scenes", refine="crf")
-    refused(tmp_path, "choose one of none, majority", refine="cfr")
+    with pytest.raises(ValidationError, match="should be 'none', 'majority'"):
+        DelineateSettings(refine="cfr")
     refused(tmp_path, "need a dem", maximum_slope=10.0)
     refused(tmp_path, "not a readable probability mosaic", before=[tmp_path / "none.tif"])
     far = grid_from_bounds((900000, 5000000, 903500, 5006000), 32633, 10.0)
@@ -322,7 +324,7 @@ def test_products_that_can_t_all_be_written_leave_the_old_ones(tmp_path, monkeyp
     def broken(*arguments: object) -> None:
         raise InputError("the disk is full")
 
-    monkeypatch.setattr("floodloom.stages.delineate.write_table", broken)
+    monkeypatch.setattr("floodloom.mapping.product_set.write_table", broken)
     with pytest.raises(InputError, match="the disk is full"):
         run(tmp_path, threshold=95)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

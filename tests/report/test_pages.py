@@ -19,7 +19,10 @@ from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store
 from floodloom.report.figures import map_figure
 from floodloom.report.pages import caveats, map_page, report_page
+from floodloom.report.run import ReportFiles
 from floodloom.report.scene import EventLayers, event_view
+from floodloom.report.settings import ReportSettings
+from floodloom.settings import arguments_of
 from floodloom.stages.evaluate import evaluate
 from floodloom.stages.report import report
 from floodloom.texts import printable
@@ -132,7 +135,8 @@ def run(folder: Path, files: Files, **changes: object) -> tuple[str, str]:
         "events": ["dunlin"],
         **changes,
     }
-    report(out=folder / "report.html", map_page=folder / "map.html", **arguments)
+    pages = {"out": folder / "report.html", "map_page": folder / "map.html"}
+    report(**arguments_of(report, {**pages, **arguments}))
     return (folder / "report.html").read_text(), (folder / "map.html").read_text()
 
 
@@ -202,7 +206,11 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
 )  # fmt: skip
 def test_settings_do_not_say_where_on_a_machine_files_lie(tmp_path: Path, place: str) -> None:
     settings = {"data_root": place, "scenes": [{"source": place}], "near": "data/S1.zip"}
-    out = report(out=tmp_path / "r.html", map_page=tmp_path / "m.html", config=json.dumps(settings))
+    out = report(
+        out=tmp_path / "r.html",
+        map_page=tmp_path / "m.html",
+        settings=ReportSettings(config=json.dumps(settings)),
+    )
     text = out.read_text()
     assert "anna" not in text
     assert "/data" not in text
@@ -340,7 +348,11 @@ def test_texts_mean_nothing_to_the_pages(
 def test_scores_that_are_none_are_one_line(tmp_path: Path, content: Any, message: str) -> None:
     scores = write_json(tmp_path / "e.json", content)
     with pytest.raises(InputError, match=message) as caught:
-        report(out=tmp_path / "r.html", map_page=tmp_path / "m.html", evaluation=scores)
+        report(
+            out=tmp_path / "r.html",
+            map_page=tmp_path / "m.html",
+            files=ReportFiles(evaluation=scores),
+        )
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "r.html").exists()
 
@@ -349,4 +361,6 @@ def test_scores_that_are_none_are_one_line(tmp_path: Path, content: Any, message
 def test_audits_that_are_none_are_one_line(tmp_path: Path, content: Any) -> None:
     audit = write_json(tmp_path / "a.json", content)
     with pytest.raises(InputError, match=r"a\.json: not what the stage before writes"):
-        report(out=tmp_path / "r.html", map_page=tmp_path / "m.html", audits=[audit])
+        report(
+            out=tmp_path / "r.html", map_page=tmp_path / "m.html", files=ReportFiles(audits=[audit])
+        )

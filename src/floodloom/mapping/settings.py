@@ -132,3 +132,11 @@ class EvaluateSettings(Settings):
     """Scores."""
 
     batch: int = Field(default=16, ge=1, description="Tiles predicted at once")
+    event: tuple[str, ...] = of_job(
+        default=(),
+        description="Names of the predictions' events; their file's folder when not given",
+    )
+    transductive: tuple[str, ...] = of_job(
+        default=(),
+        description="Events whose scenes were used in training, without their labels",
+    )

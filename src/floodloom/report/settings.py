@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from floodloom.settings import Settings
+from floodloom.settings import Settings, of_job
 
 
 class ReportSettings(Settings):
@@ -12,3 +12,14 @@ class ReportSettings(Settings):
 
     title: str = Field(default="Flood mapping run", description="Title of the pages")
     examples: int = Field(default=6, ge=0, description="Example tiles in the report")
+    events: tuple[str, ...] = of_job(
+        default=(), description="Names of the maps' events; their file's folder when not given"
+    )
+    before_events: tuple[str, ...] = of_job(
+        default=(),
+        description="Events of the scenes before the flood; those of the maps when not given",
+    )
+    truth_events: tuple[str, ...] = of_job(
+        default=(), description="Events of the label rasters; those of the maps when not given"
+    )
+    config: str = of_job(default="", description="Configuration that ran, as JSON text")

@@ -1,0 +1,117 @@
+"""What there is of a whole run: its scores, models and rounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from floodloom.errors import InputError
+from floodloom.learning.checkpoint import read_metadata
+from floodloom.learning.inference import load_ensemble
+from floodloom.learning.relabelling.audit import read_audit
+from floodloom.outputs import Files
+from floodloom.records import read_record
+from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
+from floodloom.report.records import Evaluation
+from floodloom.report.results import (
+    Trained,
+    audit_views,
+    calibration_chart,
+    runtimes,
+    trained_rows,
+    training_charts,
+)
+from floodloom.report.settings import ReportSettings
+from floodloom.tiles.store import open_tiles
+
+_ORDER = (
+    "simulate", "calibrate", "geocode", "ingest", "tile", "teach", "distill", "train", "relabel",
+    "predict", "delineate", "evaluate",
+)  # fmt: skip
+
+
+class ReportFiles(Files):
+    """What there is of the whole run."""
+
+    evaluation: Path | None = Field(default=None, description="Scores (.json)")
+    checkpoints: tuple[Path, ...] = Field(
+        default=(),
+        description="Checkpoints in the order they were trained; those in the last one's folder "
+        "are the ensemble that predicts the example tiles",
+    )
+    audits: tuple[Path, ...] = Field(
+        default=(), description="Audits of the rounds of relabelling (.json)"
+    )
+    tiles: tuple[Path, ...] = Field(default=(), description="Labelled tile stores, for examples")
+    pseudo: tuple[Path, ...] = Field(
+        default=(),
+        description="Pseudo-labelled tile stores, one per audit, for examples of each round",
+    )
+    benchmarks: Path | None = Field(
+        default=None, description="Folder of Snakemake's benchmark files, one folder per stage"
+    )
+
+
+def run_sections(files: ReportFiles, settings: ReportSettings) -> dict[str, Any]:
+    """Return what the report says of a run beside its maps, by section of the page.
+
+    Raises
+    ------
+    InputError
+        If a file can't be read or isn't what it should be.
+    """
+    trained = [_trained(path) for path in files.checkpoints]
+    scores = {}
+    if files.evaluation is not None:
+        scores = read_record(files.evaluation, Evaluation).model_dump(exclude_unset=True)
+    return {
+        "evaluation": scores,
+        "training": training_charts(trained),
+        "models": trained_rows(trained),
+        "audits": _rounds(files.audits, files.pseudo, settings.examples),
+        "runtimes": [] if files.benchmarks is None else runtimes(files.benchmarks, _ORDER),
+        "calibration": _calibration(scores),
+        "configuration": _configuration(settings.config),
+    }
+
+
+def run_examples(files: ReportFiles, number: int, threads: int) -> list[dict[str, Any]]:
+    """Return example tiles, as the last ensemble predicts them."""
+    if not files.tiles or not files.checkpoints or number < 1:
+        return []
+    final = Path(files.checkpoints[-1]).parent
+    ensemble = load_ensemble(
+        [p for p in files.checkpoints if Path(p).parent == final], threads=threads
+    )
+    return example_tiles(open_tiles(files.tiles), ensemble.probabilities, number)
+
+
+def _trained(path: Path) -> Trained:
+    return Trained(path.stem, path.parent.name, read_metadata(path))
+
+
+def _rounds(audits: Sequence[Path], pseudo: Sequence[Path], number: int) -> list[dict[str, Any]]:
+    if pseudo and len(pseudo) != len(audits):
+        raise InputError(
+            f"report: {len(pseudo)} pseudo-labelled stores for {len(audits)} audits; give one each"
+        )
+    found = [read_audit(path) for path in audits]
+    stores = zip(found, pseudo, strict=False)
+    shown = {audit.round: pseudo_labelled_tiles(open_tiles(path), number) for audit, path in stores}
+    return audit_views(found, shown)
+
+
+def _calibration(scores: dict[str, Any]) -> Any:
+    found = scores.get("tiles", {}).get("calibration")
+    return calibration_chart({"test tiles": found}) if found else None
+
+
+def _configuration(text: str) -> Any:
+    try:
+        return json.loads(text) if text else {}
+    except ValueError as error:
+        raise InputError(f"report: config isn't JSON text ({error}); pass a JSON dump") from error

@@ -57,7 +57,7 @@ UNLABELLED = {f"{name}+unlabelled": DISTILLATIONS[name] for name in (DEFAULT, "l
 """Those that also learn from the teacher on chips without labels (`distill.unlabelled`)."""
 
 METHODS = list(dict.fromkeys((*list(SCORES)[:2], DEFAULT, *SCORES, *DISTILLATIONS, *UNLABELLED)))
-"""All that can be taken; what the default method is judged by comes first, with all seeds."""
+"""All that can be taken; what the default method is compared with comes first, with all seeds."""
 
 LITERATURE = {
     "Garg et al. 2023, cross-modal distillation, Sen1Floods11": 0.065,

@@ -228,7 +228,7 @@ class Trainings:
             start,
             self.teacher(),
             seen,
-            drop_optical(self.samples("validation")),  # trained on, so it can't judge the teacher
+            drop_optical(self.samples("validation")),  # trained on, so it can't score the teacher
             DistillSettings(
                 **self.plan(len(seen), times).model_dump(),
                 **settings.model_dump(),

@@ -77,7 +77,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 budget has one alone, it gives it another."""
 
 BAD_START, DRY = "bad-start", "dry"
-GUARDED = (BAD_START, DRY)
+HARD = (BAD_START, DRY)
 """What the default has to survive: a first network that takes land for water, and unlabelled tiles
 without water. It is scored as any method, so it stands beside the supervised network."""
 
@@ -119,8 +119,8 @@ class Bench:
             return self._scored([self.supervised(store, m) for m in range(self.budget.members)])
         if method == WEIGHED:
             return self._scored([self._weighed(m) for m in range(self.budget.members)])
-        if method in GUARDED:
-            return self._guarded(method)
+        if method in HARD:
+            return self._hard_case(method)
         config = load_config(
             {"run": {"name": method}, "dataset": "ombria", "data_root": ".",
              "relabel": {"preset": method}}
@@ -139,8 +139,8 @@ class Bench:
             self._train([tiles], out, member, epochs=self._epochs([tiles]))
         return out
 
-    def _guarded(self, method: str) -> dict[str, Any]:
-        """Return the scores of the default under one of `GUARDED`, and what it began with."""
+    def _hard_case(self, method: str) -> dict[str, Any]:
+        """Return the scores of the default under one of `HARD`, and what it began with."""
         place = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{method}-"))
         for store in self.folder.glob("*.zarr"):
             (place / store.name).symlink_to(store)
@@ -279,8 +279,8 @@ def _run_seed(
     jobs: list[tuple[str, str, dict[str, Any] | None]] = [
         ("seeds", method, None) for method in asked.methods
     ]
-    if protocol in asked.guard:
-        jobs += [("guard", method, None) for method in GUARDED]
+    if protocol in asked.hard:
+        jobs += [("hard", method, None) for method in HARD]
     if protocol == asked.ablate:
         jobs += [("ablation", without, change) for without, change in ABLATIONS.items()]
     jobs = [
@@ -334,7 +334,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--methods", nargs="*", default=methods)
     parser.add_argument("--ablate", default="ombria-25", help="protocol of the ablation, or none")
     parser.add_argument(
-        "--guard", nargs="*", default=["ombria-25", "simulator"],
+        "--hard", nargs="*", default=["ombria-25", "simulator"],
         help="protocols in which the default gets a bad first network, and tiles without water",
     )  # fmt: skip
     parser.add_argument("--repeat", action="store_true")

@@ -16,8 +16,8 @@ def relabel_tables(result: dict[str, Any]) -> list[str]:
     ]
     for name, protocol in result["protocols"].items():
         tables.append(_scores(name, protocol))
-        if "guard" in protocol:
-            tables.append(_guarded(name, protocol))
+        if "hard" in protocol:
+            tables.append(_hard_cases(name, protocol))
         if "ablation" in protocol:
             tables.append(_ablation(name, protocol, result["default"]))
     return tables
@@ -43,9 +43,9 @@ def _scores(name: str, protocol: dict[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _guarded(name: str, protocol: dict[str, Any]) -> str:
+def _hard_cases(name: str, protocol: dict[str, Any]) -> str:
     """Return what becomes of the default under conditions that collapse pseudo labelling."""
-    said = {
+    conditions = {
         "bad-start": "its first network takes land for water",
         "dry": "no unlabelled tile has water",
     }
@@ -53,11 +53,11 @@ def _guarded(name: str, protocol: dict[str, Any]) -> str:
         f"| {name}, seed | condition | first network | default | supervised |",
         "|---|---|---|---|---|",
     ]
-    for seed, found in protocol["guard_more"].items():
+    for seed, found in protocol["hard_more"].items():
         supervised = protocol["seeds"][seed]["supervised"]
         for condition, scores in found.items():
             rows.append(
-                f"| {seed} | {said[condition]} | {scores['began']:.3f} "
+                f"| {seed} | {conditions[condition]} | {scores['began']:.3f} "
                 f"| {scores['inductive']:.3f} | {supervised:.3f} |"
             )
     return "\n".join(rows) + "\n"

@@ -36,12 +36,12 @@ def test_a_mixture_is_found_again(sample):
 
 def test_its_likelihood_rises_with_every_step(sample):
     found = Mixture.spread(sample, 3)
-    told = [found.log_density(sample.astype(np.float32)).mean()]
+    densities = [found.log_density(sample.astype(np.float32)).mean()]
     for _ in range(6):
         found = found.improved(sample, 1)
-        told.append(found.log_density(sample.astype(np.float32)).mean())
-    assert told[-1] > told[0] + 0.01
-    assert (np.diff(told) > -1e-3).all()  # the ridge costs a little
+        densities.append(found.log_density(sample.astype(np.float32)).mean())
+    assert densities[-1] > densities[0] + 0.01
+    assert (np.diff(densities) > -1e-3).all()  # the ridge costs a little
 
 
 def test_densities_are_those_of_scipy(sample):

@@ -10,11 +10,9 @@ from odc.geo.xr import wrap_xr
 from rasterio.features import rasterize
 
 from floodloom.errors import InputError
-from floodloom.learning.metrics.pixels import Counts
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, delineate_flood
 from floodloom.mapping.exclusion import Ground, Reason
-from floodloom.mapping.scores import PairScores, score_map, score_probability
 from floodloom.mapping.settings import DelineateSettings, EvaluateSettings
 from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import read_raster, write_cog
@@ -150,39 +148,6 @@ def test_raster_on_another_grid_is_reprojected_and_said_so(caplog) -> None:
 def test_rasters_that_cannot_be_placed_are_refused() -> None:
     with pytest.raises(InputError, match="no CRS in common"):
         onto_grid(np.zeros((3, 3), "uint8"), pixel_geobox(3, 3), GRID, 255, "before")
-
-
-def test_scores_by_hand() -> None:
-    classes = uint8(2, 2, 2, 0, 1, 3, 255, 2, 1, 0)
-    truth = uint8(2, 2, 0, 2, 1, 2, 2, 255, 2, 0)
-    scores = score_map(classes, truth)
-    assert scores.flood == Counts(tp=2, fp=1, fn=3, tn=2)
-    assert scores.water == Counts(tp=4, fp=1, fn=2, tn=1)
-    assert (scores.known, scores.excluded, scores.nodata) == (9, 1, 1)
-    assert scores + PairScores() == scores
-    assert (scores + scores).flood == Counts(tp=4, fp=2, fn=6, tn=4)
-    assert (scores + scores).as_dict()["undecided"] == scores.as_dict()["undecided"]
-    assert Counts(tn=3).scores()["iou"] == 0.0
-    assert Counts().scores()["iou"] is None
-    assert scores.as_dict()["permanent_water"] == {"pixels": 1, "called_flood": 0.0}
-    assert PairScores().as_dict()["permanent_water"] == {"pixels": 0, "called_flood": None}
-    lake = score_map(uint8(2, 1, 3, 0, 255, 2), uint8(1, 1, 1, 1, 1, 2))
-    assert lake.as_dict()["permanent_water"] == {"pixels": 4, "called_flood": 0.25}
-    flood = scores.flood.scores()
-    assert flood["iou"] == pytest.approx(2 / 6)
-    assert flood["f1"] == pytest.approx(4 / 8)
-    assert flood["precision"] == pytest.approx(2 / 3)
-    assert flood["recall"] == pytest.approx(2 / 5)
-
-
-def test_probability_scores_by_hand() -> None:
-    percent = uint8(80, 50, 49, 90, 10, 255, 60)
-    scores = score_probability(percent, uint8(2, 0, 2, 1, 1, 2, 255))
-    assert scores.water == Counts(tp=2, fp=1, fn=2, tn=0)
-    assert scores.flood == Counts(tp=1, fp=1, fn=1, tn=0)
-    assert (scores.known, scores.nodata) == (6, 1)
-    binary = score_probability(percent, uint8(1, 0, 1, 1, 0, 1, 255))
-    assert binary.flood == binary.water == Counts(tp=2, fp=1, fn=1, tn=1)
 
 
 def test_evaluation_pools_events_and_names_them(tmp_path) -> None:

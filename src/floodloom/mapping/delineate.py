@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 import numpy as np
 from scipy.ndimage import binary_dilation
@@ -22,20 +21,10 @@ from floodloom.mapping.refine import (
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.sieve import sieve_patches
 from floodloom.raster.grid import pixel_geobox
-from floodloom.raster.nodata import NODATA
+from floodloom.raster.product import FloodClass
 
 _STRIP = 2048
 _MAJORITY_WINDOW = 3  # px
-
-
-class FloodClass(IntEnum):
-    """Values of a flood map."""
-
-    DRY = 0
-    PERMANENT = 1
-    FLOOD = 2
-    EXCLUDED = 3
-    NODATA = NODATA
 
 
 @dataclass(frozen=True)

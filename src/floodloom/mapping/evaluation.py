@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from floodloom.errors import InputError
-from floodloom.mapping.delineate import FloodClass
+from floodloom.learning.metrics.maps import PairScores, score_map, score_probability
 from floodloom.mapping.event import event_of
 from floodloom.mapping.percent import read_percent
-from floodloom.mapping.scores import PairScores, score_map, score_probability
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.masks import require_no_mask
 from floodloom.raster.nodata import IGNORE
 from floodloom.raster.placing import place_raster
-from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, require_product
+from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, FloodClass, require_product
 from floodloom.tiles.labels import classes, labels_on_grid
 
 _KINDS = ("inductive", "transductive")

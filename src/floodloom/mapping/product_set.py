@@ -12,7 +12,7 @@ from pydantic import Field
 
 from floodloom.arrays import Bytes
 from floodloom.log import get_logger
-from floodloom.mapping.delineate import Evidence, FloodClass, flood_likelihood
+from floodloom.mapping.delineate import Evidence, flood_likelihood
 from floodloom.mapping.elevation import Elevation
 from floodloom.mapping.percent import TAGS, Probability
 from floodloom.mapping.products import (
@@ -29,6 +29,7 @@ from floodloom.mapping.vectorise import flood_polygons, write_polygons
 from floodloom.mapping.zones import area_table, write_table
 from floodloom.outputs import Files
 from floodloom.raster.legend import companions
+from floodloom.raster.product import FloodClass
 from floodloom.raster.store import open_store
 from floodloom.sets import together
 

@@ -11,12 +11,12 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas
-from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
 from floodloom.raster.budget import require_pixels
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.opener import open_raster
+from floodloom.raster.product import FloodClass
 
 COLOURS = {
     FloodClass.DRY.value: (238, 238, 238, 255),

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from floodloom.errors import InputError
 from floodloom.learning.inference import load_ensemble
-from floodloom.learning.metrics.pixels import Counts, count, reliability
+from floodloom.learning.metrics.pixels import (
+    Counts,
+    count,
+    foreground_reliability,
+    mean_of_chip_iou,
+    mean_of_chip_macro_jaccard,
+)
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.mapping.tiles import predict_tiles
 from floodloom.raster.nodata import IGNORE
@@ -48,9 +54,11 @@ def score_tiles(
         "summary": {
             "count": len(chips),
             "pooled": pooled.scores(),
-            "mean_of_chip_iou": _mean_iou(chips),
-            "mean_of_chip_macro_jaccard": _mean_macro_jaccard(chips),
-            "calibration": _calibration(probability[scored], (label == 1)[scored]),
+            "mean_of_chip_iou": mean_of_chip_iou(chips),
+            "mean_of_chip_macro_jaccard": mean_of_chip_macro_jaccard(chips),
+            "calibration": foreground_reliability(
+                probability[scored], (label == 1)[scored]
+            ).as_dict(),
         },
     }
 
@@ -59,10 +67,10 @@ def _known_classes(tiles: xr.Dataset) -> NDArray[np.uint8]:
     """Return the labels of tiles; what is none of their classes would count as land."""
     label: NDArray[np.uint8] = tiles.label.values
     number = len(json.loads(tiles.attrs["classes"]))
-    strange = label[((label < 0) | (label >= number)) & (label != IGNORE)]
-    if strange.size:
+    unknown = label[((label < 0) | (label >= number)) & (label != IGNORE)]
+    if unknown.size:
         raise InputError(
-            f"tiles: label {strange[0]} is no class; labels must be 0 to {number - 1}, or {IGNORE} "
+            f"tiles: label {unknown[0]} is no class; labels must be 0 to {number - 1}, or {IGNORE} "
             "for pixels to ignore"
         )
     return label
@@ -71,22 +79,3 @@ def _known_classes(tiles: xr.Dataset) -> NDArray[np.uint8]:
 def _class_scores(chips: Sequence[Counts]) -> dict[str, Any]:
     pooled = sum(chips, Counts()).scores()
     return {"flood": pooled, "water": pooled}
-
-
-def _mean_iou(chips: Sequence[Counts]) -> float:
-    held = [chip.iou for chip in chips if chip.tp + chip.fp + chip.fn]
-    return float(np.mean(held)) if held else 0.0
-
-
-def _mean_macro_jaccard(chips: Sequence[Counts]) -> float:
-    both = []
-    for chip in (chip for chip in chips if chip != Counts()):
-        dry = Counts(tp=chip.tn, fp=chip.fn, fn=chip.fp, tn=chip.tp)
-        held = [c.iou for c in (chip, dry) if c.tp + c.fp + c.fn]
-        both.append(np.mean(held))
-    return float(np.mean(both))
-
-
-def _calibration(probability: NDArray[np.float32], true: NDArray[np.bool_]) -> dict[str, Any]:
-    confidence = np.where(probability >= 0.5, probability, 1 - probability)
-    return reliability(confidence, (probability >= 0.5) == true).as_dict()

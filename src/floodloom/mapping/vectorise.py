@@ -18,7 +18,7 @@ from shapely.geometry import shape
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.mapping.areas import pixel_areas
-from floodloom.mapping.delineate import FloodClass
+from floodloom.raster.product import FloodClass
 
 CLASS_NAMES = {
     FloodClass.PERMANENT.value: "permanent water",

@@ -18,10 +18,10 @@ from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.mapping.areas import pixel_areas
-from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.features import read_features
 from floodloom.mapping.polygons import is_areal, on_map
 from floodloom.mapping.products import class_areas
+from floodloom.raster.product import FloodClass
 from floodloom.texts import cell
 
 WHOLE = "whole map"

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster
+from floodloom.raster.nodata import NODATA
 
 PRODUCT = "FLOODLOOM_PRODUCT"
 """Tag of floodloom's own rasters."""
 
 PROBABILITY, FLOOD_MAP, TRUTH = "water_probability", "flood_map", "truth"
 """Its value in some of them."""
+
+
+class FloodClass(IntEnum):
+    """Values of a flood map."""
+
+    DRY = 0
+    PERMANENT = 1
+    FLOOD = 2
+    EXCLUDED = 3
+    NODATA = NODATA
 
 
 def require_product(raster: ForeignRaster, kinds: tuple[str, ...], wanted: str) -> str | None:

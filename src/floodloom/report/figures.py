@@ -16,10 +16,10 @@ from PIL import Image
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
-from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.features import read_features
 from floodloom.mapping.products import COLOURS, read_map
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.product import FloodClass
 from floodloom.raster.store import open_store
 from floodloom.report.charts import ticks
 from floodloom.report.images import GREYS, Shrunk, brightness, stretch_limits, to_greys

@@ -15,10 +15,10 @@ from pyproj import Transformer
 
 from floodloom.arrays import Bytes
 from floodloom.mapping.areas import crs_name, pixel_areas, pixel_size
-from floodloom.mapping.delineate import FloodClass
 from floodloom.mapping.exclusion import REASON_NAMES
 from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.product import FloodClass
 from floodloom.report.images import (
     Shrunk,
     backdrop_band,

@@ -14,9 +14,11 @@ from floodloom.learning.metrics.pixels import (
     confusion_matrix,
     counts_by_class,
     counts_of,
+    foreground_reliability,
     mean_iou,
+    mean_of_chip_iou,
+    mean_of_chip_macro_jaccard,
     pixel_accuracy,
-    reliability,
 )
 from floodloom.learning.metrics.saliency import (
     alignment_measure,
@@ -82,9 +84,7 @@ def all_scores(
     pooled["boundary_f1"] = boundary_f1(
         _added([boundary_counts(g, t, tolerance) for g, t in pairs])
     )
-    confidence = np.where(sure >= 0.5, sure, 1 - sure)[scored]
-    correct = ((sure >= 0.5) == (truth == 1))[scored]
-    pooled["calibration"] = reliability(confidence, correct).as_dict()
+    pooled["calibration"] = foreground_reliability(sure[scored], (truth == 1)[scored]).as_dict()
     return {"pooled": pooled, "mean_of_chip": _of_chips(chips, matrices)}
 
 
@@ -102,12 +102,12 @@ def _pooled(matrix: NDArray[np.int64], beta: float) -> dict[str, object]:
 def _of_chips(
     chips: Sequence[tuple[NDArray[np.floating], NDArray[np.integer]]], matrices: NDArray[np.int64]
 ) -> dict[str, float]:
-    foreground = [counts_of(m, 1) for m in matrices if m[1].sum() + m[0, 1]]
+    counts = [counts_of(matrix, 1) for matrix in matrices]
     return {
         "accuracy": _mean([pixel_accuracy(matrix) for matrix in matrices]),
-        "iou": _mean([counts.iou for counts in foreground]),
-        "f1": _mean([counts.f1 for counts in foreground]),
-        "macro_jaccard": _mean([mean_iou(matrix) for matrix in matrices]),
+        "iou": mean_of_chip_iou(counts),
+        "f1": _mean([c.f1 for c in counts if c.tp + c.fp + c.fn]),
+        "macro_jaccard": mean_of_chip_macro_jaccard(counts),
         "mean_absolute_error": _mean([mean_absolute_error(p, t) for p, t in chips]),
         "weighted_f_beta": _mean([weighted_f_beta(p, t) for p, t in chips if (t == 1).any()]),
         "structure_measure": _mean([structure_measure(p, t) for p, t in chips]),

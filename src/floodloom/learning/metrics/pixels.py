@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,6 +146,21 @@ def foreground_scores(matrix: NDArray[np.int64]) -> dict[str, float]:
     return {name: float(np.mean([getattr(c, name) for c in classes])) for name in SCORES}
 
 
+def mean_of_chip_iou(chips: Iterable[Counts]) -> float:
+    """Return the mean IoU of the chips that show or predict the class, 0 without any."""
+    found = [chip.iou for chip in chips if chip.tp + chip.fp + chip.fn]
+    return float(np.mean(found)) if found else 0.0
+
+
+def mean_of_chip_macro_jaccard(chips: Iterable[Counts]) -> float:
+    """Return the mean over chips with a scored pixel of their mean IoU of both classes."""
+    both = []
+    for chip in (chip for chip in chips if chip != Counts()):
+        other = Counts(tp=chip.tn, fp=chip.fn, fn=chip.fp, tn=chip.tp)
+        both.append(np.mean([c.iou for c in (chip, other) if c.tp + c.fp + c.fn]))
+    return float(np.mean(both)) if both else 0.0
+
+
 def split_scores(matrices: NDArray[np.int64]) -> dict[str, float]:
     """Return scores of a split from its confusion matrices (chip, true class, predicted class).
 
@@ -221,3 +237,11 @@ def reliability(
         np.bincount(bin_of, weights=flat, minlength=bins) / total,
         np.bincount(bin_of, weights=correct.ravel().astype(np.float64), minlength=bins) / total,
     )
+
+
+def foreground_reliability(
+    probability: NDArray[np.floating], true: NDArray[np.bool_]
+) -> Reliability:
+    """Return the reliability of a foreground probability, 0-1, that is cut at one half."""
+    confidence = np.where(probability >= 0.5, probability, 1 - probability)
+    return reliability(confidence, (probability >= 0.5) == true)

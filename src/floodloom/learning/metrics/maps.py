@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floodloom.learning.metrics.pixels import Counts, count, ratio
-from floodloom.mapping.delineate import FloodClass
 from floodloom.raster.nodata import IGNORE, NODATA
+from floodloom.raster.product import FloodClass
 
 
 @dataclass(frozen=True)

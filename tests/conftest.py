@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+NO_DATA = "no real data at"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,12 +19,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give all tests without real data one place, so that the summary has one line for them."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[-1]
+        if NO_DATA in reason:
+            report.longrepr = ("tests", None, reason)
+    return report
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real data; tests that need it are skipped where it isn't there."""
     folder = Path(os.environ.get("FLOODLOOM_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; set FLOODLOOM_DATA to their folder")
+        pytest.skip(f"{NO_DATA} {folder}; set FLOODLOOM_DATA to their folder")
     return folder
 
 

@@ -1,6 +1,5 @@
 """What goes in comes out: calibration and geocoding against the simulator's truth."""
 
-import dataclasses
 
 import numpy as np
 import pytest
@@ -171,8 +170,7 @@ def test_events_are_reproducible_and_differ(event) -> None:
     one, two = image_event(event, True)["vv"], image_event(same, True)["vv"]
     np.testing.assert_array_equal(one, two)
     assert (other.truth != event.truth).any()
-    dry = dataclasses.replace(event, landscape=dataclasses.replace(event.landscape))
-    assert (image_event(dry, False)["vv"] != one).any()
+    assert (image_event(event, False)["vv"] != one).any()
 
 
 def test_digital_numbers_saturate() -> None:

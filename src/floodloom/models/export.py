@@ -60,7 +60,7 @@ def export_onnx(model: Segmenter, path: str | Path, in_channels: int) -> Path:
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"{path}: ONNX needs {' and '.join(missing)}; run pip install 'floodloom[export]'"
+            f"{path}: ONNX needs {' and '.join(missing)}; run pip install 'floodloom[onnxruntime]'"
         )
     program = export_program(model, in_channels)
     with atomic_path(path) as temporary:

@@ -1,6 +1,5 @@
 """What goes in comes out: calibration and geocoding against the simulator's truth."""
 
-
 import numpy as np
 import pytest
 import rasterio

@@ -1,9 +1,12 @@
 """Which files the stages read, for a mosaic, companions, a data set and downloads."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from floodloom.workflow.inputs import inputs, orbit_files, reads_data_set
-from tests.workflow.plans import plan
+from floodloom.workflow.inputs import inputs, named_by_settings, orbit_files, reads_data_set
+from tests.workflow.plans import SCENES, plan
 
 IMAGE = "S1A_IW_GRDH_1SDV_20230514T165821_20230514T165846_048532_05D6A1_1234.zip"
 
@@ -20,6 +23,18 @@ def test_a_download_is_calibrated_where_it_was_fetched_to() -> None:
     assert plan().fetched == ["past"]
     assert inputs(plan(), "calibrate", {"scene": "past"}) == {"safe": "resources/past.zip"}
     assert inputs(plan(), "calibrate", {"scene": "one"}) == {"safe": "one.SAFE"}
+
+
+@pytest.mark.parametrize("href", ["p.zip", "https://example.org/p.zip"])
+def test_an_item_on_disk_is_fetched_and_counts_with_its_product(tmp_path, href: str) -> None:
+    item = tmp_path / "item.json"
+    item.write_text(json.dumps({"assets": {"product": {"href": href}}}))
+    named = plan([replace(SCENES[0], source=str(item)), *SCENES[1:]])
+    assert named.fetched == ["one", "past"]
+    assert inputs(named, "calibrate", {"scene": "one"}) == {"safe": "resources/one.zip"}
+    beside = [item, tmp_path / href] if href == "p.zip" else [item]
+    assert named_by_settings(named, "acquire", {"scene": "one"}) == beside
+    assert named_by_settings(named, "acquire", {"scene": "past"}) == []
 
 
 def test_the_data_set_is_read_by_what_has_no_scene_of_it() -> None:

@@ -24,6 +24,9 @@ _LARGEST = 16 << 20
 """Bytes of the largest item; most have a few thousand."""
 _LONGEST_HASH = 256  # hexadecimal digits
 _SOME = 20
+PRODUCT = "product"
+"""Key of the asset that is a scene's product."""
+
 SHA256 = 0x12
 """Code of SHA-256."""
 

@@ -40,7 +40,7 @@ A tab-separated file with one row per scene:
 | `scene` | name of the scene, as [docs/security.md](../docs/security.md) says; no two alike |
 | `event` | the event it shows, one of the keys of `events` |
 | `role` | `before` or `after` the flood; an event has at most one scene of each |
-| `source` | path of a SAFE folder or zip, http(s) URL of a zip, `simulated`, or `dataset` |
+| `source` | path of a SAFE folder, zip or STAC item, URL of a zip or item, `simulated`, `dataset` |
 | `sha256` | optional: digest of the file behind a URL |
 
 Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a

@@ -7,7 +7,7 @@ from typing import Any
 
 from floodloom.acquire.content import from_product, require_product
 from floodloom.acquire.download import LARGEST, open_source
-from floodloom.acquire.item import SHA256, Asset, hasher, is_item, read_asset
+from floodloom.acquire.item import PRODUCT, SHA256, Asset, hasher, is_item, read_asset
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import track
@@ -17,7 +17,7 @@ from floodloom.texts import redact
 
 
 @writes("out", reads=("source",))
-def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = "product") -> Path:
+def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = PRODUCT) -> Path:
     """Fetch a product and verify it; never leave half a file.
 
     Parameters

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from floodloom.acquire.item import PRODUCT, read_asset
+from floodloom.texts import is_address
 from floodloom.workflow.plan import Plan
 
 Files = dict[str, str | list[str]]
@@ -46,10 +48,12 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
     Returns
     -------
     list
-        Orbit files of a scene.
+        Orbit files of a scene; the STAC item that names its product, and the product, on disk.
     """
     if stage == "calibrate" and plan.config.calibrate.orbit is not None:
         return orbit_files(plan.config.calibrate.orbit, plan.scenes[wildcards["scene"]].source)
+    if stage == "acquire":
+        return files_on_disk(plan.scenes[wildcards["scene"]].source)
     return []
 
 
@@ -58,6 +62,14 @@ def reads_data_set(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> bool
     if plan.config.dataset is None:
         return False
     return stage == "ingest" or (stage == "tile" and not inputs(plan, stage, wildcards))
+
+
+def files_on_disk(source: str) -> list[Path]:
+    """Return what of a scene's source lies on disk: a STAC item, and the product that it names."""
+    if is_address(source):
+        return []
+    product = read_asset(source, PRODUCT).source
+    return [Path(source), *([] if is_address(product) else [Path(product)])]
 
 
 def orbit_files(orbit: Path, source: str) -> list[Path]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from floodloom.acquire.item import is_item
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
 from floodloom.sentinel1.rtc_products import is_rtc
@@ -76,8 +77,8 @@ class Plan:
 
     @property
     def fetched(self) -> list[str]:
-        """Scenes whose products are downloaded."""
-        return [name for name, scene in self.scenes.items() if is_address(scene.source)]
+        """Scenes whose products are downloaded, or named by a STAC item on disk."""
+        return [name for name, scene in self.scenes.items() if _is_fetched(scene)]
 
     @cached_property
     def terrain_corrected(self) -> frozenset[str]:
@@ -111,7 +112,7 @@ class Plan:
         scene = self.scenes[name]
         if scene.source == SIMULATED:
             return f"{self.folder}/simulated/{scene.event}/{scene.role}.SAFE"
-        return f"resources/{name}.zip" if is_address(scene.source) else scene.source
+        return f"resources/{name}.zip" if _is_fetched(scene) else scene.source
 
     def calibrated(self, event: str, role: str) -> list[str]:
         """Calibrated stores of one pass, or products that others have terrain-corrected."""
@@ -241,3 +242,7 @@ class Plan:
     def audit(self, number: int) -> str:
         """What a round of relabelling found."""
         return f"{self.folder}/relabel/round-{number}.json"
+
+
+def _is_fetched(scene: Scene) -> bool:
+    return is_address(scene.source) or is_item(scene.source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -23,6 +23,9 @@ class Settings(BaseModel):
     """Settings of a stage, or a part of them that several stages share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    shared: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a configuration sets in another section, for all stages that have them."""
 
     def modules(self, *keys: str) -> tuple[str, ...]:
         """Return the modules of what is chosen by name, such as that of the loss.
@@ -47,8 +50,11 @@ def of_job(*, default: Any, description: str) -> Any:
 
 
 def of_jobs(model: type[BaseModel]) -> set[str]:
-    """Return the names of the fields that the workflow sets for each job."""
-    return {name for name, field in model.model_fields.items() if _is_of_job(field)}
+    """Return the names of the fields that the workflow sets for each job: no keys of a section."""
+    shared = model.shared if issubclass(model, Settings) else frozenset()
+    return {
+        name for name, field in model.model_fields.items() if _is_of_job(field) or name in shared
+    }
 
 
 def groups(function: Callable[..., Any]) -> dict[str, type[BaseModel]]:

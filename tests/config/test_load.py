@@ -31,6 +31,7 @@ def test_shipped_configurations_are_valid(name: str) -> None:
         ({"scenes": None}, r"scenes: not set"),
         ({"dataset": "etci2021"}, r"data_root: not set"),
         ({"distill": {}}, r"teach: not set"),
+        ({"teach": {"batch": 4}}, r"teach.batch: set train.batch, which holds here, too"),
         ({"run": {"name": "r", "optical": True}}, r"run\.optical: needs a teacher"),
         (
             {"run": {"name": "r", "optical": True}, "distill": {}, "teach": {"radar": False}},

@@ -91,6 +91,13 @@ def test_a_prediction_with_an_optical_image_pairs_it_as_tiles_do(make: Callable[
     assert "optical_gap_days" not in make(tile=tile).settings("predict")(None)
 
 
+def test_teacher_and_students_are_trained_as_train_says(make: Callable[..., Jobs]) -> None:
+    jobs = make(train={"batch": 4, "epochs": 3}, teach={"epochs": 9}, distill={"width": 8})
+    taught, distilled = (jobs.settings(stage)(Wildcards()) for stage in ("teach", "distill"))
+    assert (taught["batch"], taught["epochs"], taught["width"]) == (4, 9, 16)
+    assert (distilled["batch"], distilled["epochs"], distilled["width"]) == (4, 15, 8)
+
+
 def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[..., Jobs]) -> None:
     def digests(**changes: Any) -> dict[str, str]:
         jobs = make(**changes)

@@ -160,7 +160,10 @@ class Config(Settings):
         if self.run.optical and self.teach is not None and not self.teach.radar:
             raise ValueError("run.optical: the teacher sees no radar; set teach.radar to true")
         for name, section in self:
-            set_by_jobs = isinstance(section, Settings) and of_jobs(type(section))
-            if set_by_jobs and (key := min(set_by_jobs & section.model_fields_set, default=None)):
+            if not isinstance(section, Settings):
+                continue
+            for key in sorted(of_jobs(type(section)) & section.model_fields_set):
+                if key in section.shared:
+                    raise ValueError(f"{name}.{key}: set train.{key}, which holds here, too")
                 raise ValueError(f"{name}.{key}: the workflow sets it for each job; take it out")
         return self

@@ -49,6 +49,9 @@ class Plan:
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
         found = self._section(stage)
+        if stage in ("teach", "distill"):
+            model = type(getattr(self.config, stage))
+            found |= {k: v for k, v in self._section("train").items() if k in model.shared}
         if stage == "predict" and self.config.run.optical:
             # An optical image is brought onto a scene that is mapped with it as onto tiles.
             found |= {key: value for key, value in self._section("tile").items() if key in _PAIRING}

@@ -15,10 +15,21 @@ from floodloom.models.choices import ModelName
 from floodloom.settings import Settings
 
 LabelSource = Literal["given", "water_index"]
+_OF_TRAIN = frozenset(
+    {
+        *TrainingSettings.model_fields,
+        *NetworkSettings.model_fields,
+        *AugmentationSettings.model_fields,
+    }
+    - {"model", "seed", "width", "epochs", "loss"}
+)
+"""Keys of the section `train` that hold for teacher and students, too."""
 
 
 class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
-    """Training of the teacher that sees optical images."""
+    """Training of the teacher that sees optical images; all else is as in `train`."""
+
+    shared = _OF_TRAIN
 
     epochs: int = Field(
         default=45,
@@ -89,7 +100,9 @@ class DistillationTerms(Settings):
 
 
 class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, AugmentationSettings):
-    """Training of a radar student beside the teacher."""
+    """Training of a radar student beside the teacher; all else is as in `train`."""
+
+    shared = _OF_TRAIN
 
     labels: LabelSource = Field(
         default="given",

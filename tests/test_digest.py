@@ -124,6 +124,15 @@ def test_what_is_chosen_and_all_that_it_imports_is_part_of_the_digest(root: Path
     assert digest.code_digest("tile", ["floodloom.chosen.one"]) != before
 
 
+def test_a_unet_does_not_depend_on_other_networks(root: Path) -> None:
+    unet, hourglass = (f"floodloom.models.architectures.{name}" for name in ("unet", "hourglass"))
+    before = digest.code_digest("train", [unet]), digest.code_digest("train", [hourglass])
+    file = root / "models/architectures/hourglass.py"
+    file.write_text(file.read_text() + "\nNEW = 1\n")
+    assert digest.code_digest("train", [unet]) == before[0]
+    assert digest.code_digest("train", [hourglass]) != before[1]
+
+
 def test_what_another_distribution_adds_is_found_without_being_imported(
     tmp_path: Path, monkeypatch
 ) -> None:

@@ -108,6 +108,22 @@ def readme() -> str:
     return f"{before}{BEGIN}\n{scores_table()}{END}{after}"
 
 
+def dry_run_table(result: dict[str, Any]) -> str:
+    """Return what dry runs cost as a table."""
+    rows = [
+        "A dry run from nothing, each scene with a product and an elevation raster of its own.",
+        "",
+        "| scenes | jobs | processor seconds | the first time |",
+        "|---|---|---|---|",
+    ]
+    for run in result["runs"].values():
+        rows.append(
+            f"| {run['scenes']:,} | {run['jobs']:,} | {run['median_cpu_seconds']:.1f} | "
+            f"{run['first_cpu_seconds']:.1f} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
 def _runs() -> dict[str, Any]:
     runs: dict[str, Any] = read_json(RESULTS / "runs.json")
     return runs
@@ -129,6 +145,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "predict": predict_tables,
     "relabel": relabel_tables,
     "distill": distill_tables,
+    "workflow": lambda result: [dry_run_table(result)],
 }
 """The tables of each benchmark, in the order of the page."""
 

@@ -72,7 +72,7 @@ def dry_run(folder: Path) -> tuple[float, int]:
     """Return the processor seconds of a dry run, of user and system, and its jobs."""
     before = os.times()
     run = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--cores", "1"],
+        [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder / "src")},
         capture_output=True,

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ def test_what_is_chosen_and_all_that_it_imports_is_part_of_the_digest(root: Path
     assert digest.code_digest("tile", ["floodloom.chosen.one"]) != before
 
 
+def test_a_unet_does_not_depend_on_other_networks(root: Path) -> None:
+    unet, hourglass = (f"floodloom.models.architectures.{name}" for name in ("unet", "hourglass"))
+    before = digest.code_digest("train", [unet]), digest.code_digest("train", [hourglass])
+    file = root / "models/architectures/hourglass.py"
+    file.write_text(file.read_text() + "\nNEW = 1\n")
+    assert digest.code_digest("train", [unet]) == before[0]
+    assert digest.code_digest("train", [hourglass]) != before[1]
+
+
 def test_what_another_distribution_adds_is_found_without_being_imported(
     tmp_path: Path, monkeypatch
 ) -> None:
@@ -149,3 +159,27 @@ def test_a_module_of_its_own_is_found(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "one_loss.py").write_text("A = 1")
     monkeypatch.syspath_prepend(tmp_path)
     assert digest.stage_modules("train", ["one_loss"])["one_loss"] == tmp_path / "one_loss.py"
+
+
+def test_what_modules_hold_is_remembered_by_their_content(
+    root: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(digest, "_memory", {})
+    kept: list[Callable[[], None]] = []
+    monkeypatch.setattr(digest.atexit, "register", kept.append)
+    file = tmp_path / "kept" / "code.json"
+    digest.remember_parsed(file)
+    before = digest.code_digest("simulate")
+    kept[0]()
+    monkeypatch.setattr(digest, "_memory", {})
+    digest._parsed.cache_clear()
+    digest.remember_parsed(file)
+    monkeypatch.setattr(digest, "_read", lambda *_: pytest.fail("read again"))
+    assert digest.code_digest("simulate") == before
+    module = root / "simulate" / "safe.py"
+    monkeypatch.undo()
+    monkeypatch.setattr(digest, "_ROOT", root)
+    module.write_text(module.read_text() + "\nNEW = 1\n")
+    assert digest.code_digest("simulate") != before
+    file.write_text("[half")
+    digest.remember_parsed(file)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
+import json
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from floodloom.files import write_json
 
 _PACKAGE = "floodloom"
 _ROOT = Path(__file__).parent
@@ -117,7 +123,41 @@ def _parse(module: str, path: Path) -> _Module:
 
 @cache
 def _parsed(module: str, path: Path, *_changed: int) -> _Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    text = path.read_bytes()
+    key = hashlib.sha256(
+        b"\0".join([_READER, module.encode(), path.name.encode(), text])
+    ).hexdigest()
+    if key not in _memory:
+        _memory[key] = _read(text, module, path)
+    return _memory[key]
+
+
+def remember_parsed(file: Path) -> None:
+    """Keep what modules hold from one process to the next, by their content.
+
+    Parameters
+    ----------
+    file
+        Where it is kept; losing it costs a second and nothing else.
+    """
+    with suppress(OSError, ValueError, TypeError):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if len(kept) < _MOST_KEPT:
+            _memory.update(
+                {key: _Module(code, tuple(names)) for key, (code, names) in kept.items()}
+            )
+    size, place = len(_memory), file.absolute()
+
+    def save() -> None:
+        if len(_memory) > size:
+            with suppress(OSError):
+                write_json(place, {key: [m.code, m.imports] for key, m in _memory.items()})
+
+    atexit.register(save)
+
+
+def _read(text: bytes, module: str, path: Path) -> _Module:
+    tree = ast.parse(text, filename=str(path))
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     imports: set[str] = set()
     for node in ast.walk(tree):
@@ -143,3 +183,10 @@ def _source(node: ast.ImportFrom, package: list[str]) -> str:
 def _remove_description(node: ast.Call) -> None:
     if isinstance(node.func, ast.Name) and node.func.id in _DESCRIBED:
         node.keywords = [word for word in node.keywords if word.arg != "description"]
+
+
+_MOST_KEPT = 5_000
+"""Modules after which the memory, which holds those of the past as well, begins anew."""
+_memory: dict[str, _Module] = {}
+"""What modules hold, by their content and by what reads it."""
+_READER = b"\0".join([sys.version.encode(), Path(__file__).read_bytes()])

@@ -52,6 +52,11 @@ def test_modules_of_values_tuples_and_parts_are_found(registry: Registry[int]) -
     ("stage", "wildcards", "modules"),
     [
         ("relabel", {"round": "1"}, ["floodloom.learning.relabelling.gates.pixel"]),
+        (
+            "train",
+            {"model": "linknet", "seed": "1", "round": "0"},
+            ["floodloom.models.architectures.linknet", "floodloom.learning.losses.ce_dice"],
+        ),
         ("ingest", {"scene": "seen"}, ["floodloom.datasets.folder"]),
         ("tile", {"event": "chips"}, ["floodloom.datasets.folder"]),
         ("tile", {"event": "flood"}, []),

@@ -61,3 +61,13 @@ def test_an_orbit_file_counts_where_it_may_cover_the_scene(tmp_path, name, count
     assert orbit_files(tmp_path, f"in/{IMAGE}") == ([file] if counts else [])
     assert orbit_files(tmp_path, "renamed.zip") == [tmp_path]
     assert orbit_files(file, IMAGE) == [file]
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_examples_come_from_the_ensemble_that_is_scored(growing: bool) -> None:
+    events = {"flood": {"split": "target"}, "chips": {"split": "test"}}
+    run = {"name": "r", "rounds": 2, "growing": growing}
+    asked = plan([SCENES[0]], run=run, events=events)
+    scored = inputs(asked, "evaluate", {})["checkpoint"]
+    assert len(scored) == (3 if growing else 1)
+    assert inputs(asked, "report", {})["ensemble"] == scored

@@ -78,10 +78,24 @@ def test_editing_mapping_redoes_prediction_and_what_follows(copied: Path) -> Non
     assert planned(snakemake(copied, "--dry-run")) == {*MAPS, "all"}
 
 
-def test_editing_a_comment_redoes_nothing(copied: Path) -> None:
-    module = copied / "src/floodloom/raster/windows.py"
-    module.write_text("# a comment\n" + module.read_text())
+def test_editing_a_comment_a_docstring_or_another_network_redoes_nothing(copied: Path) -> None:
+    package = copied / "src/floodloom"
+    windows = package / "raster/windows.py"
+    windows.write_text("# a comment\n" + windows.read_text())
+    training = package / "learning/training/loop.py"
+    assert training.read_text().startswith('"""')
+    training.write_text('"""Another docstring."""' + training.read_text().split('"""', 2)[2])
+    hourglass = package / "models/architectures/hourglass.py"
+    hourglass.write_text(hourglass.read_text() + "\nEDITED = True\n")
     assert planned(snakemake(copied, "--dry-run")) == set()
+
+
+def test_editing_a_network_redoes_what_uses_it(copied: Path) -> None:
+    network = copied / "src/floodloom/models/architectures/unet.py"
+    network.write_text(network.read_text() + "\nEDITED = True\n")
+    assert planned(snakemake(copied, "--dry-run")) == {
+        *("teach", "distill", "relabel", "train", *MAPS, "all")
+    }
 
 
 def test_training_parameter_redoes_no_scene(copied: Path) -> None:

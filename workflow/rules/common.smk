@@ -1,5 +1,6 @@
 from floodloom.names import PATTERN
 from floodloom.workflow.downloads import stand_in
+from floodloom.workflow.economy import read_scripts_once
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.jobs import Jobs, one_of, read_plan
 from floodloom.workflow.lock import FOLDER
@@ -15,6 +16,7 @@ JOBS = Jobs(PLAN, Sources(FOLDER / "sources.json"), workflow)
 TARGETS = targets(PLAN)
 
 keep_results_honest(CONFIG.run.name)
+read_scripts_once()
 
 
 report: "../report/workflow.rst"

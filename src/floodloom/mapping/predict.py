@@ -69,7 +69,7 @@ def reading(inputs: xr.DataArray) -> Prefetch[Floats]:
 
     Returns
     -------
-    Ahead
+    Prefetch
         (band, y, x) float32: rows from top to bottom, by whole rows of the scene's chunks, each
         once; few of them are held at a time.
     """

@@ -13,6 +13,7 @@ from floodloom.errors import InputError
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.relabelling.audit import read_audit
+from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.outputs import Files
 from floodloom.records import read_record
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
@@ -39,9 +40,11 @@ class ReportFiles(Files):
 
     evaluation: Path | None = Field(default=None, description="Scores (.json)")
     checkpoints: tuple[Path, ...] = Field(
+        default=(), description="Checkpoints in the order they were trained"
+    )
+    ensemble: tuple[Path, ...] = Field(
         default=(),
-        description="Checkpoints in the order they were trained; those in the last one's folder "
-        "are the ensemble that predicts the example tiles",
+        description="Checkpoints of the ensemble that is scored; it predicts the example tiles",
     )
     audits: tuple[Path, ...] = Field(
         default=(), description="Audits of the rounds of relabelling (.json)"
@@ -80,14 +83,11 @@ def run_sections(files: ReportFiles, settings: ReportSettings) -> dict[str, Any]
 
 
 def run_examples(files: ReportFiles, number: int, threads: int) -> list[dict[str, Any]]:
-    """Return example tiles, as the last ensemble predicts them."""
-    if not files.tiles or not files.checkpoints or number < 1:
+    """Return example tiles as they are predicted where they are scored."""
+    if not files.tiles or not files.ensemble or number < 1:
         return []
-    final = Path(files.checkpoints[-1]).parent
-    ensemble = load_ensemble(
-        [p for p in files.checkpoints if Path(p).parent == final], threads=threads
-    )
-    return example_tiles(open_tiles(files.tiles), ensemble.probabilities, number)
+    ensemble = load_ensemble(files.ensemble, threads=threads)
+    return example_tiles(open_tiles(files.tiles), tile_predictor(ensemble), number)
 
 
 def _trained(path: Path) -> Trained:

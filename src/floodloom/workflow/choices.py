@@ -32,14 +32,10 @@ def chosen_modules(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> tupl
     """
     section = getattr(plan.config, stage, None)
     found: list[str] = []
-    of_job: dict[str, str] = {}
     if isinstance(section, Settings):
         keys = type(section).model_fields.keys()
         of_job = {key: wildcards[key] for key in of_jobs(type(section)) & wildcards.keys()}
         found += section.model_copy(update=of_job).modules(*(keys - _DATA_ALONE))
-    if "model" in wildcards and "model" not in of_job:
-        run = plan.config.run.model_copy(update={"models": (wildcards["model"],)})
-        found += run.modules("models")
     if reads_data_set(plan, stage, wildcards):
         found += plan.config.modules("dataset")
     return tuple(dict.fromkeys(found))

@@ -207,6 +207,7 @@ def _report(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
         "probabilities": [path for event in events if (path := plan.mosaic(event, "after"))],
         "truth": _truths(plan),
         "checkpoints": [path for number in rounds for path in plan.ensemble(number)],
+        "ensemble": plan.members(plan.rounds),
         "audits": [plan.audit(number) for number in rounds[1:]],
         "pseudo": [plan.pseudo_tiles(number) for number in rounds[1:]],
         "tiles": plan.test_tiles() or plan.labelled_tiles(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -14,17 +13,20 @@ from snakemake.io import ancient
 
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.config.text import check_keys
-from floodloom.digest import code_digest
+from floodloom.digest import code_digest, remember_parsed
 from floodloom.errors import details, one_line
 from floodloom.workflow import inputs as files
 from floodloom.workflow.choices import chosen_modules
 from floodloom.workflow.digests import Digests, Job, Wildcards
+from floodloom.workflow.economy import with_signature
+from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.plan import Plan
 from floodloom.workflow.sources import Sources
 
 OfJob = Callable[[Any], Any]
 """What Snakemake calls with the wildcards of a job."""
 _NOT_HASHED = ("digest", "settings")
+_CODE = FOLDER / "code.json"
 _COLLECT_EVERY = 1_000_000
 """New objects after which cycles are looked for: those of the DAG live as long as it."""
 
@@ -62,12 +64,6 @@ def read_plan(content: Mapping[str, Any], configfiles: Iterable[Any]) -> Plan:
     return plan
 
 
-def with_signature(function: OfJob) -> OfJob:
-    """Return a function whose signature needn't be worked out for each of thousands of jobs."""
-    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    return function
-
-
 def one_of(names: Iterable[str]) -> str:
     """Return a pattern that matches exactly these names, and nothing if there is none."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -91,6 +87,7 @@ class Jobs:
         self._plan = plan
         self._sources = sources
         self._workflow = workflow
+        remember_parsed(_CODE)
         self._digests = Digests(self._job, self._maker, sources.digest)
         self._files: dict[tuple[str, ...], files.Files] = {}
         self._codes: dict[tuple[str, ...], str] = {}

@@ -13,6 +13,7 @@ from typing import Any
 from floodloom.config.load import DATASET, SIMULATED
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.training.settings import TrainSettings
+from floodloom.workflow.economy import with_signature
 from floodloom.workflow.plan import Plan
 
 _Training = TrainSettings | DistillSettings | TeachSettings | None
@@ -55,7 +56,7 @@ def mem_mb(plan: Plan, stage: str) -> Callable[[Any, int, int], int]:
         needed = _BASE_MIB * processes + _MEMORY[stage](plan, wildcards, threads)
         return math.ceil(needed * _MB_PER_MIB * attempt / 100) * 100
 
-    return of_job
+    return with_signature(of_job)
 
 
 def runtime(plan: Plan, stage: str) -> Callable[[Any, int], int]:
@@ -76,7 +77,7 @@ def runtime(plan: Plan, stage: str) -> Callable[[Any, int], int]:
         minutes = _SECONDS[stage](plan, wildcards) * _SLOWER / 60
         return math.ceil(_LEAST_MINUTES + minutes) * attempt
 
-    return of_job
+    return with_signature(of_job)
 
 
 def image_megapixels(plan: Plan, event: str) -> float:

@@ -51,7 +51,7 @@ class Sources:
     """
 
     def __init__(self, memory: Path) -> None:
-        self._memory = memory
+        self._memory = memory.absolute()  # written at the end, wherever that is
         self._known: dict[str, list[int | str]] = _recall(memory)
         self._digests: dict[Path, str] = {}
         self._folders: dict[Path, list[str]] = {}

@@ -75,13 +75,13 @@ def main(arguments: list[str] | None = None) -> int:
     set_up_logging()
     unwind_on_signals()
     report_in_one_line()
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--debug" in words:
-        words.remove("--debug")
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in tokens:
+        tokens.remove("--debug")
         os.environ[DEBUG] = "1"
     os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
-        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
         require_ranges(command.__name__, bound.arguments)
         command(*bound.args, **bound.kwargs)
     except CycloptsError as error:

@@ -182,7 +182,7 @@ def _source(node: ast.ImportFrom, package: list[str]) -> str:
 
 def _remove_description(node: ast.Call) -> None:
     if isinstance(node.func, ast.Name) and node.func.id in _DESCRIBED:
-        node.keywords = [word for word in node.keywords if word.arg != "description"]
+        node.keywords = [one for one in node.keywords if one.arg != "description"]
 
 
 _MOST_KEPT = 5_000

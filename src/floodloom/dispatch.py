@@ -81,9 +81,9 @@ def _give_up(job: Any, terminal: int, error: BaseException, status: int) -> int:
             remove(Path(path))
     reason = one_line(error)
     subject = " ".join([job.rule, *map(str, job.wildcards)])
-    said = f"floodloom: {subject} failed: {reason}; log: {', '.join(job.log)}\n"
+    text = f"floodloom: {subject} failed: {reason}; log: {', '.join(job.log)}\n"
     with suppress(OSError):  # a full disk takes no log
-        os.write(terminal, said.encode(errors="replace"))
+        os.write(terminal, text.encode(errors="replace"))
         sys.stderr.write(details(error))
         get_logger(f"floodloom.{job.rule}").error("%s", reason)
     return status

@@ -58,8 +58,8 @@ def describe(path: Path) -> Table:
     table.add_column()
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        told = value if isinstance(value, str) else json.dumps(value, default=str)
-        table.add_row(_cell(name), _cell(told))
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        table.add_row(_cell(name), _cell(text))
     return table
 
 

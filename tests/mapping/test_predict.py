@@ -18,8 +18,8 @@ from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import (
     _STEPS,
+    _Coverage,
     _percent,
-    _Told,
     predict_rows,
     read_strips,
     reading,
@@ -278,7 +278,7 @@ def test_before_of_the_other_direction_is_refused_unless_forced(scene, pair, tmp
 def test_where_a_network_overflows_there_is_no_data() -> None:
     values = np.array([[[0.5, np.nan, np.inf, -np.inf, 1.0]]], "float32") * _STEPS
     known = np.array([[True, True, True, True, False]])
-    seen = _Told()
+    seen = _Coverage()
     assert _percent(values, known, seen).tolist() == [[[50, 255, 255, 255, 255]]]
     assert (seen.known, seen.told) == (4, 1)
 

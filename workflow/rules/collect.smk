@@ -1,4 +1,4 @@
-# One target per stage, so that a single stage is a word on the command line.
+# One target per stage, so that a single stage is one name on the command line.
 for target, paths in TARGETS.items():
 
     rule:

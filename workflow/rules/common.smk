@@ -4,7 +4,7 @@ from floodloom.workflow.economy import read_scripts_once
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.jobs import Jobs, one_of, read_plan
 from floodloom.workflow.lock import FOLDER
-from floodloom.workflow.persistence import keep_results_honest
+from floodloom.workflow.persistence import correct_records
 from floodloom.workflow.resources import mem_mb, runtime
 from floodloom.workflow.sources import Sources
 from floodloom.workflow.targets import targets
@@ -15,7 +15,7 @@ RUN = PLAN.folder
 JOBS = Jobs(PLAN, Sources(FOLDER / "sources.json"), workflow)
 TARGETS = targets(PLAN)
 
-keep_results_honest(CONFIG.run.name)
+correct_records(CONFIG.run.name)
 read_scripts_once()
 
 

@@ -45,7 +45,7 @@ A tab-separated file with one row per scene:
 
 Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a
 date, a number, and true or false: quote them where they are names (`'2023-05-14':`). Paths may hold
-any letter, but Snakemake takes a word in braces (`{a}`) for a wildcard. Tokens in URLs are shown
+any letter, but Snakemake takes a name in braces (`{a}`) for a wildcard. Tokens in URLs are shown
 nowhere; the sheet holds them, so keep it out of what you share.
 """
 

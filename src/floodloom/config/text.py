@@ -130,7 +130,7 @@ def _parted_by(line: str, columns: Sequence[str]) -> str | None:
 
 
 def check_keys(path: Path) -> None:
-    """Check what a parsed configuration doesn't tell.
+    """Check what a parsed configuration doesn't show.
 
     Keys that are there twice or aren't texts, and aliases (`*name`) that stand for more than anyone
     means: a few lines of them make millions of values, or go round.
@@ -138,7 +138,7 @@ def check_keys(path: Path) -> None:
     Parameters
     ----------
     path
-        A configuration file; nothing is said of one that isn't YAML, which may be JSON.
+        A configuration file; one that isn't YAML passes, which may be JSON.
 
     Raises
     ------

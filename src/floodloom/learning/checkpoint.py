@@ -129,7 +129,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     ------
     CheckpointError
         If the file is missing, isn't a safetensors file (a pickled .pt, say), wasn't written by
-        floodloom, is damaged, or can't be a network that tells water from land.
+        floodloom, is damaged, or can't be a network that separates water from land.
     """
     path = Path(path)
     with open_safetensors(path, "checkpoint", _REMEDY) as stored:
@@ -177,12 +177,13 @@ def _described(stored: Stored, path: Path) -> dict[str, Any]:
     return parsed(texts, path)
 
 
-def _require_digest(weights: Mapping[str, Tensor], told: str | None, path: Path) -> None:
-    if told is None:
+def _require_digest(weights: Mapping[str, Tensor], stated: str | None, path: Path) -> None:
+    if stated is None:
         _log.warning(
-            "%s: has no digest, as it was written before there were any; damage can't be told", path
+            "%s: has no digest, as it was written before there were any; damage can't be noticed",
+            path,
         )
-    elif told != digest_of(weights):
+    elif stated != digest_of(weights):
         raise CheckpointError(
             f"{path}: its weights aren't those that were saved, by their digest; copy it again, or "
             "train it again"

@@ -233,8 +233,8 @@ def _require_sound(model: nn.Module, bands: int, device: torch.device, path: str
     logits = model(image.to(device)).float()
     if not torch.isfinite(logits).all():
         raise CheckpointError(
-            f"{path}: its network gives no numbers (NaN or infinity), so it can't tell water from "
-            "land; train it again"
+            f"{path}: its network gives no numbers (NaN or infinity), so it can't separate "
+            "water from land; train it again"
         )
     margin = logits[:, 1:] - logits[:, :1]
     if torch.equal(margin.amax(dim=(2, 3)), margin.amin(dim=(2, 3))):

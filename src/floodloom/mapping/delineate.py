@@ -1,4 +1,4 @@
-"""From water to flood: what was water before, what radar can't tell, and what nobody saw."""
+"""From water to flood: what was water before, what radar can't observe, and what nobody saw."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Evidence:
 def delineate_flood(evidence: Evidence, settings: DelineateSettings) -> tuple[Bytes, Bytes]:
     """Classify each pixel.
 
-    Between `before_threshold` and `threshold` nobody can tell, and water is excluded: as flood, the
-    edges of rivers and lakes would be flooded in every scene; as permanent water, a flood would be
-    missed. The shore buffer takes in mixed pixels, and the error of geocoding between the scenes.
+    Between `before_threshold` and `threshold` neither is certain, and water is excluded: as flood,
+    the edges of rivers and lakes would be flooded in every scene; as permanent water, a flood would
+    be missed. The shore buffer takes in mixed pixels, and the error of geocoding between scenes.
     Patches of flood within permanent water are given to it where they are too small, and the
     reverse.
 
@@ -144,7 +144,7 @@ def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Float
 
 
 def _water_before(evidence: Evidence, settings: DelineateSettings) -> tuple[Mask, Mask]:
-    """Where (y, x) there was water before the flood, and where nobody can tell."""
+    """Where (y, x) there was water before the flood, and where it is uncertain."""
     shape = evidence.after.shape
     known, water, maybe = (np.zeros(shape, dtype=bool) for _ in range(3))
     if evidence.before is None and evidence.reference is None:

@@ -97,7 +97,7 @@ def score_pair(prediction: Path, truth: Path) -> PairScores:
         pair = score_map(place_raster(classed, raster.geobox, classes, nodata=IGNORE), true)
     if not pair.scored:
         raise InputError(
-            f"{prediction}: has no data wherever {truth} knows the truth, so nothing can be "
+            f"{prediction}: has no data wherever {truth} has a class, so nothing can be "
             "scored; give truth of its ground"
         )
     return pair

@@ -24,5 +24,5 @@ def event_of(path: str | Path) -> str:
 def _home() -> Path | None:
     try:
         return Path.home()
-    except RuntimeError:  # the machine knows none
+    except RuntimeError:  # the machine has none
         return None

@@ -1,4 +1,4 @@
-"""Where radar can't tell whether there is a flood, and why."""
+"""Where radar can't show whether there is a flood, and why."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REASON_NAMES = {
     Reason.LOW_COVERAGE.value: "too little data around",
     Reason.UNCHANGED.value: "water, but backscatter as before the flood",
 }
-"""What the reasons mean, in words."""
+"""What the reasons mean."""
 
 
 @dataclass(frozen=True)

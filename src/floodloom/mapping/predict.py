@@ -120,7 +120,7 @@ def predict_rows(
     row_weights, col_weights = plan.row_weights(), plan.col_weights()
     total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
     ends = (*plan.rows[1:], height)
-    told = _Told()
+    coverage = _Coverage()
     with Prefetch(_predicted(pieces, network, plan, batch)) as windows:
         for index, row in enumerate(track(plan.rows, "predicting strips")):
             while isinstance(found := next(windows), _Window):
@@ -131,9 +131,9 @@ def predict_rows(
                 across = slice(first + found.cols.start, first + found.cols.stop)
                 total[:, found.rows, across] += steps
             known, count = found, ends[index] - row
-            percent = _percent(total[:, :count, :width], known[:count, :width], told)
+            percent = _percent(total[:, :count, :width], known[:count, :width], coverage)
             if index == len(plan.rows) - 1:
-                told.require_some()
+                coverage.require_some()
             yield row, percent
             _advance(total, count)
 
@@ -239,36 +239,36 @@ def _predicted(
 
 
 @dataclass
-class _Told:
+class _Coverage:
     """Pixels with data, and those of them where a network gives a number."""
 
     known: int = 0
-    told: int = 0
+    predicted: int = 0
 
     def require_some(self) -> None:
-        """Refuse a prediction without a number, and say where some are missing."""
-        if self.known and not self.told:
+        """Refuse a prediction without a number, and warn where some are missing."""
+        if self.known and not self.predicted:
             raise CheckpointError(
                 "the networks give no number (NaN or infinity) anywhere on the scene, so they "
-                "can't tell water from land; train them again"
+                "separate no water from land; train them again"
             )
-        if self.told < self.known:
+        if self.predicted < self.known:
             _log.warning(
                 "the networks give no number on %d of %d px; these are no data",
-                self.known - self.told, self.known,
+                self.known - self.predicted, self.known,
             )  # fmt: skip
 
 
-def _percent(values: Floats, known: NDArray[np.bool_], seen: _Told) -> Bytes:
-    told = np.isfinite(values).all(axis=0)  # where a network overflows it says nothing
-    values[:, ~told] = 0
+def _percent(values: Floats, known: NDArray[np.bool_], seen: _Coverage) -> Bytes:
+    predicted = np.isfinite(values).all(axis=0)  # not where a network overflows
+    values[:, ~predicted] = 0
     np.clip(values, 0, _STEPS, out=values)  # rows that are done with; copies of a strip are large
     values *= 100 / _STEPS
     percent = np.rint(values, out=values).astype(np.uint8)
     seen.known += int(known.sum())
-    told &= known
-    seen.told += int(told.sum())
-    percent[:, ~told] = NODATA
+    predicted &= known
+    seen.predicted += int(predicted.sum())
+    percent[:, ~predicted] = NODATA
     return percent
 
 

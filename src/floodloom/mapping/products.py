@@ -24,26 +24,26 @@ COLOURS = {
     FloodClass.FLOOD.value: (230, 85, 13, 255),
     FloodClass.EXCLUDED.value: (120, 120, 120, 255),
 }
-"""Colours of the classes, RGBA; told apart under colour blindness. Dry ground is opaque, since it
-would look like ground that nobody saw."""
+"""Colours of the classes, RGBA, distinguishable under colour blindness. Dry ground is opaque, since
+it would look like ground that nobody saw."""
 
-CLASS_WORDS = {
+CLASS_TEXTS = {
     FloodClass.DRY.value: "no water",
     FloodClass.PERMANENT.value: "permanent water",
     FloodClass.FLOOD.value: "flood",
-    FloodClass.EXCLUDED.value: "excluded: radar can't tell",
+    FloodClass.EXCLUDED.value: "excluded: not observable by radar",
     FloodClass.NODATA.value: "no data",
 }
-"""What the classes mean, in words."""
+"""What the classes mean."""
 
 _LARGEST = 255  # value of a byte
 
-REASON_WORDS = {
+REASON_TEXTS = {
     Reason.NONE.value: "not excluded",
     **REASON_NAMES,
-    FloodClass.NODATA.value: CLASS_WORDS[FloodClass.NODATA.value],
+    FloodClass.NODATA.value: CLASS_TEXTS[FloodClass.NODATA.value],
 }
-"""What the values of a flood map's second band mean, in words."""
+"""What the values of a flood map's second band mean."""
 
 
 def write_flood_map(
@@ -66,7 +66,7 @@ def write_flood_map(
         nodata=nodata,
         descriptions=("flood class", "reason of exclusion"),
         colormap=COLOURS,
-        meanings=(CLASS_WORDS, REASON_WORDS),
+        meanings=(CLASS_TEXTS, REASON_TEXTS),
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_map"},
     )
 
@@ -131,11 +131,11 @@ def class_areas(classes: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
 
 
 def excluded_areas(reasons: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
-    """Return the area that each reason excludes, ha, by the reason in words; pixels / 10 000
+    """Return the area that each reason excludes, ha, by its text; pixels / 10 000
     without a CRS. Reasons that exclude nothing aren't listed.
     """
-    areas = _areas(reasons, {word: value for value, word in REASON_NAMES.items()}, geobox)
-    return {word: area for word, area in areas.items() if area > 0}
+    areas = _areas(reasons, {text: value for value, text in REASON_NAMES.items()}, geobox)
+    return {text: area for text, area in areas.items() if area > 0}
 
 
 def _areas(

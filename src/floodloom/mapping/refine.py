@@ -124,8 +124,8 @@ def _gaussian(settings: CrfSettings, known: Mask) -> Filter:
 
 
 def _bilateral(settings: CrfSettings, known: Mask, decibel: Floats) -> Filter:
-    heard = known & np.isfinite(decibel)
-    levels = np.where(heard, decibel, np.nan).astype(np.float32)
+    seen = known & np.isfinite(decibel)
+    levels = np.where(seen, decibel, np.nan).astype(np.float32)
     radius = settings.radar_radius
     squares = np.add.outer(*(np.arange(-radius, radius + 1) ** 2,) * 2)
     spatial = np.exp(-0.5 * squares / settings.radar_sigma**2).astype(np.float32)
@@ -134,7 +134,7 @@ def _bilateral(settings: CrfSettings, known: Mask, decibel: Floats) -> Filter:
         result: Floats = _bilateral_sums(values, levels, spatial, 0.5 / settings.radar_decibel**2)
         return result
 
-    return _normalised(unnormalised, heard)
+    return _normalised(unnormalised, seen)
 
 
 def _normalised(unnormalised: Filter, known: Mask) -> Filter:

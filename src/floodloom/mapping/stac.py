@@ -21,7 +21,7 @@ from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.mapping.areas import crs_name
 from floodloom.mapping.extent import footprint, geographic_bounds
-from floodloom.mapping.products import CLASS_WORDS, COLOURS, REASON_WORDS
+from floodloom.mapping.products import CLASS_TEXTS, COLOURS, REASON_TEXTS
 from floodloom.texts import brief
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
@@ -114,20 +114,20 @@ def _classes() -> list[Classification]:
     return [
         Classification.create(
             value=value,
-            name=word.partition(":")[0].replace(" ", "_"),
-            description=word,
+            name=text.partition(":")[0].replace(" ", "_"),
+            description=text,
             color_hint="".join(f"{part:02X}" for part in COLOURS[value][:3])
             if value in COLOURS
             else None,
         )
-        for value, word in CLASS_WORDS.items()
+        for value, text in CLASS_TEXTS.items()
     ]
 
 
 def _reasons() -> list[dict[str, Any]]:
     return [
-        Classification.create(value=value, name=f"reason_{value}", description=word).to_dict()
-        for value, word in REASON_WORDS.items()
+        Classification.create(value=value, name=f"reason_{value}", description=text).to_dict()
+        for value, text in REASON_TEXTS.items()
     ]
 
 

@@ -106,7 +106,7 @@ def _is(kind: Any, value: Any) -> bool:
 
 
 def _expected(kind: Any) -> str:
-    """The values of a type in words."""
+    """The values of a type, as text."""
     inside = get_args(kind)
     if get_origin(kind) is Literal:
         return " or ".join(map(str, inside))

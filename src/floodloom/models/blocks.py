@@ -122,7 +122,7 @@ class Residual(nn.Module):
 def resize(x: Tensor, size: torch.Size, mode: str = "bilinear") -> Tensor:
     """Return `x` interpolated to `size` (y, x), or as it is if it has that size.
 
-    An export with free height and width always interpolates, since it can't tell.
+    An export with free height and width always interpolates, since it can't compare them.
     """
     if not torch.compiler.is_exporting() and x.shape[-2:] == size:
         return x

@@ -106,14 +106,14 @@ def _pool(image, out, first, last):  # type: ignore[no-untyped-def]
 def _concatenate(skip, at, coarse, origin, out, first, last):  # type: ignore[no-untyped-def]
     """A pixel of the double is, along each axis, 3/4 of the one it lies in and 1/4 of the next."""
     height, width, deep = coarse.shape
-    fine, words = skip.shape[2], out.shape[2] - skip.shape[2]
+    fine, lanes = skip.shape[2], out.shape[2] - skip.shape[2]
     size = width * deep
     flat = coarse.reshape(height, size)
     sums = np.empty(size + 2 * deep, dtype=np.uint16)  # one pixel more at each end
     before, middle, after = sums[:size], sums[deep : size + deep], sums[2 * deep :]
     doubled = np.empty((2, size), dtype=np.uint8)  # pixels of even and of odd columns
     even, odd = doubled[0], doubled[1]
-    moved = doubled.reshape(2 * size).view(np.uint64).reshape(2, width, words)
+    moved = doubled.reshape(2 * size).view(np.uint64).reshape(2, width, lanes)
     for y in range(first, last):
         row = y + origin[0]
         near = row >> 1
@@ -131,5 +131,5 @@ def _concatenate(skip, at, coarse, origin, out, first, last):  # type: ignore[no
             column = x + origin[1]
             for c in range(fine):
                 out[y, x, c] = skip[y + at[0], x + at[1], c]
-            for c in range(words):
+            for c in range(lanes):
                 out[y, x, fine + c] = moved[column & 1, column >> 1, c]

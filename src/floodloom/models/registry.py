@@ -112,7 +112,7 @@ def outline(name: str, arguments: Mapping[str, Any], tensors: int) -> Mapping[st
     arguments
         All that `build` takes.
     tensors
-        How many tensors the network is said to have. One with many more isn't built to its end.
+        How many tensors the network should have. One with many more isn't built to its end.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def delineate(
     files: DelineateFiles = DelineateFiles(),
     settings: DelineateSettings = DelineateSettings(),
 ) -> Path:
-    """Tell flood from permanent water and mark what radar can't tell.
+    """Distinguish flood from permanent water and mark what radar can't observe.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def delineate(
     files
         What else is known of the event.
     settings
-        How flood is told.
+        How flood is recognised.
 
     Returns
     -------

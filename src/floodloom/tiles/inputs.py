@@ -21,7 +21,7 @@ _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
 _HIGHEST = 400.0  # dB, beyond what float32 holds
 _STATISTICS_PIXELS = 4_000_000
-"""Bands of a scene, those that tell water best first."""
+"""Bands of a scene, those that show water best first."""
 
 BEFORE = "before_"
 """Prefix of the bands that come from the pre-event scene."""

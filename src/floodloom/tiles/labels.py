@@ -27,8 +27,8 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     Parameters
     ----------
     path
-        Raster of 0 dry, 1 permanent water, 2 flood; what is no class, or no data by the file's own
-        word, is unknown. A flood map of floodloom's is one, too: what it excludes is unknown.
+        Raster of 0 dry, 1 permanent water, 2 flood; what is no class, or no data as the file
+        declares it, is unknown. So is what a flood map of floodloom's excludes.
     geobox
         Grid of the scene. Without a CRS, the raster must have the same size.
 
@@ -48,11 +48,11 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     label = place_labels(raster, geobox, classes, (0, 1, 2))
     if (label == IGNORE).all():
         _require_no_other(raster)
-    require_told(raster, label)
+    require_declared(raster, label)
     return label
 
 
-def require_told(raster: ForeignRaster, label: NDArray[np.uint8]) -> None:
+def require_declared(raster: ForeignRaster, label: NDArray[np.uint8]) -> None:
     """Refuse labels that may be a mask whose 255 is water.
 
     Parameters

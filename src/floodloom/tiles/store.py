@@ -98,13 +98,13 @@ def _open_one(path: Path) -> xr.Dataset:
 
 
 def _require_classes(store: xr.Dataset, path: Path) -> None:
-    told = store.attrs.get("classes")
+    stated = store.attrs.get("classes")
     try:
-        names = json.loads(str(told))
+        names = json.loads(str(stated))
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{path}: classes are {told!r}, no list of names; cut the tiles again")
+        raise InputError(f"{path}: classes are {stated!r}, no list of names; cut the tiles again")
 
 
 def _loaded(column: xr.DataArray) -> np.ndarray:

@@ -111,7 +111,7 @@ def _take(lock: IO[str], run: str) -> None:
     owner = _read(lock)
     if owner and not _same_machine(owner):
         raise LockedError(
-            f"run {run}: {_owner(lock)} took it and this machine can't tell whether it still "
+            f"run {run}: {_owner(lock)} took it and this machine can't check whether it still "
             f"works; if it doesn't, remove {lock.name} and start again"
         )
 
@@ -158,7 +158,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _boot() -> str:
-    """What tells this start of the machine from others; containers on one machine share it."""
+    """Identify this start of the machine; containers on one machine share it."""
     try:
         return _BOOT.read_text(encoding="utf-8").strip()
     except OSError:

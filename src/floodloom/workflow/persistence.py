@@ -1,7 +1,7 @@
-"""What Snakemake remembers of results, made honest: a lock that dies, and no faith without record.
+"""What Snakemake remembers of results, corrected: a lock that dies, and nothing without a record.
 
-Snakemake believes a result of which it has no record, and it can't tell the lock of a run that was
-killed from that of one that works. Both are mended where Snakemake asks, so that dry runs, its own
+Snakemake takes a result of which it has no record as current, and the lock of a run that was killed
+for that of one that works. Both are mended where Snakemake asks, so that dry runs, its own
 options and either kind of record keep their meaning.
 """
 
@@ -20,7 +20,7 @@ from floodloom.errors import one_line
 from floodloom.workflow.lock import FOLDER, LockedError, is_owned, owned, owned_runs
 
 
-def keep_results_honest(run: str) -> None:
+def correct_records(run: str) -> None:
     """Let Snakemake lock and judge the results of a run by the rules of this module.
 
     Parameters

@@ -26,7 +26,7 @@ from floodloom.log import get_logger
 from floodloom.sentinel1.rtc_products import RtcProduct, find_rtc
 
 _SETTLED_NS = 2_000_000_000
-"""Age from which a file's times tell a later change: clocks of file systems are coarse."""
+"""Age from which a file's times show a later change: clocks of file systems are coarse."""
 _REMEMBER_S = 1.0
 """Seconds between two writings of the memory."""
 _SAY_SO = 1 << 30

@@ -1,4 +1,4 @@
-"""The words of the command line that ask for all that a stage makes."""
+"""The targets of the command line: all that a stage makes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.sentinel1.backscatter import BACKSCATTER, linear_power, require_scale
-from floodloom.tiles.labels import place_labels, require_told
+from floodloom.tiles.labels import place_labels, require_declared
 
 _DECIBEL = BACKSCATTER["decibel"]
 
@@ -145,5 +145,5 @@ def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:
     raster = open_foreign(path, Kind("label raster"))
     label = place_labels(raster, geobox, code, (*layout.dry, *layout.water))
     if IGNORE not in layout.unknown:
-        require_told(raster, label)
+        require_declared(raster, label)
     return label

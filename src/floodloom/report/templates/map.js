@@ -216,7 +216,7 @@ function place(col, row) {
   return [mix(longitude), mix(latitude)];
 }
 
-function tell(x, y) {
+function showReadout(x, y) {
   const col = (x - view.x) / view.scale, row = (y - view.y) / view.scale;
   if (col < 0 || row < 0 || col >= event.width || row >= event.height) { $("readout").textContent = ""; return; }
   const parts = [];
@@ -239,11 +239,11 @@ function valueAt(col, row) {
 }
 
 const pointers = new Map();
-canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); pointers.set(e.pointerId, [e.offsetX, e.offsetY]); tell(e.offsetX, e.offsetY); });
+canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); pointers.set(e.pointerId, [e.offsetX, e.offsetY]); showReadout(e.offsetX, e.offsetY); });
 canvas.addEventListener("pointermove", (e) => {
   if (!event) return;
   const last = pointers.get(e.pointerId), now = [e.offsetX, e.offsetY];
-  tell(...now);
+  showReadout(...now);
   if (!last) return;
   if (pointers.size === 1) pan(now[0] - last[0], now[1] - last[1]);
   else if (pointers.size === 2) {

@@ -41,7 +41,7 @@ from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.learning.metrics.pixels import Counts, count, reliability
+from floodloom.learning.metrics.pixels import Counts, count, foreground_reliability
 from floodloom.learning.relabelling.audit import read_audit
 from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
@@ -248,10 +248,8 @@ def _score(ensemble: Ensemble, store: Path) -> tuple[float | None, float | None]
     label = tiles.label.values
     known = (label != IGNORE) & np.isfinite(probability)
     counts = [count(*chip) for chip in zip(probability >= 0.5, label == 1, known, strict=True)]
-    sure = np.where(probability >= 0.5, probability, 1 - probability)[known]
-    right = ((probability >= 0.5) == (label == 1))[known]
-    error = reliability(sure, right).expected_calibration_error
-    return round(sum(counts, Counts()).iou, 4), round(error, 4)
+    curve = foreground_reliability(probability[known], (label == 1)[known])
+    return round(sum(counts, Counts()).iou, 4), round(curve.expected_calibration_error, 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.network import untrained
 from floodloom.learning.relabelling.acceptance import Acceptance
-from floodloom.learning.relabelling.adaptation import adapt_statistics, another_sensor
+from floodloom.learning.relabelling.adaptation import adapt_statistics, sensor_difference
 from floodloom.learning.relabelling.batch_statistics import replace_statistics
 from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.semisupervised import PseudoLabels
@@ -114,8 +114,8 @@ def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles, f
 
 def test_another_sensor_is_found_without_labels(known, trained, make_tiles):
     event, held_out = make_tiles(12, seed=7, event="other"), radar_samples(known[1])
-    assert another_sensor(trained, radar_samples(event), held_out) is None
-    sign = another_sensor(trained, radar_samples(brighter(event, 6.0)), held_out)
+    assert sensor_difference(trained, radar_samples(event), held_out) is None
+    sign = sensor_difference(trained, radar_samples(brighter(event, 6.0)), held_out)
     assert "times as far from the network's as those of held-out tiles" in sign
 
 

@@ -59,7 +59,7 @@ def test_it_is_the_ratio_of_the_mixtures_densities_averaged_over_neighbours(floo
     density = []
     for inside, components in ((~water, 3), (water, 2)):
         sample = features[:, inside.ravel()].astype(float)
-        mixture = Mixture.spread(sample, components).improved(sample, 6)
+        mixture = Mixture.divide(sample, components).fit(sample, 6)
         density.append(mixture.log_density(features).reshape(water.shape))
     expected = gaussian_filter(np.clip(density[1] - density[0], -8, 8), 1.0)
     assert_allclose(found[1] - found[0], expected, atol=1e-3)

@@ -26,7 +26,7 @@ def sample():
 
 
 def test_a_mixture_is_found_again(sample):
-    found = Mixture.spread(sample, 2).improved(sample, 30)
+    found = Mixture.divide(sample, 2).fit(sample, 30)
     order = np.argsort(-found.shares)
     assert_allclose(found.shares[order], SHARES, atol=0.02)
     assert_allclose(found.means[order], MEANS, atol=0.06)
@@ -35,17 +35,17 @@ def test_a_mixture_is_found_again(sample):
 
 
 def test_its_likelihood_rises_with_every_step(sample):
-    found = Mixture.spread(sample, 3)
+    found = Mixture.divide(sample, 3)
     densities = [found.log_density(sample.astype(np.float32)).mean()]
     for _ in range(6):
-        found = found.improved(sample, 1)
+        found = found.fit(sample, 1)
         densities.append(found.log_density(sample.astype(np.float32)).mean())
     assert densities[-1] > densities[0] + 0.01
     assert (np.diff(densities) > -1e-3).all()  # the ridge costs a little
 
 
 def test_densities_are_those_of_scipy(sample):
-    found = Mixture.spread(sample, 3).improved(sample, 5)
+    found = Mixture.divide(sample, 3).fit(sample, 5)
     points = sample[:, ::50]
     parts = [
         np.log(share) + multivariate_normal(mean, covariance).logpdf(points.T)
@@ -59,14 +59,14 @@ def test_densities_are_those_of_scipy(sample):
 
 
 def test_one_component_is_mean_and_covariance(sample):
-    found = Mixture.spread(sample, 1).improved(sample, 5)
+    found = Mixture.divide(sample, 1).fit(sample, 5)
     assert_allclose(found.means[0], sample.mean(axis=1))
     assert_allclose(found.covariances[0], np.cov(sample, bias=True) + 0.02 * np.eye(2))
 
 
 def test_pixels_that_are_all_alike_give_a_density():
     same = np.zeros((2, 40))
-    found = Mixture.spread(same, 3).improved(same, 5)
+    found = Mixture.divide(same, 3).fit(same, 5)
     density = found.log_density(np.array([[0, 1], [0, 1]], np.float32))
     assert np.isfinite(density).all()
     assert density[0] > density[1] + 10

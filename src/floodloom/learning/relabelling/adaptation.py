@@ -139,7 +139,7 @@ def _noted(checkpoint: Checkpoint, found: dict[str, Any]) -> Checkpoint:
     return replace(checkpoint, notes={**checkpoint.notes, "batch_statistics": found})
 
 
-def another_sensor(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> str | None:
+def sensor_difference(checkpoint: Checkpoint, target: Tiles, held_out: Tiles) -> str | None:
     """Return why the sensor of a target is another, None if it isn't.
 
     Parameters

@@ -164,9 +164,9 @@ def _fitted(
     """Return the mixture of a class, which goes on from what was known of it."""
     sample = features[:, own[:: -(-len(own) // _SAMPLE)]].astype(np.float64)
     if value in known:
-        return known[value].improved(sample, _STEPS // 2)
+        return known[value].fit(sample, _STEPS // 2)
     components = _COMPONENTS[min(value, len(_COMPONENTS) - 1)]
-    return Mixture.spread(sample, components).improved(sample, _STEPS)
+    return Mixture.divide(sample, components).fit(sample, _STEPS)
 
 
 def _margin(logits: Floats) -> Floats:

@@ -37,7 +37,7 @@ class Mixture:
     covariances: Doubles
 
     @classmethod
-    def spread(cls, sample: Doubles, components: int) -> Mixture:
+    def divide(cls, sample: Doubles, components: int) -> Mixture:
         """Return a first guess: equal parts of a sample (feature, pixel) along its main axis."""
         centred = sample - sample.mean(axis=1, keepdims=True)
         axis = np.linalg.eigh(centred @ centred.T)[1][:, -1]
@@ -59,7 +59,7 @@ class Mixture:
             covariances[component] = (weight * apart) @ apart.T / counts[component] + ridge
         return cls(counts / counts.sum(), means, covariances)
 
-    def improved(self, sample: Doubles, steps: int) -> Mixture:
+    def fit(self, sample: Doubles, steps: int) -> Mixture:
         """Return the mixture after steps of expectation and maximisation on a sample.
 
         References

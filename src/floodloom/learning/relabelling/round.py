@@ -23,7 +23,7 @@ from floodloom.learning.relabelling.acceptance import (
 from floodloom.learning.relabelling.adaptation import (
     AdaptedNetwork,
     adapt_statistics,
-    another_sensor,
+    sensor_difference,
 )
 from floodloom.learning.relabelling.audit import (
     Audit,
@@ -232,7 +232,7 @@ def _other_sensor(
     if not offered.sizes["tile"]:
         return None
     target, known = radar_samples(offered), radar_samples(held_out)
-    signs = (another_sensor(one.checkpoint, target, known) for one in members)
+    signs = (sensor_difference(one.checkpoint, target, known) for one in members)
     sign = next((sign for sign in signs if sign), None)
     return sign and f"{sign}, and consistent views can be wrong alike; choose pixel-gate"
 

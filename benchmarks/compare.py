@@ -1,8 +1,8 @@
 """`python -m benchmarks.compare BEFORE AFTER`: two folders of results, value by value, bit for bit.
 
-Rasters, Zarr stores and checkpoints are compared by what they hold, not by their files, which tell
-when they were written. A line per difference; the exit status is 1 if there is one, and 2 if
-nothing could be compared.
+Rasters, Zarr stores and checkpoints are compared by what they hold, not by their files, whose
+metadata change with the time of writing. A line per difference; the exit status is 1 if there is
+one, and 2 if nothing could be compared.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def orbit_files(orbit: Path, source: str) -> list[Path]:
     orbit
         A file, or a folder of them.
     source
-        Path or URL of the product. Where its name doesn't say mission and time, every orbit file
+        Path or URL of the product. Where its name doesn't hold mission and time, every orbit file
         may cover it.
 
     Returns

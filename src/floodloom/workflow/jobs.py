@@ -32,7 +32,7 @@ _COLLECT_EVERY = 1_000_000
 
 
 def read_plan(content: Mapping[str, Any], configfiles: Iterable[Any]) -> Plan:
-    """Read what a run is made of, or end with one line that says what is wrong with it.
+    """Read what a run is made of, or end with one line that names what is wrong with it.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Jobs:
     sources
         Digests of files from outside.
     workflow
-        Snakemake's workflow, whose rules say what makes a file and with which parameters. They
+        Snakemake's workflow, whose rules define what makes a file and with which parameters. They
         are looked at when the first job is, after all are there.
     """
 
@@ -98,7 +98,7 @@ class Jobs:
     def inputs(self, stage: str) -> OfJob:
         """Return what the jobs of a stage read.
 
-        Times say nothing about sources, which may be copied or touched: their digests do.
+        Times don't identify sources, which may be copied or touched: their digests do.
         """
 
         def of_job(wildcards: Any) -> dict[str, Any]:

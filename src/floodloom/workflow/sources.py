@@ -29,7 +29,7 @@ _SETTLED_NS = 2_000_000_000
 """Age from which a file's times show a later change: clocks of file systems are coarse."""
 _REMEMBER_S = 1.0
 """Seconds between two writings of the memory."""
-_SAY_SO = 1 << 30
+_ANNOUNCED = 1 << 30
 """Bytes to be read from which a person wants to know what is being waited for."""
 _SIDECARS = re.compile(
     r"\.(aux|prj|hdr|rrd|[a-z]{1,3}w|wld|dbf|shx|cpg|sbn|sbx|qix)$", re.IGNORECASE
@@ -150,7 +150,7 @@ class Sources:
 
 def _announce(path: Path, unread: list[Path]) -> None:
     size = sum(file.stat().st_size for file in unread)
-    if size > _SAY_SO:
+    if size > _ANNOUNCED:
         get_logger(__name__).warning("%s: reading %.0f GB once for its digest", path, size / 1e9)
 
 

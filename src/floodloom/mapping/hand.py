@@ -85,6 +85,8 @@ def _priority_flood(elevation):  # type: ignore[no-untyped-def]
     order = np.empty(height * width, np.int64)
     heap = [(0.0, np.int64(0))]
     heap.pop()
+
+    # Water leaves the data over their border, so the flood begins there.
     for row in range(height):
         for col in range(width):
             if queued[row, col]:
@@ -92,12 +94,15 @@ def _priority_flood(elevation):  # type: ignore[no-untyped-def]
             if _on_border(elevation, row, col):
                 heapq.heappush(heap, (elevation[row, col], np.int64(row * width + col)))
                 queued[row, col] = True
+
     count = 0
     while len(heap) > 0:
         level, place = heapq.heappop(heap)
         order[count] = place
         count += 1
         row, col = place // width, place % width
+
+        # The least step there is, so that what is filled drains.
         above = np.nextafter(level, np.inf)
         for way in range(8):
             y, x = row + _ROWS[way], col + _COLS[way]

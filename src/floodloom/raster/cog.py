@@ -116,11 +116,14 @@ def cog_writer(
                     raster.write_colormap(1, dict(profile.colormap))
                 raster.colorinterp = _interpretations(profile)
                 yield raster
+
             if reductions := _overviews(profile.geobox.shape.yx):
                 with rasterio.open(plain, "r+") as raster:
                     raster.build_overviews(reductions, Resampling.nearest)
             if not is_whole(plain):  # GDAL may not report a disk that was full as it closed
                 raise _unwritten(path, "blocks are missing")
+
+            # A COG can't be written in strips: GDAL copies it of a finished raster.
             with rasterio.open(plain) as raster, atomic_path(path) as temporary:
                 copy(
                     raster, temporary, driver="COG", compress="DEFLATE", level=_DEFLATE,
@@ -132,6 +135,7 @@ def cog_writer(
                 _require_readable(temporary, path, threads)
                 for stale in companions(path):
                     stale.unlink(missing_ok=True)
+
             if profile.meanings:
                 write_legend(path, profile.meanings, profile.colormap)
     finally:

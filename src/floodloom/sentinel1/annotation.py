@@ -135,6 +135,7 @@ def _annotation(root: ET.Element) -> Annotation:
         raise ValueError("no imageInformation")
     start = instant(text_of(image, "productFirstLineUtcTime"))
     orbits = root.findall("generalAnnotation/orbitList/orbit")
+
     found = Annotation(
         lines=whole(image, "numberOfLines", 1, MOST_LINES),
         samples=whole(image, "numberOfSamples", 1, MOST_SAMPLES),
@@ -150,6 +151,7 @@ def _annotation(root: ET.Element) -> Annotation:
         conversion=_conversion(root, start),
         grid=_grid(root, start),
     )
+
     if found.lines * found.samples > _MOST_PIXELS:
         raise ValueError(f"{found.lines:,} x {found.samples:,} px are more than any image has")
     _require_extent(found)

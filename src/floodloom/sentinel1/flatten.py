@@ -93,6 +93,7 @@ def _sum_facets(line, pixel, area, first_line, first_pixel, units):  # type: ign
                 and first_x < first_pixel + samples
             ):
                 continue  # beside the window, or a corner is unknown
+
             weight = _surface(area, row, col)
             whole = (
                 first_y >= first_line
@@ -100,6 +101,7 @@ def _sum_facets(line, pixel, area, first_line, first_pixel, units):  # type: ign
                 and last_y < first_line + lines - 1
                 and last_x < first_pixel + samples - 1
             )
+
             for i in range(SUBDIVISION):  # a constant, so the compiler unrolls the loops
                 down = (i + 0.5) / SUBDIVISION
                 for j in range(SUBDIVISION):

@@ -221,6 +221,8 @@ def _solve(points, coefficients, middle, half):  # type: ignore[no-untyped-def]
             miss = 0.0
             slope = 0.0
             square = 0.0
+
+            # Horner's scheme for the position, the velocity and the acceleration at once.
             for axis in range(3):
                 s = v = a = 0.0
                 for k in range(degree, -1, -1):
@@ -231,11 +233,14 @@ def _solve(points, coefficients, middle, half):  # type: ignore[no-untyped-def]
                 miss += d * v
                 slope += d * a - v * v
                 square += d * d
+
             distance = np.sqrt(square)
             step = miss / slope
             t -= step
             if not abs(step) * half > _TOLERANCE_S:
                 break
+
+        # Neighbouring points have neighbouring solutions.
         time[i] = t * half + middle
         slant_range[i] = distance
         guess = t if abs(t) < 10.0 else 0.0

@@ -117,10 +117,13 @@ def build_lattice(
         levels,
     )
     line, _, distance = geometry.locate(points)
+
     axes = _axes(geobox, rows, cols)
     sight = np.einsum("yxhk,yxak->yxha", geometry.line_of_sight(points, line), axes.directions)
     angle = np.degrees(np.arccos(np.clip(sight[..., 2:], -1.0, 1.0)))
     sight = np.concatenate([sight, angle], axis=-1)
+
+    # The direction of sight hardly changes with height: a line through it is enough.
     rise = (sight[:, :, -1] - sight[:, :, 0]) / (_HEIGHTS[-1] - _HEIGHTS[0])
     return Lattice(
         row=int(rows[0]),

@@ -76,12 +76,14 @@ def fit_orbit(time: Doubles, position: Doubles, start: float, stop: float) -> Or
             f"orbit: {len(time)} state vectors cover {covered} of {start:.1f}..{stop:.1f} s after "
             "the first line; use a product or orbit file whose state vectors cover the scene"
         )
+
     near = (time > start - _REACH_S) & (time < stop + _REACH_S)
     if near.sum() <= _DEGREE:
         raise InputError(
             f"orbit: {near.sum()} state vectors within {_REACH_S:.0f} s of the image, too few for "
             "its path; use another orbit file, or fetch the product again"
         )
+
     radius = np.linalg.norm(position[near], axis=-1)
     low, high = _RADIUS_M
     if not ((radius > low) & (radius < high)).all():
@@ -89,6 +91,8 @@ def fit_orbit(time: Doubles, position: Doubles, start: float, stop: float) -> Or
             f"orbit: a state vector {radius.min() / 1e3:,.0f} to {radius.max() / 1e3:,.0f} km from "
             "the Earth's centre; Sentinel-1 flies at 7,070: fetch the orbit or the product again"
         )
+
+    # Times in -1..1 keep the powers of one size.
     middle = (time[near][0] + time[near][-1]) / 2
     half = (time[near][-1] - time[near][0]) / 2
     powers = np.vander((time[near] - middle) / half, _DEGREE + 1, increasing=True)

@@ -72,6 +72,8 @@ def read_rtc(path: Path) -> xr.Dataset:
     first = found[next(iter(product.bands.values()))]
     grid, chunks = first.geobox, _chunks(first)
     rasters = [found[file] for file in product.bands.values()]
+
+    # Power below 0, which the removal of noise leaves, is flagged before it is cut off.
     signed = dict(zip(product.bands, _power(rasters, product, chunks), strict=True))
     scene = xr.Dataset({band: wrap_xr(da.maximum(v, 0), grid) for band, v in signed.items()})
     for band in signed:
@@ -79,10 +81,12 @@ def read_rtc(path: Path) -> xr.Dataset:
         scene[band].attrs.update(units="1", long_name=long_name)
     scene["flags"] = wrap_xr(_flags(product, list(signed.values()), chunks), grid)
     scene["flags"].attrs.update(FLAG_ATTRS)
+
     for name, file in product.angles.items():
         degrees = _values(found[file], chunks, product.nodata) * np.float32(product.angle_unit)
         scene[name] = wrap_xr(degrees, grid)
         scene[name].attrs.update(units="degree", long_name=name.replace("_", " "))
+
     recipe = Recipe(
         quantity=product.quantity,
         noise_removed=True,

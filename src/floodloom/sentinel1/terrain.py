@@ -202,6 +202,8 @@ def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-unty
     deeper, rising = stride * level / up, stride * up / level
     z = elevation[row, col]
     found = 0
+
+    # Towards the radar, what is deeper lies over the pixel, and what is higher shades it.
     k = 1
     while z - k * deeper > limits[0] or z + k * rising < limits[1]:
         other = _height(elevation, row + k * down, col + k * right)
@@ -212,6 +214,8 @@ def _search(elevation, row, col, sight, metres, limits):  # type: ignore[no-unty
         if other > z + k * rising:
             found |= _SHADOW
         k += 1
+
+    # Away from it, what is higher lies over the pixel.
     k = 1
     while z + k * deeper < limits[1] and not found & _LAYOVER:
         other = _height(elevation, row - k * down, col - k * right)

@@ -114,6 +114,7 @@ def look_at(seed: int, geobox: GeoBox, landscape: Landscape, size: int) -> Event
     longitude, latitude = to_degrees.transform(
         (extent.left + extent.right) / 2, (extent.bottom + extent.top) / 2
     )
+
     acquisition = plan_acquisition(
         longitude,
         latitude,
@@ -122,6 +123,7 @@ def look_at(seed: int, geobox: GeoBox, landscape: Landscape, size: int) -> Event
         samples=size,
         spacing=spacing,
     )
+
     view = view_surface(earth_fixed(geobox, landscape.elevation), acquisition.geometry)
     return Event(
         seed=seed,
@@ -195,9 +197,11 @@ def _tie_points(event: Event) -> TiePoints:
         np.linspace(0, geometry.samples - 1, 11),
         indexing="ij",
     )
+
     places = np.stack([view.line.ravel(), view.pixel.ravel()], axis=-1)
     _, nearest = cKDTree(places).query(np.stack([line.ravel(), pixel.ravel()], axis=-1))
     rows, cols = np.unravel_index(nearest, view.line.shape)
+
     east, north = event.geobox.affine @ (cols + 0.5, rows + 0.5)
     to_degrees = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:4326", always_xy=True)
     longitude, latitude = to_degrees.transform(east, north)
@@ -205,6 +209,7 @@ def _tie_points(event: Event) -> TiePoints:
     _, slant_range = zero_doppler(
         geodetic_to_earth_fixed(longitude, latitude, height), geometry.orbit
     )
+
     return TiePoints(
         line=view.line[rows, cols],
         pixel=view.pixel[rows, cols],

@@ -95,6 +95,8 @@ def _splat(line, pixel, weight, image, oversampling):  # type: ignore[no-untyped
                     b = (1 - down) * right
                     c = down * (1 - right)
                     d = down * right
+
+                    # The part's place on the image, and its share of the facet's weight.
                     y = (
                         a * line[row, col]
                         + b * line[row, col + 1]
@@ -115,6 +117,8 @@ def _splat(line, pixel, weight, image, oversampling):  # type: ignore[no-untyped
                     ) * share
                     if not (w > 0 and y > -1 and y < lines and x > -1 and x < samples):
                         continue
+
+                    # It is spread over the four pixels around its place.
                     top = int(np.floor(y))
                     left = int(np.floor(x))
                     below = y - top

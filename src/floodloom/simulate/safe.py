@@ -281,6 +281,7 @@ def _manifest(content: SafeContent, files: Sequence[str]) -> str:
         f'href="./{name}"/></byteStream></dataObject>'
         for number, name in enumerate(files, start=1)
     )
+
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1"
     xmlns:safe="http://www.esa.int/safe/sentinel-1.0"

@@ -83,7 +83,7 @@ def test_from_a_product_to_scores(tmp_path, capsys) -> None:
     assert run("tile", "--scene", g, *tiles) == 0
     training = ("--model", "unet", "--width", 4, "--epochs", 1, "--precision", "float32")
     assert run("train", "--tiles", t, *training, "--out", m) == 0
-    windows = ("--tile", 128, "--overlap", 64, "--batch", 4)
+    windows = ("--tile", 128, "--batch", 4)
     assert run("predict", "--scene", g, "--checkpoint", m, "--out", p, *windows) == 0
     assert run("evaluate", "--prediction", p, "--truth", truth, "--out", e) == 0
     assert set(json.loads(e.read_text())["water"]) >= {"iou", "tp", "fp", "fn", "tn"}

@@ -24,7 +24,6 @@ from floodloom.tiles.settings import TileSettings
         (GeocodeSettings, "resolution", float("nan")),
         (GeocodeSettings, "constant_height", float("inf")),
         (PredictSettings, "tile", 100),
-        (PredictSettings, "rim", -1),
         (PredictSettings, "batch", 0),
         (TileSettings, "stride", 0),
         (DelineateSettings, "threshold", 101),

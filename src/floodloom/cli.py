@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from floodloom import __version__
-from floodloom.config.ranges import require_ranges
 from floodloom.errors import (
     DEBUG,
     InputError,
@@ -82,7 +81,6 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-        require_ranges(command.__name__, bound.arguments)
         command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         return _give_up(_misused(error), 1)

@@ -281,23 +281,6 @@ def test_truncated_measurement_leaves_nothing_behind(safe, tmp_path) -> None:
     assert not [p for p in tmp_path.iterdir() if "out" in p.name]
 
 
-def test_noise_layers_hold_the_noise_equivalent_backscatter(safe, tmp_path) -> None:
-    raw = open_store(
-        calibrate(
-            safe=safe, out=tmp_path / "r.zarr", settings=CalibrateSettings(remove_noise=False)
-        )
-    ).load()
-    made = calibrate(
-        safe=safe, out=tmp_path / "n.zarr", settings=CalibrateSettings(noise_layers=True)
-    )
-    store = open_store(made).load()
-    bright = store.vv > 0
-    np.testing.assert_allclose(
-        (raw.vv - store.vv).values[bright], store.vv_noise.values[bright], rtol=1e-3, atol=1e-6
-    )
-    assert "noise-equivalent" in store.vv_noise.attrs["long_name"]
-
-
 EOF = """<Earth_Explorer_File><Data_Block><List_of_OSVs>{}</List_of_OSVs></Data_Block>
 </Earth_Explorer_File>"""
 OSV = """<OSV><UTC>UTC={}</UTC><X unit="m">{:.6f}</X><Y unit="m">{:.6f}</Y><Z unit="m">{:.6f}</Z>

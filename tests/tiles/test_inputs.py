@@ -10,6 +10,11 @@ from floodloom.raster.store import stamp
 from floodloom.tiles.inputs import compose_inputs, inputs_recipe, standardisation
 
 
+def scaled(recipe: Recipe, db_range: tuple[float, float]) -> Recipe:
+    """The recipe with another range of decibels."""
+    return recipe.model_copy(update={"db_range": db_range})
+
+
 def scene(**bands: list[list[float]]) -> xr.Dataset:
     variables = {name: (("y", "x"), np.asarray(v, "float32")) for name, v in bands.items()}
     return stamp(xr.Dataset(variables), Recipe(quantity="sigma0", spacing=10.0))
@@ -17,7 +22,7 @@ def scene(**bands: list[list[float]]) -> xr.Dataset:
 
 def test_fixed_normalisation_by_hand() -> None:
     power = scene(vv=[[0.1, 1e-3, np.nan, 0.0, 100.0]], vh=[[0.01, 1e-3, 0.1, 0.1, 0.1]])
-    inputs = compose_inputs(power, inputs_recipe(power, ("vv", "ratio"), (-30.0, 10.0)))
+    inputs = compose_inputs(power, scaled(inputs_recipe(power, ("vv", "ratio")), (-30.0, 10.0)))
     np.testing.assert_allclose(inputs[0, 0], [0.0, -1.0, np.nan, -1.0, 1.0], atol=1e-6)
     # VH/VV: -10 dB, 0 dB, unknown, far above, far below the range -15..0 dB
     np.testing.assert_allclose(inputs[1, 0], [-1 / 3, 1.0, np.nan, 1.0, -1.0], atol=1e-5)
@@ -29,10 +34,10 @@ def test_display_products_are_standardised_by_their_scene() -> None:
     display = xr.Dataset({"vv": (("y", "x"), values)}, attrs={})
     display.attrs["statistics"] = json.dumps({"vv": standardisation(values)})
     display = stamp(display, Recipe(quantity="display"))
-    inputs = compose_inputs(display, inputs_recipe(display, ("vv",), (-30.0, 5.0)))
+    inputs = compose_inputs(display, inputs_recipe(display, ("vv",)))
     assert float(inputs.mean()) == pytest.approx(0.0, abs=1e-6)
     assert float(inputs.std()) == pytest.approx(1.0, abs=1e-6)
-    part = compose_inputs(display.isel(y=[0]), inputs_recipe(display, ("vv",), (-30.0, 5.0)))
+    part = compose_inputs(display.isel(y=[0]), inputs_recipe(display, ("vv",)))
     np.testing.assert_array_equal(part, inputs.isel(y=[0]))
 
 
@@ -42,7 +47,7 @@ def test_infinite_power_is_no_data(bands: tuple[str, ...], wrong: str) -> None:
     """Clipped to its range it would be bright land, and its ratio water."""
     power = scene(vv=[[0.1, 0.1]], vh=[[0.01, 0.01]])
     power[wrong][0, 0] = np.inf
-    inputs = compose_inputs(power, inputs_recipe(power, bands, (-30.0, 5.0)))
+    inputs = compose_inputs(power, inputs_recipe(power, bands))
     seen = np.isfinite(inputs.values).all(axis=0)
     assert seen.tolist() == [[bands == ("vv",) and wrong == "vh", True]]
 
@@ -55,14 +60,14 @@ def test_infinite_power_is_no_data(bands: tuple[str, ...], wrong: str) -> None:
 def test_statistics_that_cannot_be_are_refused(statistics: str) -> None:
     values = xr.Dataset({"vv": (("y", "x"), np.ones((2, 2), "f4"))})
     display = stamp(values.assign_attrs(statistics=statistics), Recipe(quantity="display"))
-    recipe = inputs_recipe(display, ("vv",), (-30.0, 5.0))
+    recipe = inputs_recipe(display, ("vv",))
     with pytest.raises(InputError, match=r"band vv: the scene.*ingest it again"):
         compose_inputs(display, recipe)
 
 
 def test_bands_before_the_event_come_from_the_other_scene() -> None:
     after, before = scene(vv=[[0.1, 0.1]]), scene(vv=[[0.01, 0.001]])
-    recipe = inputs_recipe(after, ("before_vv", "vv"), (-30.0, -10.0))
+    recipe = scaled(inputs_recipe(after, ("before_vv", "vv")), (-30.0, -10.0))
     inputs = compose_inputs(after, recipe, before=before)
     assert list(inputs.band.values) == ["before_vv", "vv"]
     np.testing.assert_allclose(inputs[:, 0], [[0.0, -1.0], [1.0, 1.0]], atol=1e-5)

@@ -54,8 +54,6 @@ def write_probability(
             inputs.sizes["x"],
             tile=settings.tile or LARGEST[chosen.name],
             field=ensemble.receptive_field(),
-            overlap=settings.overlap,
-            rim=settings.rim,
         )
         batch = min(settings.batch, len(plan.cols))
         request = Request(

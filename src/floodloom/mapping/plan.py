@@ -82,7 +82,13 @@ class WindowPlan:
 
 
 def plan_scene(
-    height: int, width: int, *, tile: int, field: int, overlap: int | None, rim: int | None
+    height: int,
+    width: int,
+    *,
+    tile: int,
+    field: int,
+    overlap: int | None = None,
+    rim: int | None = None,
 ) -> WindowPlan:
     """Plan the windows of a scene.
 

@@ -19,18 +19,6 @@ class PredictSettings(Settings):
         description="Largest side of a window, px; when not given, 1024 in float32, 1408 in "
         "bfloat16, 1600 in int8",
     )
-    overlap: int | None = Field(
-        default=None,
-        ge=0,
-        description="Least number of pixels that neighbouring windows share; twice the rim when "
-        "not given",
-    )
-    rim: int | None = Field(
-        default=None,
-        ge=0,
-        description="Pixels at a window's border that are not used; when not given, half of the "
-        "network's receptive field, with which the result doesn't depend on the windows",
-    )
     batch: int = Field(default=1, ge=1, description="Windows predicted at once")
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(

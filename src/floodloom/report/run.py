@@ -35,6 +35,9 @@ _ORDER = (
 )  # fmt: skip
 
 
+_EXAMPLES = 6
+
+
 class ReportFiles(Files):
     """What there is of the whole run."""
 
@@ -75,33 +78,35 @@ def run_sections(files: ReportFiles, settings: ReportSettings) -> dict[str, Any]
         "evaluation": scores,
         "training": training_charts(trained),
         "models": trained_rows(trained),
-        "audits": _rounds(files.audits, files.pseudo, settings.examples),
+        "audits": _rounds(files.audits, files.pseudo),
         "runtimes": [] if files.benchmarks is None else runtimes(files.benchmarks, _ORDER),
         "calibration": _calibration(scores),
         "configuration": _configuration(settings.config),
     }
 
 
-def run_examples(files: ReportFiles, number: int, threads: int) -> list[dict[str, Any]]:
+def run_examples(files: ReportFiles, threads: int) -> list[dict[str, Any]]:
     """Return example tiles as they are predicted where they are scored."""
-    if not files.tiles or not files.ensemble or number < 1:
+    if not files.tiles or not files.ensemble:
         return []
     ensemble = load_ensemble(files.ensemble, threads=threads)
-    return example_tiles(open_tiles(files.tiles), tile_predictor(ensemble), number)
+    return example_tiles(open_tiles(files.tiles), tile_predictor(ensemble), _EXAMPLES)
 
 
 def _trained(path: Path) -> Trained:
     return Trained(path.stem, path.parent.name, read_metadata(path))
 
 
-def _rounds(audits: Sequence[Path], pseudo: Sequence[Path], number: int) -> list[dict[str, Any]]:
+def _rounds(audits: Sequence[Path], pseudo: Sequence[Path]) -> list[dict[str, Any]]:
     if pseudo and len(pseudo) != len(audits):
         raise InputError(
             f"report: {len(pseudo)} pseudo-labelled stores for {len(audits)} audits; give one each"
         )
     found = [read_audit(path) for path in audits]
     stores = zip(found, pseudo, strict=False)
-    shown = {audit.round: pseudo_labelled_tiles(open_tiles(path), number) for audit, path in stores}
+    shown = {
+        audit.round: pseudo_labelled_tiles(open_tiles(path), _EXAMPLES) for audit, path in stores
+    }
     return audit_views(found, shown)
 
 

@@ -11,7 +11,6 @@ class ReportSettings(Settings):
     """Report and map page."""
 
     title: str = Field(default="Flood mapping run", description="Title of the pages")
-    examples: int = Field(default=6, ge=0, description="Example tiles in the report")
     events: tuple[str, ...] = of_job(
         default=(), description="Names of the maps' events; their file's folder when not given"
     )

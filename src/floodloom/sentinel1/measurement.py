@@ -22,12 +22,7 @@ from floodloom.sentinel1.product import Measurement
 from floodloom.temporaries import part_beside, remove
 
 FLAGS = "flags"
-"""Name of the flags layer; polarisations and their noise stand beside it."""
-
-
-def noise_layer(band: str) -> str:
-    """Return the name of the noise-equivalent backscatter of a polarisation."""
-    return f"{band}_noise"
+"""Name of the flags layer; polarisations stand beside it."""
 
 
 @contextmanager
@@ -75,7 +70,6 @@ def calibrate_measurements(
     shape: tuple[int, int],
     *,
     strip: int,
-    with_noise: bool = False,
 ) -> dict[str, da.Array]:
     """Calibrate the measurements of a product lazily; every strip is read once.
 
@@ -89,14 +83,12 @@ def calibrate_measurements(
         Lines and samples that the annotation states.
     strip
         Lines that are read at once.
-    with_noise
-        Give the noise-equivalent backscatter, too.
 
     Returns
     -------
     dict
         (line, pixel) dask arrays: the polarisations as float32 linear power, NaN = no data;
-        `flags` uint8, the union over the polarisations; with noise, `<polarisation>_noise` float32.
+        `flags` uint8, the union over the polarisations.
 
     Raises
     ------
@@ -113,11 +105,10 @@ def calibrate_measurements(
     parts = []
     for first in range(0, shape[0], strip):
         last = min(first + strip, shape[0])
-        strip_read = read(dict(images), tables, first, last, shape[0], with_noise, whole)
+        strip_read = read(dict(images), tables, first, last, shape[0], whole)
         parts.append((last - first, strip_read))
         whole = []
-    names = [*images, FLAGS, *(noise_layer(band) for band in images if with_noise)]
-    return {name: _stacked(parts, name, shape[1]) for name in names}
+    return {name: _stacked(parts, name, shape[1]) for name in (*images, FLAGS)}
 
 
 def _stacked(parts: list[tuple[int, object]], name: str, samples: int) -> da.Array:
@@ -136,7 +127,6 @@ def _calibrated_strip(
     first: int,
     last: int,
     lines: int,
-    with_noise: bool,
     checked: Sequence[None],
 ) -> dict[str, NDArray[np.generic]]:
     """Calibrate some lines, once what is `checked` has been."""
@@ -146,11 +136,9 @@ def _calibrated_strip(
     flags: NDArray[np.uint8] | None = None
     for band, image in images.items():
         dn = _read(image, top, bottom)
-        power, noise, doubts = calibrations[band].calibrate(dn, top, with_noise=with_noise)
+        power, _, doubts = calibrations[band].calibrate(dn, top)
         layers[band] = power[inner]
         flags = doubts[inner] if flags is None else np.bitwise_or(flags, doubts[inner], out=flags)
-        if with_noise:
-            layers[noise_layer(band)] = noise[inner]
     return layers if flags is None else {**layers, FLAGS: flags}
 
 

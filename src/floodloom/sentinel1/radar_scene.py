@@ -20,7 +20,7 @@ from floodloom.sentinel1.annotation import Annotation, parse_annotation
 from floodloom.sentinel1.calibrate import Calibration
 from floodloom.sentinel1.geometry import ImageGeometry, image_geometry
 from floodloom.sentinel1.lut import calibration_lut
-from floodloom.sentinel1.measurement import FLAGS, calibrate_measurements, noise_layer
+from floodloom.sentinel1.measurement import FLAGS, calibrate_measurements
 from floodloom.sentinel1.noise import parse_noise
 from floodloom.sentinel1.orbit import fit_orbit
 from floodloom.sentinel1.orbit_file import find_orbit_file, read_orbit_file
@@ -94,11 +94,9 @@ def calibrated_scene(
     Returns
     -------
     Dataset
-        (line, pixel) float32, linear power, by polarisation, with `flags` and perhaps noise layers.
+        (line, pixel) float32, linear power, by polarisation, with `flags`.
     """
-    layers = calibrate_measurements(
-        images, scene.tables, scene.shape, strip=settings.chunk, with_noise=settings.noise_layers
-    )
+    layers = calibrate_measurements(images, scene.tables, scene.shape, strip=settings.chunk)
     described = {
         name: (("line", "pixel"), *_described(name, layer, settings.quantity))
         for name, layer in layers.items()
@@ -147,7 +145,7 @@ def _annotation(product: Product, band: str) -> Annotation:
 def _tables(product: Product, band: str, samples: int, settings: CalibrateSettings) -> Calibration:
     source = f"{product.path} {band}"
     noisy_border = product.ipf_version < _CLEAN_BORDERS_SINCE
-    needed = settings.remove_noise or settings.noise_layers or noisy_border
+    needed = settings.remove_noise or noisy_border
     return Calibration(
         samples,
         calibration_lut(product.xml("calibration", band), settings.quantity, source),
@@ -182,6 +180,4 @@ def _named(path: Path) -> Iterator[None]:
 def _described(name: str, layer: da.Array, quantity: str) -> tuple[da.Array, dict[str, Any]]:
     if name == FLAGS:
         return layer, dict(FLAG_ATTRS)
-    band = name.removesuffix(noise_layer("")).upper()
-    what = "noise-equivalent " if name.endswith(noise_layer("")) else ""
-    return layer, {"units": "1", "long_name": f"{band} {what}{quantity}, linear power"}
+    return layer, {"units": "1", "long_name": f"{name.upper()} {quantity}, linear power"}

@@ -27,9 +27,6 @@ class CalibrateSettings(Settings):
         "not given",
     )
     remove_noise: bool = Field(default=True, description="Subtract the thermal noise")
-    noise_layers: bool = Field(
-        default=False, description="Write the noise-equivalent backscatter beside each polarisation"
-    )
     orbit: Path | None = Field(
         default=None,
         description="Orbit file (.EOF, also zipped) or a folder of them with its subfolders; "

@@ -57,7 +57,7 @@ def report(
     """
     require_events(*settings.events, *settings.before_events, *settings.truth_events)
     opened = open_events(maps, settings)
-    shown = run_examples(files, settings.examples, threads)
+    shown = run_examples(files, threads)
     views = [event_view(layers, _FIGURE) for layers in opened]
     sections = run_sections(files, settings)
     page = render_report(settings.title, views=views, examples=shown, **sections)

@@ -174,7 +174,6 @@ def standardisation(values: xr.DataArray | np.ndarray) -> tuple[float, float]:
 def inputs_recipe(
     scene: xr.Dataset,
     bands: tuple[str, ...],
-    db_range: tuple[float, float],
     normalisation: Normalisation = "fixed",
 ) -> Recipe:
     """Return the recipe of the inputs made from a scene.
@@ -184,6 +183,5 @@ def inputs_recipe(
     changed offset or gain of the sensor doesn't touch.
     """
     product = recipe_of(scene)
-    return product.for_inputs(
-        bands, db_range, "scene" if product.quantity == "display" else normalisation
-    )
+    scaled_by = "scene" if product.quantity == "display" else normalisation
+    return product.for_inputs(bands, normalisation=scaled_by)

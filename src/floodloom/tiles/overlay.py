@@ -81,8 +81,7 @@ def cut_overlay(overlay: Overlay, before: xr.Dataset | None, settings: TileSetti
     Dataset
         Tiles with their index, see `floodloom.tiles.cut.cut_tiles`.
     """
-    low, high = settings.db_range
-    recipe = inputs_recipe(overlay.scene, settings.bands, (low, high), settings.normalisation)
+    recipe = inputs_recipe(overlay.scene, settings.bands, settings.normalisation)
     attributes = overlay.scene.attrs
     orbit = f"{attributes.get('orbit_direction', '')}-{attributes.get('relative_orbit', '')}"
     source = Source(

@@ -26,16 +26,11 @@ class TileSettings(PairingSettings):
         "of them with `before_` from the pre-event scene",
         min_length=1,
     )
-    db_range: tuple[float, ...] = Field(
-        default=(-30.0, 5.0),
-        min_length=2,
-        max_length=2,
-        description="Decibel range that is mapped to -1..1",
-    )
     normalisation: Normalisation = Field(
         default="fixed",
-        description="How backscatter is scaled: by `db_range`, or by the statistics of its whole "
-        "scene, which survive another offset or gain; display values always are",
+        description="How backscatter is scaled: by a range of decibels that is always the same, or "
+        "by the statistics of its whole scene, which survive another offset or gain; display "
+        "values always are",
     )
     size: int = Field(default=128, ge=32, description="Side of a tile, px")
     stride: int | None = Field(
@@ -60,7 +55,7 @@ class TileSettings(PairingSettings):
         default=(),
         description="Bands of the optical image to keep, such as green, nir, swir; none: all",
     )
-    seed: int = Field(default=0, description="Seed of the random draw")
+    seed: int = of_job(default=0, description="Seed of the random draw")
     event: str = of_job(default="", description="Name of the event, for the index")
     split: Split = of_job(
         default="train",

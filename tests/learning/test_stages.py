@@ -59,10 +59,10 @@ def test_train_repeats_itself(stores, trained, tmp_path):
 
 
 def test_a_checkpoint_says_what_the_training_tiles_held(trained):
-    told = read_metadata(trained)["training"]
-    assert told["class_fractions"][1] == pytest.approx(0.35, abs=0.03)
-    assert told["bands"]["vv"]["unit"] == "dB"
-    assert -14 < told["bands"]["vv"]["mean"] < -11
+    record = read_metadata(trained)["training"]
+    assert record["class_fractions"][1] == pytest.approx(0.35, abs=0.03)
+    assert record["bands"]["vv"]["unit"] == "dB"
+    assert -14 < record["bands"]["vv"]["mean"] < -11
 
 
 def test_where_tiles_lie_changes_nothing(stores, trained, tmp_path):
@@ -234,7 +234,7 @@ def test_a_flood_of_another_sensor_is_learnt_with_its_statistics(
 
 
 def test_dry_ground_of_another_sensor_labels_nothing(stores, trained, make_tiles, tmp_path):
-    """Brighter by 3 dB, and without a flood: nobody can tell its dark fields from water."""
+    """Brighter by 3 dB, and without a flood: its dark fields look like water."""
     dry = make_tiles(12, "target", seed=2, labelled=False, event="target", contrast=1.0)
     bright = dry.assign(image=(dry.image + 6.0 / 35).clip(-1, 1))
     write_tiles(bright, tmp_path / "dry.zarr")

@@ -35,18 +35,18 @@ def test_counts_and_statistics_are_those_of_all_labelled_pixels(tiles):
 def test_statistics_are_told_in_decibel(tiles):
     """Dry ground lies at -10 and -16 dB, water 6 dB below on 35 % of it."""
     recipe = recipe_of(tiles)
-    told = describe_statistics(class_statistics(radar_samples(tiles), 2), recipe, recipe.bands)
-    assert told["class_fractions"][1] == pytest.approx(0.35, abs=0.03)
-    assert told["bands"]["vv"]["unit"] == "dB"
+    found = describe_statistics(class_statistics(radar_samples(tiles), 2), recipe, recipe.bands)
+    assert found["class_fractions"][1] == pytest.approx(0.35, abs=0.03)
+    assert found["bands"]["vv"]["unit"] == "dB"
     speckle = 10 / np.log(10) * (-0.118)  # mean of the logarithm of 4.4-look speckle
-    assert told["bands"]["vv"]["mean"] == pytest.approx(-10 + speckle - 0.35 * 6, abs=0.2)
-    assert told["bands"]["vh"]["mean"] == pytest.approx(-16 + speckle - 0.35 * 6, abs=0.2)
+    assert found["bands"]["vv"]["mean"] == pytest.approx(-10 + speckle - 0.35 * 6, abs=0.2)
+    assert found["bands"]["vh"]["mean"] == pytest.approx(-16 + speckle - 0.35 * 6, abs=0.2)
     display = recipe.model_copy(update={"normalisation": "scene"})
     plain = describe_statistics(class_statistics(radar_samples(tiles), 2), display, recipe.bands)[
         "bands"
     ]["vv"]
     assert plain["unit"] == "input"
-    assert 17.5 * plain["deviation"] == pytest.approx(told["bands"]["vv"]["deviation"])
+    assert 17.5 * plain["deviation"] == pytest.approx(found["bands"]["vv"]["deviation"])
 
 
 def test_a_label_that_is_no_class_is_refused(tiles):

@@ -1,4 +1,4 @@
-"""Tiles are drawn alike or by class, as asked."""
+"""Tiles are drawn alike or by class."""
 
 from __future__ import annotations
 

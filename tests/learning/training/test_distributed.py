@@ -128,8 +128,8 @@ def both(store, tmp_path_factory) -> tuple[Path, Path]:
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
     in_double(store, one)
     in_stage(store, one)
-    told = in_processes(2, store, two)
-    assert (two / "stage.safetensors").is_file(), told
+    output = in_processes(2, store, two)
+    assert (two / "stage.safetensors").is_file(), output
     return one, two
 
 

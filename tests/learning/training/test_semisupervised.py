@@ -30,7 +30,7 @@ STILL = Augmentation()
 
 
 class Constant(Segmenter):
-    """Says the same of every pixel; its features stay as they are when some are lost."""
+    """Gives every pixel the same logits; its features stay as they are when some are lost."""
 
     feature_channels = (1,)
 
@@ -86,55 +86,55 @@ def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
 
 
 def test_unimatch_is_its_formula(batch):
-    """(Lx + .25 Ls1 + .25 Ls2 + .5 Lfp) / 2, where the guide is sure, over pixels with data."""
-    module, guide = Constant(0.0, 1.0), Constant(0.0, 4.0)
+    """(Lx + .25 Ls1 + .25 Ls2 + .5 Lfp) / 2, where the teacher is confident, over pixels with data."""
+    module, teacher = Constant(0.0, 1.0), Constant(0.0, 4.0)
     supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
     each = F.cross_entropy(torch.tensor([[0.0, 1.0]]), torch.tensor([1]))
-    found = of("unimatch", batch, module, guide)
+    found = of("unimatch", batch, module, teacher)
     torch.testing.assert_close(found, (supervised + sum(SHARES) * each) / 2)
     assert SHARES == (0.25, 0.25, 0.5)
 
 
-def test_an_unsure_guide_teaches_unimatch_nothing(batch):
+def test_an_unsure_teacher_gives_unimatch_nothing(batch):
     module, unsure = Constant(0.0, 1.0), Constant(0.0, 1.0)
     supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
     torch.testing.assert_close(of("unimatch", batch, module, unsure), supervised / 2)
 
 
 def test_mean_teacher_is_the_squared_distance_of_probabilities(batch):
-    module, guide = Constant(0.0, 1.0), Constant(0.0, 4.0)
+    module, teacher = Constant(0.0, 1.0), Constant(0.0, 4.0)
     supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
-    ours, theirs = (m.value.flatten().softmax(0) for m in (module, guide))
+    ours, theirs = (m.value.flatten().softmax(0) for m in (module, teacher))
     distance = (ours - theirs).square().sum()
-    found = of("mean-teacher", batch, module, guide)
+    found = of("mean-teacher", batch, module, teacher)
     torch.testing.assert_close(found, (supervised + distance) / 2)
 
 
 @pytest.mark.parametrize("kind", ["unimatch", "mean-teacher"])
 def test_labels_of_unlabelled_tiles_are_never_read(kind, batch):
     torch.manual_seed(2)
-    module, guide = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
+    module, teacher = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
     lying = replace(batch, label=torch.where(batch.pseudo.view(-1, 1, 1), 1, batch.label))
     values = []
     for one in (batch, lying):
         torch.manual_seed(3)
-        values.append(of(kind, one, module, guide, strong=Augmentation(cutmix=0.5)))
+        values.append(of(kind, one, module, teacher, strong=Augmentation(cutmix=0.5)))
     torch.testing.assert_close(values[0], values[1], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("consistency", [UniMatch, MeanTeacher])
-def test_no_gradient_reaches_the_guide(consistency, batch, monkeypatch):
+def test_no_gradient_reaches_the_teacher(consistency, batch, monkeypatch):
     monkeypatch.setattr(semisupervised, "THRESHOLD", 0.0)
-    module, guide = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
+    module, teacher = (build("unet", 2, 2, width=4, depth=2) for _ in range(2))
     objective = consistency(STILL)
-    value = objective(module, batch, loss=Loss(cross_entropy), averaged=guide)
+    value = objective(module, batch, loss=Loss(cross_entropy), averaged=teacher)
     value.backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in module.parameters())
-    assert all(p.grad is None for p in guide.parameters())
+    assert all(p.grad is None for p in teacher.parameters())
 
 
-def test_boxes_take_what_the_guide_said_along(batch):
-    """A guide that tells two tiles apart teaches a strong view whose boxes are still right."""
+def test_boxes_take_their_targets_along(batch):
+    """Targets of a teacher that separates two tiles still fit a strong view with boxes."""
 
     class Sign(Constant):
         def classify(self, features):

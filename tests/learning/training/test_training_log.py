@@ -1,4 +1,4 @@
-"""What a training tells: lines, TensorBoard, and the batch that broke it."""
+"""The record of a training: lines, TensorBoard, and the batch that broke it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_tensorboard_shows_the_history(tmp_path):
     assert found == [(epoch, pytest.approx(1 / epoch)) for epoch in (1, 2, 3)]
 
 
-def test_tensorboard_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
+def test_tensorboard_that_is_missing_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert Sidecars.of(tmp_path / "model.safetensors").board is None
     with pytest.raises(ConfigError, match=r"pip install floodloom\[tensorboard\]"):
@@ -36,15 +36,15 @@ def test_tensorboard_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_names_its_batch():
-    watch = RunningLoss(epoch=4)
-    watch.see(torch.tensor(1.0), ("a", "b"))
-    watch.see(torch.tensor(3.0), ("c", "d"))
-    assert watch.mean() == 2.0
-    watch.see(torch.tensor(torch.inf), ("e", "f"))
+    running = RunningLoss(epoch=4)
+    running.add(torch.tensor(1.0), ("a", "b"))
+    running.add(torch.tensor(3.0), ("c", "d"))
+    assert running.mean() == 2.0
+    running.add(torch.tensor(torch.inf), ("e", "f"))
     with pytest.raises(TrainingError, match=r"became inf in epoch 4, step 3, tiles e, f;"):
-        watch.see(torch.tensor(1.0), ("g", "h"))
+        running.add(torch.tensor(1.0), ("g", "h"))
     last = RunningLoss(epoch=1)
-    last.see(torch.tensor(torch.nan), ("x",))
+    last.add(torch.tensor(torch.nan), ("x",))
     with pytest.raises(TrainingError, match="step 1, tiles x"):
         last.mean()
 

@@ -69,7 +69,7 @@ def test_parts_of_a_batch_are_the_batch(samples):
         torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_parts_without_labels_count_where_a_teacher_speaks(samples):
+def test_parts_without_labels_count_where_there_is_a_teacher(samples):
     batch = replace(samples[0].between(0, 6), label=samples[0].label[:6].clone())
     batch.label[3:] = 255
     assert part_weights(batch.split(3)).tolist() == [1, 0]

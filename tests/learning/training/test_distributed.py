@@ -116,7 +116,7 @@ def in_processes(count: int, store: Path, folder: Path) -> str:
         for rank in range(count)
     ]
     try:
-        return "".join(process.communicate(timeout=100)[1] for process in processes)
+        return "".join(process.communicate(timeout=300)[1] for process in processes)
     finally:
         for process in processes:
             process.kill()

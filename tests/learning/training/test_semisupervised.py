@@ -86,7 +86,7 @@ def test_tiles_of_another_sensor_are_normalised_by_themselves(batch):
 
 
 def test_unimatch_is_its_formula(batch):
-    """(Lx + .25 Ls1 + .25 Ls2 + .5 Lfp) / 2, where the teacher is confident, over pixels with data."""
+    """(Lx + .25 Ls1 + .25 Ls2 + .5 Lfp) / 2, where the teacher is sure, over valid pixels."""
     module, teacher = Constant(0.0, 1.0), Constant(0.0, 4.0)
     supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long())
     each = F.cross_entropy(torch.tensor([[0.0, 1.0]]), torch.tensor([1]))

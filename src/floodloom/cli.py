@@ -53,7 +53,7 @@ def models() -> None:
 
 @app.command(sort_key=100)
 def inspect(file: Path) -> None:
-    """Say what a store, checkpoint, map or product is and how it was made.
+    """Show what a store, checkpoint, map or product is and how it was made.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Saying what a file is and how it was made."""
+"""What a file is and how it was made."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What all stages promise: no output touches an input or another, a damaged input is named.
+"""What holds for all stages: no output touches an input or another, a damaged input is named.
 
-Files are compared by what the file system says that they are, so that links, `..`, other spellings
+Files are compared by what they are in the file system, so that links, `..`, other spellings
 of a name and mounts of one folder in two places change nothing.
 """
 
@@ -49,7 +49,7 @@ def as_paths(given: Sequence[Path] | Path) -> list[Path]:
 
 
 def writes(*outputs: str, reads: Sequence[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Say which arguments of a stage are its outputs, and check them before it begins.
+    """Declare which arguments of a stage are its outputs, and check them before it begins.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _raise_damage(inputs: Sequence[Path], error: Exception) -> None:
-    """Say which input store is damaged, if one is, where it was met that can't be read."""
+    """Name the input store that is damaged, if one is, where it was met that can't be read."""
     if explain(error) is None:
         for path in inputs:
             if line := damage(path):

@@ -327,8 +327,8 @@ def test_cut_off_files_are_refused(checkpoint, tmp_path, kept: int) -> None:
     [
         ("weight", 1e38, "gives no numbers"),
         ("running_var", -1.0, "gives no numbers"),
-        ("weight", 0.0, "says the same of every pixel"),
-        ("head.weight", 0.5, "says the same of every pixel"),
+        ("weight", 0.0, "predicts the same for every pixel"),
+        ("head.weight", 0.5, "predicts the same for every pixel"),
     ],
 )
 def test_networks_that_tell_nothing_are_refused(

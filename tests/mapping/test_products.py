@@ -232,7 +232,7 @@ def test_reference_by_its_minimum_and_where_it_says_nothing(tmp_path, caplog) ->
     west = grid_from_bounds((400000, 5000000, 403500, 5006000), 32633, 10.0)
     path = write_cog(occurrence[:, :350], tmp_path / "r.tif", geobox=west, nodata=255)
     run(tmp_path, reference_water=path, reference_minimum=50)
-    assert "r.tif: says nothing about 41.7 % of the map" in caplog.text
+    assert "r.tif: has no data for 41.7 % of the map" in caplog.text
     with rasterio.open(tmp_path / "flood.tif") as raster:
         classes, reasons = raster.read()
     assert (classes[140:160, 140:160] == 1).all()

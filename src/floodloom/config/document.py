@@ -37,7 +37,7 @@ A tab-separated file with one row per scene:
 
 | column | meaning |
 |---|---|
-| `scene` | name of the scene, as [docs/security.md](../docs/security.md) says; no two alike |
+| `scene` | name of the scene, see [docs/security.md](../docs/security.md); no two alike |
 | `event` | the event it shows, one of the keys of `events` |
 | `role` | `before` or `after` the flood; an event has at most one scene of each |
 | `source` | path of a SAFE folder, zip or STAC item, URL of a zip or item, `simulated`, `dataset` |

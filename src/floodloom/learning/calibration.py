@@ -1,4 +1,4 @@
-"""Making confidences mean what they say: temperature scaling on held-out labels."""
+"""Calibrating confidences: temperature scaling on held-out labels."""
 
 from __future__ import annotations
 

@@ -122,13 +122,13 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> Path:
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint; nothing in it is ever executed, and no other file is read.
 
-    What the metadata says that the network is must fit the file's own list of tensors before any of
+    What the metadata states of the network must fit the file's own list of tensors before any of
     them is read. Files from before there was a digest are read, too, with a warning.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, isn't a safetensors file (a pickled .pt, say), wasn't written by
+        If the file is missing, isn't a safetensors file (but a pickled .pt), wasn't written by
         floodloom, is damaged, or can't be a network that separates water from land.
     """
     path = Path(path)

@@ -191,7 +191,7 @@ def load_ensemble(
     Raises
     ------
     CheckpointError
-        If there is none, one can't be read, has other classes, says nothing that can be used, or
+        If there is none, one can't be read, has other classes, gives nothing that can be used, or
         sees optical channels, if that isn't allowed; even then radar must be among the inputs, and
         all must see the same.
     RecipeMismatchError
@@ -227,7 +227,7 @@ def ensemble_of(checkpoints: Sequence[Checkpoint], device: torch.device | None =
 
 @torch.inference_mode()
 def _require_sound(model: nn.Module, bands: int, device: torch.device, path: str | Path) -> None:
-    """Refuse a network that overflows, or that says the same of every pixel, whatever it sees."""
+    """Refuse a network that overflows, or predicts the same for every pixel, whatever it sees."""
     draw = torch.Generator().manual_seed(0)
     image = torch.randn(1, bands, _PROBE, _PROBE, generator=draw)
     logits = model(image.to(device)).float()
@@ -239,7 +239,7 @@ def _require_sound(model: nn.Module, bands: int, device: torch.device, path: str
     margin = logits[:, 1:] - logits[:, :1]
     if torch.equal(margin.amax(dim=(2, 3)), margin.amin(dim=(2, 3))):
         raise CheckpointError(
-            f"{path}: its network says the same of every pixel, whatever it sees; train it again"
+            f"{path}: its network predicts the same for every pixel of any input; train it again"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, checked before anything is made of it.
+"""What a checkpoint states of itself, checked before anything is made of it.
 
 Files come from anywhere, so everything that decides what a map shows has a type and limits: a
 temperature below 0 swaps water and land, and one of NaN sees no water at all.
@@ -192,7 +192,7 @@ def _deeper(value: Any, left: int) -> bool:
 
 
 def _first(error: ValidationError) -> str:
-    """Say in one line what is wrong with the first field."""
+    """Return in one line what is wrong with the first field."""
     found = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in found["loc"]) or "metadata"
     why = found["msg"].removeprefix("Value error, ")

@@ -89,7 +89,7 @@ def score_pair(prediction: Path, truth: Path) -> PairScores:
     product = require_product(raster, _SCORED, "a flood map or the probability of water")
     true = labels_on_grid(truth, raster.geobox)
     if (true == IGNORE).all():
-        raise InputError(f"{truth}: says nothing about {prediction}; give truth of its ground")
+        raise InputError(f"{truth}: has no ground of {prediction}; give truth of its ground")
     if product == PROBABILITY or (product is None and not _holds_classes(raster)):
         pair = score_probability(read_percent(prediction).percent, true)
     else:
@@ -116,7 +116,7 @@ def _of_kind(
 
 
 def _holds_classes(raster: ForeignRaster) -> bool:
-    """Whether a raster that doesn't say what it is has the numbers of a flood map alone."""
+    """Whether a raster that doesn't state what it is has the numbers of a flood map alone."""
     numbers = raster.read()
     known = numbers[np.isfinite(numbers)]
     if known.size and not known.any():

@@ -52,7 +52,7 @@ def with_optical(
     -------
     xr.DataArray
         (band, y, x) float32, cut into chunks as `inputs` are. The optical channels are 0 where one
-        of them isn't seen, so that only radar's NaN says where there are no data.
+        of them isn't seen, so that only radar's NaN marks where there are no data.
     """
     standardisation = Standardisation(**ensemble.checkpoints[0].statistics)
     names = ensemble.bands[len(ensemble.recipe.bands) :]

@@ -119,7 +119,7 @@ def _percent_of_unit(raster: ForeignRaster) -> float:
     else:
         may_be = "fractions, or less than 1 percent"
     raise InputError(
-        f"{raster.path}: holds {may_be}; {_GIVE_PERCENT}, and if it is that, say so "
+        f"{raster.path}: holds {may_be}; {_GIVE_PERCENT}, and if it is that, declare it "
         f"(gdal_edit -mo {PRODUCT}={PROBABILITY})"
     )
 

@@ -69,7 +69,7 @@ class WindowPlan:
         return self.rim if index > 0 else 0, self.rim if index < last else 0
 
     def as_dict(self) -> dict[str, object]:
-        """Return what says where the windows' borders are, as plain values."""
+        """Return where the windows' borders are, as plain values."""
         return {"size": self.size, "rows": self.rows, "cols": self.cols, "rim": self.rim}
 
     def row_weights(self) -> NDArray[np.float32]:

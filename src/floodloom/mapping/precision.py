@@ -29,7 +29,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
 MOST_CHANGED = 5e-4
 """Share of the classes that another format than float32 may change where `auto` looks; a sample
-isn't the scene, so it is half of the .1 % that is promised."""
+isn't the scene, so it is half of the .1 % that is aimed at."""
 
 _WORTH_IT = 30e6  # px; below, looking takes longer than it can save
 _SIDE = 256  # px

@@ -208,7 +208,7 @@ def _mirrored(values: Floats, below: int, beside: int) -> Floats:
 
 @dataclass(frozen=True)
 class _Window:
-    """What the network says of a window: its number in the strip, what is kept of it, values."""
+    """What a network predicts for a window: its number in the strip, what is kept of it, values."""
 
     column: int
     rows: slice

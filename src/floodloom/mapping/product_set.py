@@ -76,7 +76,7 @@ class FloodMap:
 
 
 def sensor_of(after: Probability, scene: Path | None) -> Sensor:
-    """Return how a scene was taken, as far as it or the probability's tags say so."""
+    """Return how a scene was taken, as far as it or the probability's tags state it."""
     facts = {} if scene is None else open_store(scene).attrs
     mode, kind = (
         str(facts.get(name) or after.tags.get(name.upper(), ""))
@@ -139,7 +139,7 @@ def _write(flood: FloodMap, made: Mapping[str, Path]) -> None:
 def _describe(
     flood: FloodMap, files: Mapping[str, Path], item: Path, tags: Mapping[str, str]
 ) -> None:
-    """Write the item of the files, and say in the log what was found."""
+    """Write the item of the files, and log what was found."""
     grid = flood.after.grid
     areas, excluded = class_areas(flood.classes, grid), excluded_areas(flood.reasons, grid)
     provenance = {name.lower(): value for name, value in tags.items() if value}

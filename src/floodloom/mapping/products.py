@@ -1,4 +1,4 @@
-"""The rasters of a flood map, with colours and names that say what they are."""
+"""The rasters of a flood map, with the colours and names of their values."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class PredictFiles(Files):
     optical: Path | None = Field(
         default=None,
         description="Optical raster of the same days, for networks that see one; without it, under "
-        "clouds, and if it is refused (a warning says why), they go by radar alone, if they have "
+        "clouds, and if it is refused (with a warning), they go by radar alone, if they have "
         "learnt that",
     )
     radar_checkpoint: Paths = Field(

@@ -35,7 +35,7 @@ class PredictSettings(Settings):
     likelihood: bool = Field(
         default=True,
         description="Let the scene's own distributions of its classes weigh as much as the round's "
-        "checkpoints say, see `relabel.likelihood`",
+        "checkpoints state, see `relabel.likelihood`",
     )
     mixed_orbits: bool = Field(
         default=False, description="Accept a pre-event scene of the other orbit direction"

@@ -94,7 +94,7 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
         Grid of the map.
     minimum
         See `path`. Without it, numbers that can only be percentages are water from 50 on, which
-        the log says.
+        the log reports.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
     if missing == 1:
         raise InputError(f"{path}: covers nothing of the map; give reference water of its ground")
     if missing > 0:
-        _log.warning("%s: says nothing about %.1f %% of the map", path, 100 * missing)
+        _log.warning("%s: has no data for %.1f %% of the map", path, 100 * missing)
     if minimum is None:
         minimum = _understood(path, int(numbers[known].max()))
     return np.where(known, numbers >= minimum, NODATA).astype(np.uint8)

@@ -142,7 +142,7 @@ def write_item(item: pystac.Item, path: str | Path) -> Path:
 
 
 def require_described(files: Mapping[str, Path], acquired: str | None, source: str) -> None:
-    """Check that an item can say what files are and when they were acquired.
+    """Check that an item can state what files are and when they were acquired.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def decoder_spans(length: int, wanted: Span, levels: int) -> list[tuple[Span, Sp
     -------
     list of (Span, Span)
         For each level, finest first: what is convolved, which begins and ends on even pixels, and
-        what of it is right, as far from its ends as the convolutions reach. A last pair says what
+        what of it is right, as far from its ends as the convolutions reach. A last pair gives what
         is wanted of the level below, with one pixel more on each side for bilinear interpolation.
     """
     spans = []

@@ -13,7 +13,7 @@ from floodloom.files import atomic_path
 from floodloom.models.base import Segmenter
 
 SMALLEST = 96
-"""Least height and width that an exported program promises to take, px."""
+"""Least height and width that an exported program takes, px."""
 
 
 def export_program(model: Segmenter, in_channels: int) -> ExportedProgram:

@@ -1,4 +1,4 @@
-"""Safetensors files: what a header promises is looked at before any memory is taken for it.
+"""Safetensors files: what a header states is checked before any memory is taken for it.
 
 Source: safetensors, format (8 bytes with the header's length, the header as JSON, the tensors).
 """

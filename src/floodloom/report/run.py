@@ -63,7 +63,7 @@ class ReportFiles(Files):
 
 
 def run_sections(files: ReportFiles, settings: ReportSettings) -> dict[str, Any]:
-    """Return what the report says of a run beside its maps, by section of the page.
+    """Return what the report shows of a run beside its maps, by section of the page.
 
     Raises
     ------

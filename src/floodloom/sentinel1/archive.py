@@ -1,7 +1,7 @@
 """The files of a product: in a folder, or in a zip that is read in place.
 
 Only files beneath what was given are read, and a zip's members as its directory states them: their
-names once each, their sizes, and their checksums, which are compared before anybody believes them.
+names once each, their sizes, and their checksums, which are compared before they are used.
 
 Source: PKWARE, .ZIP File Format Specification 6.3.10, sections 4.3.7 (local file header) and 4.5.3.
 """

@@ -17,7 +17,7 @@ from scipy import ndimage
 from floodloom.raster.windows import Window, plan_windows
 
 PROMINENCE = 10.0
-"""Deviations by which the peak of a shift that is believed stands out."""
+"""Deviations by which the peak of a sure shift stands out."""
 _RATIO = 1.15  # to the second highest peak
 _SMOOTHING_PX = 1.5
 _PEAK_PX = 8

@@ -31,7 +31,7 @@ def evaluate(
     ----------
     out
         Scores to write (.json): `flood` and `water`, each with iou, f1, precision, recall, tp, fp,
-        fn, tn, summed over all events, and the same by event. Each event says how it is `scored`:
+        fn, tn, summed over all events, and the same by event. Each event states how it is `scored`:
         transductive, or inductive; `inductive` and `transductive` are the sums over either kind,
         null where there is none.
     prediction

@@ -36,7 +36,7 @@ def geocode(
         Scene store to write (.zarr).
     dem
         Elevation raster, or a folder of its tiles. Without one, every pixel is put at
-        `constant_height`, and the store and the log say so.
+        `constant_height`, and the store and the log state it.
     companions
         The event's other dates, in the same form: the grid covers them, too, so that all dates
         overlay to the pixel.

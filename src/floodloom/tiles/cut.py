@@ -35,7 +35,7 @@ class Source:
 
     `inputs` is (band, y, x) float32 with NaN = no data, `label` (y, x) uint8 with 255 = ignore,
     `optical` (channel, y, x) float32 reflectance with NaN = cloud or missing; `whole` (y, x) uint8
-    says of ground that isn't labelled by pixel whether it holds water (1) or not (0), 255 unknown.
+    whether ground that isn't labelled by pixel holds water (1) or not (0), 255 unknown.
     """
 
     inputs: xr.DataArray

@@ -179,7 +179,7 @@ def inputs_recipe(
     """Return the recipe of the inputs made from a scene.
 
     Display-stretched scenes are standardised by their own statistics; backscatter is scaled as
-    `normalisation` says: by fixed constants, or by the statistics of its whole scene, which a
+    `normalisation` states: by fixed constants, or by the statistics of its whole scene, which a
     changed offset or gain of the sensor doesn't touch.
     """
     product = recipe_of(scene)

@@ -41,7 +41,7 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     ------
     InputError
         If the raster can't be opened or placed, declares a class as no data, is another product of
-        floodloom's, holds numbers but no class, or 0 and 255 alone without saying what 255 is.
+        floodloom's, holds numbers but no class, or 0 and 255 alone without declaring what 255 is.
     """
     raster = open_foreign(path, _LABELS)
     require_product(raster, (TRUTH, FLOOD_MAP), "labels, or a flood map")

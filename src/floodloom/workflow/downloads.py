@@ -50,7 +50,7 @@ def source_of(config: Mapping[str, Any], scene: str, parameter: str) -> str:
     Raises
     ------
     ConfigError
-        If the sheet now says something else than when the job was planned.
+        If the sheet now has something else than when the job was planned.
     """
     found = load_scenes(load_config(config)).get(scene)
     if found is None or stand_in(found.source) != parameter:

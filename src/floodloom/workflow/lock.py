@@ -1,6 +1,6 @@
 """A lock that dies with its owner: of several processes one works on a run, and none after a kill.
 
-The kernel holds the lock for as long as the process lives, whatever ends it. Where the file says
+The kernel holds the lock for as long as the process lives, whatever ends it. Where the file states
 that another machine took it, the kernel of this one may not know: such a lock is named, not broken.
 """
 
@@ -46,7 +46,7 @@ def owned(folder: Path, run: str) -> Iterator[None]:
     ------
     LockedError
         If another process owns the run, or one of a run that was killed still works: one line
-        that says which, and what to do.
+        that names it, and what to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _lock_file(folder, run).open("a+") as lock:

@@ -177,7 +177,7 @@ def distill_student(
     Returns
     -------
     Checkpoint
-        The student alone; the alignment module has done its work. Its record of the training says
+        The student alone; the alignment module has done its work. Its record of the training states
         whether it was `taught`, and with `teacher_iou` and `student_iou` how the two did where
         held-out tiles show an optical image, if they do.
     """

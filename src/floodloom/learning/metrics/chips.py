@@ -1,4 +1,4 @@
-"""Every score of a set of chips at once; what is pooled and what is a mean of chips says so."""
+"""Every score of a set of chips at once; named by whether it is pooled or a mean of chips."""
 
 from __future__ import annotations
 

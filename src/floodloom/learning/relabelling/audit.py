@@ -77,8 +77,8 @@ class Audit(Record):
 
     `confidence` counts confidences per predicted class between `edges`; `likelihood` is the weight
     of the local likelihood in the labels, `greatest_likelihood` the greatest that was tried;
-    `batch_statistics` says of each member whose statistics it labelled with; `left_out` why others
-    labelled nothing.
+    `batch_statistics` holds for each member whose statistics it labelled with; `left_out` why
+    others labelled nothing.
     """
 
     round: Count

@@ -74,7 +74,7 @@ def test_truth_that_knows_nothing_is_refused(tmp_path) -> None:
     truth = write(tmp_path / "truth.tif", np.full((30, 40), 255, "uint8"), GRID)
     tags = {"FLOODLOOM_PRODUCT": "flood_map"}
     path = write_cog(label(), tmp_path / "flood.tif", geobox=GRID, nodata=255, tags=tags)
-    with pytest.raises(InputError, match=r"truth\.tif: has no ground of .*flood\.tif"):
+    with pytest.raises(InputError, match=r"truth\.tif: has no class anywhere on .*flood\.tif"):
         evaluate(prediction=[path], truth=[truth], out=tmp_path / "scores.json")
 
 
@@ -93,9 +93,9 @@ HALF = np.where(ROWS < 15, 255, ROWS % 3).astype("uint8")
 @pytest.mark.parametrize(
     ("prediction", "truth", "message"),
     [
-        (HALF, HALF[::-1], r"p\.tif: has no data wherever .*truth\.tif knows"),
+        (HALF, HALF[::-1], r"p\.tif: has no data wherever .*truth\.tif has"),
         (HALF, np.where(HALF == 255, 0, 77), r"p\.tif: has no data wherever"),
-        (HALF, np.full((30, 40), 255), r"truth\.tif: has no ground of"),
+        (HALF, np.full((30, 40), 255), r"truth\.tif: has no class anywhere"),
         (HALF, np.full((30, 40), 80), r"truth\.tif: no pixel is a class, .* such as 80"),
         (HALF, np.where(HALF == 1, 200, 101), r"truth\.tif: no pixel is a class"),
         (HALF, np.where(HALF == 1, 255, 0), r"truth\.tif: holds 0 and 255 alone"),

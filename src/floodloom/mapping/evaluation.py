@@ -89,7 +89,7 @@ def score_pair(prediction: Path, truth: Path) -> PairScores:
     product = require_product(raster, _SCORED, "a flood map or the probability of water")
     true = labels_on_grid(truth, raster.geobox)
     if (true == IGNORE).all():
-        raise InputError(f"{truth}: has no ground of {prediction}; give truth of its ground")
+        raise InputError(f"{truth}: has no class anywhere on {prediction}; give its truth")
     if product == PROBABILITY or (product is None and not _holds_classes(raster)):
         pair = score_probability(read_percent(prediction).percent, true)
     else:

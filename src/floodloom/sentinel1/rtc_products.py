@@ -9,19 +9,21 @@ sentinel-1-rtc; pyroSAR, file naming scheme.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.flags import Flag
 from floodloom.raster.recipe import Quantity
-from floodloom.sentinel1.backscatter import Scale
+
+if TYPE_CHECKING:  # names of products are read in every dry run, without the libraries of rasters
+    from floodloom.sentinel1.backscatter import Scale
 
 _POLARISATION = r"(?P<polarisation>VV|VH|HH|HV)"
 _TIME = r"(?P<time>\d{8}T\d{6})"
@@ -135,7 +137,7 @@ def _hyp3(match: re.Match[str], bands: Bands) -> RtcProduct:
         mask=_existing(stem, "_ls_map.tif"),
         mask_bits={4: Flag.LAYOVER, 16: Flag.SHADOW},
         angles=_present({"local_incidence_angle": _existing(stem, "_inc_map.tif")}),
-        angle_unit=float(np.degrees(1.0)),
+        angle_unit=math.degrees(1.0),
         attributes={**granule, **_named(match), **_RTC},
     )
 
@@ -268,7 +270,7 @@ def _granule(text: str) -> dict[str, str | int]:
 
 def _time(compact: str) -> str:
     try:
-        return str(np.datetime64(datetime.strptime(compact, "%Y%m%dT%H%M%S"), "ns"))
+        return datetime.strptime(compact, "%Y%m%dT%H%M%S").isoformat() + ".000000000"
     except ValueError as error:
         raise InputError(
             f"{compact}: no time, but stands for one in a product's name; rename it"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from floodloom.learning.relabelling.gate import Gate
+from typing import TYPE_CHECKING
+
 from floodloom.registry import Registry
+
+if TYPE_CHECKING:
+    from floodloom.learning.relabelling.gate import Gate
 
 GATES: Registry[Gate] = Registry("gate", __name__, "gate", hyphens=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.auto_tables import auto_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
@@ -141,6 +142,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "runs": lambda _: [scores_table(), runtime_table()],
     "sentinel1": sentinel1_tables,
     "train": train_tables,
+    "auto": auto_tables,
     "zoo": zoo_tables,
     "predict": predict_tables,
     "relabel": relabel_tables,

@@ -12,7 +12,7 @@ from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.precision import choose_precision, sample
-from floodloom.mapping.predict import predict_rows, reading, water_network
+from floodloom.mapping.predict import predict_rows, read_ahead, water_network
 from floodloom.mapping.seams import seam_ratio, window_borders
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.inputs import compose_inputs
@@ -32,7 +32,7 @@ def predicted(
     windows = sample(precision, ensemble, inputs)
     running = choose_precision(precision, ensemble, windows).ensemble
     network = water_network(accelerate(running, request)[0], precision=precision)
-    rows = [p[0] for _, p in predict_rows(reading(inputs), network, plan, layers=1, batch=batch)]
+    rows = [p[0] for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1, batch=batch)]
     return np.concatenate(rows), plan
 
 
@@ -133,3 +133,29 @@ def test_wide_receptive_field_on_real_ground(mosaic, caplog) -> None:
     assert "values near their borders depend on the windows" in caplog.text
     known = whole <= 100
     assert np.abs(small.astype(int) - whole)[known].mean() < 1
+
+
+def test_two_predictions_by_auto_are_the_same_map(monkeypatch) -> None:
+    """What is chosen depends on no clock, and what is chosen gives the same map."""
+
+    def clock() -> float:
+        raise AssertionError("a stopwatch decides")
+
+    def by_auto() -> tuple[str, str, bytes]:
+        ensemble = ensemble_of([fitted(width=8)])
+        height, width = inputs.sizes["y"], inputs.sizes["x"]
+        field = ensemble.receptive_field()
+        plan = plan_scene(height, width, tile=256, field=field, overlap=None, rim=None)
+        with monkeypatch.context() as patch:
+            for name in ("perf_counter", "monotonic", "process_time"):
+                patch.setattr(f"time.{name}", clock)
+            chosen = choose_precision("auto", ensemble, sample("auto", ensemble, inputs))
+            request = Request("auto", chosen.name, 1, *plan.size, plan.predicted_pixels)
+            running, backend = accelerate(chosen.ensemble, request)
+        network = water_network(running, precision=chosen.name)
+        rows = [p for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1, batch=1)]
+        return backend, chosen.name, np.concatenate(rows, axis=1).tobytes()
+
+    monkeypatch.setattr("floodloom.mapping.precision._WORTH_IT", 1)
+    inputs = as_inputs(flooded(500, 600)[0])
+    assert by_auto() == by_auto()

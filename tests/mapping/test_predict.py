@@ -21,8 +21,8 @@ from floodloom.mapping.predict import (
     _Coverage,
     _percent,
     predict_rows,
+    read_ahead,
     read_strips,
-    reading,
     water_network,
 )
 from floodloom.mapping.seams import seam_ratio, window_borders
@@ -48,7 +48,7 @@ def predicted(inputs, network, tile=128, batch=1, field=33, **arguments):
     plan = plan_scene(
         height, width, **{"tile": tile, "field": field, "overlap": None, "rim": None, **arguments}
     )
-    rows = [p for _, p in predict_rows(reading(inputs), network, plan, layers=1, batch=batch)]
+    rows = [p for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1, batch=batch)]
     return np.concatenate(rows, axis=1)[0]
 
 
@@ -90,7 +90,7 @@ def test_strips_read_every_row_once_and_mirror_the_border() -> None:
     lazy = scene.chunk(band=2, y=29, x=331).map_blocks(block, template=scene.chunk(y=29))
     plan = plan_scene(203, 331, tile=96, field=33, overlap=None, rim=None)
     mirrored = np.pad(scene.values, ((0, 0), (0, 21), (0, 21)), mode="symmetric")
-    for row, strip in zip(plan.rows, read_strips(reading(lazy), plan), strict=True):
+    for row, strip in zip(plan.rows, read_strips(read_ahead(lazy), plan), strict=True):
         np.testing.assert_array_equal(strip, mirrored[:, row : row + plan.size[0]])
     assert sum(rows for _, rows, _ in reads if rows > 1) == 203  # dask tries one pixel first
 

@@ -1,4 +1,4 @@
-"""What runs a network: PyTorch, ONNX Runtime or OpenVINO, as asked, or by processor and size."""
+"""What runs a network: PyTorch, ONNX Runtime or OpenVINO, as set, or by processor and size."""
 
 from __future__ import annotations
 

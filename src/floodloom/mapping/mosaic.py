@@ -13,7 +13,7 @@ from floodloom.log import get_logger
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
-from floodloom.mapping.predict import LAYERS, predict_rows, reading, water_network
+from floodloom.mapping.predict import LAYERS, predict_rows, read_ahead, water_network
 from floodloom.mapping.scene_inputs import SceneInputs
 from floodloom.mapping.seams import SeamMeter, window_borders
 from floodloom.mapping.settings import PredictSettings
@@ -47,7 +47,7 @@ def write_probability(
     """
     ensemble, inputs = seen.ensemble, seen.inputs
     windows = sample(settings.precision, ensemble, seen.by_chunks, settings.backend)
-    with reading(inputs) as pieces:
+    with read_ahead(inputs) as pieces:
         chosen = choose_precision(settings.precision, ensemble, windows, settings.backend)
         plan = plan_scene(
             inputs.sizes["y"],

@@ -59,7 +59,7 @@ def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "fl
     return network
 
 
-def reading(inputs: xr.DataArray) -> Prefetch[Floats]:
+def read_ahead(inputs: xr.DataArray) -> Prefetch[Floats]:
     """Begin to read a scene.
 
     Parameters
@@ -92,7 +92,7 @@ def predict_rows(
     Parameters
     ----------
     pieces
-        (band, y, x) float32: the scene's rows from top to bottom, NaN = no data, see `reading`.
+        (band, y, x) float32: the scene's rows from top to bottom, NaN = no data, see `read_ahead`.
         Beyond its right and lower border the scene is mirrored up to the next multiple of
         `plan.ALIGNMENT`.
     network

@@ -1,4 +1,4 @@
-"""The step that decoders share: enlarge, meet the skips, convolve."""
+"""The step that decoders share: enlarge, join the skips, convolve."""
 
 from __future__ import annotations
 

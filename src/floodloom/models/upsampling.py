@@ -1,4 +1,4 @@
-"""The ways to make a feature map larger, all of which end at exactly the size that is asked for."""
+"""The ways to make a feature map larger, all of which end at exactly a given size."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ class LateFusion(Segmenter):
     """Two identical branches, such as backscatter and elevation, fused by a 1×1 convolution.
 
     Local response normalisation (Krizhevsky et al. 2012, section 3.3, its constants) brings the
-    branches to one scale before they meet, so that neither drowns the other.
+    branches to one scale before they are joined, so that neither outweighs the other.
 
     Parameters
     ----------
     in_channels, classes
         Bands of the input, classes of the logits.
     width
-        Width of the branches, and the channels in which each of them meets the other.
+        Width of the branches, and the channels that each gives to the classifier.
     groups
         Indices of the bands of each branch; None: the first half, rounded up, and the others (one
         band goes into both).

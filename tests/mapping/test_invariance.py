@@ -142,7 +142,6 @@ def test_two_predictions_by_auto_are_the_same_map(monkeypatch) -> None:
         raise AssertionError("a stopwatch decides")
 
     def by_auto() -> tuple[str, str, bytes]:
-        ensemble = ensemble_of([fitted(width=8)])
         height, width = inputs.sizes["y"], inputs.sizes["x"]
         field = ensemble.receptive_field()
         plan = plan_scene(height, width, tile=256, field=field, overlap=None, rim=None)
@@ -157,5 +156,6 @@ def test_two_predictions_by_auto_are_the_same_map(monkeypatch) -> None:
         return backend, chosen.name, np.concatenate(rows, axis=1).tobytes()
 
     monkeypatch.setattr("floodloom.mapping.precision._WORTH_IT", 1)
-    inputs = as_inputs(flooded(500, 600)[0])
+    inputs = as_inputs(flooded(300, 400)[0])
+    ensemble = ensemble_of([fitted(width=8)])
     assert by_auto() == by_auto()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -159,3 +161,10 @@ def test_a_stage_takes_the_settings_that_it_is_given(stage: str) -> None:
 def test_relabelling_calibrates_on_what_training_held_out(make) -> None:
     given = make(train={"folds": 3, "fold": 2}).settings("relabel")(None)
     assert (given["folds"], given["fold"], given["validation_share"]) == (3, 2, 0.2)
+
+
+def test_a_dry_run_imports_no_library_of_rasters_or_networks() -> None:
+    modules = "floodloom.workflow.jobs, floodloom.workflow.resources, floodloom.workflow.targets"
+    heavy = {"torch", "xarray", "rasterio", "scipy", "odc"}
+    text = f"import {modules}, sys; sys.exit(bool({heavy!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0

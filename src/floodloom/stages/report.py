@@ -23,7 +23,7 @@ def report(
     *,
     out: Path,
     map_page: Path,
-    maps: EventFiles = EventFiles(),
+    event_files: EventFiles = EventFiles(),
     files: ReportFiles = ReportFiles(),
     settings: ReportSettings = ReportSettings(),
     threads: int = 1,
@@ -36,7 +36,7 @@ def report(
         Report to write (.html).
     map_page
         Map page to write (.html).
-    maps
+    event_files
         What there is of each event.
     files
         What there is of the whole run.
@@ -56,7 +56,7 @@ def report(
         If files and events aren't pairs, or a file can't be read or isn't what it should be.
     """
     require_events(*settings.events, *settings.before_events, *settings.truth_events)
-    opened = open_events(maps, settings)
+    opened = open_events(event_files, settings)
     shown = run_examples(files, threads)
     views = [event_view(layers, _FIGURE) for layers in opened]
     sections = run_sections(files, settings)

@@ -24,7 +24,7 @@ from floodloom.tiles.settings import TileSettings
 from .harness import Trial
 from .making import zipped
 
-SIZE = 80
+SIZE = 128
 
 
 @pytest.fixture(scope="session")

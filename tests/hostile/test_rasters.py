@@ -317,7 +317,7 @@ PLACES: dict[str, tuple[str, dict[str, Any], Words]] = {
     "elevations without a CRS": ("elevation", {"crs": None}, (NAME, "CRS")),
     "elevations of elsewhere": ("elevation", {"corner": (900000.0, 1000000.0)}, (NAME, "cover")),
     "elevations all no data": ("elevation", {"nodata": 0.0}, (NAME,)),
-    "labels of elsewhere": ("truth", {"corner": (900000.0, 1000000.0)}, (NAME, "nothing")),
+    "labels of elsewhere": ("truth", {"corner": (900000.0, 1000000.0)}, (NAME, "no class")),
     "reference water of elsewhere": (
         "reference water",
         {"corner": (900000.0, 1e6)},

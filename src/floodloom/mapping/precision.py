@@ -28,10 +28,10 @@ from floodloom.models.int8_unet import (
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
 MOST_CHANGED = 5e-4
-"""Share of the classes that another format than float32 may change where `auto` looks; a sample
+"""Share of the classes that another format than float32 may change with `auto`; a sample
 isn't the scene, so it is half of the .1 % that is aimed at."""
 
-_WORTH_IT = 30e6  # px; below, looking takes longer than it can save
+_WORTH_IT = 30e6  # px; below, the sample takes longer than it can save
 _SIDE = 256  # px
 _CHUNK = 512  # px; a window in one row of a store's chunks takes half the time to read
 _PLACES = 4
@@ -52,7 +52,7 @@ class Precision:
     ensemble
         What is to run in it.
     changed
-        Share of sampled classes that it changes; None: nobody has looked.
+        Share of sampled classes that it changes; None: not measured.
     """
 
     name: str
@@ -61,13 +61,13 @@ class Precision:
 
 
 def choose_precision(
-    asked: str, ensemble: Ensemble, windows: Windows, backend: str = "auto"
+    requested: str, ensemble: Ensemble, windows: Windows, backend: str = "auto"
 ) -> Precision:
     """Choose the number format of a prediction.
 
     Parameters
     ----------
-    asked
+    requested
         `float32`, `bfloat16`, `int8`, or `auto`: int8, or else bfloat16, where the processor
         multiplies it and where it changes hardly any class of the windows. It depends on the scene
         and on the processor, and neither on the prediction's windows nor on threads.
@@ -82,23 +82,23 @@ def choose_precision(
     Raises
     ------
     InputError
-        If `asked` is none of these, or the networks or the back end can't be had in int8, which
+        If `requested` is none of these, or the networks or the back end can't be had in int8, which
         can't be had of what overflows, either.
     """
-    names = _candidates(asked, ensemble, backend)
-    if asked in ("float32", "bfloat16"):
-        return Precision(asked, ensemble)
+    names = _candidates(requested, ensemble, backend)
+    if requested in ("float32", "bfloat16"):
+        return Precision(requested, ensemble)
     if not windows or not names:
-        if asked == "int8":
+        if requested == "int8":
             _log.warning("precision int8: the scene has no data to settle it on; float32 is taken")
         return Precision("float32", ensemble)
-    exact, in_8_bits, overflows = _looked_at(ensemble, windows)
+    exact, in_8_bits, overflows = _record_exact(ensemble, windows)
     if overflows:  # other formats would make numbers of what isn't any
-        if asked == "int8":
+        if requested == "int8":
             raise InputError("precision int8: the networks overflow on this scene; choose float32")
         return Precision("float32", ensemble)
-    if asked == "int8":
-        return Precision(asked, in_8_bits())
+    if requested == "int8":
+        return Precision(requested, in_8_bits())
     for name in names:
         running = in_8_bits() if name == "int8" else ensemble
         changed = share_changed(exact, water(running, windows, name), windows)
@@ -108,13 +108,15 @@ def choose_precision(
     return Precision("float32", ensemble)
 
 
-def sample(asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "auto") -> Windows:
-    """Read what `choose_precision` has to look at: a few windows of a scene, or nothing.
+def sample(
+    requested: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "auto"
+) -> Windows:
+    """Read what `choose_precision` needs: a few windows of a scene, or nothing.
 
     Parameters
     ----------
-    asked, ensemble, backend
-        As for `choose_precision`; `auto` looks at large scenes only.
+    requested, ensemble, backend
+        As for `choose_precision`; `auto` reads large scenes only.
     inputs
         (band, y, x) float32, NaN = no data.
 
@@ -128,13 +130,15 @@ def sample(asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = 
     InputError
         See `choose_precision`.
     """
-    names = _candidates(asked, ensemble, backend)
+    names = _candidates(requested, ensemble, backend)
     large = inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT
-    looked_at = asked == "int8" or (asked == "auto" and large and names)
-    return list(sample_windows(inputs)) if looked_at else []
+    needed = requested == "int8" or (requested == "auto" and large and names)
+    return list(sample_windows(inputs)) if needed else []
 
 
-def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[], Ensemble], bool]:
+def _record_exact(
+    ensemble: Ensemble, windows: Windows
+) -> tuple[Masks, Callable[[], Ensemble], bool]:
     """Where windows are water, what gives the ensemble in 8 bits, with ranges as seen there, and
     whether any of its maps isn't finite.
     """
@@ -151,18 +155,18 @@ def _looked_at(ensemble: Ensemble, windows: Windows) -> tuple[Masks, Callable[[]
     return exact, in_8_bits, overflows
 
 
-def _candidates(asked: str, ensemble: Ensemble, backend: str) -> list[str]:
-    """The reduced formats that can be had, the fastest first; what is asked for must be."""
-    if asked not in PRECISIONS:
-        raise InputError(f"precision {asked!r}: choose one of {', '.join(PRECISIONS)}")
+def _candidates(requested: str, ensemble: Ensemble, backend: str) -> list[str]:
+    """The reduced formats that can be had, the fastest first; what is requested must be."""
+    if requested not in PRECISIONS:
+        raise InputError(f"precision {requested!r}: choose one of {', '.join(PRECISIONS)}")
     in_8_bits = backend in INT8 and _can_quantise(ensemble)
-    if asked == "int8" and not in_8_bits:
+    if requested == "int8" and not in_8_bits:
         raise InputError(
             "precision int8: only PyTorch on a CPU has it, and only for the usual U-Net; choose "
             "backend torch or another precision"
         )
     names = []
-    if in_8_bits and (asked == "int8" or supports_int8()):
+    if in_8_bits and (requested == "int8" or supports_int8()):
         names.append("int8")
     if backend not in FLOAT32_ONLY and supports_bfloat16(ensemble.device):
         names.append("bfloat16")

@@ -280,7 +280,7 @@ def test_where_a_network_overflows_there_is_no_data() -> None:
     known = np.array([[True, True, True, True, False]])
     seen = _Coverage()
     assert _percent(values, known, seen).tolist() == [[[50, 255, 255, 255, 255]]]
-    assert (seen.known, seen.told) == (4, 1)
+    assert (seen.known, seen.predicted) == (4, 1)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])

@@ -112,10 +112,10 @@ TEXTS: dict[str, tuple[Edits, Words]] = {
     ),
     "lines in words": ({ANNOTATION: element("numberOfLines", "many")}, ("x.SAFE", "many")),
     "lines of 5,000 digits": ({ANNOTATION: element("numberOfLines", "9" * 5000)}, ("x.SAFE",)),
-    "half a sample": ({ANNOTATION: element("numberOfSamples", "80.5")}, ("x.SAFE", "80.5")),
+    "half a sample": ({ANNOTATION: element("numberOfSamples", "128.5")}, ("x.SAFE", "128.5")),
     "samples that the raster hasn't": (
-        {ANNOTATION: element("numberOfSamples", "81")},
-        ("x.SAFE", "81"),
+        {ANNOTATION: element("numberOfSamples", "129")},
+        ("x.SAFE", "129"),
     ),
     "line time 0": (
         {ANNOTATION: element("azimuthTimeInterval", "0")},
@@ -182,18 +182,18 @@ TEXTS: dict[str, tuple[Edits, Words]] = {
     "gamma in words": ({CALIBRATION: element("gamma", "abc 1 1")}, ("x.SAFE", "gamma", "abc")),
     "gamma inf": ({CALIBRATION: element("gamma", "inf 500 500")}, ("x.SAFE", "gamma", "inf")),
     "gamma nan": ({CALIBRATION: element("gamma", "nan 500 500")}, ("x.SAFE", "gamma", "nan")),
-    "gamma 0": ({CALIBRATION: element("gamma", "0 500 500")}, ("x.SAFE", "gamma", "0")),
+    "gamma 0": ({CALIBRATION: element("gamma", "0 500 500 500 500")}, ("x.SAFE", "gamma", "0")),
     "gamma below 0": (
-        {CALIBRATION: element("gamma", "-500 500 500")},
+        {CALIBRATION: element("gamma", "-500 500 500 500 500")},
         ("x.SAFE", "gamma", "-500"),
     ),
     "gamma absurdly large": (
-        {CALIBRATION: element("gamma", "1e300 500 500")},
+        {CALIBRATION: element("gamma", "1e300 500 500 500 500")},
         ("x.SAFE", "gamma", "1e+300"),
     ),
     "gamma shorter than its pixels": (
         {CALIBRATION: element("gamma", "500 500")},
-        ("x.SAFE", "gamma", "2", "3"),
+        ("x.SAFE", "gamma", "2", "5"),
     ),
     "gamma empty": ({CALIBRATION: element("gamma", "", 9)}, ("x.SAFE", "calibration vector")),
     "pixels that go back": ({CALIBRATION: element("pixel", "0 79 40")}, ("x.SAFE", "pixel")),
@@ -213,7 +213,7 @@ TEXTS: dict[str, tuple[Edits, Words]] = {
         ("x.SAFE", "noiseRangeLut", "inf"),
     ),
     "noise below 0": (
-        {NOISE: element("noiseRangeLut", "-9 1 1")},
+        {NOISE: element("noiseRangeLut", "-9 1 1 1 1")},
         ("x.SAFE", "noiseRangeLut", "-9"),
     ),
     "noise shorter than its pixels": (
@@ -270,24 +270,24 @@ def test_a_spoilt_product_is_refused(name: str, trial: Trial) -> None:
 
 
 def other_size(trial: Trial, file: Path) -> None:
-    geotiff(file, np.ones((80, 79), np.uint16), crs=None)
+    geotiff(file, np.ones((128, 127), np.uint16), crs=None)
 
 
 def fractions(trial: Trial, file: Path) -> None:
-    geotiff(file, np.ones((80, 80), np.float32), crs=None)
+    geotiff(file, np.ones((128, 128), np.float32), crs=None)
 
 
 def two_bands(trial: Trial, file: Path) -> None:
-    geotiff(file, np.ones((2, 80, 80), np.uint16), crs=None)
+    geotiff(file, np.ones((2, 128, 128), np.uint16), crs=None)
 
 
 def virtual(trial: Trial, file: Path) -> None:
-    target = geotiff(trial.folder / "beside" / "secret.tif", np.full((80, 80), 9, np.uint16))
+    target = geotiff(trial.folder / "beside" / "secret.tif", np.full((128, 128), 9, np.uint16))
     file.write_text(vrt(target))
 
 
 def link(trial: Trial, file: Path) -> None:
-    target = geotiff(trial.folder / "beside" / "secret.tif", np.full((80, 80), 9, np.uint16))
+    target = geotiff(trial.folder / "beside" / "secret.tif", np.full((128, 128), 9, np.uint16))
     file.unlink()
     file.symlink_to(target)
 
@@ -308,11 +308,11 @@ def folder(trial: Trial, file: Path) -> None:
 
 
 def blocks_lost(trial: Trial, file: Path) -> None:
-    empty_geotiff(file, 80, 80, "uint16", tiled=False, blockxsize=80, blockysize=8)
+    empty_geotiff(file, 128, 128, "uint16", tiled=False, blockxsize=128, blockysize=8)
 
 
 MEASUREMENTS: dict[str, tuple[Callable[[Trial, Path], None], Words]] = {
-    "other size": (other_size, ("x.SAFE", "-vv-", "79")),
+    "other size": (other_size, ("x.SAFE", "-vv-", "127")),
     "fractions": (fractions, ("x.SAFE", "-vv-", "float32")),
     "two bands": (two_bands, ("x.SAFE", "-vv-", "2 bands")),
     "a raster that names another": (virtual, ("x.SAFE", "-vv-")),

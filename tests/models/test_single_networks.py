@@ -208,7 +208,7 @@ def test_exchange_lets_every_branch_hear_every_other():
         ("fcn8", {"finest": 4}, "finest 4: choose 8, 16 or 32"),
         ("sliding_window", {"window": 16}, "window 16: choose 13, 17"),
         ("late_fusion", {"groups": [[0], [2]]}, "choose two lists of bands from 0 to 1"),
-        ("late_fusion", {"branch": "unett"}, "'unett': choose deconvnet or"),
+        ("late_fusion", {"branch": "unett"}, "'unett': unknown; choose one of deconvnet, "),
         ("unet", {"skips": "multiply"}, "'multiply': choose concatenate or add"),
     ],
 )

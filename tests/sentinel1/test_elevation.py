@@ -110,14 +110,14 @@ def test_the_crs_says_what_heights_are_measured_from(tmp_path, crs: str, datum: 
     assert datum_of(found, None, "dem.tif") == datum
     assert datum_of(found, datum, "dem.tif") == datum
     other = "egm96" if datum != "egm96" else "egm2008"
-    with pytest.raises(InputError, match=rf"dem\.tif: its CRS says .*dem_heights is {other}"):
+    with pytest.raises(InputError, match=rf"dem\.tif: its CRS states .*dem_heights is {other}"):
         datum_of(found, other, "dem.tif")
 
 
 def test_a_crs_without_heights_is_said(tmp_path, caplog) -> None:
     assert vertical(tmp_path, "EPSG:32633") is None
     assert datum_of(None, None, "dem.tif") == "ellipsoid"
-    assert "dem.tif: its CRS doesn't say what heights are measured from" in caplog.text
+    assert "dem.tif: its CRS doesn't state what heights are measured from" in caplog.text
     caplog.clear()
     assert datum_of(None, "egm96", "dem.tif") == "egm96"
     assert not caplog.text

@@ -99,7 +99,7 @@ def test_editing_a_network_redoes_what_uses_it(copied: Path) -> None:
 
 
 def test_training_parameter_redoes_no_scene(copied: Path) -> None:
-    change(copied, train={"learning_rate": 0.00321})
+    change(copied, train={"fine_tune_learning_rate": 0.00321})
     assert planned(snakemake(copied, "--dry-run")) == {"train", *MAPS, "all"}
 
 

@@ -163,10 +163,8 @@ def fit(
         # What is validated is what would be kept.
         kept = state.kept
         record = {"epoch": epoch + 1, "loss": mean_loss}
-        record |= validate(
-            kept, validation, training.classes, loss.of_logits, execution, settings.batch,
-            settings.workers,
-        )  # fmt: skip
+        reading = settings.batch, settings.workers
+        record |= validate(kept, validation, training.classes, loss.of_logits, execution, *reading)
         record["learning_rate"] = state.optimizer.param_groups[0]["lr"]
         record["steps_per_second"] = round(steps / trained, 3)
         record["seconds"] = round(time.perf_counter() - started, 2)
@@ -174,11 +172,18 @@ def fit(
         if processes.is_first:
             log_epoch(progress, settings.epochs, sidecars)
             save_state(sidecars.state, identity, progress, state)
-        if progress.epochs - progress.best_epoch >= settings.patience:
-            _log.info("no better %s for %d epochs: stopped", settings.monitor, settings.patience)
+        if _is_exhausted(progress, settings):
             break
 
     return _finish(module, progress, sidecars, execution)
+
+
+def _is_exhausted(progress: Progress, settings: TrainingSettings) -> bool:
+    """Return whether the patience for a better epoch has come to its end."""
+    if progress.epochs - progress.best_epoch < settings.patience:
+        return False
+    _log.info("no better %s for %d epochs: stopped", settings.monitor, settings.patience)
+    return True
 
 
 def _run_epoch(

@@ -17,8 +17,8 @@ from torch import nn
 
 from benchmarks.record import record
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.device import Execution, choose_execution
 from floodloom.learning.inference import ensemble_of
+from floodloom.learning.network import Execution, choose_execution
 from floodloom.mapping.backends import Request, accelerate, available, choose_backend
 from floodloom.models.registry import build
 from floodloom.raster.recipe import Recipe

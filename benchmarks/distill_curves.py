@@ -27,17 +27,15 @@ from floodloom.learning.data.optical import (
     unlabelled_pairs,
 )
 from floodloom.learning.data.samples import Samples, radar_samples
-from floodloom.learning.data.splits import select
 from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.data.zarr_tiles import select
 from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.train import train_checkpoint
 from floodloom.raster.recipe import Recipe
-from floodloom.simulate.backscatter import sigma0
-from floodloom.simulate.landscape import Landscape, make_landscape
-from floodloom.simulate.optical import CHANNELS, optical_image
+from floodloom.simulate.landscape import CHANNELS, Landscape, make_landscape, optical_image, sigma0
 from floodloom.tiles.store import concatenate_tiles, tile_dataset
 
 CURVES: dict[str, tuple[float, ...]] = {

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 import xarray as xr
 
-from floodloom.datasets.common.tiles import chip_tiles
+from floodloom.adapters import chip_tiles
+from floodloom.arrays import IGNORE
 from floodloom.datasets.ombria import chips
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation
@@ -22,8 +23,8 @@ from floodloom.learning.data.optical import (
     standardise_optical,
 )
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.data.splits import select
 from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.data.zarr_tiles import select
 from floodloom.learning.distillation.settings import DistillationTerms, DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import transfer_weights
@@ -33,7 +34,6 @@ from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.train import train_checkpoint
 from floodloom.models.registry import build
-from floodloom.raster.nodata import IGNORE
 
 SPLITS = {
     "train": ("train", "target", "validation"),

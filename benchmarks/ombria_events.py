@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from floodloom.datasets.common.adapter import Chips
+from floodloom.adapters import Chips
 
 ALIKE = 0.8
 """Least correlation of touching borders, in both images."""

@@ -35,22 +35,22 @@ from benchmarks.relabel_protocols import (
     simulator_protocol,
     write_protocol,
 )
+from floodloom.arrays import IGNORE
 from floodloom.config.load import load_config
 from floodloom.files import read_json
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.samples import radar_samples
-from floodloom.learning.data.splits import training_and_validation
+from floodloom.learning.data.zarr_tiles import training_and_validation
 from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.learning.metrics.pixels import Counts, count, foreground_reliability
 from floodloom.learning.relabelling.audit import read_audit
 from floodloom.learning.relabelling.presets import PRESETS
+from floodloom.learning.relabelling.retraining import note_likelihood
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.learning.relabelling.settings import RelabelSettings
-from floodloom.learning.relabelling.target_calibration import note_likelihood
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.log import get_logger, set_up_logging
-from floodloom.mapping.tiles import predict_tiles
-from floodloom.raster.nodata import IGNORE
+from floodloom.mapping.evaluation import predict_tiles
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles, write_tiles

@@ -18,12 +18,11 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from floodloom.adapters import read_png
+from floodloom.arrays import IGNORE
 from floodloom.datasets import ombria
-from floodloom.datasets.common.images import read_png
-from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
-from floodloom.simulate.backscatter import sigma0
-from floodloom.simulate.landscape import make_landscape
+from floodloom.simulate.landscape import make_landscape, sigma0
 from floodloom.stages.tile import tile
 from floodloom.tiles.inputs import standardisation
 from floodloom.tiles.settings import TileSettings

@@ -21,8 +21,7 @@ from scipy.ndimage import zoom
 from floodloom.raster.grid import quiet_about_georeference
 from floodloom.sentinel1.annotation import Annotation, parse_annotation
 from floodloom.sentinel1.calibrate import Calibration
-from floodloom.sentinel1.lut import calibration_lut
-from floodloom.sentinel1.noise import parse_noise
+from floodloom.sentinel1.noise import calibration_lut, parse_noise
 from floodloom.sentinel1.product import open_product
 
 _STRIP = 1024

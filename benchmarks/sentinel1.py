@@ -38,9 +38,9 @@ from floodloom.raster.cog import read_raster
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store, write_store
 from floodloom.raster.windows import Window as Block
-from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.lattice import places_of_nodes
+from floodloom.sentinel1.locate import places_of_nodes
+from floodloom.sentinel1.orbit import geodetic_to_earth_fixed
 from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate

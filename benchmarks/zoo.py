@@ -29,18 +29,18 @@ from benchmarks.data import data_root
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.own import own
 from benchmarks.record import RESULTS, record
+from floodloom.adapters import Chips
 from floodloom.datasets import ombria
-from floodloom.datasets.common.adapter import Chips
 from floodloom.files import read_json
 from floodloom.learning.data.augmentation import Augmentation, rotate_and_flip, undo_rotate_and_flip
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.device import Execution, choose_execution, default_device
 from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, mean_iou
+from floodloom.learning.network import Execution, choose_execution, default_device
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.settings import TrainingSettings
-from floodloom.learning.training.training_log import Sidecars
+from floodloom.learning.training.state import Sidecars
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build, names
 

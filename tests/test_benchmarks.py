@@ -13,9 +13,8 @@ from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shru
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
 from benchmarks.zoo import FOLDS, events_split
-from floodloom.datasets.common.adapter import Chips
-from floodloom.datasets.common.tiles import chip_tiles
-from floodloom.raster.nodata import IGNORE
+from floodloom.adapters import Chips, chip_tiles
+from floodloom.arrays import IGNORE
 from floodloom.raster.recipe import Recipe
 
 SIZE = 64

@@ -20,7 +20,7 @@ from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
 from floodloom.stages.simulate import simulate
-from floodloom.workflow.downloads import stand_in
+from floodloom.workflow.sources import stand_in
 
 
 def process_of() -> da.Array:

@@ -21,7 +21,7 @@ from floodloom.errors import DEBUG, InputError, details, end_status, explain, on
 from floodloom.files import atomic_path
 from floodloom.raster import cog
 from floodloom.raster.cog import write_cog
-from floodloom.raster.whole import is_whole
+from floodloom.raster.opener import is_whole
 
 
 def caused(outer: Exception, inner: Exception) -> Exception:

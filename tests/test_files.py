@@ -11,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from floodloom import temporaries
-from floodloom.errors import InputError
-from floodloom.files import atomic_path
-from floodloom.sets import together
-from floodloom.signals import held_back
-from floodloom.swap import swap
-from floodloom.temporaries import part_beside, remove_parts
+from floodloom import files
+from floodloom.errors import InputError, held_back
+from floodloom.files import atomic_path, part_beside, remove_parts, swap
+from floodloom.outputs import together
 
 
 def store(folder: Path, word: str = "old") -> Path:
@@ -96,9 +93,9 @@ def test_what_a_kill_interrupts_is_the_old_store_or_the_new_one(tmp_path, exchan
     code = f"""
 import os
 from pathlib import Path
-import floodloom.files as files, floodloom.swap as swap
+import floodloom.files as files
 if not {exchange}:
-    swap.ctypes.CDLL = lambda *a, **k: object()
+    files.ctypes.CDLL = lambda *a, **k: object()
 def half(folder, *a, **k):
     os.unlink(Path(folder) / "word")
     os._exit(137)
@@ -119,7 +116,7 @@ with files.atomic_path({str(tmp_path / "s.zarr")!r}) as temporary:
 def test_swap(tmp_path, monkeypatch, exchange: bool) -> None:
     one, other = store(tmp_path / "one", "1"), store(tmp_path / "other", "2")
     if not exchange:
-        monkeypatch.setattr("floodloom.swap.ctypes.CDLL", lambda *a, **k: object())
+        monkeypatch.setattr("floodloom.files.ctypes.CDLL", lambda *a, **k: object())
     swap(one, other)
     assert ((one / "word").read_text(), (other / "word").read_text()) == ("2", "1")
     assert len(list(tmp_path.iterdir())) == 2
@@ -131,7 +128,7 @@ def test_parts_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path) ->
                           capture_output=True, text=True, check=True)  # fmt: skip
     mine = part_beside(result)
     dead = Path(str(mine).replace(f"-{os.getpid()}-", f"-{int(gone.stdout)}-"))
-    elsewhere = Path(str(dead).replace(temporaries._machine(), "0" * 6))
+    elsewhere = Path(str(dead).replace(files._machine(), "0" * 6))
     for part in (mine, dead, elsewhere):
         part.write_text("half")
     remove_parts(result)
@@ -145,7 +142,7 @@ def test_a_process_that_is_asked_to_end_cleans_up(tmp_path, number: signal.Signa
     code = f"""
 import signal, time
 from floodloom.files import atomic_path
-from floodloom.signals import unwind_on_signals
+from floodloom.errors import unwind_on_signals
 signal.signal({int(number)}, signal.SIG_DFL)  # it is ignored where the tests run under nohup
 unwind_on_signals()
 with atomic_path({str(tmp_path / "x.tif")!r}) as temporary:
@@ -221,7 +218,7 @@ NEW = {"m.tif": "new", "m.qml": "new", "word": "new", "i.json": "new"}
 def test_a_set_of_files_and_folders_replaces_the_old_one(tmp_path, monkeypatch, exchange) -> None:
     lay_set(tmp_path)
     if not exchange:
-        monkeypatch.setattr("floodloom.swap.ctypes.CDLL", lambda *a, **k: object())
+        monkeypatch.setattr("floodloom.files.ctypes.CDLL", lambda *a, **k: object())
     write_set(tmp_path)
     assert words(tmp_path) == NEW
     assert len(list(tmp_path.rglob("*"))) == 7
@@ -234,15 +231,15 @@ def test_a_set_that_a_kill_halved_is_whole_after_the_next_run(tmp_path, at: int)
     code = f"""
 import os
 from pathlib import Path
-import floodloom.sets as sets, tests.test_files as own
+import floodloom.outputs as outputs, tests.test_files as own
 left = {at}
-def move(one, other, move=sets.swap):
+def move(one, other, move=outputs.swap):
     global left
     left -= 1
     if left < 0:
         os.kill(os.getpid(), 9)
     move(one, other)
-sets.swap = move
+outputs.swap = move
 own.write_set(Path({str(tmp_path)!r}))
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -274,7 +271,7 @@ def test_a_set_of_which_one_can_not_take_its_place_goes_back(tmp_path, monkeypat
             raise OSError("refused")
         swap(one, other)
 
-    monkeypatch.setattr("floodloom.sets.swap", failing)
+    monkeypatch.setattr("floodloom.outputs.swap", failing)
     with pytest.raises(OSError, match="refused"):
         write_set(tmp_path)
     assert contents(tmp_path) == before
@@ -284,9 +281,9 @@ def test_a_set_of_which_one_can_not_take_its_place_goes_back(tmp_path, monkeypat
 def test_a_process_that_is_asked_to_end_does_so_though_a_thread_waits_for_ever(tmp_path) -> None:
     code = """
 import signal, threading
-from floodloom import signals
-signals._GRACE_S = 0.5
-signals.unwind_on_signals()
+from floodloom import errors
+errors._GRACE_S = 0.5
+errors.unwind_on_signals()
 threading.Thread(target=threading.Event().wait).start()
 signal.raise_signal(signal.SIGTERM)
 """
@@ -326,7 +323,7 @@ def test_numbers_of_processes_that_are_given_anew_are_told_apart(tmp_path) -> No
     """A part of a process of our own number that began at another time is of the dead."""
     result = tmp_path / "x.tif"
     mine = part_beside(result)
-    start = temporaries._start(os.getpid())
+    start = files._start(os.getpid())
     dead = Path(str(mine).replace(f"-{os.getpid()}-{start}-", f"-{os.getpid()}-{start - 1}-"))
     beside = dead.with_name(dead.name + "-journal")
     other = dead.with_name(dead.name.replace(".x.", ".x.y."))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from floodloom.errors import InputError
-from floodloom.inputs import regular_file
+from floodloom.files import regular_file
 
 
 def pipe(path: Path) -> Path:

@@ -20,11 +20,11 @@ from floodloom.errors import (
     explain,
     one_line,
     report_in_one_line,
+    unwind_on_signals,
 )
 from floodloom.log import set_up_logging
 from floodloom.outputs import Files
 from floodloom.settings import Settings
-from floodloom.signals import unwind_on_signals
 from floodloom.stages import STAGES
 
 app = App(

@@ -16,13 +16,19 @@ from typing import Any
 import dask
 from dask.base import named_schedulers
 
-from floodloom.errors import ConfigError, details, end_status, one_line, report_in_one_line
+from floodloom.errors import (
+    ConfigError,
+    details,
+    end_status,
+    one_line,
+    report_in_one_line,
+    unwind_on_signals,
+)
+from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.settings import arguments_of
-from floodloom.signals import unwind_on_signals
-from floodloom.temporaries import remove, remove_parts
-from floodloom.workflow.downloads import source_of
 from floodloom.workflow.lock import FOLDER, end_with_run
+from floodloom.workflow.sources import source_of
 
 _CONNECT_S = 20
 

@@ -1,21 +1,133 @@
-"""Files that are either whole or not there."""
+"""Files read; and written aside first, then put into their place in one step."""
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import errno
+import glob
+import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
+import socket
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from floodloom.errors import InputError
-from floodloom.swap import swap
-from floodloom.temporaries import part_beside, remove_part, remove_parts
+from floodloom.errors import InputError, held_back
+
+_MAKER = r"\.(?P<machine>[0-9a-f]{6})-(?P<process>\d+)-(?P<start>\d+)-\d+\.part"
+_NUMBERS = itertools.count()
+
+
+def part_beside(path: Path) -> Path:
+    """Return a new name beside a path, for a part of its making, that states whose it is."""
+    maker = f"{_machine()}-{os.getpid()}-{_start(os.getpid())}-{next(_NUMBERS)}"
+    return path.with_name(f".{path.stem}.{maker}.part{path.suffix}")
+
+
+def parts_left(path: Path, *, of_all: bool = False) -> list[Path]:
+    """List what processes of this machine that are gone have left of a result.
+
+    Parameters
+    ----------
+    path
+        The result.
+    of_all
+        List what any process has left: for one who is sure that nobody else writes it.
+    """
+    beside = r"([.-].*)?" if path.suffix else ""  # what libraries write beside a file
+    pattern = re.compile(re.escape(f".{path.stem}") + _MAKER + re.escape(path.suffix) + beside)
+    found = []
+    for part in path.parent.glob(f".{glob.escape(path.stem)}.*.part*"):
+        maker = pattern.fullmatch(part.name)
+        if maker and (of_all or not _lives(maker)):
+            found.append(part)
+    return found
+
+
+def remove_parts(path: Path, *, of_all: bool = False) -> None:
+    """Remove what `parts_left` lists."""
+    for part in parts_left(path, of_all=of_all):
+        remove(part)
+
+
+def remove_part(part: Path) -> None:
+    """Remove a part, and what libraries have written beside it, to the end."""
+    with held_back():
+        for one in part.parent.glob(f"{glob.escape(part.name)}*"):
+            remove(one)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a directory tree, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+
+def _start(process: int) -> int:
+    """Return when a process began, in clock ticks, for numbers are given anew; 0 if unknown.
+
+    Source: proc_pid_stat(5), field 22.
+    """
+    try:
+        facts = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(facts.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _lives(maker: re.Match[str]) -> bool:
+    """Whether the process that made a part may still be at work, as one of another machine may."""
+    if maker["machine"] != _machine():
+        return True
+    process = int(maker["process"])
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return _start(process) == int(maker["start"])
+
+
+_HERE = -100  # AT_FDCWD: paths start from the working directory
+_EXCHANGE = 2  # RENAME_EXCHANGE, linux/fs.h
+
+
+def swap(one: Path, other: Path) -> None:
+    """Let two files, or two directories, of one file system change places.
+
+    Where the system can't do that in one step, a directory `other` is put aside first: a kill in
+    between leaves it beside its place, under the name of `one` with the ending .old. A file is in
+    its place at any time even so.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    exchange = getattr(library, "renameat2", None)
+    if exchange is not None:
+        names = os.fsencode(one), os.fsencode(other)
+        if exchange(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0:
+            return
+    aside = one.with_name(f"{one.name}.old")
+    if other.is_dir():
+        other.rename(aside)
+    else:
+        os.link(other, aside, follow_symlinks=False)
+    one.replace(other)
+    aside.rename(one)
+
 
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _MARKS = {"zarr.json": b'"fingerprint"', "manifest.safe": b"floodloom simulator"}
@@ -180,3 +292,42 @@ def require_file(path: str | Path, what: str) -> Path:
     if not path.exists():
         raise InputError(f"{path}: {what} not found; check the path")
     return path
+
+
+def regular_file(path: str | Path, what: str, *, within: Path | None = None) -> Path:
+    """Return where an input lies, if it is a regular file or a link to one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What it should be, for messages.
+    within
+        Folder that was given and in which the file was found: links may not lead out of it.
+
+    Returns
+    -------
+    Path
+        Absolute, so that no library takes a part of it for something else.
+
+    Raises
+    ------
+    InputError
+        If it is missing, a folder, a pipe, a socket or a device, or lies elsewhere.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        real = path.resolve()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: not a readable {what} ({reason}); check the path") from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise InputError(f"{path}: {kind}, no {what}; give a file")
+    if within is not None and not real.is_relative_to(within.resolve()):
+        raise InputError(
+            f"{path}: a link out of its folder; give a folder that holds the files themselves"
+        )
+    return path.absolute()

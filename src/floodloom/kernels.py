@@ -12,7 +12,7 @@ from typing import Any
 
 import numba
 
-from floodloom.signals import held_back
+from floodloom.errors import held_back
 
 
 def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -1,19 +1,17 @@
-"""What every settings model shares: the one place of a key's default, range and meaning.
-
-The model of a stage's settings lies in a module `settings` beside the code that it configures. The
-configuration file, its schema and manual, the options of the command line and the Python interface
-all follow from it.
-"""
+"""Settings of stages, and the records that they write: frozen models that are checked."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, get_args, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from floodloom.errors import InputError
+from floodloom.files import read_json
 from floodloom.registry import Registry
 
 _OF_JOB = "of_job"
@@ -108,3 +106,57 @@ def _registries(*parts: Any) -> Iterator[Registry[Any]]:
 def _is_of_job(field: FieldInfo) -> bool:
     extra = field.json_schema_extra
     return isinstance(extra, Mapping) and bool(extra.get(_OF_JOB))
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Record(BaseModel):
+    """What is read of a record; there may be more in it."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+
+class ReliabilityCurve(Record):
+    """Confidence and accuracy by equal-width bins of the confidence, null in empty bins."""
+
+    expected_calibration_error: Number
+    count: list[Count] = Field(default_factory=list)
+    confidence: list[Number | None]
+    accuracy: list[Number | None]
+
+    @model_validator(mode="after")
+    def _paired(self) -> ReliabilityCurve:
+        if len(self.confidence) != len(self.accuracy):
+            raise ValueError("confidence and accuracy aren't pairs")
+        return self
+
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+def read_record(path: str | Path, kind: type[Kind]) -> Kind:
+    """Read a record of a stage.
+
+    Parameters
+    ----------
+    path
+        The file (.json).
+    kind
+        Model of the record.
+
+    Raises
+    ------
+    InputError
+        If it isn't JSON, or lacks what is read of it; the message names the first such field.
+    """
+    content = read_json(path)
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise InputError(
+            f"{path}: not what the stage before writes ({where}: {first['msg']}); run it again"
+        ) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from floodloom.acquire import download, item, time_limits
+from floodloom.acquire import item, web
 from floodloom.errors import InputError
 from floodloom.stages.acquire import acquire
 
@@ -25,10 +25,10 @@ from .test_acquire import refused
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch) -> None:
     """Minutes become fractions of a second."""
-    monkeypatch.setattr(time_limits, "SILENT_S", 0.6)
+    monkeypatch.setattr(web, "SILENT_S", 0.6)
     monkeypatch.setattr("floodloom.acquire.web.SILENT_S", 0.6)
-    monkeypatch.setattr(time_limits, "_WINDOW_S", 0.4)
-    monkeypatch.setattr(download, "_PAUSES_S", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(web, "_WINDOW_S", 0.4)
+    monkeypatch.setattr(item, "_PAUSES_S", (0.01, 0.01, 0.01))
 
 
 def asset_of(folder: Path, href: object, **facts: object) -> str:
@@ -223,8 +223,8 @@ def test_a_product_larger_than_stated_is_given_up(server, tmp_path, product) -> 
 
 
 def test_the_whole_takes_no_longer_than_its_limit(server, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(time_limits, "_LONGEST_S", 0.5)
-    monkeypatch.setattr(time_limits, "_SLOWEST", 0)
+    monkeypatch.setattr(web, "_LONGEST_S", 0.5)
+    monkeypatch.setattr(web, "_SLOWEST", 0)
     server.answers["/x.zip"] = unending(b"PK" * 500, 0.02)
     refused(tmp_path, f"{server.address}/x.zip", "too slow .not done after")
 
@@ -385,7 +385,7 @@ def test_what_can_not_go_on_is_refused(
 def test_a_download_that_makes_way_may_break_off_often(
     server, tmp_path, product, monkeypatch
 ) -> None:
-    monkeypatch.setattr(download, "_PROGRESS", len(product) // 20)
+    monkeypatch.setattr(item, "_PROGRESS", len(product) // 20)
     server.answers["/x.zip"] = broken = Broken(product, 0.1, {"ETag": '"a"'})
     out = acquire(source=f"{server.address}/x.zip", out=tmp_path / "o.zip")
     assert out.read_bytes() == product

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from floodloom.adapters import ChipAdapter, SceneAdapter
 from floodloom.datasets import DATASETS
-from floodloom.datasets.common.adapter import ChipAdapter, SceneAdapter
 from floodloom.errors import InputError
 from floodloom.stages.ingest import ingest
 from floodloom.stages.tile import tile
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from floodloom.datasets.common.adapter import ChipAdapter, Chips
+from floodloom.adapters import ChipAdapter, Chips
 from floodloom.raster.recipe import Recipe
 
 

@@ -175,7 +175,7 @@ def test_a_server_that_trickles_is_given_up(trial: Trial, web: Web, monkeypatch)
             time.sleep(0.05)
 
     web.answer = trickle
-    monkeypatch.setattr("floodloom.acquire.time_limits._WINDOW_S", 1.5)
+    monkeypatch.setattr("floodloom.acquire.web._WINDOW_S", 1.5)
     source = f"{web.address}/x.zip"
     trial.refuses("acquire", "--source", source, "--out", trial.out / "p.zip", words=("x.zip",))
 

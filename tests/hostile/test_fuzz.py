@@ -26,9 +26,8 @@ from floodloom.learning.checkpoint import load_checkpoint
 from floodloom.raster.foreign import Kind, open_foreign
 from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.geometry import image_geometry
-from floodloom.sentinel1.lut import calibration_lut
-from floodloom.sentinel1.noise import parse_noise
-from floodloom.sentinel1.orbit_file import read_orbit_file
+from floodloom.sentinel1.noise import calibration_lut, parse_noise
+from floodloom.sentinel1.orbit import read_orbit_file
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.xml import parse
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from floodloom.errors import ConfigError
-from floodloom.learning import device
-from floodloom.learning.device import choose_execution
+from floodloom.learning import network as networks
+from floodloom.learning.network import choose_execution
 from floodloom.models.registry import build
 
 
@@ -16,8 +16,8 @@ def network(width: int = 8):
 
 
 def with_processor(monkeypatch, *, bfloat16: bool) -> None:
-    monkeypatch.setattr(device, "default_device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(device, "supports_bfloat16", lambda _: bfloat16)
+    monkeypatch.setattr(networks, "default_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(networks, "supports_bfloat16", lambda _: bfloat16)
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])

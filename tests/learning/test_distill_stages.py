@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.data.optical import unlabelled_pairs
@@ -14,7 +15,6 @@ from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.inference import load_ensemble
-from floodloom.raster.nodata import IGNORE
 from floodloom.stages.distill import distill
 from floodloom.stages.teach import teach
 from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles

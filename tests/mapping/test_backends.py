@@ -9,7 +9,7 @@ from floodloom.errors import InputError
 from floodloom.learning.inference import ensemble_of
 from floodloom.mapping import backends
 from floodloom.mapping.backends import Request, accelerate, available, choose_backend
-from floodloom.models.fuse_batchnorm import fuse_batchnorm
+from floodloom.models.export import fuse_batchnorm
 from floodloom.models.registry import build
 from tests.mapping.conftest import as_inputs, backscatter, fitted, flooded, untrained
 

@@ -16,8 +16,8 @@ from floodloom.mapping.exclusion import Ground, Reason
 from floodloom.mapping.settings import DelineateSettings, EvaluateSettings
 from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import read_raster, write_cog
-from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
+from floodloom.raster.recipe import Flag
 from floodloom.raster.store import write_store
 from floodloom.settings import arguments_of
 from floodloom.stages.delineate import delineate

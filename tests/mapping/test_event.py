@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from floodloom.learning.relabelling.audit import names_of
-from floodloom.mapping.event import event_of
+from floodloom.mapping.settings import event_of
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 
-from floodloom.mapping.hand import fill_depressions, height_above_drainage
-from floodloom.mapping.terrain import flood_depth, slope_degrees
+from floodloom.mapping.elevation import (
+    fill_depressions,
+    flood_depth,
+    height_above_drainage,
+    slope_degrees,
+)
 
 
 def rough(shape=(40, 60), seed=0) -> np.ndarray:

@@ -11,9 +11,8 @@ from pyproj import Transformer
 from pystac import Item
 from shapely.geometry import shape
 
-from floodloom.mapping.extent import footprint, geographic_bounds
-from floodloom.mapping.product_set import FloodProducts
-from floodloom.mapping.stac import Sensor, stac_item
+from floodloom.mapping.polygons import footprint, geographic_bounds
+from floodloom.mapping.product_set import FloodProducts, Sensor, stac_item
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.stages.delineate import delineate

@@ -15,8 +15,7 @@ from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
 from floodloom.learning.data.optical import channels_of
 from floodloom.learning.inference import ensemble_of, load_ensemble
-from floodloom.mapping.optical import optical_bands, with_optical
-from floodloom.mapping.scene_inputs import PredictFiles
+from floodloom.mapping.scene_inputs import PredictFiles, optical_bands, with_optical
 from floodloom.mapping.settings import PredictSettings
 from floodloom.models.registry import build
 from floodloom.raster.cog import ACQUIRED, write_cog

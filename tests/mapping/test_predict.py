@@ -15,6 +15,7 @@ from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
+from floodloom.mapping.mosaic import seam_ratio, window_borders
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import (
     _STEPS,
@@ -25,7 +26,6 @@ from floodloom.mapping.predict import (
     read_strips,
     water_network,
 )
-from floodloom.mapping.seams import seam_ratio, window_borders
 from floodloom.models.cropped_decoder import WHOLE, crop_rim
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe

@@ -27,9 +27,8 @@ from floodloom.mapping.exclusion import Ground, Reason, coverage, exclusions
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.zones import WHOLE, area_table
 from floodloom.raster.cog import read_raster, write_cog
-from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import Flag, Recipe
 from floodloom.raster.store import stamp, write_store
 from floodloom.settings import arguments_of
 from floodloom.stages.delineate import delineate

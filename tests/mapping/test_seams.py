@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from floodloom.mapping.mosaic import SeamMeter, seam_ratio, window_borders
 from floodloom.mapping.plan import plan_scene
-from floodloom.mapping.seams import SeamMeter, seam_ratio, window_borders
 
 
 def noise(shape=(600, 700)) -> np.ndarray:

@@ -9,8 +9,12 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.mapping.percent import read_percent
-from floodloom.mapping.sources import read_land_cover, read_probability, read_reference
+from floodloom.mapping.sources import (
+    read_land_cover,
+    read_percent,
+    read_probability,
+    read_reference,
+)
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
 from floodloom.stages.evaluate import evaluate

@@ -7,7 +7,7 @@ import pytest
 from floodloom.config.load import load_config
 from floodloom.errors import ConfigError
 from floodloom.learning.training.settings import NetworkSettings
-from floodloom.models.arguments import require_choices
+from floodloom.models.registry import require_choices
 
 
 @pytest.mark.parametrize(

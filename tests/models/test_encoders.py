@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from floodloom.errors import CheckpointError, ConfigError
 from floodloom.models.choices import ENCODERS
 from floodloom.models.encoder import make_encoder
-from floodloom.models.encoder_weights import for_bands, load_encoder
 from floodloom.models.registry import build
+from floodloom.models.tensors import for_bands, load_encoder
 from tests.models.zoo import settle
 
 DILATABLE = ("resnet18", "resnet50", "xception")

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.models.int8_ops import concatenate_upsampled, max_pool
+from floodloom.models.int8_unet import concatenate_upsampled, max_pool
 
 
 @pytest.fixture(params=[1, 2, 3])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from floodloom.models.choices import UpsamplingName
-from floodloom.models.upsampling import (
+from floodloom.models.decoder import (
     Upsample,
     bed_of_nails,
     max_unpool,

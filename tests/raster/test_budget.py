@@ -9,12 +9,11 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.mapping.align import mosaic_percent
-from floodloom.mapping.percent import read_percent
-from floodloom.raster.budget import SETTING, most_held, most_planned, require_pixels
+from floodloom.mapping.sources import read_percent
 from floodloom.raster.foreign import Kind, open_foreign
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.windows import Window
+from floodloom.raster.placing import mosaic_percent
+from floodloom.raster.windows import SETTING, Window, most_held, most_planned, require_pixels
 
 
 def sparse(path, side: int):
@@ -79,7 +78,7 @@ def test_a_setting_that_is_no_number_is_refused(monkeypatch, text) -> None:
 def test_less_memory_is_a_lower_limit(monkeypatch, tmp_path) -> None:
     assert most_held() <= 2_000_000_000
     group = tmp_path / "memory.max"
-    monkeypatch.setattr("floodloom.raster.budget._CONTROL_GROUP", group)
+    monkeypatch.setattr("floodloom.raster.windows._CONTROL_GROUP", group)
     group.write_text("80000000\n")
     assert most_held() == 10_000_000
     group.write_text("max\n")

@@ -12,13 +12,12 @@ import pytest
 import xarray as xr
 from odc.geo.xr import wrap_xr
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.raster import store as stores
 from floodloom.raster.chunks import damage
-from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.nodata import IGNORE
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import FLAG_ATTRS, Flag, Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
 from floodloom.stages.tile import tile
 from floodloom.tiles.settings import TileSettings

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from floodloom.raster.neighbourhood import box_sum, weighted_sum
+from floodloom.raster.windows import box_sum, weighted_sum
 
 
 @pytest.mark.parametrize("dtype", ["int32", "float32", "float64"])

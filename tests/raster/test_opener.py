@@ -12,8 +12,7 @@ from rasterio.windows import Window as RasterWindow
 
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Kind, open_foreign
-from floodloom.raster.opener import open_raster
-from floodloom.raster.whole import is_whole
+from floodloom.raster.opener import is_whole, open_raster
 from tests.raster.test_foreign import write
 
 GRID = GeoBox((40, 60), Affine(20.0, 0, 500000.0, 0, -20.0, 5100000.0), "EPSG:32633")

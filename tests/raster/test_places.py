@@ -7,7 +7,7 @@ import pytest
 from rasterio.warp import transform_bounds
 
 from floodloom.errors import InputError
-from floodloom.raster.places import enclosing_arc, map_crs, projected_bounds, wrap_longitude
+from floodloom.raster.grid import enclosing_arc, map_crs, projected_bounds, wrap_longitude
 
 
 def test_longitudes_are_counted_around_a_meridian() -> None:

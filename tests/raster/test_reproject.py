@@ -8,7 +8,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from pyproj import Transformer
 
-from floodloom.raster.reproject import reproject_layer
+from floodloom.raster.align import reproject_layer
 
 
 def box(epsg: int, longitude: float, latitude: float, side: int, spacing: float) -> GeoBox:

@@ -10,11 +10,10 @@ from odc.geo.xr import wrap_xr
 from rio_cogeo import cog_validate
 
 from floodloom.errors import InputError, RecipeMismatchError
-from floodloom.raster.cog import write_cog
+from floodloom.raster.cog import without_alpha, write_cog
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp, write_store
-from floodloom.raster.tiff import without_alpha
 
 GRID = grid_from_bounds((400000, 5000000, 412340, 5010020), 32633, 20.0)
 RECIPE = Recipe(quantity="gamma0", noise_removed=True, spacing=20.0)

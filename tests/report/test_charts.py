@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from floodloom.report.charts import Axis, Series, line_chart, reliability_chart, ticks
+from floodloom.report.results import Axis, Series, line_chart, reliability_chart, ticks
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from floodloom.report.images import (
     stretch_limits,
     to_greys,
 )
-from floodloom.report.outlines import outline_of, outline_of_mask
+from floodloom.report.scene import outline_of, outline_of_mask
 from tests.report.conftest import GRID, scene
 
 

@@ -10,8 +10,8 @@ import pytest
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.learning.relabelling.audit import Audit
-from floodloom.records import read_record
-from floodloom.report.records import Evaluation
+from floodloom.report.run import Evaluation
+from floodloom.settings import read_record
 
 from .test_pages import _audit
 

@@ -7,8 +7,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.sentinel1.backscatter import MARGIN, empty_margins, require_scale
-from floodloom.sentinel1.rtc import mosaic_rtc, read_rtc
+from floodloom.sentinel1.rtc import MARGIN, empty_margins, mosaic_rtc, read_rtc, require_scale
 from tests.sentinel1.test_rtc import GRID, OPERA, write
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from floodloom.raster.flags import Flag
+from floodloom.raster.recipe import Flag
 from floodloom.sentinel1.calibrate import Calibration
-from floodloom.sentinel1.lut import Lut, calibration_lut
-from floodloom.sentinel1.noise import Noise, parse_noise
+from floodloom.sentinel1.noise import Lut, Noise, calibration_lut, parse_noise
 
 PRODUCTS = (
     "20150203T043109_20150203T043134_004454_00574F_6D00",

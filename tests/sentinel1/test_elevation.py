@@ -9,10 +9,9 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.mapping.elevation import read_elevation
-from floodloom.raster.vertical import Vertical
+from floodloom.raster.foreign import Vertical
 from floodloom.raster.windows import Window
-from floodloom.sentinel1.elevation import open_elevation
-from floodloom.sentinel1.elevation_source import elevation_bounds, elevation_raster
+from floodloom.sentinel1.elevation import elevation_bounds, elevation_raster, open_elevation
 from floodloom.sentinel1.heights import datum_of
 from tests.raster.test_foreign import write
 

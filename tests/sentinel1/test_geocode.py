@@ -11,20 +11,19 @@ from pyproj import Transformer
 from scipy.ndimage import maximum_filter
 
 from floodloom.errors import InputError
-from floodloom.raster.flags import Flag
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.recipe import Flag
 from floodloom.raster.store import open_store, recipe_of, write_store
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.elevation import ConstantHeight, open_elevation
 from floodloom.sentinel1.geocode import Geocoding
 from floodloom.sentinel1.geometry import image_geometry
-from floodloom.sentinel1.lattice import build_lattice
-from floodloom.sentinel1.locate import locate_block
+from floodloom.sentinel1.locate import build_lattice, locate_block
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
 from floodloom.sentinel1.terrain import view_terrain
-from floodloom.simulate.facets import earth_fixed
+from floodloom.simulate.render import earth_fixed
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
 

@@ -8,14 +8,13 @@ from floodloom.sentinel1.annotation import (
     GeolocationGrid,
     parse_annotation,
 )
-from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import (
     ImageGeometry,
     annotated_orbit,
     image_geometry,
     zero_doppler,
 )
-from floodloom.sentinel1.orbit import Orbit, fit_orbit
+from floodloom.sentinel1.orbit import Orbit, fit_orbit, geodetic_to_earth_fixed
 from floodloom.sentinel1.product import open_product
 from floodloom.simulate.acquisition import plan_acquisition
 

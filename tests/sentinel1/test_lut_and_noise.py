@@ -5,8 +5,7 @@ import pytest
 
 from floodloom.errors import InputError
 from floodloom.sentinel1.calibrate import Calibration
-from floodloom.sentinel1.lut import calibration_lut
-from floodloom.sentinel1.noise import parse_noise
+from floodloom.sentinel1.noise import calibration_lut, parse_noise
 
 CALIBRATION = """<calibration><calibrationVectorList>
 <calibrationVector><line>0</line><pixel>0 10</pixel><sigmaNought>100 200</sigmaNought>

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from floodloom.errors import InputError
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.orbit_file import read_orbit_file
+from floodloom.sentinel1.orbit import read_orbit_file
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.settings import GeocodeSettings
 from floodloom.stages.calibrate import calibrate

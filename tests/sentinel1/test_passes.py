@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from floodloom.errors import InputError
-from floodloom.sentinel1.passes import (
+from floodloom.sentinel1.footprint import (
     common_polarisations,
     group_by_pass,
     pass_difference,

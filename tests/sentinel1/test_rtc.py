@@ -8,7 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.raster.flags import Flag
+from floodloom.raster.recipe import Flag
 from floodloom.raster.store import open_store, recipe_of, write_store
 from floodloom.sentinel1.rtc import read_rtc
 from floodloom.sentinel1.rtc_products import is_rtc

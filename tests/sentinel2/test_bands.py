@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from floodloom.errors import InputError
-from floodloom.sentinel2.bands import band_name, chosen_bands, scaling_of
+from floodloom.sentinel2.warp import band_name, chosen_bands, scaling_of
 
 
 def test_bands_go_by_their_names_and_numbers():

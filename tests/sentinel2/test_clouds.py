@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.sentinel2.clouds import seen_by_classes, seen_by_indices
+from floodloom.sentinel2.indices import seen_by_classes, seen_by_indices
 
 GROUND = {"green": 0.1, "red": 0.09, "nir": 0.3}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import shift as moved
 
-from floodloom.sentinel2.register import estimate_shift
+from floodloom.sentinel2.pair import estimate_shift
 
 
 @pytest.mark.parametrize("off", [(0, 0), (3, -2), (-1.5, 2.5), (0, 50)])

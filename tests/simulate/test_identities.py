@@ -6,7 +6,7 @@ import rasterio
 from scipy.ndimage import distance_transform_edt, maximum_position
 
 from floodloom.errors import InputError
-from floodloom.raster.flags import Flag
+from floodloom.raster.recipe import Flag
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.simulate.event import band_noise, image_event, make_event, product_content

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from floodloom.files import read_json
 from floodloom.raster.chunks import damage, require_chunks
-from floodloom.raster.whole import is_whole, read_through
+from floodloom.raster.opener import is_whole, read_through
 from floodloom.stages import STAGES
 from tests.stages.jobs import arguments, command, lay_old
 from tests.stages.server import Ended, Server

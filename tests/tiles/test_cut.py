@@ -8,14 +8,13 @@ import xarray as xr
 from odc.geo.xr import wrap_xr, xr_coords
 from pydantic import ValidationError
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError, RecipeMismatchError
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.cut import Source, cut_tiles
-from floodloom.tiles.leaks import refuse_leaks
 from floodloom.tiles.settings import TileSettings
-from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
+from floodloom.tiles.store import concatenate_tiles, open_tiles, refuse_leaks, write_tiles
 
 CLASSES = ("dry", "water")
 RECIPE = Recipe(quantity="sigma0", spacing=10.0).for_inputs(("vv", "vh"))

@@ -7,8 +7,8 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from floodloom.adapters import LabelledScene
 from floodloom.datasets import folder, stac_overflow
-from floodloom.datasets.common.adapter import LabelledScene
 from floodloom.errors import InputError
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import pixel_geobox

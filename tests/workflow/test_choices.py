@@ -10,7 +10,7 @@ from pydantic import Field
 
 from floodloom.registry import Registry
 from floodloom.settings import Settings
-from floodloom.workflow.choices import chosen_modules
+from floodloom.workflow.jobs import chosen_modules
 from tests.workflow.plans import plan
 
 

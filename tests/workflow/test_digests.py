@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from floodloom.workflow.digests import Digests, Job
+from floodloom.workflow.jobs import Digests, Job
 
 JOBS = {
     "calibrate": Job("c0", {"noise": True}, {"safe": "A.zip"}, (("orbit.EOF", "o0"),)),

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import snakemake.script as snakemake_script
 
-from floodloom.workflow.economy import read_scripts_once, with_signature
+from floodloom.workflow.resources import read_scripts_once, with_signature
 
 
 def test_a_stated_signature_is_that_of_the_function() -> None:

@@ -43,7 +43,7 @@ def break_setting(folder: Path) -> None:
 
 
 def break_module(folder: Path) -> None:
-    edit(folder / "src/floodloom/sentinel1/lut.py", "import xml.etree", "import nowhere.etree")
+    edit(folder / "src/floodloom/sentinel1/noise.py", "import xml.etree", "import nowhere.etree")
 
 
 @pytest.mark.parametrize(

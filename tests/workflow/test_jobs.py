@@ -19,8 +19,8 @@ from snakemake.io import is_flagged
 from floodloom.settings import arguments_of
 from floodloom.stages import STAGES
 from floodloom.workflow.jobs import Jobs, one_of, read_plan
+from floodloom.workflow.plan import targets
 from floodloom.workflow.sources import Sources
-from floodloom.workflow.targets import targets
 from tests.workflow.plans import Wildcards, plan
 
 
@@ -164,7 +164,7 @@ def test_relabelling_calibrates_on_what_training_held_out(make) -> None:
 
 
 def test_a_dry_run_imports_no_library_of_rasters_or_networks() -> None:
-    modules = "floodloom.workflow.jobs, floodloom.workflow.resources, floodloom.workflow.targets"
+    modules = "floodloom.workflow.jobs, floodloom.workflow.resources, floodloom.workflow.plan"
     heavy = {"torch", "xarray", "rasterio", "scipy", "odc"}
     text = f"import {modules}, sys; sys.exit(bool({heavy!r} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0

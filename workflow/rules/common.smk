@@ -1,13 +1,13 @@
 from floodloom.names import PATTERN
-from floodloom.workflow.downloads import stand_in
-from floodloom.workflow.economy import read_scripts_once
+from floodloom.workflow.sources import stand_in
+from floodloom.workflow.resources import read_scripts_once
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.jobs import Jobs, one_of, read_plan
 from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.persistence import correct_records
 from floodloom.workflow.resources import mem_mb, runtime
 from floodloom.workflow.sources import Sources
-from floodloom.workflow.targets import targets
+from floodloom.workflow.plan import targets
 
 PLAN = read_plan(config, workflow.configfiles)
 CONFIG = PLAN.config

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from floodloom.errors import InputError
-from floodloom.raster.whole import is_whole
+from floodloom.raster.opener import is_whole
 
 _ZIP = b"PK"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -103,7 +103,7 @@ def _check_arguments(config: Config, origin: str) -> None:
     for section, names in sections.items():
         settings = getattr(config, section)
         if settings is not None and settings.arguments:
-            from floodloom.models.arguments import require_choices  # needs torch, and seldom is
+            from floodloom.models.registry import require_choices  # needs torch, and seldom is
 
             for name in names:
                 try:

@@ -1,14 +1,15 @@
-"""The whole configuration: the run, its events, and one section per stage."""
+"""The configuration of a run: the settings of all stages, and what a method presets of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, model_validator
 
-from floodloom.config.presets import with_preset
 from floodloom.datasets import DataSetName
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
+from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.mapping.settings import DelineateSettings, EvaluateSettings, PredictSettings
@@ -19,6 +20,30 @@ from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
 from floodloom.settings import Settings, of_jobs
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.tiles.settings import Split, TileSettings
+
+_DEFAULT = RelabelSettings.model_fields["preset"].default
+
+
+def with_preset(content: Any) -> Any:
+    """Return a configuration's content with its preset's values where it sets none itself.
+
+    Parameters
+    ----------
+    content
+        The parsed YAML; what isn't a mapping, or names no known preset, is returned as it is, for
+        validation to judge.
+    """
+    section = content.get("relabel") if isinstance(content, Mapping) else None
+    name = section.get("preset", _DEFAULT) if isinstance(section, Mapping) else _DEFAULT
+    if not isinstance(content, Mapping) or not isinstance(name, str) or name not in PRESETS.names:
+        return content
+    filled = dict(content)
+    for key, values in PRESETS.load(name).items():
+        own = filled.get(key)
+        if own is None or isinstance(own, Mapping):
+            filled[key] = {**values, **(own or {})}
+    return filled
+
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 

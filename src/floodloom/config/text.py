@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from floodloom.errors import ConfigError, InputError
-from floodloom.inputs import regular_file
+from floodloom.files import regular_file
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LARGEST = 16 << 20  # bytes

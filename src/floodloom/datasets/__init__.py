@@ -1,6 +1,6 @@
 """Published flood data sets as scenes and tiles; each module is the adapter of one.
 
-An adapter defines `DATASET`, a `SceneAdapter` or a `ChipAdapter` of `floodloom.datasets.common`:
+An adapter defines `DATASET`, a `SceneAdapter` or a `ChipAdapter` of `floodloom.adapters`:
 what the data set is called, where it is published, and how it is read.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from floodloom.registry import Registry
 
 if TYPE_CHECKING:
-    from floodloom.datasets.common.adapter import ChipAdapter, SceneAdapter
+    from floodloom.adapters import ChipAdapter, SceneAdapter
 
 DATASETS: Registry[SceneAdapter | ChipAdapter] = Registry(
     "data set", __name__, "DATASET", hyphens=True

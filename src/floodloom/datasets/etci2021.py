@@ -19,14 +19,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.datasets.common.adapter import LabelledScene, SceneAdapter, require_root
-from floodloom.datasets.common.images import read_mask, read_png
+from floodloom.adapters import LabelledScene, SceneAdapter, read_mask, read_png, require_root
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
-from floodloom.inputs import regular_file
-from floodloom.raster.budget import require_pixels
-from floodloom.raster.nodata import IGNORE
+from floodloom.files import regular_file
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
+from floodloom.raster.windows import require_pixels
 from floodloom.tiles.inputs import standardisation
 
 TITLE = "ETCI 2021"

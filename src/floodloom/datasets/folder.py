@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floodloom.datasets.common.georeferenced import Layout, scene_adapter
+from floodloom.adapters import Layout, scene_adapter
 
 DATASET = scene_adapter(
     Layout(

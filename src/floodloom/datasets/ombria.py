@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.datasets.common.adapter import ChipAdapter, Chips, require_root
-from floodloom.datasets.common.images import read_mask, read_png
+from floodloom.adapters import ChipAdapter, Chips, read_mask, read_png, require_root
 from floodloom.errors import InputError
 from floodloom.log import track
 from floodloom.raster.recipe import Recipe

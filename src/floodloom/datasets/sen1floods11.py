@@ -6,7 +6,7 @@ learning flood algorithms for Sentinel-1, CVPR Workshops.
 
 from __future__ import annotations
 
-from floodloom.datasets.common.georeferenced import Layout, scene_adapter
+from floodloom.adapters import Layout, scene_adapter
 
 DATASET = scene_adapter(
     Layout(

@@ -6,8 +6,8 @@ Imagery, https://www.drivendata.org/competitions/81/detect-flood-water/
 
 from __future__ import annotations
 
-from floodloom.datasets.common.georeferenced import Layout, scene_adapter
-from floodloom.raster.nodata import IGNORE
+from floodloom.adapters import Layout, scene_adapter
+from floodloom.arrays import IGNORE
 
 DATASET = scene_adapter(
     Layout(

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from floodloom.arrays import IGNORE
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.learning.metrics.pixels import Reliability, reliability
-from floodloom.raster.nodata import IGNORE
 
 _LIMITS = (0.05, 20.0)
 _PIXELS = 500_000

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_and_flip
-from floodloom.learning.device import Execution, default_device, keep_memory
+from floodloom.learning.network import Execution, default_device, keep_memory
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.models.cropped_decoder import WHOLE, CroppedNetwork, Rim, crop_rim
 from floodloom.models.registry import arguments_of, build, receptive_field

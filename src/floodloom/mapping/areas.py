@@ -20,7 +20,7 @@ from pyproj import CRS, Proj
 
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
-from floodloom.raster.places import transformer
+from floodloom.raster.grid import transformer
 
 _NODES_APART = 20_000.0  # m: a projection's scale bends by some 1e-6 in between
 _SENTINEL1_PIXEL = 100.0  # m²

@@ -1,24 +1,124 @@
-"""Scoring flood maps and probabilities against the truth, event by event."""
+"""Scores of maps and of tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
-from floodloom.learning.metrics.maps import PairScores, score_map, score_probability
-from floodloom.mapping.event import event_of
-from floodloom.mapping.percent import read_percent
+from floodloom.learning.inference import load_ensemble
+from floodloom.learning.metrics.pixels import (
+    Counts,
+    PairScores,
+    count,
+    foreground_reliability,
+    mean_of_chip_iou,
+    mean_of_chip_macro_jaccard,
+    score_map,
+    score_probability,
+)
+from floodloom.learning.relabelling.scene_likelihood import tile_predictor
+from floodloom.log import track
+from floodloom.mapping.settings import event_of
+from floodloom.mapping.sources import read_percent
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
-from floodloom.raster.masks import require_no_mask
-from floodloom.raster.nodata import IGNORE
-from floodloom.raster.placing import place_raster
+from floodloom.raster.placing import place_raster, require_no_mask
 from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, FloodClass, require_product
+from floodloom.raster.store import recipe_of
 from floodloom.tiles.labels import classes, labels_on_grid
+from floodloom.tiles.store import open_tiles
+
+
+def predict_tiles(
+    tiles: xr.Dataset,
+    ensemble: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    batch: int,
+) -> NDArray[np.float32]:
+    """Return the probability of class 1 of every tile.
+
+    Parameters
+    ----------
+    tiles
+        Tile store.
+    ensemble
+        From (n, band, y, x), NaN = no data, to class probabilities (n, class, y, x).
+    batch
+        Tiles predicted at once.
+
+    Returns
+    -------
+    ndarray
+        (tile, y, x) float32, NaN where there is no data.
+    """
+    starts = range(0, tiles.sizes["tile"], batch)
+    parts = [
+        ensemble(tiles.image[start : start + batch].values)[:, 1]
+        for start in track(starts, "predicting tiles")
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, 0, 0), dtype=np.float32)
+
+
+def score_tiles(
+    tiles: Sequence[Path], checkpoints: Sequence[Path], batch: int, threads: int
+) -> dict[str, Any]:
+    """Pooled and per-chip scores of an ensemble on tiles; class 1 is both flood and water."""
+    store = open_tiles(tiles)
+    ensemble = load_ensemble(checkpoints, threads=threads)
+    ensemble.recipe.require_inputs(recipe_of(store), ", ".join(map(str, tiles)))
+    if (store.split == "test").any():
+        store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
+    probability = predict_tiles(store, tile_predictor(ensemble), batch)
+    label = _known_classes(store)
+    scored = (label != IGNORE) & np.isfinite(probability)
+    if not scored.any():
+        raise InputError(f"{tiles[0]}: no labelled tile to score; give tiles with labels")
+    predicted = probability >= 0.5
+    chips = [count(*chip) for chip in zip(predicted, label == 1, scored, strict=True)]
+    by_event = {
+        str(name): _class_scores([chips[i] for i in np.flatnonzero(store.event.values == name)])
+        for name in np.unique(store.event.values)
+    }
+    pooled = sum(chips, Counts())
+    return {
+        "pooled": _class_scores(chips),
+        "by_event": by_event,
+        "summary": {
+            "count": len(chips),
+            "pooled": pooled.scores(),
+            "mean_of_chip_iou": mean_of_chip_iou(chips),
+            "mean_of_chip_macro_jaccard": mean_of_chip_macro_jaccard(chips),
+            "calibration": foreground_reliability(
+                probability[scored], (label == 1)[scored]
+            ).as_dict(),
+        },
+    }
+
+
+def _known_classes(tiles: xr.Dataset) -> NDArray[np.uint8]:
+    """Return the labels of tiles; what is none of their classes would count as land."""
+    label: NDArray[np.uint8] = tiles.label.values
+    number = len(json.loads(tiles.attrs["classes"]))
+    unknown = label[((label < 0) | (label >= number)) & (label != IGNORE)]
+    if unknown.size:
+        raise InputError(
+            f"tiles: label {unknown[0]} is no class; labels must be 0 to {number - 1}, or {IGNORE} "
+            "for pixels to ignore"
+        )
+    return label
+
+
+def _class_scores(chips: Sequence[Counts]) -> dict[str, Any]:
+    pooled = sum(chips, Counts()).scores()
+    return {"flood": pooled, "water": pooled}
+
 
 _KINDS = ("inductive", "transductive")
 _SCORED = (PROBABILITY, FLOOD_MAP, TRUTH)
@@ -56,7 +156,7 @@ def summarise(
     pairs
         Scores of a map, or a probability, beside the truth.
     tested
-        Scores of an ensemble on tiles, see `floodloom.mapping.tile_scores`; None: there are none.
+        Scores of an ensemble on tiles, see `floodloom.mapping.evaluation`; None: there are none.
     transductive
         Events whose scenes were used in training, without their labels.
     """

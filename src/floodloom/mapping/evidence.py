@@ -14,10 +14,10 @@ from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence
 from floodloom.mapping.elevation import Elevation, read_elevation
 from floodloom.mapping.exclusion import Ground
-from floodloom.mapping.percent import Probability
 from floodloom.mapping.refine import PRESETS
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.sources import (
+    Probability,
     read_before,
     read_change,
     read_decibel,

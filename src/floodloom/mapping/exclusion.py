@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.mapping.settings import DelineateSettings
-from floodloom.raster.flags import Flag
-from floodloom.raster.neighbourhood import box_sum
+from floodloom.raster.recipe import Flag
+from floodloom.raster.windows import box_sum
 
 _NEIGHBOURHOOD = 65  # px, about what a network looks at
 

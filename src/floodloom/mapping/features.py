@@ -25,7 +25,7 @@ from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
 from floodloom.errors import InputError
-from floodloom.inputs import regular_file
+from floodloom.files import regular_file
 
 _SQLITE, _APPLICATIONS = b"SQLite format 3\0", (b"GPKG", b"GP10", b"GP11", b"GP12")
 _FLATGEOBUF = (b"fgb\x03fgb\x00", b"fgb\x03fgb\x01")

@@ -1,24 +1,110 @@
-"""Polygons of others made fit for a map: valid, plain, on its grid, and no larger than needed."""
+"""Polygons of a map, on the grid and on the globe."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
+from rasterio.features import rasterize, shapes
+from scipy.ndimage import mean as label_mean
 from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, box, mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from floodloom.mapping.extent import TURN, Bounds, lattice
-from floodloom.raster.places import transformer
+from floodloom.errors import InputError
+from floodloom.files import atomic_path
+from floodloom.mapping.areas import pixel_areas
+from floodloom.raster.grid import transformer
+from floodloom.raster.product import FloodClass
+
+Coordinates = NDArray[np.float64]
+Bounds = tuple[float, float, float, float]
+
+TURN = 360.0
+_LATTICE = 101  # points along each side
+_WGS84 = "EPSG:4326"
+
+
+def lattice(geobox: GeoBox, crs: str) -> tuple[Coordinates, Coordinates]:
+    """Return x and y of points all over a grid, its edges among them.
+
+    Parameters
+    ----------
+    geobox
+        Grid with a CRS.
+    crs
+        Reference system of the coordinates; in degrees, x goes on beyond 180° where the grid does.
+
+    Returns
+    -------
+    tuple of ndarray
+        (101, 101) float64 each; infinite where the reference system has no such place.
+    """
+    height, width = geobox.shape.yx
+    cols, rows = np.meshgrid(np.linspace(0, width, _LATTICE), np.linspace(0, height, _LATTICE))
+    transformed = transformer(str(geobox.crs.to_wkt()), crs).transform(
+        *(geobox.affine @ (cols, rows))
+    )
+    x, y = (np.asarray(side) for side in transformed)
+    if CRS.from_user_input(crs).is_geographic:
+        middle = x[_LATTICE // 2, _LATTICE // 2]
+        x = middle + (x - middle + TURN / 2) % TURN - TURN / 2
+    return x, y
+
+
+def geographic_bounds(geobox: GeoBox) -> Bounds:
+    """Return west, south, east and north of a grid, degrees.
+
+    West is larger than east where the grid crosses 180° (RFC 7946, section 5.2). A grid over a pole
+    has all longitudes.
+    """
+    longitude, latitude = lattice(geobox, _WGS84)
+    south, north = float(latitude.min()), float(latitude.max())
+    if _goes_around_a_pole(longitude):
+        return (-180.0, south, 180.0, 90.0) if north > 0 else (-180.0, -90.0, 180.0, north)
+    west, east = float(longitude.min()), float(longitude.max())
+    return _wrapped(west), south, _wrapped(east), north
+
+
+def _goes_around_a_pole(longitude: Coordinates) -> bool:
+    edge = np.concatenate(
+        [longitude[0], longitude[1:, -1], longitude[-1, -2::-1], longitude[-2::-1, 0]]
+    )
+    steps = (np.diff(edge) + TURN / 2) % TURN - TURN / 2
+    return bool(abs(steps.sum()) > TURN / 2)
+
+
+def _wrapped(longitude: float) -> float:
+    """The same longitude between -180 and 180, which both stay as they are."""
+    if -TURN / 2 <= longitude <= TURN / 2:
+        return longitude
+    return (longitude + TURN / 2) % TURN - TURN / 2
+
+
+def footprint(bounds: Bounds) -> dict[str, Any]:
+    """Return the GeoJSON geometry of bounds, cut in two at 180° (RFC 7946, section 3.1.9)."""
+    west, south, east, north = bounds
+    whole = box(west, south, east, north)
+    if west > east:
+        whole = MultiPolygon(
+            [box(west, south, TURN / 2, north), box(-TURN / 2, south, east, north)]
+        )
+    geometry: dict[str, Any] = mapping(whole)
+    return geometry
+
 
 _MARGIN = 0.1  # of the map's size, that polygons are cut off beyond
 _NEARLY_AROUND = 270.0  # degrees
 _STEPS = 100  # of the map's size, that a straight line is reprojected by
-
-Coordinates = NDArray[np.float64]
 
 
 def is_areal(geometry: BaseGeometry | None) -> bool:
@@ -114,3 +200,115 @@ def _unwrapped(polygon: shapely.Polygon) -> shapely.Polygon:
         return np.stack([places[:, 0] % TURN, places[:, 1]], axis=1)
 
     return shapely.transform(polygon, counted_on)
+
+
+CLASS_NAMES = {
+    FloodClass.PERMANENT.value: "permanent water",
+    FloodClass.FLOOD.value: "flood",
+    FloodClass.EXCLUDED.value: "excluded",
+}
+"""Classes that become polygons."""
+
+_DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
+_REFUSALS = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError)
+_COLUMNS = ("class", "name", "area_ha", "likelihood")
+
+
+def flood_polygons(
+    classes: NDArray[np.uint8],
+    likelihood: NDArray[np.uint8],
+    geobox: GeoBox,
+    facts: Mapping[str, str],
+) -> gpd.GeoDataFrame:
+    """Return the patches of a flood map as polygons.
+
+    Parameters
+    ----------
+    classes
+        (y, x) uint8, see `FloodClass`.
+    likelihood
+        (y, x) uint8 percent of water, 255 = no data.
+    geobox
+        Grid; without a CRS, polygons are in pixels and areas in pixels / 10 000.
+    facts
+        Further columns, the same for every polygon (event, date, scene).
+
+    Returns
+    -------
+    GeoDataFrame
+        One row per patch of permanent water, flood or excluded pixels: class, name, area_ha,
+        likelihood (mean percent), facts. Rasterised, they are the map to the pixel.
+    """
+    wanted = np.isin(classes, list(CLASS_NAMES))
+    found = shapes(classes, mask=wanted, connectivity=4, transform=geobox.affine)
+    pairs = [(shape(geometry), int(value)) for geometry, value in found]
+    frame = gpd.GeoDataFrame(
+        {
+            "class": np.array([value for _, value in pairs], dtype=np.int32),
+            "name": [CLASS_NAMES[value] for _, value in pairs],
+        },
+        geometry=[polygon for polygon, _ in pairs],
+        crs=None if geobox.crs is None else geobox.crs.to_wkt(),
+    )
+    frame["area_ha"], frame["likelihood"] = _measures(frame, likelihood, geobox)
+    for name, value in facts.items():
+        frame[name] = value
+    columns = [*_COLUMNS, *facts, "geometry"]
+    return frame[columns].sort_values("area_ha", ascending=False, ignore_index=True)
+
+
+def _measures(
+    frame: gpd.GeoDataFrame, likelihood: NDArray[np.uint8], geobox: GeoBox
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Area (ha) and mean likelihood (percent) of each patch, from its pixels."""
+    if frame.empty:
+        return np.zeros(0), np.zeros(0)
+    numbers = np.arange(1, len(frame) + 1)
+    numbered = zip(frame.geometry, numbers, strict=True)
+    patch = rasterize(numbered, likelihood.shape, transform=geobox.affine, dtype="int32")
+    hectares = pixel_areas(geobox).by_value(patch, len(frame))[1:] / 10_000
+    means = np.asarray(label_mean(likelihood.astype(np.float64), patch, numbers))
+    return hectares, np.round(means, 1)
+
+
+def require_polygon_file(path: str | Path) -> str:
+    """Return the driver for a file of polygons.
+
+    Raises
+    ------
+    InputError
+        If its name ends neither with .gpkg nor with .fgb.
+    """
+    driver = _DRIVERS.get(Path(path).suffix)
+    if driver is None:
+        raise InputError(f"{path}: polygons are .gpkg or .fgb; choose one of these endings")
+    return driver
+
+
+def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
+    """Write polygons as the layer `flood` of a GeoPackage or as FlatGeobuf, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        See `require_polygon_file`.
+    """
+    driver = require_polygon_file(path)
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        try:
+            pyogrio.write_dataframe(
+                frame, temporary, layer="flood", driver=driver, geometry_type="Polygon"
+            )
+            back = pyogrio.read_dataframe(temporary, columns=[])
+        except _REFUSALS as error:
+            reason = str(error).replace(str(temporary), Path(path).name)
+            raise _unwritten(path, reason) from error
+        # A disk that is full as a file is closed may go unreported.
+        if not np.array_equal(np.sort(back.area), np.sort(frame.area)):
+            raise _unwritten(path, "polygons are missing")
+    return Path(path)
+
+
+def _unwritten(path: str | Path, reason: str) -> InputError:
+    return InputError(f"{path}: can't be written ({reason}); is the disk full, or the quota?")

@@ -13,14 +13,13 @@ import xarray as xr
 from dask.base import get_scheduler, named_schedulers
 from numpy.typing import NDArray
 
-from floodloom.arrays import Bytes, Floats
+from floodloom.arrays import NODATA, Bytes, Floats
 from floodloom.errors import CheckpointError
-from floodloom.learning.data.prefetch import Prefetch
+from floodloom.learning.data.samples import Prefetch
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger, track
 from floodloom.mapping.plan import WindowPlan
 from floodloom.models.cropped_decoder import WHOLE, Rim
-from floodloom.raster.nodata import NODATA
 
 Network = Callable[[Floats, Rim], Floats]
 """From inputs (n, band, y, x), NaN = no data, and the rim that isn't wanted of them, to

@@ -12,11 +12,11 @@ from odc.geo.geobox import GeoBox
 from floodloom.errors import InputError
 from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
-from floodloom.raster.budget import require_pixels
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.opener import open_raster
 from floodloom.raster.product import FloodClass
+from floodloom.raster.windows import require_pixels
 
 COLOURS = {
     FloodClass.DRY.value: (238, 238, 238, 255),
@@ -56,7 +56,7 @@ def write_flood_map(
 ) -> Path:
     """Write a flood map: classes in band 1, reasons of exclusion in band 2, 255 = no data in both.
 
-    Names of the values and a style lie beside it, see `floodloom.raster.legend`.
+    Names of the values and a style lie beside it, see `floodloom.raster.product`.
     """
     nodata = FloodClass.NODATA.value
     return write_cog(

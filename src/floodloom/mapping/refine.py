@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from floodloom.arrays import Floats, Mask
 from floodloom.errors import InputError
 from floodloom.kernels import jit
-from floodloom.raster.neighbourhood import box_sum, weighted_sum
+from floodloom.raster.windows import box_sum, weighted_sum
 
 _TRUNCATE = 3  # standard deviations at which the Gaussian is cut off
 _SUREST = 1e-3  # 0 and 100 percent would be logits that no neighbour could move

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from floodloom.models.blocks import resize
 from floodloom.models.cropped_decoder import Rim, crop_rim
 from floodloom.models.encoder import Encoder
-from floodloom.models.encoder_weights import load_encoder
+from floodloom.models.tensors import load_encoder
 
 
 class Segmenter(nn.Module, ABC):
@@ -62,7 +62,7 @@ class Segmenter(nn.Module, ABC):
         ValueError
             If the network has no encoder of that kind.
         CheckpointError
-            As `floodloom.models.encoder_weights.load_encoder`.
+            As `floodloom.models.tensors.load_encoder`.
         """
         self.adopt(load_encoder(self.named_encoder(), path))
 

@@ -1,16 +1,42 @@
-"""Trained networks for other runtimes: `torch.export` programs and ONNX files of any image size."""
+"""Networks for others to run: batch normalisation fused, and ONNX."""
 
 from __future__ import annotations
 
+import copy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 from torch.export import Dim, ExportedProgram
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.models.base import Segmenter
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fuse_batchnorm(model: Network) -> Network:
+    """Return a copy whose batch normalisations are fused with the convolutions before them.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode; pairs that follow one another in an `nn.Sequential` are fused.
+    """
+    fused = copy.deepcopy(model)
+    for block in list(fused.modules()):
+        if not isinstance(block, nn.Sequential):
+            continue
+        for index in range(len(block) - 1):
+            first, second = block[index], block[index + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                block[index], block[index + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return fused
+
 
 SMALLEST = 96
 """Least height and width that an exported program takes, px."""

@@ -1,15 +1,20 @@
-"""The architectures by name."""
+"""Architectures by name, what each needs and takes."""
 
 from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Mapping
+import json
+import math
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from floodloom.errors import ConfigError
 from floodloom.models.base import Segmenter
 from floodloom.models.choices import ARCHITECTURES
+from floodloom.texts import brief
 
 LARGEST_FIELD = 1024
 """Widest receptive field that is measured, px; what reaches further reports this."""
@@ -219,3 +225,118 @@ def _last(holds: Callable[[int], bool], limit: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if holds(middle) else (low, middle - 1)
     return low
+
+
+MOST = 16_384
+"""Greatest number that an argument can be; the widest network of the papers has 4096 channels."""
+
+INPUTS = ("in_channels", "classes")
+"""Arguments that the tiles decide."""
+
+SET_ELSEWHERE = (*INPUTS, "width", "encoder", "upsampling")
+"""Those and the ones that have a key of their own in a configuration."""
+
+_FROM_NOUGHT = ("groups",)  # numbers of bands, which begin with 0
+_KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+
+
+def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """Check everything that a file has a network built with.
+
+    Only what the architecture itself is made of is allowed, so that a checkpoint can't have another
+    file read: an `encoder_weights` is none of it.
+
+    Parameters
+    ----------
+    name
+        Name of the architecture.
+    arguments
+        Plain values, as JSON gives them.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first that the architecture doesn't have, that is missing, of another type, or
+        beyond all limits.
+    """
+    require_choices(name, arguments, set_elsewhere=())
+    for argument in INPUTS:
+        if argument not in arguments:
+            raise ConfigError(f"model {name!r}: argument {argument} is missing")
+
+
+def require_choices(
+    name: str, arguments: Mapping[str, Any], *, set_elsewhere: Sequence[str] = SET_ELSEWHERE
+) -> None:
+    """Check some of the arguments of a network.
+
+    Parameters
+    ----------
+    name
+        Name of the architecture.
+    arguments
+        Plain values.
+    set_elsewhere
+        Arguments of the architecture that aren't allowed among them.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first that the architecture doesn't have, of another type, or beyond all limits,
+        and what is allowed.
+    """
+    allowed = [argument for argument in arguments_of(name) if argument not in set_elsewhere]
+    hints = _hints(name)
+    for argument, value in arguments.items():
+        if argument not in allowed:
+            raise ConfigError(
+                f"model {name!r}: argument {brief(argument)} is none of {', '.join(allowed)}"
+            )
+        least = 0 if argument in _FROM_NOUGHT else 1
+        if not _is(hints[argument], value) or not all(_within(n, least) for n in _numbers(value)):
+            raise ConfigError(
+                f"model {name!r}: argument {argument} is {brief(value)}, but "
+                f"{_expected(hints[argument])} is expected, numbers up to {MOST}"
+            )
+
+
+def _hints(name: str) -> dict[str, Any]:
+    make = ARCHITECTURES.load(name).make
+    network = make.func if isinstance(make, partial) else make
+    if isinstance(network, type):
+        return get_type_hints(network.__init__)  # type: ignore[misc]
+    return get_type_hints(network)
+
+
+def _is(kind: Any, value: Any) -> bool:
+    try:
+        TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _expected(kind: Any) -> str:
+    """The values of a type, as text."""
+    inside = get_args(kind)
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, inside))
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(_expected(one) for one in inside)
+    if inside:
+        return f"a list of {_expected(inside[0])}"
+    return "null" if kind is type(None) else _KINDS.get(kind, str(kind))
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """Give the numbers of a value, through its lists."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def _within(number: float, least: int) -> bool:
+    whole = isinstance(number, int)
+    return math.isfinite(number) and (least if whole else 0) <= number <= MOST

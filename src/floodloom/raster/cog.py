@@ -1,13 +1,14 @@
-"""Cloud-optimised GeoTIFF for maps: written whole or not at all, and read again."""
+"""Cloud-optimised GeoTIFFs."""
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import rasterio
@@ -19,12 +20,73 @@ from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 
 from floodloom.errors import InputError
-from floodloom.files import atomic_path, require_replaceable
+from floodloom.files import atomic_path, part_beside, remove_part, require_replaceable
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.legend import Colours, Meanings, companions, write_legend
-from floodloom.raster.tiff import without_alpha
-from floodloom.raster.whole import is_whole, read_through
-from floodloom.temporaries import part_beside, remove_part
+from floodloom.raster.opener import is_whole, read_through
+from floodloom.raster.product import Colours, Meanings, companions, write_legend
+
+_EXTRA_SAMPLES = 338
+_SHORT = 2  # bytes of a value of the tag
+_ORDERS = {b"II": "<", b"MM": ">"}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a directory is stored: its count of entries, an entry, and an offset."""
+
+    count: struct.Struct
+    entry: struct.Struct
+    offset: struct.Struct
+    first: int  # where the offset of the first directory stands
+
+
+def _layout(file: BinaryIO, path: Path) -> _Layout:
+    file.seek(0)
+    order = _ORDERS.get(file.read(2))
+    version = struct.unpack(f"{order}H", file.read(2))[0] if order else 0
+    if version == 42:
+        formats, first = ("H", "HHI4s", "I"), 4
+    elif version == 43:
+        formats, first = ("Q", "HHQ8s", "Q"), 8
+    else:
+        raise InputError(f"{path}: not a TIFF; give a GeoTIFF")
+    count, entry, offset = (struct.Struct(f"{order}{fields}") for fields in formats)
+    return _Layout(count, entry, offset, first)
+
+
+def _extra_samples(file: BinaryIO, layout: _Layout) -> Iterator[tuple[int, int]]:
+    """Yield where the values of the tag stand in each directory, and how many there are."""
+    file.seek(layout.first)
+    (directory,) = layout.offset.unpack(file.read(layout.offset.size))
+    while directory:
+        file.seek(directory)
+        (entries,) = layout.count.unpack(file.read(layout.count.size))
+        start = directory + layout.count.size
+        for place in range(start, start + entries * layout.entry.size, layout.entry.size):
+            file.seek(place)
+            tag, _, values, inline = layout.entry.unpack(file.read(layout.entry.size))
+            if tag == _EXTRA_SAMPLES:
+                at = place + layout.entry.size - layout.offset.size
+                fits = values * _SHORT <= layout.offset.size
+                yield (at if fits else layout.offset.unpack(inline)[0]), values
+        file.seek(start + entries * layout.entry.size)
+        (directory,) = layout.offset.unpack(file.read(layout.offset.size))
+
+
+def without_alpha(path: str | Path) -> None:
+    """Declare that no band of a TIFF and its overviews is alpha.
+
+    Raises
+    ------
+    InputError
+        If the file isn't a TIFF.
+    """
+    with Path(path).open("r+b") as file:
+        layout = _layout(file, Path(path))
+        for place, values in list(_extra_samples(file, layout)):
+            file.seek(place)
+            file.write(bytes(values * _SHORT))  # 0: unspecified
+
 
 ACQUIRED = "ACQUISITION_TIME"
 """Tag of a raster's date."""

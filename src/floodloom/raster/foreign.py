@@ -1,13 +1,4 @@
-"""Rasters that floodloom didn't make, read as numbers, with NaN where nothing is known.
-
-Elevations, labels, reference water, land cover, optical images and the backscatter of others all
-come in here. What a file declares is obeyed: no-data values, masks, scale and offset of its
-bands, any CRS and orientation, pixels that are points. What it doesn't declare is recognised where
-possible: fill values are outside of what its kind of number can be.
-
-Source: GDAL, Raster Data Model (band scale and offset, mask bands); OGC 19-008r4, GeoTIFF 1.1,
-7.1.2.2 (GTRasterTypeGeoKey); GDAL accounts for pixels that are points.
-"""
+"""Rasters of others: what they hold, on which surface their heights stand."""
 
 from __future__ import annotations
 
@@ -28,13 +19,58 @@ from rasterio.windows import Window as RasterWindow
 
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
-from floodloom.raster.align import resample_onto
-from floodloom.raster.budget import require_pixels
+from floodloom.raster.align import join_grids, part_of, resample_onto
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.opener import open_raster
-from floodloom.raster.parts import join_grids, part_of
-from floodloom.raster.vertical import Vertical, split
-from floodloom.raster.windows import Window
+from floodloom.raster.windows import Window, require_pixels
+
+ELLIPSOID = "ellipsoid"
+
+
+@dataclass(frozen=True)
+class Vertical:
+    """What heights are measured from, and in which unit.
+
+    Attributes
+    ----------
+    name
+        `ellipsoid`, or the name of the vertical reference system.
+    epsg
+        Its code, if it has one.
+    metres
+        Length of one unit, m.
+    """
+
+    name: str
+    epsg: int | None
+    metres: float
+
+
+def split(wkt: str) -> tuple[str, Vertical | None]:
+    """Return a reference system without heights, and what it states of them.
+
+    Parameters
+    ----------
+    wkt
+        Any reference system: projected or geographic, of two or three dimensions, or compound.
+
+    Returns
+    -------
+    horizontal
+        WKT of the system of x and y; `wkt` itself where it has no heights.
+    vertical
+        None where it has no heights.
+    """
+    crs = CRS.from_wkt(wkt)
+    if crs.is_compound:
+        horizontal, heights = crs.sub_crs_list[:2]
+        unit = float(heights.axis_info[0].unit_conversion_factor)
+        return horizontal.to_wkt(), Vertical(heights.name, heights.to_epsg(), unit)
+    if len(crs.axis_info) == 3:
+        unit = float(crs.axis_info[2].unit_conversion_factor)
+        return crs.to_2d().to_wkt(), Vertical(ELLIPSOID, None, unit)
+    return wkt, None
+
 
 _FILL = 1e30
 """Beyond it lie the fill values of floating-point rasters (3.4e38, 9.97e36)."""

@@ -1,14 +1,35 @@
-"""What the numbers in a band mean, as one frozen value that travels with the data."""
+"""What a scene store states of its pixels: the recipe of their values, and flags of doubt."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from enum import IntFlag
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from floodloom.errors import RecipeMismatchError
+
+
+class Flag(IntFlag):
+    """Bits of the `flags` layer of a scene store (uint8)."""
+
+    NODATA = 1
+    BORDER = 2
+    BELOW_NOISE = 4
+    LAYOVER = 8
+    SHADOW = 16
+    LOW_ANGLE = 32
+    NO_ELEVATION = 64
+
+
+FLAG_ATTRS: dict[str, object] = {
+    "long_name": "quality flags",
+    "flag_masks": [int(flag) for flag in Flag],
+    "flag_meanings": " ".join(str(flag.name).lower() for flag in Flag),
+}
+"""CF attributes of the `flags` variable."""
 
 Quantity = Literal["beta0", "sigma0", "gamma0", "dn", "display"]
 Normalisation = Literal["fixed", "scene"]

@@ -1,13 +1,84 @@
-"""Plans of windows that cover a raster."""
+"""Windows of rasters, sums over neighbourhoods, and how much memory they may take."""
 
 from __future__ import annotations
 
+import os
+import resource
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
 
 from floodloom.errors import InputError
+
+SETTING = "FLOODLOOM_MAXIMUM_PIXELS"
+"""Variable of the environment that sets the limits."""
+
+MOST_PLANNED = 10_000_000_000
+"""Pixels of the largest grid that is worked through by blocks: ten scenes of one pass at 10 m in
+their north-up rectangle, of which the lattices of geocoding alone take some GB."""
+
+_MOST_HELD = 2_000_000_000
+_BYTES_PER_PIXEL = 8  # of a map, with what is found out about it
+_CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def most_planned() -> int:
+    """Return how many pixels a grid may have that is worked through by blocks."""
+    return _set() or MOST_PLANNED
+
+
+def most_held() -> int:
+    """Return how many pixels a raster may have that is held in memory at once."""
+    return _set() or min(_MOST_HELD, _memory() // _BYTES_PER_PIXEL)
+
+
+def require_pixels(height: int, width: int, name: str) -> None:
+    """Check that a raster may be held in memory.
+
+    Parameters
+    ----------
+    height, width
+        Its size, px.
+    name
+        Of the raster, for messages.
+
+    Raises
+    ------
+    InputError
+        If it has more pixels than `most_held`.
+    """
+    limit = most_held()
+    if height * width > limit:
+        raise InputError(
+            f"{name}: {height:,} x {width:,} px are more than the {limit:,} that this machine "
+            f"should hold; give the part that is needed, or set {SETTING} to a greater number"
+        )
+
+
+def _set() -> int | None:
+    text = os.environ.get(SETTING, "").strip()
+    if not text:
+        return None
+    digits = text.replace("_", "").replace(",", "")
+    if not (digits.isascii() and digits.isdigit() and 0 < len(digits) < 19 and int(digits)):
+        raise InputError(f"{SETTING} is {text[:40]!r}; give a number of pixels, such as 5000000000")
+    return int(digits)
+
+
+def _memory() -> int:
+    """Return the memory that this process may ever have, bytes."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        found.append(limit)
+    with suppress(OSError, ValueError):  # "max", or no control group
+        found.append(int(_CONTROL_GROUP.read_text()))
+    return min(found)
 
 
 @dataclass(frozen=True)
@@ -67,3 +138,27 @@ def plan_windows(height: int, width: int, size: int, overlap: int = 0) -> list[W
 def _starts(length: int, size: int, stride: int) -> list[int]:
     last = max(length - size, 0)
     return [*range(0, last, stride), last]
+
+
+def weighted_sum(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Return the sum around each pixel, weighted by its distance in rows and that in columns.
+
+    Parameters
+    ----------
+    values
+        (y, x), finite.
+    weights
+        (offset,), of an odd number of rows or columns, the middle one being the pixel's own.
+
+    Returns
+    -------
+    ndarray
+        (y, x), of the type of `values`.
+    """
+    along = correlate1d(values, weights, axis=0, mode="constant")
+    return np.asarray(correlate1d(along, weights, axis=1, mode="constant"))
+
+
+def box_sum(values: NDArray[Any], side: int) -> NDArray[Any]:
+    """Return the sum over a square of `side` px around each pixel, of the type of `values`."""
+    return weighted_sum(values, np.ones(side))

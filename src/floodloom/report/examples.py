@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from floodloom.arrays import IGNORE
 from floodloom.learning.metrics.pixels import count
-from floodloom.mapping.tiles import predict_tiles
-from floodloom.raster.nodata import IGNORE
+from floodloom.mapping.evaluation import predict_tiles
 from floodloom.report.images import colour_uri, grey_uri, stretch_limits, to_greys
 from floodloom.tiles.inputs import BEFORE
 

@@ -21,8 +21,8 @@ from floodloom.mapping.products import COLOURS, read_map
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.product import FloodClass
 from floodloom.raster.store import open_store
-from floodloom.report.charts import ticks
 from floodloom.report.images import GREYS, Shrunk, brightness, stretch_limits, to_greys
+from floodloom.report.results import ticks
 from floodloom.report.scene import EventLayers, before_greys, class_shares
 
 _LARGEST = 420

@@ -15,8 +15,7 @@ from PIL import Image
 
 from floodloom.errors import InputError
 from floodloom.raster.store import recipe_of
-from floodloom.sentinel1.decibel import power_to_decibel
-from floodloom.sentinel1.polarisations import POLARISATIONS
+from floodloom.sentinel1.bands import POLARISATIONS, power_to_decibel
 
 GREYS = 63
 """Number of grey steps of a backdrop."""

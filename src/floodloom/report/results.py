@@ -1,4 +1,4 @@
-"""What a run records of itself: training histories, relabelling audits, runtimes."""
+"""The results of a run as tables and charts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,176 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+import numpy as np
+from markupsafe import Markup, escape
 
 from floodloom.learning.relabelling.audit import Audit
-from floodloom.report.charts import Axis, Series, line_chart, reliability_chart
+
+COLOURS = ("#1f4e79", "#e6550d", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#444444")
+"""Distinguishable under colour blindness, after Okabe and Ito (2008), Color universal design."""
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 12, 40
+_MOST_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart; `y` holds None where there is no value."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """The places that have a value."""
+        return [(x, y) for x, y in zip(self.x, self.y, strict=True) if y is not None]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: its title, its range where it isn't taken from the data, and its finest step."""
+
+    title: str
+    low: float | None = None
+    high: float | None = None
+    finest: float = 0.0
+
+
+def line_chart(
+    series: Sequence[Series],
+    x: Axis,
+    y: Axis,
+    *,
+    size: tuple[int, int] = (440, 250),
+    diagonal: bool = False,
+) -> Markup:
+    """Draw lines.
+
+    Parameters
+    ----------
+    series
+        The lines; several, or those beside a diagonal, are named in a legend below.
+    x, y
+        The axes.
+    size
+        Width and height, px.
+    diagonal
+        Draw y = x, too.
+
+    Returns
+    -------
+    Markup
+        An SVG element and its legend.
+    """
+    frame = _Frame.around(series, x, y, size)
+    lines = [_line(one, frame, COLOURS[number % len(COLOURS)]) for number, one in enumerate(series)]
+    body = frame.axes(x, y) + (frame.diagonal() if diagonal else "") + "".join(lines)
+    svg = f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img">{body}</svg>'
+    return Markup(svg + (_legend(series) if len(series) > 1 or diagonal else ""))
+
+
+def reliability_chart(curves: Sequence[Series]) -> Markup:
+    """Draw accuracy against confidence, with the diagonal of perfect calibration."""
+    lowest = min((min(point) for one in curves for point in one.points), default=0.5)
+    low = min(0.5, float(np.floor(lowest * 10) / 10))
+    axes = Axis("confidence", low, 1.0), Axis("share that is right", low, 1.0)
+    return line_chart(curves, *axes, size=(320, 270), diagonal=True)
+
+
+def _line(one: Series, frame: _Frame, colour: str) -> str:
+    places = [(f"{frame.x(x):.1f}", f"{frame.y(y):.1f}") for x, y in one.points]
+    dots = "".join(f'<circle cx="{x}" cy="{y}" r="2.2"/>' for x, y in places)
+    points = " ".join(f"{x},{y}" for x, y in places)
+    return (
+        f'<g fill="{colour}"><title>{escape(one.name)}</title><polyline points="{points}" '
+        f'fill="none" stroke="{colour}" stroke-width="1.7" stroke-linejoin="round"/>{dots}</g>'
+    )
+
+
+def _legend(series: Sequence[Series]) -> str:
+    items = [
+        f'<li><i style="background:{COLOURS[number % len(COLOURS)]}"></i>{escape(one.name)}</li>'
+        for number, one in enumerate(series)
+    ]
+    return f'<ul class="keys">{"".join(items)}</ul>'
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The rectangle of a plot and its ranges."""
+
+    size: tuple[int, int]
+    left: float
+    right: float
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, series: Sequence[Series], x: Axis, y: Axis, size: tuple[int, int]) -> _Frame:
+        points = [point for one in series for point in one.points]
+        left, right = _range([p[0] for p in points], x)
+        low, high = _range([p[1] for p in points], y)
+        return cls(size, left, right, low, high)
+
+    def x(self, value: float) -> float:
+        share = (value - self.left) / (self.right - self.left)
+        return _LEFT + share * (self.size[0] - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.size[1] - _BOTTOM - share * (self.size[1] - _TOP - _BOTTOM)
+
+    def diagonal(self) -> str:
+        ends = [(self.x(v), self.y(v)) for v in (self.low, self.high)]
+        (x1, y1), (x2, y2) = ends
+        return (
+            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+            'stroke="#8b949c" stroke-dasharray="4 3"/>'
+        )
+
+    def axes(self, x: Axis, y: Axis) -> str:
+        width, height = self.size
+        rows = [
+            f'<line x1="{_LEFT}" x2="{width - _RIGHT}" y1="{self.y(v):.1f}" y2="{self.y(v):.1f}" '
+            f'stroke="#e3e1da"/><text x="{_LEFT - 7}" y="{self.y(v) + 3.5:.1f}" '
+            f'text-anchor="end">{v:.4g}</text>'
+            for v in ticks(self.low, self.high, y.finest)
+        ]
+        columns = [
+            f'<text x="{self.x(v):.1f}" y="{height - _BOTTOM + 16}" '
+            f'text-anchor="middle">{v:.4g}</text>'
+            for v in ticks(self.left, self.right, x.finest)
+        ]
+        middle = (height - _BOTTOM + _TOP) / 2
+        titles = (
+            f'<text x="{(width + _LEFT - _RIGHT) / 2}" y="{height - 6}" class="axis" '
+            f'text-anchor="middle">{escape(x.title)}</text><text class="axis" '
+            f'transform="translate(11 {middle}) rotate(-90)" text-anchor="middle">'
+            f"{escape(y.title)}</text>"
+        )
+        return "".join(rows + columns) + titles
+
+
+def _range(values: Sequence[float], axis: Axis) -> tuple[float, float]:
+    low = min(values, default=0.0) if axis.low is None else axis.low
+    high = max(values, default=1.0) if axis.high is None else axis.high
+    return low, high if high > low else low + 1.0
+
+
+def ticks(low: float, high: float, finest: float = 0.0) -> list[float]:
+    """Return at most six round numbers, in steps of 1, 2 or 5 times a power of ten.
+
+    No step is finer than `finest`.
+    """
+    span = high - low
+    scale = 10.0 ** np.floor(np.log10(span / _MOST_TICKS))
+    step = next(s * scale for s in (1, 2, 5, 10, 20) if span / (s * scale) <= _MOST_TICKS - 1)
+    step = max(step, finest)
+    first = np.ceil(low / step - 1e-9) * step
+    found = np.arange(first, high + step * 1e-6, step)
+    return [round(float(value), 10) + 0.0 for value in found]  # no -0
+
 
 _MEASURES = (("iou", "validation IoU"), ("loss", "training loss"))
 

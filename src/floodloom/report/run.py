@@ -1,4 +1,4 @@
-"""What there is of a whole run: its scores, models and rounds."""
+"""What a run has recorded, for its report."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from floodloom.learning.inference import load_ensemble
 from floodloom.learning.relabelling.audit import read_audit
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.outputs import Files
-from floodloom.records import read_record
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
-from floodloom.report.records import Evaluation
 from floodloom.report.results import (
     Trained,
     audit_views,
@@ -27,7 +25,59 @@ from floodloom.report.results import (
     training_charts,
 )
 from floodloom.report.settings import ReportSettings
+from floodloom.settings import Count, Number, Record, ReliabilityCurve, read_record
 from floodloom.tiles.store import open_tiles
+
+
+class _Scores(Record):
+    iou: Number | None
+    f1: Number | None
+    precision: Number | None
+    recall: Number | None
+    tp: Count
+    fp: Count
+    fn: Count
+    tn: Count
+
+
+class _Pair(Record):
+    flood: _Scores
+    water: _Scores
+
+
+class _Undecided(Record):
+    excluded: Number
+    nodata: Number
+
+
+class _Permanent(Record):
+    called_flood: Number | None
+
+
+class _Event(_Pair):
+    scored: str = ""
+    undecided: _Undecided = Field(default=None)  # type: ignore[assignment]
+    permanent_water: _Permanent = Field(default=None)  # type: ignore[assignment]
+
+
+class _Tiles(Record):
+    count: Count
+    pooled: _Scores
+    mean_of_chip_iou: Number | None
+    mean_of_chip_macro_jaccard: Number | None = None
+    calibration: ReliabilityCurve | None = None
+
+
+class Evaluation(Record):
+    """Scores, as `evaluate` writes them."""
+
+    flood: _Scores
+    water: _Scores
+    inductive: _Pair | None = None
+    transductive: _Pair | None = None
+    by_event: dict[str, _Event] = Field(default_factory=dict)
+    tiles: _Tiles = Field(default=None)  # type: ignore[assignment]
+
 
 _ORDER = (
     "simulate", "calibrate", "geocode", "ingest", "tile", "teach", "distill", "train", "relabel",

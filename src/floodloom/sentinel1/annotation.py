@@ -9,8 +9,9 @@ import numpy as np
 
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
-from floodloom.raster.places import enclosing_arc
-from floodloom.sentinel1.checks import (
+from floodloom.raster.grid import enclosing_arc
+from floodloom.sentinel1.orbit import geodetic_to_earth_fixed
+from floodloom.sentinel1.xml import (
     increasing,
     instant,
     number,
@@ -19,7 +20,6 @@ from floodloom.sentinel1.checks import (
     whole,
     within,
 )
-from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 
 SPEED_OF_LIGHT = 299792458.0
 

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from floodloom.errors import InputError
-from floodloom.inputs import regular_file
+from floodloom.files import regular_file
 
 MANIFEST = "manifest.safe"
 BROKEN = (

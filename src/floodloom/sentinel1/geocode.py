@@ -1,30 +1,39 @@
-"""Range-Doppler terrain correction: from the radar's image to a map grid, block by block.
-
-Every pixel of the grid, lifted to its elevation, is looked up where the radar imaged it.
-
-Source: Small and Schubert (2008), Guide to ASAR geocoding, RSL-ASAR-GC-AD.
-"""
+"""Geocoding of a scene, and of the slices of a pass into one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from floodloom.raster.flags import Flag
+from floodloom.raster.recipe import Flag
 from floodloom.raster.windows import Window, crop
-from floodloom.sentinel1.flatten import beta_areas, flattening_ratio, in_shadow
+from floodloom.sentinel1.flatten import (
+    Places,
+    beta_areas,
+    flattening_ratio,
+    in_shadow,
+    sample_bilinear,
+    sample_nearest,
+)
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.lattice import Lattice, build_lattice, lattice_step, least_spacing_m
-from floodloom.sentinel1.locate import image_of_nodes, locate_block
-from floodloom.sentinel1.resample import Places, sample_bilinear, sample_nearest
+from floodloom.sentinel1.locate import (
+    Lattice,
+    build_lattice,
+    image_of_nodes,
+    lattice_step,
+    least_spacing_m,
+    locate_block,
+)
 from floodloom.sentinel1.terrain import TerrainView, reach_m, view_terrain
 
 ANGLES = ("incidence_angle", "local_incidence_angle")
@@ -246,3 +255,75 @@ def _grown(window: Window, margin: int) -> Window:
 def _slices(part: Window) -> dict[str, slice]:
     rows, cols = part.slices
     return {"line": rows, "pixel": cols}
+
+
+_BLOCKS = 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """A calibrated scene (line, pixel), and how it is put onto the grid."""
+
+    scene: Mapping[str, xr.DataArray]
+    plan: Geocoding
+
+
+def mosaic_layers(parts: Sequence[Part], bands: tuple[str, ...], chunk: int) -> dict[str, da.Array]:
+    """Geocode the scenes of one pass into one mosaic.
+
+    Parameters
+    ----------
+    parts
+        The scenes; where they overlap, the first that saw the ground counts.
+    bands
+        Names of the backscatter layers.
+    chunk
+        Greatest side of the blocks that are worked on at once, px.
+
+    Returns
+    -------
+    dict
+        (y, x) dask arrays, as `geocode_block` gives them.
+    """
+    plan = parts[0].plan
+    height, width = plan.geobox.shape.yx
+    side = min(chunk, _side(height * width, max(part.plan.margin for part in parts)))
+    shared = delayed(list(parts), traverse=False)
+    block = delayed(_mosaicked_block)
+    dtypes: dict[str, Any] = {**dict.fromkeys((*bands, *ANGLES), np.float32), "flags": np.uint8}
+    rows: dict[str, list[list[da.Array]]] = {name: [] for name in dtypes}
+    for row in range(0, height, side):
+        windows = [
+            Window(row, col, min(side, height - row), min(side, width - col))
+            for col in range(0, width, side)
+        ]
+        made = [block(shared, bands, window) for window in windows]
+        for name, dtype in dtypes.items():
+            rows[name].append(
+                [
+                    da.from_delayed(layers[name], (w.height, w.width), dtype)  # type: ignore[no-untyped-call]
+                    for layers, w in zip(made, windows, strict=True)
+                ]
+            )
+    return {name: da.block(blocks) for name, blocks in rows.items()}  # type: ignore[no-untyped-call]
+
+
+def _side(pixels: int, margin: int) -> int:
+    """Return a side at which a small grid gives every worker something to do, margins the less."""
+    return max(math.ceil(math.sqrt(pixels / _BLOCKS) / 256) * 256, 256, 4 * margin)
+
+
+def _mosaicked_block(parts: Sequence[Part], bands: tuple[str, ...], window: Window) -> Layers:
+    first, *others = parts
+    merged = geocode_block(first.scene, bands, first.plan, window)
+    for part in others:
+        unseen = merged["flags"] & Flag.NODATA.value > 0
+        if not unseen.any():
+            break
+        other = geocode_block(part.scene, bands, part.plan, window)
+        seen = unseen & (other["flags"] & Flag.NODATA.value == 0)
+        for name, layer in merged.items():
+            layer[seen] = other[name][seen]
+        # What none of them saw keeps the reasons of all.
+        merged["flags"][unseen & ~seen] |= other["flags"][unseen & ~seen]
+    return merged

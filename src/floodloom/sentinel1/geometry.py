@@ -23,8 +23,7 @@ from floodloom.sentinel1.annotation import (
     Annotation,
     RangeConversion,
 )
-from floodloom.sentinel1.ellipsoid import ellipsoid_radius, geodetic_to_earth_fixed
-from floodloom.sentinel1.orbit import Orbit, fit_orbit
+from floodloom.sentinel1.orbit import Orbit, ellipsoid_radius, fit_orbit, geodetic_to_earth_fixed
 
 _ITERATIONS = 12
 _TOLERANCE_S = 1e-10

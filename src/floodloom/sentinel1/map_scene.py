@@ -12,16 +12,19 @@ from odc.geo.xr import xr_coords
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.raster.flags import FLAG_ATTRS, Flag
 from floodloom.raster.grid import metres_per_pixel, spacing_m
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import FLAG_ATTRS, Flag, Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp
 from floodloom.sentinel1.elevation import ConstantHeight, ElevationModel, open_elevation
-from floodloom.sentinel1.footprint import event_grid, footprint_of
-from floodloom.sentinel1.geocode import ANGLES, Geocoding
+from floodloom.sentinel1.footprint import (
+    common_polarisations,
+    event_grid,
+    footprint_of,
+    group_by_pass,
+    require_one_pass,
+)
+from floodloom.sentinel1.geocode import ANGLES, Geocoding, Part, mosaic_layers
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.mosaic import Part, mosaic_layers
-from floodloom.sentinel1.passes import common_polarisations, group_by_pass, require_one_pass
 from floodloom.sentinel1.rtc import mosaic_rtc, read_rtc
 from floodloom.sentinel1.rtc_products import is_rtc
 from floodloom.sentinel1.settings import GeocodeSettings

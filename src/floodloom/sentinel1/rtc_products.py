@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.raster.flags import Flag
-from floodloom.raster.recipe import Quantity
+from floodloom.raster.recipe import Flag, Quantity
 
 if TYPE_CHECKING:  # names of products are read in every dry run, without the libraries of rasters
-    from floodloom.sentinel1.backscatter import Scale
+    from floodloom.sentinel1.rtc import Scale
 
 _POLARISATION = r"(?P<polarisation>VV|VH|HH|HV)"
 _TIME = r"(?P<time>\d{8}T\d{6})"

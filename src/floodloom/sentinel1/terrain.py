@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from floodloom.kernels import jit
-from floodloom.raster.flags import Flag
+from floodloom.raster.recipe import Flag
 from floodloom.raster.windows import Window, crop
-from floodloom.sentinel1.lattice import Lattice, at, between_rows
+from floodloom.sentinel1.locate import Lattice, at, between_rows
 
 LOW_ANGLE_DEG = 20.0
 """Incidence angle below which backscatter of water and land are hard to distinguish."""

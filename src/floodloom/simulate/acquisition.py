@@ -9,9 +9,8 @@ from scipy.optimize import least_squares
 
 from floodloom.arrays import Doubles
 from floodloom.sentinel1.annotation import RangeConversion
-from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
 from floodloom.sentinel1.geometry import ImageGeometry, zero_doppler
-from floodloom.sentinel1.orbit import fit_orbit
+from floodloom.sentinel1.orbit import fit_orbit, geodetic_to_earth_fixed
 
 ORBIT_RADIUS_M = 7_071_000.0
 INCLINATION_RAD = np.radians(98.18)

@@ -12,18 +12,16 @@ from scipy.spatial import cKDTree
 
 from floodloom.arrays import Doubles
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.sentinel1.decibel import decibel_to_power
-from floodloom.sentinel1.ellipsoid import geodetic_to_earth_fixed
+from floodloom.sentinel1.bands import CROSS_POLARISED, decibel_to_power
 from floodloom.sentinel1.geometry import zero_doppler
-from floodloom.sentinel1.polarisations import CROSS_POLARISED
+from floodloom.sentinel1.orbit import geodetic_to_earth_fixed
 from floodloom.simulate.acquisition import Acquisition, plan_acquisition
-from floodloom.simulate.backscatter import sigma0
-from floodloom.simulate.facets import earth_fixed
-from floodloom.simulate.landscape import Landscape, make_landscape
+from floodloom.simulate.landscape import Landscape, make_landscape, sigma0
 from floodloom.simulate.render import (
     CALIBRATION_BETA0,
     View,
     digital_numbers,
+    earth_fixed,
     incidence_of_pixels,
     noise_equivalent_sigma0,
     render_sigma0,

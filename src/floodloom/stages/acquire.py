@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from floodloom.acquire.content import from_product, require_product
-from floodloom.acquire.download import LARGEST, open_source
-from floodloom.acquire.item import PRODUCT, SHA256, Asset, hasher, is_item, read_asset
+from floodloom.acquire.item import (
+    LARGEST,
+    PRODUCT,
+    SHA256,
+    Asset,
+    hasher,
+    is_item,
+    open_source,
+    read_asset,
+)
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import track

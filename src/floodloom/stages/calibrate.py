@@ -6,9 +6,8 @@ from pathlib import Path
 
 from floodloom.outputs import writes
 from floodloom.raster.store import write_store
-from floodloom.sentinel1.measurement import unpack
 from floodloom.sentinel1.product import open_product
-from floodloom.sentinel1.radar_scene import calibrated_scene, read_radar_scene
+from floodloom.sentinel1.radar_scene import calibrated_scene, read_radar_scene, unpack
 from floodloom.sentinel1.settings import CalibrateSettings
 
 _SHARD = 1024

@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from floodloom.mapping.delineate import delineate_flood
-from floodloom.mapping.event import event_of
 from floodloom.mapping.evidence import (
     DelineateFiles,
     read_evidence,
     read_terrain,
     require_enough,
 )
-from floodloom.mapping.product_set import FloodMap, FloodProducts, sensor_of, write_products
-from floodloom.mapping.settings import DelineateSettings
+from floodloom.mapping.polygons import require_polygon_file
+from floodloom.mapping.product_set import (
+    FloodMap,
+    FloodProducts,
+    require_described,
+    sensor_of,
+    write_products,
+)
+from floodloom.mapping.settings import DelineateSettings, event_of
 from floodloom.mapping.sources import read_probability
-from floodloom.mapping.stac import require_described
-from floodloom.mapping.vectorise import require_polygon_file
 from floodloom.mapping.zones import read_zones
 from floodloom.names import as_name, require_events
 from floodloom.outputs import as_paths, writes

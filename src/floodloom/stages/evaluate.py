@@ -7,9 +7,8 @@ from pathlib import Path
 
 from floodloom.errors import InputError
 from floodloom.files import write_json
-from floodloom.mapping.evaluation import event_names, score_pair, summarise
+from floodloom.mapping.evaluation import event_names, score_pair, score_tiles, summarise
 from floodloom.mapping.settings import EvaluateSettings
-from floodloom.mapping.tile_scores import score_tiles
 from floodloom.names import require_events
 from floodloom.outputs import writes
 

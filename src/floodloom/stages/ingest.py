@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from floodloom.adapters import SceneAdapter
+from floodloom.arrays import IGNORE
 from floodloom.datasets import DATASETS
-from floodloom.datasets.common.adapter import SceneAdapter
 from floodloom.errors import InputError
-from floodloom.outputs import writes
+from floodloom.outputs import together, writes
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.nodata import IGNORE
 from floodloom.raster.store import write_store
-from floodloom.sets import together
 
 
 @writes("out", "labels")

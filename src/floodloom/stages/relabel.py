@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from floodloom.files import write_json
-from floodloom.learning.data.splits import select, training_and_validation
+from floodloom.learning.data.zarr_tiles import select, training_and_validation
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.relabelling.audit import names_of
 from floodloom.learning.relabelling.round import relabel_tiles
 from floodloom.learning.relabelling.settings import RelabelSettings
-from floodloom.outputs import writes
-from floodloom.sets import together
+from floodloom.outputs import together, writes
 from floodloom.tiles.store import open_tiles, write_tiles
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from floodloom.log import get_logger
 from floodloom.names import require_events
-from floodloom.outputs import writes
-from floodloom.report.events import EventFiles, open_events
+from floodloom.outputs import together, writes
+from floodloom.report.pages import EventFiles, open_events
 from floodloom.report.pages import map_page as render_map
 from floodloom.report.pages import report_page as render_report
 from floodloom.report.run import ReportFiles, run_examples, run_sections
 from floodloom.report.scene import event_view
 from floodloom.report.settings import ReportSettings
-from floodloom.sets import together
 
 _FIGURE = 1000
 

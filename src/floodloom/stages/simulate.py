@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from floodloom.arrays import IGNORE
 from floodloom.log import get_logger
-from floodloom.outputs import writes
+from floodloom.outputs import together, writes
 from floodloom.raster.cog import ACQUIRED, write_cog
-from floodloom.raster.nodata import IGNORE
-from floodloom.sets import together
 from floodloom.simulate.event import AFTER, image_event, make_event, product_content
-from floodloom.simulate.optical import CHANNELS, optical_image
+from floodloom.simulate.landscape import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe
 from floodloom.simulate.settings import SimulateSettings
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from floodloom.adapters import ChipAdapter, SceneAdapter, chip_tiles
 from floodloom.datasets import DATASETS
-from floodloom.datasets.common.adapter import ChipAdapter, SceneAdapter
-from floodloom.datasets.common.tiles import chip_tiles
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.names import require_events

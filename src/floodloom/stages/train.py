@@ -16,7 +16,7 @@ from floodloom.learning.relabelling.audit import read_audit
 from floodloom.learning.relabelling.retraining import RoundTiles, train_round
 from floodloom.learning.training.distributed import join_processes
 from floodloom.learning.training.settings import TrainSettings
-from floodloom.learning.training.training_log import Sidecars
+from floodloom.learning.training.state import Sidecars
 from floodloom.outputs import writes
 from floodloom.tiles.store import open_tiles
 

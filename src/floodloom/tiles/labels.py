@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from floodloom.arrays import Floats
+from floodloom.arrays import IGNORE, Floats
 from floodloom.errors import InputError
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
-from floodloom.raster.masks import require_no_mask, strips
-from floodloom.raster.nodata import IGNORE
-from floodloom.raster.placing import Code, place_raster
+from floodloom.raster.placing import Code, place_raster, require_no_mask, strips
 from floodloom.raster.product import FLOOD_MAP, TRUTH, require_product
 
 _LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))

@@ -1,4 +1,4 @@
-"""What lies over one another on the grid of a scene, and the tiles that are cut out of it."""
+"""A scene with all that lies over it, cut into tiles."""
 
 from __future__ import annotations
 
@@ -10,15 +10,55 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.nodata import IGNORE
 from floodloom.raster.store import open_store
-from floodloom.tiles.companion import companion
+from floodloom.sentinel1.bands import POLARISATIONS
+from floodloom.sentinel2.pair import Pairing, pair_optical
+from floodloom.sentinel2.settings import PairingSettings
 from floodloom.tiles.cut import Source, cut_tiles
-from floodloom.tiles.inputs import compose_inputs, inputs_recipe
+from floodloom.tiles.inputs import compose_inputs, inputs_recipe, to_decibel
 from floodloom.tiles.labels import labels_on_grid, water_labels
 from floodloom.tiles.settings import TileSettings
+
+
+def companion(
+    path: str | Path, scene: xr.Dataset, settings: PairingSettings, bands: tuple[str, ...] = ()
+) -> Pairing:
+    """Bring an optical image onto a scene's grid, if it may stand beside it.
+
+    Parameters
+    ----------
+    path
+        Optical raster.
+    scene
+        Scene store; its backscatter shows whether the two lie on one another, and its dask chunks
+        give those of the image their heights.
+    settings
+        What makes it a companion.
+    bands
+        Bands of the image to read, all when none is named.
+
+    Raises
+    ------
+    InputError
+        As `floodloom.sentinel2.pair.pair_optical`.
+    """
+    band = next((name for name in POLARISATIONS if name in scene), None)
+    radar = None if band is None else to_decibel(scene[band])
+    acquired = str(scene.attrs.get("acquisition_time", ""))
+    rows = scene.chunksizes.get("y")
+    return pair_optical(
+        path,
+        geobox_of(scene),
+        settings,
+        bands=bands,
+        radar=radar,
+        acquired=acquired,
+        rows=rows,
+    )
+
 
 _CLASSES = ("dry", "water")
 

@@ -1,4 +1,4 @@
-"""The tile store: aligned tiles of inputs, labels and optical images, with their index."""
+"""Stores of tiles, and tiles of two stores that show the same ground."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import dask.array as da
 import numpy as np
+import shapely
 import xarray as xr
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
-from floodloom.raster.nodata import IGNORE
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, write_store
 
@@ -220,3 +221,35 @@ def tile_dataset(
             "classes": json.dumps(list(classes)),
         },
     )
+
+
+def refuse_leaks(tiles: xr.Dataset) -> None:
+    """Check that no place seen on one pass lies both in the training split and outside it.
+
+    Parameters
+    ----------
+    tiles
+        Tile store with the index columns split, orbit_pass, left, bottom, right, top (degrees;
+        NaN for tiles without georeference, which can't be checked).
+
+    Raises
+    ------
+    InputError
+        Naming the first pair of tiles that overlap.
+    """
+    if "left" not in tiles.coords:
+        return
+    left, bottom, right, top = (tiles[side].values for side in ("left", "bottom", "right", "top"))
+    known = np.isfinite(left)
+    training = np.flatnonzero(known & (tiles.split.values == "train"))
+    held_out = np.flatnonzero(known & np.isin(tiles.split.values, ["validation", "test"]))
+    boxes = shapely.box(left, bottom, right, top)
+    tree = shapely.STRtree(boxes[training])
+    for one, other in tree.query(boxes[held_out], predicate="overlaps").T:
+        first, second = training[other], held_out[one]
+        if tiles.orbit_pass.values[first] == tiles.orbit_pass.values[second]:
+            raise InputError(
+                f"split: training tile {tiles.tile_id.values[first]} and "
+                f"{tiles.split.values[second]} tile {tiles.tile_id.values[second]} show the same "
+                "place on the same pass; put their events on one side"
+            )

@@ -1,11 +1,14 @@
-"""What the rules ask about their jobs: inputs, settings and digests."""
+"""What a job of the workflow is: its settings, its modules and their digest."""
 
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,132 @@ from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.config.text import check_keys
 from floodloom.digest import code_digest, remember_parsed
 from floodloom.errors import details, one_line
+from floodloom.settings import Settings, of_jobs
 from floodloom.workflow import inputs as files
-from floodloom.workflow.choices import chosen_modules
-from floodloom.workflow.digests import Digests, Job, Wildcards
-from floodloom.workflow.economy import with_signature
+from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.plan import Plan
+from floodloom.workflow.resources import with_signature
 from floodloom.workflow.sources import Sources
+
+_DATA_ALONE = {"preset"}
+"""What is chosen, but runs in no job: its values are settings."""
+
+
+def chosen_modules(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the modules of what a job chooses by name.
+
+    Parameters
+    ----------
+    plan
+        What the run is made of.
+    stage
+        Name of the stage.
+    wildcards
+        Wildcards of the job.
+
+    Returns
+    -------
+    tuple
+        Modules of its losses, architectures, gates and so on, and of the data set that it reads.
+        The architectures of checkpoints that it reads are chosen by the jobs that make them.
+    """
+    section = getattr(plan.config, stage, None)
+    found: list[str] = []
+    if isinstance(section, Settings):
+        keys = type(section).model_fields.keys()
+        of_job = {key: wildcards[key] for key in of_jobs(type(section)) & wildcards.keys()}
+        found += section.model_copy(update=of_job).modules(*(keys - _DATA_ALONE))
+    if reads_data_set(plan, stage, wildcards):
+        found += plan.config.modules("dataset")
+    return tuple(dict.fromkeys(found))
+
+
+Wildcards = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job is made of.
+
+    Attributes
+    ----------
+    code
+        Digest of the code of its stage.
+    settings
+        Settings by name.
+    inputs
+        Path, or list of paths, by keyword of the stage.
+    sources
+        Paths and digests of what it reads beside its inputs.
+    """
+
+    code: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str | list[str]] = field(default_factory=dict)
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Digests of the jobs of a workflow.
+
+    Attributes
+    ----------
+    job
+        Gives the job of a stage for its wildcards.
+    maker
+        Gives stage and wildcards of what makes a file, or None of a source.
+    source
+        Gives the digest of a source.
+    """
+
+    job: Callable[[str, Wildcards], Job]
+    maker: Callable[[str], tuple[str, Wildcards] | None]
+    source: Callable[[str], str]
+    _known: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def of_job(self, stage: str, wildcards: Wildcards) -> str:
+        """Hash a job: its code, its settings by name and all that lies above it.
+
+        Parameters
+        ----------
+        stage
+            Name of the stage.
+        wildcards
+            Wildcards of the job.
+
+        Returns
+        -------
+        str
+            Sixteen hexadecimal digits. They change with the code of any stage before, any setting
+            of one, and any source, whether or not what lies between is there.
+        """
+        key = (stage, *(f"{name}={wildcards[name]}" for name in sorted(wildcards)))
+        if key not in self._known:
+            self._known[key] = self._hash(stage, wildcards)
+        return self._known[key]
+
+    def of_file(self, path: str) -> str:
+        """Hash what a file holds: the digest of the job that makes it, or that of the source."""
+        made = self.maker(path)
+        return self.source(path) if made is None else self.of_job(*made)
+
+    def _hash(self, stage: str, wildcards: Wildcards) -> str:
+        job = self.job(stage, wildcards)
+        above = {
+            name: [(path, self.of_file(path)) for path in _listed(value)]
+            for name, value in job.inputs.items()
+        }
+        parts = [stage, dict(wildcards), job.code, dict(job.settings), above, job.sources]
+        # Settings are sorted by name; the order of inputs is a setting of its own.
+        text = json.dumps(parts, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
 
 OfJob = Callable[[Any], Any]
 """What Snakemake calls with the wildcards of a job."""

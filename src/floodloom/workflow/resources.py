@@ -1,20 +1,46 @@
-"""What a job needs: memory and time, by the size of what it works on.
-
-The figures are those of `benchmarks/results`, taken on two cores, and bound from above what was
-measured. They decide where a cluster runs a job and when it ends one, never what comes out.
-"""
+"""Threads, memory and time of jobs, known without asking twice."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+import snakemake.script as snakemake_script
 
 from floodloom.config.load import DATASET, SIMULATED
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.training.settings import TrainSettings
-from floodloom.workflow.economy import with_signature
 from floodloom.workflow.plan import Plan
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def with_signature(function: Function) -> Function:
+    """Return a function that states its signature, which Snakemake asks for before each call."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
+
+
+def read_scripts_once() -> None:
+    """Let Snakemake read the script of a rule for the first of its jobs alone."""
+    read = snakemake_script.get_source
+    if hasattr(read, "floodloom_known"):
+        return
+    known: dict[tuple[str, str], Any] = {}
+
+    def get_source(path: Any, sourcecache: Any, basedir: Any = None, *of_job: Any) -> Any:
+        if "{" in str(path):  # another script for each job
+            return read(path, sourcecache, basedir, *of_job)
+        key = (str(path), basedir.get_path_or_uri(secret_free=True) if basedir else "")
+        if key not in known:
+            known[key] = read(path, sourcecache, basedir, *of_job)
+        return known[key]
+
+    get_source.floodloom_known = known  # type: ignore[attr-defined]
+    snakemake_script.get_source = get_source
+
 
 _Training = TrainSettings | DistillSettings | TeachSettings | None
 

@@ -1,9 +1,4 @@
-"""What a file from outside holds: a digest of its content, which is read again after a change only.
-
-A source may be replaced by another file of the same name, size and time of modification, and a file
-that was merely copied or touched is the same source as before: neither follows from the times that
-a workflow engine compares.
-"""
+"""Where inputs come from, and whether they have changed."""
 
 from __future__ import annotations
 
@@ -15,15 +10,61 @@ import os
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from floodloom.errors import InputError
+from floodloom.config.load import load_config, load_scenes
+from floodloom.errors import ConfigError, InputError
 from floodloom.files import write_json
 from floodloom.log import get_logger
 from floodloom.sentinel1.rtc_products import RtcProduct, find_rtc
+from floodloom.texts import redact
+
+
+def stand_in(source: str) -> str:
+    """Return what stands for a source in the parameters of a job.
+
+    Parameters
+    ----------
+    source
+        Path or address.
+
+    Returns
+    -------
+    str
+        The source itself, or, if it may hold a secret, what `redact` leaves and a digest of all
+        of it, so that another address is another parameter.
+    """
+    bare = redact(source)
+    digest = hashlib.sha256(source.encode(errors="surrogateescape")).hexdigest()[:16]
+    return source if bare == source else f"{bare} {digest}"
+
+
+def source_of(config: Mapping[str, Any], scene: str, parameter: str) -> str:
+    """Look up the source of a scene in the sheet.
+
+    Parameters
+    ----------
+    config
+        The parsed configuration.
+    scene
+        Name of the scene.
+    parameter
+        What stands for its source.
+
+    Raises
+    ------
+    ConfigError
+        If the sheet now has something else than when the job was planned.
+    """
+    found = load_scenes(load_config(config)).get(scene)
+    if found is None or stand_in(found.source) != parameter:
+        raise ConfigError(f"scene {scene}: its source was changed during the run; start it again")
+    return found.source
+
 
 _SETTLED_NS = 2_000_000_000
 """Age from which a file's times show a later change: clocks of file systems are coarse."""

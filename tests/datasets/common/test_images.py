@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from floodloom.datasets.common.images import read_mask, read_png
+from floodloom.adapters import read_mask, read_png
 from floodloom.errors import InputError
 
 

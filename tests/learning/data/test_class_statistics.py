@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from floodloom.errors import TrainingError
-from floodloom.learning.data.class_statistics import class_statistics, describe_statistics
 from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.training_set import class_statistics, describe_statistics
 from floodloom.raster.store import recipe_of
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from floodloom.learning.data.prefetch import Prefetch, prefetch_batches
-from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.samples import Prefetch, prefetch_batches, radar_samples
 from floodloom.learning.data.zarr_tiles import ZarrTiles, load_radar_tiles, locate_tiles
 from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
 

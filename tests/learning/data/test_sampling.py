@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from floodloom.learning.data.sampling import draw_epoch, sampling_weights
+from floodloom.learning.data.training_set import draw_epoch, sampling_weights
 from floodloom.learning.training.distributed import Processes
 
 COUNTS = torch.tensor([[0, 16], [0, 0], *[[16, 0]] * 8])

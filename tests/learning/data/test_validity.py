@@ -11,8 +11,8 @@ import torch
 from floodloom.learning.calibration import seen_pixels
 from floodloom.learning.data.augmentation import Augmentation, radar_noise
 from floodloom.learning.data.samples import Samples
+from floodloom.learning.loss import Prediction
 from floodloom.learning.losses import LOSSES
-from floodloom.learning.losses._base import Prediction
 from floodloom.models.registry import build
 from floodloom.raster.recipe import Recipe
 

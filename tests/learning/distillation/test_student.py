@@ -37,12 +37,12 @@ from floodloom.learning.distillation.teacher import (
     require_teacher,
     transfer_weights,
 )
-from floodloom.learning.losses._base import Loss
+from floodloom.learning.loss import Loss
 from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
+from floodloom.learning.training.state import Sidecars
 from floodloom.learning.training.train import train_checkpoint
-from floodloom.learning.training.training_log import Sidecars
 from floodloom.learning.training.validation import scores_of
 from floodloom.models.base import Segmenter
 from floodloom.models.registry import build

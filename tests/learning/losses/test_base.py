@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from floodloom.learning.data.samples import Samples
+from floodloom.learning.loss import Prediction
 from floodloom.learning.losses import LOSSES
-from floodloom.learning.losses._base import Prediction
 from floodloom.learning.losses.contrast import CONTRAST_WEIGHT, class_contrast
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.losses.dice import soft_dice

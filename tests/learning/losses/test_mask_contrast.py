@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from floodloom.learning.losses._mask_contrast import mask_contrast, prototypes
+from floodloom.learning.loss import mask_contrast, prototypes
 
 
 def test_prototypes_are_mean_directions_of_objects():

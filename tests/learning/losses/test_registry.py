@@ -10,7 +10,7 @@ from pathlib import Path
 from floodloom.learning.checkpoint import read_metadata
 
 LOSS = """
-from floodloom.learning.losses._base import Loss
+from floodloom.learning.loss import Loss
 from floodloom.learning.losses.cross_entropy import cross_entropy
 
 def squared(logits, label):

@@ -12,8 +12,16 @@ from sklearn import metrics as oracle
 from torchmetrics.functional import classification
 
 from floodloom.errors import InputError
-from floodloom.learning.metrics.chips import all_scores
-from floodloom.learning.metrics.objects import boundary_counts, boundary_f1, object_counts
+from floodloom.learning.metrics.chips import (
+    alignment_measure,
+    all_scores,
+    boundary_counts,
+    boundary_f1,
+    mean_absolute_error,
+    object_counts,
+    structure_measure,
+    weighted_f_beta,
+)
 from floodloom.learning.metrics.pixels import (
     Counts,
     confusion_matrix,
@@ -21,12 +29,6 @@ from floodloom.learning.metrics.pixels import (
     mean_iou,
     pixel_accuracy,
     split_scores,
-)
-from floodloom.learning.metrics.saliency import (
-    alignment_measure,
-    mean_absolute_error,
-    structure_measure,
-    weighted_f_beta,
 )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from floodloom.learning.metrics.maps import PairScores, score_map, score_probability
-from floodloom.learning.metrics.pixels import Counts
+from floodloom.learning.metrics.pixels import Counts, PairScores, score_map, score_probability
 
 
 def uint8(*values: int) -> np.ndarray:

@@ -12,8 +12,11 @@ from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.network import untrained
 from floodloom.learning.relabelling.acceptance import Acceptance
-from floodloom.learning.relabelling.adaptation import adapt_statistics, sensor_difference
-from floodloom.learning.relabelling.batch_statistics import replace_statistics
+from floodloom.learning.relabelling.adaptation import (
+    adapt_statistics,
+    replace_statistics,
+    sensor_difference,
+)
 from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings

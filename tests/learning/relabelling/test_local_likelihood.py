@@ -10,9 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.relabelling import local_likelihood as likelihood
-from floodloom.learning.relabelling.labeller import Labeller, calibrate_labeller
-from floodloom.learning.relabelling.local_likelihood import local_likelihood
-from floodloom.learning.relabelling.mixture import Mixture
+from floodloom.learning.relabelling.local_likelihood import Mixture, local_likelihood
+from floodloom.learning.relabelling.round import Labeller, calibrate_labeller
 
 SIDE = 64
 

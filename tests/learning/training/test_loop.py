@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from floodloom.errors import TrainingError
-from floodloom.learning.data import prefetch
+from floodloom.learning.data import samples as data_samples
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.training_set import TrainingSet
@@ -17,7 +17,7 @@ from floodloom.learning.training import loop
 from floodloom.learning.training.loop import fit
 from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import Monitor, TrainingSettings
-from floodloom.learning.training.training_log import Sidecars
+from floodloom.learning.training.state import Sidecars
 from floodloom.models.registry import build
 
 PLAN = TrainingSettings(epochs=4, batch=4, precision="float32", learning_rate=3e-3)
@@ -150,7 +150,7 @@ def test_the_chosen_score_chooses_the_epoch(samples):
 
 
 def test_threads_that_read_change_nothing(samples, monkeypatch):
-    monkeypatch.setattr(prefetch, "Samples", type(None))  # memory is read as if it were a disk
+    monkeypatch.setattr(data_samples, "Samples", type(None))  # memory is read as if it were a disk
     (_, alone), (_, ahead) = (
         fitted(samples),
         fitted(samples, PLAN.model_copy(update={"workers": 3})),

@@ -12,7 +12,7 @@ from torch import nn
 from floodloom.errors import TrainingError
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.losses._base import Loss
+from floodloom.learning.loss import Loss
 from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.training import semisupervised

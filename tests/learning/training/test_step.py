@@ -11,7 +11,7 @@ from torch import nn
 from floodloom.errors import TrainingError
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.device import Execution
+from floodloom.learning.network import Execution
 from floodloom.learning.training.loop import fit, part_weights
 from floodloom.learning.training.settings import TrainingSettings
 from floodloom.models.registry import build

@@ -9,8 +9,13 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from floodloom.errors import ConfigError, TrainingError
-from floodloom.learning.training.state import Progress
-from floodloom.learning.training.training_log import RunningLoss, Sidecars, log_epoch, progress_bar
+from floodloom.learning.training.state import (
+    Progress,
+    RunningLoss,
+    Sidecars,
+    log_epoch,
+    progress_bar,
+)
 
 
 def record(epoch: int) -> dict:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from floodloom.learning.data.samples import Samples
 from floodloom.raster.recipe import Recipe
-from floodloom.sentinel1.polarisations import CO_POLARISED, CROSS_POLARISED, POLARISATIONS
+from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED, POLARISATIONS
 
 _RATIO_SPAN_DB = 15.0  # `compose_inputs` scales the ratio from -15..0 dB; a test keeps them in step
 

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import ConfigError, InputError, RecipeMismatchError
 from floodloom.learning.data.samples import (
     Samples,
@@ -20,7 +21,6 @@ from floodloom.learning.data.samples import (
 )
 from floodloom.learning.data.zarr_tiles import iterate_blocks, replace_labels
 from floodloom.log import get_logger
-from floodloom.raster.nodata import IGNORE
 from floodloom.sentinel2.indices import mndwi, ndwi
 from floodloom.tiles.inputs import BEFORE
 

@@ -14,18 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import CheckpointError
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.optical import drop_optical, network_input
-from floodloom.learning.data.prefetch import prefetch_batches
-from floodloom.learning.data.samples import Samples, Tiles
+from floodloom.learning.data.samples import Samples, Tiles, prefetch_batches
 from floodloom.learning.data.zarr_tiles import labelled_tiles, map_tiles, select_tiles
-from floodloom.learning.device import default_device
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.losses import LOSSES
+from floodloom.learning.network import default_device
 from floodloom.learning.training.validation import scores_of
 from floodloom.models.base import Segmenter
-from floodloom.raster.nodata import IGNORE
 
 _AT_ONCE = 16
 
@@ -75,7 +74,7 @@ def add_teacher_logits(
         Where the logits of tiles on disk are kept, 2 bytes per pixel and class, in a file without a
         name that vanishes with the process; None: where temporary files are.
     workers
-        See `floodloom.learning.data.prefetch.feed`.
+        See `floodloom.learning.data.samples.feed`.
     """
     if isinstance(tiles, Samples) and (tiles.optical is None or tiles.clear is None):
         return tiles

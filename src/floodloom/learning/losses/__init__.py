@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from floodloom.registry import Registry
 
 if TYPE_CHECKING:
-    from floodloom.learning.losses._base import Loss
+    from floodloom.learning.loss import Loss
 
 LOSSES: Registry[Loss] = Registry("loss", __name__, "loss")
 """Other distributions add theirs as entry points of the group `floodloom.learning.losses`."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from floodloom.learning.losses._base import Loss, mean_of_labelled
-from floodloom.raster.nodata import IGNORE
+from floodloom.arrays import IGNORE
+from floodloom.learning.loss import Loss, mean_of_labelled
 
 _REACH = 6  # in σ: beyond it a weight is below 2e-7
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from floodloom.learning.losses._base import Loss
+from floodloom.learning.loss import Loss
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.losses.dice import soft_dice
 

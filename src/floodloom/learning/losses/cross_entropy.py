@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.learning.losses._base import Loss
+from floodloom.arrays import IGNORE
+from floodloom.learning.loss import Loss
 from floodloom.learning.training.distributed import sum_over_processes
-from floodloom.raster.nodata import IGNORE
 
 
 def cross_entropy(logits: Tensor, label: Tensor, weights: Tensor | None = None) -> Tensor:

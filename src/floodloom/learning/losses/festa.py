@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.losses._base import Loss, Prediction
+from floodloom.learning.loss import Loss, Prediction
 from floodloom.learning.losses.cross_entropy import cross_entropy
 
 FESTA_WEIGHT = 0.1  # Hua et al. 2021, section IV

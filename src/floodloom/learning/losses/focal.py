@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from floodloom.learning.losses._base import Loss, mean_of_labelled
-from floodloom.raster.nodata import IGNORE
+from floodloom.arrays import IGNORE
+from floodloom.learning.loss import Loss, mean_of_labelled
 
 
 def focal(logits: Tensor, label: Tensor, gamma: float = 2.0) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floodloom.learning.losses._base import Loss
+from floodloom.learning.loss import Loss
 from floodloom.learning.losses.cross_entropy import cross_entropy
 
 loss = Loss(cross_entropy, class_weighted=True)

@@ -1,14 +1,16 @@
-"""Every score of a set of chips at once; named by whether it is pooled or a mean of chips."""
+"""Scores by chip, by object and of saliency."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
-from floodloom.learning.metrics.objects import boundary_counts, boundary_f1, object_counts
 from floodloom.learning.metrics.pixels import (
     Counts,
     confusion_matrix,
@@ -20,13 +22,236 @@ from floodloom.learning.metrics.pixels import (
     mean_of_chip_macro_jaccard,
     pixel_accuracy,
 )
-from floodloom.learning.metrics.saliency import (
-    alignment_measure,
-    mean_absolute_error,
-    structure_measure,
-    weighted_f_beta,
-)
-from floodloom.raster.nodata import IGNORE
+
+_EIGHT = np.ones((3, 3), dtype=np.int64)
+
+
+def object_counts(
+    prediction: NDArray[np.integer], label: NDArray[np.integer], threshold: float = 0.5
+) -> Counts:
+    """Count objects that were found, made up and missed.
+
+    Parameters
+    ----------
+    prediction, label
+        (y, x), 1 = foreground; where `label` is 255 neither has an object. Objects are
+        8-connected.
+    threshold
+        A predicted and a true object are a pair if their IoU is at least this; each is in one pair
+        at most, the pairs with the greatest IoU first.
+
+    Returns
+    -------
+    Counts
+        tp (pairs), fp (predicted objects without a partner), fn (true objects without one).
+    """
+    scored = label != IGNORE
+    found, found_count = ndimage.label((prediction == 1) & scored, _EIGHT)
+    true, true_count = ndimage.label(label == 1, _EIGHT)
+    overlap = np.bincount(
+        (true * (found_count + 1) + found).ravel(), minlength=(true_count + 1) * (found_count + 1)
+    ).reshape(true_count + 1, found_count + 1)
+    union = overlap.sum(1, keepdims=True) + overlap.sum(0, keepdims=True) - overlap
+    iou = (overlap / np.maximum(union, 1))[1:, 1:]
+    pairs = _pairs(iou, threshold)
+    return Counts(tp=pairs, fp=found_count - pairs, fn=true_count - pairs)
+
+
+def _pairs(iou: NDArray[np.float64], threshold: float) -> int:
+    """Return how many pairs there are when the best are joined first."""
+    rows, cols = np.nonzero((iou >= threshold) & (iou > 0))
+    order = np.argsort(-iou[rows, cols], kind="stable")
+    taken_rows: set[int] = set()
+    taken_cols: set[int] = set()
+    for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
+        if row not in taken_rows and col not in taken_cols:
+            taken_rows.add(row)
+            taken_cols.add(col)
+    return len(taken_rows)
+
+
+def boundary_counts(
+    prediction: NDArray[np.integer], label: NDArray[np.integer], tolerance: float = 2.0
+) -> dict[str, int]:
+    """Count outline pixels that lie within a tolerance of the other outline.
+
+    Parameters
+    ----------
+    prediction, label
+        (y, x), 1 = foreground; outlines that touch ignored pixels (255) aren't counted, because
+        they are the edge of what is known, not of the foreground.
+    tolerance
+        Greatest distance, px.
+
+    Returns
+    -------
+    dict
+        found and predicted: outline pixels of the prediction near the truth's, and all of them;
+        met and true: outline pixels of the truth near the prediction's, and all of them.
+    """
+    scored = label != IGNORE
+    ours = _outline((prediction == 1) & scored, scored)
+    theirs = _outline(label == 1, scored)
+    return {
+        "found": int((ours & _near(theirs, tolerance)).sum()),
+        "predicted": int(ours.sum()),
+        "met": int((theirs & _near(ours, tolerance)).sum()),
+        "true": int(theirs.sum()),
+    }
+
+
+def boundary_f1(counts: dict[str, int]) -> float:
+    """Return the F1 of the outlines; 0 where either has none.
+
+    References
+    ----------
+    Csurka et al. (2013), What is a good evaluation measure for semantic segmentation?, BMVC.
+    """
+    if not counts["predicted"] or not counts["true"]:
+        return 0.0
+    precision = counts["found"] / counts["predicted"]
+    recall = counts["met"] / counts["true"]
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _outline(mask: NDArray[np.bool_], scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the foreground pixels with a background 4-neighbour, all four of them labelled."""
+    background = ndimage.binary_dilation(scored & ~mask)
+    unknown = ndimage.binary_dilation(~scored)
+    return np.asarray(mask & background & ~unknown)
+
+
+def _near(outline: NDArray[np.bool_], tolerance: float) -> NDArray[np.bool_]:
+    if not outline.any():
+        return np.zeros_like(outline)
+    return np.asarray(ndimage.distance_transform_edt(~outline) <= tolerance)
+
+
+_TINY = float(np.finfo(np.float64).eps)
+
+Probability = NDArray[np.floating]
+Label = NDArray[np.integer]
+
+
+def mean_absolute_error(probability: Probability, label: Label) -> float:
+    """Return the mean of |probability - truth| over the labelled pixels, NaN if there are none."""
+    scored = label != IGNORE
+    if not scored.any():
+        return math.nan
+    return float(np.abs(probability[scored] - label[scored]).mean())
+
+
+def weighted_f_beta(probability: Probability, label: Label, beta: float = 1.0) -> float:
+    """Return the weighted Fβ, in which errors weigh by their place.
+
+    Errors inside the foreground are softened where their neighbourhood is right; errors in the
+    background weigh from 1 beside the foreground to 2 far from it. 0 without foreground.
+
+    References
+    ----------
+    Margolin et al. (2014), How to evaluate foreground maps?, CVPR, section 4; window 7 px, σ 5 px.
+    """
+    scored, truth = label != IGNORE, label == 1
+    if not truth.any():
+        return 0.0
+    error = np.where(scored, np.abs(probability - truth), 0.0).astype(np.float64)
+    distance, nearest = ndimage.distance_transform_edt(~truth, return_indices=True)
+    spread = np.where(truth, error, error[tuple(nearest)])
+    smoothed = ndimage.convolve(spread, _gaussian(7, 5.0), mode="constant")
+    softened = np.where(truth & (smoothed < error), smoothed, error)
+    weight = np.where(truth, 1.0, 2 - np.exp(math.log(0.5) / 5 * distance))
+    weighted = softened * weight
+    missed, false = weighted[truth].sum(), weighted[scored & ~truth].sum()
+    hit = truth.sum() - missed
+    recall = 1 - missed / truth.sum()
+    precision = hit / (_TINY + hit + false)
+    square = beta**2
+    return float((1 + square) * recall * precision / (_TINY + square * precision + recall))
+
+
+def structure_measure(probability: Probability, label: Label, alpha: float = 0.5) -> float:
+    """Return the S-measure: α times object-aware plus 1 - α times region-aware similarity.
+
+    NaN without a labelled pixel.
+
+    References
+    ----------
+    Fan et al. (2017), Structure-measure, arXiv 1708.00786, equations 1 to 8.
+    """
+    scored = label != IGNORE
+    truth = label == 1
+    if not scored.any():
+        return math.nan
+    share = float(truth[scored].mean())
+    if share == 0:
+        return 1 - float(probability[scored].mean())
+    if share == 1:
+        return float(probability[scored].mean())
+    inside = _object_similarity(probability[truth])
+    outside = _object_similarity(1 - probability[scored & ~truth])
+    by_object = share * inside + (1 - share) * outside
+    by_region = _region_similarity(probability, truth, scored)
+    return max(alpha * by_object + (1 - alpha) * by_region, 0.0)
+
+
+def _object_similarity(values: Probability) -> float:
+    mean = float(values.mean())
+    deviation = float(values.std(ddof=1)) if values.size > 1 else 0.0
+    return 2 * mean / (mean**2 + 1 + deviation + _TINY)
+
+
+def _region_similarity(
+    probability: Probability, truth: NDArray[np.bool_], scored: NDArray[np.bool_]
+) -> float:
+    """Return the mean similarity of the four parts around the truth's centre, by their size."""
+    row, col = (round(float(index.mean())) + 1 for index in np.nonzero(truth))
+    value = 0.0
+    for rows in (slice(None, row), slice(row, None)):
+        for cols in (slice(None, col), slice(col, None)):
+            here = scored[rows, cols]
+            if here.any():
+                part = probability[rows, cols][here], truth[rows, cols][here].astype(np.float64)
+                value += here.sum() / scored.sum() * _similarity(*part)
+    return float(value)
+
+
+def _similarity(x: Probability, y: Probability) -> float:
+    """Return 4 x̄ ȳ σxy / ((x̄² + ȳ²)(σx² + σy²)), 1 where both are constant and alike."""
+    mean_x, mean_y = float(x.mean()), float(y.mean())
+    degrees = max(x.size - 1, 1)
+    variances = (((x - mean_x) ** 2).sum() + ((y - mean_y) ** 2).sum()) / degrees
+    covariance = float(((x - mean_x) * (y - mean_y)).sum()) / degrees
+    above = 4 * mean_x * mean_y * covariance
+    below = (mean_x**2 + mean_y**2) * float(variances)
+    if above != 0:
+        return above / (below + _TINY)
+    return 1.0 if below == 0 else 0.0
+
+
+def alignment_measure(probability: Probability, label: Label, threshold: float = 0.5) -> float:
+    """Return the E-measure of the map cut at a threshold; NaN without a labelled pixel.
+
+    References
+    ----------
+    Fan et al. (2018), Enhanced-alignment measure, arXiv 1805.10421, equations 2 to 5.
+    """
+    scored = label != IGNORE
+    if not scored.any():
+        return math.nan
+    found = (probability[scored] >= threshold).astype(np.float64)
+    truth = (label[scored] == 1).astype(np.float64)
+    if truth.all() or not truth.any():
+        return float((found == truth).mean())
+    x, y = found - found.mean(), truth - truth.mean()
+    aligned = 2 * x * y / (x**2 + y**2 + _TINY)
+    return float(((aligned + 1) ** 2 / 4).mean())
+
+
+def _gaussian(size: int, sigma: float) -> NDArray[np.float64]:
+    axis = np.arange(size) - size // 2
+    line = np.exp(-(axis**2) / (2 * sigma**2))
+    window = np.outer(line, line)
+    return np.asarray(window / window.sum())
 
 
 def all_scores(

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from floodloom.arrays import IGNORE
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Tiles
-from floodloom.learning.device import Execution, default_device
-from floodloom.learning.losses._base import LogitLoss
+from floodloom.learning.loss import LogitLoss
+from floodloom.learning.network import Execution, default_device
 from floodloom.learning.relabelling.gate import Labels, Predictions
 from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.validation import scores_of
 from floodloom.log import get_logger
-from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 LEARNED, BEFORE = "new weights", "initial weights"

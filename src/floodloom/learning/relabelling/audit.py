@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from floodloom.arrays import IGNORE
 from floodloom.learning.metrics.pixels import (
     confusion_matrix,
     foreground_scores,
@@ -18,8 +19,7 @@ from floodloom.learning.metrics.pixels import (
 )
 from floodloom.learning.relabelling.gate import Labels, Predictions
 from floodloom.learning.relabelling.settings import AcceptanceLimits, GateSettings
-from floodloom.raster.nodata import IGNORE
-from floodloom.records import Count, Number, Record, ReliabilityCurve, read_record
+from floodloom.settings import Count, Number, Record, ReliabilityCurve, read_record
 
 Predict = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], Labels]]
 """From images (tile, band, y, x) to confidence, NaN = no data, and class, both (tile, y, x)."""

@@ -15,9 +15,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from floodloom.arrays import NODATA
 from floodloom.learning.inference import Ensemble
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting, local_likelihood
-from floodloom.raster.nodata import NODATA
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

@@ -13,34 +13,36 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import TrainingError
 from floodloom.learning.data.augmentation import Augmentation
-from floodloom.learning.data.class_statistics import class_statistics
-from floodloom.learning.data.prefetch import prefetch_batches
-from floodloom.learning.data.samples import Samples, Tiles
-from floodloom.learning.data.sampling import Draw, draw_epoch, draw_mixture, sampling_weights
-from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.device import Execution, choose_execution, keep_memory
+from floodloom.learning.data.samples import Samples, Tiles, prefetch_batches
+from floodloom.learning.data.training_set import (
+    Draw,
+    TrainingSet,
+    class_statistics,
+    draw_epoch,
+    draw_mixture,
+    sampling_weights,
+)
+from floodloom.learning.loss import Loss, Prediction
 from floodloom.learning.losses import LOSSES
-from floodloom.learning.losses._base import Loss, Prediction
+from floodloom.learning.network import Execution, choose_execution, keep_memory
 from floodloom.learning.training import distributed
 from floodloom.learning.training.settings import TrainingSettings
 from floodloom.learning.training.state import (
     Progress,
-    TrainingState,
-    load_state,
-    moving_average,
-    save_state,
-)
-from floodloom.learning.training.training_log import (
     RunningLoss,
     Sidecars,
+    TrainingState,
+    load_state,
     log_epoch,
+    moving_average,
     progress_bar,
+    save_state,
 )
 from floodloom.learning.training.validation import validate
 from floodloom.log import get_logger
-from floodloom.raster.nodata import IGNORE
 
 _log = get_logger(__name__)
 WARM_UP = 0.05

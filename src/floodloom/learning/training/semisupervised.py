@@ -13,15 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import TrainingError
 from floodloom.learning.data.augmentation import Augmentation, Draws, draw_boxes, mix_boxes
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.losses._base import Loss, Prediction
+from floodloom.learning.loss import Loss, Prediction
 from floodloom.learning.training.distributed import sum_over_processes
 from floodloom.learning.training.loop import Objective
 from floodloom.learning.training.settings import Consistency
 from floodloom.models.base import Segmenter
-from floodloom.raster.nodata import IGNORE
 
 THRESHOLD = 0.95
 """UniMatch's least confidence of a pixel that counts."""

@@ -11,13 +11,12 @@ from torch import Tensor
 from floodloom.learning.calibration import fit_temperature, held_out_pixels
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.augmentation import Augmentation
-from floodloom.learning.data.class_statistics import describe_statistics
 from floodloom.learning.data.samples import Tiles
-from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.data.training_set import TrainingSet, describe_statistics
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.training.loop import CLIP, WARM_UP, Fitted, Objective, fit
 from floodloom.learning.training.settings import ReadingSettings, TrainingSettings
-from floodloom.learning.training.training_log import Sidecars
+from floodloom.learning.training.state import Sidecars
 
 
 def train_checkpoint(

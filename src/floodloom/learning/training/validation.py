@@ -7,11 +7,10 @@ import torch
 from torch import nn
 
 from floodloom.learning.checkpoint import Checkpoint
-from floodloom.learning.data.prefetch import prefetch_batches
-from floodloom.learning.data.samples import Tiles
-from floodloom.learning.device import Execution, default_device
-from floodloom.learning.losses._base import LogitLoss
+from floodloom.learning.data.samples import Tiles, prefetch_batches
+from floodloom.learning.loss import LogitLoss
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, split_scores
+from floodloom.learning.network import Execution, default_device
 from floodloom.learning.training.distributed import processes, without_sharing
 
 

@@ -18,8 +18,7 @@ from floodloom.models.blocks import (
     separable_convolution,
 )
 from floodloom.models.choices import EncoderName
-from floodloom.models.encoder import make_encoder
-from floodloom.models.resnet import ResNet
+from floodloom.models.encoder import ResNet, make_encoder
 
 
 class AtrousPyramid(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, convolution, head, normalisation
 from floodloom.models.choices import UpsamplingName
-from floodloom.models.upsampling import Upsample
+from floodloom.models.decoder import Upsample
 
 
 class _Residual(nn.Module):
@@ -73,7 +73,7 @@ class StackedHourglass(Segmenter):
     depth
         How often each of them halves the size, which begins at 1/4.
     upsampling, norm
-        See `floodloom.models.upsampling` and `floodloom.models.blocks`.
+        See `floodloom.models.decoder` and `floodloom.models.blocks`.
     """
 
     def __init__(

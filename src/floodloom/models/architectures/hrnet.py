@@ -17,7 +17,7 @@ from floodloom.models.blocks import (
     normalisation,
     resize,
 )
-from floodloom.models.resnet import Bottleneck
+from floodloom.models.encoder import Bottleneck
 
 
 class Exchange(nn.Module):

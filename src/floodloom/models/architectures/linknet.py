@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, Residual, convolution, head
 from floodloom.models.choices import EncoderName, UpsamplingName
+from floodloom.models.decoder import Upsample
 from floodloom.models.encoder import Encoder, make_encoder
-from floodloom.models.upsampling import Upsample
 
 
 class _Decoder(nn.Module):
@@ -45,7 +45,7 @@ class LinkNet(Segmenter):
         None: ResNet-18 of `width` and `depth`, whose stem halves the size once instead of twice; or
         a name of `floodloom.models.encoders`.
     upsampling, norm
-        See `floodloom.models.upsampling` and `floodloom.models.blocks`.
+        See `floodloom.models.decoder` and `floodloom.models.blocks`.
     """
 
     def __init__(

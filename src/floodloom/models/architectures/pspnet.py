@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, convolution, head, resize
 from floodloom.models.choices import EncoderName
-from floodloom.models.encoder import make_encoder
-from floodloom.models.resnet import ResNet
+from floodloom.models.encoder import ResNet, make_encoder
 
 BINS = (1, 2, 3, 6)
 """Regions per side, section 3.2 of the paper."""

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Normalisation, convolution, head
+from floodloom.models.decoder import max_unpool
 from floodloom.models.encoders.vgg16 import CONVOLUTIONS
-from floodloom.models.upsampling import max_unpool
 
 
 def _stage(channels: list[int], norm: Normalisation) -> nn.Sequential:

@@ -28,7 +28,7 @@ class UNet(Segmenter):
     encoder
         None: the paper's, of `width`; or a name of `floodloom.models.encoders`.
     upsampling, skips, norm
-        See `floodloom.models.upsampling`, `.decoder` and `.blocks`.
+        See `floodloom.models.decoder`, `.decoder` and `.blocks`.
     """
 
     def __init__(

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from floodloom.models.resnet import ResNet
+from floodloom.models.encoder import ResNet
 
 ENCODER = partial(ResNet, depth=50)

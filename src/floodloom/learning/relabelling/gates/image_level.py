@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import ConfigError
 from floodloom.learning.relabelling.gate import Gate, Labels, Predictions
 from floodloom.learning.relabelling.settings import GateSettings
-from floodloom.raster.nodata import IGNORE
 
 
 def select_by_tile(predictions: Predictions, settings: GateSettings) -> Labels:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from floodloom.arrays import IGNORE
 from floodloom.learning.relabelling.gate import Gate, Labels, Predictions
 from floodloom.learning.relabelling.settings import GateSettings
-from floodloom.raster.nodata import IGNORE
 
 _CONFIDENCE = 0.95
 _SHARE = 0.90

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.arrays import IGNORE
 from floodloom.errors import ConfigError
 from floodloom.learning.relabelling.gate import Gate, Labels, Predictions
 from floodloom.learning.relabelling.settings import GateSettings
-from floodloom.raster.nodata import IGNORE
 
 
 def select_pixels(predictions: Predictions, settings: GateSettings) -> Labels:

@@ -1,4 +1,4 @@
-"""Decibel from linear power, and back."""
+"""Polarisations, their order, and decibel."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+CO_POLARISED = ("vv", "hh")
+CROSS_POLARISED = ("vh", "hv")
+POLARISATIONS = (*CO_POLARISED, *CROSS_POLARISED)
+"""In the order of bands, and of preference where one of them has to stand for a scene."""
 
 
 def power_to_decibel(power: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:

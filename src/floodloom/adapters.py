@@ -1,0 +1,333 @@
+"""What an adapter of a data set is, and what those of chips and of scenes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+from PIL import Image
+
+from floodloom.arrays import IGNORE
+from floodloom.errors import InputError
+from floodloom.files import regular_file
+from floodloom.log import get_logger
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
+from floodloom.raster.grid import spacing_m
+from floodloom.raster.recipe import Recipe
+from floodloom.raster.store import stamp
+from floodloom.sentinel1.rtc import BACKSCATTER, linear_power, require_scale
+from floodloom.tiles.labels import place_labels, require_declared
+from floodloom.tiles.store import tile_dataset
+
+_SOME = 10
+
+
+@dataclass(frozen=True)
+class LabelledScene:
+    """A scene rebuilt from a data set, with its labels.
+
+    `scene` is a scene store in memory ((y, x) float32, NaN = no data, with recipe and statistics);
+    `label` is (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown.
+    """
+
+    name: str
+    scene: xr.Dataset
+    label: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Chips:
+    """Image chips of one size, without a place.
+
+    `image` is (chip, band, y, x) float32 normalised with NaN = no data, `label` (chip, y, x)
+    uint8 with 255 = ignore, `optical` (chip, channel, y, x) float32 reflectance-like 0-1 with
+    NaN = missing.
+    """
+
+    image: NDArray[np.float32]
+    label: NDArray[np.uint8]
+    names: Sequence[str]
+    events: Sequence[str]
+    splits: Sequence[str]
+    recipe: Recipe
+    classes: Sequence[str]
+    optical: NDArray[np.float32] | None = None
+    channels: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class SceneAdapter:
+    """A data set of scenes that have a place, or at least neighbours.
+
+    Attributes
+    ----------
+    title
+        What it is called, for messages and attributes.
+    published
+        Address that it is published at.
+    names
+        Lists the scenes below the folder of the data set.
+    read
+        Reads the scene of a name.
+    """
+
+    title: str
+    published: str
+    names: Callable[[Path], Sequence[str]]
+    read: Callable[[Path, str], LabelledScene]
+
+    def scenes(self, root: Path) -> Iterator[LabelledScene]:
+        """Yield every scene below `root`, one after the other."""
+        for name in self.names(root):
+            yield self.read(root, name)
+
+    def scene(self, root: Path, name: str) -> LabelledScene:
+        """Return the scene of this name.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        names = sorted(self.names(root))
+        if name not in names:
+            have = ", ".join(names[:_SOME]) + (", …" if len(names) > _SOME else "") or "none"
+            raise InputError(
+                f"{root}: no {self.title} scene {name}; found: {have}; published: {self.published}"
+            )
+        return self.read(root, name)
+
+
+@dataclass(frozen=True)
+class ChipAdapter:
+    """A data set of chips without a place.
+
+    Attributes
+    ----------
+    title
+        What it is called, for messages.
+    published
+        Address that it is published at.
+    read
+        Reads all chips below the folder of the data set.
+    """
+
+    title: str
+    published: str
+    read: Callable[[Path], Chips]
+
+
+def require_root(root: Path, needed: str, title: str, source: str) -> Path:
+    """Return `root` if the data set lies there.
+
+    Raises
+    ------
+    InputError
+        One line: what is missing, where it is published and which key to set.
+    """
+    if not (root / needed).is_dir():
+        raise InputError(
+            f"{root / needed}: {title} not found; it is published at {source}: "
+            "fetch it and set `data_root` (or --root) to its folder"
+        )
+    return root
+
+
+_log = get_logger(__name__)
+
+_LARGEST_CHIP = 4096  # px
+
+
+def read_png(path: Path) -> NDArray[np.uint8]:
+    """Read an 8-bit PNG as (y, x) or (y, x, channel).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, no such PNG, or larger than any chip.
+    """
+    regular_file(path, "PNG")
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            width, height = image.size
+            if max(width, height) > _LARGEST_CHIP:
+                raise InputError(
+                    f"{path}: {height:,} x {width:,} px; chips have at most {_LARGEST_CHIP:,}"
+                )
+            pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: not a readable PNG ({error}); fetch it again") from error
+    if pixels.dtype != np.uint8:
+        raise InputError(f"{path}: {pixels.dtype} values, not 8 bits; fetch it again")
+    return pixels
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """Read an 8-bit PNG of 0 and 255 as (y, x) 0 and 1; what is neither is unknown, 255.
+
+    Raises
+    ------
+    InputError
+        If it is a coloured one, or as `read_png`.
+    """
+    values = read_png(path)
+    if values.ndim != 2:
+        raise InputError(f"{path}: a picture of {values.shape[2]} bands, no mask; fetch it again")
+    full = values == np.iinfo(np.uint8).max
+    strange = values[(values != 0) & ~full]
+    mask: NDArray[np.uint8] = full.astype(np.uint8)
+    if not strange.size:
+        return mask
+    _log.warning(
+        "%s: %d px are neither 0 nor 255, such as %d; taken as unknown",
+        path, strange.size, strange[0],
+    )  # fmt: skip
+    mask[(values != 0) & ~full] = IGNORE
+    return mask
+
+
+_DECIBEL = BACKSCATTER["decibel"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the files of a data set lie below its root.
+
+    `bands` maps a band to a pattern in which `{name}` is the chip and to the band number in that
+    file; `label` is the pattern of the label. `water` are the label values that mean water and
+    `dry` those that mean none; every other value is unknown, those of `unknown` because the
+    authors define it so. `empty` is a value in decibel that stands for missing data.
+    """
+
+    title: str
+    published: str
+    bands: dict[str, tuple[str, int]]
+    label: str
+    water: tuple[int, ...] = (1,)
+    dry: tuple[int, ...] = (0,)
+    unknown: tuple[int, ...] = ()
+    empty: float | None = 0.0
+
+
+def scene_adapter(layout: Layout) -> SceneAdapter:
+    """Return the adapter of a data set that lies in this way."""
+
+    def names(root: Path) -> list[str]:
+        return chip_names(root, layout)
+
+    def read(root: Path, name: str) -> LabelledScene:
+        return read_chip(root, layout, name)
+
+    return SceneAdapter(layout.title, layout.published, names, read)
+
+
+def chip_names(root: Path, layout: Layout) -> list[str]:
+    """Return the names of the chips below `root`, sorted.
+
+    Raises
+    ------
+    InputError
+        If the data set isn't there.
+    """
+    pattern = layout.bands["vv"][0]
+    require_root(root, str(Path(pattern).parent), layout.title, layout.published)
+    before, _, after = pattern.partition("{name}")
+    prefix = before.rpartition("/")[2]
+    paths = sorted(root.glob(before + "*" + after))
+    return [path.name.removeprefix(prefix).removesuffix(after) for path in paths]
+
+
+def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
+    """Read one chip with its label as a small scene of its own.
+
+    Parameters
+    ----------
+    root
+        Folder of the data set; bands in decibel.
+    layout
+        Where its files lie.
+    name
+        Name of the chip.
+
+    Returns
+    -------
+    LabelledScene
+        Linear power, NaN where data are missing; labels 0 dry, 2 water of unstated permanence,
+        255 unknown (everywhere in chips without a label file).
+
+    Raises
+    ------
+    InputError
+        If a file is missing or the files don't fit together.
+    """
+    found = {
+        band: (open_foreign(root / pattern.format(name=name), _DECIBEL, bands=None), number)
+        for band, (pattern, number) in layout.bands.items()
+    }
+    grids = {raster.path: raster.geobox for raster, _ in found.values()}
+    geobox = next(iter(grids.values()))
+    for path, grid in grids.items():
+        if grid != geobox:
+            raise InputError(f"{path}: lies on another grid than {next(iter(grids))}")
+    scene = xr.Dataset(
+        {
+            band: wrap_xr(_power(raster, number, layout), geobox, nodata=None)
+            for band, (raster, number) in found.items()
+        },
+        attrs={"title": f"{layout.title}, {name}"},
+    )
+    label = _label(root / layout.label.format(name=name), layout, geobox)
+    recipe = Recipe(quantity="sigma0", spacing=_spacing(geobox))
+    return LabelledScene(name, stamp(scene, recipe), label)
+
+
+def _spacing(geobox: GeoBox) -> float:
+    resolution = float(abs(geobox.resolution.x))
+    return resolution if geobox.crs is None else spacing_m(resolution, geobox.crs)
+
+
+def _power(raster: ForeignRaster, band: int, layout: Layout) -> NDArray[np.float32]:
+    require_scale(raster.numbers(band=band), "decibel", raster.path)
+    decibel = raster.read(band=band)
+    if layout.empty is not None:
+        decibel[decibel == layout.empty] = np.nan
+    return linear_power(decibel, "decibel")
+
+
+def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:
+    if not path.exists():
+        return np.full(tuple(geobox.shape.yx), IGNORE, dtype=np.uint8)
+
+    def code(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+        label = np.full(values.shape, IGNORE, dtype=np.uint8)
+        label[np.isin(values, layout.dry)] = 0
+        label[np.isin(values, layout.water)] = 2
+        return label
+
+    raster = open_foreign(path, Kind("label raster"))
+    label = place_labels(raster, geobox, code, (*layout.dry, *layout.water))
+    if IGNORE not in layout.unknown:
+        require_declared(raster, label)
+    return label
+
+
+def chip_tiles(chips: Chips) -> xr.Dataset:
+    """Return chips, which have no place on a grid, as tiles."""
+    count = len(chips.names)
+    index: dict[str, list[object]] = {
+        "tile_id": list(chips.names),
+        "event": list(chips.events),
+        "scene": list(chips.names),
+        "split": list(chips.splits),
+        "row": [0] * count,
+        "col": [0] * count,
+    }
+    return tile_dataset(
+        chips.image, chips.label, index, chips.recipe, chips.classes, chips.optical, chips.channels
+    )

@@ -151,7 +151,8 @@ def fit(
     progress = load_state(sidecars.state, identity, state)
     weights = sampling_weights(training.statistics.counts, settings.balance, training.pseudo)
     steps = math.ceil(len(training.tiles) / settings.batch)
-    step = _Step(state, objective, loss, execution, settings.micro_batch or settings.batch)
+    size = settings.micro_batch or settings.batch
+    step = _Step(state, state.kept, objective, loss, execution, size)
 
     for epoch in range(progress.epochs, settings.epochs):
         started = time.perf_counter()
@@ -163,7 +164,7 @@ def fit(
         trained = time.perf_counter() - started
 
         # What is validated is what would be kept.
-        kept = state.kept
+        kept = step.kept
         record = {"epoch": epoch + 1, "loss": mean_loss}
         reading = settings.batch, settings.workers
         record |= validate(kept, validation, training.classes, loss.of_logits, execution, *reading)
@@ -292,10 +293,12 @@ def _set_rate(
 class _Step:
     """One step of the optimiser, in as many parts as the memory asks for.
 
-    `size` is how many tiles go through the network at once; it only ever shrinks.
+    `kept` is the module whose weights are validated: the moving average, if there is one. `size`
+    is how many tiles go through the network at once; it only ever shrinks.
     """
 
     state: TrainingState
+    kept: nn.Module
     objective: Objective
     loss: Loss
     execution: Execution
@@ -335,7 +338,7 @@ class _Step:
             for part, weight in zip(parts, part_weights(parts), strict=True):
                 with self.execution.autocast():
                     minimised = self.objective(
-                        self.state.module, part, loss=self.loss, averaged=self.state.kept
+                        self.state.module, part, loss=self.loss, averaged=self.kept
                     )
                     weighted = weight * minimised
                 weighted.backward()

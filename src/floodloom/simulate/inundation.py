@@ -1,0 +1,105 @@
+"""Which ground a flood covers, and what stands out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from floodloom.arrays import Floats, Mask
+from floodloom.simulate.cover import Land, irregular_cells
+from floodloom.simulate.fields import fractal_field
+from floodloom.simulate.place import Cover
+from floodloom.simulate.terrain import Ground
+
+
+@dataclass(frozen=True)
+class Flood:
+    """Water where there is none on other days; (y, x) bool and float32 m."""
+
+    covered: Mask
+    depth: Floats
+
+
+def flood_height(draw: np.random.Generator, ground: Ground, spacing: float) -> Floats:
+    """Return the level from which a flood covers each pixel, m.
+
+    It is the height above the nearest drainage where a river leaves its bed, that above the
+    surroundings where rain collects, higher behind dykes, and anything between. A flood covers
+    what lies below its level, so it grows with it.
+
+    Parameters
+    ----------
+    draw
+        Source of random numbers.
+    ground
+        The place.
+    spacing
+        Pixel spacing, m.
+
+    Returns
+    -------
+    ndarray
+        (y, x) float32.
+    """
+    side = len(ground.elevation)
+    kind = draw.choice(["river", "rain", "both"], p=[0.7, 0.15, 0.15])
+    height = ground.above.copy()
+    if kind != "river":
+        window = max(3, round(draw.uniform(150, 600) / spacing))
+        local = ground.elevation - uniform_filter(ground.elevation, window) - ground.hollow
+        local *= draw.uniform(0.5, 2)
+        height = local if kind == "rain" else np.minimum(height, 2 * local + 1)
+    height = height + draw.uniform(0, 0.3) * fractal_field(draw, side, 3.6, 60)
+    if draw.random() < 0.4:
+        edge, cell = irregular_cells(draw, side, *(draw.uniform(300, 1500, 2) / spacing))
+        spared = draw.exponential(1.5, 4096) * (draw.random(4096) < draw.uniform(0.1, 0.6))
+        height += spared[cell]
+        height[edge] += draw.uniform(0, 2)
+    height[ground.dyke] += draw.uniform(0.5, 3)
+    return np.asarray(height, np.float32)
+
+
+def inundate(height: Floats, dry: Mask, share: float) -> Flood:
+    """Flood the lowest part of the ground.
+
+    Parameters
+    ----------
+    height
+        (y, x) float32 of `flood_height`.
+    dry
+        (y, x) bool, ground that isn't permanent water.
+    share
+        Share of that ground that is covered, 0-1.
+
+    Returns
+    -------
+    Flood
+    """
+    if share <= 0 or not dry.any():
+        return Flood(np.zeros(dry.shape, bool), np.zeros(dry.shape, np.float32))
+    level = np.quantile(height[dry], share)
+    covered = dry & (height < level)
+    return Flood(covered, np.where(covered, level - height, 0).astype(np.float32))
+
+
+def standing_out(draw: np.random.Generator, land: Land, depth: Floats) -> Floats:
+    """Return the share of a water surface that plants and houses hide, (y, x) float32, 0-1.
+
+    Grass and bare ground go under first, crops by field, reeds and shrubs late, trees never.
+    """
+    tall = {
+        Cover.CROP: draw.beta(0.8, 1.6), Cover.GRASS: 0.15, Cover.SHRUB: 0.6, Cover.FOREST: 1.0,
+        Cover.MARSH: draw.uniform(0.3, 0.9), Cover.TOWN: 0.75, Cover.PADDY: draw.beta(0.8, 1.5),
+    }  # fmt: skip
+    table = np.zeros(len(Cover), np.float32)
+    for cover, share in tall.items():
+        table[cover] = share
+    field = np.isin(land.cover, (Cover.CROP, Cover.PADDY, Cover.MARSH))
+    stand = draw.beta(0.9, 0.9, 4096).astype(np.float32)[land.parcel]
+    share = table[land.cover] * np.where(field, 2 * stand, 1)
+    share = share * np.clip(1.3 - 0.35 * depth, 0.1, 1)
+    share += 0.12 * fractal_field(draw, len(depth), 2.6, 30) * (share > 0.05)
+    share = np.where(land.cover == Cover.FOREST, land.canopy, share)
+    return np.clip(np.where(land.cover == Cover.TOWN, 0.75, share), 0, 1).astype(np.float32)

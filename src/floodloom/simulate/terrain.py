@@ -1,0 +1,290 @@
+"""The ground: relief, drainage, and the waters that are always there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
+from scipy.ndimage import binary_dilation
+
+from floodloom.arrays import Floats, Mask
+from floodloom.kernels import jit
+from floodloom.raster.drainage import OUTLET, accumulate, fill_depressions, steepest_receivers
+from floodloom.simulate.fields import course, distance_to, fractal_field, ranks
+from floodloom.simulate.place import Place
+
+
+@dataclass
+class Ground:
+    """The shape of a place and its permanent water; everything (y, x) float32 or bool.
+
+    `elevation` m; `water` permanent water; `sea` the part of it that is sea; `brook` share of a
+    pixel that is flowing water too narrow for it, 0-1; `bank` m beside the nearest large river;
+    `above` m above the water surface that the nearest drainage has; `hollow` depth of depressions,
+    m; `bar` bare sand beside rivers; `scar` former courses, grown over; `dyke` banks that keep
+    water out.
+    """
+
+    elevation: Floats
+    water: Mask
+    sea: Mask
+    brook: Floats
+    bank: Floats
+    above: Floats
+    hollow: Floats
+    bar: Mask
+    scar: Mask
+    dyke: Mask
+
+
+def make_ground(draw: np.random.Generator, place: Place, side: int, spacing: float) -> Ground:
+    """Make the ground of a place.
+
+    Parameters
+    ----------
+    draw
+        Source of random numbers.
+    place
+        What the place is like.
+    side
+        Pixels along each side.
+    spacing
+        Pixel spacing, m.
+
+    Returns
+    -------
+    Ground
+    """
+    empty = np.zeros((side, side), bool)
+    ground = Ground(
+        elevation=_hills(draw, place, side, spacing),
+        water=empty.copy(), sea=empty.copy(), brook=np.zeros((side, side), np.float32),
+        bank=np.full((side, side), 1e5, np.float32), above=np.zeros((side, side), np.float32),
+        hollow=np.zeros((side, side), np.float32), bar=empty.copy(), scar=empty.copy(),
+        dyke=empty.copy(),
+    )  # fmt: skip
+    if place.coast:
+        _add_sea(draw, ground, spacing)
+    if place.river != "none":
+        _add_river(draw, place, ground, spacing)
+    if place.lakes > 0:
+        _add_lakes(draw, place.lakes, ground)
+    if place.ponds > 0:
+        _add_ponds(draw, place.ponds, ground, spacing)
+    _drain(draw, place, ground, spacing)
+    return ground
+
+
+def _hills(draw: np.random.Generator, place: Place, side: int, spacing: float) -> Floats:
+    shape = fractal_field(draw, side, place.roughness, draw.uniform(0.4, 1.6) * side)
+    if place.relief > 20 and draw.random() < 0.5:
+        shape = 1.6 - 2 * np.abs(shape)  # ridges
+    tilt = draw.normal(0, 0.0015, 2) * spacing
+    rows, cols = np.indices((side, side), dtype=np.float32)
+    micro = draw.uniform(0.02, 0.2) * fractal_field(draw, side, 2.8, 60)
+    return np.asarray(place.relief * shape + tilt[0] * rows + tilt[1] * cols + micro, np.float32)
+
+
+def _add_sea(draw: np.random.Generator, ground: Ground, spacing: float) -> None:
+    side = len(ground.elevation)
+    rows, cols = np.indices((side, side), dtype=np.float32) - side / 2
+    angle = draw.uniform(0, 2 * np.pi)
+    inland = np.cos(angle) * rows + np.sin(angle) * cols + draw.uniform(-0.6, 0.6) * side
+    inland += (
+        draw.uniform(0.02, 0.15)
+        * side
+        * fractal_field(draw, side, draw.uniform(2.2, 3.4), side * draw.uniform(0.2, 1))
+    )
+    steep = np.exp(draw.uniform(np.log(0.002), np.log(0.03)))
+    rise = inland * spacing * steep
+    land = np.clip(ground.elevation - ground.elevation.min(), 0, None)
+    elevation = rise + np.tanh(np.clip(rise, 0, None) / 3) * land * 0.5
+    ground.sea = elevation < 0
+    ground.water |= ground.sea
+    ground.elevation = np.where(ground.sea, np.clip(elevation, -3, 0), elevation)
+
+
+def _add_river(draw: np.random.Generator, place: Place, ground: Ground, spacing: float) -> None:
+    """Carve a river with its plain, bars and former courses."""
+    side = len(ground.elevation)
+    width = min(place.river_width / spacing, side / 5)
+    wavelength = max(width, 2.5) * draw.uniform(9, 14) * draw.uniform(1, 2)
+    swing = {"meandering": draw.uniform(0.7, 2.0), "straight": draw.uniform(0.2, 0.6)}
+    line = course(draw, side, wavelength, swing.get(place.river, 0.02))
+    found = distance_to(line, side)
+    if found is None:
+        return
+    distance, nearest = found
+    plain = np.exp(draw.uniform(np.log(2), np.log(25))) * width + swing.get(place.river, 0) * 6
+    _lower_to(draw, ground, distance, nearest, plain, len(line))
+    if place.river == "braided":
+        channel = _braids(draw, distance, width)
+        ground.bar |= (distance < width / 2) & ~channel
+    else:
+        beat = 1 + 0.25 * np.sin(nearest / (0.4 * wavelength) + draw.uniform(0, 6))
+        reach = distance / beat
+        channel = reach < width / 2
+        beach = 0.5 * width * draw.uniform(0, 1.4) * (fractal_field(draw, side, 3, 60) > 0.7)
+        ground.bar |= ~channel & (reach < width / 2 + beach)
+        ground.brook = np.maximum(ground.brook, np.clip(width / 2 + 0.5 - reach, 0, min(width, 1)))
+    if place.river == "canal":
+        rim = (distance > width / 2 + 0.5) & (distance < width / 2 + 2)
+        ground.dyke |= rim & (draw.random() < 0.7)
+    if not place.perennial:
+        ground.bar |= channel
+        channel = channel & False
+        ground.brook[:] = 0
+    ground.water |= channel
+    ground.bank = np.minimum(ground.bank, distance * spacing)
+    if place.river == "meandering":
+        _add_oxbows(draw, ground, width, wavelength, swing["meandering"])
+
+
+def _lower_to(
+    draw: np.random.Generator,
+    ground: Ground,
+    distance: Floats,
+    nearest: np.ndarray,
+    plain: float,
+    length: int,
+) -> None:
+    """Replace the relief near a river by its flood plain, which falls along its course."""
+    away = np.clip(distance / plain, 0, None)
+    hills = ground.elevation
+    base = np.quantile(hills, 0.1)
+    fall = draw.uniform(0.0, 3.0) * (nearest / length - 0.5)
+    levee = draw.uniform(0, 1.2) * np.exp(-distance / max(plain / 8, 1.5))
+    floor = base + fall + levee + draw.uniform(0.5, 3) * away**1.5
+    floor += draw.uniform(0.1, 0.6) * fractal_field(draw, len(hills), 3.2, 90)
+    blend = np.clip((away - 0.6) / 1.2, 0, 1) ** 2
+    ground.elevation = np.asarray(
+        (1 - blend) * floor + blend * np.maximum(hills, floor), np.float32
+    )
+    ground.elevation[distance < 1.5] = (base + fall - 1.5)[distance < 1.5]
+
+
+def _braids(draw: np.random.Generator, distance: Floats, width: float) -> Mask:
+    side = len(distance)
+    across = fractal_field(draw, side, 3.2, width * 1.5, inner=width / 12)
+    threads = np.abs(across) < draw.uniform(0.25, 0.6)
+    return np.asarray(threads & (distance < width / 2))
+
+
+def _add_oxbows(
+    draw: np.random.Generator, ground: Ground, width: float, wavelength: float, swing: float
+) -> None:
+    side = len(ground.elevation)
+    for _ in range(int(draw.integers(0, 4))):
+        found = distance_to(course(draw, side, wavelength, min(swing + 0.3, 2.1)), side)
+        if found is None:
+            continue
+        distance, nearest = found
+        valley = ground.bank < draw.uniform(8, 30) * width * 10
+        old = (distance < width * draw.uniform(0.25, 0.5)) & valley & ~ground.sea
+        stretch = np.sin(nearest / (wavelength * draw.uniform(0.5, 1.5)) + draw.uniform(0, 6))
+        ground.elevation[old] -= 0.6
+        ground.water |= old & (stretch > draw.uniform(0.5, 0.95))
+        ground.scar |= old
+
+
+def _add_lakes(draw: np.random.Generator, share: float, ground: Ground) -> None:
+    side = len(ground.elevation)
+    outer = side * np.exp(draw.uniform(np.log(0.06), np.log(0.5)))
+    basin = fractal_field(draw, side, draw.uniform(3, 4.2), outer)
+    lake = ranks(basin - 0.3 * ground.elevation / max(ground.elevation.std(), 0.1)) > 1 - share
+    ground.elevation = np.where(lake, ground.elevation - 1.0, ground.elevation)
+    ground.water |= lake & ~ground.sea
+
+
+def _add_ponds(draw: np.random.Generator, share: float, ground: Ground, spacing: float) -> None:
+    """Lay out bunded fish ponds or salt pans in a part of the lowland."""
+    side = len(ground.elevation)
+    area = ranks(fractal_field(draw, side, 3.4, side / 2) - 0.2 * ground.elevation) > 1 - share
+    area &= ~ground.water
+    long = max(draw.uniform(40, 250) / spacing, 4)
+    rim, pond = grid_cells(draw, side, long, max(long * draw.uniform(0.4, 1), 4), 1.0)
+    filled = draw.random(4096) < draw.uniform(0.5, 0.98)
+    ground.water |= area & ~rim & filled[pond]
+    ground.dyke |= area & rim
+    ground.elevation[area & rim] += 0.8
+
+
+def grid_cells(
+    draw: np.random.Generator, side: int, long: float, wide: float, rim: float
+) -> tuple[Mask, np.ndarray]:
+    """Return rims and numbers (0-4095) of the cells of a turned, staggered grid."""
+    rows, cols = np.indices((side, side), dtype=np.float32)
+    angle = draw.uniform(0, np.pi)
+    u = (np.cos(angle) * rows + np.sin(angle) * cols) / long + 500
+    strip = np.floor(u).astype(int)
+    v = (np.cos(angle) * cols - np.sin(angle) * rows) / wide + 500
+    v = v + draw.uniform(0, 1, 4096)[strip % 4096] * (draw.random() < 0.5)
+    cell = np.floor(v).astype(int)
+    edge = ((u - strip) * long < rim) | ((v - cell) * wide < rim)
+    return np.asarray(edge), (strip * 7919 + cell * 104729) % 4096
+
+
+def _drain(draw: np.random.Generator, place: Place, ground: Ground, spacing: float) -> None:
+    """Let water run: brooks, the height above them, and hollows that hold rain."""
+    surface = ground.elevation.astype(np.float64)
+    surface[ground.water] -= 0.5
+    filled, order = fill_depressions(surface)
+    receiver = steepest_receivers(filled, order, spacing, spacing)
+    upstream = accumulate(receiver, order).reshape(surface.shape)
+    ground.hollow = np.asarray(filled - surface, np.float32)
+
+    # A channel of 1 km² is some 3 m wide in a humid climate and widens as the root of its area.
+    area = upstream * spacing**2 / 1e6 * np.exp(draw.normal(1.0, 1.0))
+    width = 3.0 * np.sqrt(area) / spacing
+    stream = area > draw.uniform(0.3, 1.5)
+    broad = binary_dilation(stream & (width > 2.0), iterations=1) & ~ground.sea
+    if place.perennial:
+        share = np.where(stream, np.clip(width, 0, 1), 0).astype(np.float32)
+        ground.brook = np.maximum(ground.brook, share)
+        ground.water |= broad | (stream & (width > 1.0))
+    if draw.random() < 0.4 and place.relief > 8:
+        _dam(draw, ground, filled, receiver, order, upstream)
+    ground.above = _above_water(ground.elevation, stream | ground.water, spacing)
+    ground.brook[ground.water] = 1.0
+
+
+def _dam(draw, ground, filled, receiver, order, upstream) -> None:  # type: ignore[no-untyped-def]
+    """Flood a valley above a dam to a level."""
+    large = np.flatnonzero((upstream > 0.03 * upstream.size) & ~ground.sea)
+    if large.size == 0:
+        return
+    place = int(draw.choice(large))
+    basin = drains_through(receiver, order, place).reshape(filled.shape)
+    level = filled.flat[place] + draw.uniform(0.1, 0.5) * ground.elevation.std()
+    ground.water |= basin & (ground.elevation < level)
+
+
+@jit()
+def drains_through(receiver, order, place):  # type: ignore[no-untyped-def]
+    """Whether the water of each pixel passes a pixel, flat (n,) bool."""
+    passes = np.zeros(receiver.size, np.bool_)
+    passes[place] = True
+    for pixel in order:
+        if receiver[pixel] != OUTLET and passes[receiver[pixel]]:
+            passes[pixel] = True
+    return passes
+
+
+def _above_water(elevation: Floats, channel: Mask, spacing: float) -> Floats:
+    """Height above a smooth surface through the channels: near ones count more than far ones."""
+    if not channel.any():
+        return np.asarray(elevation - elevation.min(), np.float32)
+    side = len(elevation)
+    padded = side + side // 3
+    rows, cols = fftfreq(padded)[:, np.newaxis], rfftfreq(padded)[np.newaxis]
+    square = 2 * np.pi**2 * (rows**2 + cols**2)
+    transfer = np.zeros_like(square)
+    for reach, trust in ((150.0, 1.0), (500.0, 0.1), (2000.0, 0.01)):
+        transfer += trust * np.exp(-square * min(reach / spacing, side / 4) ** 2)
+    spread = [
+        irfft2(rfft2(values, s=(padded, padded)) * transfer, s=(padded, padded))[:side, :side]
+        for values in (np.where(channel, elevation, 0.0), channel.astype(float))
+    ]
+    level = spread[0] / np.maximum(spread[1], 1e-12)
+    return np.asarray(elevation - level, np.float32)

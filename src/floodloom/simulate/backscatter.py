@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from floodloom.arrays import Floats, Mask
-from floodloom.simulate.cover import Land
-from floodloom.simulate.fields import fractal_field
+from floodloom.simulate.cover import PARCELS, Land
+from floodloom.simulate.fields import fractal_field, organic_field
 from floodloom.simulate.ocean import water_vh, water_vv
 from floodloom.simulate.place import Cover, Place
 
@@ -32,24 +32,24 @@ class Surface(NamedTuple):
 
 
 SURFACES = {
-    Cover.CROP: Surface(-11.0, -17.3, 1.5, 0.5, 0.13),
-    Cover.GRASS: Surface(-12.8, -19.8, 1.3, 0.5, 0.13),
-    Cover.SHRUB: Surface(-11.6, -18.0, 1.3, 0.8, 0.11),
-    Cover.FOREST: Surface(-8.6, -14.4, 0.7, 0.7, 0.07),
-    Cover.MARSH: Surface(-11.0, -17.8, 2.2, 0.9, 0.12),
-    Cover.SAND: Surface(-18.5, -27.0, 2.5, 0.6, 0.25),
-    Cover.SOIL: Surface(-13.5, -22.3, 2.3, 0.6, 0.20),
-    Cover.ROCK: Surface(-11.0, -19.0, 1.5, 1.2, 0.12),
-    Cover.FLAT: Surface(-16.0, -25.0, 2.5, 0.7, 0.25),
-    Cover.TOWN: Surface(-8.5, -15.5, 1.5, 1.5, 0.06),
-    Cover.ROAD: Surface(-16.0, -24.0, 1.5, 1.0, 0.20),
-    Cover.SNOW: Surface(-15.5, -22.0, 2.0, 0.8, 0.18),
-    Cover.ICE: Surface(-16.0, -24.5, 2.5, 0.8, 0.20),
-    Cover.PADDY: Surface(-11.5, -18.5, 1.5, 0.5, 0.14),
+    Cover.CROP: Surface(-11.0, -17.3, 1.5, 0.3, 0.13),
+    Cover.GRASS: Surface(-12.8, -19.8, 1.3, 0.4, 0.13),
+    Cover.SHRUB: Surface(-11.6, -18.0, 1.3, 0.6, 0.11),
+    Cover.FOREST: Surface(-8.6, -14.4, 0.7, 0.4, 0.07),
+    Cover.MARSH: Surface(-11.5, -18.0, 2.2, 0.6, 0.12),
+    Cover.SAND: Surface(-18.0, -26.5, 2.5, 0.5, 0.25),
+    Cover.SOIL: Surface(-13.5, -22.3, 2.3, 0.4, 0.20),
+    Cover.ROCK: Surface(-11.0, -19.0, 1.5, 0.9, 0.12),
+    Cover.FLAT: Surface(-16.0, -25.0, 2.5, 0.5, 0.25),
+    Cover.TOWN: Surface(-9.5, -16.5, 2.0, 1.5, 0.06),
+    Cover.ROAD: Surface(-15.0, -22.5, 1.5, 1.0, 0.20),
+    Cover.SNOW: Surface(-15.5, -22.0, 2.0, 0.6, 0.18),
+    Cover.ICE: Surface(-16.0, -24.5, 2.5, 0.6, 0.20),
+    Cover.PADDY: Surface(-11.5, -18.5, 1.5, 0.3, 0.14),
 }
 """Means and spreads of covers."""
 
-_BARE = Surface(-13.2, -21.8, 2.3, 0.5, 0.18)
+_BARE = Surface(-13.2, -21.8, 2.3, 0.4, 0.18)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def draw_day(draw: np.random.Generator, place: Place) -> Day:
         moist=draw.normal(0, 1.2),
         wind=float(np.clip(4.5 * draw.weibull(2.0), 0.3, 16)),
         toward=draw.uniform(0, 360),
-        gust=draw.uniform(0.05, 0.5),
+        gust=draw.uniform(0.05, 0.4),
         seed=int(draw.integers(2**62)),
     )
 
@@ -96,7 +96,7 @@ class Power(NamedTuple):
 
 
 def land_backscatter(
-    draw: np.random.Generator, land: Land, day: Day, incidence_deg: Floats
+    draw: np.random.Generator, land: Land, swale: Floats, day: Day, incidence_deg: Floats
 ) -> Power:
     """Return the backscatter of a dry place.
 
@@ -106,6 +106,8 @@ def land_backscatter(
         Source of what is the same on every day: another with the same seed gives the same stands.
     land
         What covers the ground.
+    swale
+        (y, x) float32, -1 to 1, ridges and swales, which differ in moisture and plants.
     day
         Season and weather.
     incidence_deg
@@ -117,33 +119,48 @@ def land_backscatter(
     """
     side = len(land.cover)
     table = np.array([SURFACES[cover] for cover in Cover], dtype=np.float32)
-    shift = draw.normal(0, 1, (len(Cover), 2)).astype(np.float32)
-    vv_of = table[:, 0] + 0.8 * table[:, 2] * shift[:, 0]
-    vh_of = table[:, 1] + 0.8 * table[:, 2] * shift[:, 0] + 0.9 * shift[:, 1]
+    shift = draw.normal(0, 0.8, (len(Cover), 2)).astype(np.float32)
+    stand = draw.normal(0, 1, (4, PARCELS)).astype(np.float32)[:, land.parcel]
     cover = land.cover
-    stand = draw.normal(0, 1, (4, 4096)).astype(np.float32)[:, land.parcel]
-    change = np.random.default_rng(day.seed)
     between = table[:, 2][cover]
-    vv = vv_of[cover] + 0.6 * between * stand[0]
-    vh = vh_of[cover] + 0.6 * between * stand[0] + 0.35 * between * stand[1]
+    vv = (table[:, 0] + table[:, 2] * shift[:, 0])[cover] + 0.6 * between * stand[0]
+    ratio = (table[:, 1] - table[:, 0] + shift[:, 1])[cover] + 0.35 * between * stand[1]
+    vv, ratio = _season(vv, ratio, land, stand, day)
 
-    tilled = (cover == Cover.CROP) | (cover == Cover.PADDY)
-    drift = change.normal(0, 1, 4096).astype(np.float32)[land.parcel]
+    # Wild land changes gradually, by plants and moisture; parcels have sharp borders.
+    ecotone = draw.uniform(0, 3.5)
+    pattern = draw.uniform(0.3, 1.2) * organic_field(draw, side, draw.uniform(2.6, 4), side / 2)
+    pattern += draw.normal(0, 1) * swale
+    vv = np.where(land.tilled, vv, _blurred(vv, ~land.tilled, ecotone) + pattern)
+    ratio = np.where(land.tilled, ratio, _blurred(ratio, ~land.tilled, ecotone))
+    vv += table[:, 3][cover] * fractal_field(draw, side, 1.5, 25)
+    vv += draw.uniform(0, 0.5) * fractal_field(draw, side, 3, side / 2)
+    vv -= table[:, 4][cover] * (incidence_deg - REFERENCE_ANGLE_DEG)
+    ratio += 0.4 * fractal_field(draw, side, 2.5, side / 4)
+    return _with_buildings(draw, land, Power(_power(vv), _power(vv + ratio)))
+
+
+def _season(
+    vv: Floats, ratio: Floats, land: Land, stand: Floats, day: Day
+) -> tuple[Floats, Floats]:
+    """Crops stand more or less high by parcel; bare soil is as bright as it is rough and wet."""
+    drift = np.random.default_rng(day.seed).normal(0, 1, PARCELS).astype(np.float32)[land.parcel]
+    crop = (land.cover == Cover.CROP) | (land.cover == Cover.PADDY)
     green = np.clip(1.6 * (day.green - 0.5) + 0.5 + 0.3 * stand[2] + 0.1 * drift, 0, 1)
-    bare_vv = _BARE.vv + day.moist + _BARE.between * stand[3] - 0.5
-    bare_vh = _BARE.vh + 0.7 * day.moist + 0.8 * _BARE.between * stand[3] + 0.8 * stand[1]
-    vv = np.where(tilled, green * vv + (1 - green) * bare_vv, vv)
-    vh = np.where(tilled, green * vh + (1 - green) * bare_vh, vh)
+    bare = _BARE.vv + day.moist + _BARE.between * stand[3]
+    bare_ratio = _BARE.vh - _BARE.vv - 0.3 * day.moist + 0.8 * stand[1]
+    vv = np.where(crop, green * vv + (1 - green) * bare, vv)
+    ratio = np.where(crop, green * ratio + (1 - green) * bare_ratio, ratio)
+    wets = np.isin(land.cover, (Cover.GRASS, Cover.SOIL, Cover.SHRUB, Cover.SAND))
+    return vv + np.where(wets, 0.7 * day.moist, 0), ratio - np.where(wets, 0.2 * day.moist, 0)
 
-    open_soil = np.isin(cover, (Cover.GRASS, Cover.SOIL, Cover.SHRUB, Cover.SAND))
-    vv = vv + np.where(open_soil, 0.7 * day.moist, 0)
-    vh = vh + np.where(open_soil, 0.5 * day.moist, 0)
-    lost = table[:, 4][cover] * (incidence_deg - REFERENCE_ANGLE_DEG)
-    texture = table[:, 3][cover] * fractal_field(draw, side, 1.5, 25)
-    patch = 0.5 * fractal_field(draw, side, 3, side / 3)
-    common = texture + patch - lost
-    vv, vh = _power(vv + common), _power(vh + common)
-    return _with_buildings(draw, land, Power(vv, vh))
+
+def _blurred(values: Floats, where: Mask, sigma: float) -> Floats:
+    if sigma < 0.3 or not where.any():
+        return values
+    weight = gaussian_filter(where.astype(np.float32), sigma, truncate=2.5)
+    total = gaussian_filter(np.where(where, values, 0).astype(np.float32), sigma, truncate=2.5)
+    return np.asarray(total / np.maximum(weight, 1e-3), np.float32)
 
 
 def _power(decibel: Floats) -> Floats:
@@ -152,9 +169,11 @@ def _power(decibel: Floats) -> Floats:
 
 def _with_buildings(draw: np.random.Generator, land: Land, power: Power) -> Power:
     rows, cols = np.nonzero(land.building)
-    flash = draw.normal(-1, 5, len(rows)).astype(np.float32)
+    street = draw.normal(0, 2, PARCELS)[land.parcel[rows, cols]]
+    flash = (draw.normal(0, 5, len(rows)) + street).astype(np.float32)
+    depolarised = draw.normal(-8, 2, len(rows)).astype(np.float32)
     power.vv[rows, cols] += _power(flash)
-    power.vh[rows, cols] += _power(flash - 8 + draw.normal(0, 2, len(rows)).astype(np.float32))
+    power.vh[rows, cols] += _power(flash + depolarised)
     return power
 
 
@@ -180,8 +199,13 @@ def water_backscatter(water: Mask, day: Day, incidence_deg: float, spacing: floa
     change = np.random.default_rng(day.seed + 1)
     fetch = distance_transform_edt(water).astype(np.float32) * spacing
     shelter = change.uniform(50, 600)
-    field = fractal_field(change, side, change.uniform(2.4, 3.6), side * change.uniform(0.2, 1.5))
-    wind = day.wind * np.exp(day.gust * field) * (0.35 + 0.65 * (1 - np.exp(-fetch / shelter)))
+    outer = side * change.uniform(0.3, 2)
+    field = day.gust * organic_field(change, side, change.uniform(3, 4.6), outer, 0.2)
+    wind = day.wind * np.exp(field) * (0.35 + 0.65 * (1 - np.exp(-fetch / shelter)))
+    if change.random() < 0.06:
+        wind += 6 * np.clip(organic_field(change, side, 4, side / 2) - 1, 0, 1.5)  # rain cells
+    if change.random() < 0.06:
+        wind *= np.where(organic_field(change, side, 4.2, side, 0.3) > 1, 0.45, 1)  # slicks
     speeds = np.linspace(0.2, 25, 128)
     vv = np.interp(wind, speeds, water_vv(speeds, day.toward, incidence_deg))
     vh = np.interp(wind, speeds, water_vh(speeds))
@@ -212,12 +236,12 @@ def flooded_backscatter(
     -------
     Power
     """
-    stems = hidden * (1 - hidden) * 4
-    bounce = _power(np.float32(draw.uniform(-14, -6)) + np.float32(draw.normal(0, 1)) + 0 * hidden)
-    bounce = np.where(forest, _power(np.full_like(hidden, draw.uniform(-13, -5))), bounce * stems)
-    bounce = np.where(town, _power(np.full_like(hidden, draw.uniform(-8, -2))), bounce)
-    open_share = np.where(forest, 0.15 * (1 - hidden), 1 - hidden)
-    plant = np.where(forest | town, 1.0, hidden**1.5).astype(np.float32)
+    solid = forest | town
+    stems = _power(np.float32(draw.uniform(-16, -6)) + 0 * hidden) * hidden * (1 - hidden) * 4
+    trunks, walls = (np.float32(10 ** (draw.uniform(*span) / 10)) for span in ((-13, -5), (-8, -2)))
+    bounce = np.where(forest, trunks, np.where(town, walls, stems))
+    open_share = np.where(solid, 0.15 * (1 - hidden), 1 - hidden)
+    plant = np.where(solid, 1.0, hidden**1.5)
     vv = open_share * water.vv + plant * land.vv + bounce
-    vh = open_share * water.vh + np.where(forest | town, 1, hidden**2) * land.vh + bounce * 0.03
+    vh = open_share * water.vh + np.where(solid, 1.0, hidden**2) * land.vh + 0.03 * bounce
     return Power(vv.astype(np.float32), vh.astype(np.float32))

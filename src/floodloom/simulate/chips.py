@@ -59,7 +59,8 @@ class Sensor:
     """How an image is taken and processed.
 
     `incidence_deg` in the middle; `descending` looks to the west; `turn_deg` of the image against
-    the map; `noise_db` of VV and VH, noise-equivalent sigma0; `residual` error of its removal;
+    the map; `noise_db` of VV and VH, noise-equivalent sigma0; `removed` the share of it that is
+    subtracted;
     `order` of the resampling.
     """
 
@@ -67,8 +68,7 @@ class Sensor:
     descending: bool
     turn_deg: float
     noise_db: tuple[float, float]
-    noise_removed: bool
-    residual: float
+    removed: tuple[float, float]
     quantity: str
     flattened: bool
     filtered: bool
@@ -84,13 +84,21 @@ def draw_sensor(draw: np.random.Generator) -> Sensor:
         descending=descending,
         turn_deg=draw.uniform(8, 14) * (1 if descending else -1),
         noise_db=(noise, noise + draw.uniform(-2.5, 1)),
-        noise_removed=bool(draw.random() < 0.8),
-        residual=draw.normal(0, 0.08),
+        removed=_removed(draw),
         quantity=str(draw.choice(["sigma0", "gamma0"])),
         flattened=bool(draw.random() < 0.5),
         filtered=bool(draw.random() < 0.12),
         order=int(draw.choice([0, 1, 1, 1, 3])),
     )
+
+
+def _removed(draw: np.random.Generator) -> tuple[float, float]:
+    """Noise is left in, or removed by tables that are seldom exact (Park et al. 2018)."""
+    if draw.random() < 0.2:
+        return 0.0, 0.0
+    low = draw.uniform(0.3, 1)
+    vv, vh = draw.uniform(low, 1.05, 2)
+    return float(vv), float(vh)
 
 
 def make_chip(seed: int, size: int = 256, biome: str | None = None) -> Chip:
@@ -116,10 +124,10 @@ def make_chip(seed: int, size: int = 256, biome: str | None = None) -> Chip:
     ground = make_ground(draw, place, size, spacing)
     land = make_land(draw, place, ground, spacing)
     share = 0.0 if draw.random() < 0.45 else float(np.clip(draw.beta(0.7, 1.6), 0.003, 0.9))
-    flood = inundate(flood_height(draw, ground, spacing), ~ground.water, share)
+    flood = inundate(flood_height(draw, ground, land, spacing), ~ground.water, share)
     hidden = standing_out(draw, land, flood.depth)
     sensor = draw_sensor(draw)
-    slopes = _slope_effect(ground.elevation, sensor, spacing)
+    slopes = _slope_effect(ground.elevation, land.cover == Cover.FOREST, sensor, spacing)
     scene = _Scene(ground, land, flood, hidden, slopes, int(draw.integers(2**62)), spacing)
     day = draw_day(draw, place)
     incidence = _incidence(sensor, size, spacing)
@@ -143,7 +151,7 @@ def make_chip(seed: int, size: int = 256, biome: str | None = None) -> Chip:
         flattened=sensor.flattened,
         spacing=spacing,
         filtered=sensor.filtered,
-        noise_removed=sensor.noise_removed,
+        noise_removed=sensor.removed[0] > 0,
         biome=place.biome,
     )
 
@@ -166,20 +174,25 @@ def _incidence(sensor: Sensor, size: int, spacing: float) -> Floats:
     return np.tile((sensor.incidence_deg + trend).astype(np.float32), (size, 1))
 
 
-def _slope_effect(elevation: Floats, sensor: Sensor, spacing: float) -> Floats:
-    """Return by how much slopes raise the backscatter; near 0 in shadow.
+def _slope_effect(elevation: Floats, tall: Mask, sensor: Sensor, spacing: float) -> Floats:
+    """Return by how much slopes and the edges of woods raise the backscatter; near 0 in shadow.
 
     The illuminated area of a facet is that of flat ground times sin θ / sin(θ - α), α its slope
-    towards the radar (Ulander 1996, Small 2011); flattening takes most of it away.
+    towards the radar (Ulander 1996, Small 2011); flattening takes most of it away. Woods have a
+    bright edge towards the radar and throw a shadow away from it.
     """
-    rise = np.gradient(elevation, spacing, axis=1) * (-1 if sensor.descending else 1)
+    away = -1 if sensor.descending else 1
+    rise = np.gradient(elevation, spacing, axis=1) * away
     slope = np.arctan(rise)
     angle = np.radians(sensor.incidence_deg)
     area = np.sin(angle) / np.maximum(np.sin(angle - slope), 0.12)
-    area = np.where(angle - slope <= 0.12, 8.0, area)
     shadow = slope < -(np.pi / 2 - angle)
     if sensor.flattened:
         area = area**0.15
+    before, behind = np.roll(tall, away, axis=1), np.roll(tall, -away, axis=1)
+    depth = min(15.0 * np.tan(angle) / spacing, 1.0)
+    area = np.where(tall & ~before, area * (1 + 0.8 * depth), area)
+    area = np.where(~tall & before & ~behind, area * (1 - 0.6 * depth), area)
     return np.asarray(np.where(shadow, 0.01, area), np.float32)
 
 
@@ -194,7 +207,9 @@ def _image(
 ) -> Floats:
     """Image of one day, (2, y, x) float32."""
     size = len(incidence)
-    dry = land_backscatter(np.random.default_rng(scene.seed), scene.land, day, incidence)
+    dry = land_backscatter(
+        np.random.default_rng(scene.seed), scene.land, scene.ground.swale, day, incidence
+    )
     water = scene.ground.water | (scene.flood.covered & wet)
     surface = water_backscatter(water, day, sensor.incidence_deg, scene.spacing)
     forest = scene.land.cover == Cover.FOREST
@@ -213,8 +228,7 @@ def _image(
         seen = (power + noise[band]) * speckle(
             draw, size, scene.spacing, sensor.turn_deg, sensor.order
         )
-        if sensor.noise_removed:
-            seen = np.maximum(seen - noise[band] * (1 + sensor.residual), 0)
+        seen = np.maximum(seen - noise[band] * sensor.removed[band], 0)
         if sensor.quantity == "gamma0":
             seen = seen / np.cos(np.radians(incidence))
         if sensor.filtered:

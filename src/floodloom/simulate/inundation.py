@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from floodloom.arrays import Floats, Mask
-from floodloom.simulate.cover import Land, irregular_cells
-from floodloom.simulate.fields import fractal_field
+from floodloom.simulate.cover import PARCELS, Land, irregular_cells
+from floodloom.simulate.fields import fractal_field, organic_field
 from floodloom.simulate.place import Cover
 from floodloom.simulate.terrain import Ground
 
@@ -22,7 +22,7 @@ class Flood:
     depth: Floats
 
 
-def flood_height(draw: np.random.Generator, ground: Ground, spacing: float) -> Floats:
+def flood_height(draw: np.random.Generator, ground: Ground, land: Land, spacing: float) -> Floats:
     """Return the level from which a flood covers each pixel, m.
 
     It is the height above the nearest drainage where a river leaves its bed, that above the
@@ -33,7 +33,7 @@ def flood_height(draw: np.random.Generator, ground: Ground, spacing: float) -> F
     ----------
     draw
         Source of random numbers.
-    ground
+    ground, land
         The place.
     spacing
         Pixel spacing, m.
@@ -51,10 +51,14 @@ def flood_height(draw: np.random.Generator, ground: Ground, spacing: float) -> F
         local = ground.elevation - uniform_filter(ground.elevation, window) - ground.hollow
         local *= draw.uniform(0.5, 2)
         height = local if kind == "rain" else np.minimum(height, 2 * local + 1)
-    height = height + draw.uniform(0, 0.3) * fractal_field(draw, side, 3.6, 60)
+    height = height + draw.uniform(0, 0.3) * organic_field(draw, side, 4, 80)
+
+    # Fields are levelled each for itself, so that water stops at their borders.
+    terrace = draw.uniform(0, 0.5) * draw.normal(0, 1, PARCELS)[land.parcel]
+    height += np.where(land.tilled, terrace, 0)
     if draw.random() < 0.4:
         edge, cell = irregular_cells(draw, side, *(draw.uniform(300, 1500, 2) / spacing))
-        spared = draw.exponential(1.5, 4096) * (draw.random(4096) < draw.uniform(0.1, 0.6))
+        spared = draw.exponential(1.5, PARCELS) * (draw.random(PARCELS) < draw.uniform(0.1, 0.6))
         height += spared[cell]
         height[edge] += draw.uniform(0, 2)
     height[ground.dyke] += draw.uniform(0.5, 3)
@@ -97,9 +101,9 @@ def standing_out(draw: np.random.Generator, land: Land, depth: Floats) -> Floats
     for cover, share in tall.items():
         table[cover] = share
     field = np.isin(land.cover, (Cover.CROP, Cover.PADDY, Cover.MARSH))
-    stand = draw.beta(0.9, 0.9, 4096).astype(np.float32)[land.parcel]
-    share = table[land.cover] * np.where(field, 2 * stand, 1)
-    share = share * np.clip(1.3 - 0.35 * depth, 0.1, 1)
-    share += 0.12 * fractal_field(draw, len(depth), 2.6, 30) * (share > 0.05)
-    share = np.where(land.cover == Cover.FOREST, land.canopy, share)
-    return np.clip(np.where(land.cover == Cover.TOWN, 0.75, share), 0, 1).astype(np.float32)
+    stand = draw.beta(0.9, 0.9, PARCELS).astype(np.float32)[land.parcel]
+    hidden = table[land.cover] * np.where(field, 2 * stand, 1)
+    hidden = hidden * np.clip(1.3 - 0.35 * depth, 0.1, 1)
+    hidden += 0.12 * fractal_field(draw, len(depth), 3, 40) * (hidden > 0.05)
+    hidden = np.where(land.cover == Cover.FOREST, land.canopy, hidden)
+    return np.clip(np.where(land.cover == Cover.TOWN, 0.75, hidden), 0, 1).astype(np.float32)

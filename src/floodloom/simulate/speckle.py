@@ -62,7 +62,7 @@ def speckle(
     places = np.stack([cosine * rows - sine * cols, sine * rows + cosine * cols])
     places += (reach - 1) / 2 + draw.uniform(-1, 1, (2, 1, 1)).astype(np.float32)
     turned = map_coordinates(power, places, order=order, mode="nearest")
-    return np.maximum(turned, 0).astype(np.float32)
+    return np.asarray(np.maximum(turned, 0), np.float32)
 
 
 def looks_gained(block: float) -> float:

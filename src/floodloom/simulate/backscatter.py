@@ -213,7 +213,7 @@ def water_backscatter(water: Mask, day: Day, incidence_deg: float, spacing: floa
 
 
 def flooded_backscatter(
-    draw: np.random.Generator, land: Power, water: Power, hidden: Floats, forest: Mask, town: Mask
+    draw: np.random.Generator, dry: Power, water: Power, land: Land, hidden: Floats
 ) -> Power:
     """Return the backscatter of water with plants, trees or houses in it.
 
@@ -225,23 +225,24 @@ def flooded_backscatter(
     ----------
     draw
         Source of random numbers.
-    land, water
+    dry, water
         Backscatter of the dry place and of open water.
+    land
+        What stands in the water.
     hidden
-        (y, x) float32, share that stands out, 0-1.
-    forest, town
-        (y, x) bool.
+        (y, x) float32, share of the water that it hides, 0-1.
 
     Returns
     -------
     Power
     """
+    forest, town = land.cover == Cover.FOREST, land.cover == Cover.TOWN
     solid = forest | town
-    stems = _power(np.float32(draw.uniform(-16, -6)) + 0 * hidden) * hidden * (1 - hidden) * 4
-    trunks, walls = (np.float32(10 ** (draw.uniform(*span) / 10)) for span in ((-13, -5), (-8, -2)))
-    bounce = np.where(forest, trunks, np.where(town, walls, stems))
+    stems, trunks, walls = (
+        np.float32(10 ** (draw.uniform(*span) / 10)) for span in ((-17, -7), (-13, -5), (-8, -2))
+    )
+    bounce = np.where(forest, trunks, np.where(town, walls, 4 * stems * hidden * (1 - hidden)))
     open_share = np.where(solid, 0.15 * (1 - hidden), 1 - hidden)
-    plant = np.where(solid, 1.0, hidden**1.5)
-    vv = open_share * water.vv + plant * land.vv + bounce
-    vh = open_share * water.vh + np.where(solid, 1.0, hidden**2) * land.vh + 0.03 * bounce
+    vv = open_share * water.vv + np.where(solid, 1.0, hidden**1.5) * dry.vv + bounce
+    vh = open_share * water.vh + np.where(solid, 1.0, hidden**2) * dry.vh + 0.03 * bounce
     return Power(vv.astype(np.float32), vh.astype(np.float32))

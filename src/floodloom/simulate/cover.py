@@ -155,6 +155,8 @@ def _lay_system(
     for kind in (Cover.GRASS, Cover.SOIL, Cover.FOREST):
         land.cover[here & (other[cell] < share)] = kind
         other = other + share * draw.uniform(0.3, 1.5)
+    if draw.random() < 0.15:  # ditches
+        ground.brook[here & edge] = draw.uniform(0.15, 0.6)
     rim = draw.choice([-1, -1, -1, Cover.FOREST, Cover.GRASS, Cover.ROAD, Cover.SHRUB])
     if rim >= 0:
         land.cover[here & edge & (draw.random(PARCELS) < draw.uniform(0.1, 0.8))[cell]] = rim

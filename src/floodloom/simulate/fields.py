@@ -63,7 +63,7 @@ _SMOOTH = 3.8
 
 
 def organic_field(
-    draw: np.random.Generator, side: int, exponent: float, outer: float, bend: float = 0.1
+    draw: np.random.Generator, side: int, exponent: float, outer: float, bend: float = 0.06
 ) -> Floats:
     """Draw a fractal field whose features are long in one direction and bent.
 
@@ -76,7 +76,7 @@ def organic_field(
     exponent, outer
         As in `fractal_field`.
     bend
-        By how much the plane is bent, as a share of its side.
+        By how much the plane is bent on average, as a share of its side.
 
     Returns
     -------
@@ -84,6 +84,7 @@ def organic_field(
         (side, side) float32, mean near 0 and variance near 1.
     """
     field = fractal_field(draw, side, exponent, outer, stretch=float(draw.uniform(1, 4)))
+    bend *= draw.uniform(0, 2)
     shift = [bend * side * fractal_field(draw, side, 5, side) for _ in range(2)]
     return np.asarray(_moved(field, *shift))
 

@@ -94,8 +94,8 @@ def standing_out(draw: np.random.Generator, land: Land, depth: Floats) -> Floats
     Grass and bare ground go under first, crops by field, reeds and shrubs late, trees never.
     """
     tall = {
-        Cover.CROP: draw.beta(0.8, 1.6), Cover.GRASS: 0.15, Cover.SHRUB: 0.6, Cover.FOREST: 1.0,
-        Cover.MARSH: draw.uniform(0.3, 0.9), Cover.TOWN: 0.75, Cover.PADDY: draw.beta(0.8, 1.5),
+        Cover.CROP: draw.beta(0.6, 2.4), Cover.GRASS: 0.08, Cover.SHRUB: 0.45, Cover.FOREST: 1.0,
+        Cover.MARSH: draw.uniform(0.2, 0.8), Cover.TOWN: 0.75, Cover.PADDY: draw.beta(0.7, 2),
     }  # fmt: skip
     table = np.zeros(len(Cover), np.float32)
     for cover, share in tall.items():

@@ -124,15 +124,17 @@ class Place:
     """A place that was drawn from a biome.
 
     `relief` m, standard deviation of the hills; `roughness` exponent of their spectrum; `river`
-    none, meandering, straight, braided or canal; `river_width` m; `fields` share of the land under
-    parcels; `parcel` m; `coast` whether there is a sea; `lakes`, `ponds`, `paddies` shares of the
-    land; `towns` their number; `snow`, `perennial` bool; `green` as in the biome.
+    meandering, straight, braided or canal; `rivers` how many, several in a delta; `river_width` m;
+    `fields` share of the land under parcels; `parcel` m; `coast` whether there is a sea; `lakes`,
+    `ponds`, `paddies` shares of the land; `towns` their number; `snow`, `perennial` bool; `green`
+    as in the biome.
     """
 
     biome: str
     relief: float
     roughness: float
     river: str
+    rivers: int
     river_width: float
     fields: float
     parcel: float
@@ -146,7 +148,8 @@ class Place:
     green: float
 
 
-RIVERS = {"none": 0.42, "meandering": 0.33, "straight": 0.08, "braided": 0.08, "canal": 0.09}
+RIVERS = {"meandering": 0.58, "straight": 0.14, "braided": 0.13, "canal": 0.15}
+"""How often each kind of river occurs, where there is one."""
 
 
 def draw_place(draw: np.random.Generator, biome: str | None = None) -> Place:
@@ -177,6 +180,7 @@ def draw_place(draw: np.random.Generator, biome: str | None = None) -> Place:
         relief=_between(draw, kind.relief),
         roughness=draw.uniform(3.2, 4.4),
         river=river,
+        rivers=_rivers(draw, kind),
         river_width=_between(draw, Span(low, high)),
         fields=draw.uniform(*kind.fields),
         parcel=_between(draw, kind.parcel),
@@ -189,6 +193,13 @@ def draw_place(draw: np.random.Generator, biome: str | None = None) -> Place:
         perennial=happens(kind.perennial),
         green=kind.green,
     )
+
+
+def _rivers(draw: np.random.Generator, kind: Biome) -> int:
+    """Number of large rivers: mostly one or none, more where a delta is likely."""
+    if draw.random() < 0.42:
+        return 0
+    return 1 + int(draw.binomial(2, 0.04 + 0.2 * kind.coast))
 
 
 def _between(draw: np.random.Generator, span: Span) -> float:

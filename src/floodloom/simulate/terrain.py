@@ -68,7 +68,7 @@ def make_ground(draw: np.random.Generator, place: Place, side: int, spacing: flo
     )  # fmt: skip
     if place.coast:
         _add_sea(draw, ground, spacing)
-    if place.river != "none":
+    for _ in range(place.rivers):
         _add_river(draw, place, ground, spacing)
     if place.lakes > 0:
         _add_lakes(draw, place.lakes, ground)
@@ -79,7 +79,8 @@ def make_ground(draw: np.random.Generator, place: Place, side: int, spacing: flo
 
 
 def _hills(draw: np.random.Generator, place: Place, side: int, spacing: float) -> Floats:
-    shape = organic_field(draw, side, place.roughness, draw.uniform(0.4, 1.6) * side)
+    outer = draw.uniform(0.4, 1.6) * side
+    shape = organic_field(draw, side, place.roughness, outer, bend=0.02)
     if place.relief > 20 and draw.random() < 0.5:
         shape = np.float32(1.6) - 2 * np.abs(shape)  # ridges
     tilt = draw.normal(0, 0.0015, 2) * spacing

@@ -82,7 +82,7 @@ def prediction(name: str, width: int, precision: str) -> dict[str, Any]:
     checkpoint = Checkpoint(name, arguments, ("dry", "water"), recipe, model.state_dict())
     ensemble = ensemble_of([checkpoint], torch.device("cpu"))
     image = np.random.default_rng(0).normal(size=(1, 2, WINDOW, WINDOW)).astype(np.float32)
-    request = Request("auto", precision, 1, WINDOW, WINDOW, PIXELS)
+    request = Request("auto", precision, PIXELS)
 
     def predictor(backend: str) -> Callable[[], None]:
         running, _ = accelerate(ensemble, replace(request, backend=backend))

@@ -43,7 +43,7 @@ DEFAULT = "from_teacher+logit"
 DISTILLATIONS: dict[str, DistillationTerms] = {
     DEFAULT: DistillationTerms(),
     "logit": DistillationTerms(),
-    "logit_where_clear": DistillationTerms(everywhere=False),
+    "logit_where_clear": DistillationTerms(),
     "hfd": DistillationTerms(feature_weight=1.0, logit_weight=0.0),
     "attention": DistillationTerms(logit_weight=0.0, attention_weight=1.0),
     "relation": DistillationTerms(logit_weight=0.0, relation_weight=1.0),
@@ -51,8 +51,9 @@ DISTILLATIONS: dict[str, DistillationTerms] = {
     "logit_as_long": DistillationTerms(),
 }
 """The first is what the stage `distill` does when nothing is chosen, if all chips have labels. A
-name that begins with `from_teacher` starts from the teacher's weights, one that ends with `as_long`
-has the epochs of teacher and student."""
+name that begins with `from_teacher` starts from the teacher's weights, others from fresh ones; one
+that ends with `as_long` has the epochs of teacher and student, one with `where_clear` a teacher
+that counts only where the image is clear."""
 UNLABELLED = {f"{name}+unlabelled": DISTILLATIONS[name] for name in (DEFAULT, "logit")}
 """Those that also learn from the teacher on chips without labels (`distill.unlabelled`)."""
 
@@ -159,6 +160,7 @@ def _distilled(name: str, trainings: Trainings) -> dict[str, float]:
         from_teacher=name.startswith("from_teacher"),
         unlabelled=name in UNLABELLED,
         as_long=name.endswith("as_long"),
+        where_clear=name.endswith("where_clear"),
     )
     return {name: trainings.score((student, drop_optical))}
 

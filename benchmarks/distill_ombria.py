@@ -189,14 +189,23 @@ class Trainings:
         from_teacher: bool = False,
         unlabelled: bool = False,
         as_long: bool = False,
+        where_clear: bool = False,
     ) -> Checkpoint:
         """Return the student of a distillation.
 
-        With `unlabelled` it is taught on pairs without labels, too; with `as_long` it has the
-        teacher's epochs and its own.
+        With `from_teacher` it begins with the teacher's weights; with `unlabelled` it is taught on
+        pairs without labels, too; with `as_long` it has the teacher's epochs and its own; with
+        `where_clear` the teacher counts nowhere else, as one that needs its image does.
         """
         times = self.budget.teacher_times + 1 if as_long else 1
-        return self.kept(name, lambda: self._distilled(settings, from_teacher, unlabelled, times))
+
+        def make() -> Checkpoint:
+            teacher = self.teacher()
+            if where_clear:
+                teacher = replace(teacher, training={**teacher.training, "sensor_drop": 0.0})
+            return self._distilled(teacher, settings, from_teacher, unlabelled, times)
+
+        return self.kept(name, make)
 
     def plain(self) -> Checkpoint:
         """Return the student without a teacher."""
@@ -220,20 +229,22 @@ class Trainings:
         )
 
     def _distilled(
-        self, settings: DistillationTerms, from_teacher: bool, unlabelled: bool, times: int
+        self,
+        teacher: Checkpoint,
+        settings: DistillationTerms,
+        from_teacher: bool,
+        unlabelled: bool,
+        times: int,
     ) -> Checkpoint:
         start = self.untrained("radar")
         seen = self.samples("all pairs" if unlabelled else "train")
         return distill_student(
             start,
-            self.teacher(),
+            teacher,
             seen,
             drop_optical(self.samples("validation")),  # trained on, so it can't score the teacher
-            DistillSettings(
-                **self.plan(len(seen), times).model_dump(),
-                **settings.model_dump(),
-                from_teacher=from_teacher,
-            ),
+            DistillSettings(**self.plan(len(seen), times).model_dump(), **settings.model_dump()),
+            begun=None if from_teacher else start,
             augmentation=Augmentation(),
         )
 

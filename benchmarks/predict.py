@@ -193,7 +193,7 @@ def network_only(store: Path, checkpoint: Path, backend: str, precision: str) ->
         sizes["y"], sizes["x"], tile=LARGEST[precision], field=ensemble.receptive_field(),
         overlap=None, rim=None,
     )  # fmt: skip
-    request = Request(backend, precision, 1, *plan.size, plan.predicted_pixels, THREADS)
+    request = Request(backend, precision, plan.predicted_pixels, THREADS)
     windows = sample(precision, ensemble, inputs, backend)
     running = choose_precision(precision, ensemble, windows, backend).ensemble
     network = water_network(accelerate(running, request)[0], precision=precision)

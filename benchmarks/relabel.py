@@ -127,6 +127,7 @@ class Bench:
         )  # fmt: skip
         settings = config.relabel.model_copy(update=ablated or {})
         given = {**PRESETS.load(method).get("train", {})}
+        given["batch_statistics"] = settings.batch_statistics
         if not self.budget.own:
             given.pop("encoder", None)
         return self._rounds(method, settings, given, config.run.rounds, config.run.growing)
@@ -163,7 +164,7 @@ class Bench:
     def _weighed(self, member: int) -> Path:
         """Return the supervised network with each tile's local likelihood, without any round."""
         tiles = open_tiles(self.folder / "labelled.zarr")
-        held_out = radar_samples(training_and_validation(tiles, 0.2)[1])
+        held_out = radar_samples(training_and_validation(tiles)[1])
         checkpoint = load_checkpoint(self.supervised("labelled", member))
         out = self.folder / f"weighed-{member}.safetensors"
         return save_checkpoint(note_likelihood(checkpoint, held_out, 1.0), out)

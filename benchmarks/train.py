@@ -95,7 +95,7 @@ def feeding(store: str) -> Figures:
     Each goes first as often as the other, so that a machine that slows down favours neither.
     """
     path = Path(store)
-    training, validation = training_and_validation(locate_tiles(open_tiles(path), path), 0.2)
+    training, validation = training_and_validation(locate_tiles(open_tiles(path), path))
     held = load_radar_tiles(validation.isel(tile=slice(0, BATCH)), 4.0)
     rows = training.isel(tile=slice(0, TILES))
     real = load_radar_tiles(rows, 0.0)
@@ -118,7 +118,7 @@ def feeding(store: str) -> Figures:
 
 def rate(tiles: Tiles, validation: Tiles, augmentation: Augmentation | None) -> float:
     """Return the steps per second of an epoch of the loop."""
-    plan = TrainingSettings(epochs=1, batch=BATCH, precision="bfloat16", workers=2)
+    plan = TrainingSettings(epochs=1, batch=BATCH, precision="bfloat16")
     fitted = fit(
         build("unet", 2, 2),
         TrainingSet.of(tiles, 2),

@@ -12,11 +12,19 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_DATA = "no real data at"
+_LONGEST_ID = 100
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests of the workflow: they run one after the other, and take longest."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long values by their length: names of tests go to every process, again and again."""
+    if isinstance(val, str | bytes) and len(val) > _LONGEST_ID:
+        return f"{argname} of {len(val):,}"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

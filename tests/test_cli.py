@@ -83,7 +83,7 @@ def test_from_a_product_to_scores(tmp_path, capsys) -> None:
     assert run("tile", "--scene", g, *tiles) == 0
     training = ("--model", "unet", "--width", 4, "--epochs", 1, "--precision", "float32")
     assert run("train", "--tiles", t, *training, "--out", m) == 0
-    windows = ("--tile", 128, "--batch", 4)
+    windows = ("--tile", 128)
     assert run("predict", "--scene", g, "--checkpoint", m, "--out", p, *windows) == 0
     assert run("evaluate", "--prediction", p, "--truth", truth, "--out", e) == 0
     assert set(json.loads(e.read_text())["water"]) >= {"iou", "tp", "fp", "fn", "tn"}
@@ -260,10 +260,10 @@ def test_events_without_a_name_are_refused(tmp_path, monkeypatch, capsys, stage,
         (["calibrate"], "requires an argument"),
         (["calibrate", "--safe"], "requires an argument"),
         (
-            ["calibrate", "--safe", "a", "--out", "b", "--chunk", "3"],
-            "calibrate: chunk is 3, but it should be greater than or equal to 64",
+            ["tile", "--out", "b", "--size", "3"],
+            "tile: size is 3, but it should be greater than or equal to 32",
         ),
-        (["calibrate", "--safe", "a", "--out", "b", "--chunk", "x\ny\x1b"], "a valid integer"),
+        (["tile", "--out", "b", "--size", "x\ny\x1b"], "a valid integer"),
         (["inspect", "a", "b\u202e"], "Unused Tokens"),
         (["acquire", "--out", "x", "--sourc", "http://me:s3cret@h"], "Did you mean --source"),
         (["acquire", "--out", "x", "http://me:s3cret@h/?s3cret", "s", "t", "u", "v"], ""),

@@ -69,9 +69,11 @@ def files(tmp_path_factory) -> Path:
     return folder
 
 
-def test_other_processes_make_the_same_scene(files, tmp_path) -> None:
+def test_other_processes_make_the_same_scene(files, tmp_path, monkeypatch) -> None:
     from distributed import LocalCluster
 
+    monkeypatch.setattr("floodloom.sentinel1.radar_scene._STRIP", 64)
+    monkeypatch.setattr("floodloom.sentinel1.geocode._LARGEST", 64)
     made = []
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         for number, scheduler in enumerate(("threads", "processes", cluster.scheduler_address)):
@@ -80,14 +82,14 @@ def test_other_processes_make_the_same_scene(files, tmp_path) -> None:
                 calibrate(
                     safe=files / "after.SAFE",
                     out=scene,
-                    settings=CalibrateSettings(quantity="beta0", chunk=64),
+                    settings=CalibrateSettings(quantity="beta0"),
                 )
                 out = tmp_path / f"{number}-map.zarr"
                 geocode(
                     scene=scene,
                     dem=files / "dem.tif",
                     out=out,
-                    settings=GeocodeSettings(flatten=True, chunk=64),
+                    settings=GeocodeSettings(flatten=True),
                 )
                 made.append(open_store(out).load())
     assert made[1].identical(made[0])

@@ -40,7 +40,7 @@ def caused(outer: Exception, inner: Exception) -> Exception:
         (RuntimeError("I/O error: No space left on device (os error 28)"), "28\\); free some"),
         (RasterioIOError("Attempt to create a.tif failed: Permission denied"), "denied; change"),
         (RasterioIOError("a.tif: two\nlines"), r"^a\.tif: two lines$"),
-        (MemoryError("Unable to allocate 9 GiB"), "not enough memory; set a smaller `chunk`"),
+        (MemoryError("Unable to allocate 9 GiB"), "not enough memory; set a smaller `tile`"),
         (RuntimeError("CUDA out of memory"), "not enough memory"),
         (RuntimeError("can't start new thread"), "not enough memory"),
         (caused(ImportError("a"), ImportError("b.so: failed to map segment")), "not enough mem"),

@@ -19,12 +19,10 @@ from floodloom.tiles.settings import TileSettings
 @pytest.mark.parametrize(
     ("model", "name", "value"),
     [
-        (CalibrateSettings, "chunk", 0),
         (GeocodeSettings, "resolution", 0.0),
         (GeocodeSettings, "resolution", float("nan")),
         (GeocodeSettings, "constant_height", float("inf")),
         (PredictSettings, "tile", 100),
-        (PredictSettings, "batch", 0),
         (TileSettings, "stride", 0),
         (DelineateSettings, "threshold", 101),
     ],
@@ -44,11 +42,12 @@ def test_what_is_out_of_its_range_is_one_line(
 def test_other_mistakes_are_one_line() -> None:
     for given, line in (
         ({"quantity": "x"}, "calibrate: quantity is 'x', but it should be 'beta0', 'sigma0'"),
-        ({"chunk": "x\ny"}, r"calibrate: chunk is 'x\ny', but it should be a valid integer"),
-        ({"chunks": 3}, "calibrate: chunks: no such setting"),
+        ({"epsg": "x\ny"}, r"geocode: epsg is 'x\ny', but it should be a valid integer"),
+        ({"chunks": 3}, "geocode: chunks: no such setting"),
     ):
+        model = CalibrateSettings if "quantity" in given else GeocodeSettings
         with pytest.raises(ValidationError) as refused:
-            CalibrateSettings(**given)  # type: ignore[arg-type]
+            model(**given)  # type: ignore[arg-type]
         assert (explain(refused.value) or "").startswith(line)
 
 
@@ -66,10 +65,10 @@ def stage(*, files: Pair, settings: CalibrateSettings = CHOSEN, seed: int = 0) -
 
 def test_flat_names_find_their_models() -> None:
     assert groups(stage) == {"files": Pair, "settings": CalibrateSettings}
-    arguments = arguments_of(stage, {"left": "a", "chunk": 64, "seed": 3})
+    arguments = arguments_of(stage, {"left": "a", "remove_noise": False, "seed": 3})
     assert arguments == {
         "files": Pair(left=Path("a")),
-        "settings": CalibrateSettings(chunk=64),
+        "settings": CalibrateSettings(remove_noise=False),
         "seed": 3,
     }
     assert arguments_of(stage, {"seed": 3}) == {"seed": 3}

@@ -158,7 +158,7 @@ def explain(error: BaseException) -> str | None:
         if isinstance(seen, RecursionError):
             return "nested too deeply; check the input"
         if isinstance(seen, MemoryError) or any(text in str(seen).lower() for text in _MEMORY):
-            return "not enough memory; set a smaller `chunk`, `tile` or `batch`, or fewer threads"
+            return "not enough memory; set a smaller `tile` or `batch`, or fewer threads"
         if line := _of_the_system(seen):
             return line
         seen = seen.__cause__

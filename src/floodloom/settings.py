@@ -22,8 +22,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    shared: ClassVar[frozenset[str]] = frozenset()
-    """Fields that a configuration sets in another section, for all stages that have them."""
+    shared: ClassVar[Mapping[str, str]] = {}
+    """Fields that a configuration sets in another section, and the name of that."""
 
     def modules(self, *keys: str) -> tuple[str, ...]:
         """Return the modules of what is chosen by name, such as that of the loss.
@@ -49,10 +49,8 @@ def of_job(*, default: Any, description: str) -> Any:
 
 def of_jobs(model: type[BaseModel]) -> set[str]:
     """Return the names of the fields that the workflow sets for each job: no keys of a section."""
-    shared = model.shared if issubclass(model, Settings) else frozenset()
-    return {
-        name for name, field in model.model_fields.items() if _is_of_job(field) or name in shared
-    }
+    shared = set(model.shared) if issubclass(model, Settings) else set()
+    return {name for name, field in model.model_fields.items() if _is_of_job(field)} | shared
 
 
 def groups(function: Callable[..., Any]) -> dict[str, type[BaseModel]]:

@@ -179,30 +179,6 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
         ("1,230,000",),
     ),
     "a simulation of nothing": (lambda t: ("simulate", "--size", 0, *_simulated(t)), ("size", "0")),
-    "strips of nothing": (
-        lambda t: (
-            "calibrate",
-            "--safe",
-            t.event / "after.SAFE",
-            "--chunk",
-            0,
-            "--out",
-            t.out / "s.zarr",
-        ),
-        ("chunk", "0"),
-    ),
-    "blocks below 0": (
-        lambda t: (
-            "geocode",
-            "--scene",
-            t.event / "calibrated.zarr",
-            "--chunk",
-            -5,
-            "--out",
-            t.out / "g.zarr",
-        ),
-        ("chunk", "-5"),
-    ),
     "a speckle window of nothing": (
         lambda t: (
             "geocode",

@@ -25,7 +25,7 @@ def images(number: int = 2, height: int = 64, width: int = 96) -> np.ndarray:
 
 
 def request(backend: str, precision: str = "float32", pixels: int = 0) -> Request:
-    return Request(backend, precision, 2, 64, 96, pixels)
+    return Request(backend, precision, pixels)
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
@@ -45,7 +45,7 @@ def test_reduced_precision_changes_few_classes(backend) -> None:
     ensemble = ensemble_of([fitted()])
     power, water = flooded(512, 512, seed=7)
     batch = as_inputs(power).values[np.newaxis]
-    running, _ = accelerate(ensemble, Request(backend, "bfloat16", 1, 512, 512, 0))
+    running, _ = accelerate(ensemble, Request(backend, "bfloat16", 0))
     exact = ensemble.moments(batch)[0][0, 1]
     reduced = running.moments(batch, precision="bfloat16")[0][0, 1]
     assert ((exact >= 0.5) == water).mean() > 0.99

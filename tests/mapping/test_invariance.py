@@ -1,4 +1,4 @@
-"""No window, batch, thread count or chunk size shows in a prediction."""
+"""No window, thread count or chunk size shows in a prediction."""
 
 from __future__ import annotations
 
@@ -20,18 +20,16 @@ from tests.mapping.conftest import as_inputs, backscatter, fitted, flooded, untr
 SCENE = "northal_20190302t234651"
 
 
-def predicted(
-    inputs: xr.DataArray, ensemble: Ensemble, tile: int, batch: int = 1, precision: str = "float32"
-):
+def predicted(inputs: xr.DataArray, ensemble: Ensemble, tile: int, precision: str = "float32"):
     """Percent (y, x), and the plan."""
     height, width = inputs.sizes["y"], inputs.sizes["x"]
     field = ensemble.receptive_field()
     plan = plan_scene(height, width, tile=tile, field=field, overlap=None, rim=None)
-    request = Request("torch", precision, batch, *plan.size, plan.predicted_pixels)
+    request = Request("torch", precision, plan.predicted_pixels)
     windows = sample(precision, ensemble, inputs)
     running = choose_precision(precision, ensemble, windows).ensemble
     network = water_network(accelerate(running, request)[0], precision=precision)
-    rows = [p[0] for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1, batch=batch)]
+    rows = [p[0] for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1)]
     return np.concatenate(rows), plan
 
 
@@ -64,15 +62,15 @@ def reference(simulated) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("tile", "batch", "cores", "chunk"),
-    [(256, 8, 1, 512), (512, 1, 2, 300), (512, 8, 1, 1024), (1024, 8, 2, 777)],
+    ("tile", "cores", "chunk"),
+    [(256, 1, 512), (512, 2, 300), (512, 1, 1024), (1024, 2, 777)],
 )
 def test_simulated_scene_does_not_depend_on_how_it_is_cut(
-    simulated, reference, threads, tile, batch, cores, chunk
+    simulated, reference, threads, tile, cores, chunk
 ) -> None:
     threads(cores)
     lazy = simulated.chunk(band=1, y=chunk, x=chunk)
-    percent, plan = predicted(lazy, ensemble_of([untrained()]), tile, batch)
+    percent, plan = predicted(lazy, ensemble_of([untrained()]), tile)
     assert_same(percent, reference)
     assert seam_ratio(percent, *window_borders(plan.as_dict())) <= 1.02
 
@@ -87,9 +85,9 @@ def test_every_valid_pixel_of_the_simulated_scene_is_predicted(simulated, refere
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
-@pytest.mark.parametrize(("tile", "batch", "cores"), [(96, 2, 1), (256, 1, 2), (512, 2, 2)])
+@pytest.mark.parametrize(("tile", "cores"), [(96, 1), (256, 2), (512, 2)])
 def test_reduced_precision_does_not_depend_on_the_windows_either(
-    precision, tile, batch, cores, threads
+    precision, tile, cores, threads
 ) -> None:
     power, _ = flooded(900, 700, seed=5)
     power[0, 100:140, 50:90] = np.nan
@@ -97,7 +95,7 @@ def test_reduced_precision_does_not_depend_on_the_windows_either(
     threads(1)
     whole, _ = predicted(inputs, ensemble, 1024, precision=precision)
     threads(cores)
-    assert_same(predicted(inputs, ensemble, tile, batch, precision)[0], whole)
+    assert_same(predicted(inputs, ensemble, tile, precision)[0], whole)
     exact, _ = predicted(inputs, ensemble, 1024)
     assert 0 < ((whole >= 50) != (exact >= 50)).mean() < 1e-3
 
@@ -148,10 +146,10 @@ def test_two_predictions_by_auto_are_the_same_map(monkeypatch) -> None:
             for name in ("perf_counter", "monotonic", "process_time"):
                 patch.setattr(f"time.{name}", clock)
             chosen = choose_precision("auto", ensemble, sample("auto", ensemble, inputs))
-            request = Request("auto", chosen.name, 1, *plan.size, plan.predicted_pixels)
+            request = Request("auto", chosen.name, plan.predicted_pixels)
             running, backend = accelerate(chosen.ensemble, request)
         network = water_network(running, precision=chosen.name)
-        rows = [p for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1, batch=1)]
+        rows = [p for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1)]
         return backend, chosen.name, np.concatenate(rows, axis=1).tobytes()
 
     monkeypatch.setattr("floodloom.mapping.backends._WORTH_IT", 1)

@@ -115,23 +115,35 @@ def chunked(mountains, tmp_path_factory):
     return mountains.write(folder / "random.SAFE", surface), folder
 
 
+@pytest.fixture
+def blocks(monkeypatch):
+    """Sets the lines of a strip and the greatest side of a block."""
+
+    def of(side: int) -> None:
+        monkeypatch.setattr("floodloom.sentinel1.radar_scene._STRIP", side)
+        monkeypatch.setattr("floodloom.sentinel1.geocode._LARGEST", side)
+
+    return of
+
+
 @pytest.mark.parametrize("flatten", [False, True])
-def test_chunks_and_workers_change_no_bit(mountains, chunked, tmp_path, flatten) -> None:
+def test_blocks_and_workers_change_no_bit(mountains, chunked, blocks, tmp_path, flatten) -> None:
     safe, _ = chunked
     made = []
-    for chunk, workers in ((2048, 1), (256, 2), (100, 2), (1000, 2), (97, 1)):
+    for side, workers in ((2048, 1), (256, 2), (100, 2), (1000, 2), (97, 1)):
+        blocks(side)
         with dask.config.set(scheduler="threads", num_workers=workers):
             scene = calibrate(
                 safe=safe,
                 out=tmp_path / "c.zarr",
-                settings=CalibrateSettings(quantity="beta0", chunk=chunk),
+                settings=CalibrateSettings(quantity="beta0"),
             )
             calibrated = open_store(scene).load()
             out = geocode(
                 scene=scene,
                 dem=mountains.dem,
                 out=tmp_path / "g.zarr",
-                settings=GeocodeSettings(flatten=flatten, chunk=chunk),
+                settings=GeocodeSettings(flatten=flatten),
             )
             made.append((calibrated, open_store(out).load()))
     assert (made[0][1].flags & Flag.LAYOVER.value).any()
@@ -465,7 +477,9 @@ def test_a_calibrated_store_and_a_product_of_others_dont_mix(chunked, tmp_path) 
 
 
 @pytest.mark.parametrize("flatten", [False, True])
-def test_chunks_change_no_bit_of_a_grid_in_degrees_far_north(place_of, tmp_path, flatten) -> None:
+def test_blocks_change_no_bit_of_a_grid_in_degrees_far_north(
+    place_of, blocks, tmp_path, flatten
+) -> None:
     """At 70 degrees a pixel is three times as high as wide, and layover reaches as many more."""
     place = place_of(ridges(240, 400.0, 96.0), 180, grid(240, 500_000.0, 7_765_000.0))
     surface = 10 ** np.random.default_rng(0).uniform(-2, 0, (240, 240))
@@ -473,17 +487,16 @@ def test_chunks_change_no_bit_of_a_grid_in_degrees_far_north(place_of, tmp_path,
     scene = calibrate(
         safe=safe, out=tmp_path / "c.zarr", settings=CalibrateSettings(quantity="beta0")
     )
-    made = [
-        open_store(
-            geocode(
-                scene=scene,
-                dem=place.dem,
-                out=tmp_path / "g.zarr",
-                settings=GeocodeSettings(epsg=4326, resolution=8e-5, flatten=flatten, chunk=chunk),
-            )
-        ).load()
-        for chunk in (1536, 512, 256, 97)
-    ]
+    made = []
+    for side in (1536, 512, 256, 97):
+        blocks(side)
+        out = geocode(
+            scene=scene,
+            dem=place.dem,
+            out=tmp_path / "g.zarr",
+            settings=GeocodeSettings(epsg=4326, resolution=8e-5, flatten=flatten),
+        )
+        made.append(open_store(out).load())
     assert made[0].sizes["x"] > 2 * made[0].sizes["y"] > 500
     assert (made[0].flags & Flag.LAYOVER.value).any()
     assert all(other.identical(made[0]) for other in made[1:])
@@ -556,22 +569,21 @@ def test_dates_with_other_footprints_share_one_grid(mountains, chunked, tmp_path
         )
 
 
-def test_speckle_filters_do_not_see_the_blocks(mountains, chunked, tmp_path) -> None:
+def test_speckle_filters_do_not_see_the_blocks(mountains, chunked, blocks, tmp_path) -> None:
     safe, _ = chunked
     scene = calibrate(safe=safe, out=tmp_path / "c.zarr")
     for name in ("lee", "refined_lee", "multitemporal"):
-        made = [
-            open_store(
-                geocode(
-                    scene=scene,
-                    companions=[scene],
-                    dem=mountains.dem,
-                    out=tmp_path / "g.zarr",
-                    settings=GeocodeSettings(speckle_filter=name, speckle_window=7, chunk=chunk),
-                )
-            ).load()
-            for chunk in (2048, 100)
-        ]
+        made = []
+        for side in (2048, 100):
+            blocks(side)
+            out = geocode(
+                scene=scene,
+                companions=[scene],
+                dem=mountains.dem,
+                out=tmp_path / "g.zarr",
+                settings=GeocodeSettings(speckle_filter=name, speckle_window=7),
+            )
+            made.append(open_store(out).load())
         assert made[0].identical(made[1])
         assert recipe_of(made[0]).speckle_filter == f"{name}-7"
         plain = open_store(geocode(scene=scene, dem=mountains.dem, out=tmp_path / "p.zarr"))

@@ -15,7 +15,7 @@ from floodloom.stages import STAGES
 
 Arguments = dict[str, Any]
 _SIZE = 128
-_NETWORK = {"width": 2, "epochs": 1, "precision": "float32", "validation_share": 0.3}
+_NETWORK = {"width": 2, "epochs": 1, "precision": "float32"}
 
 
 def arguments(stage: str, have: Path, out: Path) -> Arguments:
@@ -50,7 +50,7 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
         "relabel": {
             "tiles": [have / "target.zarr"], "validation": [have / "tiles.zarr"],
             "checkpoints": [have / "model.safetensors"], "out": out / "pseudo.zarr",
-            "audit": out / "audit.json", "tta": False, "minimum_iou": 0.0,
+            "audit": out / "audit.json", "tta": False, "acceptance": False,
         },
         "predict": {
             "scene": have / "geocoded.zarr", "checkpoint": [have / "model.safetensors"],

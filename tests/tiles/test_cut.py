@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from floodloom.arrays import IGNORE
 from floodloom.errors import InputError, RecipeMismatchError
+from floodloom.learning.data.zarr_tiles import ZarrTiles, locate_tiles
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.cut import Source, cut_tiles
@@ -186,10 +187,27 @@ def test_what_is_known_of_whole_tiles_comes_along() -> None:
     assert (cut(minimum_valid=0.0).tile_label == IGNORE).all()
 
 
-def test_channels_of_another_order_are_refused(tmp_path) -> None:
-    paths = [tmp_path / "one.zarr", tmp_path / "other.zarr"]
+@pytest.mark.parametrize("channels", [[1, 0], [1]])
+def test_optical_channels_are_those_that_all_images_have(tmp_path, channels) -> None:
+    """Of every store in one order, from memory and from disk alike."""
+    paths = [tmp_path / name for name in ("one.zarr", "other.zarr", "radar.zarr")]
     tiles = cut(source(optical=True))
-    write_tiles(tiles, paths[0])
-    write_tiles(tiles.isel(channel=[1, 0]), paths[1])
-    with pytest.raises(InputError, match=r"other.zarr: optical channels are \['nir', 'green'\]"):
+    write_tiles(tiles.isel(channel=channels), paths[0])
+    write_tiles(tiles, paths[1])
+    write_tiles(cut(), paths[2])
+    found = open_tiles(paths)
+    assert found.channel.values.tolist() == [tiles.channel.values[at] for at in channels]
+    once, count = tiles.optical.values[:, channels], tiles.sizes["tile"]
+    expected = np.concatenate([once, once, np.full_like(once, np.nan)])
+    np.testing.assert_array_equal(found.optical.values, expected)
+
+    stored = ZarrTiles(locate_tiles(found, paths))
+    index = np.array([2 * count, count, 0, count + 1])
+    np.testing.assert_array_equal(stored.read(index).optical.values, expected[index])
+
+
+def test_optical_images_without_a_common_channel_are_refused(tmp_path) -> None:
+    tiles = cut(source(optical=True))
+    paths = [write_tiles(tiles.isel(channel=[n]), tmp_path / f"{n}.zarr") for n in (0, 1)]
+    with pytest.raises(InputError, match=r"0\.zarr has \['green'\], .*1\.zarr has \['nir'\]"):
         open_tiles(paths)

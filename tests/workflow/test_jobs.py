@@ -18,8 +18,9 @@ from snakemake.io import is_flagged
 
 from floodloom.settings import arguments_of
 from floodloom.stages import STAGES
-from floodloom.workflow.jobs import Jobs, one_of, read_plan
+from floodloom.workflow.jobs import Jobs, chosen_modules, one_of, read_plan
 from floodloom.workflow.plan import targets
+from floodloom.workflow.resources import mem_mb
 from floodloom.workflow.sources import Sources
 from tests.workflow.plans import Wildcards, plan
 
@@ -94,10 +95,31 @@ def test_a_prediction_with_an_optical_image_pairs_it_as_tiles_do(make: Callable[
 
 
 def test_teacher_and_students_are_trained_as_train_says(make: Callable[..., Jobs]) -> None:
-    jobs = make(train={"batch": 4, "epochs": 3}, teach={"epochs": 9}, distill={"width": 8})
+    train = {"batch": 4, "epochs": 3, "width": 8, "loss": "focal"}
+    jobs = make(train=train, teach={"epochs": 9, "labels": "water_index"}, distill={})
     taught, distilled = (jobs.settings(stage)(Wildcards()) for stage in ("teach", "distill"))
     assert (taught["batch"], taught["epochs"], taught["width"]) == (4, 9, 16)
     assert (distilled["batch"], distilled["epochs"], distilled["width"]) == (4, 15, 8)
+    assert taught["loss"] == distilled["loss"] == "focal"
+    assert taught["labels"] == distilled["labels"] == "water_index"
+
+
+def test_what_is_shared_chooses_modules_and_memory() -> None:
+    common = {"teach": {}, "distill": {}}
+    focal = plan(**common, train={"loss": "focal"})
+    for stage in ("teach", "distill", "train"):
+        assert "floodloom.learning.losses.focal" in chosen_modules(focal, stage, {})
+    few, many = (plan(**common, train={"batch": size}) for size in (4, 8))
+    for stage in ("teach", "distill"):
+        assert mem_mb(few, stage)(None, 1, 1) < mem_mb(many, stage)(None, 1, 1)
+
+
+def test_a_key_of_another_section_holds_in_prediction_and_training(
+    make: Callable[..., Jobs],
+) -> None:
+    jobs = make(delineate={"mixed_orbits": True}, relabel={"batch_statistics": 0.25})
+    assert jobs.settings("predict")(None)["mixed_orbits"]
+    assert jobs.settings("train")(None)["batch_statistics"] == 0.25
 
 
 def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[..., Jobs]) -> None:
@@ -156,11 +178,6 @@ def test_a_stage_takes_the_settings_that_it_is_given(stage: str) -> None:
     function = getattr(import_module(f"floodloom.stages.{stage}"), stage)
     found = plan(run={"name": "r", "optical": True}, teach={}, distill={}).settings(stage)
     inspect.signature(function).bind_partial(**arguments_of(function, found))
-
-
-def test_relabelling_calibrates_on_what_training_held_out(make) -> None:
-    given = make(train={"folds": 3, "fold": 2}).settings("relabel")(None)
-    assert (given["folds"], given["fold"], given["validation_share"]) == (3, 2, 0.2)
 
 
 def test_a_dry_run_imports_no_library_of_rasters_or_networks() -> None:

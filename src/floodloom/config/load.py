@@ -16,6 +16,7 @@ from floodloom.config.text import kind_of, read_table
 from floodloom.datasets import DATASETS
 from floodloom.errors import ConfigError
 from floodloom.names import require_name, require_sha256
+from floodloom.settings import of_jobs
 from floodloom.texts import brief, is_address, redact, shorten
 
 _COLUMNS = ("scene", "event", "role", "source")
@@ -96,20 +97,17 @@ def _check_events(config: Config, origin: str) -> None:
 
 
 def _check_arguments(config: Config, origin: str) -> None:
-    """Refuse arguments that an architecture of theirs doesn't have."""
-    models = config.run.models
-    teacher = (config.teach.model,) if config.teach is not None else ()
-    sections = {"train": models, "distill": models, "teach": teacher}
-    for section, names in sections.items():
-        settings = getattr(config, section)
-        if settings is not None and settings.arguments:
-            from floodloom.models.registry import require_choices  # needs torch, and seldom is
+    """Refuse arguments that an architecture of the run doesn't have."""
+    if not config.train.arguments:
+        return
+    from floodloom.models.registry import require_choices  # needs torch, and seldom is
 
-            for name in names:
-                try:
-                    require_choices(name, settings.arguments)
-                except ConfigError as error:
-                    raise ConfigError(f"{origin}: {section}.arguments: {error}") from error
+    teacher = (config.teach.model,) if config.teach is not None else ()
+    for name in dict.fromkeys((*config.run.models, *teacher)):
+        try:
+            require_choices(name, config.train.arguments)
+        except ConfigError as error:
+            raise ConfigError(f"{origin}: train.arguments: {error}") from error
 
 
 def _explain(error: ValidationError) -> str:
@@ -134,8 +132,18 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         model = _inner_model(model, str(part))
         if model is None:
             return ""
-    close = difflib.get_close_matches(str(location[-1]), list(model.model_fields), n=1)
+    key = str(location[-1])
+    others = [name for name in Config.model_fields if key in _keys_of(name)]
+    if len(others) == 1:
+        return f", did you mean `{others[0]}.{key}`?"
+    close = difflib.get_close_matches(key, list(model.model_fields), n=1)
     return f", did you mean `{close[0]}`?" if close else ""
+
+
+def _keys_of(section: str) -> set[str]:
+    """Return the keys of a section, none of a key that isn't one."""
+    model = _inner_model(Config, section)
+    return set() if model is None else model.model_fields.keys() - of_jobs(model)
 
 
 def _inner_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:

@@ -12,7 +12,7 @@ from floodloom.learning.distillation.settings import DistillSettings, TeachSetti
 from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.settings import TrainSettings
-from floodloom.mapping.settings import DelineateSettings, EvaluateSettings, PredictSettings
+from floodloom.mapping.settings import DelineateSettings, PredictSettings
 from floodloom.models.choices import ModelName
 from floodloom.names import LONGEST
 from floodloom.report.settings import ReportSettings
@@ -164,7 +164,6 @@ class Config(Settings):
     delineate: DelineateSettings = Field(
         default_factory=DelineateSettings, description="From water to flood"
     )
-    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings, description="Scores")
     report: ReportSettings = Field(default_factory=ReportSettings, description="Report and map")
 
     @model_validator(mode="before")
@@ -189,6 +188,7 @@ class Config(Settings):
                 continue
             for key in sorted(of_jobs(type(section)) & section.model_fields_set):
                 if key in section.shared:
-                    raise ValueError(f"{name}.{key}: set train.{key}, which holds here, too")
+                    other = f"{section.shared[key]}.{key}"
+                    raise ValueError(f"{name}.{key}: set {other}, which holds here, too")
                 raise ValueError(f"{name}.{key}: the workflow sets it for each job; take it out")
         return self

@@ -57,8 +57,6 @@ class Request:
         `torch`, `onnxruntime`, `openvino`, or `auto`.
     precision
         `float32`, `bfloat16`, or `int8` for an ensemble that is in 8 bits already.
-    batch, height, width
-        Windows that are predicted at once.
     pixels
         Pixels that will be predicted.
     threads
@@ -67,9 +65,6 @@ class Request:
 
     backend: str
     precision: str
-    batch: int
-    height: int
-    width: int
     pixels: int
     threads: int = 1
 
@@ -163,7 +158,7 @@ class Exported(nn.Module):
     compile_for
         Compiles it for a shape of input.
     request
-        Precision, threads, and the batch, to which smaller ones are filled up with zeros.
+        Precision and threads.
     """
 
     def __init__(
@@ -181,12 +176,10 @@ class Exported(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (N, class, y, x) of `image` (N, band, y, x)."""
         number, bands, height, width = image.shape
-        shape = (max(self._request.batch, number), bands, height, width)
-        filled = np.zeros(shape, dtype=np.float32)
-        filled[:number] = image.numpy()
+        shape = number, bands, height, width
         if shape not in self._compiled:
             self._compiled[shape] = self._compile_for(self._model, shape, self._request)
-        return torch.from_numpy(self._compiled[shape](filled)[:number])
+        return torch.from_numpy(self._compiled[shape](image.contiguous().numpy()))
 
 
 @contextmanager

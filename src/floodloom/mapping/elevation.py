@@ -121,6 +121,7 @@ def _heights(elevation, receiver, order, channel):  # type: ignore[no-untyped-de
 
 
 _MARGIN = 200  # px of the elevation raster around the map, so that water can come from there
+_CHANNEL_AREA = 1e6  # m² that drain into a channel: brooks count, furrows and ditches don't
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,9 @@ class Elevation:
         """Return the slope on a map's grid, (y, x) float32, degrees."""
         return self._moved(slope_degrees(self.values, self.spacing), grid)
 
-    def height_on(self, grid: GeoBox, channel_area: float) -> Floats:
-        """Return the height above the nearest drainage on a map's grid, (y, x) float32, m.
-
-        `channel_area` is the area, m², from which collected water makes a channel.
-        """
-        height = height_above_drainage(self.values, self.spacing, channel_area=channel_area)
+    def height_on(self, grid: GeoBox) -> Floats:
+        """Return the height above the nearest drainage on a map's grid, (y, x) float32, m."""
+        height = height_above_drainage(self.values, self.spacing, channel_area=_CHANNEL_AREA)
         return self._moved(height, grid)
 
     def _moved(self, values: Floats, grid: GeoBox) -> Floats:

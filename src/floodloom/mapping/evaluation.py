@@ -66,9 +66,10 @@ def predict_tiles(
     return np.concatenate(parts) if parts else np.empty((0, 0, 0), dtype=np.float32)
 
 
-def score_tiles(
-    tiles: Sequence[Path], checkpoints: Sequence[Path], batch: int, threads: int
-) -> dict[str, Any]:
+_AT_ONCE = 16  # tiles
+
+
+def score_tiles(tiles: Sequence[Path], checkpoints: Sequence[Path], threads: int) -> dict[str, Any]:
     """Pooled and per-chip scores of an ensemble on tiles; class 1 is both flood and water."""
     store = open_tiles(tiles)
     ensemble = load_ensemble(checkpoints, threads=threads)
@@ -76,7 +77,7 @@ def score_tiles(
     ensemble.recipe.require_inputs(recipe_of(store), names, ensemble.accepts)
     if (store.split == "test").any():
         store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
-    probability = predict_tiles(store, tile_predictor(ensemble), batch)
+    probability = predict_tiles(store, tile_predictor(ensemble), _AT_ONCE)
     label = _known_classes(store)
     scored = (label != IGNORE) & np.isfinite(probability)
     if not scored.any():

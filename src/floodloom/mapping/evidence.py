@@ -147,7 +147,7 @@ def _ground(
     if terrain is not None and settings.maximum_slope is not None:
         slope = terrain.slope_on(grid)
     if terrain is not None and settings.maximum_height is not None:
-        height = terrain.height_on(grid, settings.channel_area * 1e6)
+        height = terrain.height_on(grid)
     return Ground(
         None if files.scene is None else read_flags(files.scene, grid),
         None if files.land_cover is None else read_land_cover(files.land_cover, grid),

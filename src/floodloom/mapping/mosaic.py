@@ -151,10 +151,7 @@ def write_probability(
             tile=settings.tile or LARGEST[chosen.name],
             field=ensemble.receptive_field(),
         )
-        batch = min(settings.batch, len(plan.cols))
-        request = Request(
-            settings.backend, chosen.name, batch, *plan.size, plan.predicted_pixels, threads
-        )
+        request = Request(settings.backend, chosen.name, plan.predicted_pixels, threads)
         running, runtime = accelerate(chosen.ensemble, request)
         get_logger(__name__).info(
             "%s: %d models, %s %s", seen.scene, len(ensemble.models), runtime, chosen.name
@@ -163,7 +160,7 @@ def write_probability(
         network = water_network(running, tta=settings.tta, precision=chosen.name)
         samples = ensemble.samples(settings.tta)
         layers = min(samples, 2)
-        predicted = predict_rows(pieces, network, plan, layers=layers, batch=batch)
+        predicted = predict_rows(pieces, network, plan, layers=layers)
         if seen.weighting.weight:
             predicted = add_local_likelihood(predicted, inputs, seen.weighting, threads=threads)
 

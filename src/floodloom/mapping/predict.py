@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -84,7 +83,7 @@ def read_ahead(inputs: xr.DataArray) -> Prefetch[Floats]:
 
 
 def predict_rows(
-    pieces: Iterator[Floats], network: Network, plan: WindowPlan, *, layers: int, batch: int
+    pieces: Iterator[Floats], network: Network, plan: WindowPlan, *, layers: int
 ) -> Iterator[tuple[int, Bytes]]:
     """Predict a scene and yield finished rows from top to bottom.
 
@@ -95,13 +94,11 @@ def predict_rows(
         Beyond its right and lower border the scene is mirrored up to the next multiple of
         `plan.ALIGNMENT`.
     network
-        What predicts a batch of windows; windows without any data are left out.
+        What predicts a window; windows without any data are left out.
     plan
         Windows of the scene.
     layers
         Layers that the network gives.
-    batch
-        Windows that are predicted at once.
 
     Yields
     ------
@@ -120,7 +117,7 @@ def predict_rows(
     total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
     ends = (*plan.rows[1:], height)
     coverage = _Coverage()
-    with Prefetch(_predicted(pieces, network, plan, batch)) as windows:
+    with Prefetch(_predicted(pieces, network, plan)) as windows:
         for index, row in enumerate(track(plan.rows, "predicting strips")):
             while isinstance(found := next(windows), _Window):
                 steps = np.rint(np.multiply(found.values, _STEPS, out=found.values))
@@ -216,24 +213,21 @@ class _Window:
 
 
 def _predicted(
-    pieces: Iterator[Floats], network: Network, plan: WindowPlan, batch: int
+    pieces: Iterator[Floats], network: Network, plan: WindowPlan
 ) -> Iterator[_Window | NDArray[np.bool_]]:
     """Of each strip the windows with data, then where (y, x) the strip has data."""
     tall, wide = plan.size
     for index, strip in enumerate(read_strips(pieces, plan)):
         known = valid_data(strip)
         top, bottom = plan.row_rims(index)
-        seen = [n for n, col in enumerate(plan.cols) if known[:, col : col + wide].any()]
-        for some in np.array_split(seen, math.ceil(len(seen) / batch)) if seen else ():
-            parts = [strip[:, :, plan.cols[n] : plan.cols[n] + wide] for n in some]
-            images = parts[0][np.newaxis] if len(parts) == 1 else np.stack(parts)
-            rims = [plan.col_rims(n) for n in some.tolist()]
-            left, right = min(rim[0] for rim in rims), min(rim[1] for rim in rims)
-            inside = slice(top, tall - bottom), slice(left, wide - right)
-            for n, values in zip(
-                some.tolist(), network(images, (top, bottom, left, right)), strict=True
-            ):
-                yield _Window(n, *inside, values)
+        for column, first in enumerate(plan.cols):
+            if not known[:, first : first + wide].any():
+                continue
+            left, right = plan.col_rims(column)
+            window = strip[np.newaxis, :, :, first : first + wide]
+            (values,) = network(window, (top, bottom, left, right))
+            rows, cols = slice(top, tall - bottom), slice(left, wide - right)
+            yield _Window(column, rows, cols, values)
         yield known
 
 

@@ -201,9 +201,7 @@ def scene_inputs(
         _require_what_is_seen(ensemble, bands, None, checkpoint)
         ensemble.recipe.require_scene(recipe_of(store), str(scene), ensemble.accepts)
 
-    weighting = LikelihoodWeighting()
-    if settings.likelihood:
-        weighting, ensemble = ensemble.likelihood, ensemble.with_joint_temperature()
+    weighting, ensemble = ensemble.likelihood, ensemble.with_joint_temperature()
     before = None
     if files.before is not None:
         before = _earlier(files.before, store, ensemble, settings.mixed_orbits)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +14,8 @@ from floodloom.settings import Settings, of_job
 class PredictSettings(Settings):
     """Mosaic-level prediction."""
 
+    shared: ClassVar[Mapping[str, str]] = {"mixed_orbits": "delineate"}
+
     tile: int | None = Field(
         default=None,
         ge=64,
@@ -20,7 +23,6 @@ class PredictSettings(Settings):
         description="Largest side of a window, px; when not given, 1024 in float32, 1408 in "
         "bfloat16, 1600 in int8",
     )
-    batch: int = Field(default=1, ge=1, description="Windows predicted at once")
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
         default="auto",
@@ -32,11 +34,6 @@ class PredictSettings(Settings):
         description="Number format; auto: for large scenes int8, or else bfloat16, where the "
         "processor has instructions for it and it changes hardly any class of a sample of the "
         "scene; int8 is for the usual U-Net",
-    )
-    likelihood: bool = Field(
-        default=True,
-        description="Let the scene's own distributions of its classes weigh as much as the round's "
-        "checkpoints state, see `relabel.likelihood`",
     )
     mixed_orbits: bool = Field(
         default=False, description="Accept a pre-event scene of the other orbit direction"
@@ -91,9 +88,6 @@ class DelineateSettings(Settings):
         ge=0,
         description="Ground higher above the nearest drainage is excluded, m",
     )
-    channel_area: float = Field(
-        default=1.0, gt=0, description="Area from which collected water makes a channel, km²"
-    )
     minimum_coverage: float = Field(
         default=0.0,
         ge=0,
@@ -108,7 +102,9 @@ class DelineateSettings(Settings):
         description="Values of the land cover that are dense vegetation (ESA WorldCover)",
     )
     mixed_orbits: bool = Field(
-        default=False, description="Accept scenes before the flood of the other orbit direction"
+        default=False,
+        description="Accept scenes before the flood of the other orbit direction; holds for "
+        "prediction, too",
     )
     event: str = of_job(
         default="",
@@ -120,7 +116,6 @@ class DelineateSettings(Settings):
 class EvaluateSettings(Settings):
     """Scores."""
 
-    batch: int = Field(default=16, ge=1, description="Tiles predicted at once")
     event: tuple[str, ...] = of_job(
         default=(),
         description="Names of the predictions' events; their file's folder when not given",

@@ -257,7 +257,8 @@ def _slices(part: Window) -> dict[str, slice]:
     return {"line": rows, "pixel": cols}
 
 
-_BLOCKS = 16
+_BLOCKS = 16  # of a small grid
+_LARGEST = 1536  # side of a block, px: 300 MB a thread, and shards of the store
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ class Part:
     plan: Geocoding
 
 
-def mosaic_layers(parts: Sequence[Part], bands: tuple[str, ...], chunk: int) -> dict[str, da.Array]:
+def mosaic_layers(parts: Sequence[Part], bands: tuple[str, ...]) -> dict[str, da.Array]:
     """Geocode the scenes of one pass into one mosaic.
 
     Parameters
@@ -277,8 +278,6 @@ def mosaic_layers(parts: Sequence[Part], bands: tuple[str, ...], chunk: int) -> 
         The scenes; where they overlap, the first that saw the ground counts.
     bands
         Names of the backscatter layers.
-    chunk
-        Greatest side of the blocks that are worked on at once, px.
 
     Returns
     -------
@@ -287,7 +286,7 @@ def mosaic_layers(parts: Sequence[Part], bands: tuple[str, ...], chunk: int) -> 
     """
     plan = parts[0].plan
     height, width = plan.geobox.shape.yx
-    side = min(chunk, _side(height * width, max(part.plan.margin for part in parts)))
+    side = min(_LARGEST, _side(height * width, max(part.plan.margin for part in parts)))
     shared = delayed(list(parts), traverse=False)
     block = delayed(_mosaicked_block)
     dtypes: dict[str, Any] = {**dict.fromkeys((*bands, *ANGLES), np.float32), "flags": np.uint8}

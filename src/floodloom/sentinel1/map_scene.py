@@ -156,7 +156,7 @@ def _mosaic(
     """Put the scenes of one pass together, in as many of the polarisations as all of them have."""
     have = tuple(band for band in bands if all(band in scene for scene in scenes))
     parts = [_part(scene, grid, elevation, settings.flatten) for scene in scenes]
-    return mosaic_layers(parts, have, settings.chunk) if have else {}
+    return mosaic_layers(parts, have) if have else {}
 
 
 def _elevation(

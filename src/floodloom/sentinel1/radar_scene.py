@@ -31,6 +31,7 @@ from floodloom.sentinel1.settings import CalibrateSettings
 
 FLAGS = "flags"
 """Name of the flags layer; polarisations stand beside it."""
+_STRIP = 1024  # lines that are worked on at once: 300 MB a thread, and shards of the store
 
 
 @contextmanager
@@ -245,7 +246,7 @@ def calibrated_scene(
     Dataset
         (line, pixel) float32, linear power, by polarisation, with `flags`.
     """
-    layers = calibrate_measurements(images, scene.tables, scene.shape, strip=settings.chunk)
+    layers = calibrate_measurements(images, scene.tables, scene.shape, strip=_STRIP)
     described = {
         name: (("line", "pixel"), *_described(name, layer, settings.quantity))
         for name, layer in layers.items()

@@ -32,7 +32,6 @@ class CalibrateSettings(Settings):
         description="Orbit file (.EOF, also zipped) or a folder of them with its subfolders; "
         "when not given, the product's own state vectors",
     )
-    chunk: int = Field(default=1024, ge=64, description="Lines that are worked on at once")
 
 
 class GeocodeSettings(Settings):
@@ -73,8 +72,3 @@ class GeocodeSettings(Settings):
         "none", "boxcar", "lee", "lee_sigma", "refined_lee", "gamma_map", "multitemporal"
     ] = Field(default="none", description="Speckle filter after geocoding")
     speckle_window: int = Field(default=5, ge=3, description="Side of the filter's window, px; odd")
-    chunk: int = Field(
-        default=1536,
-        ge=64,
-        description="Greatest side of the blocks that are worked on at once, px",
-    )

@@ -120,7 +120,7 @@ def chosen_bands(have: Sequence[str], wanted: Sequence[str], path: str) -> tuple
     if missing:
         raise InputError(
             f"{path}: band {', '.join(missing)} is missing, it has {', '.join(spectral)}; give a "
-            "product with that band or leave it out of `optical_bands`"
+            "product with that band"
         )
     return tuple(wanted) or spectral
 

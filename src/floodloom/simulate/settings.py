@@ -15,10 +15,4 @@ class SimulateSettings(Settings):
     flood_depth: float = Field(
         default=2.5, gt=0, description="Level of the flood above the drainage, m"
     )
-    relief: float = Field(
-        default=40.0, ge=0, description="Standard deviation of the hills' height, m"
-    )
-    cloud_share: float = Field(
-        default=0.3, ge=0, le=1, description="Share of the optical image under cloud"
-    )
     seed: int | None = of_job(default=None, description="Seed of the place; 0 when not given")

@@ -60,7 +60,7 @@ def distill(
     opened = choose_labels(locate_tiles(open_tiles(tiles), tiles), settings.labels)
     start = untrained(opened, settings, settings.seed)
     require_teacher(frozen, start, str(teacher))
-    training, validation = training_and_validation(opened, settings.validation_share)
+    training, validation = training_and_validation(opened)
     if settings.unlabelled:
         others = unlabelled_pairs(opened, round(settings.unlabelled * training.sizes["tile"]))
         training = concatenate_tiles([training, others])

@@ -42,7 +42,7 @@ def evaluate(
     checkpoint
         Checkpoints of the ensemble that predicts the tiles.
     settings
-        Whose scores they are, and how many tiles are predicted at once.
+        Whose scores they are.
     threads
         CPU threads.
 
@@ -68,5 +68,5 @@ def evaluate(
         raise InputError("evaluate: nothing to score; give predictions with truths, or tiles")
     names = event_names(settings.event, prediction)
     pairs = [score_pair(Path(p), Path(t)) for p, t in zip(prediction, truth, strict=True)]
-    tested = score_tiles(tiles, checkpoint, settings.batch, threads) if tiles else None
+    tested = score_tiles(tiles, checkpoint, threads) if tiles else None
     return write_json(out, summarise(names, pairs, tested, settings.transductive))

@@ -53,9 +53,7 @@ def relabel(
         `out`.
     """
     ensemble = load_ensemble(checkpoints, threads=threads)
-    _, held_out = training_and_validation(
-        open_tiles(validation), settings.validation_share, settings.folds, settings.fold
-    )
+    _, held_out = training_and_validation(open_tiles(validation))
     offered = open_tiles(tiles)
     pseudo, found = relabel_tiles(
         select(offered, offered["split"].values == "target"),

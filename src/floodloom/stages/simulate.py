@@ -15,6 +15,9 @@ from floodloom.simulate.landscape import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe
 from floodloom.simulate.settings import SimulateSettings
 
+_RELIEF_M = 40.0  # standard deviation of the hills' height: valleys to flood, slopes to lie over
+_CLOUD_SHARE = 0.3  # of the optical image: enough to show what a network does under clouds
+
 
 @writes("out_before", "out_after", "dem", "optical", "truth")
 def simulate(
@@ -54,7 +57,7 @@ def simulate(
         settings.size,
         settings.spacing,
         settings.flood_depth,
-        settings.relief,
+        _RELIEF_M,
     )
     grid = place.geobox
     paths = {"before": out_before, "after": out_after, "dem": dem, "optical": optical}
@@ -67,7 +70,7 @@ def simulate(
         elevation = place.landscape.elevation.astype(np.float32)
         write_cog(elevation, made["dem"], geobox=grid, nodata=np.nan, descriptions=("elevation",))
 
-        image = optical_image(place.landscape, True, settings.cloud_share, place.seed)
+        image = optical_image(place.landscape, True, _CLOUD_SHARE, place.seed)
         write_cog(
             image, made["optical"], geobox=grid, nodata=np.nan,
             descriptions=CHANNELS, tags={ACQUIRED: str(AFTER)},

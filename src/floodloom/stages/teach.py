@@ -67,7 +67,7 @@ def teach(
     names = optical_channels(opened, settings.channels)
     missing_too = settings.radar and settings.optical_drop > 0
     seen = opened if missing_too else select(opened, has_optical(opened))
-    training, validation = training_and_validation(seen, settings.validation_share)
+    training, validation = training_and_validation(seen)
     standardisation = standardise_optical(training, names)
     load = partial(
         fused_samples if settings.radar else optical_samples, standardisation=standardisation
@@ -80,7 +80,7 @@ def teach(
     tiles_seen = load_tiles(training, settings.memory_gib, load)
     learned = train_checkpoint(
         start,
-        TrainingSet.of(tiles_seen, len(start.classes), settings.workers),
+        TrainingSet.of(tiles_seen, len(start.classes)),
         load_tiles(validation, settings.memory_gib, load),
         settings,
         augmentation=augmentation,

@@ -98,9 +98,7 @@ def scene_overlays(
             if labels is None
             else labels_on_grid(labels, geobox)
         )
-        image = None
-        if optical is not None:
-            image = companion(optical, scene, settings, settings.optical_bands).image
+        image = None if optical is None else companion(optical, scene, settings).image
         yield Overlay(Path(path).stem, scene, label, image)
 
 

@@ -51,10 +51,6 @@ class TileSettings(PairingSettings):
         max_length=3,
         description="Shares of training, validation and test ground for events with split `blocks`",
     )
-    optical_bands: tuple[str, ...] = Field(
-        default=(),
-        description="Bands of the optical image to keep, such as green, nir, swir; none: all",
-    )
     seed: int = of_job(default=0, description="Seed of the random draw")
     event: str = of_job(default="", description="Name of the event, for the index")
     split: Split = of_job(

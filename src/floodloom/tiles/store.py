@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import dask.array as da
@@ -14,6 +13,7 @@ import xarray as xr
 
 from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
+from floodloom.log import get_logger
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of, write_store
 
@@ -28,6 +28,7 @@ _COLUMN_TYPES: dict[str, type] = {
 }
 
 _AT_ONCE = 64
+_log = get_logger(__name__)
 
 
 def write_tiles(tiles: xr.Dataset, path: str | Path) -> Path:
@@ -41,7 +42,8 @@ def open_tiles(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     Parameters
     ----------
     paths
-        Store or stores. Where only some have optical images, the others' are all NaN.
+        Store or stores. Where only some have optical images, the others' are all NaN. Of optical
+        channels those are kept that all images have.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def open_tiles(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     Raises
     ------
     InputError
-        If a store is missing or no tile store.
+        If a store is missing or no tile store, or optical images have no channel in common.
     RecipeMismatchError
         If the stores disagree on what their bands mean; the message names the field.
     """
@@ -65,12 +67,10 @@ def open_tiles(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     if len(stores) == 1:
         return stores[0]
     first = recipe_of(stores[0])
-    pairs = list(zip(several, stores, strict=True))
-    for path, store in pairs[1:]:
+    for path, store in zip(several[1:], stores[1:], strict=True):
         first.require_inputs(recipe_of(store), str(path))
         _require_like(stores[0], store, str(path))
-    _require_channels([(str(path), store) for path, store in pairs if "optical" in store])
-    return concatenate_tiles(stores)
+    return concatenate_tiles(_with_common_channels(several, stores))
 
 
 def concatenate_tiles(stores: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -126,18 +126,24 @@ def _require_like(first: xr.Dataset, other: xr.Dataset, name: str) -> None:
         )
 
 
-def _require_channels(stores: Sequence[tuple[str, xr.Dataset]]) -> None:
-    for (name, store), (other_name, other) in pairwise(stores):
-        expected, channels = _channels(store), _channels(other)
-        if channels != expected:
-            raise InputError(
-                f"{other_name}: optical channels are {channels} but those of {name} are "
-                f"{expected}; name them in `tile.optical_bands` and cut both again"
-            )
-
-
-def _channels(store: xr.Dataset) -> list[str]:
-    return [str(channel) for channel in store.channel.values]
+def _with_common_channels(
+    paths: Sequence[str | Path], stores: Sequence[xr.Dataset]
+) -> list[xr.Dataset]:
+    """Return stores of which those with optical images have the same channels in the same order."""
+    channels = {
+        str(path): [str(channel) for channel in store.channel.values]
+        for path, store in zip(paths, stores, strict=True)
+        if "optical" in store
+    }
+    first = next(iter(channels.values()), [])
+    common = [name for name in first if all(name in own for own in channels.values())]
+    if channels and not common:
+        described = ", ".join(f"{path} has {own}" for path, own in channels.items())
+        raise InputError(f"tiles: no optical channel is in all images ({described}); leave one out")
+    if all(own == common for own in channels.values()):
+        return list(stores)
+    _log.info("optical channels that all images have: %s", ", ".join(common))
+    return [store.sel(channel=common) if "optical" in store else store for store in stores]
 
 
 def _with_optical(stores: list[xr.Dataset]) -> list[xr.Dataset]:

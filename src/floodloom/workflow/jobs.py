@@ -18,7 +18,7 @@ from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.config.text import check_keys
 from floodloom.digest import code_digest, remember_parsed
 from floodloom.errors import details, one_line
-from floodloom.settings import Settings, of_jobs
+from floodloom.settings import of_jobs
 from floodloom.workflow import inputs as files
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.lock import FOLDER
@@ -48,9 +48,9 @@ def chosen_modules(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> tupl
         Modules of its losses, architectures, gates and so on, and of the data set that it reads.
         The architectures of checkpoints that it reads are chosen by the jobs that make them.
     """
-    section = getattr(plan.config, stage, None)
+    section = plan.section(stage)
     found: list[str] = []
-    if isinstance(section, Settings):
+    if section is not None:
         keys = type(section).model_fields.keys()
         of_job = {key: wildcards[key] for key in of_jobs(type(section)) & wildcards.keys()}
         found += section.model_copy(update=of_job).modules(*(keys - _DATA_ALONE))

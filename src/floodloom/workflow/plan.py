@@ -12,13 +12,13 @@ from floodloom.acquire.item import is_item
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
 from floodloom.sentinel1.rtc_products import is_rtc
-from floodloom.settings import of_jobs
+from floodloom.sentinel2.settings import PairingSettings
+from floodloom.settings import Settings, of_jobs
 from floodloom.texts import is_address
 
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
-_PAIRING = ("optical_names", "optical_gap_days", "optical_shift")
-_HELD_OUT = ("validation_share", "folds", "fold")
+_PAIRING = set(PairingSettings.model_fields)
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,27 @@ class Plan:
         """Rounds of relabelling."""
         return self.config.run.rounds
 
+    def section(self, stage: str) -> Settings | None:
+        """The section of a stage, with what it shares with others; None of one that isn't run."""
+        section = getattr(self.config, stage, None)
+        if not isinstance(section, Settings):
+            return None
+        shared = {
+            key: getattr(getattr(self.config, name), key) for key, name in section.shared.items()
+        }
+        return section.model_copy(update=shared)
+
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
-        found = self._section(stage)
-        if stage in ("teach", "distill"):
-            model = type(getattr(self.config, stage))
-            found |= {k: v for k, v in self._section("train").items() if k in model.shared}
-        if stage == "predict" and self.config.run.optical:
-            # An optical image is brought onto a scene that is mapped with it as onto tiles.
-            found |= {key: value for key, value in self._section("tile").items() if key in _PAIRING}
-        if stage == "relabel":
-            # What wasn't trained on calibrates the confidences.
-            found |= {
-                key: value for key, value in self._section("train").items() if key in _HELD_OUT
-            }
-        return found
-
-    def _section(self, stage: str) -> dict[str, Any]:
-        section = getattr(self.config, stage, None)
+        section = self.section(stage)
         if section is None:
             return {}
-        return dict(section.model_dump(mode="json", exclude=of_jobs(type(section))))
+        left_out = of_jobs(type(section)) - section.shared.keys()
+        found = dict(section.model_dump(mode="json", exclude=left_out))
+        if stage == "predict" and self.config.run.optical:
+            # An optical image is brought onto a scene that is mapped with it as onto tiles.
+            found |= self.config.tile.model_dump(mode="json", include=_PAIRING)
+        return found
 
     @property
     def ingested(self) -> list[str]:

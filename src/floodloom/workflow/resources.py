@@ -42,7 +42,7 @@ def read_scripts_once() -> None:
     snakemake_script.get_source = get_source
 
 
-_Training = TrainSettings | DistillSettings | TeachSettings | None
+_Training = TrainSettings | DistillSettings | TeachSettings
 
 _BASE_MIB = 700.0
 """Python, torch and GDAL with little at hand."""
@@ -156,21 +156,29 @@ def _tiles(plan: Plan, events: Iterable[str]) -> float:
     return sum(settings.samples or number for number in covering)
 
 
-def _step(plan: Plan, settings: TrainSettings | DistillSettings | TeachSettings) -> float:
+def _training(plan: Plan, stage: str) -> _Training | None:
+    """Return what a training goes by, None if there is none."""
+    settings = plan.section(stage)
+    return settings if isinstance(settings, _Training) else None
+
+
+def _step(plan: Plan, settings: _Training) -> float:
     """Return how much larger a training step is than the one that was measured."""
     pixels = settings.batch * plan.config.tile.size**2 / 1e6
     return pixels / _STEP_MPX * settings.width / 16
 
 
-def _training_mib(plan: Plan, settings: _Training, networks: float = 1.0) -> float:
+def _training_mib(plan: Plan, stage: str, networks: float = 1.0) -> float:
     """Return the memory of a training: 1,530 MiB a step of the greediest network, and tiles."""
+    settings = _training(plan, stage)
     if settings is None:
         return 0.0
     return 1600 * networks * _step(plan, settings) + 1024 * settings.memory_gib
 
 
-def _training_s(plan: Plan, settings: _Training, networks: float = 1.0) -> float:
+def _training_s(plan: Plan, stage: str, networks: float = 1.0) -> float:
     """Return the seconds of a training: 2.9 a step in float32, and 0.5 in bfloat16."""
+    settings = _training(plan, stage)
     if settings is None:
         return 0.0
     tiles = _tiles(plan, plan.of_split("train", "validation", "blocks"))
@@ -198,17 +206,15 @@ def _geocoding_s(plan: Plan, wildcards: Any) -> float:
 _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "simulate": lambda plan, job, threads: 1500 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job, threads: 0.0,
-    # Each thread holds a strip, and has the next one read.
-    "calibrate": lambda plan, job, threads: 300 * threads * plan.config.calibrate.chunk / 1024,
-    "geocode": lambda plan, job, threads: (
-        300 * threads * (plan.config.geocode.chunk / 1536) ** 2 + 0.5 * _map(plan, job)
-    ),
+    # Each thread holds a strip or block, and has the next one read.
+    "calibrate": lambda plan, job, threads: 300 * threads,
+    "geocode": lambda plan, job, threads: 300 * threads + 0.5 * _map(plan, job),
     "ingest": lambda plan, job, threads: 20 * _DATASET_MPX,
     "tile": lambda plan, job, threads: 1024 + 0.5 * _map(plan, job),
-    "teach": lambda plan, job, threads: _training_mib(plan, plan.config.teach),
-    "distill": lambda plan, job, threads: _training_mib(plan, plan.config.distill, networks=1.5),
-    "train": lambda plan, job, threads: _training_mib(plan, plan.config.train),
-    "relabel": lambda plan, job, threads: _training_mib(plan, plan.config.train),
+    "teach": lambda plan, job, threads: _training_mib(plan, "teach"),
+    "distill": lambda plan, job, threads: _training_mib(plan, "distill", networks=1.5),
+    "train": lambda plan, job, threads: _training_mib(plan, "train"),
+    "relabel": lambda plan, job, threads: _training_mib(plan, "train"),
     "predict": lambda plan, job, threads: (
         1300 * max(1.0, plan.config.train.width / 16) + 2 * _map(plan, job)
     ),
@@ -226,9 +232,9 @@ _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "geocode": _geocoding_s,
     "ingest": lambda plan, job: 1.0 * _DATASET_MPX,
     "tile": lambda plan, job: 60 + 0.1 * _map(plan, job),
-    "teach": lambda plan, job: _training_s(plan, plan.config.teach),
-    "distill": lambda plan, job: _training_s(plan, plan.config.distill, networks=1.5),
-    "train": lambda plan, job: _training_s(plan, plan.config.train),
+    "teach": lambda plan, job: _training_s(plan, "teach"),
+    "distill": lambda plan, job: _training_s(plan, "distill", networks=1.5),
+    "train": lambda plan, job: _training_s(plan, "train"),
     "relabel": lambda plan, job: _relabelling_s(plan),
     "predict": lambda plan, job: _predicting_s(
         plan, _map(plan, job), len(plan.members(plan.rounds))

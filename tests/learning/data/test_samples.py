@@ -12,7 +12,6 @@ from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.zarr_tiles import (
     ground_blocks,
     hold_out,
-    split_by_fold,
     training_and_validation,
 )
 from floodloom.tiles.store import concatenate_tiles
@@ -31,7 +30,7 @@ def test_splits_are_taken_as_they_are(make_tiles):
     tiles = concatenate_tiles(
         [make_tiles(5), make_tiles(3, "validation"), make_tiles(4, "target"), make_tiles(2, "test")]
     )
-    training, validation = training_and_validation(tiles, 0.2)
+    training, validation = training_and_validation(tiles)
     assert set(training.split.values) == {"train"}
     assert training.sizes["tile"] == 5
     assert validation.sizes["tile"] == 3
@@ -39,11 +38,11 @@ def test_splits_are_taken_as_they_are(make_tiles):
 
 def test_without_validation_blocks_are_held_out_with_a_warning(make_tiles, caplog):
     tiles = make_tiles(40)
-    training, validation = training_and_validation(tiles, 0.2)
+    training, validation = training_and_validation(tiles)
     assert "held out" in caplog.text
     assert training.sizes["tile"] + validation.sizes["tile"] == 40
     assert not set(training.tile_id.values) & set(validation.tile_id.values)
-    again = training_and_validation(tiles, 0.2)[1]
+    again = training_and_validation(tiles)[1]
     assert (again.tile_id.values == validation.tile_id.values).all()
 
 
@@ -66,37 +65,9 @@ def test_blocks_of_ground_stay_together():
 
 def test_nothing_labelled_is_refused(make_tiles):
     with pytest.raises(InputError, match="no labelled tile is in the training split"):
-        training_and_validation(make_tiles(3, labelled=False), 0.2)
+        training_and_validation(make_tiles(3, labelled=False))
     with pytest.raises(InputError, match="fewer than two"):
-        training_and_validation(make_tiles(1), 0.2)
-
-
-def events(make_tiles):
-    counts = {"a": 6, "b": 5, "c": 4, "d": 3, "e": 2}
-    tiles = [make_tiles(count, event=name) for name, count in counts.items()]
-    return concatenate_tiles(
-        [*tiles, make_tiles(2, "validation", event="f"), make_tiles(3, "test")]
-    )
-
-
-def test_every_event_is_validated_on_once(make_tiles):
-    tiles = events(make_tiles)
-    held = []
-    for fold in range(3):
-        training, validation = training_and_validation(tiles, 0.2, 3, fold)
-        mine = set(validation.event.values.tolist())
-        assert not mine & set(training.event.values.tolist())
-        assert training.sizes["tile"] + validation.sizes["tile"] == 22
-        assert 7 <= validation.sizes["tile"] <= 8
-        held += mine
-    assert sorted(held) == ["a", "b", "c", "d", "e", "f"]
-    assert (split_by_fold(tiles, 3, 0) == "test").sum() == 3
-
-
-@pytest.mark.parametrize(("folds", "fold"), [(7, 0), (1, 0), (3, 3), (3, -1)])
-def test_folds_that_are_not_there_are_refused(make_tiles, folds, fold):
-    with pytest.raises(InputError, match=r"there are 6 labelled events; choose 2 to 6 folds"):
-        training_and_validation(events(make_tiles), 0.2, folds, fold)
+        training_and_validation(make_tiles(1))
 
 
 def test_ground_is_cut_into_blocks_of_an_events_ground(make_tiles):

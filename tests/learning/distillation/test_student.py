@@ -23,6 +23,7 @@ from floodloom.learning.data.optical import (
 )
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.distillation import student as student_module
 from floodloom.learning.distillation.settings import DistillationTerms, DistillSettings
 from floodloom.learning.distillation.student import (
     DistillationObjective,
@@ -69,8 +70,14 @@ def batch(count=2, clear=True, seed=0):
 
 
 ALL_TERMS = DistillationTerms(
-    feature_weight=0.5, logit_weight=0.5, attention_weight=0.5, relation_weight=0.5, max_shift_px=0
+    feature_weight=0.5, logit_weight=0.5, attention_weight=0.5, relation_weight=0.5
 )
+
+
+@pytest.fixture
+def reach(monkeypatch):
+    """Sets the greatest shift that is searched, px."""
+    return partial(monkeypatch.setattr, student_module, "_REACH_PX")
 
 
 CE_DICE = Loss(ce_dice)
@@ -91,14 +98,15 @@ def test_without_a_clear_pixel_it_is_the_supervised_loss():
     torch.testing.assert_close(objective(distiller, without), plain)
 
 
-def test_terms_add_up_by_their_weights():
+def test_terms_add_up_by_their_weights(reach):
+    reach(0)
     distiller, teacher = pair()
     distiller.eval()
     guide = FrozenTeacher(teacher, "optical")
 
     def value(**weights):
         none = {"feature_weight": 0.0, "logit_weight": 0.0}
-        settings = DistillationTerms(**{**none, "max_shift_px": 0, **weights})
+        settings = DistillationTerms(**{**none, **weights})
         return objective_of(guide, settings)(distiller, batch())
 
     names = ("feature_weight", "logit_weight", "attention_weight", "relation_weight")
@@ -152,8 +160,8 @@ def toy(make_tiles):
 
 
 def with_terms(plan, terms):
-    """Return settings of a distillation that starts from fresh weights."""
-    return DistillSettings(**plan.model_dump(), **terms.model_dump(), from_teacher=False)
+    """Return settings of a distillation."""
+    return DistillSettings(**plan.model_dump(), **terms.model_dump())
 
 
 NOTHING = DistillationTerms(logit_weight=0.0)
@@ -175,7 +183,9 @@ def students(toy):
 
     def learnt(settings, epochs):
         long = plan.model_copy(update={"epochs": epochs})
-        return distill_student(start, teacher, training, validation, with_terms(long, settings))
+        return distill_student(
+            start, teacher, training, validation, with_terms(long, settings), begun=start
+        )
 
     short = {name: learnt(settings, 1) for name, settings in {"alone": NOTHING, **TERMS}.items()}
     return before, short, (learnt(NOTHING, 8), learnt(TERMS["logit"], 8))
@@ -233,7 +243,7 @@ def test_images_of_other_ground_give_way_to_the_labels(make_tiles, tmp_path, cap
     sidecars = Sidecars.of(tmp_path / "student.safetensors")
     student = distill_student(
         start, teacher, Samples(image, label, optical, clear), validation,
-        with_terms(plan, DistillationTerms(logit_weight=5.0)), sidecars=sidecars,
+        with_terms(plan, DistillationTerms(logit_weight=5.0)), begun=start, sidecars=sidecars,
     )  # fmt: skip
     alone = train_checkpoint(
         start,
@@ -290,7 +300,6 @@ def test_a_teacher_that_works_without_images_counts_under_clouds(make_tiles):
     robust = replace(fresh, training={"sensor_drop": 0.3})
     samples = paired_samples(tiles, standardisation)
     assert torch.equal(add_teacher_logits(samples, fresh).clear, samples.clear)
-    assert torch.equal(add_teacher_logits(samples, robust, everywhere=False).clear, samples.clear)
     clear = add_teacher_logits(samples, robust).clear
     assert clear[:, 2:].all()
     assert not clear[:, :2].any()
@@ -308,18 +317,19 @@ class Identity(Segmenter):
         return features[0]
 
 
-def test_a_shifted_companion_teaches_alike():
+def test_a_shifted_companion_teaches_alike(reach):
     """Where the teacher's classes are off by up to two pixels, the loss hardly notices."""
     shapes = 20 * torch.nn.functional.avg_pool2d(batch().image, 9, 1, 4)
     student = Distiller(Identity(), FeatureAlignment((2,), (2,)))
     image = shapes + 0.5 * batch(seed=1).image
 
-    def value(off, max_shift_px):
+    def value(off, searched):
+        reach(searched)
         soft = shapes.roll(off, dims=(-2, -1)).half()
         seen = Samples(image, batch().label, None, batch().clear, soft)
-        settings = DistillationTerms(max_shift_px=max_shift_px)
         nothing = Loss(lambda *_: torch.zeros(()))
-        objective = objective_of(FrozenTeacher(Identity(), "optical"), settings, nothing)
+        guide = FrozenTeacher(Identity(), "optical")
+        objective = objective_of(guide, DistillationTerms(), nothing)
         return objective(student, seen).item()
 
     assert value((0, 0), 2) == value((0, 0), 0)
@@ -327,7 +337,17 @@ def test_a_shifted_companion_teaches_alike():
     assert value((2, -1), 2) < 0.5 * value((2, -1), 0)
 
 
-def test_a_student_may_start_from_its_teacher(toy, make_tiles):
+def test_a_student_begins_with_the_weights_of_its_teacher(toy):
+    teacher, start, training, validation = toy
+    plan = with_terms(PLAN.model_copy(update={"epochs": 1, "learning_rate": 1e-12}), NOTHING)
+    expected = transfer_weights(start, teacher).weights
+    found = distill_student(start, teacher, training, validation, plan).weights
+    learnt = [name for name in start.weights if "running" not in name and "num_" not in name]
+    for name in learnt:
+        torch.testing.assert_close(found[name], expected[name])
+
+
+def test_weights_of_a_teacher_fit_a_student_but_for_its_inputs(toy, make_tiles):
     teacher, start = toy[:2]
     first = next(name for name, tensor in start.weights.items() if tensor.ndim == 4)
     transferred = transfer_weights(start, teacher)

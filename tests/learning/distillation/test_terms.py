@@ -10,7 +10,6 @@ from floodloom.learning.distillation.student import (
     feature_loss,
     logit_loss,
     relation_loss,
-    teacher_weight,
 )
 
 
@@ -86,10 +85,3 @@ def test_logit_loss_is_the_divergence_of_softened_distributions():
     torch.testing.assert_close(
         logit_loss(ours, theirs, half, 2.0), logit_loss(ours, spoilt, half, 2.0)
     )
-
-
-def test_the_teacher_is_heard_where_it_sees_and_is_sure():
-    soft = torch.tensor([[[[0.0, 3.0, 3.0]], [[0.0, 0.0, 0.0]]]])  # (1, class, 1, x)
-    clear = torch.tensor([[[True, True, False]]])
-    assert teacher_weight(soft, clear, 0.9).tolist() == [[[0, 1, 0]]]
-    assert teacher_weight(soft, clear, 0.0).tolist() == [[[1, 1, 0]]]

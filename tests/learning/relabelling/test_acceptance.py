@@ -7,14 +7,13 @@ import pytest
 
 from floodloom.learning.relabelling.acceptance import agreement_with, round_refusal
 from floodloom.learning.relabelling.gate import Predictions
-from floodloom.learning.relabelling.settings import AcceptanceLimits
 
 
-def refusal(prediction, label, agreement=None, **limits):
+def refusal(prediction, label, agreement=None, *, limited=True):
     prediction = np.array([[prediction]], dtype=np.uint8)
     label = np.array([[label]], dtype=np.uint8)
     predictions = Predictions(np.ones(prediction.shape, dtype=np.float32), prediction, 2)
-    return round_refusal(predictions, label, agreement, AcceptanceLimits(**limits))
+    return round_refusal(predictions, label, agreement, limited=limited)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +32,13 @@ def test_water_must_keep_to_its_band(prediction, label, reason):
 
 
 def test_too_many_flips_are_refused():
-    assert refusal([0, 1], [0, 1], agreement=0.85, maximum_flips=0.2) is None
-    assert "flipped" in refusal([0, 1], [0, 1], agreement=0.75, maximum_flips=0.2)
+    assert refusal([0, 1], [0, 1], agreement=0.85) is None
+    assert "flipped" in refusal([0, 1], [0, 1], agreement=0.75)
+
+
+def test_without_limits_only_a_round_without_labels_is_refused():
+    assert refusal([0, 0], [0, 0], agreement=0.0, limited=False) is None
+    assert refusal([1, 1], [255, 255], limited=False) == "no pixel passed the gate"
 
 
 def test_agreement_matches_tiles_by_name_and_labelled_pixels_only():

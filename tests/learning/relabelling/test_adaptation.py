@@ -17,7 +17,6 @@ from floodloom.learning.relabelling.adaptation import (
     replace_statistics,
     sensor_difference,
 )
-from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.train import train_checkpoint
@@ -45,15 +44,26 @@ def brighter(tiles, decibel):
     return tiles.assign(image=(tiles.image + 2 * decibel / 35).clip(-1, 1))
 
 
-def acceptance_of(known, **limits):
-    held_out = radar_samples(known[1])
-    return Acceptance(held_out, cross_entropy, 4, limits=AcceptanceLimits(**limits))
+def acceptance_of(known, **more):
+    return Acceptance(radar_samples(known[1]), cross_entropy, 4, **more)
 
 
-def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tiles):
+@pytest.fixture
+def limits(monkeypatch):
+    """Sets limits by name."""
+
+    def of(**values):
+        for name, value in values.items():
+            monkeypatch.setattr(f"floodloom.learning.relabelling.acceptance.{name}", value)
+
+    return of
+
+
+def test_a_better_model_is_kept_and_a_worse_one_is_not(known, trained, make_tiles, limits):
     start = untrained(known[0], NetworkSettings(width=4), 0)
     target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
-    acceptance = replace(acceptance_of(known, maximum_flips=1.0), target=target)
+    limits(MOST_FLIPS=1.0)
+    acceptance = acceptance_of(known, target=target)
     kept = acceptance.choose(start, trained)
     assert kept.notes["kept"] == "new weights"
     assert kept.notes["learned_iou"] == pytest.approx(trained.scores["iou"], abs=1e-6)
@@ -74,17 +84,20 @@ def test_flips_are_counted_against_the_pseudo_labels(known, trained, make_tiles)
     assert right + wrong == pytest.approx(1)
 
 
-def test_predictions_that_leave_their_limits_are_refused(known, trained, make_tiles):
+def test_predictions_that_leave_their_limits_are_refused(known, trained, make_tiles, limits):
     target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
-    dry = replace(
-        acceptance_of(known, minimum_water_share=0.0, maximum_water_share=0.01), target=target
-    )
-    assert "water is" in dry.choose(trained, trained).notes["reason"]
+    acceptance = acceptance_of(known, target=target)
+    limits(MOST_WATER=0.01)
+    assert "water is" in acceptance.choose(trained, trained).notes["reason"]
     start = untrained(known[0], NetworkSettings(width=4), 0)
-    flipping = replace(
-        acceptance_of(known, maximum_flips=0.01, maximum_iou_fall=1.0), target=target
-    )
-    assert "of the labels flipped" in flipping.choose(start, trained).notes["reason"]
+    limits(MOST_WATER=1.0, MOST_FLIPS=0.01, MOST_IOU_FALL=1.0)
+    assert "of the labels flipped" in acceptance.choose(start, trained).notes["reason"]
+
+
+def test_a_bad_network_may_label_only_without_limits(known):
+    start = untrained(known[0], NetworkSettings(width=4), 0)
+    assert acceptance_of(known).inaccuracy(start).endswith("below 0.3")
+    assert acceptance_of(known, limited=False).inaccuracy(start) is None
 
 
 def iou(checkpoint, tiles):
@@ -94,9 +107,7 @@ def iou(checkpoint, tiles):
 
 def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_tiles):
     event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
-    changed = adapt_statistics(
-        trained, radar_samples(event), acceptance_of(known, maximum_iou_fall=0.05)
-    ).checkpoint
+    changed = adapt_statistics(trained, radar_samples(event), acceptance_of(known)).checkpoint
     assert changed.notes["batch_statistics"]["kept"] == "the target's"
     assert iou(changed, event) > iou(trained, event) + 0.1
 
@@ -105,9 +116,7 @@ def test_batch_statistics_repair_an_offset_of_the_sensor(known, trained, make_ti
 def test_another_share_of_water_is_no_other_sensor(known, trained, make_tiles, flooded):
     wet, dry = (make_tiles(24, seed=s, event="other", contrast=c) for s, c in ((7, 6), (8, 0)))
     event = concatenate_tiles([wet.isel(tile=slice(flooded)), dry.isel(tile=slice(flooded, None))])
-    kept = adapt_statistics(
-        trained, radar_samples(event), acceptance_of(known, maximum_iou_fall=0.05)
-    ).checkpoint
+    kept = adapt_statistics(trained, radar_samples(event), acceptance_of(known)).checkpoint
     note = kept.notes["batch_statistics"]
     assert note["kept"] == "own"
     assert "its sensor is no other" in note["reason"]
@@ -126,7 +135,7 @@ def test_land_of_another_sensor_is_no_flood(known, trained, make_tiles):
     """Re-estimated on land alone, a network calls the darkest of it water, and may not teach."""
     event = brighter(make_tiles(12, seed=7, event="other"), 6.0)
     dry = brighter(make_tiles(12, seed=7, event="other", contrast=1.0), 3.0)
-    acceptance = acceptance_of(known, maximum_iou_fall=0.05)
+    acceptance = acceptance_of(known)
     step = adapt_statistics(trained, radar_samples(dry), acceptance)
     assert "land alone gives" in step.refusal
     assert not step.changed
@@ -162,11 +171,10 @@ def test_statistics_of_land_leave_water_out(trained, known):
     assert moved((1.0, 0.0), 0.99) < 0.2 * moved(None)
 
 
-def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained):
+def test_statistics_that_harm_where_it_can_be_measured_are_not_trusted(known, trained, limits):
     event = radar_samples(brighter(known[0], 6.0))
-    refused = adapt_statistics(
-        trained, event, acceptance_of(known, minimum_water_share=0.0, maximum_water_share=0.0)
-    ).checkpoint
+    limits(LEAST_WATER=0.0, MOST_WATER=0.0)
+    refused = adapt_statistics(trained, event, acceptance_of(known)).checkpoint
     assert refused.notes["batch_statistics"]["kept"] == "own"
     assert all(torch.equal(refused.weights[k], w) for k, w in trained.weights.items())
 

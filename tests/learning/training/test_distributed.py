@@ -66,7 +66,7 @@ def in_double(store: Path, folder: Path) -> None:
     """Train with everything that goes by tiles, and keep the weights."""
     torch.set_num_threads(1)
     training, validation = (
-        radar_samples(part) for part in training_and_validation(open_tiles(store), 0.2)
+        radar_samples(part) for part in training_and_validation(open_tiles(store))
     )
     for name in ("ce_dice", "weighted_cross_entropy", "border_cross_entropy", "focal"):
         fitted = fit(

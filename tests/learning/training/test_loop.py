@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
 
 from floodloom.errors import TrainingError
-from floodloom.learning.data import samples as data_samples
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.training_set import TrainingSet
@@ -20,6 +21,7 @@ from floodloom.learning.training.settings import Monitor, TrainingSettings
 from floodloom.learning.training.state import Sidecars
 from floodloom.models.registry import build
 
+ROOT = Path(loop.__file__).parents[2]
 PLAN = TrainingSettings(epochs=4, batch=4, precision="float32", learning_rate=3e-3)
 
 
@@ -44,6 +46,36 @@ def test_it_learns_and_ends_with_the_best_epoch(samples):
     assert result.scores["iou"] > 0.8
     assert result.scores["iou"] == max(row["iou"] for row in result.history)
     assert all(torch.equal(result.weights[n], t) for n, t in model.state_dict().items())
+
+
+def test_a_step_is_understood_from_five_files(samples, monkeypatch):
+    """Beside those of the loss and of the network that were chosen."""
+    files = set()
+
+    def opened(frame, event, argument):
+        if event == "call" and "/floodloom/" in frame.f_code.co_filename:
+            files.add(Path(frame.f_code.co_filename).relative_to(ROOT).as_posix())
+
+    step = loop._Step.__call__
+
+    def traced(self, batch):
+        sys.setprofile(opened)
+        try:
+            return step(self, batch)
+        finally:
+            sys.setprofile(None)
+
+    monkeypatch.setattr(loop._Step, "__call__", traced)
+    fitted(samples, PLAN.model_copy(update={"epochs": 1, "loss": "cross_entropy"}))
+    chosen = {file for file in files if file.startswith(("models/", "learning/losses/"))}
+    assert chosen
+    assert files - chosen == {
+        "learning/training/loop.py",
+        "learning/training/distributed.py",
+        "learning/data/samples.py",
+        "learning/loss.py",
+        "learning/network.py",
+    }
 
 
 def test_the_seed_decides_everything(samples):
@@ -149,12 +181,20 @@ def test_the_chosen_score_chooses_the_epoch(samples):
     assert result.scores["iou"] == result.history[-1]["iou"]
 
 
-def test_threads_that_read_change_nothing(samples, monkeypatch):
-    monkeypatch.setattr(data_samples, "Samples", type(None))  # memory is read as if it were a disk
-    (_, alone), (_, ahead) = (
-        fitted(samples),
-        fitted(samples, PLAN.model_copy(update={"workers": 3})),
-    )
+class Stored:
+    """Tiles that are read when they are taken, as those on a disk."""
+
+    def __init__(self, samples):
+        self.samples = samples
+        self.take, self.identity = samples.take, samples.identity
+
+    def __len__(self):
+        return len(self.samples)
+
+
+def test_threads_that_read_change_nothing(samples):
+    _, alone = fitted(samples)
+    _, ahead = fitted([Stored(part) for part in samples])
     assert all(torch.equal(alone.weights[n], t) for n, t in ahead.weights.items())
 
 

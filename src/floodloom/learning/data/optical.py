@@ -237,8 +237,8 @@ def _values(tiles: xr.Dataset, channels: Sequence[str]) -> NDArray[np.float32]:
     missing = [name for name in channels if name not in (*have, *_indices(have))]
     if missing:
         raise RecipeMismatchError(
-            f"tiles: optical channels are {have} but {list(channels)} are needed; cut the tiles "
-            "with the same optical channels"
+            f"tiles: optical channels are {have} but {list(channels)} are needed; teach "
+            "with `channels` that all images have"
         )
     stored: NDArray[np.float32] = tiles["optical"].values
     return stored if list(channels) == have else channels_of(stored, have, channels)

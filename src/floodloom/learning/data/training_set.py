@@ -41,7 +41,6 @@ def class_statistics(
     tiles: Tiles,
     classes: int,
     what: str = "training",
-    workers: int = 0,
     *,
     labelled: bool = True,
 ) -> ClassStatistics:
@@ -55,8 +54,6 @@ def class_statistics(
         Number of classes.
     what
         Which split it is, for messages.
-    workers
-        See `floodloom.learning.data.samples.prefetch_batches`.
     labelled
         Whether every tile must have a labelled pixel; those of a distillation needn't.
 
@@ -74,7 +71,7 @@ def class_statistics(
     counts, sums, squares = [], torch.zeros(()), torch.zeros(())
     order = torch.split(torch.arange(len(tiles)), _BATCH)
     for first, batch in zip(
-        range(0, len(tiles), _BATCH), prefetch_batches(tiles, order, workers), strict=True
+        range(0, len(tiles), _BATCH), prefetch_batches(tiles, order), strict=True
     ):
         counts.append(_class_counts(batch, classes, what, first))
         if labelled:
@@ -162,7 +159,6 @@ class TrainingSet:
         cls,
         tiles: Tiles,
         classes: int,
-        workers: int = 0,
         *,
         labelled: bool = True,
         pseudo: Tensor | None = None,
@@ -174,8 +170,6 @@ class TrainingSet:
         ----------
         classes
             Number of classes.
-        workers
-            Threads that read tiles ahead.
         labelled
             Whether every tile must have a labelled pixel, unless `pseudo` is given; those that a
             teacher labels needn't.
@@ -186,7 +180,7 @@ class TrainingSet:
             As `class_statistics`.
         """
         needed = labelled and pseudo is None
-        statistics = class_statistics(tiles, classes, "training", workers, labelled=needed)
+        statistics = class_statistics(tiles, classes, labelled=needed)
         return cls(tiles, statistics, pseudo, pseudo_share)
 
     @property

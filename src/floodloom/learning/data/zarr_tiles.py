@@ -118,12 +118,16 @@ class ZarrTiles:
 
 @dataclass(frozen=True)
 class _Variable:
-    """One variable in all stores; None stands for one without optical images."""
+    """One variable in all stores; None stands for one without optical images.
+
+    `channels` holds for each store which of its channels are read, None where all are, in order.
+    """
 
     dims: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     arrays: list[zarr.Array[Any] | None]
+    channels: list[list[int] | None]
 
     @classmethod
     def of(cls, variable: xr.DataArray, paths: Sequence[str]) -> _Variable:
@@ -134,7 +138,14 @@ class _Variable:
                 zarr.open_array(folder, mode="r") if needed or folder.exists() else None
                 for folder in there
             ]
-        return cls(variable.dims, variable.shape[1:], variable.dtype, arrays)
+        channels: list[list[int] | None] = [None] * len(there)
+        if not needed:
+            wanted = variable["channel"].values.tolist()
+            channels = [
+                _places(wanted, folder.parent) if array is not None else None
+                for folder, array in zip(there, arrays, strict=True)
+            ]
+        return cls(variable.dims, variable.shape[1:], variable.dtype, arrays, channels)
 
     @property
     def none(self) -> NDArray[Any]:
@@ -145,7 +156,15 @@ class _Variable:
         array = self.arrays[store]
         if array is None:
             return np.full((1, *self.shape), np.nan, dtype=self.dtype)
-        return np.asarray(await array.async_array.getitem(slice(row, row + 1)))
+        values = np.asarray(await array.async_array.getitem(slice(row, row + 1)))
+        chosen = self.channels[store]
+        return values if chosen is None else values[:, chosen]
+
+
+def _places(wanted: Sequence[str], store: Path) -> list[int] | None:
+    """Return where channels lie in a store; None where they are all of its, in order."""
+    have = [str(name) for name in np.asarray(zarr.open_array(store / "channel", mode="r")[:])]
+    return None if have == list(wanted) else [have.index(name) for name in wanted]
 
 
 async def _read(
@@ -265,32 +284,28 @@ def has_labels(tiles: xr.Dataset) -> NDArray[np.bool_]:
     return np.concatenate([np.zeros(0, dtype=np.bool_), *known])
 
 
-def training_and_validation(
-    tiles: xr.Dataset, validation_share: float, folds: int | None = None, fold: int = 0
-) -> tuple[xr.Dataset, xr.Dataset]:
+_HELD_OUT = 0.2
+"""Share of the training tiles that is held out where none is in the validation split."""
+
+
+def training_and_validation(tiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Return the labelled tiles of the training and of the validation split.
+
+    If no tile is in the validation split, a fifth of the training tiles is held out by blocks of
+    ground. The choice depends on the tiles alone, so all members of an ensemble and all rounds make
+    the same.
 
     Parameters
     ----------
     tiles
         Tile store; tiles of other splits are left alone.
-    validation_share
-        Share of the training tiles held out, by blocks of ground, if no tile is in the validation
-        split. The choice depends on the tiles alone, so all members of an ensemble and all rounds
-        make the same.
-    folds, fold
-        Validate on the events of this fold of so many instead, and train on those of the others,
-        whether they are in the training or the validation split.
 
     Raises
     ------
     InputError
-        If there are fewer events than folds or no such fold, if there is no labelled training
-        tile, or only one and none to validate on, or if training and held-out tiles show the same
-        place on the same pass.
+        If there is no labelled training tile, or only one and none to validate on, or if training
+        and held-out tiles show the same place on the same pass.
     """
-    if folds is not None:
-        tiles = tiles.assign_coords(split=("tile", split_by_fold(tiles, folds, fold)))
     refuse_leaks(tiles)
     split, known = tiles["split"].values, has_labels(tiles)
     training = select(tiles, known & (split == "train"))
@@ -299,56 +314,13 @@ def training_and_validation(
         raise InputError("tiles: no labelled tile is in the training split; give labelled tiles")
     if validation.sizes["tile"]:
         return training, validation
-    held = hold_out(training, validation_share)
+    held = hold_out(training, _HELD_OUT)
     _log.warning(
         "no tile is in the validation split: %d of %d training tiles are held out instead",
         held.sum(),
         len(held),
     )
     return select(training, ~held), select(training, held)
-
-
-def split_by_fold(tiles: xr.Dataset, folds: int, fold: int) -> NDArray[np.str_]:
-    """Put the events of one fold into the validation split and those of the others into training.
-
-    Parameters
-    ----------
-    tiles
-        Tile store with the index columns event and split.
-    folds
-        Number of folds, at least 2. Events go, the greatest first, to the fold that has the fewest
-        labelled tiles so far; the choice depends on the tiles alone.
-    fold
-        The fold to validate on, from 0.
-
-    Returns
-    -------
-    ndarray
-        (tile,) str splits; tiles that aren't in the training or validation split keep theirs.
-
-    Raises
-    ------
-    InputError
-        If there are fewer events than folds, or no such fold.
-    """
-    split, event = tiles["split"].values.copy(), tiles["event"].values.astype(str)
-    pooled = np.isin(split, ("train", "validation"))
-    names, counts = np.unique(event[pooled & has_labels(tiles)], return_counts=True)
-    if not 2 <= folds <= len(names) or not 0 <= fold < folds:
-        raise InputError(
-            f"folds {folds}, fold {fold}: there are {len(names)} labelled events; choose 2 to "
-            f"{max(len(names), 2)} folds and a fold from 0 to one less"
-        )
-    sizes = np.zeros(folds, dtype=np.int64)
-    held: set[str] = set()
-    for index in np.lexsort((names, -counts)):
-        smallest = int(sizes.argmin())
-        sizes[smallest] += counts[index]
-        if smallest == fold:
-            held.add(str(names[index]))
-    _log.info("fold %d of %d: validated on %s", fold, folds, ", ".join(sorted(held)))
-    changed = np.where(np.isin(event, list(held)), "validation", "train")
-    return np.where(pooled, changed, split)
 
 
 def hold_out(tiles: xr.Dataset, share: float, block: int = 4) -> NDArray[np.bool_]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,21 +16,23 @@ from floodloom.models.choices import ModelName
 from floodloom.settings import Settings
 
 LabelSource = Literal["given", "water_index"]
-_OF_TRAIN = frozenset(
+_OF_TRAIN = dict.fromkeys(
     {
         *TrainingSettings.model_fields,
         *NetworkSettings.model_fields,
         *AugmentationSettings.model_fields,
     }
-    - {"model", "seed", "width", "epochs", "loss"}
+    - {"model", "seed", "epochs"},
+    "train",
 )
-"""Keys of the section `train` that hold for teacher and students, too."""
 
 
 class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     """Training of the teacher that sees optical images; all else is as in `train`."""
 
-    shared = _OF_TRAIN
+    shared: ClassVar[Mapping[str, str]] = {
+        key: section for key, section in _OF_TRAIN.items() if key != "width"
+    }
 
     epochs: int = Field(
         default=45,
@@ -38,10 +41,10 @@ class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         "trained longer serves all of them",
     )
     model: ModelName = Field(default="unet", description="Architecture, see `floodloom models`")
-    seed: int = Field(default=0, description="Seed of the weights, the draw and the augmentation")
     labels: LabelSource = Field(
         default="given",
-        description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
+        description="given, or water_index: from MNDWI or NDWI alone, for places without labels; "
+        "those of the students, too",
     )
     channels: tuple[str, ...] = Field(
         default=(),
@@ -58,7 +61,7 @@ class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
 
 
 class DistillationTerms(Settings):
-    """What a student is drawn towards beside its labels, and where."""
+    """What a student is drawn towards beside its labels."""
 
     feature_weight: float = Field(
         default=0.0, ge=0, description="Weight of the distance to the teacher's features (HFD-Net)"
@@ -75,23 +78,6 @@ class DistillationTerms(Settings):
     relation_weight: float = Field(
         default=0.0, ge=0, description="Weight of the difference of the affinities of regions"
     )
-    confidence: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Least probability of the teacher's class where the terms count; 0: all",
-    )
-    max_shift_px: int = Field(
-        default=2,
-        ge=0,
-        le=4,
-        description="Greatest shift between radar and optical image that is searched, px; 0: none",
-    )
-    everywhere: bool = Field(
-        default=True,
-        description="The terms count under clouds and without optical image, too, if the teacher "
-        "works without it (teach.optical_drop)",
-    )
 
     @property
     def on_features(self) -> bool:
@@ -100,22 +86,14 @@ class DistillationTerms(Settings):
 
 
 class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, AugmentationSettings):
-    """Training of a radar student beside the teacher; all else is as in `train`."""
+    """Training of a radar student beside the teacher; all else is as in `train` and `teach`."""
 
-    shared = _OF_TRAIN
+    shared: ClassVar[Mapping[str, str]] = {**_OF_TRAIN, "labels": "teach"}
 
-    labels: LabelSource = Field(
-        default="given",
-        description="given, or water_index: from MNDWI or NDWI alone, for places without labels",
-    )
+    labels: LabelSource = Field(default="given", description="As those of the teacher")
     unlabelled: float = Field(
         default=0.0,
         ge=0,
         description="Greatest number of tiles without labels per training tile on which the "
         "terms count, too, where they have an optical image (split target); 0: none",
-    )
-    from_teacher: bool = Field(
-        default=True,
-        description="Start from the teacher's weights wherever they fit; members of an ensemble "
-        "differ less then",
     )

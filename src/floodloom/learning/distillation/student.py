@@ -35,12 +35,7 @@ from floodloom.models.blocks import resize
 _CHANNEL_TEMPERATURE = 4.0  # Shu et al. 2021, section 4.1
 _NODES = 8  # along each side, as regions of a feature map are related
 _BETTER = 0.7  # a shift must bring the divergence below this share of the unshifted one
-
-
-def teacher_weight(soft: Tensor, clear: Tensor, confidence: float) -> Tensor:
-    """Return 1 where the teacher sees the ground and its class has at least this probability."""
-    sure = soft.float().softmax(dim=1).amax(dim=1) >= confidence
-    return (sure & clear).float()
+_REACH_PX = 2  # what pairing leaves undone (.04 px in the median) lies within it
 
 
 @torch.no_grad()
@@ -223,7 +218,7 @@ class Distiller(nn.Module):
 
 @dataclass(frozen=True)
 class DistillationObjective:
-    """The supervised loss, and the terms where the teacher sees and is sure."""
+    """The supervised loss, and the terms where the teacher counts."""
 
     teacher: FrozenTeacher = field(repr=False)
     settings: DistillationTerms
@@ -241,8 +236,8 @@ class DistillationObjective:
         if batch.soft is None or batch.clear is None or not bool(batch.clear.any()):
             return value
 
-        weight = teacher_weight(batch.soft, batch.clear, settings.confidence)
-        shift = find_shift(prediction.logits, batch.soft, weight, settings.max_shift_px)
+        weight = batch.clear.float()
+        shift = find_shift(prediction.logits, batch.soft, weight, _REACH_PX)
         weight, target = shift_tiles(weight, shift), shift_tiles(batch.soft, shift)
         soft = logit_loss(prediction.logits, target, weight, settings.temperature)
         value = value + settings.logit_weight * soft
@@ -280,6 +275,7 @@ def distill_student(
     validation: Tiles,
     settings: DistillSettings,
     *,
+    begun: Checkpoint | None = None,
     augmentation: Augmentation | None = None,
     sidecars: Sidecars | None = None,
 ) -> Checkpoint:
@@ -299,6 +295,13 @@ def distill_student(
         labels the teacher's terms only.
     validation
         Tiles, with companions where the teacher is to be scored.
+    settings
+        How to train it, and what the teacher adds.
+    begun
+        What the taught student begins with; by default `start` with the teacher's weights wherever
+        they fit.
+    augmentation, sidecars
+        See `floodloom.learning.training.loop.fit`.
 
     Returns
     -------
@@ -308,8 +311,9 @@ def distill_student(
         held-out tiles show an optical image, if they do.
     """
     held_out = map_tiles(validation, drop_optical)
+    begun = begun or transfer_weights(start, teacher)
     taught = _train_with_terms(
-        start, teacher, training, held_out, settings, augmentation, sidecars or Sidecars()
+        begun, teacher, training, held_out, settings, augmentation, sidecars or Sidecars()
     )
 
     # Uninformative images show in a student that scores more without them than its teacher with.
@@ -321,7 +325,7 @@ def distill_student(
     as_long = {"epochs": round(settings.epochs * len(training) / len(known))}
     alone = train_checkpoint(
         start,
-        TrainingSet.of(labelled, len(start.classes), settings.workers),
+        TrainingSet.of(labelled, len(start.classes)),
         held_out,
         settings.model_copy(update=as_long),
         augmentation=augmentation,
@@ -334,7 +338,7 @@ def distill_student(
 
 
 def _train_with_terms(
-    start: Checkpoint,
+    begun: Checkpoint,
     teacher: Checkpoint,
     training: Tiles,
     held_out: Tiles,
@@ -344,18 +348,17 @@ def _train_with_terms(
 ) -> Checkpoint:
     """Return the student that the labels and the teacher's terms make."""
     folder = None if sidecars.state is None else sidecars.state.parent
-    guided = add_teacher_logits(training, teacher, settings.everywhere, folder, settings.workers)
+    guided = add_teacher_logits(training, teacher, folder)
     if not settings.on_features:
         # Of the teacher, the logits are all that is needed.
         guided = map_tiles(guided, drop_optical_image)
 
-    begun = transfer_weights(start, teacher) if settings.from_teacher else start
     student, frozen = begun.model(), FrozenTeacher.of(teacher)
     torch.manual_seed(settings.seed)
     alignment = FeatureAlignment(student.feature_channels, frozen.network.feature_channels)
     fitted = fit(
         Distiller(student, alignment),
-        TrainingSet.of(guided, len(start.classes), settings.workers, labelled=False),
+        TrainingSet.of(guided, len(begun.classes), labelled=False),
         held_out,
         settings,
         objective=DistillationObjective(frozen, settings),
@@ -370,7 +373,7 @@ def _train_with_terms(
     }
     terms = settings.model_dump(include=set(DistillationTerms.model_fields))
     record = training_record(settings, **terms)
-    return complete_checkpoint(start, fitted, weights, held_out, record)
+    return complete_checkpoint(begun, fitted, weights, held_out, record)
 
 
 def _is_better(

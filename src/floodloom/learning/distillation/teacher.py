@@ -54,9 +54,7 @@ class FrozenTeacher:
 def add_teacher_logits(
     tiles: Tiles,
     teacher: Checkpoint,
-    everywhere: bool = True,
     folder: Path | None = None,
-    workers: int = 0,
 ) -> Tiles:
     """Return tiles with the teacher's logits as `soft`, the mean over the square's symmetries.
 
@@ -65,26 +63,22 @@ def add_teacher_logits(
     Parameters
     ----------
     tiles
-        Tiles with companions; `clear` becomes where the terms count.
+        Tiles with companions; `clear` becomes where the terms count: wherever the radar has data,
+        if the teacher works without its optical image.
     teacher
         Checkpoint with optical or fused inputs.
-    everywhere
-        Whether that is wherever the radar has data, if the teacher works without its optical image.
     folder
         Where the logits of tiles on disk are kept, 2 bytes per pixel and class, in a file without a
         name that vanishes with the process; None: where temporary files are.
-    workers
-        See `floodloom.learning.data.samples.feed`.
     """
     if isinstance(tiles, Samples) and (tiles.optical is None or tiles.clear is None):
         return tiles
-    widely = everywhere and teacher.works_without_optical
-    counted = map_tiles(tiles, _clear_by_radar) if widely else tiles
+    counted = map_tiles(tiles, _clear_by_radar) if teacher.works_without_optical else tiles
     uncalibrated = ensemble_of([replace(teacher, temperature=1.0)])
     order = torch.split(torch.arange(len(tiles)), _AT_ONCE)
     logits = (
         uncalibrated.logits(network_input(part, teacher.inputs).image, tta=True).half()
-        for part in prefetch_batches(tiles, order, workers)
+        for part in prefetch_batches(tiles, order)
     )
     if isinstance(counted, Samples):
         return replace(counted, soft=torch.cat(list(logits)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,20 @@ from floodloom.learning.data.samples import Tiles
 from floodloom.learning.loss import LogitLoss
 from floodloom.learning.network import Execution, default_device
 from floodloom.learning.relabelling.gate import Labels, Predictions
-from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.validation import scores_of
 from floodloom.log import get_logger
 
 _log = get_logger(__name__)
 LEARNED, BEFORE = "new weights", "initial weights"
 """Values of a checkpoint's note `kept`."""
+LEAST_IOU = 0.3
+"""IoU on held-out labels below which most water is missed, or most that is found is land."""
+MOST_IOU_FALL = 0.02
+"""Fall of the IoU on held-out labels in a round that may be chance."""
+LEAST_WATER, MOST_WATER = 0.001, 0.9
+"""Shares of water beyond which a network has collapsed to one class, or nearly so."""
+MOST_FLIPS = 0.2
+"""Share of the labels that a round may change: if more do, rounds don't converge."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +44,20 @@ class Acceptance:
         As in training.
     target
         Tiles without true labels: the share of class 1 in what is predicted of them must stay in
-        its band, and not too many of their pixels may change their class (see `prediction_shift`).
-    limits
-        What the model and its predictions of `target` must keep to.
+        its limits, and not too many of their pixels may change their class (see
+        `prediction_shift`).
+    limited
+        Whether networks that leave their limits are refused.
     """
 
     validation: Tiles
     loss: LogitLoss
     batch: int = 8
     target: Tiles | None = None
-    limits: AcceptanceLimits = field(default_factory=AcceptanceLimits)
+    limited: bool = True
 
     def choose(self, before: Checkpoint, learned: Checkpoint) -> Checkpoint:
-        """Return what was learned, or the model before it if that is refused.
+        """Return what was learned, or the model before it if that leaves the limits.
 
         Its notes hold initial_iou, learned_iou, water_share, flips, kept and, where it was
         refused, the reason.
@@ -57,8 +65,8 @@ class Acceptance:
         was, now = (self.validation_iou(one) for one in (before, learned))
         shift = self.prediction_shift(before, learned, self.target)
         notes: dict[str, Any] = {"initial_iou": was, "learned_iou": now, **shift}
-        reason = limit_exceeded(notes["water_share"], notes["flips"], self.limits)
-        if now < was - self.limits.maximum_iou_fall:
+        reason = limit_exceeded(notes["water_share"], notes["flips"])
+        if now < was - MOST_IOU_FALL:
             reason = f"validation IoU fell from {was:.4f} to {now:.4f}"
         if reason is None:
             return replace(learned, notes={**notes, "kept": LEARNED})
@@ -71,12 +79,12 @@ class Acceptance:
 
         Held-out tiles without any foreground can't show it.
         """
-        if not self.limits.minimum_iou or not self._any_foreground():
+        if not self.limited or not self._any_foreground():
             return None
         found = self.validation_iou(checkpoint)
-        if found >= self.limits.minimum_iou:
+        if found >= LEAST_IOU:
             return None
-        return f"the IoU on held-out labels is {found:.4f}, below {self.limits.minimum_iou:g}"
+        return f"the IoU on held-out labels is {found:.4f}, below {LEAST_IOU:g}"
 
     def _any_foreground(self) -> bool:
         parts = torch.split(torch.arange(len(self.validation)), self.batch)
@@ -129,7 +137,8 @@ def round_refusal(
     predictions: Predictions,
     label: Labels | None,
     agreement: float | None,
-    limits: AcceptanceLimits,
+    *,
+    limited: bool = True,
 ) -> str | None:
     """Return why a round must be refused, or None.
 
@@ -142,8 +151,8 @@ def round_refusal(
     agreement
         Share of the pixels labelled in both rounds whose label is the same; None without a
         previous round.
-    limits
-        What to keep to.
+    limited
+        Whether water and changed labels have limits.
     """
     if not len(predictions.label):
         return "no tile is in the split `target`"
@@ -152,28 +161,29 @@ def round_refusal(
         shares["pseudo labels"] = share_of(1, label, label != IGNORE)
         if shares["pseudo labels"] is None:
             return "no pixel passed the gate"
+    if not limited:
+        return None
     flips = None if agreement is None else 1 - agreement
     for what, share in shares.items():
-        reason = limit_exceeded(share, None, limits, what)
+        reason = limit_exceeded(share, None, what)
         if reason is not None:
             return reason
-    return limit_exceeded(None, flips, limits)
+    return limit_exceeded(None, flips)
 
 
 def limit_exceeded(
-    water_share: float | None,
-    flips: float | None,
-    limits: AcceptanceLimits,
-    what: str = "predictions",
+    water_share: float | None, flips: float | None, what: str = "predictions"
 ) -> str | None:
     """Return why a share of water or of changed labels is out of its limits, or None."""
-    low, high = limits.minimum_water_share, limits.maximum_water_share
-    if water_share is not None and not low <= water_share <= high:
-        return f"water is {water_share:.2%} of the {what}, outside {low:.2%} to {high:.2%}"
-    if flips is not None and flips > limits.maximum_flips:
+    if water_share is not None and not LEAST_WATER <= water_share <= MOST_WATER:
+        return (
+            f"water is {water_share:.2%} of the {what}, outside {LEAST_WATER:.2%} to "
+            f"{MOST_WATER:.2%}"
+        )
+    if flips is not None and flips > MOST_FLIPS:
         return (
             f"{flips:.2%} of the labels flipped since the previous round, "
-            f"more than {limits.maximum_flips:.2%}"
+            f"more than {MOST_FLIPS:.2%}"
         )
     return None
 

@@ -200,7 +200,7 @@ def adapt_statistics(
     target
         Tiles whose labels aren't looked at.
     acceptance
-        Held-out tiles and limits; the share of water on `target` must keep to its band.
+        Held-out tiles and limits, which the share of water on `target` must keep to.
     share
         Of the target's statistics, see `replace_statistics`.
     known
@@ -235,7 +235,7 @@ def adapt_statistics(
     target_has = sure_water(step.checkpoint, target)
     land_has = _on_land_alone(checkpoint, acceptance.validation, share)
     found["sure_water"] = [target_has, land_has]
-    implausible = limit_exceeded(found["water_share"], None, acceptance.limits)
+    implausible = limit_exceeded(found["water_share"], None) if acceptance.limited else None
     if implausible is None and land_has is not None and (target_has or 0) <= land_has:
         implausible = (
             f"{target_has or 0:.2%} of the target is surely water, and land alone gives "

@@ -18,7 +18,7 @@ from floodloom.learning.metrics.pixels import (
     reliability,
 )
 from floodloom.learning.relabelling.gate import Labels, Predictions
-from floodloom.learning.relabelling.settings import AcceptanceLimits, GateSettings
+from floodloom.learning.relabelling.settings import GateSettings
 from floodloom.settings import Count, Number, Record, ReliabilityCurve, read_record
 
 Predict = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], Labels]]
@@ -75,7 +75,8 @@ class Validation(Record):
 class Audit(Record):
     """What a round of relabelling found.
 
-    `confidence` counts confidences per predicted class between `edges`; `likelihood` is the weight
+    `acceptance` is whether there were limits, which hold for the round's model, too; `confidence`
+    counts confidences per predicted class between `edges`; `likelihood` is the weight
     of the local likelihood in the labels, `greatest_likelihood` the greatest that was tried;
     `batch_statistics` holds for each member whose statistics it labelled with; `left_out` why
     others labelled nothing.
@@ -92,7 +93,7 @@ class Audit(Record):
     confidence: dict[str, list[Count | Number]]
     calibration: Calibration
     gate: GateSettings
-    limits: AcceptanceLimits
+    acceptance: bool
     tta: bool
     likelihood: Number
     greatest_likelihood: Number

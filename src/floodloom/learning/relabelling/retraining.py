@@ -34,7 +34,6 @@ from floodloom.learning.relabelling.adaptation import (
 )
 from floodloom.learning.relabelling.audit import Audit
 from floodloom.learning.relabelling.round import Labeller, calibrate_labeller
-from floodloom.learning.relabelling.settings import AcceptanceLimits
 from floodloom.learning.training.distributed import processes
 from floodloom.learning.training.semisupervised import semisupervised_objective
 from floodloom.learning.training.settings import TrainSettings
@@ -239,9 +238,7 @@ class RoundTiles:
         RecipeMismatchError
             If the recipes of both differ.
         """
-        training, validation = training_and_validation(
-            tiles, settings.validation_share, settings.folds, settings.fold
-        )
+        training, validation = training_and_validation(tiles)
         if pseudo is not None:
             recipe_of(tiles).require_inputs(recipe_of(pseudo), "pseudo")
         held_out = load_radar_tiles(validation, settings.memory_gib)
@@ -278,17 +275,17 @@ def train_round(
     settings
         How to train.
     audit
-        Of the round's pseudo labels, with the limits that the network must keep to.
+        Of the round's pseudo labels, which states whether the network has limits to keep to.
     in_round
         Whether there was a round: without any pseudo-labelled tile, `before` is then passed on,
         unless it is too inaccurate.
     sidecars
         See `floodloom.learning.training.loop.fit`.
     """
-    limits = AcceptanceLimits() if audit is None else audit.limits
+    limited = audit is None or audit.acceptance
     greatest = 0.0 if audit is None else audit.greatest_likelihood
     loss = LOSSES.load(settings.loss).of_logits
-    acceptance = Acceptance(tiles.held_out, loss, settings.batch, tiles.target, limits)
+    acceptance = Acceptance(tiles.held_out, loss, settings.batch, tiles.target, limited)
 
     if before is not None and in_round and tiles.target is None:
         inaccuracy = acceptance.inaccuracy(before)
@@ -300,7 +297,7 @@ def train_round(
         before = None
 
     learned = _train(fresh, before, tiles, settings, audit, sidecars)
-    if before is not None and settings.acceptance:
+    if before is not None and limited:
         learned = acceptance.choose(before, learned)
     adapted, share = AdaptedNetwork(learned, learned), settings.batch_statistics
     if share and tiles.target is not None:
@@ -339,7 +336,6 @@ def _train(
     training = TrainingSet.of(
         tiles.training,
         len(start.classes),
-        settings.workers,
         pseudo=tiles.pseudo,
         pseudo_share=settings.pseudo_share,
     )
@@ -351,15 +347,13 @@ def _train(
         strong_views(start.recipe),
         separate_batchnorm=settings.pseudo_share is not None and other_sensor,
     )
-    noise = radar_noise(start.recipe, settings.speckle_looks, settings.offset_db, settings.ramp_db)
+    noise = radar_noise(start.recipe, settings.speckle_looks, settings.offset_db)
     return train_checkpoint(
         start,
         training,
         tiles.held_out,
         settings,
         objective=None if tiles.pseudo is None else objective,
-        augmentation=Augmentation(
-            noise, settings.band_drop, settings.cutmix, gain_jitter=settings.gain_jitter
-        ),
+        augmentation=Augmentation(noise, settings.band_drop, settings.cutmix),
         sidecars=sidecars,
     )

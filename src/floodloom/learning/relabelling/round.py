@@ -172,6 +172,7 @@ def _foreground_iou(logits: Tensor, label: Tensor) -> float:
 
 _log = get_logger(__name__)
 _BATCH = 8
+_LEAST_LABELLED = 0.05  # share of a tile's pixels: fewer teach little for the step that they cost
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ def _accurate_members(
     settings: RelabelSettings,
 ) -> Members:
     """Return the networks that are accurate enough, and can be adapted."""
-    acceptance = Acceptance(radar_samples(held_out), cross_entropy, limits=settings)
+    acceptance = Acceptance(radar_samples(held_out), cross_entropy, limited=settings.acceptance)
     adapting = settings.batch_statistics and offered.sizes["tile"]
     target = radar_samples(offered) if adapting else None
     members, left_out, unlike = [], {}, False
@@ -322,7 +323,9 @@ def relabel_tiles(
     label, kept = _gated(gate, predictions, settings)
     agreement = _agreement(offered, label, previous)
     pseudo = None if gate.by_consistency else label
-    reason = members.refusal or round_refusal(predictions, pseudo, agreement, settings)
+    reason = members.refusal or round_refusal(
+        predictions, pseudo, agreement, limited=settings.acceptance
+    )
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
         kept[:] = False
@@ -340,7 +343,7 @@ def relabel_tiles(
         confidence=confidence_histogram(predictions, classes),
         calibration=calibration,
         gate=settings,
-        limits=settings,
+        acceptance=settings.acceptance,
         tta=settings.tta,
         likelihood=labeller.likelihood,
         greatest_likelihood=max(map(float, calibration.likelihood)),
@@ -386,7 +389,7 @@ def _gated(
     label = gate.select(predictions, settings)
     kept = np.ones(len(label), dtype=np.bool_)
     if not gate.by_consistency:
-        kept = (label != IGNORE).mean(axis=(1, 2)) >= settings.minimum_kept
+        kept = (label != IGNORE).mean(axis=(1, 2)) >= _LEAST_LABELLED
     label[~kept] = IGNORE
     return label, kept
 

@@ -131,7 +131,7 @@ def fit(
         If there is nothing to validate on, labels are wrong, or the loss is no longer finite.
     """
     keep_memory()
-    class_statistics(validation, training.classes, "validation", settings.workers)
+    class_statistics(validation, training.classes, "validation")
     loss = LOSSES.load(settings.loss).weigh_classes(training.statistics.class_fractions)
     objective, sidecars = objective or Supervised(), sidecars or Sidecars()
 
@@ -151,22 +151,23 @@ def fit(
     progress = load_state(sidecars.state, identity, state)
     weights = sampling_weights(training.statistics.counts, settings.balance, training.pseudo)
     steps = math.ceil(len(training.tiles) / settings.batch)
-    step = _Step(state, objective, loss, execution, settings.micro_batch or settings.batch)
+    size = settings.micro_batch or settings.batch
+    step = _Step(state, state.kept, objective, loss, execution, size)
 
     for epoch in range(progress.epochs, settings.epochs):
         started = time.perf_counter()
 
         # One pass over as many tiles as there are, drawn with replacement.
         draw = _draw(weights, steps, training, settings.batch, state.generator).of(processes)
-        batches = _batches(training, draw, augmentation, settings.workers, execution)
+        batches = _batches(training, draw, augmentation, execution)
         mean_loss = _run_epoch(step, batches, epoch, steps, settings)
         trained = time.perf_counter() - started
 
         # What is validated is what would be kept.
-        kept = state.kept
+        kept = step.kept
         record = {"epoch": epoch + 1, "loss": mean_loss}
-        reading = settings.batch, settings.workers
-        record |= validate(kept, validation, training.classes, loss.of_logits, execution, *reading)
+        scored = training.classes, loss.of_logits, execution, settings.batch
+        record |= validate(kept, validation, *scored)
         record["learning_rate"] = state.optimizer.param_groups[0]["lr"]
         record["steps_per_second"] = round(steps / trained, 3)
         record["seconds"] = round(time.perf_counter() - started, 2)
@@ -250,7 +251,6 @@ def _batches(
     training: TrainingSet,
     draw: Draw,
     augmentation: Augmentation | None,
-    workers: int,
     execution: Execution,
 ) -> Iterator[Samples]:
     """Yield the batches of an epoch on the device, read ahead, and augmented there.
@@ -265,7 +265,7 @@ def _batches(
             for tile, partner, seeds in zip(draw.tile, draw.partner, draw.seed, strict=True)
         )
     pin = execution.pins(training.tiles)
-    read = prefetch_batches(training.tiles, order, workers, pin=pin)
+    read = prefetch_batches(training.tiles, order, pin=pin)
     for both, seeds, tiles in zip(read, draw.seed, draw.tile, strict=True):
         on_device = both.to(execution.device)
         batch = on_device.between(0, size)
@@ -292,10 +292,12 @@ def _set_rate(
 class _Step:
     """One step of the optimiser, in as many parts as the memory asks for.
 
-    `size` is how many tiles go through the network at once; it only ever shrinks.
+    `kept` is the module whose weights are validated: the moving average, if there is one. `size`
+    is how many tiles go through the network at once; it only ever shrinks.
     """
 
     state: TrainingState
+    kept: nn.Module
     objective: Objective
     loss: Loss
     execution: Execution
@@ -335,7 +337,7 @@ class _Step:
             for part, weight in zip(parts, part_weights(parts), strict=True):
                 with self.execution.autocast():
                     minimised = self.objective(
-                        self.state.module, part, loss=self.loss, averaged=self.state.kept
+                        self.state.module, part, loss=self.loss, averaged=self.kept
                     )
                     weighted = weight * minimised
                 weighted.backward()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -89,19 +90,13 @@ class OptimiserSettings(Settings):
 
 
 class SamplingSettings(Settings):
-    """Which tiles are drawn, and which are held out."""
+    """Which tiles are drawn."""
 
     balance: float = Field(
         default=0.5,
         ge=0,
         le=1,
         description="0 draws tiles alike, 1 by what they hold of each class",
-    )
-    validation_share: float = Field(
-        default=0.2,
-        gt=0,
-        lt=1,
-        description="Share of the training tiles held out when no tile is in the validation split",
     )
 
 
@@ -113,9 +108,6 @@ class ReadingSettings(Settings):
         ge=0,
         repr=False,
         description="Tiles that take more are read from disk as they are drawn, GiB",
-    )
-    workers: int = Field(
-        default=2, ge=1, repr=False, description="Threads that read tiles ahead of the network"
     )
 
 
@@ -137,16 +129,13 @@ class AugmentationSettings(Settings):
 class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     """Supervised training and fine-tuning."""
 
+    shared: ClassVar[Mapping[str, str]] = {"batch_statistics": "relabel"}
+
     fine_tune_epochs: int = Field(
         default=8, ge=1, description="Passes over the tiles after a round of relabelling"
     )
     fine_tune_learning_rate: float = Field(
         default=3e-4, gt=0, description="Highest learning rate after a round of relabelling"
-    )
-    ramp_db: float = Field(
-        default=0.0,
-        ge=0,
-        description="Greatest rise of an added ramp from a tile's middle to its corner, dB",
     )
     band_drop: float = Field(
         default=0.0, ge=0, le=1, description="Probability that a tile loses one of its bands"
@@ -154,22 +143,12 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     cutmix: float = Field(
         default=0.0, ge=0, le=1, description="Probability that a box of another tile is mixed in"
     )
-    gain_jitter: float = Field(
-        default=0.0,
-        ge=0,
-        description="Greatest change of gain (factor) and offset (deviations) of the bands",
-    )
-    acceptance: bool = Field(
-        default=True,
-        description="Refuse a round whose model scores less on held-out labels, or whose "
-        "predictions leave the limits of `relabel`",
-    )
     batch_statistics: float = Field(
         default=0.75,
         ge=0,
         le=1,
         description="Share of the pseudo-labelled tiles in the last statistics of batch "
-        "normalisation, where they come from another sensor or product",
+        "normalisation, where they come from another sensor or product; as in relabelling",
     )
     pseudo_share: float | None = Field(
         default=0.5,
@@ -182,12 +161,6 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         description="How unlabelled tiles teach: by the labels of the round, or by what the moving "
         "average of the weights (`average`) predicts of them during training",
     )
-    folds: int | None = Field(
-        default=None,
-        ge=2,
-        description="Folds over the events of the training and validation split; null: the splits",
-    )
-    fold: int = Field(default=0, ge=0, description="Fold to validate on, from 0")
     tensorboard: bool = Field(
         default=False, description="Draw the history in TensorBoard, beside the checkpoint"
     )

@@ -22,7 +22,6 @@ def validate(
     loss: LogitLoss,
     execution: Execution,
     batch: int = 8,
-    workers: int = 0,
 ) -> dict[str, float]:
     """Return the scores and the mean loss of a module on tiles.
 
@@ -41,7 +40,7 @@ def validate(
     matrices = np.zeros((len(tiles), classes, classes), dtype=np.int64)
     loss_sum = torch.zeros((), dtype=torch.float64)
     with without_sharing():
-        for index, part in zip(order, prefetch_batches(tiles, order, workers), strict=True):
+        for index, part in zip(order, prefetch_batches(tiles, order), strict=True):
             on_device = part.to(execution.device)
             with execution.autocast():
                 logits = module(execution.image(on_device.image)).float()

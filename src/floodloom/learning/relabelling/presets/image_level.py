@@ -6,6 +6,5 @@ from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
     "run": {"rounds": 2},
-    "train": {"batch_statistics": 0.0},
     "relabel": {"gate": "image-level", "batch_statistics": 0.0, "likelihood": 0.0},
 }

@@ -7,10 +7,6 @@ from __future__ import annotations
 from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
-    "train": {
-        "consistency": "mean-teacher",
-        "average": 0.996,
-        "batch_statistics": 0.0,
-    },
+    "train": {"consistency": "mean-teacher", "average": 0.996},
     "relabel": {"gate": "none", "batch_statistics": 0.0, "likelihood": 0.0},
 }

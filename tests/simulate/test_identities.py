@@ -119,14 +119,16 @@ def test_point_targets_land_where_they_stand(event, tmp_path, files) -> None:
         assert np.hypot(*centre) < 1.0
 
 
-def test_shores_are_dark_on_the_right_side(files, tmp_path) -> None:
+def test_shores_are_dark_on_the_right_side(event, files, tmp_path) -> None:
     """Geocoded water is dark up to one pixel from its true shore, land bright from one pixel on."""
     calibrate(safe=files / "after.SAFE", out=tmp_path / "c.zarr")
     geocode(scene=tmp_path / "c.zarr", dem=files / "dem.tif", out=tmp_path / "g.zarr")
     vv = open_store(tmp_path / "g.zarr").vv.values
     with rasterio.open(files / "truth.tif") as raster:
         water = raster.read(1) > 0
-    known = np.isfinite(vv)
+    landscape = event.landscape
+    flood = landscape.flood.covered
+    known = np.isfinite(vv) & ~(flood & (landscape.hidden > 0.1)) & ~landscape.land.soaked
     inside, outside = distance_transform_edt(water), distance_transform_edt(~water)
     deep = np.median(vv[known & (inside > 4)])
     land = np.median(vv[known & (outside > 4)])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from floodloom.arrays import Floats, Mask
+from floodloom.arrays import Doubles, Floats, Mask
 from floodloom.simulate.cover import PARCELS, Land
 from floodloom.simulate.fields import fractal_field, organic_field
 from floodloom.simulate.ocean import water_vh, water_vv
@@ -96,7 +96,7 @@ class Power(NamedTuple):
 
 
 def land_backscatter(
-    draw: np.random.Generator, land: Land, swale: Floats, day: Day, incidence_deg: Floats
+    draw: np.random.Generator, land: Land, swale: Floats, day: Day, incidence_deg: Floats | Doubles
 ) -> Power:
     """Return the backscatter of a dry place.
 
@@ -111,7 +111,7 @@ def land_backscatter(
     day
         Season and weather.
     incidence_deg
-        (y, x) float32, degrees.
+        (y, x), degrees.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def land_backscatter(
     ratio = np.where(land.tilled, ratio, _blurred(ratio, ~land.tilled, ecotone))
     vv += table[:, 3][cover] * fractal_field(draw, side, 1.5, 25)
     vv += draw.uniform(0, 0.5) * fractal_field(draw, side, 3, side / 2)
-    vv -= table[:, 4][cover] * (incidence_deg - REFERENCE_ANGLE_DEG)
+    vv -= table[:, 4][cover] * (incidence_deg - REFERENCE_ANGLE_DEG).astype(np.float32)
     ratio += 0.4 * fractal_field(draw, side, 2.5, side / 4)
     return _with_buildings(draw, land, Power(_power(vv), _power(vv + ratio)))
 
@@ -177,7 +177,9 @@ def _with_buildings(draw: np.random.Generator, land: Land, power: Power) -> Powe
     return power
 
 
-def water_backscatter(water: Mask, day: Day, incidence_deg: float, spacing: float) -> Power:
+def water_backscatter(
+    water: Mask, day: Day, incidence_deg: Floats | Doubles, spacing: float
+) -> Power:
     """Return the backscatter of open water, roughened by wind that needs room to do so.
 
     Parameters
@@ -187,7 +189,7 @@ def water_backscatter(water: Mask, day: Day, incidence_deg: float, spacing: floa
     day
         Wind.
     incidence_deg
-        Degrees.
+        (y, x), degrees.
     spacing
         Pixel spacing, m.
 
@@ -207,7 +209,10 @@ def water_backscatter(water: Mask, day: Day, incidence_deg: float, spacing: floa
     if change.random() < 0.06:
         wind *= np.where(organic_field(change, side, 4.2, side, 0.3) > 1, 0.45, 1)  # slicks
     speeds = np.linspace(0.2, 25, 128)
-    vv = np.interp(wind, speeds, water_vv(speeds, day.toward, incidence_deg))
+    middle = float(np.mean(incidence_deg))
+    near, far = (water_vv(speeds, day.toward, middle + step) for step in (-0.5, 0.5))
+    vv = np.interp(wind, speeds, np.sqrt(near * far))
+    vv *= np.interp(wind, speeds, far / near) ** (incidence_deg - middle)
     vh = np.interp(wind, speeds, water_vh(speeds))
     return Power(vv.astype(np.float32), vh.astype(np.float32))
 

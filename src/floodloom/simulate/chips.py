@@ -8,18 +8,9 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from floodloom.arrays import Bytes, Floats, Mask
-from floodloom.simulate.backscatter import (
-    Day,
-    Power,
-    draw_day,
-    flooded_backscatter,
-    land_backscatter,
-    other_day,
-    water_backscatter,
-)
-from floodloom.simulate.cover import Land, make_land
-from floodloom.simulate.inundation import Flood, flood_height, inundate, standing_out
-from floodloom.simulate.place import Cover, Place, draw_place
+from floodloom.simulate.backscatter import Power, draw_day, other_day
+from floodloom.simulate.landscape import make_landscape, surface_backscatter
+from floodloom.simulate.place import Cover, draw_place
 from floodloom.simulate.sensor import (
     Sensor,
     draw_sensor,
@@ -29,7 +20,6 @@ from floodloom.simulate.sensor import (
     slope_effect,
     thermal_noise,
 )
-from floodloom.simulate.terrain import Ground, make_ground
 
 DRY_SHARE = 0.45
 """Share of chips without a flood."""
@@ -69,20 +59,6 @@ class Chip:
     sensor: Sensor
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """A place and how it lies to the radar; `seed` of what is the same on every day."""
-
-    ground: Ground
-    land: Land
-    flood: Flood
-    hidden: Floats
-    slopes: Floats
-    ships: Mask
-    sensor: Sensor
-    seed: int
-
-
 def make_chip(seed: int, size: int = 256, biome: str | None = None) -> Chip:
     """Make a labelled chip; the same for the same seed, size and biome.
 
@@ -103,79 +79,48 @@ def make_chip(seed: int, size: int = 256, biome: str | None = None) -> Chip:
     draw = np.random.default_rng(seed)
     place = draw_place(draw, biome)
     sensor = draw_sensor(draw)
-    scene = _make_scene(draw, place, sensor, size)
-    ground, flood = scene.ground, scene.flood
+    share = 0.0 if draw.random() < DRY_SHARE else float(np.clip(draw.beta(0.7, 1.6), 0.003, 0.9))
+    landscape = make_landscape(draw, place, size, sensor.spacing, share=share)
+    ground, flood = landscape.ground, landscape.flood.covered
+    slopes = slope_effect(ground.elevation, landscape.land.cover == Cover.FOREST, sensor)
+    ships = _ships(draw, ground.sea)
+    incidence = incidence_angle(sensor, size)
     day = draw_day(draw, place)
+    dry, _ = surface_backscatter(landscape, other_day(draw, day, place), incidence, flooded=False)
+    wet, unflooded = surface_backscatter(landscape, day, incidence, flooded=True)
     noise = thermal_noise(draw, sensor, size)
-    dry, _ = _surface(scene, other_day(draw, day, place), wet=False)
-    wet, unflooded = _surface(scene, day, wet=True)
     valid, fade = scene_border(draw, size)
     bands = ("vv",) if draw.random() < 0.05 else ("vv", "vh")
     before, after = (
         np.stack([
-            observe(draw, power[band], noise[band], sensor.removed[band], sensor) * fade * valid
+            observe(draw, power[band] * slopes, noise[band], sensor.removed[band], sensor)
             for band in range(len(bands))
-        ])
-        for power in (dry, wet)
+        ]) * (fade * valid)
+        for power in (dry, Power(*(np.where(ships, _SHIP, band) for band in wet)))
     )  # fmt: skip
-    seen = _seen([(wet[band] + noise[band]) / (unflooded[band] + noise[band]) for band in range(2)])
-    visible = ~(flood.covered & ~seen) & (scene.slopes > SHADOW)
+    darker = np.min(
+        [(wet[band] * slopes + noise[band]) / (unflooded[band] * slopes + noise[band])
+         for band in range(len(bands))], axis=0,
+    ) < 10 ** (-VISIBLE_DB / 10)  # fmt: skip
+    visible = np.where(flood, darker, slopes > SHADOW) & ~binary_dilation(ships, iterations=2)
     return Chip(
         before=before,
         after=after,
-        label=np.where(ground.water, 1, np.where(flood.covered, 2, 0)).astype(np.uint8),
-        visible=visible & ~binary_dilation(scene.ships, iterations=2),
+        label=landscape.label,
+        visible=visible,
         valid=valid,
-        incidence=incidence_angle(sensor, size),
-        elevation=ground.elevation.astype(np.float32),
-        cover=scene.land.cover,
+        incidence=incidence,
+        elevation=ground.elevation,
+        cover=landscape.land.cover,
         polarisations=bands,
         biome=place.biome,
         sensor=sensor,
     )
 
 
-def _seen(ratios: list[Floats]) -> Mask:
-    return np.asarray(np.min(ratios, axis=0) < 10 ** (-VISIBLE_DB / 10))
+_SHIP = np.float32(10.0)
 
 
-def _make_scene(draw: np.random.Generator, place: Place, sensor: Sensor, size: int) -> _Scene:
-    spacing = sensor.spacing
-    ground = make_ground(draw, place, size, spacing)
-    land = make_land(draw, place, ground, spacing)
-    share = 0.0 if draw.random() < DRY_SHARE else float(np.clip(draw.beta(0.7, 1.6), 0.003, 0.9))
-    flood = inundate(flood_height(draw, ground, land, spacing), ~ground.water, share)
+def _ships(draw: np.random.Generator, sea: Mask) -> Mask:
     traffic = draw.exponential(2e-5) * (draw.random() < 0.4)
-    return _Scene(
-        ground=ground,
-        land=land,
-        flood=flood,
-        hidden=standing_out(draw, land, flood.depth),
-        slopes=slope_effect(ground.elevation, land.cover == Cover.FOREST, sensor),
-        ships=ground.sea & (draw.random((size, size)) < traffic),
-        sensor=sensor,
-        seed=int(draw.integers(2**62)),
-    )
-
-
-def _surface(scene: _Scene, day: Day, *, wet: bool) -> tuple[Power, Power]:
-    """Backscatter on a day with or without the flood, and what it is without."""
-    ground, land = scene.ground, scene.land
-    angle = incidence_angle(scene.sensor, len(land.cover))
-    flooded = scene.flood.covered & wet
-    dry = land_backscatter(np.random.default_rng(scene.seed), land, ground.swale, day, angle)
-    water = water_backscatter(
-        ground.water | flooded, day, scene.sensor.incidence_deg, scene.sensor.spacing
-    )
-    plants = flooded_backscatter(
-        np.random.default_rng(scene.seed + 1), dry, water, land, scene.hidden
-    )
-    unflooded, surface = [], []
-    for band in range(2):
-        power = dry[band] * (1 - 0.9 * ground.brook) + water[band] * ground.brook
-        open_water = np.where(land.soaked, plants[band], water[band])
-        power = np.where(ground.water, open_water, power) * scene.slopes
-        power = np.where(scene.ships, 30.0 / (1 + 7 * band), power).astype(np.float32)
-        unflooded.append(power)
-        surface.append(np.where(flooded, plants[band] * scene.slopes, power).astype(np.float32))
-    return Power(*surface), Power(*unflooded)
+    return np.asarray(sea & (draw.random(sea.shape) < traffic))

@@ -63,7 +63,12 @@ _SMOOTH = 3.8
 
 
 def organic_field(
-    draw: np.random.Generator, side: int, exponent: float, outer: float, bend: float = 0.06
+    draw: np.random.Generator,
+    side: int,
+    exponent: float,
+    outer: float,
+    bend: float = 0.06,
+    stretch: float = 4.0,
 ) -> Floats:
     """Draw a fractal field whose features are long in one direction and bent.
 
@@ -77,13 +82,15 @@ def organic_field(
         As in `fractal_field`.
     bend
         By how much the plane is bent on average, as a share of its side.
+    stretch
+        How much longer than wide features are at most.
 
     Returns
     -------
     ndarray
         (side, side) float32, mean near 0 and variance near 1.
     """
-    field = fractal_field(draw, side, exponent, outer, stretch=float(draw.uniform(1, 4)))
+    field = fractal_field(draw, side, exponent, outer, stretch=float(draw.uniform(1, stretch)))
     bend *= draw.uniform(0, 2)
     shift = [bend * side * fractal_field(draw, side, 5, side) for _ in range(2)]
     return np.asarray(_moved(field, *shift))
@@ -116,6 +123,7 @@ def ranks(field: Floats) -> Floats:
 
 
 _STEP = 0.5
+_WIDEST = 1.85  # rad; the curve crosses itself beyond 2.2, sooner where its pace changes
 
 
 def course(
@@ -146,7 +154,7 @@ def course(
     phase = np.cumsum(pace) * _STEP + draw.uniform(0, 2 * np.pi)
     strength = np.clip(1 + 0.45 * _wander(draw, count, 2 * wavelength), 0.1, 1.5)
     heading = draw.uniform(0, 2 * np.pi) + 0.25 * _wander(draw, count, 6 * wavelength)
-    angle = heading + swing * strength * np.sin(phase)
+    angle = heading + np.minimum(swing * strength, _WIDEST) * np.sin(phase)
     points = np.cumsum(np.stack([np.sin(angle), np.cos(angle)], axis=-1), axis=0) * _STEP
     middle = side * draw.uniform(0.2, 0.8, 2)
     return np.asarray(points - points[count // 2] + middle, dtype=np.float32)

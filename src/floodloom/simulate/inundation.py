@@ -22,7 +22,13 @@ class Flood:
     depth: Floats
 
 
-def flood_height(draw: np.random.Generator, ground: Ground, land: Land, spacing: float) -> Floats:
+ORIGINS = {"river": 0.7, "rain": 0.15, "both": 0.15}
+"""Where the water of a flood comes from, and how often."""
+
+
+def flood_height(
+    draw: np.random.Generator, ground: Ground, land: Land, spacing: float, origin: str
+) -> Floats:
     """Return the level from which a flood covers each pixel, m.
 
     It is the height above the nearest drainage where a river leaves its bed, that above the
@@ -37,6 +43,8 @@ def flood_height(draw: np.random.Generator, ground: Ground, land: Land, spacing:
         The place.
     spacing
         Pixel spacing, m.
+    origin
+        One of `ORIGINS`.
 
     Returns
     -------
@@ -44,13 +52,12 @@ def flood_height(draw: np.random.Generator, ground: Ground, land: Land, spacing:
         (y, x) float32.
     """
     side = len(ground.elevation)
-    kind = draw.choice(["river", "rain", "both"], p=[0.7, 0.15, 0.15])
     height = ground.above.copy()
-    if kind != "river":
+    if origin != "river":
         window = max(3, round(draw.uniform(150, 600) / spacing))
         local = ground.elevation - uniform_filter(ground.elevation, window) - ground.hollow
         local *= draw.uniform(0.5, 2)
-        height = local if kind == "rain" else np.minimum(height, 2 * local + 1)
+        height = local if origin == "rain" else np.minimum(height, 2 * local + 1)
     height = height + draw.uniform(0, 0.3) * organic_field(draw, side, 4, 80)
 
     # Fields are levelled each for itself, so that water stops at their borders.
@@ -65,25 +72,30 @@ def flood_height(draw: np.random.Generator, ground: Ground, land: Land, spacing:
     return np.asarray(height, np.float32)
 
 
-def inundate(height: Floats, dry: Mask, share: float) -> Flood:
-    """Flood the lowest part of the ground.
+def level_of_share(height: Floats, dry: Mask, share: float) -> float:
+    """Return the level, m, at which a flood covers a share (0-1) of the dry ground."""
+    if share <= 0 or not dry.any():
+        return -np.inf
+    return float(np.quantile(height[dry], share))
+
+
+def inundate(height: Floats, dry: Mask, level: float) -> Flood:
+    """Flood the ground below a level.
 
     Parameters
     ----------
     height
-        (y, x) float32 of `flood_height`.
+        (y, x) float32 of `flood_height`, m.
     dry
         (y, x) bool, ground that isn't permanent water.
-    share
-        Share of that ground that is covered, 0-1.
+    level
+        m.
 
     Returns
     -------
     Flood
+        What a higher level covers includes what a lower one does.
     """
-    if share <= 0 or not dry.any():
-        return Flood(np.zeros(dry.shape, bool), np.zeros(dry.shape, np.float32))
-    level = np.quantile(height[dry], share)
     covered = dry & (height < level)
     return Flood(covered, np.where(covered, level - height, 0).astype(np.float32))
 

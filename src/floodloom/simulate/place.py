@@ -125,6 +125,7 @@ class Place:
 
     `relief` m, standard deviation of the hills; `roughness` exponent of their spectrum; `river`
     meandering, straight, braided or canal; `rivers` how many, several in a delta; `river_width` m;
+    `plain` how many times wider the flood plain is to either side, `rise` m, by which it rises;
     `fields` share of the land under parcels; `parcel` m; `coast` whether there is a sea; `lakes`,
     `ponds`, `paddies` shares of the land; `towns` their number; `snow`, `perennial` bool; `green`
     as in the biome.
@@ -136,6 +137,8 @@ class Place:
     river: str
     rivers: int
     river_width: float
+    plain: float
+    rise: float
     fields: float
     parcel: float
     coast: bool
@@ -182,6 +185,8 @@ def draw_place(draw: np.random.Generator, biome: str | None = None) -> Place:
         river=river,
         rivers=_rivers(draw, kind),
         river_width=_between(draw, Span(low, high)),
+        plain=_between(draw, Span(2, 25)),
+        rise=draw.uniform(0.5, 3),
         fields=draw.uniform(*kind.fields),
         parcel=_between(draw, kind.parcel),
         coast=happens(kind.coast),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fftfreq, irfft2, rfft2, rfftfreq
+from scipy.fft import fftfreq, irfft2, next_fast_len, rfft2, rfftfreq
 from scipy.ndimage import binary_dilation
 
 from floodloom.arrays import Doubles, Floats, Mask
@@ -78,15 +78,20 @@ def make_ground(draw: np.random.Generator, place: Place, side: int, spacing: flo
     return ground
 
 
+_STEEPEST = 0.35  # standard deviation of the slope; soil slips beyond
+
+
 def _hills(draw: np.random.Generator, place: Place, side: int, spacing: float) -> Floats:
     outer = draw.uniform(0.4, 1.6) * side
-    shape = organic_field(draw, side, place.roughness, outer, bend=0.02)
+    shape = organic_field(draw, side, place.roughness, outer, bend=0.02, stretch=2)
     if place.relief > 20 and draw.random() < 0.5:
         shape = np.float32(1.6) - 2 * np.abs(shape)  # ridges
+    steepness = float(np.std(np.gradient(shape, spacing)))
+    relief = min(place.relief, draw.uniform(0.15, _STEEPEST) / steepness)
     tilt = draw.normal(0, 0.0015, 2) * spacing
     rows, cols = np.indices((side, side), dtype=np.float32)
     micro = draw.uniform(0.02, 0.2) * fractal_field(draw, side, 3, 60)
-    return np.asarray(place.relief * shape + tilt[0] * rows + tilt[1] * cols + micro, np.float32)
+    return np.asarray(relief * shape + tilt[0] * rows + tilt[1] * cols + micro, np.float32)
 
 
 def _add_sea(draw: np.random.Generator, ground: Ground, spacing: float) -> None:
@@ -118,11 +123,11 @@ def _add_river(draw: np.random.Generator, place: Place, ground: Ground, spacing:
     if found is None:
         return
     distance, nearest = found
-    plain = np.exp(draw.uniform(np.log(2), np.log(25))) * width + swing * 8
+    plain = place.plain * width + swing * 8
     ground.bank = np.minimum(ground.bank, distance * spacing)
     if place.river == "meandering":
         _add_swales(draw, ground, distance, width, plain)
-    _lower(draw, ground, distance, nearest / len(line), plain)
+    _lower(draw, place, ground, distance, nearest / len(line), plain)
     channel = _channel(draw, place, ground, distance, nearest / wavelength, width)
     if place.perennial:
         ground.water |= channel
@@ -145,7 +150,12 @@ def _add_swales(
 
 
 def _lower(
-    draw: np.random.Generator, ground: Ground, distance: Floats, along: Doubles, plain: float
+    draw: np.random.Generator,
+    place: Place,
+    ground: Ground,
+    distance: Floats,
+    along: Doubles,
+    plain: float,
 ) -> None:
     """Replace the relief near a river by its flood plain, which falls along its course."""
     side = len(distance)
@@ -153,7 +163,7 @@ def _lower(
     base = np.quantile(ground.elevation, 0.1)
     fall = draw.uniform(0.0, 3.0) * (along - 0.5)
     levee = draw.uniform(0, 1.2) * np.exp(-distance / max(plain / 8, 1.5))
-    floor = base + fall + levee + draw.uniform(0.5, 3) * away**1.5
+    floor = base + fall + levee + place.rise * np.minimum(away, 1.8) ** 1.5
     floor += draw.uniform(0.1, 0.6) * organic_field(draw, side, 3.4, 90)
     floor += draw.uniform(0, 0.6) * ground.swale
     blend = np.clip((away - 0.6) / 1.2, 0, 1) ** 2
@@ -270,7 +280,11 @@ def _drain(draw: np.random.Generator, place: Place, ground: Ground, spacing: flo
         ground.water |= stream & (width > 1.0)
     if draw.random() < 0.4 and place.relief > 8:
         _dam(draw, ground, filled, receiver, order)
-    ground.above = height_above_water(ground.elevation, stream | ground.water, spacing)
+
+    # Brooks rise less than rivers do.
+    rising = ground.elevation - np.where(ground.water, 0, draw.uniform(1.4, 2.6)).astype(np.float32)
+    level = channel_level(rising, stream | ground.water, spacing)
+    ground.above = np.asarray(ground.elevation - level, np.float32)
     ground.brook[ground.water] = 1.0
 
 
@@ -306,11 +320,12 @@ def _drains_through(receiver, order, place):  # type: ignore[no-untyped-def]
 _REACHES = ((150.0, 1.0), (500.0, 0.1), (2000.0, 0.01))
 
 
-def height_above_water(elevation: Floats, channel: Mask, spacing: float) -> Floats:
-    """Return the height above a smooth surface through the channels.
+def channel_level(elevation: Floats, channel: Mask, spacing: float) -> Floats:
+    """Return a smooth surface through the channels.
 
-    The surface is the mean of the channels' heights, in which near ones count more than far ones;
-    unlike the height above the pixel that the ground drains to it has no steps between catchments.
+    It is the mean of the channels' heights, in which near ones count more than far ones. Heights
+    above it have no steps between catchments, as those above the pixel that the ground drains to
+    have.
 
     Parameters
     ----------
@@ -324,12 +339,12 @@ def height_above_water(elevation: Floats, channel: Mask, spacing: float) -> Floa
     Returns
     -------
     ndarray
-        (y, x) float32, m; above the lowest ground where there is no channel.
+        (y, x) float32, m; the lowest ground where there is no channel.
     """
     if not channel.any():
-        return np.asarray(elevation - elevation.min(), np.float32)
+        return np.full(elevation.shape, elevation.min(), np.float32)
     side = len(elevation)
-    padded = side + side // 3
+    padded = next_fast_len(side + side // 3, real=True)
     rows, cols = fftfreq(padded)[:, np.newaxis], rfftfreq(padded)[np.newaxis]
     square = 2 * np.pi**2 * (rows**2 + cols**2)
     transfer = np.zeros_like(square)
@@ -339,4 +354,4 @@ def height_above_water(elevation: Floats, channel: Mask, spacing: float) -> Floa
         irfft2(rfft2(values, s=(padded, padded)) * transfer, s=(padded, padded))[:side, :side]
         for values in (np.where(channel, elevation, 0.0), channel.astype(float))
     ]
-    return np.asarray(elevation - spread[0] / np.maximum(spread[1], 1e-12), np.float32)
+    return np.asarray(spread[0] / np.maximum(spread[1], 1e-12), np.float32)

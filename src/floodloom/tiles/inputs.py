@@ -79,7 +79,7 @@ def compose_inputs(
 def _neutral(bands: Mapping[str, xr.DataArray], name: str) -> xr.DataArray:
     """Return a band that the scene lacks: 0 where another has data."""
     if not bands:
-        raise InputError(f"band {name}: not in the scene, nor is any other that the network sees")
+        raise InputError(f"band {name}: not in the scene, nor is any other that a network sees")
     there = next(iter(bands.values()))
     neutral: xr.DataArray = there * np.float32(0)
     return neutral.rename(name)

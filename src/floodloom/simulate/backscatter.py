@@ -32,24 +32,24 @@ class Surface(NamedTuple):
 
 
 SURFACES = {
-    Cover.CROP: Surface(-11.0, -17.3, 1.5, 0.3, 0.13),
-    Cover.GRASS: Surface(-12.8, -19.8, 1.3, 0.4, 0.13),
-    Cover.SHRUB: Surface(-11.6, -18.0, 1.3, 0.6, 0.11),
-    Cover.FOREST: Surface(-8.6, -14.4, 0.7, 0.4, 0.07),
-    Cover.MARSH: Surface(-11.5, -18.0, 2.2, 0.6, 0.12),
-    Cover.SAND: Surface(-18.0, -26.5, 2.5, 0.5, 0.25),
-    Cover.SOIL: Surface(-13.5, -22.3, 2.3, 0.4, 0.20),
-    Cover.ROCK: Surface(-11.0, -19.0, 1.5, 0.9, 0.12),
-    Cover.FLAT: Surface(-16.0, -25.0, 2.5, 0.5, 0.25),
-    Cover.TOWN: Surface(-9.5, -16.5, 2.0, 1.5, 0.06),
-    Cover.ROAD: Surface(-15.0, -22.5, 1.5, 1.0, 0.20),
-    Cover.SNOW: Surface(-15.5, -22.0, 2.0, 0.6, 0.18),
-    Cover.ICE: Surface(-16.0, -24.5, 2.5, 0.6, 0.20),
-    Cover.PADDY: Surface(-11.5, -18.5, 1.5, 0.3, 0.14),
+    Cover.CROP: Surface(-10.8, -16.8, 1.5, 0.2, 0.13),
+    Cover.GRASS: Surface(-12.3, -18.9, 1.4, 0.2, 0.13),
+    Cover.SHRUB: Surface(-11.2, -17.0, 1.4, 0.4, 0.11),
+    Cover.FOREST: Surface(-8.3, -13.9, 0.8, 0.2, 0.07),
+    Cover.MARSH: Surface(-11.2, -17.5, 2.2, 0.4, 0.12),
+    Cover.SAND: Surface(-18.0, -26.5, 2.5, 0.3, 0.25),
+    Cover.SOIL: Surface(-13.8, -22.0, 2.3, 0.2, 0.20),
+    Cover.ROCK: Surface(-11.0, -18.5, 1.5, 0.7, 0.12),
+    Cover.FLAT: Surface(-16.5, -24.5, 2.5, 0.3, 0.25),
+    Cover.TOWN: Surface(-10.3, -16.8, 1.8, 1.0, 0.06),
+    Cover.ROAD: Surface(-15.0, -22.0, 1.5, 0.6, 0.20),
+    Cover.SNOW: Surface(-15.3, -22.0, 2.0, 0.3, 0.18),
+    Cover.ICE: Surface(-16.0, -24.0, 2.5, 0.3, 0.20),
+    Cover.PADDY: Surface(-11.3, -18.0, 1.5, 0.2, 0.14),
 }
 """Means and spreads of covers."""
 
-_BARE = Surface(-13.2, -21.8, 2.3, 0.4, 0.18)
+_BARE = Surface(-13.2, -21.0, 2.3, 0.2, 0.18)
 
 
 @dataclass(frozen=True)
@@ -120,23 +120,25 @@ def land_backscatter(
     side = len(land.cover)
     table = np.array([SURFACES[cover] for cover in Cover], dtype=np.float32)
     shift = draw.normal(0, 0.8, (len(Cover), 2)).astype(np.float32)
-    stand = draw.normal(0, 1, (4, PARCELS)).astype(np.float32)[:, land.parcel]
+    contrast = draw.uniform(0.2, 1.2)  # of a place's parcels among themselves
+    stand = draw.normal(0, contrast, (4, PARCELS)).astype(np.float32)[:, land.parcel]
     cover = land.cover
     between = table[:, 2][cover]
-    vv = (table[:, 0] + table[:, 2] * shift[:, 0])[cover] + 0.6 * between * stand[0]
+    vv = draw.normal(0, 0.8) + (table[:, 0] + table[:, 2] * shift[:, 0])[cover] + 0.6 * between * stand[0]
     ratio = (table[:, 1] - table[:, 0] + shift[:, 1])[cover] + 0.35 * between * stand[1]
     vv, ratio = _season(vv, ratio, land, stand, day)
 
     # Wild land changes gradually, by plants and moisture; parcels have sharp borders.
     ecotone = draw.uniform(0, 3.5)
-    pattern = draw.uniform(0.3, 1.2) * organic_field(draw, side, draw.uniform(2.6, 4), side / 2)
+    outer = side * draw.uniform(0.4, 2)
+    pattern = draw.gamma(2, 0.5) * organic_field(draw, side, draw.uniform(3.4, 4.8), outer)
     pattern += draw.normal(0, 1) * swale
     vv = np.where(land.tilled, vv, _blurred(vv, ~land.tilled, ecotone) + pattern)
     ratio = np.where(land.tilled, ratio, _blurred(ratio, ~land.tilled, ecotone))
     vv += table[:, 3][cover] * fractal_field(draw, side, 1.5, 25)
-    vv += draw.uniform(0, 0.5) * fractal_field(draw, side, 3, side / 2)
+    vv += draw.gamma(1.5, 0.3) * fractal_field(draw, side, 4, 2 * side)
     vv -= table[:, 4][cover] * (incidence_deg - REFERENCE_ANGLE_DEG).astype(np.float32)
-    ratio += 0.4 * fractal_field(draw, side, 2.5, side / 4)
+    ratio += 0.4 * fractal_field(draw, side, 4, side / 2)
     return _with_buildings(draw, land, Power(_power(vv), _power(vv + ratio)))
 
 
@@ -170,7 +172,7 @@ def _power(decibel: Floats) -> Floats:
 def _with_buildings(draw: np.random.Generator, land: Land, power: Power) -> Power:
     rows, cols = np.nonzero(land.building)
     street = draw.normal(0, 2, PARCELS)[land.parcel[rows, cols]]
-    flash = (draw.normal(0, 5, len(rows)) + street).astype(np.float32)
+    flash = (draw.normal(-2, 5, len(rows)) + street).astype(np.float32)
     depolarised = draw.normal(-8, 2, len(rows)).astype(np.float32)
     power.vv[rows, cols] += _power(flash)
     power.vh[rows, cols] += _power(flash + depolarised)

@@ -82,7 +82,8 @@ def make_land(draw: np.random.Generator, place: Place, ground: Ground, spacing: 
 
 
 def _stands(draw: np.random.Generator, side: int) -> NDArray[np.int_]:
-    stands = fractal_field(draw, side, 3.6, side / 6) * 40 + PARCELS / 2
+    field = organic_field(draw, side, draw.uniform(4, 5), side * draw.uniform(0.2, 1))
+    stands = draw.uniform(1, 8) * field + PARCELS / 2
     return np.asarray(np.clip(stands, 0, PARCELS - 1), int)
 
 
@@ -93,8 +94,8 @@ def _wild(draw: np.random.Generator, place: Place, ground: Ground) -> Bytes:
     draw.shuffle(kinds)
     shares = np.array([share for _, share in kinds]) * draw.gamma(0.8, 1, len(kinds))
     ends = np.cumsum(shares / shares.sum())[:-1]
-    outer = side * np.exp(draw.uniform(np.log(0.15), np.log(1.5)))
-    field = organic_field(draw, side, draw.uniform(3.0, 4.6), outer, draw.uniform(0, 0.15))
+    outer = side * np.exp(draw.uniform(np.log(0.2), np.log(2.5)))
+    field = organic_field(draw, side, draw.uniform(3.2, 5), outer, draw.uniform(0, 0.15))
     field += draw.normal(0, 0.6) * ranks(ground.elevation) + draw.normal(0, 0.3) * ground.swale
     codes = np.array([int(cover) for cover, _ in kinds], np.uint8)
     return np.asarray(codes[np.searchsorted(ends, ranks(field))])

@@ -43,7 +43,7 @@ class Sensor:
 
 def draw_sensor(draw: np.random.Generator) -> Sensor:
     """Draw how an image is taken and processed."""
-    noise = draw.uniform(-30, -22)
+    noise = draw.uniform(-30, -21.5)
     descending = bool(draw.random() < 0.5)
     return Sensor(
         incidence_deg=draw.uniform(29.5, 45.5),
@@ -54,7 +54,7 @@ def draw_sensor(draw: np.random.Generator) -> Sensor:
         quantity=str(draw.choice(["sigma0", "gamma0"])),
         flattened=bool(draw.random() < 0.5),
         filtered=bool(draw.random() < 0.12),
-        order=int(draw.choice([0, 1, 1, 1, 3])),
+        order=int(draw.choice([0, 1, 3], p=[0.1, 0.8, 0.1])),
         spacing=float(draw.choice([10.0, 20.0, 30.0], p=[0.8, 0.13, 0.07])),
     )
 

@@ -14,7 +14,7 @@ LOOKS = 4.4
 NATIVE_M = 10.0
 """Pixel spacing of an IW GRDH image, m."""
 
-_FALL = 0.43
+_FALL = 0.45
 """Of the correlation of intensities, exp(-fall · lag²), between pixels of the radar's raster."""
 
 

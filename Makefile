@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo test test-kills fuzz setup check format docs figures bench clean
+.PHONY: demo test test-kills test-export fuzz setup check format docs figures bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map
 	$(BIN)/snakemake --cores $(CORES)
@@ -16,6 +16,9 @@ test-kills: setup ## 25 kills of a tiny run, 60 of every stage, and 200 random s
 	FLOODLOOM_KILLS=25 FLOODLOOM_STAGE_KILLS=20 FLOODLOOM_SEQUENCES=200 $(BIN)/pytest -s \
 		tests/workflow/test_kills.py tests/stages/test_kills.py tests/workflow/test_honesty.py \
 		-k 'killed or newest'
+
+test-export: setup ## Every network as ONNX; `make test` exports those that differ most
+	FLOODLOOM_EVERY_NETWORK=1 $(BIN)/pytest -n $(or $(WORKERS),2) tests/models/test_export.py
 
 fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
 	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py

@@ -84,7 +84,7 @@ class Budget:
 
 
 def ombria_tiles(root: Path, budget: Budget) -> xr.Dataset:
-    """Return OMBRIA as tiles, as small and as few as the budget says."""
+    """Return OMBRIA as tiles, as small and as few as the budget allows."""
     tiles = shrunk(chip_tiles(chips(root)), budget.shrink)
     if budget.chips is None:
         return tiles

@@ -35,7 +35,7 @@ def distill_tables(result: dict[str, Any]) -> list[str]:
     )
     return [
         f"Pooled flood IoU on OMBRIA's 70 test chips{size}, "
-        f"radar alone unless the name says otherwise.{few if one_in > 1 else ''} "
+        f"radar alone unless the name states otherwise.{few if one_in > 1 else ''} "
         f"The teacher is trained {epochs * times} epochs, every student {epochs}; `plain_as_long` "
         f"and `logit_as_long` are students after {epochs * (times + 1)}.\n",
         "\n".join(rows) + "\n",

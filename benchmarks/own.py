@@ -10,7 +10,7 @@ from typing import Any
 
 
 def own(module: str, *arguments: object, env: Mapping[str, str] | None = None) -> Any:
-    """Run `python -m benchmarks.<module>` with arguments and return what its last line says."""
+    """Run `python -m benchmarks.<module>` with arguments and return its last line."""
     return run([sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)], env=env)
 
 
@@ -20,7 +20,7 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Any:
     Raises
     ------
     RuntimeError
-        If it fails, with the end of what it said.
+        If it fails, with the end of its output.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:

@@ -31,7 +31,7 @@ def _scene(result: dict[str, Any]) -> str:
     scene = result["scene"]
     turns, overlapping = scene["turns"], scene["plain_overlapping"]
     whole, plain = turns[0]["end_to_end"], turns[0]["plain"]
-    said = f"{whole['backend']}, {whole['precision']}, windows {_windows(whole)}"
+    chosen = f"{whole['backend']}, {whole['precision']}, windows {_windows(whole)}"
     base = median(turn["plain"][_RATE] for turn in turns)
     rows = [
         f"A scene of {scene['side']} × {scene['side']} px, medians of {len(turns)} turns:\n",
@@ -39,7 +39,7 @@ def _scene(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
         _in_turn("plain loop over 512 px tiles, float32, with seams", turns, "plain"),
         _rate("the same, tiles overlapping so that no seam shows, once", overlapping, base),
-        _in_turn(f"end to end, as `auto` chooses: {said}", turns, "end_to_end"),
+        _in_turn(f"end to end, as `auto` chooses: {chosen}", turns, "end_to_end"),
         _in_turn("its network alone, on windows in memory", turns, "network"),
         _in_turn("end to end in bfloat16", turns, "end_to_end_bfloat16"),
         _in_turn("its network alone, on windows in memory", turns, "network_bfloat16"),

@@ -86,7 +86,7 @@ without water. It is scored as any method, so it stands beside the supervised ne
 class Budget:
     """How much is trained: networks and their settings, members of an ensemble, and steps.
 
-    `own` says whether a preset's own networks are used; otherwise all methods have the same ones.
+    `own` is whether a preset's own networks are used; otherwise all methods have the same ones.
     """
 
     size: Size

@@ -41,7 +41,7 @@ def write_product(source: Path, folder: Path) -> tuple[Path, Annotation]:
     Returns
     -------
     Path, Annotation
-        The SAFE folder, and what its annotation says.
+        The SAFE folder, and its annotation.
     """
     with zipfile.ZipFile(source) as archive:
         archive.extractall(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -197,6 +198,8 @@ def _remedy(number: int) -> str:
 
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
+_STACK_BYTES = 3 * ctypes.sizeof(ctypes.c_void_p)
+"""Of stack_t, signal.h."""
 _GRACE_S = 20.0
 """Time to clean up; schedulers kill after 30 s."""
 
@@ -221,6 +224,25 @@ def _unwind(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
     sys.exit(128 + number)
+
+
+@contextmanager
+def kept_signal_stack() -> Iterator[None]:
+    """Keep the stack on which this thread handles signals, whatever a library sets meanwhile.
+
+    OpenVINO sets one with every network, and puts the one before back when the network goes. That
+    may be of a network that went before: the next signal would end the process by SIGSEGV.
+    """
+    if os.name != "posix":
+        yield
+        return
+    sigaltstack = ctypes.CDLL(None).sigaltstack
+    known = ctypes.create_string_buffer(_STACK_BYTES)
+    sigaltstack(None, known)
+    try:
+        yield
+    finally:
+        sigaltstack(known, None)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
@@ -35,9 +36,9 @@ class Settings(BaseModel):
         """
         found = [
             module
-            for key, field in type(self).model_fields.items()
+            for key, registries in _choices(type(self)).items()
             if not keys or key in keys
-            for module in _chosen(getattr(self, key), field)
+            for module in _chosen(getattr(self, key), registries)
         ]
         return tuple(dict.fromkeys(found))
 
@@ -83,13 +84,22 @@ def _model_of(hint: Any) -> type[BaseModel] | None:
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 
-def _chosen(value: Any, field: FieldInfo) -> Iterator[str]:
+@cache
+def _choices(model: type[BaseModel]) -> dict[str, tuple[Registry[Any], ...]]:
+    """Return the registries of each field: none where nothing is chosen by name."""
+    return {
+        key: tuple(_registries(field.annotation, *field.metadata))
+        for key, field in model.model_fields.items()
+    }
+
+
+def _chosen(value: Any, registries: tuple[Registry[Any], ...]) -> Iterator[str]:
     """Yield the modules of what a value names: itself, each of a tuple, or the keys of a part."""
     for part in value if isinstance(value, tuple) else (value,):
         if isinstance(part, Settings):
             yield from part.modules()
         elif part is not None:
-            for registry in _registries(field.annotation, *field.metadata):
+            for registry in registries:
                 yield registry.module(part)
 
 

@@ -1,10 +1,16 @@
 import importlib
 import inspect
+import json
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from floodloom.config.document import REFERENCE, SCHEMA, reference, schema, sections
+from floodloom.config.load import load_config
+from floodloom.errors import ConfigError
 from floodloom.settings import groups
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -14,6 +20,36 @@ STAGES = [name for name in sections() if name not in ("run", "dask", "events.<na
 def test_generated_pages_are_in_step() -> None:
     assert (REPOSITORY / REFERENCE).read_text() == reference(), "run `make docs`"
     assert (REPOSITORY / SCHEMA).read_text() == schema(), "run `make docs`"
+
+
+@pytest.mark.parametrize("file", sorted((REPOSITORY / "config").glob("*.yaml")), ids=str)
+def test_the_schema_takes_what_the_settings_take(file: Path) -> None:
+    content = yaml.safe_load(file.read_text())
+    jsonschema.validate(content, json.loads(schema()))
+    load_config(content)
+
+
+@pytest.mark.parametrize(
+    ("section", "wrong"),
+    [
+        ("run", {"rounds": 10}),
+        ("run", {"models": ["unett"]}),
+        ("tile", {"size": "many"}),
+        ("train", {"loss": "no loss"}),
+        ("relabel", {"gate": None}),
+        ("predict", {"overlap": 64}),
+        ("delineate", {"threshold": -1}),
+        ("events", {"alder": {"split": "training"}}),
+        ("floods", {}),
+    ],
+)
+def test_the_schema_refuses_what_the_settings_refuse(section: str, wrong: dict[str, Any]) -> None:
+    content = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    content[section] = {**content.get(section, {}), **wrong}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, json.loads(schema()))
+    with pytest.raises(ConfigError):
+        load_config(content)
 
 
 @pytest.mark.parametrize("stage", STAGES)

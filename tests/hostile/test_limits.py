@@ -147,7 +147,7 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
     "chips far apart": (chips_apart, ("ev_20200101",)),
     "a picture that is a bomb": (picture_bomb, ("x-0_y-0",)),
     "windows of nothing": (lambda t: windows(t, tile=0), ("tile", "0")),
-    "a batch below 0": (lambda t: windows(t, batch=-1), ("batch", "-1")),
+    "windows below 0": (lambda t: windows(t, tile=-8), ("tile", "-8")),
     "tiles of nothing": (
         lambda t: (
             "tile",

@@ -1,4 +1,6 @@
 import importlib.util
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -101,3 +103,29 @@ def test_fused_normalisation_changes_nothing_but_rounding(name) -> None:
         fused = fuse_batchnorm(model)
         torch.testing.assert_close(fused(image), expected, atol=1e-4, rtol=1e-4)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in fused.modules() if name == "unet")
+
+
+GONE = """
+import signal, sys
+from torch import nn
+from floodloom.mapping.backends import Request, _compile_openvino
+
+runs = [
+    _compile_openvino(nn.Conv2d(8, 64, 3).eval(), (1, 8, 64, 64), Request("openvino", precision, 1))
+    for precision in ("bfloat16", "float32")
+]
+runs.pop(0)
+runs.pop(0)
+signal.signal(signal.SIGTERM, lambda number, frame: print("handled"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_handled_after_networks_of_openvino_have_gone() -> None:
+    """On processors that multiply matrices each sets a stack for signals, and frees it."""
+    pytest.importorskip("openvino")
+    ended = subprocess.run(
+        [sys.executable, "-c", GONE], capture_output=True, text=True, check=False
+    )
+    assert ended.stdout == "handled\n", ended.stderr
+    assert ended.returncode == 0

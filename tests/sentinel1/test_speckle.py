@@ -1,8 +1,11 @@
+from typing import get_args
+
 import dask.array as da
 import numpy as np
 import pytest
 
 from floodloom.errors import InputError
+from floodloom.sentinel1.settings import GeocodeSettings
 from floodloom.sentinel1.speckle import FILTERS, filter_blocks, halo
 from floodloom.sentinel1.speckle_sigma import bright_level, sigma_range
 
@@ -244,3 +247,8 @@ def test_wrong_arguments_are_refused() -> None:
             filter_blocks(image, *arguments)
     with pytest.raises(InputError, match="window 6 px must be odd"):
         FILTERS["gamma_map"](np.ones((9, 9), np.float32), 6, LOOKS)
+
+
+def test_every_filter_can_be_chosen() -> None:
+    choices = get_args(GeocodeSettings.model_fields["speckle_filter"].annotation)
+    assert set(choices) == {"none", *FILTERS}

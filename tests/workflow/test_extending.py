@@ -74,9 +74,9 @@ def lay_data_set(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def extended(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project beside which another distribution is installed, of whose parts it makes use."""
-    folder = project(tmp_path_factory.mktemp("extended") / "project")
+    folder = project(tmp_path_factory.mktemp("extended") / "project", finished)
     lay_distribution(folder / "installed")
     lay_data_set(folder / "ponds")
     rows = [f"{name}\t{name}\tafter\tdataset\n" for name in SCENES]

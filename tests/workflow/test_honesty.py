@@ -17,17 +17,36 @@ from tests.workflow.test_workflow import change, edit
 
 pytestmark = pytest.mark.xdist_group("workflow")
 RUN = Path("results/tiny")
+GEOCODED = str(RUN / "geocoded/a_after.zarr")
 SEQUENCES = os.environ.get("FLOODLOOM_SEQUENCES", "3")
 SEED = os.environ.get("FLOODLOOM_SEED", "0")
 
 
-def from_products(folder: Path) -> None:
+def lay_product(folder: Path) -> None:
     """Let scene a_after come from a product on disk, and only that scene be there."""
     os.renames(folder / RUN / "simulated/a/after.SAFE", folder / "A.SAFE")
     shutil.copy(folder / RUN / "simulated/a/dem.tif", folder / "dem.tif")
     sheet = folder / "config/scenes.tsv"
     rows = sheet.read_text().splitlines()
     sheet.write_text(f"{rows[0]}\na_after\ta\tafter\tA.SAFE\n" + "\n".join(rows[2:]) + "\n")
+
+
+@pytest.fixture(scope="module")
+def from_products(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run whose scene a_after comes from a product on disk."""
+    folder = tmp_path_factory.mktemp("products") / "copy"
+    shutil.copytree(finished, folder, symlinks=True)
+    lay_product(folder)
+    assert snakemake(folder, GEOCODED).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def processed(from_products: Path, tmp_path: Path) -> Path:
+    """A copy of that run that a test may change."""
+    folder = tmp_path / "copy"
+    shutil.copytree(from_products, folder, symlinks=True)
+    return folder
 
 
 def break_source(folder: Path) -> None:
@@ -51,38 +70,34 @@ def break_module(folder: Path) -> None:
     [(break_source, "calibrated/a_after.zarr"), (break_setting, None), (break_module, None)],
 )
 def test_what_failed_is_tried_again(
-    copied: Path, spoil: Callable[[Path], None], lost: str | None
+    processed: Path, spoil: Callable[[Path], None], lost: str | None
 ) -> None:
-    from_products(copied)
-    target = str(RUN / "geocoded/a_after.zarr")
-    assert snakemake(copied, target).returncode == 0
-    spoil(copied)
+    spoil(processed)
     if lost:
-        shutil.rmtree(copied / RUN / lost)
+        shutil.rmtree(processed / RUN / lost)
     for _ in range(2):
-        run = snakemake(copied, target)
+        run = snakemake(processed, GEOCODED)
         assert run.returncode != 0
     lines = [line for line in run.stderr.splitlines() if line.startswith("floodloom: ")]
     assert len(lines) == 1
     log = RUN / "logs/calibrate/a_after.log"
     assert re.fullmatch(rf"floodloom: calibrate a_after failed: .+; log: {log}", lines[0])
-    assert not (copied / RUN / "calibrated/a_after.zarr").exists()
-    assert {"calibrate", "geocode", "report"} <= planned(snakemake(copied, "--dry-run"))
+    assert not (processed / RUN / "calibrated/a_after.zarr").exists()
+    assert {"calibrate", "geocode", "report"} <= planned(snakemake(processed, "--dry-run"))
 
 
-def test_a_touched_source_redoes_nothing_and_a_new_one_of_the_same_age_all(copied: Path) -> None:
-    from_products(copied)
-    target = str(RUN / "geocoded/a_after.zarr")
-    assert snakemake(copied, target).returncode == 0
-    for file in [copied / "A.SAFE", *(copied / "A.SAFE").rglob("*"), copied / "dem.tif"]:
+def test_a_touched_source_redoes_nothing_and_a_new_one_of_the_same_age_all(
+    processed: Path,
+) -> None:
+    for file in [processed / "A.SAFE", *(processed / "A.SAFE").rglob("*"), processed / "dem.tif"]:
         os.utime(file)
-    assert planned(snakemake(copied, "--dry-run", target)) == set()
-    manifest = copied / "A.SAFE/manifest.safe"
+    assert planned(snakemake(processed, "--dry-run", GEOCODED)) == set()
+    manifest = processed / "A.SAFE/manifest.safe"
     times = manifest.stat()
     manifest.write_text(manifest.read_text() + " ")
     os.utime(manifest, ns=(times.st_atime_ns, times.st_mtime_ns))
-    shutil.rmtree(copied / RUN / "calibrated/a_after.zarr")
-    assert planned(snakemake(copied, "--dry-run", target)) == {"calibrate", "geocode"}
+    shutil.rmtree(processed / RUN / "calibrated/a_after.zarr")
+    assert planned(snakemake(processed, "--dry-run", GEOCODED)) == {"calibrate", "geocode"}
 
 
 def test_a_result_without_a_record_is_made_again(copied: Path) -> None:

@@ -137,7 +137,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
     if len(others) == 1:
         return f", did you mean `{others[0]}.{key}`?"
     close = difflib.get_close_matches(key, list(model.model_fields), n=1)
-    return f", did you mean `{close[0]}`?" if close else ""
+    return f", did you mean `{close[0]}`?" if close else ": take it out"
 
 
 def _keys_of(section: str) -> set[str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from floodloom.arrays import Floats
-from floodloom.errors import InputError
+from floodloom.errors import InputError, kept_signal_stack
 from floodloom.learning.inference import Ensemble
 from floodloom.learning.network import supports_bfloat16
 from floodloom.log import get_logger
@@ -227,7 +227,8 @@ def _compile_openvino(model: nn.Module, shape: Shape, request: Request) -> Compi
         "INFERENCE_NUM_THREADS": request.threads,
         "INFERENCE_PRECISION_HINT": "bf16" if request.precision == "bfloat16" else "f32",
     }
-    compiled = openvino.Core().compile_model(converted, "CPU", settings)
+    with kept_signal_stack():
+        compiled = openvino.Core().compile_model(converted, "CPU", settings)
 
     def run(images: Floats) -> Floats:
         return np.array(compiled(images)[0])  # the result lies in memory that is used again

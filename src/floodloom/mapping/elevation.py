@@ -1,4 +1,4 @@
-"""What elevation says of a flood: slope, height above the nearest drainage, depth."""
+"""Slope, height above the nearest drainage, and the depth of a flood."""
 
 from __future__ import annotations
 

@@ -79,12 +79,6 @@ class Evaluation(Record):
     tiles: _Tiles = Field(default=None)  # type: ignore[assignment]
 
 
-_ORDER = (
-    "simulate", "calibrate", "geocode", "ingest", "tile", "teach", "distill", "train", "relabel",
-    "predict", "delineate", "evaluate",
-)  # fmt: skip
-
-
 _EXAMPLES = 6
 
 
@@ -112,8 +106,19 @@ class ReportFiles(Files):
     )
 
 
-def run_sections(files: ReportFiles, settings: ReportSettings) -> dict[str, Any]:
+def run_sections(
+    files: ReportFiles, settings: ReportSettings, stages: Sequence[str]
+) -> dict[str, Any]:
     """Return what the report shows of a run beside its maps, by section of the page.
+
+    Parameters
+    ----------
+    files
+        What there is.
+    settings
+        What the page shows.
+    stages
+        Names of the stages in the order of the workflow.
 
     Raises
     ------
@@ -129,7 +134,7 @@ def run_sections(files: ReportFiles, settings: ReportSettings) -> dict[str, Any]
         "training": training_charts(trained),
         "models": trained_rows(trained),
         "audits": _rounds(files.audits, files.pseudo),
-        "runtimes": [] if files.benchmarks is None else runtimes(files.benchmarks, _ORDER),
+        "runtimes": [] if files.benchmarks is None else runtimes(files.benchmarks, stages),
         "calibration": _calibration(scores),
         "configuration": _configuration(settings.config),
     }

@@ -13,6 +13,7 @@ from floodloom.report.pages import report_page as render_report
 from floodloom.report.run import ReportFiles, run_examples, run_sections
 from floodloom.report.scene import event_view
 from floodloom.report.settings import ReportSettings
+from floodloom.stages import STAGES
 
 _FIGURE = 1000
 
@@ -58,7 +59,7 @@ def report(
     opened = open_events(event_files, settings)
     shown = run_examples(files, threads)
     views = [event_view(layers, _FIGURE) for layers in opened]
-    sections = run_sections(files, settings)
+    sections = run_sections(files, settings, tuple(STAGES))
     page = render_report(settings.title, views=views, examples=shown, **sections)
     map_text = render_map(settings.title, [event_view(layers) for layers in opened], shown)
     with together({"map_page": Path(map_page), "out": Path(out)}) as made:

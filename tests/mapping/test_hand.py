@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from floodloom.mapping.elevation import (
-    fill_depressions,
     flood_depth,
     height_above_drainage,
     slope_degrees,
 )
+from floodloom.raster.drainage import fill_depressions
 
 
 def rough(shape=(40, 60), seed=0) -> np.ndarray:

@@ -10,8 +10,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.simulate.event import EPSG, Event, look_at, product_content
-from floodloom.simulate.landscape import Landscape
+from floodloom.simulate.event import EPSG, Overflight, look_at, product_content
 from floodloom.simulate.render import render_sigma0
 from floodloom.simulate.safe import write_safe
 from floodloom.simulate.settings import SimulateSettings
@@ -22,20 +21,6 @@ EAST, NORTH = 500_000.0, 5_090_000.0
 
 def grid(side: int, east: float = EAST, north: float = NORTH, epsg: int = EPSG) -> GeoBox:
     return grid_from_bounds((east, north, east + 10 * side, north + 10 * side), epsg, 10.0)
-
-
-def landscape(elevation: np.ndarray) -> Landscape:
-    """A bare place of this shape."""
-    none = np.zeros(elevation.shape, dtype=bool)
-    return Landscape(
-        elevation=elevation.astype(np.float64),
-        above_drainage=np.full(elevation.shape, 99.0),
-        cover=none.astype(int),
-        field=none.astype(int),
-        roughness=none.astype(float),
-        permanent=none,
-        flooded=none,
-    )
 
 
 def ridges(side: int, height: float, length: float) -> np.ndarray:
@@ -49,7 +34,7 @@ def ridges(side: int, height: float, length: float) -> np.ndarray:
 class Place:
     """A simulated place in a folder."""
 
-    event: Event
+    event: Overflight
     dem: Path
 
     def write(self, path: Path, sigma0: np.ndarray) -> Path:
@@ -66,7 +51,7 @@ def make_place(folder: Path, elevation: np.ndarray, size: int, box: GeoBox | Non
     profile = {"driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "float32"}
     with rasterio.open(dem, "w", crs=str(box.crs), transform=box.affine, **profile) as raster:
         raster.write(elevation.astype(np.float32), 1)
-    return Place(look_at(0, box, landscape(elevation), size), dem)
+    return Place(look_at(box, elevation.astype(np.float64), size), dem)
 
 
 @pytest.fixture(scope="session")

@@ -31,13 +31,13 @@ from .conftest import grid, ridges
 
 
 def test_slopes_of_the_test_mountains_reach_45_degrees(mountains) -> None:
-    down, right = np.gradient(mountains.event.landscape.elevation, 10.0)
+    down, right = np.gradient(mountains.event.elevation, 10.0)
     assert 44 < np.degrees(np.arctan(np.hypot(down, right).max())) < 60
 
 
 def test_lattice_agrees_with_exact_solves_on_steep_terrain(mountains) -> None:
     event = mountains.event
-    geometry, elevation = event.acquisition.geometry, event.landscape.elevation.astype(np.float32)
+    geometry, elevation = event.acquisition.geometry, event.elevation.astype(np.float32)
     line, pixel, _ = geometry.locate(earth_fixed(event.geobox, elevation))
     heights = float(elevation.min()), float(elevation.max())
     window = Window(0, 0, *elevation.shape)
@@ -70,7 +70,7 @@ def test_lattice_on_a_real_product(shared_data, heights) -> None:
 def test_point_targets_on_mountains(mountains, tmp_path) -> None:
     """Bright points come back within half a pixel of where they stand."""
     event = mountains.event
-    elevation = event.landscape.elevation
+    elevation = event.elevation
     view, geometry = event.view, event.acquisition.geometry
     plan = Geocoding(event.geobox, geometry, open_elevation(mountains.dem, "ellipsoid", 10.0), 10.0)
     window = Window(0, 0, *elevation.shape)
@@ -111,7 +111,7 @@ def test_point_targets_on_mountains(mountains, tmp_path) -> None:
 def chunked(mountains, tmp_path_factory):
     folder = tmp_path_factory.mktemp("chunks")
     draw = np.random.default_rng(0)
-    surface = 10 ** draw.uniform(-2, 0, mountains.event.landscape.elevation.shape)
+    surface = 10 ** draw.uniform(-2, 0, mountains.event.elevation.shape)
     return mountains.write(folder / "random.SAFE", surface), folder
 
 
@@ -173,7 +173,7 @@ def test_layover_and_shadow_of_a_block_are_as_long_as_geometry_says(place_of) ->
     window = Window(0, 0, 240, 240)
     around = Window(-margin, -margin, 240 + 2 * margin, 240 + 2 * margin)
     lattice = build_lattice(event.geobox, around, plan.geometry, plan.heights, plan.step)
-    elevation = np.pad(event.landscape.elevation.astype(np.float32), margin)
+    elevation = np.pad(event.elevation.astype(np.float32), margin)
     view = view_terrain(lattice, window, elevation, margin)
     sight = lattice.sight.mean(axis=(0, 1))[:3]
     # the radar looks from the west, a little from the south: along the middle row
@@ -303,7 +303,7 @@ def test_elevations_are_the_same_in_every_window(mountains) -> None:
     model = open_elevation(mountains.dem, "ellipsoid", 10.0)
     box = grid(420)
     whole = model.read(box, Window(0, 0, 420, 420), 64)
-    np.testing.assert_allclose(whole, mountains.event.landscape.elevation, atol=2e-3)
+    np.testing.assert_allclose(whole, mountains.event.elevation, atol=2e-3)
     part = model.read(box, Window(123, 45, 77, 200), 64)
     np.testing.assert_array_equal(part, whole[123:200, 45:245])
     beyond = model.read(box, Window(-5, -5, 20, 20), 64)
@@ -315,7 +315,7 @@ def test_fine_elevations_are_averaged(mountains) -> None:
     model = open_elevation(mountains.dem, "ellipsoid", 40.0)
     box = grid(420).zoom_out(4)
     coarse = model.read(box, Window(0, 0, 105, 105), 16)
-    expected = mountains.event.landscape.elevation.astype(np.float32)
+    expected = mountains.event.elevation.astype(np.float32)
     expected = expected[: 105 * 4 // 2 * 2].reshape(210, 2, 210, 2).mean(axis=(1, 3))
     assert model.average == 2
     assert np.abs(coarse.mean() - expected.mean()) < 0.5

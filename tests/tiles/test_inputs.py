@@ -103,3 +103,17 @@ def test_one_minus_ratio_is_kept_to_its_range() -> None:
     scene = xr.Dataset({"vv": (("y", "x"), vv), "vh": (("y", "x"), vh)})
     recipe = Recipe(quantity="gamma0").for_inputs(("one_minus_ratio",))
     np.testing.assert_allclose(compose_inputs(scene, recipe).values[0], [[0.75, 0.0, np.nan]])
+
+
+def test_a_band_that_a_scene_may_lack_is_neutral_where_the_others_have_data() -> None:
+    power = scene(vv=[[0.1, np.nan]])
+    inputs = compose_inputs(power, inputs_recipe(power, ("vv", "vh")), absent=("vv", "vh"))
+    assert inputs.band.values.tolist() == ["vv", "vh"]
+    np.testing.assert_array_equal(inputs[1], [[0.0, np.nan]])
+    np.testing.assert_array_equal(
+        inputs[0], compose_inputs(power, inputs_recipe(power, ("vv",)))[0]
+    )
+    with pytest.raises(InputError, match="band vh: not in the scene, which has vv"):
+        compose_inputs(power, inputs_recipe(power, ("vv", "vh")))
+    with pytest.raises(InputError, match="band hh: not in the scene, nor is any other"):
+        compose_inputs(power, inputs_recipe(power, ("hh", "hv")), absent=("hh", "hv"))

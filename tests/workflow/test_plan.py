@@ -5,7 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from floodloom.errors import ConfigError
+from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.workflow.inputs import inputs, named_by_settings, orbit_files, reads_data_set
+from floodloom.workflow.plan import targets
 from tests.workflow.plans import SCENES, plan
 
 IMAGE = "S1A_IW_GRDH_1SDV_20230514T165821_20230514T165846_048532_05D6A1_1234.zip"
@@ -71,3 +74,39 @@ def test_examples_come_from_the_ensemble_that_is_scored(growing: bool) -> None:
     scored = inputs(asked, "evaluate", {})["checkpoint"]
     assert len(scored) == (3 if growing else 1)
     assert inputs(asked, "report", {})["ensemble"] == scored
+
+
+TARGET = {"flood": {"split": "target", "dem": "dem.tif"}}
+
+
+def test_where_no_event_gives_labels_the_default_model_maps() -> None:
+    mapped = plan(SCENES[:3], dataset=None, events=TARGET)
+    assert mapped.rounds == 0
+    assert mapped.members(0) == [str(DEFAULT_CHECKPOINT)]
+    read = inputs(mapped, "predict", {"event": "flood", "role": "after"})
+    assert read["checkpoint"] == [str(DEFAULT_CHECKPOINT)]
+    assert targets(mapped)["evaluated"] == []
+    assert "tiles" not in inputs(mapped, "report", {})
+    assert "evaluation" not in inputs(mapped, "report", {})
+
+
+def test_a_checkpoint_maps_instead_of_what_would_be_trained() -> None:
+    given = plan(run={"name": "r", "checkpoint": "mine.safetensors", "seeds": [0, 1]})
+    assert given.rounds == 0
+    assert given.members(0) == ["mine.safetensors"]
+    trained = plan(run={"name": "r"})
+    assert trained.rounds == 1
+    assert trained.weights(0, "unet", 0) == "results/r/models/round-0/unet-0.safetensors"
+
+
+def test_rounds_begin_with_a_checkpoint() -> None:
+    given = plan(run={"name": "r", "checkpoint": "default", "rounds": 1})
+    wildcards = {"round": "1", "model": "unet", "seed": "0"}
+    assert inputs(given, "train", wildcards)["init"] == str(DEFAULT_CHECKPOINT)
+    assert inputs(given, "relabel", {"round": "1"})["checkpoints"] == [str(DEFAULT_CHECKPOINT)]
+    assert given.members(1) == ["results/r/models/round-1/unet-0.safetensors"]
+
+
+def test_nothing_is_distilled_into_a_checkpoint() -> None:
+    with pytest.raises(ConfigError, match=r"run\.checkpoint: nothing is distilled then"):
+        plan(run={"name": "r", "checkpoint": "default"}, teach={}, distill={})

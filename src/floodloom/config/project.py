@@ -62,7 +62,18 @@ class RunSettings(Settings):
     seeds: tuple[NonNegativeInt, ...] = Field(
         default=(0,), min_length=1, description="Seeds; every architecture is trained with each"
     )
-    rounds: int = Field(default=1, ge=0, le=9, description="Rounds of relabelling; 0 does none")
+    checkpoint: str | None = Field(
+        default=None,
+        description="Checkpoint to map with as it is, or to begin the rounds with: a file, or "
+        "`default`, the model that floodloom brings, which is taken by itself where no event gives "
+        "labels; null: train",
+    )
+    rounds: int | None = Field(
+        default=None,
+        ge=0,
+        le=9,
+        description="Rounds of relabelling; 0 does none; when not given 1, or 0 with a checkpoint",
+    )
     growing: bool = Field(
         default=False, description="Keep the models of all rounds in the ensemble, not the last's"
     )
@@ -179,6 +190,8 @@ class Config(Settings):
             raise ValueError("scenes: not set; give a scene sheet, or a dataset")
         if self.distill is not None and self.teach is None:
             raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
+        if self.run.checkpoint is not None and self.distill is not None:
+            raise ValueError("run.checkpoint: nothing is distilled then; take `distill` out")
         if self.run.optical and (self.distill is None or self.teach is None):
             raise ValueError("run.optical: needs a teacher; add `teach: {}` and `distill: {}`")
         if self.run.optical and self.teach is not None and not self.teach.radar:

@@ -25,7 +25,7 @@ from floodloom.models.tensors import (
     require_finite,
     require_shapes,
 )
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import Accepted, Recipe
 from floodloom.texts import brief
 
 Inputs = Literal["radar", "optical", "fused"]
@@ -132,6 +132,7 @@ class Metadata(BaseModel):
     history: list[Epoch]
     notes: Notes
     code: Annotated[str, Field(max_length=100)]
+    accepts: Accepted | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Metadata:
@@ -152,6 +153,7 @@ class Metadata(BaseModel):
 
 
 FIELDS = tuple(Metadata.model_fields)
+_OPTIONAL = ("accepts",)
 
 
 def parsed(texts: Mapping[str, str], path: object) -> dict[str, Any]:
@@ -170,7 +172,8 @@ def parsed(texts: Mapping[str, str], path: object) -> dict[str, Any]:
         Naming the first field that is missing or can't be what it is.
     """
     try:
-        plain = {name: _json(texts[name]) for name in FIELDS}
+        stated = {name: texts[name] for name in FIELDS if name not in _OPTIONAL or name in texts}
+        plain = {name: _json(text) for name, text in stated.items()}
         Metadata.model_validate_json(json.dumps(plain))
         require_arguments(plain["architecture"], plain["arguments"])
     except ValidationError as error:
@@ -247,6 +250,8 @@ class Checkpoint:
         What else happened, such as why initial weights were kept.
     code
         Digest of the code that trained it.
+    accepts
+        What scenes it takes beside those of its recipe; None: no others.
     """
 
     architecture: str
@@ -263,6 +268,7 @@ class Checkpoint:
     history: Sequence[Mapping[str, Any]] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     code: str = ""
+    accepts: Accepted | None = None
 
     @property
     def works_without_optical(self) -> bool:
@@ -290,8 +296,10 @@ class Checkpoint:
 def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> Path:
     """Write a checkpoint, whole or not at all."""
     weights = {name: tensor.cpu().contiguous() for name, tensor in checkpoint.weights.items()}
-    own = (name for name in FIELDS if name != "recipe")
+    own = (name for name in FIELDS if name not in ("recipe", *_OPTIONAL))
     metadata = {name: json.dumps(getattr(checkpoint, name)) for name in own}
+    if checkpoint.accepts is not None:
+        metadata["accepts"] = checkpoint.accepts.model_dump_json()
     metadata |= {
         "format": FORMAT,
         "recipe": checkpoint.recipe.model_dump_json(),
@@ -330,7 +338,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     for field_name in ("classes", "channels"):
         metadata[field_name] = tuple(metadata[field_name])
     recipe = Recipe.model_validate(metadata.pop("recipe"))
-    return Checkpoint(recipe=recipe, weights=weights, **metadata)
+    accepts = metadata.pop("accepts", None)
+    if accepts is not None:
+        accepts = Accepted.model_validate(accepts)
+    return Checkpoint(recipe=recipe, weights=weights, accepts=accepts, **metadata)
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

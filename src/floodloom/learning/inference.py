@@ -19,7 +19,7 @@ from floodloom.learning.network import Execution, default_device, keep_memory
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.models.cropped_decoder import WHOLE, CroppedNetwork, Rim, crop_rim
 from floodloom.models.registry import arguments_of, build, receptive_field
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import Accepted, Recipe
 
 _PROBE = 64  # px
 
@@ -40,6 +40,11 @@ class Ensemble:
         """Names of the inputs: radar bands, and behind them optical channels if it sees any."""
         seen = self.checkpoints[0].channels if self.checkpoints else ()
         return seen or self.recipe.bands
+
+    @property
+    def accepts(self) -> Accepted | None:
+        """What scenes it takes beside those of its recipe."""
+        return self.checkpoints[0].accepts if self.checkpoints else None
 
     @property
     def likelihood(self) -> LikelihoodWeighting:
@@ -270,5 +275,9 @@ def _require_like(first: Checkpoint, other: Checkpoint, path: str | Path) -> Non
         raise CheckpointError(
             f"{path}: classes are {list(other.classes)} but {list(first.classes)} are expected; "
             "use checkpoints trained on the same classes"
+        )
+    if other.accepts != first.accepts:
+        raise CheckpointError(
+            f"{path}: takes other scenes than the others; use checkpoints of one training"
         )
     first.recipe.require_inputs(other.recipe, str(path))

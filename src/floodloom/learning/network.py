@@ -217,4 +217,4 @@ def require_fit(checkpoint: Checkpoint, tiles: xr.Dataset, path: str) -> None:
             f"{path}: classes are {list(checkpoint.classes)} but the tiles' are {list(classes)}; "
             "cut the tiles with the same classes"
         )
-    checkpoint.recipe.require_inputs(recipe_of(tiles), "tiles")
+    checkpoint.recipe.require_inputs(recipe_of(tiles), "tiles", checkpoint.accepts)

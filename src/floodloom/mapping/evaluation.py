@@ -73,7 +73,8 @@ def score_tiles(tiles: Sequence[Path], checkpoints: Sequence[Path], threads: int
     """Pooled and per-chip scores of an ensemble on tiles; class 1 is both flood and water."""
     store = open_tiles(tiles)
     ensemble = load_ensemble(checkpoints, threads=threads)
-    ensemble.recipe.require_inputs(recipe_of(store), ", ".join(map(str, tiles)))
+    names = ", ".join(map(str, tiles))
+    ensemble.recipe.require_inputs(recipe_of(store), names, ensemble.accepts)
     if (store.split == "test").any():
         store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
     probability = predict_tiles(store, tile_predictor(ensemble), _AT_ONCE)

@@ -20,7 +20,6 @@ from floodloom.log import get_logger
 from floodloom.mapping.settings import PredictSettings
 from floodloom.outputs import Files, Paths
 from floodloom.raster.placing import before_on_grid
-from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel2.pair import Pairing
 from floodloom.sentinel2.settings import PairingSettings
@@ -191,7 +190,7 @@ def scene_inputs(
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, files.optical, checkpoint)
     store = open_store(scene, whole_rows=True)
-    ensemble.recipe.require_scene(recipe_of(store), str(scene))
+    ensemble.recipe.require_scene(recipe_of(store), str(scene), ensemble.accepts)
 
     pair = None if files.optical is None else companion(files.optical, store, pairing, bands)
     tags = _optical_tags(files.optical, pair) if bands else {}
@@ -200,16 +199,16 @@ def scene_inputs(
         ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
         bands = optical_bands(ensemble)
         _require_what_is_seen(ensemble, bands, None, checkpoint)
-        ensemble.recipe.require_scene(recipe_of(store), str(scene))
+        ensemble.recipe.require_scene(recipe_of(store), str(scene), ensemble.accepts)
 
     weighting, ensemble = ensemble.likelihood, ensemble.with_joint_temperature()
     before = None
     if files.before is not None:
-        before = _earlier(files.before, store, ensemble.recipe, settings.mixed_orbits)
-    inputs = compose_inputs(store, ensemble.recipe, before=before)
+        before = _earlier(files.before, store, ensemble, settings.mixed_orbits)
+    inputs = compose_inputs(store, ensemble.recipe, before=before, absent=_absent(ensemble))
     if bands:
         inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
-    by_chunks = inputs if bands else _by_chunks(scene, inputs, ensemble.recipe)
+    by_chunks = inputs if bands else _by_chunks(scene, inputs, ensemble)
     return SceneInputs(scene, store, ensemble, checkpoint, inputs, by_chunks, weighting, tags)
 
 
@@ -239,15 +238,21 @@ def _optical_tags(optical: Path | None, pairing: Pairing | None) -> dict[str, st
     return tags | ({"FLOODLOOM_OPTICAL_REFUSED": pairing.refused} if pairing.refused else {})
 
 
-def _earlier(path: Path, scene: xr.Dataset, recipe: Recipe, mixed_orbits: bool) -> xr.Dataset:
+def _absent(ensemble: Ensemble) -> tuple[str, ...]:
+    """Bands that the scene may lack."""
+    return () if ensemble.accepts is None else ensemble.accepts.absent
+
+
+def _earlier(path: Path, scene: xr.Dataset, ensemble: Ensemble, mixed_orbits: bool) -> xr.Dataset:
     before = open_store(path, whole_rows=True)
-    recipe.require_scene(recipe_of(before), str(path))
+    ensemble.recipe.require_scene(recipe_of(before), str(path), ensemble.accepts)
     return before_on_grid(before, scene, name=str(path), mixed_orbits=mixed_orbits)
 
 
-def _by_chunks(scene: Path, inputs: xr.DataArray, recipe: Recipe) -> xr.DataArray:
+def _by_chunks(scene: Path, inputs: xr.DataArray, ensemble: Ensemble) -> xr.DataArray:
     """The same inputs by single chunks, for single windows, where composing them again is free."""
+    recipe = ensemble.recipe
     alone = not any(band.startswith(BEFORE) for band in recipe.bands)
     if alone and recipe.normalisation == "fixed":
-        return compose_inputs(open_store(scene), recipe)
+        return compose_inputs(open_store(scene), recipe, absent=_absent(ensemble))
     return inputs

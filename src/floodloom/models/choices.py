@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from floodloom.registry import Registry
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 else:
     ModelName = ARCHITECTURES.choice()
     EncoderName = ENCODERS.choice()
+
+DEFAULT = "default"
+"""What stands for the model that floodloom brings."""
+DEFAULT_CHECKPOINT = Path(__file__).parent / "default.safetensors"
+"""Where that lies; see docs/model-card.md."""
 
 UpsamplingName = Literal[
     "nearest",

@@ -34,9 +34,43 @@ FLAG_ATTRS: dict[str, object] = {
 Quantity = Literal["beta0", "sigma0", "gamma0", "dn", "display"]
 Normalisation = Literal["fixed", "scene"]
 
+Spacing = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 _DEGREES = 1000.0  # no two scenes are so unlike; a degree is some 100 times more
 _MOST_BANDS = 100
 _PRODUCT_FIELDS = ("quantity", "noise_removed", "flattened", "speckle_filter", "spacing")
+
+
+class Accepted(BaseModel):
+    """What scenes a network takes beside those of its own recipe, because it was trained on such.
+
+    Whether noise is removed, terrain flattened and speckle filtered makes no difference to it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantities: tuple[Quantity, ...] = Field(
+        min_length=1, max_length=5, description="Backscatter coefficients"
+    )
+    spacing: tuple[Spacing, Spacing] = Field(description="Least and greatest pixel spacing, m")
+    absent: tuple[str, ...] = Field(
+        default=(), max_length=_MOST_BANDS, description="Bands that a scene may lack"
+    )
+
+    def admits(self, field: str, found: object) -> bool:
+        """Return whether a value of a field of a scene's recipe is accepted."""
+        if field == "quantity":
+            return found in self.quantities
+        if field == "spacing":
+            low, high = self.spacing
+            return isinstance(found, float) and low <= found <= high
+        return field in _PRODUCT_FIELDS
+
+    def described(self, field: str) -> str:
+        """Return in words which values of a field are accepted."""
+        if field == "quantity":
+            return " or ".join(self.quantities)
+        return "{:g} to {:g} m".format(*self.spacing)
 
 
 class Recipe(BaseModel):
@@ -54,7 +88,7 @@ class Recipe(BaseModel):
     speckle_filter: str = Field(
         default="none", max_length=100, description="Speckle filter and its window"
     )
-    spacing: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    spacing: Spacing | None = Field(
         default=None,
         description="Pixel spacing, m; of a grid in degrees that from north to south",
     )
@@ -99,35 +133,55 @@ class Recipe(BaseModel):
             update={"bands": bands, "db_range": db_range, "normalisation": normalisation}
         )
 
-    def require_scene(self, scene: Recipe, name: str) -> None:
+    def require_scene(self, scene: Recipe, name: str, accepted: Accepted | None = None) -> None:
         """Check that a scene was made the way this recipe's data were.
+
+        Parameters
+        ----------
+        scene, name
+            The recipe of the scene, and its name for messages.
+        accepted
+            What else is taken.
 
         Raises
         ------
         RecipeMismatchError
             Naming the scene and the first field that differs.
         """
-        self._require(scene, name, _PRODUCT_FIELDS)
+        self._require(scene, name, _PRODUCT_FIELDS, accepted)
 
-    def require_inputs(self, other: Recipe, name: str) -> None:
+    def require_inputs(self, other: Recipe, name: str, accepted: Accepted | None = None) -> None:
         """Check that two sets of inputs agree in every field.
+
+        Parameters
+        ----------
+        other, name
+            The recipe of the other set, and its name for messages.
+        accepted
+            What else is taken of the scenes that it was made of.
 
         Raises
         ------
         RecipeMismatchError
             Naming the other artefact and the first field that differs.
         """
-        self._require(other, name, tuple(Recipe.model_fields))
+        self._require(other, name, tuple(Recipe.model_fields), accepted)
 
-    def _require(self, other: Recipe, name: str, fields: tuple[str, ...]) -> None:
+    def _require(
+        self, other: Recipe, name: str, fields: tuple[str, ...], accepted: Accepted | None
+    ) -> None:
         for field in fields:
             expected, found = getattr(self, field), getattr(other, field)
-            if expected != found:
-                hint = _hint(field, found, expected)
-                raise RecipeMismatchError(
-                    f"{name}: {field} is {found!r} but {expected!r} is expected{hint}; "
-                    "process it with the same settings or use a model trained on such data"
-                )
+            if expected == found or (accepted is not None and accepted.admits(field, found)):
+                continue
+            wanted = repr(expected)
+            if accepted is not None and field in _PRODUCT_FIELDS:
+                wanted = accepted.described(field)
+            raise RecipeMismatchError(
+                f"{name}: {field} is {found!r} but {wanted} is expected"
+                f"{_hint(field, found, expected)}; "
+                "process it with the same settings or use a model trained on such data"
+            )
 
 
 def _hint(field: str, found: object, expected: object) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from floodloom.mapping.mosaic import write_probability
 from floodloom.mapping.scene_inputs import PredictFiles, scene_inputs
 from floodloom.mapping.settings import PredictSettings
+from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.sentinel2.settings import PairingSettings
@@ -17,8 +18,8 @@ from floodloom.sentinel2.settings import PairingSettings
 def predict(
     *,
     scene: Path,
-    checkpoint: Sequence[Path],
     out: Path,
+    checkpoint: Sequence[Path] = (),
     files: PredictFiles = PredictFiles(),
     settings: PredictSettings = PredictSettings(),
     pairing: PairingSettings = PairingSettings(),
@@ -30,13 +31,13 @@ def predict(
     ----------
     scene
         Scene store.
-    checkpoint
-        Checkpoints of the ensemble; of networks that see an optical image beside radar, too, such
-        as the teacher of `teach`.
     out
         Cloud-optimised GeoTIFF to write: percent, 255 = no data. Band 1 is the mean of the
         members' calibrated probabilities; band 2, where there are several members or views, their
         standard deviation.
+    checkpoint
+        Checkpoints of the ensemble; of networks that see an optical image beside radar, too, such
+        as the teacher of `teach`. By default the model that floodloom brings.
     files
         What else the scene may be mapped with.
     settings
@@ -62,5 +63,7 @@ def predict(
         no name.
     """
     require_events(settings.event)
-    seen = scene_inputs(scene, checkpoint, files, settings, pairing, threads)
+    seen = scene_inputs(
+        scene, checkpoint or (DEFAULT_CHECKPOINT,), files, settings, pairing, threads
+    )
     return write_probability(seen, Path(out), settings, threads)

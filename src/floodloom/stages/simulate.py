@@ -11,7 +11,7 @@ from floodloom.log import get_logger
 from floodloom.outputs import together, writes
 from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.simulate.event import AFTER, image_event, make_event, product_content
-from floodloom.simulate.landscape import CHANNELS, optical_image
+from floodloom.simulate.optical import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe
 from floodloom.simulate.settings import SimulateSettings
 
@@ -67,7 +67,7 @@ def simulate(
         for key, flood in (("before", False), ("after", True)):
             write_safe(product_content(place, image_event(place, flood), flood), made[key])
 
-        elevation = place.landscape.elevation.astype(np.float32)
+        elevation = place.elevation.astype(np.float32)
         write_cog(elevation, made["dem"], geobox=grid, nodata=np.nan, descriptions=("elevation",))
 
         image = optical_image(place.landscape, True, _CLOUD_SHARE, place.seed)
@@ -76,9 +76,9 @@ def simulate(
             descriptions=CHANNELS, tags={ACQUIRED: str(AFTER)},
         )  # fmt: skip
         write_cog(
-            place.truth, made["truth"], geobox=grid, nodata=IGNORE,
+            place.landscape.label, made["truth"], geobox=grid, nodata=IGNORE,
             descriptions=("label",), tags={"FLOODLOOM_PRODUCT": "truth"},
         )  # fmt: skip
-    shares = [f"{(place.truth == value).mean():.1%}" for value in (1, 2)]
+    shares = [f"{(place.landscape.label == value).mean():.1%}" for value in (1, 2)]
     get_logger(__name__).info("%s: permanent water %s, flood %s", event, *shares)
     return Path(out_after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,16 @@ _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
 _HIGHEST = 400.0  # dB, beyond what float32 holds
 _STATISTICS_PIXELS = 4_000_000
-"""Bands of a scene, those that show water best first."""
-
 BEFORE = "before_"
 """Prefix of the bands that come from the pre-event scene."""
 
 
 def compose_inputs(
-    scene: xr.Dataset, recipe: Recipe, *, before: xr.Dataset | None = None
+    scene: xr.Dataset,
+    recipe: Recipe,
+    *,
+    before: xr.Dataset | None = None,
+    absent: Collection[str] = (),
 ) -> xr.DataArray:
     """Compose the input bands of a network from a scene and, where asked, its pre-event scene.
 
@@ -41,6 +43,9 @@ def compose_inputs(
         arXiv 2107.08369); a name with `before_` is taken from the pre-event scene.
     before
         Pre-event scene on the same grid.
+    absent
+        Bands that the scene may lack: they are 0 wherever the others have data, as the network saw
+        them in training.
 
     Returns
     -------
@@ -55,14 +60,29 @@ def compose_inputs(
     InputError
         If a band, the pre-event scene or the statistics are missing.
     """
-    bands = []
+    bands: dict[str, xr.DataArray] = {}
+    lacking = [name for name in recipe.bands if name in absent and name not in scene]
     for name in recipe.bands:
+        if name in lacking:
+            continue
         source, band = (before, name.removeprefix(BEFORE)) if _is_before(name) else (scene, name)
         if source is None:
             raise InputError(f"band {name}: no pre-event scene was given")
-        bands.append(_normalised(source, band, recipe).drop_vars("time", errors="ignore"))
-    stacked = xr.concat(bands, dim="band", join="override", coords="minimal", compat="override")
+        bands[name] = _normalised(source, band, recipe).drop_vars("time", errors="ignore")
+    for name in lacking:
+        bands[name] = _neutral(bands, name)
+    ordered = [bands[name] for name in recipe.bands]
+    stacked = xr.concat(ordered, dim="band", join="override", coords="minimal", compat="override")
     return stacked.assign_coords(band=list(recipe.bands)).transpose("band", "y", "x")
+
+
+def _neutral(bands: Mapping[str, xr.DataArray], name: str) -> xr.DataArray:
+    """Return a band that the scene lacks: 0 where another has data."""
+    if not bands:
+        raise InputError(f"band {name}: not in the scene, nor is any other that a network sees")
+    there = next(iter(bands.values()))
+    neutral: xr.DataArray = there * np.float32(0)
+    return neutral.rename(name)
 
 
 def _is_before(name: str) -> bool:

@@ -199,7 +199,7 @@ def _evaluate(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
 def _report(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     events, rounds = plan.mapped_events(), range(plan.rounds + 1)
     return {
-        "evaluation": f"{plan.folder}/evaluation/summary.json",
+        "evaluation": plan.is_scored and f"{plan.folder}/evaluation/summary.json",
         "maps": [f"{plan.folder}/maps/{event}/flood.tif" for event in events],
         "vectors": [f"{plan.folder}/maps/{event}/flood.gpkg" for event in events],
         "scenes": [path for event in events if (path := plan.geocoded(event, "after"))],
@@ -210,7 +210,7 @@ def _report(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
         "ensemble": plan.members(plan.rounds),
         "audits": [plan.audit(number) for number in rounds[1:]],
         "pseudo": [plan.pseudo_tiles(number) for number in rounds[1:]],
-        "tiles": plan.test_tiles() or plan.labelled_tiles(),
+        "tiles": plan.example_tiles(),
     }
 
 

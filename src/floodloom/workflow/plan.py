@@ -11,11 +11,13 @@ from typing import Any
 from floodloom.acquire.item import is_item
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
+from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
 from floodloom.sentinel1.rtc_products import is_rtc
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.settings import Settings, of_jobs
 from floodloom.texts import is_address
 
+_LABELLED = ("train", "validation", "blocks")
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
 _PAIRING = set(PairingSettings.model_fields)
@@ -44,7 +46,26 @@ class Plan:
     @property
     def rounds(self) -> int:
         """Rounds of relabelling."""
-        return self.config.run.rounds
+        stated = self.config.run.rounds
+        if stated is None:
+            return 0 if self.checkpoint else 1
+        return stated
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The checkpoint that the run begins with instead of training one, or None.
+
+        Where no event gives labels nothing can be trained.
+        """
+        given = self.config.run.checkpoint
+        if given is None and not self.of_split(*_LABELLED) and self.config.events:
+            given = DEFAULT
+        return str(DEFAULT_CHECKPOINT) if given == DEFAULT else given
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is anything to score."""
+        return bool(self.scored_events() or self.test_tiles())
 
     def section(self, stage: str) -> Settings | None:
         """The section of a stage, with what it shares with others; None of one that isn't run."""
@@ -202,12 +223,17 @@ class Plan:
 
     def labelled_tiles(self) -> list[str]:
         """Tile stores that may hold labels."""
-        return self.tiles("train", "validation", "blocks")
+        return self.tiles(*_LABELLED)
 
     def distilled_tiles(self) -> list[str]:
         """What students learn from: labels, and pairs of radar and optical image without labels."""
         pairs = [f"{self.folder}/tiles/{event}.zarr" for event in self.unlabelled_pairs()]
         return [*self.labelled_tiles(), *pairs]
+
+    def example_tiles(self) -> list[str]:
+        """Tile stores of which the report shows some: scored ones, or those trained on."""
+        trained = self.rounds > 0 or self.checkpoint is None
+        return self.test_tiles() or (self.labelled_tiles() if trained else [])
 
     def target_tiles(self) -> list[str]:
         """Tile stores that relabelling labels."""
@@ -224,6 +250,8 @@ class Plan:
 
     def weights(self, number: int, model: str, seed: int | str) -> str:
         """The checkpoint of a member of the ensemble after a round; round 0 may be distilled."""
+        if number == 0 and self.checkpoint is not None:
+            return self.checkpoint
         distilled = number == 0 and self.config.distill is not None
         kind = "distilled" if distilled else f"round-{number}"
         return f"{self.folder}/models/{kind}/{model}-{seed}.safetensors"
@@ -231,7 +259,8 @@ class Plan:
     def ensemble(self, number: int) -> list[str]:
         """The checkpoints of a round."""
         run = self.config.run
-        return [self.weights(number, model, seed) for model in run.models for seed in run.seeds]
+        members = (self.weights(number, model, seed) for model in run.models for seed in run.seeds)
+        return list(dict.fromkeys(members))
 
     def members(self, number: int) -> list[str]:
         """What predicts after a round: its own models, or those of all rounds so far."""
@@ -269,5 +298,5 @@ def targets(plan: Plan) -> dict[str, list[str]]:
         "relabelled": plan.ensemble(plan.rounds),
         "predicted": [path for event in mapped if (path := plan.mosaic(event, "after"))],
         "delineated": [path for event in mapped for path in plan.map_products(event)],
-        "evaluated": [f"{run}/evaluation/summary.json"],
+        "evaluated": [f"{run}/evaluation/summary.json"] if plan.is_scored else [],
     }

@@ -308,7 +308,7 @@ def relabel_tiles(
         If the tiles aren't what the ensemble was trained on; the message names the field.
     """
     recipe, classes = recipe_of(offered), ensemble.classes
-    ensemble.recipe.require_inputs(recipe, "tiles")
+    ensemble.recipe.require_inputs(recipe, "tiles", ensemble.accepts)
     members = choose_members(ensemble, names, offered, held_out, settings)
 
     # What the held-out tiles show is measured with the statistics of those tiles.

@@ -1,0 +1,184 @@
+"""`make default-model`: train the model that floodloom brings, and score it on real chips.
+
+The chips that it is trained on are simulated; no real label takes part, and the real chips that it
+is scored on are looked at only here. All steps are kept in a folder, so that a run that was
+interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.data import data_root
+from benchmarks.record import record
+from floodloom.adapters import SceneAdapter
+from floodloom.arrays import IGNORE, NODATA
+from floodloom.datasets import DATASETS
+from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
+from floodloom.learning.metrics.pixels import (
+    Counts,
+    count,
+    foreground_reliability,
+    mean_of_chip_iou,
+)
+from floodloom.learning.training.settings import TrainSettings
+from floodloom.mapping.sources import read_percent
+from floodloom.models.choices import DEFAULT_CHECKPOINT
+from floodloom.raster.store import write_store
+from floodloom.simulate.tiles import ACCEPTED, write_simulated_tiles
+from floodloom.stages.predict import predict
+from floodloom.stages.train import train
+from floodloom.tiles.inputs import to_decibel
+
+CHIPS = 6000
+SETTINGS = TrainSettings(
+    width=16,
+    epochs=12,
+    batch=8,
+    learning_rate=2e-3,
+    speckle_looks=None,  # the chips have theirs
+    offset_db=1.0,
+    band_drop=0.2,
+    balance=0.3,
+    memory_gib=8.0,
+    patience=12,
+    average=0.995,
+)
+_DRY = "awc00"
+"""The chip without water."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A real chip: decibel of VV and VH (band, y, x), probability (y, x), label (y, x), both."""
+
+    name: str
+    decibel: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    label: NDArray[np.uint8]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where both label and probability are known."""
+        return (self.label != IGNORE) & np.isfinite(self.probability)
+
+
+def make_model(folder: Path, chips: int, settings: TrainSettings, processes: int) -> Path:
+    """Simulate, train, and state which scenes the model takes.
+
+    Parameters
+    ----------
+    folder
+        Where tiles and checkpoint are kept.
+    chips
+        How many are simulated.
+    settings
+        How to train.
+    processes
+        Processes that simulate, and threads that train.
+
+    Returns
+    -------
+    Path
+        The checkpoint.
+    """
+    tiles = write_simulated_tiles(folder / "tiles", chips, processes=processes)
+    trained = folder / "trained.safetensors"
+    if not trained.exists():
+        train(tiles=tiles, out=trained, settings=settings, threads=processes)
+    checkpoint = load_checkpoint(trained)
+    return save_checkpoint(replace(checkpoint, accepts=ACCEPTED), folder / "default.safetensors")
+
+
+def predict_chips(checkpoint: Path, *, bands: tuple[str, ...] = ("vv", "vh")) -> list[Scored]:
+    """Map the labelled chips of STAC Overflow by a checkpoint as a user would."""
+    adapter = DATASETS.load("stac-overflow")
+    if not isinstance(adapter, SceneAdapter):
+        raise TypeError("stac-overflow: no scenes")
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for labelled in adapter.scenes(data_root("c2s_stac_overflow")):
+            kept = [str(v) for v in labelled.scene.data_vars if v in bands or v not in ("vv", "vh")]
+            write_store(labelled.scene[kept], folder / "scene.zarr")
+            path = predict(
+                scene=folder / "scene.zarr", checkpoint=[checkpoint], out=folder / "p.tif"
+            )
+            percent = read_percent(path).percent
+            probability = np.where(percent == NODATA, np.nan, percent / 100).astype(np.float32)
+            decibel = np.stack([to_decibel(labelled.scene[band]).values for band in ("vv", "vh")])
+            found.append(Scored(labelled.name, decibel, probability, labelled.label))
+    return found
+
+
+def score(chips: list[Scored]) -> dict[str, Any]:
+    """Score predictions of water, and the best thresholds chosen on these very chips."""
+    counts = {chip.name: _counts(chip, chip.probability >= 0.5) for chip in chips}
+    pooled = sum(counts.values(), Counts())
+    probability = np.concatenate([chip.probability[chip.known] for chip in chips])
+    water = np.concatenate([chip.label[chip.known] > 0 for chip in chips])
+    dry = [chip for chip in chips if chip.name == _DRY]
+    return {
+        "pooled_iou": round(pooled.iou, 4),
+        "mean_of_chip_iou": round(mean_of_chip_iou(list(counts.values())), 4),
+        "by_chip": {name: round(one.iou, 4) for name, one in counts.items()},
+        "precision": round(pooled.precision, 4),
+        "recall": round(pooled.recall, 4),
+        "expected_calibration_error": round(
+            foreground_reliability(probability, water).expected_calibration_error, 4
+        ),
+        "water_called_on_dry_chip": round(
+            float(np.mean([(chip.probability[chip.known] >= 0.5).mean() for chip in dry])), 5
+        ),
+    }
+
+
+def best_thresholds(chips: list[Scored]) -> dict[str, dict[str, float]]:
+    """Return the single thresholds with the highest pooled IoU on these very chips, dB."""
+    found = {}
+    for band, name in enumerate(("vv", "vh")):
+        options = [
+            (sum((_counts(c, c.decibel[band] < limit) for c in chips), Counts()).iou, limit)
+            for limit in np.arange(-32.0, -5.0, 0.25)
+        ]
+        iou, limit = max(options)
+        found[name] = {"threshold_db": float(limit), "pooled_iou": round(iou, 4)}
+    return found
+
+
+def _counts(chip: Scored, water: NDArray[np.bool_]) -> Counts:
+    return count(water, chip.label > 0, chip.known)
+
+
+def main() -> None:
+    """Train and score, or score alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("results/default-model"))
+    parser.add_argument("--chips", type=int, default=CHIPS)
+    parser.add_argument("--epochs", type=int, default=SETTINGS.epochs)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--score", type=Path, help="score this checkpoint and train none")
+    given = parser.parse_args()
+    settings = SETTINGS.model_copy(update={"epochs": given.epochs})
+    path = given.score or make_model(given.folder, given.chips, settings, given.processes)
+    both = predict_chips(path)
+    figures = {
+        "vv_and_vh": score(both),
+        "vv": score(predict_chips(path, bands=("vv",))),
+        "best_thresholds": best_thresholds(both),
+    }
+    print(figures)
+    if given.score is None:
+        record("default_model", {"chips": given.chips, **figures}, command="make default-model")
+        DEFAULT_CHECKPOINT.write_bytes(path.read_bytes())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Tile stores of simulated chips: what the default model is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from floodloom.arrays import IGNORE, Bytes, Floats
+from floodloom.log import track
+from floodloom.raster.recipe import Accepted, Recipe
+from floodloom.simulate.chips import Chip, make_chip
+from floodloom.tiles.inputs import compose_inputs
+from floodloom.tiles.labels import water_labels
+from floodloom.tiles.store import tile_dataset, write_tiles
+
+ACCEPTED = Accepted(quantities=("sigma0", "gamma0"), spacing=(9.0, 31.0), absent=("vv", "vh"))
+"""The scenes that chips stand for: those of the sensors that `draw_sensor` draws."""
+BANDS = ("vv", "vh")
+_CLASSES = ("dry", "water")
+_SIDE = 256  # px
+_RECIPE = Recipe(quantity="gamma0", noise_removed=True, spacing=10.0).for_inputs(BANDS)
+
+
+def simulated_tiles(
+    seeds: Sequence[int], *, size: int, split: str = "train", processes: int = 1
+) -> xr.Dataset:
+    """Simulate chips as tiles.
+
+    Parameters
+    ----------
+    seeds
+        One for each tile.
+    size
+        Side of a tile, px.
+    split
+        Side of the split that they are on.
+    processes
+        Processes that simulate; the tiles don't depend on it.
+
+    Returns
+    -------
+    xr.Dataset
+        As `floodloom.tiles.store.open_tiles` gives it: VV and VH after the flood; water or not,
+        unknown where a flood can't be seen. A polarisation that a chip lacks is 0.
+    """
+    context = get_context("spawn")
+    sizes = [size] * len(seeds)
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        made = pool.map(_tile, seeds, sizes, chunksize=4)
+        tiles = list(track(made, f"simulating {len(seeds)} chips"))
+    names = [f"simulated-{seed}" for seed in seeds]
+    index: dict[str, list[object]] = {
+        "tile_id": list(names),
+        "event": list(names),
+        "scene": list(names),
+        "split": [split] * len(seeds),
+        "row": [0] * len(seeds),
+        "col": [0] * len(seeds),
+    }
+    image = np.stack([image for image, _ in tiles])
+    label = np.stack([label for _, label in tiles])
+    return tile_dataset(image, label, index, _RECIPE, _CLASSES)
+
+
+def write_simulated_tiles(
+    folder: Path, count: int, *, first: int = 0, part: int = 500, processes: int = 1
+) -> list[Path]:
+    """Write chips as tile stores of `part` tiles each; what is there is kept.
+
+    Parameters
+    ----------
+    folder
+        Where to write them.
+    count
+        Chips; each tenth store is for validation.
+    first
+        Seed of the first chip.
+    part, processes
+        Chips of a store; processes that simulate.
+
+    Returns
+    -------
+    list
+        The stores.
+    """
+    stores = []
+    for number, begin in enumerate(range(first, first + count, part)):
+        seeds = range(begin, min(begin + part, first + count))
+        store = folder / f"{seeds[0]:06}-{seeds[-1]:06}.zarr"
+        if not store.exists():
+            split = "validation" if number % 10 == 0 else "train"
+            write_tiles(simulated_tiles(seeds, size=_SIDE, split=split, processes=processes), store)
+        stores.append(store)
+    return stores
+
+
+def _tile(seed: int, size: int) -> tuple[Floats, Bytes]:
+    """Return the bands and the labels of a chip."""
+    chip = make_chip(seed, size)
+    image = compose_inputs(_scene(chip), _RECIPE, absent=BANDS).values
+    label = np.where(chip.visible & chip.valid, water_labels(chip.label), IGNORE)
+    return image, label.astype(np.uint8)
+
+
+def _scene(chip: Chip) -> xr.Dataset:
+    """Return the image after the flood as a scene store has it."""
+    power = np.where(chip.valid, chip.after, np.nan).astype(np.float32)
+    return xr.Dataset(
+        {name: (("y", "x"), power[band]) for band, name in enumerate(chip.polarisations)}
+    )

@@ -83,11 +83,6 @@ class ZarrRaster:
         return numbers
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a path is a group of Zarr."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zgroup"))
-
-
 def open_zarr(path: Path, kind: Kind) -> list[ZarrRaster]:
     """Open the images of a store.
 

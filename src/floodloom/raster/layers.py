@@ -15,14 +15,15 @@ from pyproj.exceptions import ProjError
 
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
-from floodloom.files import regular_file
+from floodloom.raster.content import format_of
 from floodloom.raster.foreign import FILL, ForeignRaster, Kind, is_one_of, open_foreign, placed_grid
-from floodloom.raster.foreign_zarr import is_zarr, open_zarr
+from floodloom.raster.foreign_zarr import open_zarr
 from floodloom.raster.grid import pixel_geobox
-from floodloom.raster.opener import NETCDF, netcdf_variables
+from floodloom.raster.opener import netcdf_variables
 from floodloom.raster.points import ControlPoints
-from floodloom.raster.vrt import Piece, Virtual, VirtualBand, is_vrt, read_vrt
+from floodloom.raster.vrt import Piece, Virtual, VirtualBand, read_vrt
 from floodloom.raster.windows import Window, require_pixels
+from floodloom.texts import brief
 
 
 class Raster(Protocol):
@@ -143,11 +144,14 @@ class Layer:
         Its number there, from 1.
     file
         The file, or the folder of a store, that holds it.
+    number
+        Its number in the file, from 1.
     """
 
     raster: Raster
     band: int
     file: Path
+    number: int
 
     @property
     def description(self) -> str:
@@ -156,9 +160,18 @@ class Layer:
         return given or ""
 
     @property
-    def unit(self) -> str:
-        """What it states as its unit; empty if nothing."""
-        return self.raster.units[self.band - 1] or ""
+    def texts(self) -> tuple[str, ...]:
+        """What its file states of what it is: description, unit and long name."""
+        unit = self.raster.units[self.band - 1]
+        names = (f"{prefix}long_name" for prefix in ("", f"{self.description}#"))
+        long = (self.raster.tags.get(name) for name in names)
+        return tuple(text for text in (self.description, unit, *long) if text)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        described = f" ({brief(self.description)})" if self.description else ""
+        return f"band {self.number} of {self.file.name}{described}"
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
@@ -193,19 +206,17 @@ def open_layers(path: Path, kind: Kind, *, within: Path | None = None) -> list[L
     InputError
         If it can't be opened, has no grid, or names files that weren't given.
     """
-    if path.is_dir() and is_zarr(path):
+    found = format_of(path)
+    if found == "zarr":
         rasters: list[Raster] = list(open_zarr(path, kind))
+    elif found == "netcdf":
+        rasters = list(_variables(path, kind, within))
+    elif found == "vrt":
+        rasters = list(_virtual(path, kind, within))
     else:
-        file = regular_file(path, kind.what, within=within)
-        with file.open("rb") as content:
-            head = content.read(4)
-        if any(signature.startswith(head) for signature in NETCDF):
-            rasters = list(_variables(path, kind, within))
-        elif is_vrt(file):
-            rasters = list(_virtual(path, kind, within))
-        else:
-            rasters = [open_foreign(path, kind, bands=None, within=within, points=True)]
-    layers = [Layer(r, band + 1, path) for r in rasters for band in range(len(r.dtypes))]
+        rasters = [open_foreign(path, kind, bands=None, within=within, points=True)]
+    bands = [(raster, band + 1) for raster in rasters for band in range(len(raster.dtypes))]
+    layers = [Layer(*band, path, number) for number, band in enumerate(bands, start=1)]
     if not layers:
         raise InputError(f"{path}: holds no image; give a {kind.what}")
     return layers

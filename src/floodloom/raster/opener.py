@@ -14,14 +14,9 @@ from rasterio.windows import Window
 
 from floodloom.errors import InputError
 from floodloom.files import regular_file
+from floodloom.raster.content import TIFF
 from floodloom.raster.grid import quiet_about_georeference
 from floodloom.raster.hdf5 import SIGNATURE, require_alone
-
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How a TIFF or BigTIFF begins."""
-
-NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", SIGNATURE)
-"""How a NetCDF file begins."""
 
 VARIABLE = "NETCDF_VARNAME"
 """Tag of a band that holds the name of its variable."""

@@ -19,7 +19,6 @@ from floodloom.texts import brief
 from floodloom.xml import LARGEST, parse
 
 _MOST_SOURCES = 10_000
-_HEAD = 512
 _OF_DATASET = {"SRS", "GeoTransform", "VRTRasterBand", "Metadata", "OverviewList", "BlockXSize"}
 _OF_DATASET |= {"BlockYSize"}
 _OF_BAND = {"SimpleSource", "ComplexSource", "NoDataValue", "Description", "Scale", "Offset"}
@@ -91,13 +90,6 @@ class Virtual:
     bands: tuple[VirtualBand, ...]
 
 
-def is_vrt(path: Path) -> bool:
-    """Whether a file begins as a VRT does."""
-    with path.open("rb") as content:
-        head = content.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return head.startswith(b"<VRTDataset") or (head.startswith(b"<?xml") and b"<VRTDataset" in head)
-
-
 def files_of(path: Path) -> list[Path]:
     """Return the files that a VRT names, in order and once each; see `read_vrt`."""
     found = read_vrt(path)
@@ -156,6 +148,7 @@ def _band(element: ET.Element, folder: Path, size: tuple[int, int]) -> VirtualBa
 
 def _piece(element: ET.Element, folder: Path, size: tuple[int, int]) -> Piece:
     _require_known(element, element.tag, _OF_SOURCE)
+    file = _file(element, folder)
     from_, to = (_rectangle(element.find(name)) for name in ("SrcRect", "DstRect"))
     if from_ is None or to is None:
         raise ValueError("a source without SrcRect and DstRect")
@@ -168,7 +161,7 @@ def _piece(element: ET.Element, folder: Path, size: tuple[int, int]) -> Piece:
     if not band.isdecimal() or int(band) < 1:
         raise ValueError(f"SourceBand {brief(band)}")
     return Piece(
-        _file(element, folder),
+        file,
         int(band),
         from_[1], from_[0], height, width, top, left,
         _optional(element, "NODATA"),

@@ -220,6 +220,10 @@ class ForeignRaster:
             merged = np.where(np.isnan(merged), placed, merged)
         return merged
 
+    def of_kind(self, kind: Kind) -> ForeignRaster:
+        """Return the same raster, its numbers taken for those of another kind."""
+        return replace(self, kind=kind)
+
     def as_stored(self) -> ForeignRaster:
         """Return the raster without the scales and offsets of its bands."""
         ones, zeros = (1.0,) * len(self.dtypes), (0.0,) * len(self.dtypes)

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class ZarrRaster:
     scale: float = 1.0
     offset: float = 0.0
     points: None = None
+
+    def of_kind(self, kind: Kind) -> ZarrRaster:
+        """Return the same raster, its numbers taken for those of another kind."""
+        return replace(self, kind=kind)
 
     def is_scaled(self, band: int = 1) -> bool:
         """Whether the numbers aren't taken as they are stored."""

@@ -50,6 +50,9 @@ class Raster(Protocol):
     @property
     def points(self) -> ControlPoints | None: ...
 
+    def of_kind(self, kind: Kind) -> Raster:
+        """Return the same raster, its numbers taken for those of another kind."""
+
     def is_scaled(self, band: int) -> bool:
         """Whether a band's numbers aren't taken as they are stored."""
 
@@ -94,6 +97,10 @@ class VirtualRaster:
     @property
     def block(self) -> tuple[int, int]:
         return self.sources[self.band.pieces[0].file].block
+
+    def of_kind(self, kind: Kind) -> VirtualRaster:
+        """Return the same raster, its numbers taken for those of another kind."""
+        return replace(self, kind=kind)
 
     def is_scaled(self, band: int = 1) -> bool:
         """Whether the numbers aren't taken as they are stored."""

@@ -28,6 +28,7 @@ _STEP = 4
 points lie 64 px apart, and by less where they lie further."""
 _NODES, _BENDS, _RIM = 17, 0.02, 3
 _HALF = 0.5
+_THINNEST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def control_points(points: Sequence[GroundControlPoint], crs: str, name: str) ->
         x = wrap_longitude(x, float(x[0]))
     made = ControlPoints(crs, *(tuple(map(float, values)) for values in (rows, cols, x, y)))
     try:
-        again = made.places(x, y) if np.isfinite(table).all() else (np.inf, np.inf)
+        again = (np.inf, np.inf) if _on_a_line(table) else made.places(x, y)
         off = max(np.abs(again[0] - rows).max(), np.abs(again[1] - cols).max())
     except (RasterioError, ValueError):
         off = np.inf
@@ -118,6 +119,17 @@ def control_points(points: Sequence[GroundControlPoint], crs: str, name: str) ->
             "not finite); put it on a grid with `gdalwarp`"
         )
     return made
+
+
+def _on_a_line(table: Doubles) -> bool:
+    """Whether points, in the image or on the ground, lie on one line, or aren't finite."""
+    if not np.isfinite(table).all():
+        return True
+    for places in (table[:, :2], table[:, 2:]):
+        least, most = np.sort(np.linalg.svd(places - places.mean(axis=0), compute_uv=False))
+        if not least > _THINNEST * most:
+            return True
+    return False
 
 
 def warp_by_points(

@@ -30,6 +30,7 @@ from floodloom.raster.windows import Window
 from floodloom.sentinel1.producers import BackscatterProduct, find_product
 from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.sentinel1.statements import Meaning, linear_power, understand
+from floodloom.texts import brief
 
 MARGIN = 7
 """Side of a square that can't be zeros by chance, px."""
@@ -264,7 +265,9 @@ def _px_apart(one: GeoBox, other: GeoBox) -> float:
 
 def _extent(grid: GeoBox) -> str:
     height, width = grid.shape.yx
-    return f"{height}x{width} px at {grid.affine.c:.12g} {grid.affine.f:.12g}, {grid.crs}"
+    code = grid.crs and grid.crs.to_epsg()
+    crs = f"EPSG:{code}" if code else brief(grid.crs and grid.crs.proj.name)
+    return f"{height}x{width} px at {grid.affine.c:.12g} {grid.affine.f:.12g}, {crs}"
 
 
 def _chunks(raster: Raster) -> Chunks:

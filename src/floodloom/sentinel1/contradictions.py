@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from floodloom.log import get_logger
 from floodloom.raster.foreign import Kind
 from floodloom.raster.grid import COARSEST_M, metres_per_pixel
 from floodloom.raster.layers import Layer
+from floodloom.raster.windows import Window
 from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED, decibel_to_power
 from floodloom.sentinel1.settings import BackscatterScale
 
@@ -32,6 +33,7 @@ _USUAL: dict[BackscatterScale, tuple[float, float]] = {
     "dn": (1.0, 20_000.0),
 }
 _CLIPPED_SHARE, _CLIPPED_PX = 0.001, 50
+_FILLS = (-9999.0, -32768.0)
 _FLOOR_DB = -45.0  # below it a least value is that of a processor, not of a display
 _BRIGHTER_DB = 1.0
 _FINEST_M = 0.1
@@ -128,14 +130,46 @@ def require_unwrapped(values: Floats, layer: Layer, scale: BackscatterScale) -> 
     scale
         What they are.
     """
-    numbers = usable(values)
-    if scale not in ("dn", "amplitude") or layer.dtype.kind != "i" or not (numbers < 0).any():
+    if scale not in ("dn", "amplitude") or layer.dtype.kind != "i":
         return
-    raise InputError(
-        f"{layer.file}: {scale} can't be negative, but numbers are, such as "
-        f"{numbers[numbers < 0][0]:g}: unsigned 16 bits stored as signed? Write them as unsigned, "
-        "or state what is `nodata`"
-    )
+    negative = values[(values < 0) & ~np.isin(values, _FILLS)]
+    if negative.size:
+        raise InputError(
+            f"{layer.file}: {scale} can't be negative, but numbers are, such as {negative[0]:g}: "
+            "unsigned 16 bits stored as signed? Write them as unsigned, or state what is `nodata`"
+        )
+
+
+def require_some(
+    values: Floats, layer: Layer, nodata: Sequence[float], parts: Iterable[Window]
+) -> None:
+    """Refuse a statement of what is no data that leaves none.
+
+    Parameters
+    ----------
+    values
+        The band's numbers in some parts, NaN = no data.
+    layer
+        The band.
+    nodata
+        What is stated to be no data.
+    parts
+        The parts.
+
+    Raises
+    ------
+    InputError
+        If there are numbers but for this statement.
+    """
+    if not nodata or np.isfinite(values).any():
+        return
+    raster = layer.raster.of_kind(Kind(layer.raster.kind.what))
+    if any(np.isfinite(raster.numbers(part, layer.band)).any() for part in parts):
+        listed = ", ".join(f"{value:g}" for value in nodata)
+        raise InputError(
+            f"{layer.file}: nothing is left of what was looked at, as {listed} is stated to be no "
+            "data; correct `nodata`"
+        )
 
 
 def require_unclipped(values: Floats, name: str) -> None:

@@ -21,6 +21,7 @@ from floodloom.sentinel1.contradictions import (
     require_calibrated,
     require_place,
     require_scale,
+    require_some,
     require_unclipped,
     require_unwrapped,
     usable,
@@ -123,6 +124,7 @@ def understand(product: BackscatterProduct, stated: BackscatterSettings) -> Mean
     known = _Known(product, stated, layers, [reason])
     scale, how = known.scale(samples)
     for name, layer in layers.items():
+        require_some(samples[name], layer, stated.nodata, _parts(layer))
         require_unwrapped(samples[name], layer, scale)
         require_scale(samples[name], scale, str(layer.file), how)
         if scale == "db":

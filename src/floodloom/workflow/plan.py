@@ -86,7 +86,9 @@ class Plan:
     @cached_property
     def of_others(self) -> frozenset[str]:
         """Scenes that others have calibrated."""
-        return frozenset(n for n in self.processed if is_backscatter(Path(self.scenes[n].source)))
+        sources = {name: self.scenes[name].source for name in self.processed}
+        local = {n: s for n, s in sources.items() if s != SIMULATED and not is_address(s)}
+        return frozenset(name for name, source in local.items() if is_backscatter(Path(source)))
 
     def backscatter(self, scene: str) -> dict[str, Any]:
         """What the configuration states of a scene that others have calibrated."""

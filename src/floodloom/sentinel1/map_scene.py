@@ -12,6 +12,7 @@ from odc.geo.xr import xr_coords
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.raster.content import format_of
 from floodloom.raster.grid import metres_per_pixel, spacing_m
 from floodloom.raster.recipe import FLAG_ATTRS, Flag, Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp
@@ -66,6 +67,11 @@ def open_alike(paths: Sequence[Path], stated: BackscatterSettings) -> list[xr.Da
 def _open(path: Path, stated: BackscatterSettings) -> xr.Dataset:
     if is_backscatter(path):
         return read_backscatter(path, stated)
+    if path.exists() and format_of(path) != "zarr":
+        raise InputError(
+            f"{path}: neither a calibrated store nor backscatter (GeoTIFF, NetCDF, Zarr or VRT); "
+            "calibrate a product with `floodloom calibrate`"
+        )
     store = open_store(path, lazily=False)
     if _CALIBRATED not in store.attrs:
         raise InputError(f"{path}: not a calibrated store; make one with `floodloom calibrate`")

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 import rasterio
+import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
 from pyproj import Transformer
 from rasterio.shutil import copy
 from scipy.ndimage import map_coordinates
@@ -229,6 +232,72 @@ def test_one_file_per_polarisation_or_one_of_several_bands(tmp_path) -> None:
     assert set(alone.data_vars) == {"hh", "flags"}
     with pytest.raises(InputError, match="2 products inside"):
         read_backscatter(tmp_path / "named", sigma0)
+
+
+def netcdf(folder: Path, engine: str) -> Path:
+    if engine == "scipy":
+        stacked(folder).to_netcdf(folder / "s.nc", engine="scipy")
+    else:
+        copy(write(folder / "s.tif", both(decibel)), folder / "s.nc", driver="netCDF", FORMAT="NC4")
+    return folder / "s.nc"
+
+
+def stacked(folder: Path) -> xr.Dataset:
+    folder.mkdir(parents=True, exist_ok=True)
+    coords = xr_coords(GRID, always_yx=True)
+    bands = {f"Sigma0_{name.upper()}_db": v for name, v in POWERS.items()}
+    made = xr.Dataset({n: (("y", "x"), decibel(v)) for n, v in bands.items()}, coords=coords)
+    for variable in made.data_vars.values():
+        variable.attrs["grid_mapping"] = "spatial_ref"
+    return made
+
+
+def zarr(folder: Path) -> Path:
+    stacked(folder).chunk(y=50, x=60).to_zarr(folder / "s.zarr", consolidated=False)
+    return folder / "s.zarr"
+
+
+def vrt(folder: Path) -> Path:
+    """A stack of two files, of which each is a mosaic of two parts."""
+    bands = ""
+    for name, values in POWERS.items():
+        bands += '<VRTRasterBand dataType="Float32" band="1">'
+        bands += f"<Description>Sigma0_{name}_db</Description>"
+        for left, right in ((0, 70), (70, 150)):
+            part = decibel(values)[np.newaxis, :, left:right]
+            file = write(folder / f"{name}{left}.tif", part, GRID[:, left:right])
+            size = f'xSize="{right - left}" ySize="120"'
+            bands += (
+                f'<SimpleSource><SourceFilename relativeToVRT="1">{file.name}</SourceFilename>'
+                f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="{left}" yOff="0" {size}/>'
+                "</SimpleSource>"
+            )
+        bands += "</VRTRasterBand>"
+    (folder / "s.vrt").write_text(
+        '<VRTDataset rasterXSize="150" rasterYSize="120"><SRS>EPSG:32633</SRS>'
+        f"<GeoTransform>500000,10,0,5100000,0,-10</GeoTransform>{bands}</VRTDataset>"
+    )
+    return folder / "s.vrt"
+
+
+FORMATS: dict[str, Callable[[Path], Path]] = {
+    "NetCDF-3": lambda folder: netcdf(folder, "scipy"),
+    "NetCDF-4": lambda folder: netcdf(folder, "GDAL"),
+    "Zarr": zarr,
+    "VRT": vrt,
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_the_same_scene_also_in_another_process(tmp_path, name: str) -> None:
+    numbered = {"bands": {"vv": 1, "vh": 2}, "quantity": "sigma0"} if name == "NetCDF-4" else {}
+    scene = read_backscatter(FORMATS[name](tmp_path / "in"), BackscatterSettings(**numbered))
+    elsewhere = cloudpickle.loads(cloudpickle.dumps(scene))
+    for band, expected in POWERS.items():
+        np.testing.assert_allclose(elsewhere[band].values, expected, rtol=1e-5)
+    moved = ~GRID.affine @ scene.odc.geobox.affine
+    np.testing.assert_allclose(moved[:6], (1, 0, 0, 0, 1, 0), atol=1e-6)
+    assert recipe_of(scene).quantity == "sigma0"
 
 
 def test_one_line_reports_what_was_assumed_and_why(tmp_path, caplog) -> None:

@@ -10,18 +10,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import wrap_xr
 from PIL import Image
 
 from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.files import regular_file
 from floodloom.log import get_logger
-from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
-from floodloom.raster.grid import spacing_m
+from floodloom.raster.foreign import Kind, open_foreign
+from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
-from floodloom.raster.store import stamp
-from floodloom.sentinel1.rtc import BACKSCATTER, linear_power, require_scale
+from floodloom.sentinel1.backscatter import scene_of
+from floodloom.sentinel1.producers import BackscatterProduct
+from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.tiles.labels import place_labels, require_declared
 from floodloom.tiles.store import tile_dataset
 
@@ -192,9 +192,6 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     return mask
 
 
-_DECIBEL = BACKSCATTER["decibel"]
-
-
 @dataclass(frozen=True)
 class Layout:
     """Where the files of a data set lie below its root.
@@ -202,7 +199,8 @@ class Layout:
     `bands` maps a band to a pattern in which `{name}` is the chip and to the band number in that
     file; `label` is the pattern of the label. `water` are the label values that mean water and
     `dry` those that mean none; every other value is unknown, those of `unknown` because the
-    authors define it so. `empty` is a value in decibel that stands for missing data.
+    authors define it so. `backscatter` is what the bands are: decibel in which exactly 0 stands for
+    missing data, unless it is something else.
     """
 
     title: str
@@ -212,7 +210,11 @@ class Layout:
     water: tuple[int, ...] = (1,)
     dry: tuple[int, ...] = (0,)
     unknown: tuple[int, ...] = ()
-    empty: float | None = 0.0
+    backscatter: BackscatterSettings = field(
+        default_factory=lambda: BackscatterSettings(
+            scale="db", quantity="sigma0", nodata=(0.0,), flattened=False
+        )
+    )
 
 
 def scene_adapter(layout: Layout) -> SceneAdapter:
@@ -249,7 +251,7 @@ def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
     Parameters
     ----------
     root
-        Folder of the data set; bands in decibel.
+        Folder of the data set.
     layout
         Where its files lie.
     name
@@ -266,38 +268,16 @@ def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
     InputError
         If a file is missing or the files don't fit together.
     """
-    found = {
-        band: (open_foreign(root / pattern.format(name=name), _DECIBEL, bands=None), number)
-        for band, (pattern, number) in layout.bands.items()
-    }
-    grids = {raster.path: raster.geobox for raster, _ in found.values()}
-    geobox = next(iter(grids.values()))
-    for path, grid in grids.items():
-        if grid != geobox:
-            raise InputError(f"{path}: lies on another grid than {next(iter(grids))}")
-    scene = xr.Dataset(
-        {
-            band: wrap_xr(_power(raster, number, layout), geobox, nodata=None)
-            for band, (raster, number) in found.items()
+    product = BackscatterProduct(
+        title=layout.title,
+        bands={
+            band: root / pattern.format(name=name) for band, (pattern, _) in layout.bands.items()
         },
-        attrs={"title": f"{layout.title}, {name}"},
+        numbers={band: number for band, (_, number) in layout.bands.items()},
     )
-    label = _label(root / layout.label.format(name=name), layout, geobox)
-    recipe = Recipe(quantity="sigma0", spacing=_spacing(geobox))
-    return LabelledScene(name, stamp(scene, recipe), label)
-
-
-def _spacing(geobox: GeoBox) -> float:
-    resolution = float(abs(geobox.resolution.x))
-    return resolution if geobox.crs is None else spacing_m(resolution, geobox.crs)
-
-
-def _power(raster: ForeignRaster, band: int, layout: Layout) -> NDArray[np.float32]:
-    require_scale(raster.numbers(band=band), "decibel", raster.path)
-    decibel = raster.read(band=band)
-    if layout.empty is not None:
-        decibel[decibel == layout.empty] = np.nan
-    return linear_power(decibel, "decibel")
+    scene = scene_of(product, layout.backscatter, name=name, log=False).load()
+    label = _label(root / layout.label.format(name=name), layout, geobox_of(scene))
+    return LabelledScene(name, scene.assign_attrs(title=f"{layout.title}, {name}"), label)
 
 
 def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:

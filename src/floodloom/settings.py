@@ -69,11 +69,13 @@ def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dic
     function
         A stage.
     values
-        Its arguments by name, and instead of each that is a model the fields of that.
+        Its arguments by name, and instead of each that is a model the fields of that, or these by
+        the name of the argument.
     """
     left, made = dict(values), {}
     for argument, model in groups(function).items():
-        own = {name: left.pop(name) for name in list(left) if name in model.model_fields}
+        own = dict(left.pop(argument, {}))
+        own |= {name: left.pop(name) for name in list(left) if name in model.model_fields}
         if own:
             made[argument] = model(**own)
     return {**made, **left}

@@ -37,6 +37,14 @@ def test_shipped_configurations_are_valid(name: str) -> None:
         ({"relabel": {"flips": 0.5}}, r"relabel\.flips: unknown key: take it out; see config/"),
         ({"run": {"name": "r", "optical": True}}, r"run\.optical: needs a teacher"),
         (
+            {"events": {"e": {"split": "target", "backscatter": {"scale": "decibels"}}}},
+            r"events\.e\.backscatter\.scale: .*'db'.*got 'decibels'",
+        ),
+        (
+            {"events": {"e": {"split": "target", "backscatter": {"bands": {"vv": 0}}}}},
+            r"events\.e\.backscatter\.bands: .*count from 1",
+        ),
+        (
             {"run": {"name": "r", "optical": True}, "distill": {}, "teach": {"radar": False}},
             r"run\.optical: the teacher sees no radar",
         ),
@@ -157,6 +165,19 @@ def test_messages_name_some_of_many_events(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"is not among `events` \(e0, .*, …\)") as caught:
         load_scenes(load_config({**MINIMAL, "events": events}), tmp_path)
     assert len(str(caught.value)) < 500
+
+
+def test_statements_need_backscatter_of_others(tmp_path) -> None:
+    """A product is calibrated by floodloom, whatever somebody states of it."""
+    (tmp_path / "s.tsv").write_text(HEADER + "a\te\tafter\tx.tif\n")
+    config = load_config(
+        {**MINIMAL, "events": {"e": {"split": "target", "backscatter": {"scale": "db"}}}}
+    )
+    (tmp_path / "x.tif").write_bytes(b"PK\3\4")
+    with pytest.raises(ConfigError, match=r"events\.e\.backscatter: no scene of e .*take it out"):
+        load_scenes(config, tmp_path)
+    (tmp_path / "x.tif").write_bytes(b"II*\0")
+    assert set(load_scenes(config, tmp_path)) == {"a"}
 
 
 def test_missing_files_are_named(tmp_path) -> None:

@@ -29,7 +29,7 @@ from floodloom.sentinel1.geometry import image_geometry
 from floodloom.sentinel1.noise import calibration_lut, parse_noise
 from floodloom.sentinel1.orbit import read_orbit_file
 from floodloom.sentinel1.product import open_product
-from floodloom.sentinel1.xml import parse
+from floodloom.xml import parse
 
 from . import test_orbit
 from .harness import Trial, alarm

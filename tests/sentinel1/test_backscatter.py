@@ -7,8 +7,14 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.sentinel1.rtc import MARGIN, empty_margins, mosaic_rtc, read_rtc, require_scale
-from tests.sentinel1.test_rtc import GRID, OPERA, write
+from floodloom.sentinel1.backscatter import (
+    MARGIN,
+    empty_margins,
+    mosaic_backscatter,
+    read_backscatter,
+)
+from floodloom.sentinel1.contradictions import require_scale
+from tests.sentinel1.test_producers import GRID, OPERA, write
 
 
 def speckle(seed: int = 0) -> np.ndarray:
@@ -47,7 +53,7 @@ def test_margins_don_t_depend_on_the_blocks(tmp_path) -> None:
         for band, values in zip(("VV", "VH"), stored, strict=True):
             path = tmp_path / str(side) / f"{OPERA}_{band}.tif"
             write(path, values, blockxsize=side, blockysize=side)
-        scene = read_rtc(tmp_path / str(side))
+        scene = read_backscatter(tmp_path / str(side))
         found.append(scene.vv.chunk({"y": 16 * MARGIN, "x": 48}).values)
     np.testing.assert_array_equal(np.isnan(found[0]), slanted())
     np.testing.assert_array_equal(found[0], found[1])
@@ -62,8 +68,8 @@ DECIBEL = 10 * np.log10(POWER)
     [
         (POWER, "power"),
         (np.sqrt(POWER), "amplitude"),
-        (DECIBEL, "decibel"),
-        (np.where(slanted(), -9999, DECIBEL), "decibel"),
+        (DECIBEL, "db"),
+        (np.where(slanted(), -9999, DECIBEL), "db"),
         (np.where(slanted(), 65535, POWER), "power"),
         (np.full((9, 9), np.nan), "power"),
     ],
@@ -75,9 +81,9 @@ def test_what_a_scale_gives_is_taken(values: np.ndarray, scale) -> None:
 @pytest.mark.parametrize(
     ("values", "scale", "message"),
     [
-        (POWER, "decibel", "no value is negative"),
+        (POWER, "db", "no value is negative"),
         (DECIBEL, "power", "most values are negative"),
-        (DECIBEL * 100, "decibel", "can't be; a scaled integer"),
+        (DECIBEL * 100, "db", "can't be; a scaled integer"),
         (POWER * 1e4, "power", "can't be; a scaled integer"),
         (np.sqrt(POWER) * 1000, "amplitude", "can't be; a scaled integer"),
     ],
@@ -92,7 +98,7 @@ def test_fill_values_of_decibels_are_no_data(tmp_path, fill: float) -> None:
     name = "S1A__IW___A_20230514T165821_{}_gamma0-rtc_db.tif"
     for band in ("VV", "VH"):
         write(tmp_path / name.format(band), np.where(slanted(), fill, DECIBEL).astype("float32"))
-    scene = read_rtc(tmp_path)
+    scene = read_backscatter(tmp_path)
     np.testing.assert_array_equal(np.isnan(scene.vv.values), slanted())
     np.testing.assert_allclose(scene.vv.values[~slanted()], POWER[~slanted()], rtol=1e-5)
 
@@ -108,6 +114,6 @@ def test_products_that_lie_otherwise_are_the_same_scene(tmp_path) -> None:
         with rasterio.open(tmp_path / "other" / name, "r+") as raster:
             raster.scales, raster.offsets = (0.01,), (0.0,)
             raster.crs = "EPSG:32632+3855"
-    plain, other = (read_rtc(tmp_path / n) for n in ("plain", "other"))
-    found = mosaic_rtc([other], GRID)["vv"].compute()
+    plain, other = (read_backscatter(tmp_path / n) for n in ("plain", "other"))
+    found = mosaic_backscatter([other], GRID)["vv"].compute()
     np.testing.assert_allclose(found, plain.vv.values, rtol=1e-5)

@@ -472,7 +472,7 @@ def test_a_calibrated_store_and_a_product_of_others_dont_mix(chunked, tmp_path) 
         crs="EPSG:32633", transform=rasterio.Affine(30, 0, 5e5, 0, -30, 5.1e6),
     ) as raster:  # fmt: skip
         raster.write(np.full((9, 9), 0.1, "float32"), 1)
-    with pytest.raises(InputError, match=r"VV\.tif: a terrain-corrected product, but .*c\.zarr is"):
+    with pytest.raises(InputError, match=r"VV\.tif: backscatter of others, but .*c\.zarr is"):
         geocode(scene=[scene, tmp_path / name], out=tmp_path / "g.zarr")
 
 

@@ -12,8 +12,8 @@ from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.settings import CalibrateSettings
-from floodloom.sentinel1.xml import parse
 from floodloom.stages.calibrate import calibrate
+from floodloom.xml import parse
 
 
 def zipped(safe, path):

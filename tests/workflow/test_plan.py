@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from floodloom.errors import ConfigError
 from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.workflow.inputs import inputs, named_by_settings, orbit_files, reads_data_set
 from floodloom.workflow.plan import targets
+from floodloom.workflow.sources import belonging
 from tests.workflow.plans import SCENES, plan
 
 IMAGE = "S1A_IW_GRDH_1SDV_20230514T165821_20230514T165846_048532_05D6A1_1234.zip"
@@ -38,6 +40,26 @@ def test_an_item_on_disk_is_fetched_and_counts_with_its_product(tmp_path, href: 
     beside = [item, tmp_path / href] if href == "p.zip" else [item]
     assert named_by_settings(named, "acquire", {"scene": "one"}) == beside
     assert named_by_settings(named, "acquire", {"scene": "past"}) == []
+
+
+def test_backscatter_of_others_is_geocoded_as_it_was_stated_to_be(tmp_path) -> None:
+    """By what the files are, not by their names; a product is calibrated first."""
+    for name in ("one_vv.tif", "one_vh.tif"):
+        (tmp_path / name).write_bytes(b"II*\0")
+    (tmp_path / "two.SAFE" / "measurement").mkdir(parents=True)
+    (tmp_path / "two.SAFE" / "manifest.safe").touch()
+    (tmp_path / "two.SAFE" / "measurement" / "iw-vv.tif").write_bytes(b"II*\0")
+    vv = str(tmp_path / "one_vv.tif")
+    sources = {"one": vv, "two": str(tmp_path / "two.SAFE")}
+    scenes = [replace(s, source=sources.get(s.name, s.source)) for s in SCENES]
+    stated = {"scale": "db", "bands": {"vv": 1}, "nodata": [0, float("nan")]}
+    found = plan(scenes, events={"flood": {"split": "target", "backscatter": stated}})
+    assert found.of_others == {"one"}
+    assert found.calibrated("flood", "after") == [vv, "results/r/calibrated/two.zarr"]
+    expected = {"scale": "db", "bands": {"vv": 1}, "nodata": [0.0]}
+    assert found.backscatter("one") == expected
+    assert plan().backscatter("one") == {}
+    assert set(belonging(Path(vv))) == {tmp_path / "one_vv.tif", tmp_path / "one_vh.tif"}
 
 
 def test_the_data_set_is_read_by_what_has_no_scene_of_it() -> None:

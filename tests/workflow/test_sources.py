@@ -107,6 +107,20 @@ def test_both_polarisations_belong_to_a_terrain_corrected_product(tmp_path) -> N
     assert set(belonging(vv)) == {vv, vh}
 
 
+def test_what_a_vrt_names_belongs_to_it(tmp_path) -> None:
+    rectangle = 'xOff="0" yOff="0" xSize="1" ySize="1"'
+    source = (
+        '<VRTRasterBand band="1"><SimpleSource><SourceFilename relativeToVRT="1">{}'
+        f"</SourceFilename><SrcRect {rectangle}/><DstRect {rectangle}/></SimpleSource>"
+        "</VRTRasterBand>"
+    )
+    parts = [written(tmp_path / "in" / name, name) for name in ("a.tif", "b.tif")]
+    bands = "".join(source.format(part.name) for part in parts)
+    text = f'<VRTDataset rasterXSize="1" rasterYSize="1">{bands}</VRTDataset>'
+    both = written(tmp_path / "in" / "s.vrt", text)
+    assert set(belonging(both)) == {both, *parts}
+
+
 def test_statistics_that_a_gis_writes_are_no_change(memory, tmp_path) -> None:
     file = written(tmp_path / "dem.tif", "dem")
     sidecar = "<PAMDataset><PAMRasterBand>{}</PAMRasterBand></PAMDataset>"

@@ -89,6 +89,7 @@ rule geocode:
     params:
         settings=JOBS.settings("geocode"),
         digest=JOBS.digest("geocode"),
+        backscatter=lambda wildcards: PLAN.backscatter(wildcards.scene),
     script:
         "../scripts/stage.py"
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from floodloom.errors import InputError
+from floodloom.raster.content import TIFF
 from floodloom.raster.opener import is_whole
 
 _ZIP = b"PK"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEAD = 512  # bytes
 _BROKEN = (OSError, RuntimeError, ValueError, LookupError, struct.error, zipfile.BadZipFile)
 """What opening a damaged zip raises."""
@@ -67,7 +67,7 @@ def require_product(path: Path, source: str) -> None:
 
 
 def _require_start(head: bytes, source: str) -> None:
-    if not head.startswith((_ZIP, *_TIFF)):
+    if not head.startswith((_ZIP, *TIFF)):
         raise InputError(f"{source}: {_kind(head[:_HEAD])}, no product; {_remedy(head[:_HEAD])}")
 
 

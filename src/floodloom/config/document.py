@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from floodloom.config.project import Config, EventSettings, RunSettings
 from floodloom.learning.relabelling.presets import PRESETS
+from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.settings import of_jobs
 
 REFERENCE = Path("config/README.md")
@@ -40,7 +41,8 @@ A tab-separated file with one row per scene:
 | `scene` | name of the scene, see [docs/security.md](../docs/security.md); no two alike |
 | `event` | the event it shows, one of the keys of `events` |
 | `role` | `before` or `after` the flood; an event has at most one scene of each |
-| `source` | path of a SAFE folder, zip or STAC item, URL of a zip or item, `simulated`, `dataset` |
+| `source` | path of a SAFE folder, zip, STAC item or [backscatter of others](../docs/inputs.md), \
+URL of a zip or item, `simulated`, `dataset` |
 | `sha256` | optional: digest of the file behind a URL |
 
 Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a
@@ -90,7 +92,11 @@ def schema() -> str:
 
 def sections() -> dict[str, type[BaseModel]]:
     """Return the model of every section by its key."""
-    found: dict[str, type[BaseModel]] = {"run": RunSettings, "events.<name>": EventSettings}
+    found: dict[str, type[BaseModel]] = {
+        "run": RunSettings,
+        "events.<name>": EventSettings,
+        "events.<name>.backscatter": BackscatterSettings,
+    }
     for name, field in Config.model_fields.items():
         model = _model_of(field)
         if model is not None:

@@ -16,6 +16,7 @@ from floodloom.config.text import kind_of, read_table
 from floodloom.datasets import DATASETS
 from floodloom.errors import ConfigError
 from floodloom.names import require_name, require_sha256
+from floodloom.sentinel1.producers import is_backscatter
 from floodloom.settings import of_jobs
 from floodloom.texts import brief, is_address, redact, shorten
 
@@ -198,6 +199,7 @@ def load_scenes(config: Config, folder: Path | None = None) -> dict[str, Scene]:
             )
         scenes[scene.name] = scene
     _check_pairs(scenes, config.scenes)
+    _check_statements(scenes, config, folder)
     return scenes
 
 
@@ -238,6 +240,18 @@ def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:
             raise ConfigError(
                 f"{sheet}: scenes {other!r} and {scene.name!r} are both `{scene.role}` of event "
                 f"{scene.event!r}; keep one of them"
+            )
+
+
+def _check_statements(scenes: Mapping[str, Scene], config: Config, folder: Path) -> None:
+    """Refuse statements of backscatter of others where there is none."""
+    for name, event in config.events.items():
+        sources = [scene.source for scene in scenes.values() if scene.event == name]
+        local = (folder / source for source in sources if not is_address(source))
+        if event.backscatter.model_fields_set and not any(map(is_backscatter, local)):
+            raise ConfigError(
+                f"events.{name}.backscatter: no scene of {name} is backscatter of others, which "
+                "floodloom doesn't calibrate; take it out"
             )
 
 

@@ -16,7 +16,11 @@ from floodloom.mapping.settings import DelineateSettings, PredictSettings
 from floodloom.models.choices import ModelName
 from floodloom.names import LONGEST
 from floodloom.report.settings import ReportSettings
-from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
+from floodloom.sentinel1.settings import (
+    BackscatterSettings,
+    CalibrateSettings,
+    GeocodeSettings,
+)
 from floodloom.settings import Settings, of_jobs
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.tiles.settings import Split, TileSettings
@@ -107,6 +111,10 @@ class EventSettings(Settings):
     )
     mapped: bool = Field(default=False, description="Predict and map this event too")
     seed: int | None = Field(default=None, description="Seed of a simulated event")
+    backscatter: BackscatterSettings = Field(
+        default_factory=BackscatterSettings,
+        description="What backscatter of others among its scenes is, see docs/inputs.md",
+    )
     dem: str | None = Field(
         default=None,
         description="Elevation raster, or a folder of its tiles; all rasters are GeoTIFFs",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
@@ -21,7 +24,8 @@ from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.align import join_grids, part_of, resample_onto
 from floodloom.raster.grid import pixel_geobox
-from floodloom.raster.opener import open_raster
+from floodloom.raster.opener import open_raster, open_variable
+from floodloom.raster.points import ControlPoints, control_points
 from floodloom.raster.windows import Window, require_pixels
 
 ELLIPSOID = "ellipsoid"
@@ -72,8 +76,9 @@ def split(wkt: str) -> tuple[str, Vertical | None]:
     return wkt, None
 
 
-_FILL = 1e30
+FILL = 1e30
 """Beyond it lie the fill values of floating-point rasters (3.4e38, 9.97e36)."""
+_NOWHERE = pixel_geobox(1, 1)
 _SUFFIXES = (".tif", ".tiff", ".TIF", ".TIFF")
 
 
@@ -110,13 +115,23 @@ class Kind:
 
 @dataclass(frozen=True)
 class _File:
-    """One file, the folder that holds it, if that was given, its grid, and how its bands count."""
+    """One file, the folder that holds it, if that was given, its grid, and how its bands count.
+
+    `variable` is the part of a NetCDF file.
+    """
 
     path: str
     within: Path | None
     geobox: GeoBox
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
+    variable: str | None = None
+
+    def open(self, what: str) -> AbstractContextManager[rasterio.DatasetReader]:
+        """Open it; see `floodloom.raster.opener`."""
+        if self.variable is None:
+            return open_raster(self.path, what, within=self.within)
+        return open_variable(self.path, self.variable, what)
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,8 @@ class ForeignRaster:
         Declared no-data value of the first band, or None.
     block
         Height and width of the pieces in which the first file is stored, px.
+    points
+        Ground control points, which are all that places it; its grid is in pixels then.
     """
 
     path: str
@@ -154,6 +171,7 @@ class ForeignRaster:
     vertical: Vertical | None
     nodata: float | None
     block: tuple[int, int]
+    points: ControlPoints | None = None
 
     def is_scaled(self, band: int) -> bool:
         """Whether a band's numbers aren't taken as they are stored."""
@@ -202,22 +220,45 @@ class ForeignRaster:
             merged = np.where(np.isnan(merged), placed, merged)
         return merged
 
+    def of_kind(self, kind: Kind) -> ForeignRaster:
+        """Return the same raster, its numbers taken for those of another kind."""
+        return replace(self, kind=kind)
+
+    def as_stored(self) -> ForeignRaster:
+        """Return the raster without the scales and offsets of its bands."""
+        ones, zeros = (1.0,) * len(self.dtypes), (0.0,) * len(self.dtypes)
+        files = tuple(replace(file, scales=ones, offsets=zeros) for file in self.files)
+        return replace(self, files=files)
+
     def _stored(self, file: _File, window: Window, band: int) -> Floats:
         place = RasterWindow(window.col, window.row, window.width, window.height)
-        with open_raster(file.path, self.kind.what, within=file.within) as raster:
+        with file.open(self.kind.what) as raster:
             stored = raster.read(band, window=place, masked=self.kind.masked)
         scale, offset = file.scales[band - 1], file.offsets[band - 1]
         plain = scale == 1.0 and offset == 0.0
         values = np.ma.getdata(stored)
         numbers: Floats = (values if plain else values * np.float64(scale) + offset).astype("f4")
-        numbers[np.ma.getmaskarray(stored) | ~(np.abs(numbers) < _FILL)] = np.nan
-        if self.kind.unknown:
-            numbers[np.isin(values, self.kind.unknown)] = np.nan
+        numbers[np.ma.getmaskarray(stored) | ~(np.abs(numbers) < FILL)] = np.nan
+        numbers[is_one_of(values, self.kind.unknown)] = np.nan
         return numbers
 
 
+def is_one_of(values: NDArray[Any], numbers: Sequence[float]) -> NDArray[np.bool_] | np.bool_:
+    """Return where values are one of some numbers, as their type holds these."""
+    if not numbers:
+        return np.bool_(False)
+    exact = values.dtype if values.dtype.kind == "f" else np.float64
+    return np.isin(values, np.asarray(numbers, dtype=exact))
+
+
 def open_foreign(
-    path: str | Path, kind: Kind, *, bands: int | None = 1, within: Path | None = None
+    path: str | Path,
+    kind: Kind,
+    *,
+    bands: int | None = 1,
+    within: Path | None = None,
+    variable: str | None = None,
+    points: bool = False,
 ) -> ForeignRaster:
     """Open a GeoTIFF, or a folder of those that lie side by side.
 
@@ -234,6 +275,11 @@ def open_foreign(
         takes any number.
     within
         Folder of a product that was given and in which `path` was found.
+    variable
+        Open this part of a NetCDF file instead of a GeoTIFF; see
+        `floodloom.raster.opener.netcdf_variables`.
+    points
+        Take a file that ground control points alone place.
 
     Raises
     ------
@@ -241,10 +287,11 @@ def open_foreign(
         If a file can't be opened, is a picture, has no grid, or is a link out of the folder that
         was given.
     """
-    paths = _paths(Path(path), kind)
     within = Path(path) if Path(path).is_dir() else within
-    files = [_described(file, kind, bands, within) for file in paths]
-    with open_raster(paths[0], kind.what, within=within) as raster:
+    found = [_File(str(f), within, _NOWHERE, (), (), variable) for f in _paths(Path(path), kind)]
+    files = [_described(file, kind, bands, points=points) for file in found]
+    with files[0].open(kind.what) as raster:
+        placed = points and raster.crs is None and raster.gcps[0]
         return ForeignRaster(
             path=str(path),
             kind=kind,
@@ -254,9 +301,12 @@ def open_foreign(
             units=tuple(raster.units),
             dtypes=tuple(raster.dtypes),
             tags=dict(raster.tags()),
-            vertical=None if raster.crs is None else _halves(raster, paths[0])[1],
+            vertical=None
+            if raster.crs is None
+            else _halves(_wkt(raster, files[0].path), files[0].path)[1],
             nodata=raster.nodata,
             block=raster.block_shapes[0],
+            points=_control_points(raster, files[0].path) if placed else None,
         )
 
 
@@ -269,8 +319,9 @@ def _paths(path: Path, kind: Kind) -> list[Path]:
     return found
 
 
-def _described(path: Path, kind: Kind, bands: int | None, within: Path | None) -> _File:
-    with open_raster(path, kind.what, within=within) as raster:
+def _described(file: _File, kind: Kind, bands: int | None, *, points: bool) -> _File:
+    path = file.path
+    with file.open(kind.what) as raster:
         if raster.count == 0:
             raise InputError(f"{path}: holds no band; give a {kind.what}")
         if bands is not None and raster.colorinterp[0] == ColorInterp.red and raster.count >= 3:
@@ -283,27 +334,60 @@ def _described(path: Path, kind: Kind, bands: int | None, within: Path | None) -
                 f"{path}: scales {raster.scales} and offsets {raster.offsets} of its bands leave "
                 "no numbers; correct them with `gdal_edit -scale -offset`"
             )
-        return _File(str(path), within, _grid(raster, path), raster.scales, raster.offsets)
+        grid = _grid(raster, path, points=points)
+        return replace(file, geobox=grid, scales=raster.scales, offsets=raster.offsets)
 
 
-def _grid(raster: rasterio.DatasetReader, name: Path) -> GeoBox:
+def _grid(raster: rasterio.DatasetReader, name: str, *, points: bool) -> GeoBox:
     """Return the grid of a file, or refuse one that can't be trusted."""
     shape, transform = (raster.height, raster.width), raster.transform
     if raster.crs is None and raster.gcps[0]:
+        if points:
+            return pixel_geobox(*shape)
         raise InputError(
             f"{name}: has ground control points only; put it on a grid, for example with "
             "`gdalwarp -r near`"
         )
+    if raster.crs is None and _axes_are_degrees(raster):
+        return placed_grid(shape, transform, CRS.from_epsg(4326).to_wkt(), name)
+    if raster.crs is not None and transform.is_identity and raster.driver == "netCDF":
+        raise InputError(
+            f"{name}: has a CRS but no place in it; state what its axes are (standard_name), as "
+            "rioxarray's write_coordinate_system does"
+        )
+    wkt = None if raster.crs is None else _wkt(raster, name)
+    return placed_grid(shape, transform, wkt, name)
+
+
+def placed_grid(shape: tuple[int, int], transform: Affine, crs: str | None, name: str) -> GeoBox:
+    """Return the grid that a file states, or refuse one that can't be trusted.
+
+    Parameters
+    ----------
+    shape
+        Height and width, px.
+    transform
+        From pixels to the map; without a CRS the identity is that of pixels.
+    crs
+        Reference system, WKT, of which heights are dropped.
+    name
+        Of the file, for messages.
+
+    Raises
+    ------
+    InputError
+        If the corners aren't numbers, there is a CRS without a place in it, or it is no map's.
+    """
     if not np.isfinite(transform).all():
         raise InputError(f"{name}: has corners that aren't numbers; set them with `gdal_edit`")
-    if raster.crs is None:
+    if crs is None:
         return pixel_geobox(*shape) if transform.is_identity else GeoBox(shape, transform, None)
     if transform.is_identity or transform.is_degenerate:
         raise InputError(
             f"{name}: has a CRS but no place in it; set its corners, for example with "
             "`gdal_edit -a_ullr`"
         )
-    horizontal = _halves(raster, name)[0]
+    horizontal = _halves(crs, name)[0]
     kind = CRS.from_wkt(horizontal)
     if not (kind.is_projected or kind.is_geographic) or kind.is_geocentric:
         raise InputError(
@@ -313,11 +397,38 @@ def _grid(raster: rasterio.DatasetReader, name: Path) -> GeoBox:
     return GeoBox(shape, transform, horizontal)
 
 
-def _halves(raster: rasterio.DatasetReader, name: Path) -> tuple[str, Vertical | None]:
+def _axes_are_degrees(raster: rasterio.DatasetReader) -> bool:
+    """Whether the axes of a variable of NetCDF are longitude and latitude.
+
+    Source: NetCDF Climate and Forecast Metadata Conventions 1.11, sections 4.1 and 4.2.
+    """
+    units = {value for key, value in raster.tags().items() if key.endswith("#units")}
+    return {"degrees_north", "degrees_east"} <= units and not raster.transform.is_identity
+
+
+def _control_points(raster: rasterio.DatasetReader, name: str) -> ControlPoints:
+    points, crs = raster.gcps
+    if crs is None:
+        raise InputError(f"{name}: its ground control points have no CRS; put it on a grid")
+    return control_points(points, _halves(crs.to_wkt(version="WKT2_2019"), name)[0], name)
+
+
+def _wkt(raster: rasterio.DatasetReader, name: str) -> str:
     try:
-        return split(raster.crs.to_wkt(version="WKT2_2019"))
-    except (ProjError, RasterioCRSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{name}: its CRS can't be understood ({reason[:120]}); set it with `gdal_edit -a_srs`"
-        ) from error
+        return str(raster.crs.to_wkt(version="WKT2_2019"))
+    except RasterioCRSError as error:
+        raise _strange(name, error) from error
+
+
+def _halves(crs: str, name: str) -> tuple[str, Vertical | None]:
+    try:
+        return split(crs)
+    except (ProjError, ValueError) as error:
+        raise _strange(name, error) from error
+
+
+def _strange(name: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"{name}: its CRS can't be understood ({reason[:120]}); set it with `gdal_edit -a_srs`"
+    )

@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 from affine import Affine
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox
-from odc.geo.xr import ODCExtension  # noqa: F401  registers the `.odc` accessor
+from odc.geo.xr import xr_coords  # whose import registers the `.odc` accessor
 from pyproj import Transformer
 from pyproj.crs import CRS as ProjCRS  # noqa: N811
 from pyproj.exceptions import CRSError
@@ -205,9 +207,14 @@ def metres_per_unit(crs: CRS) -> float:
     )
 
 
+def pixel_height(grid: GeoBox) -> float:
+    """Return the distance of neighbouring rows of a grid, which may be turned, in its units."""
+    return math.hypot(grid.affine.b, grid.affine.e)
+
+
 def metres_per_pixel(grid: GeoBox) -> float:
-    """Return the spacing of a grid from north to south, m."""
-    return float(abs(grid.resolution.y)) * metres_per_unit(grid.crs)
+    """Return the spacing of a grid from row to row, m."""
+    return pixel_height(grid) * metres_per_unit(grid.crs)
 
 
 def spacing_m(resolution: float, crs: CRS) -> float:
@@ -288,6 +295,18 @@ def centre_longitude(geobox: GeoBox) -> float:
     return float(longitude)
 
 
+def unwound(grid: GeoBox) -> GeoBox:
+    """Return a grid whose longitudes, if it has any, are counted from −180 to 180 in its middle."""
+    if grid.crs is None or not grid.crs.geographic:
+        return grid
+    height, width = grid.shape.yx
+    middle, _ = grid.affine @ (width / 2, height / 2)
+    turns = math.floor((middle + 180.0) / 360.0)
+    if turns == 0:
+        return grid
+    return GeoBox(grid.shape, Affine.translation(-360.0 * turns, 0) @ grid.affine, grid.crs)
+
+
 def pixel_geobox(height: int, width: int) -> GeoBox:
     """Return the grid of a raster without georeference: x to the right, y down, in pixels."""
     return GeoBox((height, width), Affine.identity(), None)
@@ -316,6 +335,11 @@ def _geobox_of_file(path: Path) -> GeoBox:
         if raster.crs is None:
             return pixel_geobox(raster.height, raster.width)
         return GeoBox((raster.height, raster.width), raster.transform, raster.crs)
+
+
+def on_grid(values: NDArray[Any] | da.Array, grid: GeoBox) -> xr.DataArray:
+    """Return (y, x) values with the coordinates of a grid, called y and x in degrees, too."""
+    return xr.DataArray(values, dims=("y", "x"), coords=xr_coords(grid, always_yx=True))
 
 
 @contextmanager

@@ -14,10 +14,12 @@ from rasterio.windows import Window
 
 from floodloom.errors import InputError
 from floodloom.files import regular_file
+from floodloom.raster.content import TIFF
 from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.hdf5 import SIGNATURE, require_alone
 
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How a TIFF or BigTIFF begins."""
+VARIABLE = "NETCDF_VARNAME"
+"""Tag of a band that holds the name of its variable."""
 
 _AFTER_NAME = (".aux.xml", ".msk")
 _INSTEAD_OF_SUFFIX = (".aux", ".tfw", ".tifw", ".tiffw", ".wld", ".tab")
@@ -77,6 +79,61 @@ def open_tiff(
             rasterio.open(path, driver="GTiff", **options) as raster,
         ):
             _require_readable(raster, name)
+            yield raster
+    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
+
+
+def netcdf_variables(path: str | Path, what: str, *, within: Path | None = None) -> tuple[str, ...]:
+    """Return the names of the variables of a NetCDF file that are images.
+
+    Parameters
+    ----------
+    path, what, within
+        As for `open_raster`.
+
+    Raises
+    ------
+    InputError
+        If it isn't a regular file, names other files, or is damaged.
+    """
+    file = regular_file(path, what, within=within)
+    with file.open("rb") as content:
+        is_hdf5 = content.read(len(SIGNATURE)) == SIGNATURE
+    if is_hdf5:
+        require_alone(file, str(path))
+    with _opened_netcdf(str(file), what, str(path)) as raster:
+        names = [place.rpartition(":")[2] for place in raster.subdatasets]
+        if not names and raster.count:
+            names = [raster.tags(1).get(VARIABLE, "")]
+    return tuple(filter(None, names))
+
+
+@contextmanager
+def open_variable(path: str, variable: str, what: str) -> Iterator[rasterio.DatasetReader]:
+    """Open a variable that `netcdf_variables` has found in a NetCDF file.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or stored in blocks that nobody could read.
+    """
+    place = f'NETCDF:"{Path(path).absolute()}":{variable}'
+    with _opened_netcdf(place, what, f"{path}: {variable}") as raster:
+        _require_readable(raster, f"{path}: {variable}")
+        yield raster
+
+
+@contextmanager
+def _opened_netcdf(place: str, what: str, name: str) -> Iterator[rasterio.DatasetReader]:
+    settings = {**_CLOSED, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": False}
+    try:
+        with (
+            quiet_about_georeference(),
+            rasterio.Env(**settings),
+            rasterio.open(place, driver="netCDF") as raster,
+        ):
             yield raster
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
         reason = " ".join(str(error.__cause__ or error).split())

@@ -12,9 +12,11 @@ from odc.geo.xr import xr_coords
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.raster.content import format_of
 from floodloom.raster.grid import metres_per_pixel, spacing_m
 from floodloom.raster.recipe import FLAG_ATTRS, Flag, Recipe
 from floodloom.raster.store import open_store, recipe_of, stamp
+from floodloom.sentinel1.backscatter import POINTS, mosaic_backscatter, read_backscatter
 from floodloom.sentinel1.elevation import ConstantHeight, ElevationModel, open_elevation
 from floodloom.sentinel1.footprint import (
     common_polarisations,
@@ -25,29 +27,35 @@ from floodloom.sentinel1.footprint import (
 )
 from floodloom.sentinel1.geocode import ANGLES, Geocoding, Part, mosaic_layers
 from floodloom.sentinel1.geometry import ImageGeometry
-from floodloom.sentinel1.rtc import mosaic_rtc, read_rtc
-from floodloom.sentinel1.rtc_products import is_rtc
-from floodloom.sentinel1.settings import GeocodeSettings
+from floodloom.sentinel1.producers import is_backscatter
+from floodloom.sentinel1.settings import BackscatterSettings, GeocodeSettings
 from floodloom.sentinel1.speckle import despeckle
 
 _LOOKS = 4.4
 _CALIBRATED = "geometry"
-_OWN_TO_CALIBRATION = (_CALIBRATED, "footprint")
+_OWN_TO_IMAGE = (_CALIBRATED, "footprint", POINTS)
 
 
-def open_alike(paths: Sequence[Path]) -> list[xr.Dataset]:
-    """Open calibrated stores, or terrain-corrected products of others, that must be made alike.
+def open_alike(paths: Sequence[Path], stated: BackscatterSettings) -> list[xr.Dataset]:
+    """Open calibrated stores, or backscatter of others, that must be made alike.
+
+    Parameters
+    ----------
+    paths
+        Where they lie.
+    stated
+        What is stated of backscatter of others.
 
     Raises
     ------
     InputError
         If one can't be read, is damaged, or is of another kind or made otherwise than the first.
     """
-    opened = [_open(path) for path in paths]
+    opened = [_open(path, stated) for path in paths]
     recipe, calibrated = recipe_of(opened[0]), _CALIBRATED in opened[0].attrs
     for path, scene in zip(paths, opened, strict=True):
         if (_CALIBRATED in scene.attrs) != calibrated:
-            kinds = ("a terrain-corrected product", "a calibrated store")
+            kinds = ("backscatter of others", "a calibrated store")
             raise InputError(
                 f"{path}: {kinds[not calibrated]}, but {paths[0]} is {kinds[calibrated]}; "
                 "give scenes of one kind"
@@ -56,9 +64,14 @@ def open_alike(paths: Sequence[Path]) -> list[xr.Dataset]:
     return opened
 
 
-def _open(path: Path) -> xr.Dataset:
-    if is_rtc(path):
-        return read_rtc(path)
+def _open(path: Path, stated: BackscatterSettings) -> xr.Dataset:
+    if is_backscatter(path):
+        return read_backscatter(path, stated)
+    if path.exists() and format_of(path) != "zarr":
+        raise InputError(
+            f"{path}: neither a calibrated store nor backscatter (GeoTIFF, NetCDF, Zarr or VRT); "
+            "calibrate a product with `floodloom calibrate`"
+        )
     store = open_store(path, lazily=False)
     if _CALIBRATED not in store.attrs:
         raise InputError(f"{path}: not a calibrated store; make one with `floodloom calibrate`")
@@ -112,7 +125,7 @@ def map_scene(
         If they aren't of one pass, have no polarisation in common, or aren't as flattening needs.
     """
     scenes, others = opened[: len(paths)], opened[len(paths) :]
-    recipe, ready = recipe_of(scenes[0]), is_rtc(paths[0])
+    recipe, ready = recipe_of(scenes[0]), _CALIBRATED not in scenes[0].attrs
     if settings.flatten and recipe.quantity != "beta0":
         raise InputError(f"{paths[0]}: flattening needs beta0 but this is {recipe.quantity}")
     named = {str(path): part for path, part in zip(paths, scenes, strict=True)}
@@ -129,7 +142,7 @@ def map_scene(
     with_others = settings.speckle_filter == "multitemporal"
     dates = [scenes, *(group_by_pass(others) if with_others else ())]
     if ready:
-        mosaics = [mosaic_rtc(date, grid) for date in dates]
+        mosaics = [mosaic_backscatter(date, grid) for date in dates]
         note = "put on the event's grid"
     else:
         height = _elevation(dem, settings, grid)
@@ -218,7 +231,7 @@ def _dataset(
     for name in ANGLES:
         if name in dataset:
             dataset[name].attrs.update(units="degree", long_name=name.replace("_", " "))
-    kept = {k: v for k, v in first.attrs.items() if k not in _OWN_TO_CALIBRATION}
+    kept = {k: v for k, v in first.attrs.items() if k not in _OWN_TO_IMAGE}
     history = "; ".join(str(scene.attrs.get("history", "")) for scene in scenes)
     return dataset.assign_attrs({**kept, "history": f"{history}; {note}"})
 

@@ -14,7 +14,8 @@ from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.files import regular_file
 from floodloom.sentinel1.archive import BROKEN
-from floodloom.sentinel1.xml import LARGEST, increasing, instant, number, parse, text_of
+from floodloom.sentinel1.xml import increasing, instant, number, text_of
+from floodloom.xml import LARGEST, parse
 
 SEMI_MAJOR_M = 6378137.0
 _FLATTENING = 1 / 298.257223563

@@ -22,7 +22,8 @@ from floodloom.sentinel1.archive import (
     require_whole,
     size_of,
 )
-from floodloom.sentinel1.xml import LARGEST, instant, parse
+from floodloom.sentinel1.xml import instant
+from floodloom.xml import LARGEST, parse
 
 _RELATIVE_ORBIT = r'relativeOrbitNumber type="start">\s*(\d{1,3})\b'
 _ORBITS = 175  # until the ground track repeats itself

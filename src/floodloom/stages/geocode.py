@@ -1,4 +1,4 @@
-"""Backscatter in radar geometry, or terrain-corrected by others → a scene store on a map grid."""
+"""Backscatter in radar geometry, or that of others → a scene store on a map grid."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from floodloom.log import get_logger
 from floodloom.outputs import as_paths, writes
 from floodloom.raster.store import write_store
 from floodloom.sentinel1.map_scene import map_scene, open_alike, warn_of_holes
-from floodloom.sentinel1.rtc_products import is_rtc
-from floodloom.sentinel1.settings import GeocodeSettings
+from floodloom.sentinel1.producers import is_backscatter
+from floodloom.sentinel1.settings import BackscatterSettings, GeocodeSettings
 
 _SHARD = 1536
 
@@ -23,14 +23,15 @@ def geocode(
     dem: Path | None = None,
     companions: Sequence[Path] = (),
     settings: GeocodeSettings = GeocodeSettings(),
+    backscatter: BackscatterSettings = BackscatterSettings(),
 ) -> Path:
     """Correct the scenes of one pass for the terrain and put them on one map grid.
 
     Parameters
     ----------
     scene
-        Calibrated stores of one pass, or terrain-corrected products of others (Planetary Computer,
-        HyP3, OPERA, pyroSAR), in the polarisations that all of them have; where they overlap, the
+        Calibrated stores of one pass, or backscatter of others (files or folders of GeoTIFF, VRT or
+        NetCDF, or Zarr stores), in the polarisations that all of them have; where they overlap, the
         first that saw the ground counts.
     out
         Scene store to write (.zarr).
@@ -42,6 +43,8 @@ def geocode(
         overlay to the pixel.
     settings
         How to geocode.
+    backscatter
+        What backscatter of others is, where its files don't state it.
 
     Returns
     -------
@@ -51,17 +54,18 @@ def geocode(
     Raises
     ------
     InputError
-        If the elevations don't cover the scene, have no CRS or other heights, the scenes aren't
-        made alike, not of one pass, without a common polarisation or not as flattening needs, or
-        the grid would be absurdly large or coarse or can't show them in one piece.
+        If the elevations don't cover the scene, have no CRS or other heights, what backscatter of
+        others is can't be known or is contradicted by its values, the scenes aren't made alike, not
+        of one pass, without a common polarisation or not as flattening needs, or the grid would be
+        absurdly large or coarse or can't show them in one piece.
     """
     paths = as_paths(scene)
-    if dem is None and not is_rtc(paths[0]):
+    if dem is None and not is_backscatter(paths[0]):
         get_logger(__name__).warning(
             "no elevations: every pixel is put at %g m, and what lies off it is displaced",
             settings.constant_height,
         )
-    opened = open_alike([*paths, *map(Path, companions)])
+    opened = open_alike([*paths, *map(Path, companions)], backscatter)
     dataset = map_scene(paths, opened, dem, settings)
     write_store(dataset, out, progress="geocoding", shard=_SHARD)
     warn_of_holes(Path(out), dem)

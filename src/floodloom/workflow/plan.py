@@ -12,7 +12,7 @@ from floodloom.acquire.item import is_item
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
-from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.sentinel1.producers import is_backscatter
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.settings import Settings, of_jobs
 from floodloom.texts import is_address
@@ -105,9 +105,16 @@ class Plan:
         return [name for name, scene in self.scenes.items() if _is_fetched(scene)]
 
     @cached_property
-    def terrain_corrected(self) -> frozenset[str]:
-        """Scenes that others have terrain-corrected."""
-        return frozenset(n for n in self.processed if is_rtc(Path(self.scenes[n].source)))
+    def of_others(self) -> frozenset[str]:
+        """Scenes that others have calibrated."""
+        sources = {name: self.scenes[name].source for name in self.processed}
+        local = {n: s for n, s in sources.items() if s != SIMULATED and not is_address(s)}
+        return frozenset(name for name, source in local.items() if is_backscatter(Path(source)))
+
+    def backscatter(self, scene: str) -> dict[str, Any]:
+        """What the configuration states of a scene that others have calibrated."""
+        stated = self.config.events[self.scenes[scene].event].backscatter
+        return dict(stated.model_dump(mode="json", exclude_defaults=True))
 
     def scene_of(self, event: str, role: str) -> str | None:
         """The scene of an event before or after the flood, or None.
@@ -139,10 +146,10 @@ class Plan:
         return f"resources/{name}.zip" if _is_fetched(scene) else scene.source
 
     def calibrated(self, event: str, role: str) -> list[str]:
-        """Calibrated stores of one pass, or products that others have terrain-corrected."""
+        """Calibrated stores of one pass, or backscatter of others."""
         return [
             scene.source
-            if scene.name in self.terrain_corrected
+            if scene.name in self.of_others
             else f"{self.folder}/calibrated/{scene.name}.zarr"
             for scene in self.pass_of(event, role)
         ]
@@ -288,7 +295,7 @@ def targets(plan: Plan) -> dict[str, list[str]]:
         "calibrated": [
             f"{run}/calibrated/{scene}.zarr"
             for scene in plan.processed
-            if scene not in plan.terrain_corrected
+            if scene not in plan.of_others
         ],
         "geocoded": [f"{run}/geocoded/{scene}.zarr" for scene in plan.first_scenes()],
         "tiled": [f"{run}/tiles/{event}.zarr" for event in plan.config.events],

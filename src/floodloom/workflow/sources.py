@@ -20,7 +20,7 @@ from floodloom.config.load import load_config, load_scenes
 from floodloom.errors import ConfigError, InputError
 from floodloom.files import write_json
 from floodloom.log import get_logger
-from floodloom.sentinel1.rtc_products import RtcProduct, find_rtc
+from floodloom.sentinel1.producers import find_product
 from floodloom.texts import redact
 
 
@@ -106,8 +106,8 @@ class Sources:
         Parameters
         ----------
         path
-            A file with all that belongs to it (sidecars, the other files of a terrain-corrected
-            product), or a folder with all that lies in it.
+            A file with all that belongs to it (sidecars, the other files of a product, what a VRT
+            names), or a folder with all that lies in it.
 
         Returns
         -------
@@ -212,8 +212,8 @@ def belonging(path: Path, names: Callable[[Path], list[str]] = _list) -> Iterato
     Yields
     ------
     Path
-        Of a folder all files in it; of a file itself, its sidecars, and the other files of a
-        terrain-corrected product.
+        Of a folder all files in it; of a file itself, its sidecars, and the other files of the
+        product that it is of, with those that a VRT names.
     """
     if path.is_dir():
         yield from _inside(path)
@@ -229,7 +229,7 @@ def belonging(path: Path, names: Callable[[Path], list[str]] = _list) -> Iterato
         if name != path.name and _is_sidecar(file, path) and file.is_file():
             yield file
     with suppress(InputError):
-        yield from _files_of_product(find_rtc(path))
+        yield from find_product(path).files
 
 
 def _inside(folder: Path) -> Iterator[Path]:
@@ -247,13 +247,6 @@ def _is_sidecar(file: Path, path: Path) -> bool:
     if file.name.startswith(f"{path.name}."):
         return True
     return file.stem in (path.stem, path.name) and _SIDECARS.search(file.name) is not None
-
-
-def _files_of_product(product: RtcProduct) -> Iterator[Path]:
-    yield from product.bands.values()
-    yield from product.angles.values()
-    if product.mask is not None:
-        yield product.mask
 
 
 def _state(file: Path) -> list[int]:

@@ -10,8 +10,8 @@ from odc.geo.geobox import GeoBox
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Flag
 from floodloom.raster.store import open_store, recipe_of, write_store
-from floodloom.sentinel1.rtc import read_rtc
-from floodloom.sentinel1.rtc_products import is_rtc
+from floodloom.sentinel1.backscatter import read_backscatter
+from floodloom.sentinel1.producers import is_backscatter
 from floodloom.sentinel1.settings import GeocodeSettings
 from floodloom.stages.geocode import geocode
 
@@ -95,34 +95,34 @@ def test_no_file_of_a_product_leads_out_of_it(tmp_path) -> None:
         "</VRTDataset>"
     )
     band.write_text(text)
-    with pytest.raises(InputError, match=r"_VV\.tif: names other files"):
-        read_rtc(folder)
+    with pytest.raises(InputError, match=r"_VV\.tif: .*lies outside of its folder"):
+        read_backscatter(folder)
     band.unlink()
     band.symlink_to(secret)
     with pytest.raises(InputError, match=r"_VV\.tif: a link out of its folder"):
-        read_rtc(folder)
+        read_backscatter(folder)
     band.unlink()
     secret.rename(band)
 
     mask = write(tmp_path / "mask.tif", np.zeros(power().shape, "uint8"))
     (folder / f"{folder.name}_ls_map.tif").symlink_to(mask)
     with pytest.raises(InputError, match=r"_ls_map\.tif: a link out of its folder"):
-        read_rtc(folder)
+        read_backscatter(folder)
     (folder / f"{folder.name}_ls_map.tif").unlink()
     (tmp_path / "link").symlink_to(folder)
-    require_bands(read_rtc(tmp_path / "link"))
+    require_bands(read_backscatter(tmp_path / "link"))
 
 
 def test_a_mask_without_bits_and_a_name_without_a_time_are_refused(tmp_path) -> None:
     folder = write_hyp3(tmp_path)
     mask = write(folder / f"{folder.name}_ls_map.tif", np.zeros(power().shape, "float32"))
     with pytest.raises(InputError, match=r"_ls_map\.tif: float32 values, but a mask has bits"):
-        read_rtc(folder)
+        read_backscatter(folder)
     mask.unlink()
     for file in sorted(folder.iterdir()):
         file.rename(folder / file.name.replace("20200708T", "20209999T"))
     with pytest.raises(InputError, match="20209999T182643: no time"):
-        read_rtc(folder)
+        read_backscatter(folder)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_mask_without_bits_and_a_name_without_a_time_are_refused(tmp_path) -> 
 )
 def test_hyp3_scales_become_linear_power(tmp_path, options: str, encode) -> None:
     folder = write_hyp3(tmp_path, options, encode)
-    assert is_rtc(folder)
-    scene = read_rtc(folder)
+    assert is_backscatter(folder)
+    scene = read_backscatter(folder)
     require_bands(scene)
     assert scene.attrs["platform"] == "S1A"
     assert scene.attrs["acquisition_time"] == "2020-07-08T18:26:43.000000000"
@@ -152,7 +152,7 @@ def test_hyp3_options_angles_masks_and_orbit_are_read(tmp_path) -> None:
     angle[0, 0] = 0
     write(folder / f"{folder.name}_inc_map.tif", angle, nodata=0)
     (folder / f"{folder.name}.README.md.txt").write_text(f"The source granule is:\n{GRANULE}\n")
-    scene = read_rtc(folder / f"{folder.name}_VH.tif")
+    scene = read_backscatter(folder / f"{folder.name}_VH.tif")
     require_bands(scene)
     layover, shadow = Flag.LAYOVER.value, Flag.SHADOW.value
     expected = [0, layover, shadow, layover | shadow, 0]
@@ -175,7 +175,7 @@ def test_opera_burst_has_mask_track_and_static_angles(tmp_path) -> None:
     static = "OPERA_L2_RTC-S1-STATIC_T069-147170-IW1_20140403_S1A_30_v1.0"
     angle = np.full(power().shape, 41.5, "float32")
     write(tmp_path / f"{static}_incidence_angle.tif", angle, nodata=np.nan)
-    scene = read_rtc(tmp_path)
+    scene = read_backscatter(tmp_path)
     require_bands(scene)
     layover, shadow = Flag.LAYOVER.value, Flag.SHADOW.value
     np.testing.assert_array_equal(
@@ -189,16 +189,16 @@ def test_opera_burst_has_mask_track_and_static_angles(tmp_path) -> None:
 def test_planetary_computer_folder_names_the_granule(tmp_path) -> None:
     folder = write_planetary_computer(tmp_path)
     for path in (folder, folder / "measurement", folder / "measurement" / "iw-vv.rtc.tiff"):
-        scene = read_rtc(path)
+        scene = read_backscatter(path)
         require_bands(scene)
         assert scene.attrs["platform"] == "S1A"
         assert scene.attrs["relative_orbit"] == RELATIVE_ORBIT
-    opera = read_rtc(write_opera(tmp_path / "opera"))
+    opera = read_backscatter(write_opera(tmp_path / "opera"))
     assert scene.attrs["fingerprint"] == opera.attrs["fingerprint"]
 
 
 def test_striped_files_and_stores_keep_the_values(tmp_path) -> None:
-    scene = read_rtc(write_opera(tmp_path / "product", tiled=False, blockysize=7))
+    scene = read_backscatter(write_opera(tmp_path / "product", tiled=False, blockysize=7))
     require_bands(scene)
     write_store(scene, tmp_path / "scene.zarr", chunk=64, shard=128)
     stored = open_store(tmp_path / "scene.zarr")
@@ -210,34 +210,34 @@ def test_negative_power_is_flagged_and_set_to_zero(tmp_path) -> None:
     data = power()
     data[50, 50:53] = -0.001
     write(tmp_path / f"{OPERA}_VV.tif", data, nodata=np.nan)
-    scene = read_rtc(tmp_path)
+    scene = read_backscatter(tmp_path)
     np.testing.assert_array_equal(scene.vv.values[50, 50:53], 0)
     np.testing.assert_array_equal(scene.flags.values[50, 50:53], Flag.BELOW_NOISE.value)
     assert scene.flags.values[50, 54] == 0
 
 
 def test_pixels_are_read_when_they_are_needed(tmp_path) -> None:
-    scene = read_rtc(write_opera(tmp_path))
+    scene = read_backscatter(write_opera(tmp_path))
     (tmp_path / f"{OPERA}_VH.tif").unlink()
     with pytest.raises(InputError, match=r"_VH\.tif: not a readable backscatter"):
         scene.vh.compute()
 
 
 def test_masked_water_is_warned_of(tmp_path, caplog) -> None:
-    require_bands(read_rtc(write_hyp3(tmp_path, "gpwned")))
+    require_bands(read_backscatter(write_hyp3(tmp_path, "gpwned")))
     assert "open water is masked" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["iw-vv.rtc.tiff", "vv.rec.tif", "ew-hh.rtc.tiff"])
 def test_planetary_computer_files_are_known_without_their_folder(tmp_path, name: str) -> None:
-    scene = read_rtc(write(tmp_path / name, power(), nodata=-32768))
+    scene = read_backscatter(write(tmp_path / name, power(), nodata=-32768))
     assert "flags" in scene
     assert "platform" not in scene.attrs
 
 
 def test_real_pyrosar_product_is_read(shared_data) -> None:
     path = shared_data / "sentinel1_safe" / "S1A__IW___A_20150309T173017_VV_grd_mli_geo_norm_db.tif"
-    scene = read_rtc(path)
+    scene = read_backscatter(path)
     with rasterio.open(path) as raster:
         np.testing.assert_allclose(scene.vv.values, 10 ** (raster.read(1) / 10), rtol=2e-6)
         assert scene.odc.geobox.affine == raster.transform
@@ -258,30 +258,30 @@ def test_products_that_contradict_themselves_are_refused(tmp_path) -> None:
         folder = write_opera(tmp_path / name)
         write(folder / f"{OPERA}_VH.tif", data, nodata=np.nan, **profile)
         with pytest.raises(InputError, match=complaint):
-            read_rtc(folder)
+            read_backscatter(folder)
     with pytest.raises(InputError, match=r"its name states decibel"):
-        read_rtc(write_hyp3(tmp_path, "gduned"))
+        read_backscatter(write_hyp3(tmp_path, "gduned"))
     unnamed = "S1A__IW___A_20150309T173017_VV_grd_mli_geo_db.tif"
     path = write(tmp_path / "pyrosar" / unnamed, decibel(power()))
-    assert is_rtc(path)
+    assert is_backscatter(path)
     with pytest.raises(InputError, match="states neither gamma0"):
-        read_rtc(path)
+        read_backscatter(path)
 
 
-def test_unknown_missing_and_several_products_are_refused(tmp_path) -> None:
-    other = write(tmp_path / "other" / "vv.tif", power())
-    for path in (other, other.parent, tmp_path / "nowhere"):
-        assert not is_rtc(path)
-    with pytest.raises(InputError, match="no terrain-corrected product of a known kind"):
-        read_rtc(other.parent)
+def test_empty_missing_and_several_products_are_refused(tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "empty", tmp_path / "nowhere"):
+        assert not is_backscatter(path)
+    with pytest.raises(InputError, match=r"holds no backscatter; give .* HyP3"):
+        read_backscatter(tmp_path / "empty")
     with pytest.raises(InputError, match="nowhere: product not found"):
-        read_rtc(tmp_path / "nowhere")
+        read_backscatter(tmp_path / "nowhere")
     write_opera(tmp_path / "two")
     second = OPERA.replace("IW1", "IW2")
     write(tmp_path / "two" / f"{second}_VV.tif", power(), nodata=np.nan)
     with pytest.raises(InputError, match="2 products inside"):
-        read_rtc(tmp_path / "two")
-    assert set(read_rtc(tmp_path / "two" / f"{second}_VV.tif").data_vars) == {"vv", "flags"}
+        read_backscatter(tmp_path / "two")
+    assert set(read_backscatter(tmp_path / "two" / f"{second}_VV.tif").data_vars) == {"vv", "flags"}
 
 
 def test_truncated_file_is_named(tmp_path) -> None:
@@ -289,13 +289,13 @@ def test_truncated_file_is_named(tmp_path) -> None:
     path = tmp_path / f"{OPERA}_VH.tif"
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(InputError, match=r"_VH\.tif: not a readable backscatter"):
-        read_rtc(tmp_path).vh.compute()
+        read_backscatter(tmp_path).vh.compute()
 
 
 def test_geocode_takes_products_of_others(tmp_path) -> None:
     """On the product's own grid nothing changes; on a coarser one the mean level stays."""
     folder = write_hyp3(tmp_path)
-    scene = read_rtc(folder).load()
+    scene = read_backscatter(folder).load()
     code = scene.odc.geobox.crs.epsg
     box = scene.odc.geobox.boundingbox
     spacing = float(scene.odc.geobox.resolution.x)
@@ -337,7 +337,7 @@ def test_products_say_mode_and_level_as_far_as_their_names_do(tmp_path) -> None:
         "pyroSAR, rtc": tmp_path / "gamma0-rtc_db",
         "pyroSAR": tmp_path / "gamma0_db",
     }
-    said = {name: read_rtc(path).attrs for name, path in found.items()}
+    said = {name: read_backscatter(path).attrs for name, path in found.items()}
     facts = {n: (a.get("instrument_mode"), a.get("product_type")) for n, a in said.items()}
     assert facts == {
         "hyp3": ("IW", "RTC"),

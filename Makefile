@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo test test-kills test-export fuzz setup check format docs figures bench clean
+.PHONY: demo test test-kills test-export fuzz setup check format docs figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map
 	$(BIN)/snakemake --cores $(CORES)
@@ -50,6 +50,9 @@ docs: setup ## Generated pages: config/README.md, the schema, the benchmark tabl
 
 figures: setup ## The README's map, from the results of `make demo`
 	$(BIN)/python -m floodloom.report.figures results/demo docs/images/demo-map.png
+
+default-model: setup ## The model that floodloom brings, trained on simulated chips; hours
+	$(BIN)/python -m benchmarks.default_model
 
 bench-%: setup ## One benchmark, e.g. make bench-stages
 	$(BIN)/python -m benchmarks.$*

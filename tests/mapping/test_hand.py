@@ -6,37 +6,6 @@ from floodloom.mapping.elevation import (
     height_above_drainage,
     slope_degrees,
 )
-from floodloom.raster.drainage import fill_depressions
-
-
-def rough(shape=(40, 60), seed=0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(0, 100, shape).astype("float32")
-
-
-def test_filled_surface_drains_everywhere_and_is_nowhere_lower() -> None:
-    elevation = rough().astype(float)
-    elevation[10:14, 20:25] = np.nan
-    filled, order = fill_depressions(elevation)
-    known = np.isfinite(elevation)
-    assert (filled[known] >= elevation[known]).all()
-    assert sorted(order.tolist()) == np.flatnonzero(known).tolist()
-    levels = filled.ravel()[order]
-    assert (np.diff(levels) >= 0).all()
-    padded = np.pad(np.where(known, filled, -np.inf), 1, constant_values=-np.inf)
-    lowest = np.min(
-        [np.roll(padded, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x], axis=0
-    )
-    assert (lowest[1:-1, 1:-1][known] < filled[known]).all()
-
-
-def test_pit_is_filled_to_its_rim() -> None:
-    elevation = np.full((9, 9), 10.0)
-    elevation[4, 4] = 2.0
-    elevation[3, 4] = 3.0
-    filled, _ = fill_depressions(elevation)
-    np.testing.assert_allclose(filled, 10.0)
-    sloping = np.add.outer(np.arange(9.0), np.zeros(9))
-    np.testing.assert_array_equal(fill_depressions(sloping)[0], sloping)
 
 
 def valley(height=61, width=41) -> np.ndarray:

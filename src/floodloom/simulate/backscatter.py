@@ -124,11 +124,8 @@ def land_backscatter(
     stand = draw.normal(0, contrast, (4, PARCELS)).astype(np.float32)[:, land.parcel]
     cover = land.cover
     between = table[:, 2][cover]
-    vv = (
-        draw.normal(0, 0.8)
-        + (table[:, 0] + table[:, 2] * shift[:, 0])[cover]
-        + 0.6 * between * stand[0]
-    )
+    place_vv = table[:, 0] + table[:, 2] * shift[:, 0] + np.float32(draw.normal(0, 0.8))
+    vv = place_vv[cover] + 0.6 * between * stand[0]
     ratio = (table[:, 1] - table[:, 0] + shift[:, 1])[cover] + 0.35 * between * stand[1]
     vv, ratio = _season(vv, ratio, land, stand, day)
 

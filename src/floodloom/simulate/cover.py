@@ -280,7 +280,7 @@ def _let_it_snow(draw: np.random.Generator, ground: Ground, land: Land) -> None:
     patchy = ranks(height + draw.uniform(0.2, 3) * organic_field(draw, side, 3.4, 100))
     open_land = ~np.isin(land.cover, (Cover.FOREST, Cover.TOWN, Cover.ROAD)) & ~ground.water
     land.cover[(patchy > draw.uniform(0, 1)) & open_land] = Cover.SNOW
-    if draw.random() < 0.6:
+    if draw.random() < 0.75:
         frozen = organic_field(draw, side, 4, 100) > draw.uniform(-2, 1.5)
         ice = ground.water & ~ground.sea & frozen
         land.cover[ice] = Cover.ICE

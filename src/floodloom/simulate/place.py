@@ -86,11 +86,11 @@ BIOMES: dict[str, Biome] = {
     ),
     "boreal": Biome(
         2, Span(1, 30), Span(0, 0.4), Span(60, 300),
-        {_.FOREST: 8, _.MARSH: 3, _.GRASS: 1, _.SHRUB: 2}, town=0.15, lakes=0.6, snow=0.25,
+        {_.FOREST: 8, _.MARSH: 3, _.GRASS: 1, _.SHRUB: 2}, town=0.15, lakes=0.6, snow=0.35,
     ),
     "tundra": Biome(
         1.2, Span(0.5, 25), Span(0, 0), Span(60, 200),
-        {_.MARSH: 3, _.GRASS: 4, _.ROCK: 1.5, _.SHRUB: 2}, town=0.02, lakes=0.7, snow=0.5,
+        {_.MARSH: 3, _.GRASS: 4, _.ROCK: 1.5, _.SHRUB: 2}, town=0.02, lakes=0.7, snow=0.6,
     ),
     "desert": Biome(
         2, Span(0.5, 40), Span(0, 0.25), Span(60, 400),

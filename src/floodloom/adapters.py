@@ -275,7 +275,7 @@ def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
         },
         numbers={band: number for band, (_, number) in layout.bands.items()},
     )
-    scene = scene_of(product, layout.backscatter, name=name, log=False).load()
+    scene = scene_of(product, layout.backscatter, name=name, log=False, placed=False).load()
     label = _label(root / layout.label.format(name=name), layout, geobox_of(scene))
     return LabelledScene(name, scene.assign_attrs(title=f"{layout.title}, {name}"), label)
 

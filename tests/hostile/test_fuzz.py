@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 import yaml
 from hypothesis import HealthCheck, given, settings
 
@@ -24,6 +25,7 @@ from floodloom.config.text import check_keys, read_text
 from floodloom.errors import FloodloomError, one_line
 from floodloom.learning.checkpoint import load_checkpoint
 from floodloom.raster.foreign import Kind, open_foreign
+from floodloom.raster.layers import open_layers
 from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.geometry import image_geometry
 from floodloom.sentinel1.noise import calibration_lut, parse_noise
@@ -349,5 +351,54 @@ def test_rasters(kind: str, form: str, place: Trial) -> None:
             assert tuple(shape) == read_numbers.shape
             known = read_numbers[~np.isnan(read_numbers)]
             assert ((known >= KINDS[kind].low) & (known <= KINDS[kind].high)).all()
+
+    check()
+
+
+def of_others(place: Trial) -> dict[str, Path]:
+    """One small image in each format that backscatter of others comes in."""
+    folder = place.given / "others"
+    folder.mkdir()
+    numbers = np.random.default_rng(0).normal(-12, 3, (16, 16)).astype("float32")
+    geotiff(folder / "a.tif", numbers)
+    rectangle = '<{} xOff="0" yOff="0" xSize="16" ySize="16"/>'
+    (folder / "s.vrt").write_text(
+        '<VRTDataset rasterXSize="16" rasterYSize="16"><SRS>EPSG:32633</SRS><GeoTransform>450000,'
+        '10,0,5081000,0,-10</GeoTransform><VRTRasterBand dataType="Float32" band="1"><Scale>1'
+        '</Scale><SimpleSource><SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>'
+        f"1</SourceBand>{rectangle.format('SrcRect')}{rectangle.format('DstRect')}</SimpleSource>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    coords = {"y": 5e6 - 10.0 * np.arange(16), "x": 5e5 + 10.0 * np.arange(16)}
+    scene = xr.Dataset({"vv": (("y", "x"), numbers)}, coords=coords)
+    scene.to_netcdf(folder / "s.nc", engine="scipy")
+    scene.to_zarr(folder / "two.zarr", zarr_format=2, consolidated=False)
+    scene.to_zarr(folder / "three.zarr", zarr_format=3, consolidated=False)
+    return {
+        "VRT": folder / "s.vrt",
+        "NetCDF-3": folder / "s.nc",
+        "Zarr 2": folder / "two.zarr" / "vv" / ".zarray",
+        "Zarr 3": folder / "three.zarr" / "vv" / "zarr.json",
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", ["VRT", "NetCDF-3", "Zarr 2", "Zarr 3"])
+def test_formats_of_others(form: str, trial: Trial) -> None:
+    path = of_others(trial)[form]
+    source = path.parents[1] if form.startswith("Zarr") else path
+    good = path.read_bytes()
+    examples = settings(fuzzed, max_examples=max(EXAMPLES // 4, 25))
+
+    @examples
+    @given(mutated(good, BYTES if form == "NetCDF-3" else XML if form == "VRT" else TEXT))
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+
+        def read() -> list[Any]:
+            layers = open_layers(source, Kind("backscatter"))
+            return [layer.raster.numbers(band=layer.band).shape for layer in layers]
+
+        read_or_refused(trial, read)
 
     check()

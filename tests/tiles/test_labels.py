@@ -204,6 +204,17 @@ def test_chips_with_a_mask_are_refused_unless_their_authors_say_what_it_is(tmp_p
     np.testing.assert_array_equal(declared.label, masked)
 
 
+def test_chips_without_a_place_are_read(tmp_path) -> None:
+    decibel = np.random.default_rng(1).normal(-12, 3, (30, 40)).astype("float32")
+    nowhere = pixel_geobox(30, 40)
+    for band in ("vv", "vh"):
+        write(tmp_path / band / "a.tif", decibel, nowhere)
+    write(tmp_path / "labels" / "a.tif", label(), nowhere)
+    found = folder.DATASET.read(tmp_path, "a")
+    np.testing.assert_allclose(found.scene.vv.values, 10 ** (decibel / 10), rtol=1e-5)
+    np.testing.assert_array_equal(found.label, np.where(label() == 1, 2, label()))
+
+
 def test_chips_of_any_coding_are_the_same(tmp_path) -> None:
     decibel = np.random.default_rng(1).normal(-12, 3, (30, 40)).round(2).astype("float32")
     decibel[HIDDEN] = np.nan

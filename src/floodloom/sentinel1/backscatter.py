@@ -107,7 +107,12 @@ def read_backscatter(
 
 
 def scene_of(
-    product: BackscatterProduct, stated: BackscatterSettings, *, name: str, log: bool = True
+    product: BackscatterProduct,
+    stated: BackscatterSettings,
+    *,
+    name: str,
+    log: bool = True,
+    placed: bool = True,
 ) -> xr.Dataset:
     """Read a product lazily.
 
@@ -121,6 +126,8 @@ def scene_of(
         What it is called in messages.
     log
         Report in one line what was taken for what, and why.
+    placed
+        Refuse what has no CRS.
 
     Returns
     -------
@@ -138,7 +145,7 @@ def scene_of(
         If a file can't be read or has no place, the files lie on different grids, what has to be
         known can't be, or values contradict it.
     """
-    known = understand(product, stated)
+    known = understand(product, stated, placed=placed)
     first = next(iter(known.layers.values())).raster
     grid, chunks = unwound(first.geobox), _chunks(first)
     angles = _angles(product)
@@ -161,9 +168,10 @@ def scene_of(
     history = f"read from {product.title} {Path(name).name}: {known.reasons}"
     if log:
         get_logger(__name__).info("%s: %s: %s", name, product.title, known.reasons)
-    placed = scene if first.points is None else _by_points(scene, first.points)
+    if first.points is not None:
+        scene = _by_points(scene, first.points)
     return stamp(
-        placed.assign_attrs(title=product.title, history=history, **product.attributes),
+        scene.assign_attrs(title=product.title, history=history, **product.attributes),
         _recipe(known, product, grid),
     )
 
@@ -173,12 +181,15 @@ def _by_points(scene: xr.Dataset, points: ControlPoints) -> xr.Dataset:
 
 
 def _recipe(known: Meaning, product: BackscatterProduct, grid: GeoBox) -> Recipe:
+    height = pixel_height(grid)
+    spacing = height if grid.crs is None else spacing_m(height, grid.crs)
+    points = next(iter(known.layers.values())).raster.points
     return Recipe(
         quantity=known.quantity,
         noise_removed=known.scale != "dn",
         flattened=known.flattened,
         speckle_filter=product.speckle_filter,
-        spacing=None if grid.crs is None else spacing_m(pixel_height(grid), grid.crs),
+        spacing=spacing if points is None else None,
     )
 
 

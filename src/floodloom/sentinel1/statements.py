@@ -95,7 +95,9 @@ class Meaning:
         return found
 
 
-def understand(product: BackscatterProduct, stated: BackscatterSettings) -> Meaning:
+def understand(
+    product: BackscatterProduct, stated: BackscatterSettings, *, placed: bool = True
+) -> Meaning:
     """Find out what the numbers of a product are.
 
     Parameters
@@ -104,6 +106,8 @@ def understand(product: BackscatterProduct, stated: BackscatterSettings) -> Mean
         Its files, and what their names state.
     stated
         What is stated of it, which counts before all else.
+    placed
+        Refuse what has no CRS.
 
     Returns
     -------
@@ -118,7 +122,8 @@ def understand(product: BackscatterProduct, stated: BackscatterSettings) -> Mean
     layers, reason = _chosen(product, stated)
     factor = 1.0 if stated.scale_factor is None else stated.scale_factor
     for layer in layers.values():
-        require_place(layer)
+        if placed or layer.raster.geobox.crs is not None:
+            require_place(layer)
         require_calibrated(layer, stated.scale_factor)
     samples = {name: _sample(layer, factor) for name, layer in layers.items()}
     known = _Known(product, stated, layers, [reason])

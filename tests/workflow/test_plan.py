@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from floodloom.config import load
 from floodloom.errors import ConfigError
-from floodloom.models.choices import DEFAULT_CHECKPOINT
+from floodloom.workflow import plan as plans
 from floodloom.workflow.inputs import inputs, named_by_settings, orbit_files, reads_data_set
 from floodloom.workflow.plan import targets
 from floodloom.workflow.sources import belonging
@@ -101,12 +102,30 @@ def test_examples_come_from_the_ensemble_that_is_scored(growing: bool) -> None:
 TARGET = {"flood": {"split": "target", "dem": "dem.tif"}}
 
 
-def test_where_no_event_gives_labels_the_default_model_maps() -> None:
+@pytest.fixture
+def default(tmp_path, monkeypatch) -> str:
+    """The model that an installation brings."""
+    file = tmp_path / "default.safetensors"
+    file.touch()
+    for module in (load, plans):
+        monkeypatch.setattr(module, "DEFAULT_CHECKPOINT", file)
+    return str(file)
+
+
+def test_where_none_is_brought_none_is_taken(tmp_path, monkeypatch) -> None:
+    for module in (load, plans):
+        monkeypatch.setattr(module, "DEFAULT_CHECKPOINT", tmp_path / "none")
+    assert plan(SCENES[:3], dataset=None, events=TARGET).checkpoint is None
+    with pytest.raises(ConfigError, match=r"run\.checkpoint: .* `make default-model`"):
+        plan(run={"name": "r", "checkpoint": "default"})
+
+
+def test_where_no_event_gives_labels_the_default_model_maps(default: str) -> None:
     mapped = plan(SCENES[:3], dataset=None, events=TARGET)
     assert mapped.rounds == 0
-    assert mapped.members(0) == [str(DEFAULT_CHECKPOINT)]
+    assert mapped.members(0) == [default]
     read = inputs(mapped, "predict", {"event": "flood", "role": "after"})
-    assert read["checkpoint"] == [str(DEFAULT_CHECKPOINT)]
+    assert read["checkpoint"] == [default]
     assert targets(mapped)["evaluated"] == []
     assert "tiles" not in inputs(mapped, "report", {})
     assert "evaluation" not in inputs(mapped, "report", {})
@@ -121,14 +140,14 @@ def test_a_checkpoint_maps_instead_of_what_would_be_trained() -> None:
     assert trained.weights(0, "unet", 0) == "results/r/models/round-0/unet-0.safetensors"
 
 
-def test_rounds_begin_with_a_checkpoint() -> None:
+def test_rounds_begin_with_a_checkpoint(default: str) -> None:
     given = plan(run={"name": "r", "checkpoint": "default", "rounds": 1})
     wildcards = {"round": "1", "model": "unet", "seed": "0"}
-    assert inputs(given, "train", wildcards)["init"] == str(DEFAULT_CHECKPOINT)
-    assert inputs(given, "relabel", {"round": "1"})["checkpoints"] == [str(DEFAULT_CHECKPOINT)]
+    assert inputs(given, "train", wildcards)["init"] == default
+    assert inputs(given, "relabel", {"round": "1"})["checkpoints"] == [default]
     assert given.members(1) == ["results/r/models/round-1/unet-0.safetensors"]
 
 
-def test_nothing_is_distilled_into_a_checkpoint() -> None:
+def test_nothing_is_distilled_into_a_checkpoint(default: str) -> None:
     with pytest.raises(ConfigError, match=r"run\.checkpoint: nothing is distilled then"):
         plan(run={"name": "r", "checkpoint": "default"}, teach={}, distill={})

@@ -15,6 +15,7 @@ from floodloom.config.project import Config
 from floodloom.config.text import kind_of, read_table
 from floodloom.datasets import DATASETS
 from floodloom.errors import ConfigError
+from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT, NO_DEFAULT
 from floodloom.names import require_name, require_sha256
 from floodloom.sentinel1.producers import is_backscatter
 from floodloom.settings import of_jobs
@@ -71,6 +72,7 @@ def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
         raise ConfigError(f"{origin}: nested too deep; see config/README.md") from None
     _check_events(config, origin)
     _check_arguments(config, origin)
+    _check_default(config, origin)
     return config
 
 
@@ -109,6 +111,12 @@ def _check_arguments(config: Config, origin: str) -> None:
             require_choices(name, config.train.arguments)
         except ConfigError as error:
             raise ConfigError(f"{origin}: train.arguments: {error}") from error
+
+
+def _check_default(config: Config, origin: str) -> None:
+    """Refuse the model that floodloom brings where this installation brings none."""
+    if config.run.checkpoint == DEFAULT and not DEFAULT_CHECKPOINT.is_file():
+        raise ConfigError(f"{origin}: run.checkpoint: {NO_DEFAULT}")
 
 
 def _explain(error: ValidationError) -> str:

@@ -69,8 +69,8 @@ class RunSettings(Settings):
     checkpoint: str | None = Field(
         default=None,
         description="Checkpoint to map with as it is, or to begin the rounds with: a file, or "
-        "`default`, the model that floodloom brings, which is taken by itself where no event gives "
-        "labels; null: train",
+        "`default`, the model that an installation brings (`make default-model`), which is taken "
+        "by itself where no event gives labels; null: train",
     )
     rounds: int | None = Field(
         default=None,

@@ -29,7 +29,12 @@ else:
 DEFAULT = "default"
 """What stands for the model that floodloom brings."""
 DEFAULT_CHECKPOINT = Path(__file__).parent / "default.safetensors"
-"""Where that lies; see docs/model-card.md."""
+"""Where `make default-model` puts it."""
+
+NO_DEFAULT = (
+    "this installation brings no model of its own; train one by `make default-model`, or give a "
+    "checkpoint"
+)
 
 UpsamplingName = Literal[
     "nearest",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from floodloom.errors import InputError
 from floodloom.mapping.mosaic import write_probability
 from floodloom.mapping.scene_inputs import PredictFiles, scene_inputs
 from floodloom.mapping.settings import PredictSettings
-from floodloom.models.choices import DEFAULT_CHECKPOINT
+from floodloom.models.choices import DEFAULT_CHECKPOINT, NO_DEFAULT
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.sentinel2.settings import PairingSettings
@@ -37,7 +38,8 @@ def predict(
         standard deviation.
     checkpoint
         Checkpoints of the ensemble; of networks that see an optical image beside radar, too, such
-        as the teacher of `teach`. By default the model that floodloom brings.
+        as the teacher of `teach`. By default the model that floodloom
+        brings, if it brings one.
     files
         What else the scene may be mapped with.
     settings
@@ -63,7 +65,8 @@ def predict(
         no name.
     """
     require_events(settings.event)
-    seen = scene_inputs(
-        scene, checkpoint or (DEFAULT_CHECKPOINT,), files, settings, pairing, threads
-    )
+    if not checkpoint and not DEFAULT_CHECKPOINT.is_file():
+        raise InputError(f"predict: {NO_DEFAULT}")
+    networks = checkpoint or (DEFAULT_CHECKPOINT,)
+    seen = scene_inputs(scene, networks, files, settings, pairing, threads)
     return write_probability(seen, Path(out), settings, threads)

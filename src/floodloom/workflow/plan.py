@@ -58,7 +58,8 @@ class Plan:
         Where no event gives labels nothing can be trained.
         """
         given = self.config.run.checkpoint
-        if given is None and not self.of_split(*_LABELLED) and self.config.events:
+        untaught = not self.of_split(*_LABELLED) and bool(self.config.events)
+        if given is None and untaught and DEFAULT_CHECKPOINT.is_file():
             given = DEFAULT
         return str(DEFAULT_CHECKPOINT) if given == DEFAULT else given
 

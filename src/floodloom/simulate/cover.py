@@ -230,7 +230,7 @@ def _build_town(
     land.cover[town & streets & (draw.random() < 0.6)] = Cover.ROAD
     land.parcel[town] = block[town]
     land.tilled |= town
-    dense = draw.uniform(0.02, 0.3) * draw.gamma(1, 1, PARCELS)[block]
+    dense = draw.uniform(0.01, 0.2) * draw.gamma(1, 1, PARCELS)[block]
     house = town & ~streets & (built > open_share) & (draw.random((side, side)) < dense)
     land.building |= house
 

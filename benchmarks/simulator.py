@@ -197,7 +197,7 @@ def rounded(figures: Any) -> Any:
     return round(figures, 3) if isinstance(figures, float) else figures
 
 
-_TILE = 150
+_TILE = 112
 
 
 def draw_chips(real: list[Scene], simulated: list[Scene], path: Path) -> None:
@@ -206,7 +206,7 @@ def draw_chips(real: list[Scene], simulated: list[Scene], path: Path) -> None:
     chosen = [scene for scene in simulated if np.isfinite(scene.decibel).mean() > 0.9]
     rows += [[_grey(scene) for scene in chosen[5 * row : 5 * row + 5]] for row in range(3)]
     sheet = np.concatenate([np.concatenate(row, axis=1) for row in rows])
-    Image.fromarray(sheet).quantize(32).save(path, optimize=True)
+    Image.fromarray(sheet).quantize(20).save(path, optimize=True)
 
 
 def _grey(scene: Scene) -> np.ndarray:

@@ -15,6 +15,7 @@ from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.relabel_tables import relabel_tables
 from benchmarks.sentinel1_tables import sentinel1_tables
+from benchmarks.simulator_tables import simulator_tables
 from benchmarks.train_tables import train_tables
 from benchmarks.zoo_tables import zoo_tables
 from floodloom.files import read_json
@@ -141,6 +142,7 @@ def _facts(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "runs": lambda _: [scores_table(), runtime_table()],
     "sentinel1": sentinel1_tables,
+    "simulator": simulator_tables,
     "train": train_tables,
     "auto": auto_tables,
     "zoo": zoo_tables,

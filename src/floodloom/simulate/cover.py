@@ -92,10 +92,10 @@ def _wild(draw: np.random.Generator, place: Place, ground: Ground) -> Bytes:
     side = len(ground.elevation)
     kinds = list(BIOMES[place.biome].wild.items())
     draw.shuffle(kinds)
-    shares = np.array([share for _, share in kinds]) * draw.gamma(0.8, 1, len(kinds))
+    shares = np.array([share for _, share in kinds]) * draw.gamma(0.5, 1, len(kinds))
     ends = np.cumsum(shares / shares.sum())[:-1]
     outer = side * np.exp(draw.uniform(np.log(0.2), np.log(2.5)))
-    field = organic_field(draw, side, draw.uniform(3.2, 5), outer, draw.uniform(0, 0.15))
+    field = organic_field(draw, side, draw.uniform(3.6, 5.4), outer, draw.uniform(0, 0.15))
     field += draw.normal(0, 0.6) * ranks(ground.elevation) + draw.normal(0, 0.3) * ground.swale
     codes = np.array([int(cover) for cover, _ in kinds], np.uint8)
     return np.asarray(codes[np.searchsorted(ends, ranks(field))])
@@ -152,14 +152,14 @@ def _lay_system(
         land.cover[wet] = Cover.PADDY
         land.soaked |= wet & (draw.random(PARCELS) < draw.beta(0.6, 1.5))[cell] & ~edge
     other = draw.random(PARCELS)
-    share = draw.uniform(0, 0.25)
+    share = draw.beta(1, 7)
     for kind in (Cover.GRASS, Cover.SOIL, Cover.FOREST):
         land.cover[here & (other[cell] < share)] = kind
         other = other + share * draw.uniform(0.3, 1.5)
     if draw.random() < 0.15:  # ditches
         ground.brook[here & edge] = draw.uniform(0.15, 0.6)
-    rim = draw.choice([-1, -1, -1, Cover.FOREST, Cover.GRASS, Cover.ROAD, Cover.SHRUB])
-    if rim >= 0:
+    if draw.random() < 0.35:
+        rim = draw.choice([Cover.FOREST, Cover.GRASS, Cover.ROAD, Cover.SHRUB])
         land.cover[here & edge & (draw.random(PARCELS) < draw.uniform(0.1, 0.8))[cell]] = rim
     land.soaked &= land.cover == Cover.PADDY
     ground.water |= land.soaked
@@ -230,7 +230,7 @@ def _build_town(
     land.cover[town & streets & (draw.random() < 0.6)] = Cover.ROAD
     land.parcel[town] = block[town]
     land.tilled |= town
-    dense = draw.uniform(0.02, 0.3) * draw.gamma(1, 1, PARCELS)[block]
+    dense = draw.uniform(0.01, 0.2) * draw.gamma(1, 1, PARCELS)[block]
     house = town & ~streets & (built > open_share) & (draw.random((side, side)) < dense)
     land.building |= house
 

@@ -226,7 +226,7 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
 """Memory beyond the base, MiB."""
 
 _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
-    "simulate": lambda plan, job: 10 * plan.config.simulate.size**2 / 1e6,
+    "simulate": lambda plan, job: 20 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job: 1000.0,  # 1 GB at 1 MB/s
     "calibrate": lambda plan, job: 0.02 * _image(plan, job),
     "geocode": _geocoding_s,

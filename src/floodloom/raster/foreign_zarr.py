@@ -108,9 +108,9 @@ def open_zarr(path: Path, kind: Kind) -> list[ZarrRaster]:
             path, consolidated=False, chunks=None, mask_and_scale=False, decode_times=False,
             decode_coords="all",
         ) as store:  # fmt: skip
-            return [
-                raster for name in store.data_vars for raster in _rasters(store, name, path, kind)
-            ]
+            # A store keeps its variables in no order.
+            names = sorted(store.data_vars, key=str)
+            return [raster for name in names for raster in _rasters(store, name, path, kind)]
     except _BROKEN as error:
         raise _unreadable(str(path), kind.what, error) from error
 

@@ -251,7 +251,7 @@ def test_layers_of_a_variable_are_bands_of_their_own(tmp_path) -> None:
 
 def test_a_damaged_chunk_is_one_line(tmp_path) -> None:
     scene().to_zarr(tmp_path / "s.zarr", zarr_format=2, consolidated=False)
-    (layer, _) = open_layers(tmp_path / "s.zarr", KIND)
+    (_, layer) = open_layers(tmp_path / "s.zarr", KIND)
     next((tmp_path / "s.zarr" / "vv").glob("[0-9]*")).write_bytes(b"\x02\x01junk")
     with pytest.raises(InputError, match=r"s\.zarr: not a readable backscatter") as caught:
         numbers(layer)

@@ -23,7 +23,8 @@ def test_chips_are_tiles_of_both_sides_of_the_split(stores) -> None:
     assert [store.name for store in stores] == ["000040-000043.zarr", "000044-000045.zarr"]
     tiles = open_tiles(stores)
     assert tiles.split.values.tolist() == ["validation"] * 4 + ["train"] * 2
-    assert tiles.image.shape == (6, 2, 64, 64)
+    assert tiles.image.shape == (6, 4, 64, 64)
+    assert tiles.band.values.tolist() == ["vv", "vh", "before_vv", "before_vh"]
     assert set(np.unique(tiles.label)) <= {0, 1, 255}
     assert {0, 1} <= set(np.unique(tiles.label))
     recipe_of(tiles).require_scene(recipe_of(tiles), "itself", ACCEPTED)

@@ -14,13 +14,14 @@ from floodloom.arrays import IGNORE, Bytes, Floats
 from floodloom.log import track
 from floodloom.raster.recipe import Accepted, Recipe
 from floodloom.simulate.chips import Chip, make_chip
-from floodloom.tiles.inputs import compose_inputs
+from floodloom.tiles.inputs import BEFORE, compose_inputs
 from floodloom.tiles.labels import water_labels
 from floodloom.tiles.store import tile_dataset, write_tiles
 
-ACCEPTED = Accepted(quantities=("sigma0", "gamma0"), spacing=(9.0, 31.0), absent=("vv", "vh"))
+_POLARISATIONS = ("vv", "vh")
+BANDS = (*_POLARISATIONS, *(BEFORE + name for name in _POLARISATIONS))
+ACCEPTED = Accepted(quantities=("sigma0", "gamma0"), spacing=(9.0, 31.0), absent=BANDS)
 """The scenes that chips stand for: those of the sensors that `draw_sensor` draws."""
-BANDS = ("vv", "vh")
 _CLASSES = ("dry", "water")
 _SIDE = 256  # px
 _RECIPE = Recipe(quantity="gamma0", noise_removed=True, spacing=10.0).for_inputs(BANDS)
@@ -45,8 +46,9 @@ def simulated_tiles(
     Returns
     -------
     xr.Dataset
-        As `floodloom.tiles.store.open_tiles` gives it: VV and VH after the flood; water or not,
-        unknown where a flood can't be seen. A polarisation that a chip lacks is 0.
+        As `floodloom.tiles.store.open_tiles` gives it: VV and VH after the flood and before it;
+        water or not after it, unknown where a flood can't be seen. A polarisation that a chip
+        lacks is 0.
     """
     context = get_context("spawn")
     sizes = [size] * len(seeds)
@@ -102,14 +104,15 @@ def write_simulated_tiles(
 def _tile(seed: int, size: int) -> tuple[Floats, Bytes]:
     """Return the bands and the labels of a chip."""
     chip = make_chip(seed, size)
-    image = compose_inputs(_scene(chip), _RECIPE, absent=BANDS).values
+    after, before = _scene(chip, chip.after), _scene(chip, chip.before)
+    image = compose_inputs(after, _RECIPE, before=before, absent=BANDS).values
     label = np.where(chip.visible & chip.valid, water_labels(chip.label), IGNORE)
     return image, label.astype(np.uint8)
 
 
-def _scene(chip: Chip) -> xr.Dataset:
-    """Return the image after the flood as a scene store has it."""
-    power = np.where(chip.valid, chip.after, np.nan).astype(np.float32)
+def _scene(chip: Chip, image: Floats) -> xr.Dataset:
+    """Return one of a chip's images as a scene store has it."""
+    power = np.where(chip.valid, image, np.nan).astype(np.float32)
     return xr.Dataset(
         {name: (("y", "x"), power[band]) for band, name in enumerate(chip.polarisations)}
     )

@@ -44,8 +44,8 @@ def compose_inputs(
     before
         Pre-event scene on the same grid.
     absent
-        Bands that the scene may lack: they are 0 wherever the others have data, as the network saw
-        them in training.
+        Bands that the scene, or the pre-event scene, may lack: they are 0 wherever the others have
+        data, as the network saw them in training.
 
     Returns
     -------
@@ -61,11 +61,12 @@ def compose_inputs(
         If a band, the pre-event scene or the statistics are missing.
     """
     bands: dict[str, xr.DataArray] = {}
-    lacking = [name for name in recipe.bands if name in absent and name not in scene]
+    lacking = []
     for name in recipe.bands:
-        if name in lacking:
-            continue
         source, band = (before, name.removeprefix(BEFORE)) if _is_before(name) else (scene, name)
+        if name in absent and (source is None or band not in source):
+            lacking.append(name)
+            continue
         if source is None:
             raise InputError(f"band {name}: no pre-event scene was given")
         bands[name] = _normalised(source, band, recipe).drop_vars("time", errors="ignore")

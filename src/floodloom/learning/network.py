@@ -18,7 +18,7 @@ from floodloom.learning.data.samples import Samples, Standardisation, Tiles
 from floodloom.learning.training.settings import NetworkSettings
 from floodloom.log import get_logger
 from floodloom.models.registry import build, require_choices
-from floodloom.raster.store import recipe_of
+from floodloom.raster.store import accepted_of, recipe_of
 
 _KEEP_BELOW = (1 << 31) - 1  # bytes
 _GPU_SHARE = 0.25  # of the free memory of a GPU may hold tiles
@@ -188,7 +188,7 @@ def untrained(
     model = build(network.model, **arguments, encoder_weights=network.encoder_weights)
     fresh = Checkpoint(network.model, arguments, classes, recipe, model.state_dict())
     if optical is None:
-        return fresh
+        return replace(fresh, accepts=accepted_of(tiles))
     inputs: Inputs = "fused" if fused else "optical"
     return replace(fresh, inputs=inputs, channels=bands, statistics=asdict(optical))
 

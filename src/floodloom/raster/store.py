@@ -17,7 +17,7 @@ from floodloom.files import atomic_path
 from floodloom.log import dask_progress
 from floodloom.raster.chunks import note_chunks, require_chunks
 from floodloom.raster.cog import write_cog as write_cog  # scripts of users take it from here
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import Accepted, Recipe
 
 _STACK_SHARD = 64
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)
@@ -168,4 +168,25 @@ def recipe_of(dataset: xr.Dataset) -> Recipe:
         raise InputError(
             f"{source}: its recipe can't be read ({error.error_count()} faults); write it with "
             "floodloom"
+        ) from error
+
+
+def accepted_of(tiles: xr.Dataset) -> Accepted | None:
+    """Return which other scenes the tiles of a store stand for, None for none.
+
+    Raises
+    ------
+    InputError
+        If what the store states can't be read.
+    """
+    stated = tiles.attrs.get("accepts")
+    if stated is None:
+        return None
+    try:
+        return Accepted.model_validate_json(stated)
+    except ValidationError as error:
+        source = tiles.encoding.get("source", "dataset")
+        raise InputError(
+            f"{source}: what scenes it accepts can't be read ({error.error_count()} faults); write "
+            "it with floodloom"
         ) from error

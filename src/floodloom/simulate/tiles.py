@@ -14,6 +14,7 @@ from floodloom.arrays import IGNORE, Bytes, Floats
 from floodloom.log import track
 from floodloom.raster.recipe import Accepted, Recipe
 from floodloom.simulate.chips import Chip, make_chip
+from floodloom.simulate.semisynthetic import RealPlace, flood_place
 from floodloom.tiles.inputs import BEFORE, compose_inputs
 from floodloom.tiles.labels import water_labels
 from floodloom.tiles.store import tile_dataset, write_tiles
@@ -24,6 +25,7 @@ ACCEPTED = Accepted(quantities=("sigma0", "gamma0"), spacing=(9.0, 31.0), absent
 """The scenes that chips stand for: those of the sensors that `draw_sensor` draws."""
 _CLASSES = ("dry", "water")
 _SIDE = 256  # px
+_UNFLOODED = 0.25
 _RECIPE = Recipe(quantity="gamma0", noise_removed=True, spacing=10.0).for_inputs(BANDS)
 
 
@@ -66,7 +68,47 @@ def simulated_tiles(
     }
     image = np.stack([image for image, _ in tiles])
     label = np.stack([label for _, label in tiles])
-    return tile_dataset(image, label, index, _RECIPE, _CLASSES)
+    return tile_dataset(image, label, index, _RECIPE, _CLASSES, accepts=ACCEPTED)
+
+
+def semisynthetic_tiles(
+    places: Sequence[RealPlace], floods: int, *, split: str = "train", share: float | None = None
+) -> xr.Dataset:
+    """Flood real places as tiles.
+
+    Parameters
+    ----------
+    places
+        Real places; those smaller than a tile are mirrored at their borders, without labels there.
+    floods
+        How often each is flooded.
+    split
+        Side of the split that they are on.
+    share
+        Share of the land that each flood covers, 0-1; drawn when not given, 0 for a fourth.
+
+    Returns
+    -------
+    xr.Dataset
+        As `simulated_tiles`; before the flood there is no image.
+    """
+    images, labels = [], []
+    index: dict[str, list[object]] = {"tile_id": [], "event": []}
+    for place in places:
+        for seed in range(floods):
+            draw = np.random.default_rng(seed)
+            drawn = 0.0 if draw.random() < _UNFLOODED else float(draw.beta(0.8, 1.6))
+            flooded = flood_place(draw, place, drawn if share is None else share)
+            images.append(_mirrored(_bands(flooded.power)))
+            labels.append(_placed(flooded.label))
+            index["tile_id"].append(f"{place.name}-{seed}")
+            index["event"].append(place.name)
+    count = len(images)
+    index["scene"], index["split"] = index["event"], [split] * count
+    index["row"] = index["col"] = [0] * count
+    return tile_dataset(
+        np.stack(images), np.stack(labels), index, _RECIPE, _CLASSES, accepts=ACCEPTED
+    )
 
 
 def write_simulated_tiles(
@@ -99,6 +141,25 @@ def write_simulated_tiles(
             write_tiles(simulated_tiles(seeds, size=_SIDE, split=split, processes=processes), store)
         stores.append(store)
     return stores
+
+
+def _bands(power: Floats) -> Floats:
+    """Return the bands of an image without one before it, (band, y, x) float32."""
+    scene = xr.Dataset({n: (("y", "x"), power[i]) for i, n in enumerate(_POLARISATIONS)})
+    return compose_inputs(scene, _RECIPE, absent=BANDS).values
+
+
+def _mirrored(image: Floats) -> Floats:
+    missing = [max(_SIDE - side, 0) for side in image.shape[1:]]
+    wider = np.pad(image, ((0, 0), *((0, m) for m in missing)), mode="reflect")
+    return wider[:, :_SIDE, :_SIDE]
+
+
+def _placed(label: Bytes) -> Bytes:
+    wider = np.full((_SIDE, _SIDE), IGNORE, np.uint8)
+    rows, cols = (min(_SIDE, side) for side in label.shape)
+    wider[:rows, :cols] = np.where(label == IGNORE, IGNORE, water_labels(label))[:rows, :cols]
+    return wider
 
 
 def _tile(seed: int, size: int) -> tuple[Floats, Bytes]:

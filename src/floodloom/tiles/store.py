@@ -14,7 +14,7 @@ import xarray as xr
 from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import Accepted, Recipe
 from floodloom.raster.store import open_store, recipe_of, write_store
 
 _COLUMN_TYPES: dict[str, type] = {
@@ -172,6 +172,7 @@ def tile_dataset(
     channels: Sequence[str] = (),
     *,
     valid: np.ndarray | None = None,
+    accepts: Accepted | None = None,
 ) -> xr.Dataset:
     """Put tiles and their index together.
 
@@ -195,6 +196,8 @@ def tile_dataset(
         Names of the optical channels.
     valid
         (tile,) share of the pixels with data in all bands, 0-1; counted in `image` by default.
+    accepts
+        Which other scenes the tiles stand for: a network that is trained on them takes those, too.
 
     Returns
     -------
@@ -218,15 +221,14 @@ def tile_dataset(
     for value, name in enumerate(classes):
         share = (label == value).reshape(len(label), -1).sum(axis=1) / pixels
         coordinates[f"fraction_{name}"] = ("tile", share.astype(np.float32))
-    return xr.Dataset(
-        variables,
-        coordinates,
-        attrs={
-            "recipe": recipe.model_dump_json(),
-            "fingerprint": recipe.fingerprint,
-            "classes": json.dumps(list(classes)),
-        },
-    )
+    attrs = {
+        "recipe": recipe.model_dump_json(),
+        "fingerprint": recipe.fingerprint,
+        "classes": json.dumps(list(classes)),
+    }
+    if accepts is not None:
+        attrs["accepts"] = accepts.model_dump_json()
+    return xr.Dataset(variables, coordinates, attrs=attrs)
 
 
 def refuse_leaks(tiles: xr.Dataset) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from floodloom.learning.data.samples import Samples
 from floodloom.raster.recipe import Recipe
 from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED, POLARISATIONS
+from floodloom.tiles.inputs import BEFORE
 
 _RATIO_SPAN_DB = 15.0  # `compose_inputs` scales the ratio from -15..0 dB; a test keeps them in step
 
@@ -183,6 +184,8 @@ class Augmentation:
         1501.00102).
     gain_jitter
         Greatest change of gain and offset, see `jitter_gain`.
+    losable
+        Bands that may be missing when the network is used, see `losable_bands`.
     """
 
     noise: RadarNoise | None = None
@@ -191,6 +194,7 @@ class Augmentation:
     sensor_drop: float = 0.0
     second_sensor: int = 0
     gain_jitter: float = 0.0
+    losable: LosableBands | None = None
 
     def __call__(self, batch: Samples, seeds: Tensor, partners: Samples | None = None) -> Samples:
         """Return the batch with every tile changed by its seed (tile,) int64.
@@ -223,6 +227,9 @@ class Augmentation:
         if self.band_drop > 0:
             kept = band_mask(draws, self.band_drop, image.shape[1]).to(image.device)
             image, valid = image * kept, valid & (kept > 0)
+        if self.losable is not None:
+            kept = self.losable.kept(draws, image.shape[1]).to(image.device)
+            image, valid = image * kept, valid & (kept > 0)
         if self.sensor_drop > 0:
             there = (draws.uniform(1, 1, 1) >= self.sensor_drop).to(image.device)
             radar, other = image.tensor_split([self.second_sensor], dim=1)
@@ -230,6 +237,57 @@ class Augmentation:
             radar, other = valid.tensor_split([self.second_sensor], dim=1)
             valid = torch.cat([radar, other & there], dim=1)
         return replace(batch, image=image, valid=valid)
+
+
+_BEFORE_LOST, _POLARISATION_LOST = 0.5, 0.3
+
+
+@dataclass(frozen=True)
+class LosableBands:
+    """Indices of bands that are missing together.
+
+    Attributes
+    ----------
+    before
+        Those of the pre-event scene, which half of the tiles lose.
+    polarisations
+        Those of each polarisation, at both dates; three in ten tiles lose one of them.
+    """
+
+    before: tuple[int, ...]
+    polarisations: tuple[tuple[int, ...], ...]
+
+    def kept(self, draws: Draws, bands: int) -> Tensor:
+        """Return (tile, band, 1, 1) float32: 0 for a lost band, else 1."""
+        earlier, chance, which = draws.uniform(3).T
+        kept = torch.ones(len(earlier), bands)
+        kept[:, list(self.before)] *= (earlier >= _BEFORE_LOST).float().unsqueeze(1)
+        for number, own in enumerate(self.polarisations):
+            count = len(self.polarisations)
+            lost = (chance < _POLARISATION_LOST) & ((which * count).long() == number)
+            kept[:, list(own)] *= (~lost).float().unsqueeze(1)
+        return kept.view(-1, bands, 1, 1)
+
+
+def losable_bands(bands: Sequence[str], absent: Collection[str]) -> LosableBands | None:
+    """Return which bands a network has to learn to do without, None if it needs all.
+
+    Parameters
+    ----------
+    bands
+        Input bands in order.
+    absent
+        Those that a scene may lack. The last polarisation is never lost.
+    """
+    names = {name.removeprefix(BEFORE) for name in absent}
+    before = tuple(i for i, name in enumerate(bands) if name.startswith(BEFORE) and name in absent)
+    own = {name.removeprefix(BEFORE) for name in bands}
+    polarisations = tuple(
+        tuple(i for i, band in enumerate(bands) if band.removeprefix(BEFORE) == name)
+        for name in sorted(names)
+        if name in absent and len(own) > 1
+    )
+    return LosableBands(before, polarisations) if before or polarisations else None
 
 
 def strong_views(recipe: Recipe) -> Augmentation:

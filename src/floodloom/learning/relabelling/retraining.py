@@ -15,6 +15,8 @@ from floodloom.learning.calibration import held_out_pixels, seen_pixels, tempera
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.augmentation import (
     Augmentation,
+    LosableBands,
+    losable_bands,
     radar_noise,
     rotate_and_flip,
     strong_views,
@@ -354,6 +356,13 @@ def _train(
         tiles.held_out,
         settings,
         objective=None if tiles.pseudo is None else objective,
-        augmentation=Augmentation(noise, settings.band_drop, settings.cutmix),
+        augmentation=Augmentation(
+            noise, settings.band_drop, settings.cutmix, losable=_losable(start)
+        ),
         sidecars=sidecars,
     )
+
+
+def _losable(start: Checkpoint) -> LosableBands | None:
+    absent = () if start.accepts is None else start.accepts.absent
+    return losable_bands(start.recipe.bands, absent)

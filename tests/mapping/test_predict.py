@@ -28,7 +28,7 @@ from floodloom.mapping.predict import (
 )
 from floodloom.models.cropped_decoder import WHOLE, crop_rim
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.recipe import Recipe
+from floodloom.raster.recipe import Accepted, Recipe
 from floodloom.raster.store import stamp, write_store
 from floodloom.settings import arguments_of
 from floodloom.stages.predict import predict
@@ -269,6 +269,27 @@ def test_before_of_the_other_direction_is_refused_unless_forced(scene, pair, tmp
     arguments = {"scene": scene, "checkpoint": pair, "before": before}
     refused(tmp_path, InputError, "taken descending, but .* ascending", **arguments)
     assert mosaic_of(out=tmp_path / "p.tif", mixed_orbits=True, **arguments).exists()
+
+
+def test_a_scene_before_is_seen_where_it_is_there_and_left_alone_by_others(
+    scene, checkpoints, tmp_path
+) -> None:
+    recipe = PRODUCT.for_inputs(("vv", "before_vv"))
+    accepts = Accepted(quantities=("gamma0",), spacing=(5, 20), absent=("before_vv",))
+    both = [
+        save_checkpoint(
+            replace(untrained(recipe=recipe), accepts=accepts), tmp_path / "c.safetensors"
+        )
+    ]
+    before = scene_store(tmp_path / "b.zarr", np.full((2, 203, 331), 0.5, "float32"))
+
+    def percent(checkpoint, **files):
+        out = mosaic_of(scene=scene, checkpoint=checkpoint, out=tmp_path / "p.tif", **files)
+        with rasterio.open(out) as raster:
+            return raster.read(1)
+
+    assert (percent(both, before=before) != percent(both)).any()
+    np.testing.assert_array_equal(percent(checkpoints, before=before), percent(checkpoints))
 
 
 def test_where_a_network_overflows_there_is_no_data() -> None:

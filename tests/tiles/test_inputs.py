@@ -117,3 +117,17 @@ def test_a_band_that_a_scene_may_lack_is_neutral_where_the_others_have_data() ->
         compose_inputs(power, inputs_recipe(power, ("vv", "vh")))
     with pytest.raises(InputError, match="band hh: not in the scene, nor is any other"):
         compose_inputs(power, inputs_recipe(power, ("hh", "hv")), absent=("hh", "hv"))
+
+
+def test_a_date_that_may_be_missing_is_neutral_and_seen_where_it_is_there() -> None:
+    after, before = scene(vv=[[0.1, np.nan]], vh=[[0.02, np.nan]]), scene(vv=[[0.3, 0.3]])
+    bands = ("vv", "vh", "before_vv", "before_vh")
+    recipe = inputs_recipe(after, bands)
+    alone = compose_inputs(after, recipe, absent=bands)
+    np.testing.assert_array_equal(alone[2:], [[[0.0, np.nan]], [[0.0, np.nan]]])
+    pair = compose_inputs(after, recipe, before=before, absent=bands)
+    seen = compose_inputs(before, inputs_recipe(before, ("vv",)))
+    np.testing.assert_array_equal(pair[2], seen[0])
+    np.testing.assert_array_equal(pair[3], [[0.0, np.nan]])
+    with pytest.raises(InputError, match="band before_vh: not in the scene, which has vv"):
+        compose_inputs(after, recipe, before=before, absent=("before_vv",))

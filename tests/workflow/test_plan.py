@@ -126,6 +126,8 @@ def test_where_no_event_gives_labels_the_default_model_maps(default: str) -> Non
     assert mapped.members(0) == [default]
     read = inputs(mapped, "predict", {"event": "flood", "role": "after"})
     assert read["checkpoint"] == [default]
+    assert read["before"] == "results/r/geocoded/past.zarr"
+    assert "before" not in inputs(mapped, "predict", {"event": "flood", "role": "before"})
     assert targets(mapped)["evaluated"] == []
     assert "tiles" not in inputs(mapped, "report", {})
     assert "evaluation" not in inputs(mapped, "report", {})
@@ -145,6 +147,9 @@ def test_rounds_begin_with_a_checkpoint(default: str) -> None:
     wildcards = {"round": "1", "model": "unet", "seed": "0"}
     assert inputs(given, "train", wildcards)["init"] == default
     assert inputs(given, "relabel", {"round": "1"})["checkpoints"] == [default]
+    cut = inputs(given, "tile", {"event": "flood"})
+    assert cut["checkpoint"] == default
+    assert cut["before"] == "results/r/geocoded/past.zarr"
     assert given.members(1) == ["results/r/models/round-1/unet-0.safetensors"]
 
 

@@ -106,7 +106,8 @@ class PredictFiles(Files):
 
     before: Path | None = Field(
         default=None,
-        description="Scene store before the event, for models with bands that begin with before_",
+        description="Scene store before the event, for models with bands that begin with before_; "
+        "others don't look at it",
     )
     optical: Path | None = Field(
         default=None,
@@ -203,7 +204,7 @@ def scene_inputs(
 
     weighting, ensemble = ensemble.likelihood, ensemble.with_joint_temperature()
     before = None
-    if files.before is not None:
+    if files.before is not None and any(b.startswith(BEFORE) for b in ensemble.recipe.bands):
         before = _earlier(files.before, store, ensemble, settings.mixed_orbits)
     inputs = compose_inputs(store, ensemble.recipe, before=before, absent=_absent(ensemble))
     if bands:

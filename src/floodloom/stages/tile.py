@@ -12,7 +12,7 @@ from floodloom.log import get_logger
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.raster.store import open_store
-from floodloom.tiles.overlay import Overlay, cut_overlay, scene_overlays
+from floodloom.tiles.overlay import Overlay, Wanted, cut_overlay, scene_overlays
 from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import concatenate_tiles, write_tiles
 
@@ -25,6 +25,7 @@ def tile(
     before: Path | None = None,
     labels: Path | None = None,
     optical: Path | None = None,
+    checkpoint: Path | None = None,
     settings: TileSettings = TileSettings(),
 ) -> Path:
     """Cut scenes or a published data set into aligned tiles.
@@ -42,6 +43,9 @@ def tile(
     optical
         Optical raster of the same days: reflectance bands and, if there is one, a cloud mask or
         scene classification.
+    checkpoint
+        Checkpoint that is trained on with these tiles: bands and scaling are its own, bands that
+        its scenes may lack are 0, and settings of them aren't looked at.
     settings
         What is cut how, and which side of the split it is on.
 
@@ -66,7 +70,10 @@ def tile(
             else _data_set_overlays(adapter, _root(settings))
         )
         earlier = None if before is None else open_store(before)
-        tiles = concatenate_tiles([cut_overlay(found, earlier, settings) for found in overlays])
+        wanted = None if checkpoint is None else Wanted.by(checkpoint)
+        tiles = concatenate_tiles([
+            cut_overlay(found, earlier, settings, wanted) for found in overlays
+        ])  # fmt: skip
     if tiles.sizes["tile"] == 0:
         raise InputError(
             f"{out}: no tile of {settings.size} px holds {settings.minimum_valid:.0%} valid "

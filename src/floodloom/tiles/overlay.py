@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.store import open_store
+from floodloom.raster.recipe import Accepted, Recipe
+from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel1.bands import POLARISATIONS
 from floodloom.sentinel2.pair import Pairing, pair_optical
 from floodloom.sentinel2.settings import PairingSettings
@@ -21,6 +22,7 @@ from floodloom.tiles.cut import Source, cut_tiles
 from floodloom.tiles.inputs import compose_inputs, inputs_recipe, to_decibel
 from floodloom.tiles.labels import labels_on_grid, water_labels
 from floodloom.tiles.settings import TileSettings
+from floodloom.tiles.store import state_accepted
 
 
 def companion(
@@ -77,6 +79,33 @@ class Overlay:
     optical: xr.DataArray | None = None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """The recipe of a checkpoint, and what else it takes."""
+
+    recipe: Recipe
+    accepts: Accepted | None
+
+    @classmethod
+    def by(cls, checkpoint: Path) -> Wanted:
+        """Read what a checkpoint wants; CheckpointError if it can't be read."""
+        from floodloom.learning.checkpoint import read_metadata  # brings torch
+
+        described = read_metadata(checkpoint)
+        accepts = described.get("accepts")
+        return cls(
+            Recipe.model_validate(described["recipe"]),
+            None if accepts is None else Accepted.model_validate(accepts),
+        )
+
+    def recipe_of(self, scene: xr.Dataset, name: str) -> Recipe:
+        """Return the recipe of a scene's tiles; RecipeMismatchError if it isn't taken."""
+        own = recipe_of(scene)
+        self.recipe.require_scene(own, name, self.accepts)
+        recipe = self.recipe
+        return own.for_inputs(recipe.bands, recipe.db_range, recipe.normalisation)
+
+
 def scene_overlays(
     scenes: Sequence[Path], labels: Path | None, optical: Path | None, settings: TileSettings
 ) -> Iterator[Overlay]:
@@ -102,7 +131,12 @@ def scene_overlays(
         yield Overlay(Path(path).stem, scene, label, image)
 
 
-def cut_overlay(overlay: Overlay, before: xr.Dataset | None, settings: TileSettings) -> xr.Dataset:
+def cut_overlay(
+    overlay: Overlay,
+    before: xr.Dataset | None,
+    settings: TileSettings,
+    wanted: Wanted | None = None,
+) -> xr.Dataset:
     """Cut the tiles out of a scene.
 
     Parameters
@@ -113,17 +147,24 @@ def cut_overlay(overlay: Overlay, before: xr.Dataset | None, settings: TileSetti
         Scene store before the event, for bands that begin with `before_`.
     settings
         Bands, their scaling, and where tiles are cut.
+    wanted
+        Bands and scaling instead, by a checkpoint.
 
     Returns
     -------
     Dataset
         Tiles with their index, see `floodloom.tiles.cut.cut_tiles`.
     """
-    recipe = inputs_recipe(overlay.scene, settings.bands, settings.normalisation)
+    if wanted is None:
+        recipe = inputs_recipe(overlay.scene, settings.bands, settings.normalisation)
+        accepts = None
+    else:
+        recipe, accepts = wanted.recipe_of(overlay.scene, overlay.name), wanted.accepts
+    absent = () if accepts is None else accepts.absent
     attributes = overlay.scene.attrs
     orbit = f"{attributes.get('orbit_direction', '')}-{attributes.get('relative_orbit', '')}"
     source = Source(
-        inputs=compose_inputs(overlay.scene, recipe, before=before),
+        inputs=compose_inputs(overlay.scene, recipe, before=before, absent=absent),
         label=water_labels(overlay.label),
         event=settings.event or overlay.name,
         scene=overlay.name,
@@ -131,4 +172,5 @@ def cut_overlay(overlay: Overlay, before: xr.Dataset | None, settings: TileSetti
         optical=overlay.optical,
         whole=overlay.scene["tile_label"].values if "tile_label" in overlay.scene else None,
     )
-    return cut_tiles(source, recipe, classes=_CLASSES, settings=settings)
+    tiles = cut_tiles(source, recipe, classes=_CLASSES, settings=settings)
+    return tiles if accepts is None else state_accepted(tiles, accepts)

@@ -226,9 +226,13 @@ def tile_dataset(
         "fingerprint": recipe.fingerprint,
         "classes": json.dumps(list(classes)),
     }
-    if accepts is not None:
-        attrs["accepts"] = accepts.model_dump_json()
-    return xr.Dataset(variables, coordinates, attrs=attrs)
+    tiles = xr.Dataset(variables, coordinates, attrs=attrs)
+    return tiles if accepts is None else state_accepted(tiles, accepts)
+
+
+def state_accepted(tiles: xr.Dataset, accepts: Accepted) -> xr.Dataset:
+    """State which other scenes tiles stand for."""
+    return tiles.assign_attrs(accepts=accepts.model_dump_json())
 
 
 def refuse_leaks(tiles: xr.Dataset) -> None:

@@ -123,7 +123,8 @@ def _tile(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     labelled = plan.config.events[event].split != "target"
     return {
         "scene": [scene] if scene else [],
-        "before": plan.needs_before() and plan.geocoded(event, "before"),
+        "before": plan.seen_before(event, "after"),
+        "checkpoint": scene and plan.checkpoint,
         "labels": labelled and plan.event_file(event, "labels"),
         "optical": plan.config.distill is not None and plan.event_file(event, "optical"),
     }
@@ -165,7 +166,7 @@ def _predict(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     students = plan.members(plan.rounds)
     return {
         "scene": plan.geocoded(event, role),
-        "before": plan.needs_before() and plan.geocoded(event, "before"),
+        "before": plan.seen_before(event, role),
         "optical": optical,
         "radar_checkpoint": students if optical else [],
         "checkpoint": [plan.teacher] if optical else students,

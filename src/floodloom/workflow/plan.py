@@ -164,6 +164,14 @@ class Plan:
         """Whether the network itself sees the scene before the flood."""
         return any(band.startswith("before_") for band in self.config.tile.bands)
 
+    def seen_before(self, event: str, role: str) -> str | None:
+        """The scene before the flood that the network may see beside that of a date, or None.
+
+        A given checkpoint is offered it for the date of the flood, whether it looks at it or not.
+        """
+        seen = self.needs_before() or (self.checkpoint is not None and role == "after")
+        return self.geocoded(event, "before") if seen else None
+
     def event_file(self, event: str, key: str) -> str | None:
         """A raster of an event: what the configuration names, or what the simulator writes."""
         given: str | None = getattr(self.config.events[event], key)

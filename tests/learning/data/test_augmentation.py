@@ -11,8 +11,10 @@ from scipy import stats
 from floodloom.learning.data.augmentation import (
     Augmentation,
     Draws,
+    LosableBands,
     gamma,
     jitter_gain,
+    losable_bands,
     mix_boxes,
     radar_noise,
 )
@@ -71,6 +73,27 @@ def test_a_band_is_lost_as_often_as_asked_and_never_the_only_one():
     assert lost[:, 0].float().mean().item() == pytest.approx(0.125, abs=0.02)
     single = Augmentation(band_drop=1.0)(tiles_of(0.5, 10, 1), torch.arange(10))
     assert (single.image == 0.5).all()
+
+
+def test_bands_that_may_be_missing_are_lost_together():
+    bands = ("vv", "vh", "before_vv", "before_vh")
+    losable = losable_bands(bands, bands)
+    assert losable == LosableBands((2, 3), ((1, 3), (0, 2)))
+    tiles = Augmentation(losable=losable)(tiles_of(0.5, 8000, 4, 4), torch.arange(8000))
+    lost = tiles.image.abs().amax(dim=(2, 3)) == 0
+    assert torch.equal(lost, ~tiles.valid.flatten(2).any(dim=2))
+    assert not lost[:, :2].all(dim=1).any()
+    kinds = {tuple(row) for row in lost.tolist()}
+    assert len(kinds) == 6  # with or without the earlier date: both, VV alone, VH alone
+    both_before = (lost[:, 2] & lost[:, 3]).float().mean().item()
+    assert both_before == pytest.approx(0.5, abs=0.02)
+    assert lost[:, :2].float().mean().item() == pytest.approx(0.15, abs=0.02)
+
+
+def test_a_band_that_is_always_there_is_never_lost():
+    assert losable_bands(("vv", "before_vv"), ("before_vv",)) == LosableBands((1,), ())
+    assert losable_bands(("vv", "vh"), ()) is None
+    assert losable_bands(("vv",), ("vv",)) is None
 
 
 def test_mixing_takes_boxes_of_every_area_labels_and_all():

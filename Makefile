@@ -4,10 +4,15 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo test test-kills test-export fuzz setup check format docs figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export fuzz setup check format docs figures default-model bench clean
 
-demo: setup ## Simulated flood, from the raw product to the map
+demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
+	@echo "The map is in results/demo/map.html, the report in results/demo/report.html."
+	@echo "To train a model of your own, see config/train.yaml; make demo-train runs it."
+
+demo-train: setup ## Simulated events: a model is trained, adapted to a flood without labels, and maps it
+	$(BIN)/snakemake --cores $(CORES) --configfile config/train.yaml
 
 test: setup ## All tests, among them a tiny run of the whole workflow
 	$(BIN)/pytest -n $(or $(WORKERS),2) --dist loadgroup

@@ -17,6 +17,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from benchmarks import two_dates
 from benchmarks.data import data_root
 from benchmarks.record import record
 from floodloom.adapters import SceneAdapter
@@ -197,11 +198,13 @@ def main() -> None:
     given = parser.parse_args()
     settings = SETTINGS.model_copy(update={"epochs": given.epochs})
     path = given.score or make_model(given.folder, given.chips, settings, given.processes)
-    both = predict_chips(path)
+    both, pairs = predict_chips(path), two_dates.read_pairs()
     figures = {
         "vv_and_vh": score(both),
         "vv": score(predict_chips(path, bands=("vv",))),
         "best_thresholds": best_thresholds(both),
+        "two_dates": two_dates.score_checkpoint(pairs, path),
+        "two_dates_thresholds": two_dates.best_thresholds(pairs),
     }
     print(figures)
     if given.score is None:

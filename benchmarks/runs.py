@@ -17,6 +17,7 @@ from floodloom.stages import STAGES
 
 COMMANDS = {
     "demo": "make demo",
+    "demo-train": "make demo-train",
     "etci2021": "snakemake --cores 2 --configfile config/etci2021.yaml",
     "ombria": "snakemake --cores 2 --configfile config/ombria.yaml",
 }

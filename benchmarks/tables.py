@@ -39,8 +39,8 @@ of which each has its own copy of the project.
 
 ```sh
 printf '%s: {precision: float32}\\n' teach distill train predict > float32.yaml
-snakemake --cores 2 --configfile config/config.yaml float32.yaml
-python -m benchmarks.compare before/results/demo after/results/demo
+snakemake --cores 2 --configfile config/train.yaml float32.yaml
+python -m benchmarks.compare before/results/demo-train after/results/demo-train
 ```
 
 For a configuration without a teacher, such as `config/etci2021.yaml`, leave `teach` and `distill`
@@ -48,7 +48,8 @@ out of the first line.
 """
 
 _SCORED = {
-    "demo": "simulated event that gave no label, flood map",
+    "demo": "simulated event, mapped by the model that floodloom brings, flood map",
+    "demo-train": "simulated event that gave no label, flood map",
     "etci2021": "ETCI 2021, held-out eastern ground of North Alabama, water",
     "ombria": "OMBRIA, the 70 test chips, flood",
 }

@@ -44,7 +44,7 @@ def test_the_schema_takes_what_the_settings_take(file: Path) -> None:
     ],
 )
 def test_the_schema_refuses_what_the_settings_refuse(section: str, wrong: dict[str, Any]) -> None:
-    content = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    content = yaml.safe_load((REPOSITORY / "config/train.yaml").read_text())
     content[section] = {**content.get(section, {}), **wrong}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(content, json.loads(schema()))

@@ -57,12 +57,14 @@ def test_a_lake_is_water_and_land_is_none(tmp_path, recipe: Recipe, bands) -> No
 
 def test_scenes_of_another_kind_are_refused(tmp_path) -> None:
     path, _ = scene(tmp_path, Recipe(quantity="beta0", spacing=10.0))
-    with pytest.raises(RecipeMismatchError, match="quantity is 'beta0' but sigma0 or gamma0 is"):
+    with pytest.raises(
+        RecipeMismatchError, match="quantity is 'beta0' but sigma0 or gamma0 or display"
+    ):
         predict(scene=path, out=tmp_path / "p.tif")
 
 
 def test_it_is_small_and_states_what_it_takes() -> None:
     assert DEFAULT_CHECKPOINT.stat().st_size < 10 * 2**20
     found = read_metadata(DEFAULT_CHECKPOINT)
-    assert found["accepts"]["quantities"] == ["sigma0", "gamma0"]
+    assert found["accepts"]["quantities"] == ["sigma0", "gamma0", "display"]
     assert found["classes"] == ["dry", "water"]

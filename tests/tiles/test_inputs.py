@@ -37,6 +37,10 @@ def test_display_products_are_standardised_by_their_scene() -> None:
     inputs = compose_inputs(display, inputs_recipe(display, ("vv",)))
     assert float(inputs.mean()) == pytest.approx(0.0, abs=1e-6)
     assert float(inputs.std()) == pytest.approx(1.0, abs=1e-6)
+    usual = compose_inputs(display, Recipe(quantity="gamma0").for_inputs(("vv",)))
+    decibel = (usual + 1) * 17.5 - 30
+    assert float(decibel.mean()) == pytest.approx(-12.4, abs=1e-4)
+    assert float(decibel.std()) == pytest.approx(4.2, abs=1e-4)
     part = compose_inputs(display.isel(y=[0]), inputs_recipe(display, ("vv",)))
     np.testing.assert_array_equal(part, inputs.isel(y=[0]))
 

@@ -24,11 +24,12 @@ Every key of a configuration file, its type, default and meaning. This page and
 the code that they configure; edit these, not the page.
 
 One file describes one run: `snakemake --cores 2 --configfile config/etci2021.yaml`. Without
-`--configfile`, `config/config.yaml` (the simulated event) is used. Unknown keys are refused.
+`--configfile`, `config/config.yaml` (a simulated event) is used. Unknown keys are refused.
 
 | file | run |
 |---|---|
-| `config.yaml`, `scenes.tsv` | the simulated flood of `make demo` |
+| `config.yaml`, `scenes.tsv` | `make demo`: a simulated flood, mapped by floodloom's own model |
+| `train.yaml`, `train.tsv` | `make demo-train`: the whole learning chain on simulated events |
 | `etci2021.yaml`, `etci2021.tsv` | ETCI 2021: labels of one scene, another without any |
 | `ombria.yaml` | OMBRIA: chips before and after, with optical images for some |
 

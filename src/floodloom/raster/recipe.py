@@ -44,7 +44,8 @@ _PRODUCT_FIELDS = ("quantity", "noise_removed", "flattened", "speckle_filter", "
 class Accepted(BaseModel):
     """What scenes a network takes beside those of its own recipe, because it was trained on such.
 
-    Whether noise is removed, terrain flattened and speckle filtered makes no difference to it.
+    Whether noise is removed, terrain flattened and speckle filtered makes no difference to it. Of
+    display values nothing else is known, so nothing else is asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -170,6 +171,8 @@ class Recipe(BaseModel):
     def _require(
         self, other: Recipe, name: str, fields: tuple[str, ...], accepted: Accepted | None
     ) -> None:
+        if accepted is not None and {other.quantity} & {"display"} & set(accepted.quantities):
+            fields = tuple(field for field in fields if field not in _PRODUCT_FIELDS)
         for field in fields:
             expected, found = getattr(self, field), getattr(other, field)
             if expected == found or (accepted is not None and accepted.admits(field, found)):

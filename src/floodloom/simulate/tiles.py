@@ -21,8 +21,9 @@ from floodloom.tiles.store import tile_dataset, write_tiles
 
 _POLARISATIONS = ("vv", "vh")
 BANDS = (*_POLARISATIONS, *(BEFORE + name for name in _POLARISATIONS))
-ACCEPTED = Accepted(quantities=("sigma0", "gamma0"), spacing=(9.0, 31.0), absent=BANDS)
-"""The scenes that chips stand for: those of the sensors that `draw_sensor` draws."""
+ACCEPTED = Accepted(quantities=("sigma0", "gamma0", "display"), spacing=(9.0, 31.0), absent=BANDS)
+"""The scenes that chips stand for: those of the sensors that `draw_sensor` draws, and display
+values of such, which are mapped to the decibels of a usual scene."""
 _CLASSES = ("dry", "water")
 _SIDE = 256  # px
 _UNFLOODED = 0.25

@@ -20,6 +20,8 @@ _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
 _HIGHEST = 400.0  # dB, beyond what float32 holds
 _STATISTICS_PIXELS = 4_000_000
+_USUAL_DB = dict.fromkeys(CO_POLARISED, (-12.4, 4.2)) | dict.fromkeys(CROSS_POLARISED, (-19.4, 4.3))
+"""Mean and standard deviation of a scene: medians of 300 simulated chips."""
 BEFORE = "before_"
 """Prefix of the bands that come from the pre-event scene."""
 
@@ -53,7 +55,8 @@ def compose_inputs(
         (band, y, x) float32, as lazy as the scene. Fixed normalisation maps the recipe's decibel
         range to -1..1 (ratio: -15..0 dB) and clips; scene normalisation subtracts the mean and
         divides by the standard deviation that the scene store carries, of backscatter by those of
-        the whole scene in decibel. NaN where there is no data.
+        the whole scene in decibel. Display values for a network that sees backscatter get the mean
+        and the standard deviation of a usual scene. NaN where there is no data.
 
     Raises
     ------
@@ -101,12 +104,21 @@ def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
     if recipe.quantity == "display":
         return _standardised(scene, band)
     if band == "ratio":
-        decibel = to_decibel(_variable(scene, cross)) - to_decibel(_variable(scene, co))
+        decibel = _backscatter(scene, cross) - _backscatter(scene, co)
     else:
-        decibel = to_decibel(_variable(scene, band))
+        decibel = _backscatter(scene, band)
     if recipe.normalisation == "scene":
         return _by_its_own_statistics(decibel)
     return _scaled(decibel, _RATIO_RANGE if band == "ratio" else recipe.db_range)
+
+
+def _backscatter(scene: xr.Dataset, band: str) -> xr.DataArray:
+    """Return a band in decibel; display values as if their scene were a usual one."""
+    if '"quantity":"display"' not in str(scene.attrs.get("recipe", "")):
+        return to_decibel(_variable(scene, band))
+    mean, deviation = _USUAL_DB[band]
+    usual: xr.DataArray = mean + deviation * _standardised(scene, band)
+    return usual.astype(np.float32)
 
 
 def to_decibel(power: xr.DataArray) -> xr.DataArray:

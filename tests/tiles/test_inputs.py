@@ -133,5 +133,5 @@ def test_a_date_that_may_be_missing_is_neutral_and_seen_where_it_is_there() -> N
     seen = compose_inputs(before, inputs_recipe(before, ("vv",)))
     np.testing.assert_array_equal(pair[2], seen[0])
     np.testing.assert_array_equal(pair[3], [[0.0, np.nan]])
-    with pytest.raises(InputError, match="band before_vh: not in the scene, which has vv"):
+    with pytest.raises(InputError, match="band vh: not in the scene, which has vv"):
         compose_inputs(after, recipe, before=before, absent=("before_vv",))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.auto_tables import auto_tables
+from benchmarks.default_model_tables import default_model_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
@@ -23,6 +24,7 @@ from floodloom.files import read_json
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "benchmarks" / "README.md"
 README = REPOSITORY / "README.md"
+MODEL_CARD = REPOSITORY / "docs" / "model-card.md"
 BEGIN, END = "<!-- scores: made by `make docs` -->", "<!-- end of scores -->"
 
 _HEAD = """# Benchmarks
@@ -111,6 +113,15 @@ def readme() -> str:
     return f"{before}{BEGIN}\n{scores_table()}{END}{after}"
 
 
+def model_card() -> str:
+    """Return the model card with its scores brought up to date."""
+    text = MODEL_CARD.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    tables = "\n".join(default_model_tables(read_json(RESULTS / "default_model.json")))
+    return f"{before}{BEGIN}\n{tables}{END}{after}"
+
+
 def dry_run_table(result: dict[str, Any]) -> str:
     """Return what dry runs cost as a table."""
     rows = [
@@ -143,6 +154,7 @@ def _facts(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "runs": lambda _: [scores_table(), runtime_table()],
     "sentinel1": sentinel1_tables,
+    "default_model": default_model_tables,
     "simulator": simulator_tables,
     "train": train_tables,
     "auto": auto_tables,
@@ -156,9 +168,10 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write all pages."""
     PAGE.write_text(page())
     README.write_text(readme())
+    MODEL_CARD.write_text(model_card())
 
 
 if __name__ == "__main__":

@@ -54,3 +54,4 @@ def test_tables_are_made_from_the_results() -> None:
 
     assert tables.PAGE.read_text() == tables.page(), "run `make docs`"
     assert tables.README.read_text() == tables.readme(), "run `make docs`"
+    assert tables.MODEL_CARD.read_text() == tables.model_card(), "run `make docs`"

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import label as number_patches
 
 from floodloom.arrays import Bytes, Floats, Mask
-from floodloom.simulate.backscatter import Day, draw_day, other_day
+from floodloom.simulate.backscatter import Day, Power, draw_day, other_day
+from floodloom.simulate.chips import VISIBLE_DB
 from floodloom.simulate.inundation import (
     Flood,
     flood_height,
@@ -44,8 +45,8 @@ class Series:
     `before` (date, 2, y, x) and `after` (2, y, x) float32, VV and VH, linear power; `water`
     (date, y, x) bool, where there was water on each date before; `label` (y, x) uint8, 0 dry, 1
     permanent water, 2 flood, 3 seasonal water, which is there after the flood whether it was on a
-    date before or not; `visible` (y, x) bool, True where the ground after the flood isn't hidden by
-    plants or houses; `sensor` how the images were taken.
+    date before or not; `visible` (y, x) bool, True where the flood or seasonal water can be seen
+    after the flood, see `floodloom.simulate.chips.VISIBLE_DB`; `sensor` how the images were taken.
     """
 
     before: Floats
@@ -88,11 +89,12 @@ def make_series(seed: int, size: int = 256, dates: int = 3, biome: str | None = 
     noise = thermal_noise(draw, sensor, size)
     day = draw_day(draw, place)
     view = _View(landscape, sensor, noise)
-    after = view.image(draw, flood, day)
+    after = view.image(draw, view.surface(flood, day)[0])
     earlier, water = [], []
     for _ in range(dates):
         wet = _on_a_date(draw, high, ponds)
-        earlier.append(view.image(draw, wet, other_day(draw, day, place)))
+        clean, _ = view.surface(wet, other_day(draw, day, place))
+        earlier.append(view.image(draw, clean))
         water.append(landscape.ground.water | wet.covered)
     label = np.where(flood.covered, 2, landscape.label)
     label[high.covered | ponds.covered] = SEASONAL
@@ -101,7 +103,7 @@ def make_series(seed: int, size: int = 256, dates: int = 3, biome: str | None = 
         after=after,
         water=np.stack(water),
         label=label.astype(np.uint8),
-        visible=_open(landscape),
+        visible=view.darker(flood, day),
         sensor=sensor,
     )
 
@@ -135,23 +137,31 @@ class _View:
     sensor: Sensor
     noise: Floats
 
-    def image(self, draw: np.random.Generator, flood: Flood, day: Day) -> Floats:
-        """Return the image (2, y, x) of a day with this water."""
+    def surface(self, flood: Flood, day: Day) -> tuple[Power, Power]:
+        """Return the backscatter of a day with this water, and without."""
         same = np.random.default_rng(self.landscape.seed)
         hidden = standing_out(same, self.landscape.land, flood.depth)
         place = replace(self.landscape, flood=flood, hidden=hidden)
-        ground, sensor = place.ground, self.sensor
-        incidence = incidence_angle(sensor, len(ground.elevation))
-        power, _ = surface_backscatter(place, day, incidence, flooded=True)
-        slopes = slope_effect(ground.elevation, place.land.cover == Cover.FOREST, sensor)
+        incidence = incidence_angle(self.sensor, len(hidden))
+        return surface_backscatter(place, day, incidence, flooded=True)
+
+    def slopes(self) -> Floats:
+        """Return by how much slopes and woods raise the backscatter, (y, x)."""
+        woods = self.landscape.land.cover == Cover.FOREST
+        return slope_effect(self.landscape.ground.elevation, woods, self.sensor)
+
+    def image(self, draw: np.random.Generator, power: Power) -> Floats:
+        """Return the image (2, y, x) of a surface."""
+        slopes = self.slopes()
         bands = [
-            observe(draw, band * slopes, noise, removed, sensor)
-            for band, noise, removed in zip(power, self.noise, sensor.removed, strict=True)
+            observe(draw, band * slopes, noise, removed, self.sensor)
+            for band, noise, removed in zip(power, self.noise, self.sensor.removed, strict=True)
         ]
         return np.stack(bands)
 
-
-def _open(landscape: Landscape) -> Mask:
-    """Where (y, x) nothing stands in the water that hides it from radar."""
-    hides = np.isin(landscape.land.cover, (Cover.FOREST, Cover.TOWN))
-    return np.asarray(~hides & (landscape.hidden < 0.3))
+    def darker(self, flood: Flood, day: Day) -> Mask:
+        """Where (y, x) water darkens a polarisation by `VISIBLE_DB`, so that it can be seen."""
+        wet, dry = (
+            np.stack(power) * self.slopes() + self.noise for power in self.surface(flood, day)
+        )
+        return np.asarray((wet / dry).min(axis=0) < 10 ** (-VISIBLE_DB / 10))

@@ -15,6 +15,7 @@ from benchmarks.distill_tables import distill_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.relabel_tables import relabel_tables
+from benchmarks.seasonal_tables import seasonal_tables
 from benchmarks.sentinel1_tables import sentinel1_tables
 from benchmarks.simulator_tables import simulator_tables
 from benchmarks.train_tables import train_tables
@@ -156,6 +157,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "sentinel1": sentinel1_tables,
     "default_model": default_model_tables,
     "simulator": simulator_tables,
+    "seasonal": seasonal_tables,
     "train": train_tables,
     "auto": auto_tables,
     "zoo": zoo_tables,

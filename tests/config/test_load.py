@@ -189,3 +189,53 @@ def test_missing_files_are_named(tmp_path) -> None:
     config = load_config({**MINIMAL, "dataset": "ombria", "data_root": "there"})
     with pytest.raises(ConfigError, match=r"data_root: there not found; ombria is published at"):
         check_paths(config, tmp_path)
+
+
+DATED = "scene\tevent\trole\tsource\tdate\n"
+
+
+def _roles(folder: Path, rows: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Roles by scene, of products of these names with these dates in the sheet."""
+    for name, _ in rows.values():
+        (folder / name).write_bytes(b"PK\3\4")
+    text = "".join(f"{s}\te\tbefore\t{name}\t{day}\n" for s, (name, day) in rows.items())
+    (folder / "s.tsv").write_text(DATED + text)
+    return {name: scene.role for name, scene in load_scenes(load_config(MINIMAL), folder).items()}
+
+
+def test_dates_before_are_told_apart_by_names_and_by_the_sheet(tmp_path) -> None:
+    rows = {
+        "a1": ("S1A_IW_GRDH_1SDV_20230502T165821_x.zip", ""),
+        "b": ("S1A_IW_GRDH_1SDV_20230420T165821_x.zip", ""),
+        "a2": ("S1A_IW_GRDH_1SDV_20230502T165846_x.zip", ""),
+        "c": ("renamed.zip", "2023-04-08"),
+        "b2": ("renamed-too.zip", "2023-04-20"),
+    }
+    expected = {"a1": "before", "b": "before-2", "a2": "before", "c": "before-3", "b2": "before-2"}
+    assert _roles(tmp_path, rows) == expected
+    assert list(_roles(tmp_path, rows)) == list(rows)
+
+
+def test_a_stated_date_counts_before_that_of_the_name(tmp_path) -> None:
+    rows = {
+        "a": ("S1A_20230502T165821.zip", ""),
+        "b": ("S1A_20230502T165846.zip", "2023-04-20T16:58:21"),
+    }
+    assert _roles(tmp_path, rows) == {"a": "before", "b": "before-2"}
+
+
+def test_one_date_before_needs_none(tmp_path) -> None:
+    rows = {"a": ("one.zip", ""), "b": ("S1A_20230502T165846.zip", "")}
+    assert _roles(tmp_path, rows) == {"a": "before", "b": "before"}
+
+
+def test_dates_that_are_not_known_or_none_are_refused(tmp_path) -> None:
+    rows = {"a": ("one.zip", ""), "b": ("two.zip", "2023-04-20"), "c": ("x.zip", "2023-05-02")}
+    with pytest.raises(ConfigError, match=r"s\.tsv: scene 'a': .* state it in a column `date`"):
+        _roles(tmp_path, rows)
+    with pytest.raises(ConfigError, match=r"row 2: date '2\.5\.2023' must be like 2023-05-14"):
+        _roles(tmp_path, {"a": ("one.zip", "2.5.2023")})
+    simulated = "a\te\tbefore\tsimulated\t2023-05-02\nb\te\tbefore\tsimulated\t2023-04-20\n"
+    (tmp_path / "s.tsv").write_text(DATED + simulated)
+    with pytest.raises(ConfigError, match="'a' and 'b' are both `before`"):
+        load_scenes(load_config(MINIMAL), tmp_path)

@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pyproj import Transformer
 
 from floodloom.errors import InputError
 from floodloom.files import write_json
+from floodloom.mapping.sources import DATES_BEFORE
 from floodloom.raster.cog import read_raster
 from floodloom.raster.grid import geobox_of, quiet_about_georeference
 from floodloom.raster.store import open_store
@@ -283,6 +285,18 @@ def test_before_and_truth_find_their_event(event: Files, plain_event: Files, tmp
     assert "truth" not in plain["paths"]
     assert placed["before"] is not None
     assert placed["paths"]["truth"]
+
+
+def test_pages_name_all_dates_before_where_there_are_several(event: Files, tmp_path: Path) -> None:
+    assert "Compared with" not in run(tmp_path, event)[0]
+    copied = tmp_path / "flood.tif"
+    shutil.copy(event.map, copied)
+    with rasterio.open(copied, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
+        raster.update_tags(**{DATES_BEFORE: "2023-04-20T16:58:21, 2023-05-02T16:58:21"})
+    report_text, map_text = run(tmp_path, event, maps=[copied])
+    dates = "2 dates: 2023-04-20 16:58, 2023-05-02 16:58"
+    assert f"Compared with {dates} UTC." in report_text
+    assert embedded(map_text)["events"][0]["dates"]["all_before"] == dates
 
 
 def test_files_that_are_no_pairs_are_refused(event: Files, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ report: "../report/workflow.rst"
 wildcard_constraints:
     event=PATTERN,
     scene=PATTERN,
-    role="before|after",
+    role=r"after|before(?:-\d+)?",
     model="[a-z0-9_]+",
     seed=r"\d+",
     round=r"\d+",

@@ -41,10 +41,13 @@ A tab-separated file with one row per scene:
 |---|---|
 | `scene` | name of the scene, see [docs/security.md](../docs/security.md); no two alike |
 | `event` | the event it shows, one of the keys of `events` |
-| `role` | `before` or `after` the flood; an event has at most one scene of each |
+| `role` | `before` or `after` the flood; of before there may be \
+[several dates](../docs/inputs.md#several-dates-before-the-flood) |
 | `source` | path of a SAFE folder, zip, STAC item or [backscatter of others](../docs/inputs.md), \
 URL of a zip or item, `simulated`, `dataset` |
 | `sha256` | optional: digest of the file behind a URL |
+| `date` | optional: when the scene was taken, `2023-05-14` or `2023-05-14T16:58:21`, where the \
+name of its source doesn't state it |
 
 Configuration and sheet are texts in UTF-8. YAML takes `2023-05-14`, `2023`, `no` and `on` for a
 date, a number, and true or false: quote them where they are names (`'2023-05-14':`). Paths may hold

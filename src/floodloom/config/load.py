@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from floodloom.config.project import Config
 from floodloom.config.text import kind_of, read_table
 from floodloom.datasets import DATASETS
+from floodloom.dates import group_by_pass, read_date, time_in_name
 from floodloom.errors import ConfigError
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT, NO_DEFAULT
 from floodloom.names import require_name, require_sha256
@@ -22,6 +24,7 @@ from floodloom.settings import of_jobs
 from floodloom.texts import brief, is_address, redact, shorten
 
 _COLUMNS = ("scene", "event", "role", "source")
+_OPTIONAL = ("sha256", "date")
 _ROLES = ("before", "after")
 _MOST_SCENES = 10_000
 _SOME = 20  # names that a message lists
@@ -32,13 +35,18 @@ DATASET = "dataset"
 
 @dataclass(frozen=True)
 class Scene:
-    """One row of the scene sheet."""
+    """One row of the scene sheet.
+
+    `role` is `after`, or that of its date before the flood: `before`, `before-2`, `before-3`, …;
+    `date` is when it was taken, a time or a day, None where neither sheet nor name states it.
+    """
 
     name: str
     event: str
     role: str
     source: str
     sha256: str | None = None
+    date: date | None = None
 
 
 def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
@@ -208,11 +216,35 @@ def load_scenes(config: Config, folder: Path | None = None) -> dict[str, Scene]:
         scenes[scene.name] = scene
     _check_pairs(scenes, config.scenes)
     _check_statements(scenes, config, folder)
-    return scenes
+    return {scene.name: scene for scene in _with_roles(scenes.values(), config.scenes)}
+
+
+def _with_roles(scenes: Iterable[Scene], sheet: str) -> list[Scene]:
+    """Give each date before the flood a role of its own, in the order of the sheet."""
+    listed = list(scenes)
+    earlier: dict[str, list[int]] = {}
+    for number, scene in enumerate(listed):
+        if scene.role == "before":
+            earlier.setdefault(scene.event, []).append(number)
+    for event, numbers in earlier.items():
+        try:
+            passes = group_by_pass([listed[number].date for number in numbers])
+        except LookupError as error:
+            unknown = listed[numbers[error.args[0]]]
+            raise ConfigError(
+                f"{sheet}: scene {unknown.name!r}: its name doesn't state when it was taken, and "
+                f"event {event!r} has several dates before the flood; state it in a column "
+                "`date`, such as 2023-05-14"
+            ) from None
+        for count, members in enumerate(passes[1:], start=2):
+            for member in members:
+                number = numbers[member]
+                listed[number] = replace(listed[number], role=f"before-{count}")
+    return listed
 
 
 def _scene(row: Mapping[str, str], config: Config, where: str, folder: Path) -> Scene:
-    values = {column: row.get(column, "") for column in (*_COLUMNS, "sha256")}
+    values = {column: row.get(column, "") for column in (*_COLUMNS, *_OPTIONAL)}
     empty = [column for column in _COLUMNS if not values[column]]
     if empty:
         raise ConfigError(f"{where}: {empty[0]} is empty")
@@ -234,7 +266,18 @@ def _scene(row: Mapping[str, str], config: Config, where: str, folder: Path) -> 
         raise ConfigError(f"{where}: source is `dataset`, but the key `dataset` is not set")
     if values["sha256"]:
         require_sha256(values["sha256"], f"{where}: sha256", ConfigError)
-    return Scene(values["scene"], values["event"], values["role"], source, values["sha256"] or None)
+    taken = _date(values["date"], where) if values["date"] else time_in_name(source)
+    digest = values["sha256"] or None
+    return Scene(values["scene"], values["event"], values["role"], source, digest, taken)
+
+
+def _date(text: str, where: str) -> date:
+    try:
+        return read_date(text)
+    except ValueError:
+        raise ConfigError(
+            f"{where}: date {brief(text)} must be like 2023-05-14 or 2023-05-14T16:58:21"
+        ) from None
 
 
 def _check_pairs(scenes: Mapping[str, Scene], sheet: str) -> None:

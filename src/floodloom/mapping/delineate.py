@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,13 +109,21 @@ class Evidence:
     Attributes
     ----------
     after, before
-        uint8 percent of water after and before the flood, 255 = no data; `before` may be None.
+        uint8 percent of water after and before the flood, 255 = no data; `before` may be None. Of
+        several dates before, their mean.
+    occurrence
+        float32 percent of the dates before on which there was water, NaN = unknown, see
+        `water_occurrence`; None of one date.
+    dates
+        When these dates were, ISO 8601; empty of one date.
     reference
         uint8 reference water: 1 permanent water, 0 land, 255 unknown; or None.
     ground
         What may exclude a pixel.
     change
         float32 change of backscatter since before the flood, dB, NaN = unknown; or None.
+    z_score
+        float32 the same in standard deviations of the dates before, NaN = unknown; or None.
     decibel, before_decibel
         float32 backscatter after and before the flood, dB, for refinements that look at it; or
         None.
@@ -130,6 +139,9 @@ class Evidence:
     decibel: Floats | None = None
     before_decibel: Floats | None = None
     areas: PixelAreas | None = None
+    occurrence: Floats | None = None
+    dates: tuple[str, ...] = ()
+    z_score: Floats | None = None
 
     def pixel_areas(self) -> PixelAreas:
         """Return the areas of the pixels; without a grid each is 1."""
@@ -142,6 +154,11 @@ def delineate_flood(evidence: Evidence, settings: DelineateSettings) -> tuple[By
     Between `before_threshold` and `threshold` neither is certain, and water is excluded: as flood,
     the edges of rivers and lakes would be flooded in every scene; as permanent water, a flood would
     be missed. The shore buffer takes in mixed pixels, and the error of geocoding between scenes.
+
+    Of several dates before, water on `permanent_occurrence` percent of them or more is permanent.
+    On fewer it is seasonal, and from `before_threshold` percent on excluded: nobody can tell
+    whether it would be there without the flood.
+
     Patches of flood within permanent water are given to it where they are too small, and the
     reverse.
 
@@ -162,12 +179,13 @@ def delineate_flood(evidence: Evidence, settings: DelineateSettings) -> tuple[By
     seen = evidence.after != FloodClass.NODATA.value
     areas = evidence.pixel_areas()
     water = water_extent(evidence.after, settings, areas, evidence.decibel)
-    permanent, doubtful = _water_before(evidence, settings)
+    permanent, seasonal, doubtful = _water_before(evidence, settings)
     flood = sieve_patches(water & ~permanent, water, minimum_area(settings, areas), areas)
     classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
     classes[flood] = FloodClass.FLOOD.value
     reasons = exclusions(evidence.ground, seen, settings)
     reasons[flood & _unchanged(evidence, settings) & (reasons == 0)] = Reason.UNCHANGED.value
+    reasons[flood & seasonal & (reasons == 0)] = Reason.SEASONAL.value
     reasons[flood & doubtful & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
     classes[reasons > 0] = FloodClass.EXCLUDED.value
     classes[~seen] = FloodClass.NODATA.value
@@ -217,22 +235,60 @@ def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Float
     return in_strips(refined, *rasters, reach=settings.reach, rows=_STRIP)
 
 
-def _water_before(evidence: Evidence, settings: DelineateSettings) -> tuple[Mask, Mask]:
-    """Where (y, x) there was water before the flood, and where it is uncertain."""
+def water_occurrence(
+    dates: Sequence[tuple[Bytes, Floats | None]], settings: DelineateSettings, areas: PixelAreas
+) -> Floats:
+    """Return the percent of the dates before a flood on which there was water.
+
+    Source: the occurrence of water of Pekel et al., High-resolution mapping of global surface water
+    and its long-term changes, Nature 540 (2016) 418-422.
+
+    Parameters
+    ----------
+    dates
+        Of each date percent of water, (y, x) uint8, 255 = no data, and its backscatter, (y, x)
+        float32, dB, or None; one date or more.
+    settings, areas
+        How water is told from land on each, as after the flood.
+
+    Returns
+    -------
+    ndarray
+        (y, x) float32, 0-100: of the dates that saw a pixel; NaN where none did.
+    """
+    wet, known = (np.zeros(dates[0][0].shape, dtype=np.uint16) for _ in range(2))
+    for percent, decibel in dates:
+        wet += water_extent(percent, settings, areas, decibel)
+        known += percent != FloodClass.NODATA.value
+    share = np.float32(100) * wet / np.maximum(known, 1)
+    return np.where(known > 0, share, np.nan).astype(np.float32)
+
+
+def _water_before(evidence: Evidence, settings: DelineateSettings) -> tuple[Mask, Mask, Mask]:
+    """Where (y, x) water is permanent, where it is seasonal, and where it is uncertain."""
     shape = evidence.after.shape
-    known, water, maybe = (np.zeros(shape, dtype=bool) for _ in range(3))
+    known, water, sometimes, maybe = (np.zeros(shape, dtype=bool) for _ in range(4))
     if evidence.before is None and evidence.reference is None:
-        return water, maybe
+        return water, sometimes, maybe
     if evidence.before is not None:
         known |= evidence.before != FloodClass.NODATA.value
-        areas = evidence.pixel_areas()
-        water |= water_extent(evidence.before, settings, areas, evidence.before_decibel)
+        water |= _permanent(evidence, evidence.before, settings)
         maybe |= known & (evidence.before >= settings.before_threshold)
+    if evidence.occurrence is not None:
+        sometimes |= evidence.occurrence >= settings.before_threshold
     if evidence.reference is not None:
         known |= evidence.reference != FloodClass.NODATA.value
         water |= evidence.reference == 1
         maybe &= evidence.reference != 0
-    return _grown(water, settings.shore_buffer), _grown(maybe, settings.shore_buffer) | ~known
+    water, sometimes, maybe = (_grown(m, settings.shore_buffer) for m in (water, sometimes, maybe))
+    return water, sometimes, maybe | ~known
+
+
+def _permanent(evidence: Evidence, before: Bytes, settings: DelineateSettings) -> Mask:
+    """Where (y, x) there was water on one date before the flood, or on enough of several."""
+    if evidence.occurrence is not None:
+        return np.asarray(evidence.occurrence >= settings.permanent_occurrence)
+    return water_extent(before, settings, evidence.pixel_areas(), evidence.before_decibel)
 
 
 def _grown(mask: Mask, pixels: int) -> Mask:
@@ -240,9 +296,12 @@ def _grown(mask: Mask, pixels: int) -> Mask:
 
 
 def _unchanged(evidence: Evidence, settings: DelineateSettings) -> Mask:
-    if evidence.change is None or settings.minimum_change is None:
-        return np.zeros(evidence.after.shape, dtype=bool)
-    return np.asarray(np.abs(evidence.change) < settings.minimum_change)
+    unchanged = np.zeros(evidence.after.shape, dtype=bool)
+    if evidence.change is not None and settings.minimum_change is not None:
+        unchanged |= np.abs(evidence.change) < settings.minimum_change
+    if evidence.z_score is not None and settings.minimum_z_score is not None:
+        unchanged |= np.abs(evidence.z_score) < settings.minimum_z_score
+    return unchanged
 
 
 def flood_likelihood(evidence: Evidence) -> Bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from odc.geo.geobox import GeoBox
 from pydantic import Field
@@ -11,21 +12,27 @@ from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.mapping.areas import pixel_areas
-from floodloom.mapping.delineate import Evidence
+from floodloom.mapping.delineate import Evidence, water_occurrence
+from floodloom.mapping.earlier import (
+    SECONDS,
+    read_before,
+    read_change,
+    read_decibels,
+    scenes_by_date,
+)
 from floodloom.mapping.elevation import Elevation, read_elevation
 from floodloom.mapping.exclusion import Ground
 from floodloom.mapping.refine import PRESETS
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.sources import (
     Probability,
-    read_before,
-    read_change,
     read_decibel,
     read_flags,
     read_land_cover,
     read_reference,
 )
 from floodloom.outputs import Files, Paths
+from floodloom.raster.placing import mean_percent
 
 
 class DelineateFiles(Files):
@@ -36,12 +43,14 @@ class DelineateFiles(Files):
     )
     before: Paths = Field(
         default=(),
-        description="Probability mosaics before the flood: what is water there is permanent",
+        description="Probability mosaics before the flood, of one date or several, known by their "
+        "tag ACQUISITION_TIME: what is water there, or on permanent_occurrence of the dates, is "
+        "permanent",
     )
-    before_scene: Path | None = Field(
-        default=None,
-        description="Scene store before the flood, for minimum_change and refinements that look at "
-        "it",
+    before_scene: Paths = Field(
+        default=(),
+        description="Scene stores before the flood, for minimum_change, minimum_z_score and "
+        "refinements that look at them",
     )
     reference_water: Path | None = Field(
         default=None,
@@ -59,13 +68,18 @@ class DelineateFiles(Files):
     )
 
 
+_log = get_logger(__name__)
+_COMPARING = ("minimum_change", "minimum_z_score")
+
+
 def require_enough(files: DelineateFiles, settings: DelineateSettings, *, depth: bool) -> None:
     """Refuse settings whose inputs are missing; `depth`, whether the flood depth is mapped."""
     if files.dem is None and (depth or _asks_terrain(settings)):
         raise InputError("delineate: depth, maximum_slope and maximum_height need a dem; give one")
-    if settings.minimum_change is not None and (files.scene is None or files.before_scene is None):
-        raise InputError("delineate: minimum_change needs scene and before_scene; give both")
-    unseen = files.scene is None or (files.before and files.before_scene is None)
+    for key in _COMPARING:
+        if getattr(settings, key) is not None and not (files.scene and files.before_scene):
+            raise InputError(f"delineate: {key} needs scene and before_scene; give both")
+    unseen = files.scene is None or (files.before and not files.before_scene)
     if _looks_at_edges(settings) and unseen:
         raise InputError(
             f"delineate: refine {settings.refine} needs the scenes of all probabilities; give "
@@ -107,22 +121,24 @@ def read_evidence(
     Raises
     ------
     InputError
-        If a raster can't be read or placed, or the orbits differ.
+        If a raster can't be read or placed, the orbits differ, or the date of one isn't known
+        beside others.
     """
-    grid, mixed = after.grid, settings.mixed_orbits
+    grid = after.grid
     reference = None
     if files.reference_water is not None:
         reference = read_reference(files.reference_water, grid, settings.reference_minimum)
     evidence = Evidence(
         after.percent,
-        read_before(files.before, after, mixed_orbits=mixed) if files.before else None,
-        reference,
-        _ground(grid, files, terrain, settings),
+        reference=reference,
+        ground=_ground(grid, files, terrain, settings),
         areas=pixel_areas(grid),
-        **_backscatter(grid, files.scene, files.before_scene, settings),
+        decibel=_decibel(grid, files.scene, settings),
+        **_change(grid, files, settings),
+        **_water_before(grid, files, after, settings),
     )
     if evidence.before is None and reference is None:
-        get_logger(__name__).warning(
+        _log.warning(
             "%s: neither a scene before the flood nor reference water; all water counts as flood",
             source,
         )
@@ -156,15 +172,43 @@ def _ground(
     )
 
 
-def _backscatter(
-    grid: GeoBox, scene: Path | None, before: Path | None, settings: DelineateSettings
-) -> dict[str, Floats]:
-    """What the settings ask of the backscatter."""
-    found: dict[str, Floats] = {}
-    if scene is not None and before is not None and settings.minimum_change is not None:
-        found["change"] = read_change(scene, before, grid, mixed_orbits=settings.mixed_orbits)
-    if scene is not None and _looks_at_edges(settings):
-        found["decibel"] = read_decibel(scene, grid)
-        if before is not None:
-            found["before_decibel"] = read_decibel(before, grid)
-    return found
+def _decibel(grid: GeoBox, scene: Path | None, settings: DelineateSettings) -> Floats | None:
+    """Return the backscatter after the flood, if the refinement looks at it."""
+    return None if scene is None or not _looks_at_edges(settings) else read_decibel(scene, grid)
+
+
+def _change(grid: GeoBox, files: DelineateFiles, settings: DelineateSettings) -> dict[str, Any]:
+    """Return the change of backscatter, if the settings ask for it."""
+    if files.scene is None or all(getattr(settings, key) is None for key in _COMPARING):
+        return {}
+    mixed = settings.mixed_orbits
+    change = read_change(files.scene, files.before_scene, grid, mixed_orbits=mixed)
+    if change.z_score is None and settings.minimum_z_score is not None:
+        _log.warning(
+            "%s: of one date, so minimum_z_score excludes nothing; give scenes of more dates, or "
+            "minimum_change", files.before_scene[0],
+        )  # fmt: skip
+    return {"change": change.decibel, "z_score": change.z_score}
+
+
+def _water_before(
+    grid: GeoBox, files: DelineateFiles, after: Probability, settings: DelineateSettings
+) -> dict[str, Any]:
+    """Return the water of all dates before the flood, and how often it was there."""
+    dates = read_before(files.before, after, mixed_orbits=settings.mixed_orbits)
+    if not dates:
+        return {}
+    scenes = scenes_by_date(files.before_scene) if _looks_at_edges(settings) else []
+    decibels = read_decibels([date.date for date in dates], scenes, grid)
+    before = mean_percent(date.percent for date in dates)
+    if len(dates) == 1:
+        return {"before": before, "before_decibel": decibels[0]}
+    times = tuple(sorted(date.date.acquired[:SECONDS] for date in dates))
+    _log.info("%d dates before the flood: %s", len(dates), ", ".join(times))
+    percents = [date.percent for date in dates]
+    pairs = list(zip(percents, decibels, strict=True))
+    return {
+        "before": before,
+        "occurrence": water_occurrence(pairs, settings, pixel_areas(grid)),
+        "dates": times,
+    }

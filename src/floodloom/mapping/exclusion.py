@@ -29,6 +29,7 @@ class Reason(IntEnum):
     ABOVE_DRAINAGE = 7
     LOW_COVERAGE = 8
     UNCHANGED = 9
+    SEASONAL = 10
 
 
 REASON_NAMES = {
@@ -41,6 +42,7 @@ REASON_NAMES = {
     Reason.ABOVE_DRAINAGE.value: "high above the drainage",
     Reason.LOW_COVERAGE.value: "too little data around",
     Reason.UNCHANGED.value: "water, but backscatter as before the flood",
+    Reason.SEASONAL.value: "water, and on some dates before the flood, too",
 }
 """What the reasons mean."""
 

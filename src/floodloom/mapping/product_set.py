@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.sar import FrequencyBand, Polarization, SarExtension
 
 from floodloom.arrays import Bytes
+from floodloom.dates import read_time
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.log import get_logger
@@ -38,7 +38,7 @@ from floodloom.mapping.products import (
     write_flood_map,
     write_likelihood,
 )
-from floodloom.mapping.sources import TAGS, Probability, polarisations
+from floodloom.mapping.sources import DATES_BEFORE, TAGS, Probability, polarisations
 from floodloom.mapping.zones import area_table, write_table
 from floodloom.outputs import Files, together
 from floodloom.raster.product import FloodClass, companions
@@ -46,8 +46,6 @@ from floodloom.raster.store import open_store
 from floodloom.texts import brief
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
-_ISO = re.compile(r"[0-9T:.+Z -]{10,40}")
-_MICROSECONDS = 26  # characters of a time up to there
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
 _KINDS = {
     ".tif": pystac.MediaType.COG,
@@ -194,11 +192,7 @@ def require_described(files: Mapping[str, Path], acquired: str | None, source: s
 
 
 def _time(acquired: str | None) -> datetime | None:
-    if not acquired:
-        return None
-    if not _ISO.fullmatch(acquired):
-        raise ValueError(acquired)
-    return datetime.fromisoformat(acquired[:_MICROSECONDS]).replace(tzinfo=UTC)
+    return read_time(acquired).replace(tzinfo=UTC) if acquired else None
 
 
 def _span(acquired: str | None) -> dict[str, str]:
@@ -287,6 +281,8 @@ def _write(flood: FloodMap, made: Mapping[str, Path]) -> None:
     found = flood.after.tags
     tags = {name: found[name] for name in TAGS if name in found}
     tags["FLOODLOOM_EVENT"] = flood.event
+    if flood.evidence.dates:
+        tags[DATES_BEFORE] = ", ".join(flood.evidence.dates)
     table = area_table(flood.classes, grid, flood.zones)  # refuses zones before it is too late
 
     write_flood_map(flood.classes, flood.reasons, files["flood"], geobox=grid, tags=tags)
@@ -317,8 +313,11 @@ def _describe(
     """Write the item of the files, and log what was found."""
     grid = flood.after.grid
     areas, excluded = class_areas(flood.classes, grid), excluded_areas(flood.reasons, grid)
-    provenance = {name.lower(): value for name, value in tags.items() if value}
+    named = {name: value for name, value in tags.items() if value and name != DATES_BEFORE}
+    provenance = {name.lower(): value for name, value in named.items()}
     facts = {"area_ha": areas, "excluded_ha": excluded, "floodloom": provenance}
+    if flood.evidence.dates:
+        facts["dates_before"] = list(flood.evidence.dates)
     acquired = tags.get("ACQUISITION_TIME")
     write_item(stac_item(flood.event, grid, acquired, files, facts, sensor=flood.sensor), item)
     why = ", ".join(f"{reason} {area:.1f}" for reason, area in excluded.items())

@@ -52,7 +52,15 @@ class DelineateSettings(Settings):
         ge=1,
         le=100,
         description="Percent from which a pixel may have been water before the flood; from there "
-        "to the threshold water is excluded",
+        "to the threshold water is excluded. Of several dates, their mean, and the percent of them "
+        "with water",
+    )
+    permanent_occurrence: int = Field(
+        default=50,
+        ge=1,
+        le=100,
+        description="Percent of the dates before the flood, where there are several, from which "
+        "water on them is permanent; on fewer it is seasonal",
     )
     shore_buffer: int = Field(
         default=1,
@@ -79,6 +87,12 @@ class DelineateSettings(Settings):
         default=None,
         ge=0,
         description="Flood whose backscatter has changed by less since before is excluded, dB",
+    )
+    minimum_z_score: float | None = Field(
+        default=None,
+        ge=0,
+        description="Flood whose backscatter differs by fewer standard deviations from the mean of "
+        "the dates before is excluded; of one date it excludes nothing",
     )
     maximum_slope: float | None = Field(
         default=None, ge=0, description="Steeper ground is excluded, degrees"

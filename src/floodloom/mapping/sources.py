@@ -21,17 +21,15 @@ from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.placing import (
-    before_on_grid,
     mosaic_percent,
     place_raster,
     require_no_mask,
-    require_orbits,
     strips,
 )
 from floodloom.raster.product import PROBABILITY, PRODUCT, require_product
 from floodloom.raster.store import open_store, recipe_of
-from floodloom.raster.windows import box_sum, require_pixels
-from floodloom.sentinel1.bands import POLARISATIONS, power_to_decibel
+from floodloom.raster.windows import require_pixels
+from floodloom.sentinel1.bands import POLARISATIONS
 from floodloom.tiles.inputs import to_decibel
 
 TAGS = (
@@ -40,6 +38,8 @@ TAGS = (
     "INSTRUMENT_MODE", "PRODUCT_TYPE", "ORBIT_DIRECTION", "RELATIVE_ORBIT",
 )  # fmt: skip
 """Tags of a probability mosaic that those of its products are made of."""
+DATES_BEFORE = "FLOODLOOM_DATES_BEFORE"
+"""Tag of a map's rasters: when the dates before the flood were, where there are several."""
 _OF_PREDICTION = ("FLOODLOOM_OPTICAL", "FLOODLOOM_OPTICAL_CLEAR", "FLOODLOOM_OPTICAL_REFUSED")
 _LONGEST = 1000
 
@@ -154,37 +154,6 @@ def _rounded(factor: float, numbers: Floats) -> Bytes:
     return np.where(np.isnan(percent), NODATA, percent).astype(np.uint8)
 
 
-_FLOOR = 1e-6  # linear power, -60 dB
-
-
-def backscatter_change(after: Floats, before: Floats, window: int = 7) -> Floats:
-    """Return the change of backscatter between means over a window.
-
-    Parameters
-    ----------
-    after, before
-        (y, x) float32 linear power of one polarisation, NaN = no data.
-    window
-        Side of the window, px; averaging 49 pixels of 4.4 looks leaves speckle of .3 dB.
-
-    Returns
-    -------
-    ndarray
-        (y, x) float32, dB, negative where it has become darker; NaN where either has no data
-        within the window or at the pixel itself.
-    """
-    change = power_to_decibel(_mean(after, window) / _mean(before, window))
-    seen = np.isfinite(after) & np.isfinite(before)
-    return np.where(seen, change, np.nan).astype(np.float32)
-
-
-def _mean(power: Floats, window: int) -> NDArray[np.float64]:
-    known = np.isfinite(power)
-    count = box_sum(known.astype(np.float64), window)
-    summed = box_sum(np.where(known, power, 0).astype(np.float64), window)
-    return np.asarray(np.maximum(summed / np.maximum(count, 1), _FLOOR))
-
-
 _NO_COVER = -1
 _NO_NUMBER = 65535
 _MONTHS = 12  # numbers up to here may as well be months, or codes of classes
@@ -208,33 +177,6 @@ def read_probability(paths: Sequence[Path]) -> Probability:
     return Probability(
         percent, grid, {**tags[0], **({"FLOODLOOM_SCENE": scenes} if scenes else {})}
     )
-
-
-def read_before(paths: Sequence[Path], after: Probability, *, mixed_orbits: bool) -> Bytes:
-    """Read the probability mosaics before the flood onto the grid of the one after it.
-
-    Returns
-    -------
-    ndarray
-        (y, x) uint8 percent of water, 255 = no data: the mean where several have data.
-
-    Raises
-    ------
-    InputError
-        If one can't be read or placed, or was taken in the other orbit direction.
-    """
-    on_grid = []
-    for path in paths:
-        before = read_probability([path])
-        require_orbits(
-            _orbit(before.tags), _orbit(after.tags), name=str(path), mixed_orbits=mixed_orbits
-        )
-        on_grid.append(onto_grid(before.percent, before.grid, after.grid, NODATA, str(path)))
-    return mosaic_percent(on_grid, [after.grid] * len(on_grid), [str(path) for path in paths])[0]
-
-
-def _orbit(tags: Mapping[str, str]) -> dict[str, object]:
-    return {name: tags.get(name.upper(), "") for name in ("orbit_direction", "relative_orbit")}
 
 
 def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
@@ -343,34 +285,9 @@ def read_decibel(path: Path, grid: GeoBox) -> Floats:
         If the scene has no backscatter.
     """
     store = open_store(path)
-    band = _bands(store, path)[0]
+    band = require_bands(store, path)[0]
     values = to_decibel(store[band]).values
     return onto_grid(values, geobox_of(store), grid, np.nan, str(path))
-
-
-def read_change(scene: Path, before: Path, grid: GeoBox, *, mixed_orbits: bool) -> Floats:
-    """Return the change of backscatter between two scenes on the grid of a map.
-
-    Returns
-    -------
-    ndarray
-        (y, x) float32, dB: of the polarisation that has changed most; NaN where there is no data.
-
-    Raises
-    ------
-    InputError
-        If a scene has no backscatter, they have no polarisation in common, or one was taken in the
-        other orbit direction.
-    """
-    after = open_store(scene)
-    earlier = before_on_grid(open_store(before), after, name=str(before), mixed_orbits=mixed_orbits)
-    bands = [band for band in _bands(after, scene) if band in _bands(earlier, before)]
-    if not bands:
-        raise InputError(f"{before}: no polarisation in common with {scene}; give another scene")
-    changes = np.stack([backscatter_change(after[b].values, earlier[b].values) for b in bands])
-    largest = np.abs(np.nan_to_num(changes)).argmax(axis=0)
-    change = np.take_along_axis(changes, largest[np.newaxis], axis=0)[0]
-    return onto_grid(change, geobox_of(after), grid, np.nan, str(scene))
 
 
 def polarisations(path: Path) -> tuple[str, ...]:
@@ -379,7 +296,8 @@ def polarisations(path: Path) -> tuple[str, ...]:
     return tuple(band for band in POLARISATIONS if band in store)
 
 
-def _bands(store: xr.Dataset, path: Path) -> list[str]:
+def require_bands(store: xr.Dataset, path: Path) -> list[str]:
+    """Return the polarisations of a scene, or refuse one without backscatter."""
     bands = [band for band in POLARISATIONS if band in store]
     if not bands or recipe_of(store).quantity == "display":
         raise InputError(f"{path}: has no backscatter, so neither change nor edges can be seen")

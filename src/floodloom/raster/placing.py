@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -211,15 +211,22 @@ def mosaic_percent(
     grid = join_grids(grids, ", ".join(names))
     height, width = grid.shape.yx
     require_pixels(height, width, ", ".join(names))
-    total = np.zeros(tuple(grid.shape.yx), dtype=np.uint16)
-    count = np.zeros(total.shape, dtype=np.uint8)
-    for percent, source, name in zip(percents, grids, names, strict=True):
-        placed = onto_grid(percent, source, grid, NODATA, name)
-        known = placed != NODATA
-        total[known] += placed[known]
-        count += known
+    placed = (
+        onto_grid(percent, source, grid, NODATA, name)
+        for percent, source, name in zip(percents, grids, names, strict=True)
+    )
+    return mean_percent(placed), grid
+
+
+def mean_percent(percents: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return the mean of one percent or more on one grid, (y, x) uint8, of those with data."""
+    total, count = (np.zeros((1, 1), dtype=np.uint16) for _ in range(2))
+    for percent in percents:
+        known = percent != NODATA
+        total = total + np.where(known, percent, np.uint16(0))
+        count = count + known
     mean = np.rint(total / np.maximum(count, 1))
-    return np.where(count > 0, mean, NODATA).astype(np.uint8), grid
+    return np.where(count > 0, mean, NODATA).astype(np.uint8)
 
 
 def before_on_grid(

@@ -210,7 +210,7 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
     path, vectors = files["map"][name], files["vectors"].get(name)
     if vectors is None:
         raise InputError(f"report: event {name} has a map but no vectors; give its .gpkg, too")
-    grid, (classes, reasons), _ = read_map(path)
+    grid, (classes, reasons), mapped = read_map(path)
     scene, before = (files[role].get(name) for role in ("scene", "before"))
     percent, predicted = _percent(files["percent"].get(name), grid)
     return EventLayers(
@@ -224,6 +224,7 @@ def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
         before=None if before is None else open_store(before),
         truth=_truth(files["truth"].get(name), grid),
         predicted=predicted,
+        mapped=mapped,
     )
 
 

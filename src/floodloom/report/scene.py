@@ -19,6 +19,7 @@ from shapely.geometry import shape
 from floodloom.arrays import Bytes
 from floodloom.mapping.areas import crs_name, pixel_areas, pixel_size
 from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.mapping.sources import DATES_BEFORE
 from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.product import FloodClass
@@ -97,6 +98,7 @@ LARGEST_IMAGE = 1600
 """Longest side of the images of a page, px."""
 
 _MOST_VERTICES = 250_000
+_MINUTES = 16  # characters of a time up to there
 _PLACES = 17
 
 
@@ -106,7 +108,8 @@ class EventLayers:
 
     `classes` and `reasons` (y, x) uint8 are the flood map and `polygons` its vectors; `percent`
     (y, x) uint8 is the probability of water and `truth` (y, x) uint8 the labels on the same grid;
-    `scene` and `before` are scene stores; `predicted` holds the tags of the probability's file.
+    `scene` and `before` are scene stores; `predicted` holds the tags of the probability's file,
+    `mapped` those of the map's.
     """
 
     name: str
@@ -119,6 +122,7 @@ class EventLayers:
     before: xr.Dataset | None = None
     truth: Bytes | None = None
     predicted: Mapping[str, str] = field(default_factory=dict)
+    mapped: Mapping[str, str] = field(default_factory=dict)
 
 
 def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, Any]:
@@ -165,7 +169,11 @@ def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, A
 
 def _backdrops(layers: EventLayers, shrunk: Shrunk) -> dict[str, Any]:
     found: dict[str, Any] = {"after": None, "before": None, "band": "", "sensor": ""}
-    found["dates"] = {"after": _date(layers.scene), "before": _date(layers.before)}
+    found["dates"] = {
+        "after": _date(layers.scene),
+        "before": _date(layers.before),
+        "all_before": _dates(layers.mapped.get(DATES_BEFORE, "")),
+    }
     if layers.scene is None:
         return found
     after = brightness(layers.scene, shrunk)
@@ -193,7 +201,13 @@ def before_greys(
 def _date(scene: xr.Dataset | None) -> str:
     if scene is None:
         return ""
-    return str(scene.attrs.get("acquisition_time", ""))[:16].replace("T", " ")
+    return str(scene.attrs.get("acquisition_time", ""))[:_MINUTES].replace("T", " ")
+
+
+def _dates(tag: str) -> str:
+    """Return how many dates before the flood were looked at, and which; "" of one."""
+    dates = [date[:_MINUTES].replace("T", " ") for date in tag.split(", ") if date]
+    return f"{len(dates)} dates: {', '.join(dates)}" if dates else ""
 
 
 def _sensor(scene: xr.Dataset) -> str:

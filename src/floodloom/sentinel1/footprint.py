@@ -11,6 +11,7 @@ import xarray as xr
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
+from floodloom.dates import LONGEST_PASS_S
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.grid import (
@@ -183,10 +184,6 @@ def _in_one_piece(box: Bounds, epsg: int) -> Bounds | None:
         return None
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
-
-LONGEST_PASS_S = 3000.0
-"""Greatest time between scenes of one pass: half of an orbit, the ascending or the descending one.
-The next pass in the same direction comes a whole orbit later."""
 
 _ORBITS = 175
 

@@ -109,10 +109,11 @@ def _calibrate(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
 
 def _geocode(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     scene = plan.scenes[wildcards["scene"]]
-    other = "before" if scene.role == "after" else "after"
+    roles = ("after", *plan.dates_before(scene.event))
+    others = (plan.calibrated(scene.event, role) for role in roles if role != scene.role)
     return {
         "scene": plan.calibrated(scene.event, scene.role),
-        "companions": plan.calibrated(scene.event, other),
+        "companions": [store for date in others for store in date],
         "dem": plan.event_file(scene.event, "dem"),
     }
 
@@ -175,12 +176,13 @@ def _predict(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
 
 def _delineate(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     event = wildcards["event"]
-    after, before = (plan.mosaic(event, role) for role in ("after", "before"))
+    after, dates = plan.mosaic(event, "after"), plan.dates_before(event)
+    before = [path for role in dates if (path := plan.mosaic(event, role))]
     return {
         "probability": [after] if after else [],
         "scene": plan.geocoded(event, "after"),
-        "before": [before] if before and plan.sees_before(event) else [],
-        "before_scene": plan.geocoded(event, "before"),
+        "before": before if plan.sees_before(event) else [],
+        "before_scene": [path for role in dates if (path := plan.geocoded(event, role))],
         "reference_water": plan.event_file(event, "reference_water"),
         "land_cover": plan.config.events[event].land_cover,
         "dem": plan.event_file(event, "dem"),

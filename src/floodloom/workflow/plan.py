@@ -117,8 +117,20 @@ class Plan:
         stated = self.config.events[self.scenes[scene].event].backscatter
         return dict(stated.model_dump(mode="json", exclude_defaults=True))
 
+    def dates_before(self, event: str) -> list[str]:
+        """Roles of an event's dates before the flood: `before`, `before-2`, …, or none."""
+        return self._dates_before.get(event, [])
+
+    @cached_property
+    def _dates_before(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for event, role in self._passes:
+            if role != "after":
+                found.setdefault(event, []).append(role)
+        return found
+
     def scene_of(self, event: str, role: str) -> str | None:
-        """The scene of an event before or after the flood, or None.
+        """The scene of an event at one date, or None; `role` is `after` or one of `dates_before`.
 
         Of several scenes of one pass the first gives its name to their mosaic.
         """
@@ -129,7 +141,7 @@ class Plan:
         return [scenes[0].name for scenes in self._passes.values()]
 
     def pass_of(self, event: str, role: str) -> list[Scene]:
-        """All scenes of an event before or after the flood."""
+        """All scenes of an event at one date."""
         return self._passes.get((event, role), [])
 
     @cached_property

@@ -123,7 +123,8 @@ def map_megapixels(plan: Plan, event: str) -> float:
         return 2 * side**2 / 1e6  # the image lies askew on the map
     if _is_from(plan, event, DATASET) or not plan.scene_of(event, "after"):
         return _DATASET_MPX
-    products = max(len(plan.pass_of(event, role)) for role in ("before", "after"))
+    roles = ("after", *plan.dates_before(event))
+    products = max(len(plan.pass_of(event, role)) for role in roles)
     return products * _MAP_MPX * (10 / metres) ** 2
 
 
@@ -218,8 +219,10 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "predict": lambda plan, job, threads: (
         1300 * max(1.0, plan.config.train.width / 16) + 2 * _map(plan, job)
     ),
-    # Maps are held whole, 8 bytes a pixel.
-    "delineate": lambda plan, job, threads: 10 * _map(plan, job),
+    # Maps are held whole, 8 bytes a pixel; of several dates before the flood 5 more.
+    "delineate": lambda plan, job, threads: (
+        (16 if len(plan.dates_before(_event(plan, job))) > 1 else 10) * _map(plan, job)
+    ),
     "evaluate": lambda plan, job, threads: 1024 + 10 * max(_maps(plan, plan.scored_events())),
     "report": lambda plan, job, threads: 1024 + 10 * max(_maps(plan, plan.mapped_events())),
 }
@@ -239,7 +242,9 @@ _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "predict": lambda plan, job: _predicting_s(
         plan, _map(plan, job), len(plan.members(plan.rounds))
     ),
-    "delineate": lambda plan, job: 2 * _map(plan, job),
+    "delineate": lambda plan, job: (
+        (1 + max(len(plan.dates_before(_event(plan, job))), 1)) * _map(plan, job)
+    ),
     "evaluate": lambda plan, job: 0.5 * sum(_maps(plan, plan.scored_events())),
     "report": lambda plan, job: 0.5 * sum(_maps(plan, plan.mapped_events())),
 }

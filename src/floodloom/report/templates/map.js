@@ -91,7 +91,7 @@ function describe() {
     ? "flooded; the scene has no georeference, so areas are in pixels"
     : areas.flood.ha >= 1000 ? `flooded, ${number(areas.flood.ha)} ha` : "flooded";
   const seen = dates.after ? `Seen ${dates.after} UTC` : "";
-  $("dates").textContent = [seen + (event.sensor ? ` by ${event.sensor}` : ""), dates.before ? `compared with ${dates.before} UTC` : ""].filter(Boolean).join("; ") + ".";
+  $("dates").textContent = [seen + (event.sensor ? ` by ${event.sensor}` : ""), dates.before ? `compared with ${dates.all_before || dates.before} UTC` : ""].filter(Boolean).join("; ") + ".";
   for (const name of ["flood", "permanent", "excluded", "nodata"]) $(`area-${name}`).textContent = areaText(areas[name]);
   $("images").hidden = !layers.before;
   if (!layers.before) document.querySelector("input[name=base][value=after]").checked = true;

@@ -161,11 +161,15 @@ def _relabel(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
 
 def _predict(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     event, role = wildcards["event"], wildcards["role"]
+    before = plan.compares_dates and plan.geocoded(event, "before")
+    if plan.baseline is not None:
+        scene, dem = plan.geocoded(event, role), plan.event_file(event, "dem")
+        return {"scene": scene, "before": before, "dem": dem}
     optical = plan.config.run.optical and role == "after" and plan.event_file(event, "optical")
     students = plan.members(plan.rounds)
     return {
         "scene": plan.geocoded(event, role),
-        "before": plan.needs_before() and plan.geocoded(event, "before"),
+        "before": before,
         "optical": optical,
         "radar_checkpoint": students if optical else [],
         "checkpoint": [plan.teacher] if optical else students,

@@ -32,7 +32,7 @@ def baselines_tables(result: dict[str, Any]) -> list[str]:
         for name, one in cost.items()
     ]
     return [
-        "On the five labelled chips of STAC Overflow, 512 × 512 px each, of which one is dry; "
+        "On the four labelled chips of STAC Overflow, 512 × 512 px each, of which one is dry; "
         "nothing was fitted to them but the last rows, single thresholds for all chips that were "
         "chosen on them. Pixels count as water from 50 percent on.\n",
         "\n".join(lines) + "\n",

@@ -29,7 +29,8 @@ PRODUCT = Recipe(quantity="gamma0", spacing=10.0)
 def store(path, water, recipe: Recipe = PRODUCT, seed: int = 1, **attributes):
     vv = power(water, seed)
     vv[:5] = np.nan
-    bands = {"vv": (("y", "x"), vv), "vh": (("y", "x"), power(water, seed + 1, wet=-27.0, dry=-15.0))}
+    vh = power(water, seed + 1, wet=-27.0, dry=-15.0)
+    bands = {"vv": (("y", "x"), vv), "vh": (("y", "x"), vh)}
     made = assign_crs(xr.Dataset(bands).assign_coords(xr_coords(GRID)), GRID.crs)
     attributes = {"orbit_direction": "ascending", **attributes}
     write_store(stamp(made.assign_attrs(acquisition_time="2023-05-14", **attributes), recipe), path)

@@ -212,3 +212,14 @@ def test_scene_sheet_mistake_is_one_line(fresh: Path, old: str, new: str, messag
     assert len(lines) == 1
     assert message in lines[0]
     assert not (fresh / "results").exists()
+
+
+def test_a_baseline_trains_nothing(fresh: Path) -> None:
+    """The demo's own `teach`, `distill` and rounds are left out, not refused."""
+    change(fresh, predict={"baseline": "hsba"}, report={"baseline": "otsu"})
+    left = {"simulate", "calibrate", "geocode", *MAPS, "all"}
+    assert planned(snakemake(fresh, "--dry-run")) == left
+    change(fresh, predict={"baseline": "change"})
+    run = snakemake(fresh, "--dry-run", "predicted")
+    assert planned(run) == {"simulate", "calibrate", "geocode", "predict", "predicted"}
+    assert planned(snakemake(fresh, "--dry-run", "trained")) <= {"trained"}

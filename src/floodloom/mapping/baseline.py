@@ -26,9 +26,10 @@ from floodloom.raster.store import open_store, recipe_of
 from floodloom.raster.windows import require_pixels
 
 HIGHEST = 15.0
-"""Height above the nearest drainage up to which ground may be under water, m, as in Chow, Twele and
-Martinis (2016), An assessment of the "height above nearest drainage" terrain descriptor for the
-thematic enhancement of automatic SAR-based flood monitoring services, SPIE 9998, 999808."""
+"""Height above the nearest drainage up to which ground may be under water, m. What such a mask is
+worth: Chow, Twele and Martinis (2016), An assessment of the height above nearest drainage terrain
+descriptor for the thematic enhancement of automatic SAR-based flood monitoring services, SPIE 9998,
+999808."""
 
 
 def write_baseline(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from benchmarks.data import data_root
 from benchmarks.record import record
 from floodloom.adapters import SceneAdapter
 from floodloom.arrays import IGNORE, NODATA
+from floodloom.classical.choices import BASELINES
 from floodloom.datasets import DATASETS
 from floodloom.learning.metrics.pixels import (
     Counts,
@@ -30,6 +32,7 @@ from floodloom.learning.metrics.pixels import (
     mean_of_chip_iou,
 )
 from floodloom.learning.training.settings import TrainSettings
+from floodloom.mapping.settings import PredictSettings
 from floodloom.mapping.sources import read_percent
 from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.raster.store import write_store
@@ -129,6 +132,31 @@ def _read(path: Path) -> NDArray[np.float32]:
 
 def predict_chips(checkpoint: Path, *, bands: tuple[str, ...] = ("vv", "vh")) -> list[Scored]:
     """Map the labelled chips of STAC Overflow by a checkpoint as a user would."""
+    return _map_chips(
+        lambda scene, out: predict(scene=scene, checkpoint=[checkpoint], out=out), bands
+    )
+
+
+def map_chips_by_baseline(name: str, *, bands: tuple[str, ...] = ("vv", "vh")) -> list[Scored]:
+    """Map the same chips by a baseline, which learns nothing, as a user would."""
+    settings = PredictSettings(baseline=name)
+    return _map_chips(lambda scene, out: predict(scene=scene, out=out, settings=settings), bands)
+
+
+def score_baselines() -> dict[str, dict[str, Any]]:
+    """Score every baseline that needs one date: the chips have no scene before."""
+    names = [name for name in BASELINES.names if not BASELINES.load(name).compares_dates]
+    return {
+        name: {
+            "vv_and_vh": score(map_chips_by_baseline(name)),
+            "vv": score(map_chips_by_baseline(name, bands=("vv",))),
+        }
+        for name in names
+    }
+
+
+def _map_chips(stage: Callable[[Path, Path], Path], bands: tuple[str, ...]) -> list[Scored]:
+    """Map the chips by a stage that takes a scene store and a place for the probability."""
     adapter = DATASETS.load("stac-overflow")
     if not isinstance(adapter, SceneAdapter):
         raise TypeError("stac-overflow: no scenes")
@@ -138,9 +166,7 @@ def predict_chips(checkpoint: Path, *, bands: tuple[str, ...] = ("vv", "vh")) ->
         for labelled in adapter.scenes(data_root("c2s_stac_overflow")):
             kept = [str(v) for v in labelled.scene.data_vars if v in bands or v not in ("vv", "vh")]
             write_store(labelled.scene[kept], folder / "scene.zarr")
-            path = predict(
-                scene=folder / "scene.zarr", checkpoint=[checkpoint], out=folder / "p.tif"
-            )
+            path = stage(folder / "scene.zarr", folder / "p.tif")
             percent = read_percent(path).percent
             probability = np.where(percent == NODATA, np.nan, percent / 100).astype(np.float32)
             decibel = np.stack([to_decibel(labelled.scene[band]).values for band in ("vv", "vh")])
@@ -202,6 +228,7 @@ def main() -> None:
     figures = {
         "vv_and_vh": score(both),
         "vv": score(predict_chips(path, bands=("vv",))),
+        "baselines": score_baselines(),
         "best_thresholds": best_thresholds(both),
         "two_dates": two_dates.score_checkpoint(pairs, path),
         "two_dates_thresholds": two_dates.best_thresholds(pairs),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.auto_tables import auto_tables
+from benchmarks.baselines_tables import baselines_tables
 from benchmarks.default_model_tables import default_model_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.predict_tables import predict_tables
@@ -162,6 +163,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "auto": auto_tables,
     "zoo": zoo_tables,
     "predict": predict_tables,
+    "baselines": baselines_tables,
     "relabel": relabel_tables,
     "distill": distill_tables,
     "workflow": lambda result: [dry_run_table(result)],

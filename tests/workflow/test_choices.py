@@ -67,3 +67,11 @@ def test_a_job_chooses_what_its_settings_name(
     stage: str, wildcards: dict[str, str], modules: list[str]
 ) -> None:
     assert list(chosen_modules(plan(), stage, wildcards)) == modules
+
+
+def test_a_prediction_depends_on_the_code_of_its_baseline() -> None:
+    asked = plan(predict={"baseline": "kittler-illingworth"}, report={"baseline": "hsba"})
+    own = "floodloom.classical.baselines"
+    wildcards = {"event": "flood", "role": "after"}
+    assert chosen_modules(asked, "predict", wildcards) == (f"{own}.kittler_illingworth",)
+    assert chosen_modules(asked, "report", {}) == (f"{own}.hsba",)

@@ -156,3 +156,41 @@ def test_rounds_begin_with_a_checkpoint(default: str) -> None:
 def test_nothing_is_distilled_into_a_checkpoint(default: str) -> None:
     with pytest.raises(ConfigError, match=r"run\.checkpoint: nothing is distilled then"):
         plan(run={"name": "r", "checkpoint": "default"}, teach={}, distill={})
+
+
+@pytest.mark.parametrize("name", ["otsu", "kittler-illingworth", "hsba"])
+def test_a_baseline_maps_instead_of_what_would_be_trained(name: str, default: str) -> None:
+    asked = plan(predict={"baseline": name}, run={"name": "r", "rounds": 2}, teach={}, distill={})
+    assert asked.rounds == 0
+    assert asked.checkpoint is None
+    assert inputs(asked, "predict", {"event": "flood", "role": "after"}) == {
+        "scene": "results/r/geocoded/one.zarr",
+        "dem": "dem.tif",
+    }
+    assert "before" in inputs(asked, "delineate", {"event": "flood"})
+    made = targets(asked)
+    assert [made[key] for key in ("taught", "distilled", "trained", "relabelled")] == [[]] * 4
+    shown = inputs(asked, "report", {})
+    assert not {"checkpoints", "ensemble", "audits", "tiles"} & shown.keys()
+    assert asked.transductive_events() == []
+
+
+def test_a_baseline_of_two_dates_sees_the_scene_before() -> None:
+    asked = plan(predict={"baseline": "change"})
+    read = inputs(asked, "predict", {"event": "flood", "role": "after"})
+    assert read["before"] == "results/r/geocoded/past.zarr"
+    assert "before" not in inputs(asked, "delineate", {"event": "flood"})
+
+
+def test_tiles_are_not_scored_by_a_baseline() -> None:
+    events = {"flood": {"split": "target"}, "chips": {"split": "test"}}
+    asked = plan([SCENES[0]], predict={"baseline": "hsba"}, events=events)
+    assert not asked.is_scored
+    assert "checkpoint" not in inputs(asked, "evaluate", {})
+
+
+def test_a_baseline_and_a_checkpoint_are_not_both_taken(default: str) -> None:
+    with pytest.raises(ConfigError, match=r"run\.checkpoint: predict\.baseline maps without"):
+        plan(predict={"baseline": "hsba"}, run={"name": "r", "checkpoint": "default"})
+    with pytest.raises(ConfigError, match=r"baseline.*hsba"):
+        plan(predict={"baseline": "threshold"})

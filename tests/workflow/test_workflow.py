@@ -9,7 +9,7 @@ import rasterio
 import yaml
 
 from tests.privacy import USER, host, telling
-from tests.workflow.conftest import planned, snakemake, write_config
+from tests.workflow.conftest import planned, project, snakemake, write_config
 
 pytestmark = pytest.mark.xdist_group("workflow")
 MAPS = {"predict", "delineate", "evaluate", "report"}
@@ -212,3 +212,13 @@ def test_scene_sheet_mistake_is_one_line(fresh: Path, old: str, new: str, messag
     assert len(lines) == 1
     assert message in lines[0]
     assert not (fresh / "results").exists()
+
+
+def test_a_baseline_trains_nothing(tmp_path: Path) -> None:
+    """`teach`, `distill` and the rounds of the configuration are left out, not refused."""
+    folder = project(tmp_path / "project")
+    change(folder, predict={"baseline": "hsba"}, report={"baseline": "otsu"})
+    scenes = {"simulate", "calibrate", "geocode"}
+    assert planned(snakemake(folder, "--dry-run")) == {*scenes, *MAPS, "all"}
+    run = snakemake(folder, "--dry-run", "trained", "predicted")
+    assert planned(run) == {*scenes, "predict", "predicted", "trained"}

@@ -200,6 +200,12 @@ class Config(Settings):
             raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
         if self.run.checkpoint is not None and self.distill is not None:
             raise ValueError("run.checkpoint: nothing is distilled then; take `distill` out")
+        if self.predict.baseline is not None:
+            for key in ("checkpoint", "optical"):
+                if getattr(self.run, key):
+                    raise ValueError(
+                        f"run.{key}: predict.baseline maps without networks; take one of both out"
+                    )
         if self.run.optical and (self.distill is None or self.teach is None):
             raise ValueError("run.optical: needs a teacher; add `teach: {}` and `distill: {}`")
         if self.run.optical and self.teach is not None and not self.teach.radar:

@@ -192,7 +192,7 @@ def _tags(seen: SceneInputs) -> dict[str, str]:
         "FLOODLOOM_CHECKPOINT": ", ".join(Path(path).stem for path in seen.checkpoint),
         "FLOODLOOM_LIKELIHOOD": f"{seen.weighting.weight:g}",
         **seen.tags,
-        **_acquisition(seen.store),
+        **acquisition_tags(seen.store),
     }
 
 
@@ -207,7 +207,7 @@ def _ratio_text(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.4f}"
 
 
-def _acquisition(store: xr.Dataset) -> dict[str, str]:
+def acquisition_tags(store: xr.Dataset) -> dict[str, str]:
     """When and from where the scene was taken, as tags."""
     tags = {
         "ACQUISITION_TIME": "acquisition_time",

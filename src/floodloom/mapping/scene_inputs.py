@@ -106,14 +106,19 @@ class PredictFiles(Files):
 
     before: Path | None = Field(
         default=None,
-        description="Scene store before the event, for models with bands that begin with before_; "
-        "others don't look at it",
+        description="Scene store before the event, for models with bands that begin with before_ "
+        "and for the baseline `change`; others don't look at it",
     )
     optical: Path | None = Field(
         default=None,
         description="Optical raster of the same days, for networks that see one; without it, under "
         "clouds, and if it is refused (with a warning), they go by radar alone, if they have "
         "learnt that",
+    )
+    dem: Path | None = Field(
+        default=None,
+        description="Elevation raster, for baselines: ground that lies high above the drainage is "
+        "dry to them",
     )
     radar_checkpoint: Paths = Field(
         default=(),
@@ -187,6 +192,8 @@ def scene_inputs(
     InputError
         If networks and optical image don't fit, a band is missing or the scenes' orbits differ.
     """
+    if files.dem is not None:
+        raise InputError(f"{files.dem}: networks see no elevations; leave dem out, or set baseline")
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, files.optical, checkpoint)

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from floodloom.classical.choices import BaselineName
 from floodloom.settings import Settings, of_job
 
 
@@ -16,6 +17,11 @@ class PredictSettings(Settings):
 
     shared: ClassVar[Mapping[str, str]] = {"mixed_orbits": "delineate"}
 
+    baseline: BaselineName | None = Field(
+        default=None,
+        description="Method without learning that maps instead of networks; a run with one trains "
+        "nothing; null: networks",
+    )
     tile: int | None = Field(
         default=None,
         ge=64,

@@ -248,16 +248,27 @@ def _outlines(layers: EventLayers, shrunk: Shrunk) -> dict[str, Outline]:
 def class_shares(classes: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
     """Return the pixels of each class, their share of all, and their hectares with a CRS."""
     names = {level.value: level.name.lower() for level in FloodClass}
-    return _shares(classes, names, geobox)
+    return shares(classes, names, geobox)
 
 
 def excluded_shares(reasons: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
     """Return the same for each reason that excludes something, by its text."""
-    shares = _shares(reasons, REASON_NAMES, geobox)
-    return {reason: share for reason, share in shares.items() if share["pixels"]}
+    found = shares(reasons, REASON_NAMES, geobox)
+    return {reason: share for reason, share in found.items() if share["pixels"]}
 
 
-def _shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str, dict[str, float]]:
+def shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str, dict[str, float]]:
+    """Return the pixels of each value, their share of all, and their hectares with a CRS.
+
+    Parameters
+    ----------
+    values
+        (y, x) uint8.
+    names
+        Name of each value that is wanted.
+    geobox
+        Grid.
+    """
     hectares = pixel_areas(geobox).by_value(values, FloodClass.NODATA.value) / 10_000
     found: dict[str, dict[str, float]] = {}
     for value, name in names.items():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from floodloom.errors import InputError
+from floodloom.mapping.baseline import write_baseline
 from floodloom.mapping.mosaic import write_probability
 from floodloom.mapping.scene_inputs import PredictFiles, scene_inputs
 from floodloom.mapping.settings import PredictSettings
@@ -39,7 +40,7 @@ def predict(
     checkpoint
         Checkpoints of the ensemble; of networks that see an optical image beside radar, too, such
         as the teacher of `teach`. By default the model that floodloom
-        brings, if it brings one.
+        brings, if it brings one. None with `settings.baseline`, which maps without learning.
     files
         What else the scene may be mapped with.
     settings
@@ -61,10 +62,17 @@ def predict(
     InputError
         If windows, overlap and rim don't fit together, a band is missing, the scenes' orbits
         differ, the back end isn't installed, the network can't be had in int8, or an optical image
-        is given to networks that see none, or none that serves to such as need one; if `event` is
+        is given to networks that see none, or none that serves to such as need one; if a baseline
+        is given with checkpoints, or without the scenes that it needs; if `event` is
         no name.
     """
     require_events(settings.event)
+    if settings.baseline is not None:
+        if checkpoint:
+            raise InputError(
+                f"predict: baseline {settings.baseline} takes no checkpoint; leave one of them out"
+            )
+        return write_baseline(scene, Path(out), files, settings, threads)
     if not checkpoint and not DEFAULT_CHECKPOINT.is_file():
         raise InputError(f"predict: {NO_DEFAULT}")
     networks = checkpoint or (DEFAULT_CHECKPOINT,)

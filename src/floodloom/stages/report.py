@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from floodloom.log import get_logger
 from floodloom.names import require_events
 from floodloom.outputs import together, writes
+from floodloom.report.comparison import compare_with_baseline
 from floodloom.report.pages import EventFiles, open_events
 from floodloom.report.pages import map_page as render_map
 from floodloom.report.pages import report_page as render_report
 from floodloom.report.run import ReportFiles, run_examples, run_sections
-from floodloom.report.scene import event_view
+from floodloom.report.scene import EventLayers, event_view
 from floodloom.report.settings import ReportSettings
 from floodloom.stages import STAGES
 
-_FIGURE = 1000
+_FIGURE, _COMPARED = 1000, 800  # px
 
 
 @writes("out", "map_page")
@@ -58,7 +60,7 @@ def report(
     require_events(*settings.events, *settings.before_events, *settings.truth_events)
     opened = open_events(event_files, settings)
     shown = run_examples(files, threads)
-    views = [event_view(layers, _FIGURE) for layers in opened]
+    views = [_view(layers, settings) for layers in opened]
     sections = run_sections(files, settings, tuple(STAGES))
     page = render_report(settings.title, views=views, examples=shown, **sections)
     map_text = render_map(settings.title, [event_view(layers) for layers in opened], shown)
@@ -67,3 +69,10 @@ def report(
         made["out"].write_text(page, encoding="utf-8")
     get_logger(__name__).info("%s: %d maps, %d example tiles", out, len(opened), len(shown))
     return Path(out)
+
+
+def _view(layers: EventLayers, settings: ReportSettings) -> dict[str, Any]:
+    """What the report shows of an event, with its comparison where one is asked for."""
+    name = settings.baseline
+    compared = None if name is None else compare_with_baseline(layers, name, _COMPARED)
+    return {**event_view(layers, _FIGURE), "comparison": compared}

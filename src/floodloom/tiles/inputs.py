@@ -102,7 +102,7 @@ def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
         known = np.isfinite(powers[0]) & np.isfinite(powers[1])
         return (1 - share.clip(0, 1)).where(known).astype(np.float32)
     if recipe.quantity == "display":
-        return _standardised(scene, band)
+        return standardised(scene, band)
     if band == "ratio":
         decibel = _backscatter(scene, cross) - _backscatter(scene, co)
     else:
@@ -117,7 +117,7 @@ def _backscatter(scene: xr.Dataset, band: str) -> xr.DataArray:
     if '"quantity":"display"' not in str(scene.attrs.get("recipe", "")):
         return to_decibel(_variable(scene, band))
     mean, deviation = _USUAL_DB[band]
-    usual: xr.DataArray = mean + deviation * _standardised(scene, band)
+    usual: xr.DataArray = mean + deviation * standardised(scene, band)
     return usual.astype(np.float32)
 
 
@@ -156,10 +156,29 @@ def _by_pixel(function: Callable[[Floats], Floats], values: xr.DataArray) -> xr.
     return found
 
 
-def _standardised(scene: xr.Dataset, band: str) -> xr.DataArray:
+def standardised(scene: xr.Dataset, band: str) -> xr.DataArray:
+    """Return a band of display values less the mean of its whole scene, over the deviation.
+
+    Parameters
+    ----------
+    scene
+        Scene store that carries its statistics.
+    band
+        Name of the band, (y, x) float32.
+
+    Returns
+    -------
+    xr.DataArray
+        (y, x) float32, standard deviations; NaN where there are no data.
+
+    Raises
+    ------
+    InputError
+        If the band or its statistics are missing.
+    """
     mean, deviation = _stored_statistics(scene, band)
-    standardised: xr.DataArray = (_variable(scene, band) - mean) / deviation
-    return standardised.astype(np.float32)
+    values: xr.DataArray = (_variable(scene, band) - mean) / deviation
+    return values.astype(np.float32)
 
 
 def _stored_statistics(scene: xr.Dataset, band: str) -> tuple[float, float]:

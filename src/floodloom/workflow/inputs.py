@@ -163,6 +163,10 @@ def _relabel(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
 
 def _predict(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     event, role = wildcards["event"], wildcards["role"]
+    if plan.baseline is not None:
+        before = plan.compares_dates and plan.geocoded(event, "before")
+        scene, dem = plan.geocoded(event, role), plan.event_file(event, "dem")
+        return {"scene": scene, "before": before, "dem": dem}
     optical = plan.config.run.optical and role == "after" and plan.event_file(event, "optical")
     students = plan.members(plan.rounds)
     return {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from floodloom.acquire.item import is_item
+from floodloom.classical.choices import BASELINES
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
@@ -47,16 +48,37 @@ class Plan:
     def rounds(self) -> int:
         """Rounds of relabelling."""
         stated = self.config.run.rounds
+        if self.baseline is not None:
+            return 0
         if stated is None:
             return 0 if self.checkpoint else 1
         return stated
 
     @property
+    def baseline(self) -> str | None:
+        """The method without learning that maps instead of networks, or None."""
+        return self.config.predict.baseline
+
+    @property
+    def distills(self) -> bool:
+        """Whether a teacher is trained and distilled."""
+        return self.config.distill is not None and self.baseline is None
+
+    @property
+    def compares_dates(self) -> bool:
+        """Whether what maps looks at the scene before the flood itself."""
+        if self.baseline is not None:
+            return BASELINES.load(self.baseline).compares_dates
+        return self.needs_before()
+
+    @cached_property
     def checkpoint(self) -> str | None:
         """The checkpoint that the run begins with instead of training one, or None.
 
         Where no event gives labels nothing can be trained.
         """
+        if self.baseline is not None:
+            return None
         given = self.config.run.checkpoint
         untaught = not self.of_split(*_LABELLED) and bool(self.config.events)
         if given is None and untaught and DEFAULT_CHECKPOINT.is_file():
@@ -226,7 +248,7 @@ class Plan:
 
     def unlabelled_pairs(self) -> list[str]:
         """Events without labels whose optical images teach."""
-        if self.config.distill is None or not self.config.distill.unlabelled:
+        if not self.distills or self.config.distill is None or not self.config.distill.unlabelled:
             return []
         return [e for e in self.of_split("target") if self.event_file(e, "optical")]
 
@@ -236,8 +258,8 @@ class Plan:
         return has and f"{self.folder}/mosaics/{event}/{role}.probability.tif"
 
     def sees_before(self, event: str) -> bool:
-        """Whether water before the flood is predicted apart, not compared by the network itself."""
-        return not self.needs_before() and self.mosaic(event, "before") is not None
+        """Whether water before the flood is predicted apart, not compared by what maps itself."""
+        return not self.compares_dates and self.mosaic(event, "before") is not None
 
     def map_products(self, event: str) -> list[str]:
         """All that `delineate` makes of an event."""
@@ -260,7 +282,7 @@ class Plan:
 
     def example_tiles(self) -> list[str]:
         """Tile stores of which the report shows some: scored ones, or those trained on."""
-        trained = self.rounds > 0 or self.checkpoint is None
+        trained = self.rounds > 0 or (self.checkpoint is None and self.baseline is None)
         return self.test_tiles() or (self.labelled_tiles() if trained else [])
 
     def target_tiles(self) -> list[str]:
@@ -268,8 +290,8 @@ class Plan:
         return self.tiles("target") or self.tiles("blocks")
 
     def test_tiles(self) -> list[str]:
-        """Stores with a test split of their own."""
-        return self.tiles("test", "blocks")
+        """Stores with a test split of their own, which networks are scored on."""
+        return [] if self.baseline else self.tiles("test", "blocks")
 
     @property
     def teacher(self) -> str:
@@ -285,8 +307,10 @@ class Plan:
         return f"{self.folder}/models/{kind}/{model}-{seed}.safetensors"
 
     def ensemble(self, number: int) -> list[str]:
-        """The checkpoints of a round."""
+        """The checkpoints of a round; none where a baseline maps."""
         run = self.config.run
+        if self.baseline is not None:
+            return []
         members = (self.weights(number, model, seed) for model in run.models for seed in run.seeds)
         return list(dict.fromkeys(members))
 
@@ -320,8 +344,8 @@ def targets(plan: Plan) -> dict[str, list[str]]:
         ],
         "geocoded": [f"{run}/geocoded/{scene}.zarr" for scene in plan.first_scenes()],
         "tiled": [f"{run}/tiles/{event}.zarr" for event in plan.config.events],
-        "taught": [plan.teacher] if plan.config.distill else [],
-        "distilled": plan.ensemble(0) if plan.config.distill else [],
+        "taught": [plan.teacher] if plan.distills else [],
+        "distilled": plan.ensemble(0) if plan.distills else [],
         "trained": plan.ensemble(0),
         "relabelled": plan.ensemble(plan.rounds),
         "predicted": [path for event in mapped if (path := plan.mosaic(event, "after"))],

@@ -188,7 +188,11 @@ def _training_s(plan: Plan, stage: str, networks: float = 1.0) -> float:
 
 
 def _predicting_s(plan: Plan, megapixels: float, networks: int) -> float:
-    """Return the seconds of a prediction: 0.9 Mpx/s in float32, 4.5 in int8, at a width of 16."""
+    """Return the seconds of a prediction: 0.9 Mpx/s in float32, 4.5 in int8, at a width of 16.
+
+    Baselines, which are no networks, take less than one.
+    """
+    networks = max(networks, 1)
     return 1.2 * megapixels * networks * plan.config.train.width / 16
 
 
@@ -217,7 +221,8 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "train": lambda plan, job, threads: _training_mib(plan, "train"),
     "relabel": lambda plan, job, threads: _training_mib(plan, "train"),
     "predict": lambda plan, job, threads: (
-        1300 * max(1.0, plan.config.train.width / 16) + 2 * _map(plan, job)
+        1300 * max(1.0, plan.config.train.width / 16)
+        + (12 if plan.baseline else 2) * _map(plan, job)
     ),
     # Maps are held whole, 8 bytes a pixel; of several dates before the flood 5 more.
     "delineate": lambda plan, job, threads: (

@@ -1,0 +1,1 @@
+"""Maps of water without learning: thresholds of histograms, drop-in models of `predict`."""

@@ -1,0 +1,153 @@
+"""Mapping a scene by a baseline instead of networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from floodloom.arrays import NODATA, Mask
+from floodloom.classical.baseline import WaterMap, map_water
+from floodloom.classical.choices import BASELINES
+from floodloom.classical.scene import BackscatterScene
+from floodloom.errors import InputError
+from floodloom.log import get_logger
+from floodloom.mapping.elevation import read_elevation
+from floodloom.mapping.mosaic import acquisition_tags
+from floodloom.mapping.predict import LAYERS
+from floodloom.mapping.scene_inputs import PredictFiles
+from floodloom.mapping.settings import PredictSettings
+from floodloom.raster.cog import write_cog
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.placing import before_on_grid
+from floodloom.raster.store import open_store, recipe_of
+from floodloom.raster.windows import require_pixels
+
+HIGHEST = 15.0
+"""Height above the nearest drainage up to which ground may be under water, m. What such a mask is
+worth: Chow, Twele and Martinis (2016), An assessment of the height above nearest drainage terrain
+descriptor for the thematic enhancement of automatic SAR-based flood monitoring services, SPIE 9998,
+999808."""
+
+
+def write_baseline(
+    scene: Path, out: Path, files: PredictFiles, settings: PredictSettings, threads: int
+) -> Path:
+    """Map a scene by a baseline and write the probability of water.
+
+    Parameters
+    ----------
+    scene
+        Scene store.
+    out
+        Cloud-optimised GeoTIFF to write: percent, 255 = no data, as networks' is.
+    files
+        The scene before, which a baseline that compares dates needs and others don't take; the
+        elevations, by which high ground is dry.
+    settings
+        `baseline` names it.
+    threads
+        CPU threads.
+
+    Raises
+    ------
+    InputError
+        If the baseline compares dates and there is no scene before, or it doesn't and there is one;
+        if an optical image is given; if orbits differ.
+    RecipeMismatchError
+        If the scenes before and after were not made the same way.
+    """
+    name = settings.baseline or ""
+    _require_files(name, files)
+    store = open_store(scene, whole_rows=True)
+    grid = geobox_of(store)
+    height, width = grid.shape.yx
+    require_pixels(height, width, str(scene))
+    before = None if files.before is None else _earlier(files.before, store, settings)
+    low = None if files.dem is None else low_ground(files.dem, grid)
+    found = map_by_baseline(store, name, before=before, low=low)
+    get_logger(__name__).info("%s: baseline %s", scene, name)
+    tags = {
+        "FLOODLOOM_PRODUCT": "water_probability",
+        "FLOODLOOM_RECIPE": recipe_of(store).fingerprint,
+        "FLOODLOOM_SCENE": Path(scene).stem,
+        "FLOODLOOM_CHECKPOINT": name,
+        "FLOODLOOM_EVENT": settings.event,
+        "FLOODLOOM_BACKEND": "numpy",
+        "FLOODLOOM_PRECISION": "float32",
+        "FLOODLOOM_SAMPLES": "1",
+        "FLOODLOOM_THRESHOLD": _thresholds(found),
+        "FLOODLOOM_SEAM_RATIO": "",
+        **acquisition_tags(store),
+    }
+    return write_cog(
+        found.percent, out, geobox=grid, nodata=NODATA, descriptions=LAYERS[:1], tags=tags
+    )
+
+
+def map_by_baseline(
+    store: xr.Dataset,
+    name: str,
+    *,
+    before: xr.Dataset | None = None,
+    low: Mask | None = None,
+) -> WaterMap:
+    """Return the map of water that a baseline makes of a scene store.
+
+    Parameters
+    ----------
+    store, before
+        Scene stores after and before the flood, on one grid.
+    name
+        Name of the baseline.
+    low
+        (y, x) bool, ground that water can stand on; all by default.
+    """
+    baseline = BASELINES.load(name)
+    earlier = before if baseline.compares_dates else None
+    return map_water(BackscatterScene.of(store, before=earlier, low=low), name, baseline)
+
+
+def low_ground(dem: Path, grid: GeoBox) -> Mask:
+    """Return where ground is not known to be higher above its drainage than water stands.
+
+    Parameters
+    ----------
+    dem
+        Raster of elevation, m.
+    grid
+        Grid of the scene.
+
+    Returns
+    -------
+    ndarray
+        (y, x) bool.
+    """
+    height = read_elevation(dem, grid).height_on(grid)
+    return np.asarray(~(height > HIGHEST))
+
+
+def _require_files(name: str, files: PredictFiles) -> None:
+    if files.optical is not None or files.radar_checkpoint:
+        raise InputError(
+            f"baseline {name}: sees radar alone; leave optical and radar_checkpoint out"
+        )
+    compares = BASELINES.load(name).compares_dates
+    if compares and files.before is None:
+        raise InputError(
+            f"baseline {name}: compares two dates; give the scene before, or choose hsba"
+        )
+    if not compares and files.before is not None:
+        raise InputError(f"baseline {name}: sees one date; leave {files.before} out")
+
+
+def _earlier(path: Path, store: xr.Dataset, settings: PredictSettings) -> xr.Dataset:
+    before = open_store(path, whole_rows=True)
+    recipe_of(store).require_scene(recipe_of(before), str(path))
+    return before_on_grid(before, store, name=str(path), mixed_orbits=settings.mixed_orbits)
+
+
+def _thresholds(found: WaterMap) -> str:
+    return ", ".join(f"{band} {limit:.2f}" for band, limit in found.thresholds.items())

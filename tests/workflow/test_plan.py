@@ -91,7 +91,7 @@ def test_an_orbit_file_counts_where_it_may_cover_the_scene(tmp_path, name, count
 
 @pytest.mark.parametrize("growing", [False, True])
 def test_examples_come_from_the_ensemble_that_is_scored(growing: bool) -> None:
-    events = {"flood": {"split": "target"}, "chips": {"split": "test"}}
+    events = {"flood": {"split": "target"}, "chips": {"split": "test"}, "more": {"split": "train"}}
     run = {"name": "r", "rounds": 2, "growing": growing}
     asked = plan([SCENES[0]], run=run, events=events)
     scored = inputs(asked, "evaluate", {})["checkpoint"]
@@ -151,6 +151,11 @@ def test_rounds_begin_with_a_checkpoint(default: str) -> None:
     assert cut["checkpoint"] == default
     assert cut["before"] == "results/r/geocoded/past.zarr"
     assert given.members(1) == ["results/r/models/round-1/unet-0.safetensors"]
+
+
+def test_rounds_need_labels_that_show_whether_they_help(default: str) -> None:
+    with pytest.raises(ConfigError, match=r"run\.rounds: without labels nothing shows whether"):
+        plan(SCENES[:3], dataset=None, events=TARGET, run={"name": "r", "rounds": 1})
 
 
 def test_nothing_is_distilled_into_a_checkpoint(default: str) -> None:

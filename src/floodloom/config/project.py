@@ -102,6 +102,10 @@ class DaskSettings(Settings):
     )
 
 
+LABELLED = ("train", "validation", "blocks")
+"""Sides of the split whose labels are trained or validated on."""
+
+
 class EventSettings(Settings):
     """One flood event."""
 
@@ -185,6 +189,12 @@ class Config(Settings):
     )
     report: ReportSettings = Field(default_factory=ReportSettings, description="Report and map")
 
+    @property
+    def gives_no_labels(self) -> bool:
+        """Whether there are events, but none to be trained or validated on."""
+        splits = {event.split for event in self.events.values()}
+        return bool(splits) and splits.isdisjoint(LABELLED)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, content: Any) -> Any:
@@ -200,6 +210,11 @@ class Config(Settings):
             raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
         if self.run.checkpoint is not None and self.distill is not None:
             raise ValueError("run.checkpoint: nothing is distilled then; take `distill` out")
+        if self.gives_no_labels and self.run.rounds and self.predict.baseline is None:
+            raise ValueError(
+                "run.rounds: without labels nothing shows whether relabelling helps; add an event "
+                "of `split: validation` with labels, or take rounds out"
+            )
         if self.predict.baseline is not None:
             for key in ("checkpoint", "optical"):
                 if getattr(self.run, key):

@@ -11,14 +11,13 @@ from typing import Any
 from floodloom.acquire.item import is_item
 from floodloom.classical.choices import BASELINES
 from floodloom.config.load import DATASET, SIMULATED, Scene
-from floodloom.config.project import Config
+from floodloom.config.project import LABELLED, Config
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
 from floodloom.sentinel1.producers import is_backscatter
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.settings import Settings, of_jobs
 from floodloom.texts import is_address
 
-_LABELLED = ("train", "validation", "blocks")
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
 _PAIRING = set(PairingSettings.model_fields)
@@ -80,8 +79,7 @@ class Plan:
         if self.baseline is not None:
             return None
         given = self.config.run.checkpoint
-        untaught = not self.of_split(*_LABELLED) and bool(self.config.events)
-        if given is None and untaught and DEFAULT_CHECKPOINT.is_file():
+        if given is None and self.config.gives_no_labels and DEFAULT_CHECKPOINT.is_file():
             given = DEFAULT
         return str(DEFAULT_CHECKPOINT) if given == DEFAULT else given
 
@@ -273,7 +271,7 @@ class Plan:
 
     def labelled_tiles(self) -> list[str]:
         """Tile stores that may hold labels."""
-        return self.tiles(*_LABELLED)
+        return self.tiles(*LABELLED)
 
     def distilled_tiles(self) -> list[str]:
         """What students learn from: labels, and pairs of radar and optical image without labels."""

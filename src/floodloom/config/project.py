@@ -213,7 +213,7 @@ class Config(Settings):
         if self.gives_no_labels and self.run.rounds and self.predict.baseline is None:
             raise ValueError(
                 "run.rounds: without labels nothing shows whether relabelling helps; add an event "
-                "of `split: validation` with labels, or take rounds out"
+                "with labels (`split: train`), or take rounds out"
             )
         if self.predict.baseline is not None:
             for key in ("checkpoint", "optical"):

@@ -4,8 +4,9 @@ Places with a river that is high on half of the dates and ponds that come and go
 water is mapped on each date with a classifier's errors. Its likelihoods are two Gaussians of VV and
 VH, dB, of means over 3 x 3 px; the mean of their ratio over 7 x 7 px stands for the context that a
 network sees. They are fitted on the place itself, so that speckle, wind, season, plants and mixed
-pixels make the errors, or on other places, where the classifier misses more of the water. Scored is
-what `delineate` makes of one date before the flood, taken in turn, and of several.
+pixels make the errors, or on other places, where the classifier misses more of the water. The model
+that floodloom brings maps them, too; it sees the first date before beside that of the flood. Scored
+is what `delineate` makes of one date before the flood, taken in turn, and of several.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from scipy.ndimage import uniform_filter
 
 from benchmarks.record import record
 from floodloom.arrays import Bytes, Doubles, Floats, Mask
+from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.mapping.delineate import Evidence, delineate_flood, water_occurrence
 from floodloom.mapping.earlier import change_from_dates, speckle_spread
 from floodloom.mapping.settings import DelineateSettings
+from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.raster.placing import mean_percent
 from floodloom.raster.product import FloodClass
 from floodloom.sentinel1.bands import power_to_decibel
 from floodloom.simulate.series import SEASONAL, Series, make_series
+from floodloom.tiles.inputs import compose_inputs
 
 SIZE, PLACES, TRAINING = 128, 30, 15
 DATES = (1, 2, 3, 5)
@@ -56,6 +61,35 @@ class Classifier:
         ratio = uniform_filter(np.clip(water - land, -_MOST, _MOST), _CONTEXT)
         logit = _INDEPENDENT * ratio + np.log(_PRIOR / (1 - _PRIOR))
         return np.asarray(np.rint(100 / (1 + np.exp(-logit))), np.uint8)
+
+
+@dataclass(frozen=True)
+class DefaultModel:
+    """The network that floodloom brings."""
+
+    ensemble: Ensemble
+
+    @classmethod
+    def load(cls) -> DefaultModel:
+        """Read it from the package."""
+        return cls(load_ensemble([DEFAULT_CHECKPOINT]))
+
+    def percent(self, power: Floats, before: Floats | None = None) -> Bytes:
+        """Return the probability of water, (y, x) uint8 percent, of an image (2, y, x)."""
+        recipe, accepts = self.ensemble.recipe, self.ensemble.accepts
+        earlier = None if before is None else _bands(before)
+        absent = () if accepts is None else accepts.absent
+        inputs = compose_inputs(_bands(power), recipe, before=earlier, absent=absent)
+        water = self.ensemble.probabilities(inputs.values[np.newaxis])[0, 1]
+        return np.asarray(np.rint(100 * water), np.uint8)
+
+
+def _bands(power: Floats) -> xr.Dataset:
+    pairs = zip(("vv", "vh"), power, strict=True)
+    return xr.Dataset({name: (("y", "x"), band) for name, band in pairs})
+
+
+Mapper = Classifier | DefaultModel
 
 
 def _log_likelihood(levels: Floats, mean: Doubles, precision: Doubles) -> Doubles:
@@ -156,7 +190,7 @@ Asked = tuple[int, float | None]
 
 
 def score(
-    seeds: Iterable[int], size: int, asked: Sequence[Asked], classifier: Classifier | None = None
+    seeds: Iterable[int], size: int, asked: Sequence[Asked], classifier: Mapper | None = None
 ) -> Mapping[Asked, Counts]:
     """Score the maps of places; of one date before, each is taken in turn.
 
@@ -167,7 +201,7 @@ def score(
     for seed in seeds:
         series = make_series(seed, size, most)
         used = classifier or fit([series])
-        maps = Maps(series, [used.percent(i) for i in series.before], used.percent(series.after))
+        maps = Maps(series, [used.percent(i) for i in series.before], _after(used, series))
         for (number, limit), count in counts.items():
             settings = DelineateSettings(minimum_z_score=limit)
             choices = [(date,) for date in range(most)] if number == 1 else [tuple(range(number))]
@@ -176,13 +210,22 @@ def score(
     return counts
 
 
+def _after(used: Mapper, series: Series) -> Bytes:
+    if isinstance(used, DefaultModel):
+        return used.percent(series.after, series.before[0])
+    return used.percent(series.after)
+
+
 def main() -> None:
     """Take the figures."""
     asked = [(n, limit) for n in DATES for limit in Z_SCORES if n == 3 or limit is None]
     rows: list[dict[str, Any]] = []
-    for fitted, classifier in (
-        ("the place", None), ("other places", fitted_elsewhere(TRAINING, SIZE))
-    ):  # fmt: skip
+    mappers: dict[str, Mapper | None] = {
+        "the place": None,
+        "other places": fitted_elsewhere(TRAINING, SIZE),
+        "default model": DefaultModel.load(),
+    }
+    for fitted, classifier in mappers.items():
         for (number, limit), count in score(range(PLACES), SIZE, asked, classifier).items():
             shares = {name: round(value, 4) for name, value in count.figures().items()}
             rows.append({"fitted": fitted, "dates": number, "minimum_z_score": limit, **shares})

@@ -12,10 +12,11 @@ def seasonal_tables(result: dict[str, Any]) -> list[str]:
     rows = [
         f"{result['places']} simulated places of {result['size']} px. Water maps of each date by a "
         f"classifier that was fitted on the place itself, or on {result['training_places']} "
-        "others. Of permanent and seasonal water the share that is called flood; of the flood that "
-        "darkens the backscatter by 3 dB the shares that are found, and excluded.\n",
-        "| fitted on | dates before | `minimum_z_score` | water called flood | flood found | "
-        "flood excluded |",
+        "others, or by the default model. Of permanent and seasonal water the share that is called "
+        "flood; of the flood that darkens the backscatter by 3 dB the shares that are found, and "
+        "excluded.\n",
+        "| mapped by, or fitted on | dates before | `minimum_z_score` | water called flood | "
+        "flood found | flood excluded |",
         "|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:

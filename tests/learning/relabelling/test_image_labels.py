@@ -11,6 +11,7 @@ import xarray as xr
 from floodloom.arrays import IGNORE
 from floodloom.learning.data.zarr_tiles import (
     labelled_as_a_whole,
+    locate_tiles,
     training_and_validation,
 )
 from floodloom.learning.inference import load_ensemble
@@ -67,10 +68,12 @@ def test_pixels_that_are_labelled_count_more(tiles, make_tiles) -> None:
     assert training.sizes["tile"] == 2
 
 
-def test_pseudo_labels_take_the_place_of_those_of_whole_tiles(tiles) -> None:
+def test_pseudo_labels_take_the_place_of_those_of_whole_tiles(tiles, tmp_path) -> None:
     wet = tiles.isel(tile=np.flatnonzero(tiles["tile_label"].values == 1)[:8])
     pseudo = wet.assign(label=wet["label"].copy(data=np.ones_like(wet["label"].values)))
-    together = RoundTiles.load(tiles, pseudo, TrainSettings()).training
+    stores = [write_tiles(tiles, tmp_path / "t.zarr"), write_tiles(pseudo, tmp_path / "p.zarr")]
+    located = [locate_tiles(open_tiles(store), store) for store in stores]
+    together = RoundTiles.load(*located, TrainSettings()).training
     assert len(together) == 16
     assert (together.label[:8][together.label[:8] != IGNORE] == 0).all()
 

@@ -73,7 +73,8 @@ def _affine(moves: Tensor, height: int, width: int) -> Tensor:
     side = min(height, width) // 3
     points = torch.tensor([[side, side], [side, -side], [-side, -side]], dtype=torch.float32)
     known = torch.cat([points, torch.ones(3, 1)], dim=1)
-    return torch.linalg.solve(known, points + moves).transpose(1, 2)
+    maps: Tensor = torch.linalg.solve(known, points + moves).transpose(1, 2)
+    return maps
 
 
 def _smoothed(noise: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ class Bench:
         given["batch_statistics"] = settings.batch_statistics
         if not self.budget.own:
             given.pop("encoder", None)
-        return self._rounds(method, settings, given, config.run.rounds, config.run.growing)
+        return self._rounds(method, settings, given, config.run.rounds, bool(config.run.fine_tuned))
 
     def supervised(self, store: str, member: int) -> Path:
         """Return a network trained on the labelled tiles of a store, trained once."""
@@ -175,17 +175,17 @@ class Bench:
         settings: RelabelSettings,
         given: dict[str, Any],
         rounds: int,
-        growing: bool,
+        joins: bool,
     ) -> dict[str, Any]:
         labelled, members = self.folder / "labelled.zarr", self.budget.members
         current = [self.supervised("labelled", member) for member in range(members)]
-        known, refused, previous = list(current), [], None
+        first, refused, previous = list(current), [], None
         for number in range(1, rounds + 1):
             place = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{method}-{number}-"))
             pseudo, audit = place / "pseudo.zarr", place / "audit.json"
             relabel(
                 tiles=[self.folder / "unlabelled.zarr"], validation=[labelled],
-                checkpoints=known if growing else current, out=pseudo, audit=audit,
+                checkpoints=[*first, *current] if joins else current, out=pseudo, audit=audit,
                 previous=previous, threads=self.threads,
                 settings=settings.model_copy(update={"round": number}),
             )  # fmt: skip
@@ -196,12 +196,11 @@ class Bench:
                             pseudo=[pseudo], init=start, audit=audit, **more)
                 for member, start in enumerate(current)
             ]  # fmt: skip
-            known += current
             previous = pseudo
             found = read_audit(audit)
             refused += [reason for reason in (found.reason,) if reason]
         return {
-            **self._scored(known if growing else current),
+            **self._scored([*first, *current] if joins else current),
             "refused": refused,
             "held_out_ece": found.calibration.after.expected_calibration_error,
         }

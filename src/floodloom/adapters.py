@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,8 @@ class Chips:
 
     `image` is (chip, band, y, x) float32 normalised with NaN = no data, `label` (chip, y, x)
     uint8 with 255 = ignore, `optical` (chip, channel, y, x) float32 reflectance-like 0-1 with
-    NaN = missing.
+    NaN = missing. `tile_label` is 1 for a chip that is known to hold class 1, 0 for one that holds
+    none, 255 for one of which nothing is known as a whole.
     """
 
     image: NDArray[np.float32]
@@ -59,6 +61,7 @@ class Chips:
     classes: Sequence[str]
     optical: NDArray[np.float32] | None = None
     channels: Sequence[str] = field(default=())
+    tile_label: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,8 @@ def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
     -------
     LabelledScene
         Linear power, NaN where data are missing; labels 0 dry, 2 water of unstated permanence,
-        255 unknown (everywhere in chips without a label file).
+        255 unknown (everywhere in chips without a label file). `tile_label` if the data set has a
+        table of what chips hold as a whole, see `read_image_label`.
 
     Raises
     ------
@@ -277,7 +281,50 @@ def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
     )
     scene = scene_of(product, layout.backscatter, name=name, log=False, placed=False).load()
     label = _label(root / layout.label.format(name=name), layout, geobox_of(scene))
+    whole = read_image_label(root / IMAGE_LABELS, name)
+    if whole is not None:
+        scene["tile_label"] = (("y", "x"), np.full(label.shape, whole, dtype=np.uint8))
     return LabelledScene(name, scene.assign_attrs(title=f"{layout.title}, {name}"), label)
+
+
+IMAGE_LABELS = "labels.csv"
+"""Table below the root of a data set: columns `chip` and `water`, which is 0, 1 or nothing."""
+
+
+def read_image_label(path: Path, name: str) -> int | None:
+    """Return what a table knows of a chip as a whole.
+
+    Parameters
+    ----------
+    path
+        The table (.csv), see `IMAGE_LABELS`.
+    name
+        Name of the chip.
+
+    Returns
+    -------
+    int or None
+        1 if it holds water, 0 if it holds none, 255 if that is unknown; None without a table.
+
+    Raises
+    ------
+    InputError
+        If the table can't be read, lacks a column, or holds another value.
+    """
+    if not path.exists():
+        return None
+    regular_file(path, "table of labels")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            known = {row["chip"]: (row["water"] or "").strip() for row in csv.DictReader(lines)}
+    except KeyError as error:
+        raise InputError(f"{path}: no column {error}; give chip and water") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: not a readable table ({error}); write it anew") from error
+    value = known.get(name, "")
+    if value not in ("", "0", "1"):
+        raise InputError(f"{path}: chip {name}: water is {value!r}; give 1, 0, or nothing")
+    return int(value) if value else IGNORE
 
 
 def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:
@@ -308,6 +355,8 @@ def chip_tiles(chips: Chips) -> xr.Dataset:
         "row": [0] * count,
         "col": [0] * count,
     }
+    if chips.tile_label is not None:
+        index["tile_label"] = list(chips.tile_label)
     return tile_dataset(
         chips.image, chips.label, index, chips.recipe, chips.classes, chips.optical, chips.channels
     )

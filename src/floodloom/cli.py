@@ -42,6 +42,12 @@ for _group in (Settings, Files):  # whose fields are options of their own
 for _position, (_stage, _help) in enumerate(STAGES.items()):
     app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position)
 
+app.command(
+    "floodloom.stages.combine:combine",
+    help="A scene, an optical image, and a network of each trained without pairs: one probability.",
+    sort_key=50,
+)
+
 
 @app.command(sort_key=100)
 def models() -> None:

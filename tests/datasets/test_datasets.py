@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from floodloom.adapters import ChipAdapter, SceneAdapter
+from floodloom.adapters import ChipAdapter, Chips, SceneAdapter, chip_tiles, read_image_label
 from floodloom.datasets import DATASETS
 from floodloom.errors import InputError
+from floodloom.raster.recipe import Recipe
 from floodloom.stages.ingest import ingest
 from floodloom.stages.tile import tile
 from floodloom.tiles.settings import TileSettings
@@ -96,3 +97,29 @@ def test_an_adapter_of_another_distribution_is_used(tmp_path) -> None:
     tiles = open_tiles(tmp_path / "t.zarr")
     assert list(tiles.split.values) == ["train", "validation", "test"]
     np.testing.assert_array_equal(tiles.image, 0.5)
+
+
+def test_any_data_set_may_know_chips_as_a_whole(tmp_path) -> None:
+    table = tmp_path / "labels.csv"
+    assert read_image_label(table, "a") is None
+    table.write_text("chip,water\na,1\nb,0\nc,\nd,wet\n")
+    assert [read_image_label(table, name) for name in "abce"] == [1, 0, 255, 255]
+    with pytest.raises(InputError, match=r"labels.csv: chip d: water is 'wet'; give 1, 0, or"):
+        read_image_label(table, "d")
+    table.write_text("name,water\na,1\n")
+    with pytest.raises(InputError, match=r"no column 'chip'; give chip and water"):
+        read_image_label(table, "a")
+
+
+def test_chips_known_as_a_whole_become_such_tiles() -> None:
+    chips = Chips(
+        image=np.zeros((3, 1, 32, 32), np.float32),
+        label=np.full((3, 32, 32), 255, np.uint8),
+        names=["a", "b", "c"],
+        events=["flood"] * 3,
+        splits=["train"] * 3,
+        recipe=Recipe(quantity="display").for_inputs(("vv",), normalisation="scene"),
+        classes=("dry", "water"),
+        tile_label=[1, 0, 255],
+    )
+    assert chip_tiles(chips).tile_label.values.tolist() == [1, 0, 255]

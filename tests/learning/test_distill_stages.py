@@ -8,16 +8,19 @@ import torch
 from pydantic import ValidationError
 
 from floodloom.arrays import IGNORE
+from floodloom.config.load import load_config
 from floodloom.errors import InputError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata
 from floodloom.learning.data.optical import unlabelled_pairs
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles
+from floodloom.learning.distillation.presets import PRESETS as DISTILLATIONS
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.inference import load_ensemble
 from floodloom.stages.distill import distill
 from floodloom.stages.teach import teach
 from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
+from floodloom.workflow.plan import Plan
 from tests.learning.conftest import QUICK
 
 
@@ -136,3 +139,30 @@ def test_hidden_labels_stay_hidden_on_disk(stores):
     drawn = load_tiles(both, 0.0, radar_samples).take(torch.tensor([28, 3]))
     assert (drawn.label[0] == IGNORE).all()
     assert torch.equal(drawn.label[1], radar_samples(training).label[3])
+
+
+@pytest.mark.parametrize("name", DISTILLATIONS.names)
+def test_every_preset_of_distillation_runs(stores, tmp_path, name):
+    content = {"run": {"name": "r"}, "scenes": "s.tsv", "teach": {}, "distill": {"preset": name}}
+    plan = Plan(load_config(content), {})
+    quick = {**QUICK, "epochs": 1, "model": "unet"}
+    tiles = [stores["train"], stores["validation"], stores["pairs"]]
+    model = plan.config.run.models[0]
+    teacher = teach(
+        tiles=tiles[:2],
+        out=tmp_path / "teacher.safetensors",
+        settings=TeachSettings(**{**quick, **_of_preset(plan, "teach"), "width": 4}),
+    )
+    assert read_metadata(teacher)["inputs"] == ("fused" if name == "logits" else "optical")
+    settings = DistillSettings(**{**quick, **_of_preset(plan, "distill"), "model": model})
+    student = distill(
+        tiles=tiles, teacher=teacher, out=tmp_path / "s.safetensors", settings=settings
+    )
+    assert read_metadata(student)["architecture"] == model
+    assert read_metadata(student)["inputs"] == "radar"
+
+
+def _of_preset(plan, stage):
+    values = DISTILLATIONS.load(plan.config.distill.preset).get(stage, {})
+    assert {key: plan.settings(stage)[key] for key in values} == dict(values)
+    return values

@@ -79,3 +79,22 @@ def test_bfloat16_agrees_to_its_rounding(ensemble):
     np.testing.assert_allclose(
         ensemble.probabilities(batch, precision="bfloat16"), exact, atol=0.02
     )
+
+
+@pytest.mark.parametrize("tta", [False, True])
+def test_uncalibrated_members_average_their_own_logits(ensemble, tta):
+    """As Paul and Ganju do: no temperature divides, and probabilities are those of the mean."""
+    batch = np.random.default_rng(0).normal(size=(1, 2, 32, 32)).astype(np.float32)
+    image, members = torch.from_numpy(batch), [member(s).model() for s in (0, 1)]
+    with torch.inference_mode():
+        views = [
+            undo_rotate_and_flip(model(rotate_and_flip(image, element)), element)
+            for model in members
+            for element in range(8 if tta else 1)
+        ]
+    expected = torch.stack(views).mean(dim=0).softmax(dim=1).numpy()
+    raw = ensemble.uncalibrated()
+    np.testing.assert_allclose(raw.probabilities(batch, tta=tta), expected, atol=1e-5)
+    logits = raw.logits(image, tta=tta).softmax(dim=1).numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    assert np.abs(ensemble.probabilities(batch, tta=tta) - expected).max() > 1e-3

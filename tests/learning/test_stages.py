@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from floodloom.digest import code_digest
 from floodloom.errors import CheckpointError, RecipeMismatchError
-from floodloom.learning.checkpoint import load_checkpoint, read_metadata
+from floodloom.learning.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.learning.relabelling.acceptance import MOST_IOU_FALL
@@ -302,3 +303,17 @@ def test_a_checkpoint_of_another_recipe_is_refused(stores, trained, make_tiles, 
     with pytest.raises(RecipeMismatchError, match="quantity"):
         train(tiles=[tmp_path / "other.zarr"], init=trained, out=tmp_path / "x.safetensors")
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_confidences_are_raw_without_calibration(stores, trained, tmp_path):
+    """The temperature that a checkpoint was fitted with divides nothing, either."""
+    sharpened = replace(load_checkpoint(trained), temperature=0.01)
+    sharp = save_checkpoint(sharpened, tmp_path / "sharp.safetensors")
+    found = []
+    for checkpoint in (trained, sharp):
+        place = tmp_path / checkpoint.stem
+        place.mkdir()
+        raw = {"calibrate": False, "likelihood": 0.0, "acceptance": False}
+        found.append(relabelled(stores, checkpoint, place, **raw)[1])
+    assert found[0]["confidence"] == found[1]["confidence"]
+    assert found[0]["calibration"] == found[1]["calibration"]

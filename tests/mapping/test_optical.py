@@ -15,6 +15,7 @@ from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
 from floodloom.learning.data.optical import channels_of
 from floodloom.learning.inference import ensemble_of, load_ensemble
+from floodloom.mapping.combine import mean_percent
 from floodloom.mapping.scene_inputs import PredictFiles, optical_bands, with_optical
 from floodloom.mapping.settings import PredictSettings
 from floodloom.models.registry import build
@@ -22,6 +23,7 @@ from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.store import stamp, write_store
 from floodloom.settings import arguments_of
+from floodloom.stages.combine import combine
 from floodloom.stages.predict import predict
 from tests.mapping.conftest import INPUTS, PRODUCT, as_inputs, backscatter
 
@@ -265,3 +267,68 @@ def test_only_who_asks_gets_networks_that_see_an_optical_image(teacher, checkpoi
     sigma = save_checkpoint(other, tmp_path / "s.safetensors")
     with pytest.raises(RecipeMismatchError, match="quantity"):
         load_ensemble([teacher, sigma], fused=True)
+
+
+def seeing_optical_alone(**changes) -> Checkpoint:
+    arguments = {"in_channels": len(CHANNELS), "classes": 2, "width": 4}
+    torch.manual_seed(0)
+    weights = build("unet", **arguments).state_dict()
+    weights["head.weight"] = 20 * weights["head.weight"]
+    checkpoint = Checkpoint(
+        "unet", arguments, ("dry", "water"), INPUTS, weights,
+        inputs="optical", channels=CHANNELS, statistics=STATISTICS,
+    )  # fmt: skip
+    return replace(checkpoint, **changes)
+
+
+def test_networks_without_pairs_share_the_map_where_the_image_is_clear(
+    scene, checkpoints, optical, tmp_path
+) -> None:
+    cloud = np.zeros(SHAPE, bool)
+    cloud[:, :150] = True
+    image = optical(reflectance(cloud))
+    own = save_checkpoint(seeing_optical_alone(), tmp_path / "optical.safetensors")
+    alone = predict(scene=scene, checkpoint=checkpoints[:1], out=tmp_path / "radar.tif")
+    both = combine(
+        scene=scene, optical=image, checkpoint=checkpoints[:1], optical_checkpoint=[own],
+        out=tmp_path / "both.tif",
+    )  # fmt: skip
+    with rasterio.open(alone) as first, rasterio.open(both) as raster:
+        radar, found, tags = first.read(1), raster.read(1), raster.tags()
+    np.testing.assert_array_equal(found == 255, radar == 255)
+    np.testing.assert_array_equal(found[:, :150], radar[:, :150])
+    green, nir = reflectance()
+    ndwi = (green - nir) / (green + nir)
+    seen = np.stack([(green - 0.1) / 0.05, (nir - 0.2) / 0.1, ndwi / 0.4])
+    seen[:, cloud] = np.nan
+    model = ensemble_of([seeing_optical_alone()])
+    padded = np.pad(seen, ((0, 0), (0, 21), (0, 21)), constant_values=np.nan)
+    theirs = 100 * model.probabilities(padded[np.newaxis].astype("float32"))[0, 1, :203, :331]
+    inner = np.zeros(SHAPE, bool)
+    inner[: 203 - 64, 150 : 331 - 64] = True  # the borders are mirrored, not padded
+    inner &= radar < 255
+    expected = (radar[inner] + theirs[inner]) / 2
+    assert np.abs(found[inner] - expected).max() <= 1.5
+    assert np.ptp(theirs[inner]) > 5
+    assert tags["FLOODLOOM_CHECKPOINT"].endswith(", optical")
+    assert float(tags["FLOODLOOM_OPTICAL_CLEAR"]) == pytest.approx(181 / 331, abs=1e-3)
+
+
+def test_what_can_not_be_combined_is_refused(scene, checkpoints, optical, tmp_path) -> None:
+    own = save_checkpoint(seeing_optical_alone(), tmp_path / "optical.safetensors")
+    given = {"scene": scene, "checkpoint": checkpoints, "out": tmp_path / "out.tif"}
+    late = optical(reflectance(), "2022-05-15T10:00:00")
+    with pytest.raises(InputError, match=r"days from the scene.*map the scene by `predict`"):
+        combine(**given, optical=late, optical_checkpoint=[own])
+    image = optical(reflectance())
+    with pytest.raises(CheckpointError, match="takes radar inputs, but optical ones alone"):
+        combine(**given, optical=image, optical_checkpoint=checkpoints)
+    with pytest.raises(CheckpointError, match="it takes optical channels"):
+        combine(**{**given, "checkpoint": [own]}, optical=image, optical_checkpoint=[own])
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_the_mean_is_radar_alone_where_the_other_is_unknown() -> None:
+    radar = np.array([[0, 100, 50, 255, 255]], dtype=np.uint8)
+    other = np.array([[100, 255, 51, 10, 255]], dtype=np.uint8)
+    assert mean_percent(radar, other).tolist() == [[50, 100, 51, 255, 255]]

@@ -11,7 +11,7 @@ from odc.geo.xr import wrap_xr
 from rio_cogeo.cogeo import cog_validate
 
 from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
-from floodloom.learning.checkpoint import save_checkpoint
+from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
@@ -165,6 +165,30 @@ def test_ensemble_is_the_mean_of_its_members(scene, checkpoints, tmp_path) -> No
     assert len(first) == 1
     np.testing.assert_allclose(both[0][known], ((first + other)[0] / 2)[known], atol=1.01)
     np.testing.assert_allclose(both[1][known], (abs(first - other)[0] / 2)[known], atol=1.01)
+
+
+def test_without_calibration_the_members_own_logits_are_averaged(
+    scene, checkpoints, tmp_path
+) -> None:
+    def mosaic(members, **given):
+        out = tmp_path / "p.tif"
+        mosaic_of(scene=scene, checkpoint=members, out=out, tile=128, **given)
+        with rasterio.open(out) as raster:
+            return raster.read(1)
+
+    flat = [
+        save_checkpoint(replace(load_checkpoint(path), temperature=5.0), tmp_path / path.name)
+        for path in checkpoints
+    ]
+    first, other, both = (mosaic(m) for m in (checkpoints[:1], checkpoints[1:], checkpoints))
+    raw = mosaic(flat, calibrate=False)
+    inside = (np.minimum(first, other) > 5) & (np.maximum(first, other) < 95)
+    odds = [np.log(p[inside] / (100.0 - p[inside])) for p in (first, other)]
+    expected = 100 / (1 + np.exp(-(odds[0] + odds[1]) / 2))
+    assert inside.mean() > 0.1
+    np.testing.assert_allclose(raw[inside], expected, atol=2.01)
+    assert np.abs(mosaic(flat)[inside] - expected).max() > 5
+    assert (raw == 255).sum() == (both == 255).sum()
 
 
 def test_scene_without_any_data_gives_an_empty_valid_mosaic(checkpoints, tmp_path) -> None:

@@ -111,3 +111,17 @@ def test_majority_by_hand() -> None:
     assert not majority(water, seen & (np.arange(6) != 2), 3)[:, 2].any()
     with pytest.raises(InputError, match="majority_window 4: must be odd"):
         majority(water, seen, 4)
+
+
+def test_paul_and_ganju_refine_classes_however_sure_they_are() -> None:
+    """Their CRF is given labels that are right with a probability of .7."""
+    draw = np.random.default_rng(0)
+    water = draw.random((60, 60)) < 0.5
+    settings = PRESETS["paul-ganju"]
+    unsure, sure = (
+        dense_crf(np.where(water, p, 1 - p).astype("float32"), settings) for p in (0.51, 0.999)
+    )
+    np.testing.assert_array_equal(unsure, sure)
+    alone = dataclasses.replace(settings, smooth_compat=0.0)
+    unary = dense_crf(np.array([[0.6, 0.4, np.nan]], dtype="float32"), alone)
+    np.testing.assert_allclose(unary, [[0.7, 0.3, np.nan]], rtol=1e-5)

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from floodloom.models.blocks import Junction
 from floodloom.models.registry import arguments_of, build, names
 from tests.models.zoo import WIDTH, iou, settle, small
 
@@ -136,3 +137,31 @@ def test_side_outputs_of_u2net_are_what_is_fused():
 def test_a_plain_network_has_no_side_outputs():
     model = small("unet").eval()
     assert model.side_logits(model.features(torch.randn(1, 2, 64, 64))) == []
+
+
+WITHOUT_DECODER = {"full_resolution", "per_pixel", "sliding_window"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_decoder_lives_on_what_the_encoder_hands_over(name):
+    """Where nothing is handed over, on any scale, what follows no longer depends on the image."""
+    model = small(name).eval()
+    images = torch.randn(2, 1, 2, 64, 64)
+    first, second = (model.changed_features(image, torch.zeros_like) for image in images)
+    if name == "hourglass":  # each of them adds its input to what it makes of it
+        first, second = first[:1], second[:1]
+    for one, other in zip(first, second, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    junctions = [module for module in model.modules() if isinstance(module, Junction)]
+    assert bool(junctions) == (name not in WITHOUT_DECODER)
+
+
+@pytest.mark.parametrize("name", sorted(set(names()) - WITHOUT_DECODER))
+def test_what_is_handed_over_can_be_changed_for_once(name):
+    model, image = small(name).eval(), torch.randn(1, 2, 64, 64)
+    before = model.features(image)
+    model.changed_features(image, torch.zeros_like)
+    for one, other in zip(before, model.features(image), strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(before, model.changed_features(image, torch.clone), strict=True):
+        assert torch.equal(one, other)

@@ -89,14 +89,44 @@ def test_an_orbit_file_counts_where_it_may_cover_the_scene(tmp_path, name, count
     assert orbit_files(file, IMAGE) == [file]
 
 
-@pytest.mark.parametrize("growing", [False, True])
-def test_examples_come_from_the_ensemble_that_is_scored(growing: bool) -> None:
+@pytest.mark.parametrize("fine_tuned", [[], ["unet"]])
+def test_examples_come_from_the_ensemble_that_is_scored(fine_tuned: list[str]) -> None:
     events = {"flood": {"split": "target"}, "chips": {"split": "test"}, "more": {"split": "train"}}
-    run = {"name": "r", "rounds": 2, "growing": growing}
+    run = {"name": "r", "rounds": 2, "fine_tuned": fine_tuned}
     asked = plan([SCENES[0]], run=run, events=events)
     scored = inputs(asked, "evaluate", {})["checkpoint"]
-    assert len(scored) == (3 if growing else 1)
+    assert len(scored) == (2 if fine_tuned else 1)
     assert inputs(asked, "report", {})["ensemble"] == scored
+
+
+def test_only_the_chosen_networks_are_fine_tuned_and_join_the_first() -> None:
+    """Paul and Ganju: U-Net, U-Net++ and the last U-Net."""
+    asked = plan([SCENES[0]], run={"name": "r"}, relabel={"preset": "paul-ganju"})
+    folder = f"{asked.folder}/models"
+    first = [f"{folder}/round-0/{model}-0.safetensors" for model in ("unet", "unetplusplus")]
+    assert asked.members(0) == first
+    assert asked.ensemble(1) == [f"{folder}/round-1/unet-0.safetensors"]
+    assert asked.members(1) == [*first, *asked.ensemble(1)]
+    assert asked.members(2) == [*first, f"{folder}/round-2/unet-0.safetensors"]
+    trained = inputs(asked, "train", {"round": "2", "model": "unet", "seed": "0"})
+    assert trained["init"] == asked.ensemble(1)[0]
+
+
+@pytest.mark.parametrize("stage", ["teach", "distill"])
+def test_how_a_preset_of_relabelling_trains_is_its_own_matter(stage: str) -> None:
+    """Neither teacher nor students are trained by the Dice loss of Paul and Ganju."""
+    both = {"teach": {}, "distill": {}, "relabel": {"preset": "paul-ganju"}}
+    asked = plan([SCENES[0]], run={"name": "r"}, **both).settings(stage)
+    usual = plan([SCENES[0]], run={"name": "r"}, teach={}, distill={}).settings(stage)
+    assert asked == {**usual, "encoder": "mobilenet_v2"}
+    chosen = plan([SCENES[0]], run={"name": "r"}, train={"loss": "dice"}, **both)
+    assert chosen.settings(stage)["loss"] == "dice"
+
+
+def test_without_calibration_maps_are_of_raw_logits() -> None:
+    for calibrate in (True, False):
+        asked = plan([SCENES[0]], run={"name": "r"}, relabel={"calibrate": calibrate})
+        assert asked.settings("predict")["calibrate"] is calibrate
 
 
 TARGET = {"flood": {"split": "target", "dem": "dem.tif"}}

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from floodloom.config.project import Config, EventSettings, RunSettings
-from floodloom.learning.relabelling.presets import PRESETS
+from floodloom.learning.distillation.presets import PRESETS as DISTILLATIONS
+from floodloom.learning.relabelling.presets import PRESETS, Preset
+from floodloom.registry import Registry
 from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.settings import of_jobs
 
@@ -56,7 +58,7 @@ nowhere; the sheet holds them, so keep it out of what you share.
 """
 
 
-_PRESETS = """## Presets of `relabel.preset`
+_PRESETS = """## Presets of `{section}.preset`
 
 What each method sets instead of the defaults above. A key that the configuration sets itself wins.
 """
@@ -68,14 +70,15 @@ def reference() -> str:
     for name, model in sections().items():
         note = "\n".join((model.__doc__ or "").strip().splitlines()[:1])
         parts += [f"## `{name}`\n", f"{note}\n", _table(model)]
-    parts += [_PRESETS, _preset_table()]
+    for section, presets in (("relabel", PRESETS), ("distill", DISTILLATIONS)):
+        parts += [_PRESETS.format(section=section), _preset_table(presets)]
     return "\n".join(parts)
 
 
-def _preset_table() -> str:
+def _preset_table(presets: Registry[Preset]) -> str:
     rows = ["| preset | key | value |", "|---|---|---|"]
-    for preset in PRESETS.names:
-        sections = PRESETS.load(preset)
+    for preset in presets.names:
+        sections = presets.load(preset)
         keys = [f"{name}.{key}" for name, values in sections.items() for key in values]
         values = [value for values in sections.values() for value in values.values()]
         for key, value in zip(keys or ["(all defaults)"], values or [None], strict=True):

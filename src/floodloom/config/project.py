@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    NonNegativeInt,
+    PrivateAttr,
+    model_validator,
+)
 
 from floodloom.datasets import DataSetName
+from floodloom.learning.distillation.presets import PRESETS as DISTILLATIONS
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.settings import RelabelSettings
-from floodloom.learning.training.settings import TrainSettings
+from floodloom.learning.training.settings import (
+    AugmentationSettings,
+    TrainingSettings,
+    TrainSettings,
+)
 from floodloom.mapping.settings import DelineateSettings, PredictSettings
 from floodloom.models.choices import ModelName
 from floodloom.names import LONGEST
@@ -25,11 +36,13 @@ from floodloom.settings import Settings, of_jobs
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.tiles.settings import Split, TileSettings
 
-_DEFAULT = RelabelSettings.model_fields["preset"].default
+_OF_SECTION = {"distill": (DISTILLATIONS, "logits"), "relabel": (PRESETS, "pixel-gate")}
+"""Presets by the section that names them, and the default. Of two with a key the first counts."""
+_HOW_TRAINED = {*TrainingSettings.model_fields, *AugmentationSettings.model_fields}
 
 
-def with_preset(content: Any) -> Any:
-    """Return a configuration's content with its preset's values where it sets none itself.
+def with_presets(content: Any) -> Any:
+    """Return a configuration's content with its presets' values where it sets none itself.
 
     Parameters
     ----------
@@ -37,16 +50,28 @@ def with_preset(content: Any) -> Any:
         The parsed YAML; what isn't a mapping, or names no known preset, is returned as it is, for
         validation to judge.
     """
-    section = content.get("relabel") if isinstance(content, Mapping) else None
-    name = section.get("preset", _DEFAULT) if isinstance(section, Mapping) else _DEFAULT
-    if not isinstance(content, Mapping) or not isinstance(name, str) or name not in PRESETS.names:
+    if not isinstance(content, Mapping):
         return content
     filled = dict(content)
-    for key, values in PRESETS.load(name).items():
-        own = filled.get(key)
-        if own is None or isinstance(own, Mapping):
-            filled[key] = {**values, **(own or {})}
+    for section, key, value in _preset_values(content):
+        filled[section] = {**(filled.get(section) or {}), key: value}
     return filled
+
+
+def _preset_values(content: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """Return section, key and value of what presets set and the configuration doesn't."""
+    found: dict[tuple[str, str], Any] = {}
+    for naming, (registry, default) in _OF_SECTION.items():
+        section = content.get(naming)
+        name = section.get("preset", default) if isinstance(section, Mapping) else default
+        if not isinstance(name, str) or name not in registry.names:
+            continue
+        for key, values in registry.load(name).items():
+            own = content.get(key)
+            if own is None or isinstance(own, Mapping):
+                fresh = values.keys() - (own or {}).keys()
+                found = {**{(key, one): values[one] for one in values if one in fresh}, **found}
+    return [(*place, value) for place, value in found.items()]
 
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -78,8 +103,10 @@ class RunSettings(Settings):
         le=9,
         description="Rounds of relabelling; 0 does none; when not given 1, or 0 with a checkpoint",
     )
-    growing: bool = Field(
-        default=False, description="Keep the models of all rounds in the ensemble, not the last's"
+    fine_tuned: tuple[ModelName, ...] = Field(
+        default=(),
+        description="Architectures that rounds of relabelling train, whose last models then join "
+        "all those from before the rounds; none: rounds train all, and replace those before",
     )
     depth: bool = Field(
         default=False, description="Map the flood depth, too; every mapped event needs a dem"
@@ -188,6 +215,7 @@ class Config(Settings):
         default_factory=DelineateSettings, description="From water to flood"
     )
     report: ReportSettings = Field(default_factory=ReportSettings, description="Report and map")
+    _of_presets: frozenset[tuple[str, str]] = PrivateAttr(default=frozenset())
 
     @property
     def gives_no_labels(self) -> bool:
@@ -195,10 +223,25 @@ class Config(Settings):
         splits = {event.split for event in self.events.values()}
         return bool(splits) and splits.isdisjoint(LABELLED)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _fill_in(cls, content: Any) -> Any:
-        return with_preset(content)
+    def _fill_in(cls, content: Any, handler: ModelWrapValidatorHandler[Config]) -> Config:
+        config = handler(with_presets(content))
+        if isinstance(content, Mapping):
+            config._of_presets = frozenset((s, key) for s, key, _ in _preset_values(content))
+        return config
+
+    def shared_with(self, section: Settings) -> dict[str, Any]:
+        """Return what a section shares with others.
+
+        How a preset of relabelling trains is no matter of teachers and students, which have
+        defaults of their own; what it builds is.
+        """
+        return {
+            key: getattr(getattr(self, name), key)
+            for key, name in section.shared.items()
+            if name != "train" or key not in _HOW_TRAINED or (name, key) not in self._of_presets
+        }
 
     @model_validator(mode="after")
     def _check(self) -> Config:

@@ -26,7 +26,10 @@ _PROBE = 64  # px
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models of one recipe, each with the temperature that calibrates it."""
+    """Models of one recipe, each with the temperature that calibrates it.
+
+    With `averages_logits` the probabilities are those of the averaged logits, not averages.
+    """
 
     models: tuple[nn.Module, ...]
     temperatures: tuple[float, ...]
@@ -34,6 +37,7 @@ class Ensemble:
     classes: tuple[str, ...]
     device: torch.device
     checkpoints: tuple[Checkpoint, ...] = ()
+    averages_logits: bool = False
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -58,6 +62,15 @@ class Ensemble:
         """
         joint = self.likelihood.temperature
         return replace(self, temperatures=tuple(own * joint for own in self.temperatures))
+
+    def uncalibrated(self) -> Ensemble:
+        """Return the same ensemble with the networks' own logits, which are averaged.
+
+        So Paul and Ganju (2021), arXiv 2107.08369, predict: no temperature divides.
+        """
+        own = tuple(replace(checkpoint, temperature=1.0) for checkpoint in self.checkpoints)
+        alike = (1.0,) * len(self.temperatures)
+        return replace(self, temperatures=alike, checkpoints=own, averages_logits=True)
 
     def samples(self, tta: bool = False) -> int:
         """Return how many predictions are averaged."""
@@ -137,20 +150,26 @@ class Ensemble:
         -------
         mean, deviation
             (N, class, y, x) float32 each, without the rim: mean and standard deviation of the class
-            probabilities, the latter 0 for a single sample.
+            probabilities, the latter 0 for a single sample; with `averages_logits` the former are
+            the probabilities of the mean logits.
         """
         image = torch.from_numpy(batch).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        logits = self._calibrated(image, tta, precision, rim)
-        views = (member.softmax(dim=1) for member in logits)
-        mean = next(views)
+        views = self._calibrated(image, tta, precision, rim)
+        total = next(views)
+        mean = total.softmax(dim=1)
         squares = torch.zeros((), device=self.device).expand_as(mean)
-        for number, probability in enumerate(views, start=2):
+        for number, logits in enumerate(views, start=2):
+            if self.averages_logits:
+                total = total + logits
+            probability = logits.softmax(dim=1)
             deviation = probability - mean
             mean = mean + deviation / number
             squares = squares + deviation * (probability - mean)  # Welford (1962)
         spread = squares
         if (count := self.samples(tta)) > 1:
             spread = (squares / count).clamp(min=0).sqrt()
+        if self.averages_logits:
+            mean = (total / count).softmax(dim=1)
         return mean.cpu().numpy(), spread.cpu().numpy()
 
     def probabilities(
@@ -179,6 +198,7 @@ def load_ensemble(
     threads: int = 1,
     device: torch.device | None = None,
     fused: bool = False,
+    optical: bool = False,
 ) -> Ensemble:
     """Load checkpoints as one ensemble.
 
@@ -192,6 +212,8 @@ def load_ensemble(
         Where they run; a GPU if there is one by default.
     fused
         Whether they may see an optical image beside radar.
+    optical
+        Whether they must see optical images alone.
 
     Raises
     ------
@@ -208,7 +230,10 @@ def load_ensemble(
     torch.set_num_threads(threads)
     checkpoints = [load_checkpoint(path) for path in several]
     for path, checkpoint in zip(several, checkpoints, strict=True):
-        _require_radar(checkpoint, path, fused)
+        if optical:
+            _require_optical(checkpoint, path)
+        else:
+            _require_radar(checkpoint, path, fused)
         _require_like(checkpoints[0], checkpoint, path)
     ensemble = ensemble_of(checkpoints, device)
     for path, model in zip(several, ensemble.models, strict=True):
@@ -262,6 +287,14 @@ def _require_radar(checkpoint: Checkpoint, path: str | Path, fused: bool) -> Non
     raise CheckpointError(
         f"{path}: it takes optical channels, so it can't map radar scenes; distill it first"
     )
+
+
+def _require_optical(checkpoint: Checkpoint, path: str | Path) -> None:
+    if checkpoint.inputs != "optical":
+        raise CheckpointError(
+            f"{path}: takes {checkpoint.inputs} inputs, but optical ones alone are expected; train "
+            "it by `teach` with `radar` off"
+        )
 
 
 def _require_like(first: Checkpoint, other: Checkpoint, path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -24,16 +25,37 @@ class Prediction:
     """What a network makes of images (N, band, y, x): logits and the features that they come from.
 
     A module that is no `Segmenter` has logits alone.
+
+    Parameters
+    ----------
+    module
+        The network.
+    image
+        Its input.
+    features
+        What `module.features(image)` gave, if that is known, or a changed copy of it.
     """
 
-    def __init__(self, module: nn.Module, image: Tensor) -> None:
+    def __init__(
+        self, module: nn.Module, image: Tensor, features: list[Tensor] | None = None
+    ) -> None:
         self._network = module if isinstance(module, Segmenter) else None
         self._size = image.shape[-2:]
-        self.features = [] if self._network is None else self._network.features(image)
+        self.features = features or []
         if self._network is None:
             self.logits: Tensor = module(image)
-        else:
-            self.logits = self._network.logits(self.features, image)
+            return
+        if features is None:
+            self.features = self._network.features(image)
+        self.logits = self._network.logits(self.features, image)
+
+    def first(self, count: int) -> Prediction:
+        """Return what was made of the first images."""
+        part = copy.copy(self)
+        part.__dict__.pop("side_logits", None)  # those of all images
+        part.features = [feature[:count] for feature in self.features]
+        part.logits = self.logits[:count]
+        return part
 
     @property
     def finest(self) -> Tensor:

@@ -34,6 +34,8 @@ class CrfSettings:
         dB, and weight of the bilateral term; a weight of 0 leaves it out.
     steps
         Mean-field steps.
+    certainty
+        How sure a pixel's likelier class is taken to be, .5-1; None: as the probability has it.
     """
 
     smooth_sigma: float
@@ -43,6 +45,7 @@ class CrfSettings:
     radar_sigma: float = 1.0
     radar_decibel: float = 1.0
     radar_compat: float = 0.0
+    certainty: float | None = None
 
     @property
     def smooth_radius(self) -> int:
@@ -58,10 +61,11 @@ class CrfSettings:
 PRESETS = {
     "crf": CrfSettings(1.5, 1.0, 5, radar_radius=5, radar_sigma=3.0, radar_decibel=2.0,
                        radar_compat=3.0),
-    "paul-ganju": CrfSettings(12.0, 4.0, 20),
+    "paul-ganju": CrfSettings(12.0, 4.0, 20, certainty=0.7),
 }  # fmt: skip
 """Dense CRFs by name. `crf` follows edges in the backscatter. `paul-ganju` is the setting of Paul
-and Ganju (2021), arXiv 2107.08369: the Gaussian term alone."""
+and Ganju (2021), arXiv 2107.08369, and of their code: the Gaussian term alone, on the likelier
+class of each pixel, right with a probability of .7 however sure the networks are."""
 
 REFINEMENTS = ("none", "majority", *PRESETS)
 
@@ -94,6 +98,9 @@ def dense_crf(probability: Floats, settings: CrfSettings, decibel: Floats | None
     """
     known = np.isfinite(probability)
     clipped = np.clip(np.where(known, probability, 0.5), _SUREST, 1 - _SUREST)
+    if settings.certainty is not None:
+        alike = np.where(clipped >= 0.5, settings.certainty, 1 - settings.certainty)
+        clipped = np.where(known, alike, 0.5)
     unary = np.log(clipped / (1 - clipped)).astype(np.float32)
     filters = [(settings.smooth_compat, _gaussian(settings, known))]
     if settings.radar_compat:

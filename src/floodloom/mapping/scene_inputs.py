@@ -209,6 +209,8 @@ def scene_inputs(
         _require_what_is_seen(ensemble, bands, None, checkpoint)
         ensemble.recipe.require_scene(recipe_of(store), str(scene), ensemble.accepts)
 
+    if not settings.calibrate:
+        ensemble = ensemble.uncalibrated()
     weighting, ensemble = ensemble.likelihood, ensemble.with_joint_temperature()
     before = None
     if files.before is not None and any(b.startswith(BEFORE) for b in ensemble.recipe.bands):

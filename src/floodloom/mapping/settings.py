@@ -15,7 +15,7 @@ from floodloom.settings import Settings, of_job
 class PredictSettings(Settings):
     """Mosaic-level prediction."""
 
-    shared: ClassVar[Mapping[str, str]] = {"mixed_orbits": "delineate"}
+    shared: ClassVar[Mapping[str, str]] = {"mixed_orbits": "delineate", "calibrate": "relabel"}
 
     baseline: BaselineName | None = Field(
         default=None,
@@ -30,6 +30,10 @@ class PredictSettings(Settings):
         "bfloat16, 1600 in int8",
     )
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
+    calibrate: bool = Field(
+        default=True,
+        description="Average calibrated probabilities; else the networks' own logits",
+    )
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
         default="auto",
         description="What runs the network; auto: PyTorch, or OpenVINO where it is installed, for "

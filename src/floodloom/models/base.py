@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from floodloom.models.blocks import resize
+from floodloom.models.blocks import Junction, resize
 from floodloom.models.cropped_decoder import Rim, crop_rim
 from floodloom.models.encoder import Encoder
 from floodloom.models.tensors import load_encoder
@@ -53,6 +53,28 @@ class Segmenter(nn.Module, ABC):
         A loss is taken of each of them, too.
         """
         return []
+
+    def changed_features(self, image: Tensor, change: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """Return `features(image)` with what the encoder hands to the decoder changed.
+
+        Parameters
+        ----------
+        image
+            (N, band, y, x) float32.
+        change
+            From a map (N, channel, y, x) to one like it: done at every `Junction`, or to all of the
+            features where the network has none, as there is no decoder.
+        """
+        junctions = [module for module in self.modules() if isinstance(module, Junction)]
+        if not junctions:
+            return [change(feature) for feature in self.features(image)]
+        for junction in junctions:
+            junction.change = change
+        try:
+            return self.features(image)
+        finally:
+            for junction in junctions:
+                junction.change = None
 
     def load_encoder(self, path: str | Path) -> None:
         """Give the encoder the ImageNet weights of a local file.

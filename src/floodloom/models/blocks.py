@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -117,6 +118,19 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activated sum of body and shortcut."""
         return F.relu(self.body(x) + self.shortcut(x))
+
+
+class Junction(nn.Module):
+    """Where an encoder hands a map to the decoder: nothing happens, unless a change is set.
+
+    Training by consistency drops features here, which an encoder must then do without.
+    """
+
+    change: Callable[[Tensor], Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x`, changed if a change is set."""
+        return x if self.change is None else self.change(x)
 
 
 def resize(x: Tensor, size: torch.Size, mode: str = "bilinear") -> Tensor:

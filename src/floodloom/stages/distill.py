@@ -59,7 +59,7 @@ def distill(
     frozen = load_checkpoint(teacher)
     opened = choose_labels(locate_tiles(open_tiles(tiles), tiles), settings.labels)
     start = untrained(opened, settings, settings.seed)
-    require_teacher(frozen, start, str(teacher))
+    require_teacher(frozen, start, str(teacher), identical=settings.student == "identical")
     training, validation = training_and_validation(opened)
     if settings.unlabelled:
         others = unlabelled_pairs(opened, round(settings.unlabelled * training.sizes["tile"]))
@@ -72,7 +72,7 @@ def distill(
         load_tiles(training, settings.memory_gib, load),
         load_tiles(validation, settings.memory_gib, load),
         settings,
-        augmentation=Augmentation(noise),
+        augmentation=Augmentation(noise, elastic=settings.elastic),
         sidecars=Sidecars.of(Path(out)),
     )
     return save_checkpoint(replace(learned, code=code_digest("distill", settings.modules())), out)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from floodloom.files import write_json
-from floodloom.learning.data.zarr_tiles import select, training_and_validation
+from floodloom.learning.data.zarr_tiles import (
+    labelled_as_a_whole,
+    select,
+    training_and_validation,
+)
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.relabelling.audit import names_of
 from floodloom.learning.relabelling.round import relabel_tiles
 from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.outputs import together, writes
-from floodloom.tiles.store import open_tiles, write_tiles
+from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
 
 
 @writes("out", "audit")
@@ -32,6 +36,7 @@ def relabel(
     ----------
     tiles
         Tile stores; only tiles of the split `target` are used and their labels are never read.
+        Where no pixel of the labelled stores is labelled, their wet training tiles are used, too.
     validation
         Labelled tile stores; those of the split `validation` calibrate the confidences.
     checkpoints
@@ -53,10 +58,14 @@ def relabel(
         `out`.
     """
     ensemble = load_ensemble(checkpoints, threads=threads)
-    _, held_out = training_and_validation(open_tiles(validation))
-    offered = open_tiles(tiles)
+    training, held_out = training_and_validation(open_tiles(validation))
+    opened = open_tiles(tiles)
+    offered = select(opened, opened["split"].values == "target")
+    if labelled_as_a_whole(training):  # of the wet ones, the pixels' labels are still to be found
+        wet = select(training, training["tile_label"].values == 1)
+        offered = concatenate_tiles([offered, wet]) if wet.sizes["tile"] else offered
     pseudo, found = relabel_tiles(
-        select(offered, offered["split"].values == "target"),
+        offered,
         held_out,
         ensemble,
         names_of(checkpoints),

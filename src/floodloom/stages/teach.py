@@ -74,7 +74,7 @@ def teach(
     )
     start = untrained(opened, settings, settings.seed, standardisation, fused=settings.radar)
     noise = radar_noise(start.recipe, settings.speckle_looks, settings.offset_db)
-    augmentation = Augmentation(second_sensor=len(start.recipe.bands))
+    augmentation = Augmentation(second_sensor=len(start.recipe.bands), elastic=settings.elastic)
     if settings.radar:
         augmentation = replace(augmentation, noise=noise, sensor_drop=settings.optical_drop)
     tiles_seen = load_tiles(training, settings.memory_gib, load)

@@ -93,10 +93,7 @@ class Plan:
         section = getattr(self.config, stage, None)
         if not isinstance(section, Settings):
             return None
-        shared = {
-            key: getattr(getattr(self.config, name), key) for key, name in section.shared.items()
-        }
-        return section.model_copy(update=shared)
+        return section.model_copy(update=self.config.shared_with(section))
 
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
@@ -309,13 +306,15 @@ class Plan:
         run = self.config.run
         if self.baseline is not None:
             return []
-        members = (self.weights(number, model, seed) for model in run.models for seed in run.seeds)
+        chosen = [one for one in run.models if one in run.fine_tuned] if number else []
+        models = chosen or run.models
+        members = (self.weights(number, model, seed) for model in models for seed in run.seeds)
         return list(dict.fromkeys(members))
 
     def members(self, number: int) -> list[str]:
-        """What predicts after a round: its own models, or those of all rounds so far."""
-        first = 0 if self.config.run.growing else number
-        return [path for r in range(first, number + 1) for path in self.ensemble(r)]
+        """What predicts after a round: its own models, and the first ones where those stay."""
+        first = self.ensemble(0) if self.config.run.fine_tuned else []
+        return list(dict.fromkeys([*first, *self.ensemble(number)]))
 
     def pseudo_tiles(self, number: int) -> str:
         """The tiles that a round has labelled."""

@@ -32,3 +32,12 @@ def test_processes_share_every_batch_and_nothing_is_lost():
         joined = torch.cat([getattr(part, name) for part in parts], dim=1)
         assert torch.equal(joined, getattr(draw, name))
     assert torch.equal(draw.partner[:, 1:], draw.tile[:, :-1])
+
+
+def test_tiles_with_and_without_foreground_are_drawn_alike():
+    """However much of it they hold: the sampler of Paul and Ganju."""
+    counts = torch.tensor([[100, 0], [100, 0], [100, 0], [99, 1], [10, 90]])
+    weights = sampling_weights(counts, "presence")
+    torch.testing.assert_close(weights, torch.tensor([1 / 6] * 3 + [1 / 4] * 2).double())
+    alike = sampling_weights(torch.tensor([[1, 5], [3, 1]]), "presence")
+    torch.testing.assert_close(alike, torch.tensor([0.5, 0.5]).double())

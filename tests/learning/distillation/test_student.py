@@ -26,6 +26,7 @@ from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.distillation import student as student_module
 from floodloom.learning.distillation.settings import DistillationTerms, DistillSettings
 from floodloom.learning.distillation.student import (
+    AsTheyAre,
     DistillationObjective,
     Distiller,
     FeatureAlignment,
@@ -39,6 +40,7 @@ from floodloom.learning.distillation.teacher import (
     transfer_weights,
 )
 from floodloom.learning.loss import Loss
+from floodloom.learning.losses import LOSSES
 from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
@@ -405,3 +407,83 @@ def test_a_fused_teacher_sees_radar_first(make_tiles):
             untrained(tiles, NetworkSettings(model="unet", width=4), 0),
             "t",
         )
+
+
+@pytest.mark.parametrize("name", ["weighted_cross_entropy", "border_cross_entropy"])
+def test_classes_keep_their_weights_beside_a_teacher(name):
+    distiller, teacher = pair()
+    distiller.eval()
+    guide, seen, loss = FrozenTeacher(teacher, "optical"), batch(), LOSSES.load(name)
+    weighted = loss.weigh_classes((0.9, 0.1))
+    plain, rare = (objective_of(guide, NOTHING, one)(distiller, seen) for one in (loss, weighted))
+    logits, label = distiller(seen.image), seen.label.long()
+    expected = weighted.of_logits(logits, label) - loss.of_logits(logits, label)
+    torch.testing.assert_close(rare - plain, expected)
+    assert float(expected.detach().abs()) > 1e-3
+
+
+def test_a_distillation_weighs_classes_by_its_labels(toy):
+    """Through the loop, too: the loss of the first epoch is another."""
+    teacher, start, training, validation = toy
+    losses = []
+    for name in ("cross_entropy", "weighted_cross_entropy"):
+        plan = PLAN.model_copy(update={"epochs": 1, "loss": name})
+        student = distill_student(
+            start, teacher, training, validation, with_terms(plan, NOTHING), begun=start
+        )
+        losses.append(student.history[0]["loss"])
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("student", "from_teacher"), [("from-teacher", True), ("fresh", False), ("identical", False)]
+)
+def test_a_student_begins_as_its_key_says(toy, monkeypatch, student, from_teacher):
+    teacher, start, training, validation = toy
+
+    class BegunError(Exception):
+        pass
+
+    def record(begun, *_):
+        expected = transfer_weights(start, teacher) if from_teacher else start
+        assert all(torch.equal(begun.weights[name], w) for name, w in expected.weights.items())
+        raise BegunError
+
+    monkeypatch.setattr(student_module, "_train_with_terms", record)
+    settings = DistillSettings(**PLAN.model_dump(), student=student)
+    with pytest.raises(BegunError):
+        distill_student(start, teacher, training, validation, settings)
+
+
+def test_features_of_identical_networks_are_compared_as_they_are(reach):
+    reach(0)
+    torch.manual_seed(0)
+    student, teacher = (build("hfd_net", bands, 2, width=4, depth=2) for bands in (2, 3))
+    distiller, seen = Distiller(student, AsTheyAre()).eval(), batch()
+    assert {name.split(".")[0] for name, _ in distiller.named_parameters()} == {"student"}
+    terms = DistillationTerms(logit_weight=0.0, feature_weight=1.0)
+    guide = FrozenTeacher(teacher.eval(), "optical")
+    value, plain = (objective_of(guide, one)(distiller, seen) for one in (terms, NOTHING))
+    ours, theirs = student.features(seen.image), teacher.features(seen.optical)
+    each = [
+        1 - torch.cosine_similarity(a, b, dim=1).mean() for a, b in zip(ours, theirs, strict=True)
+    ]
+    torch.testing.assert_close(value - plain, sum(each) / len(each))
+    assert len(each) == 3
+    own = AsTheyAre()(ours)
+    assert own is ours
+
+
+def test_identical_networks_are_so_but_for_their_inputs(make_tiles):
+    tiles = make_tiles(2, optical=True)
+    standardisation = standardise_optical(tiles)
+    small, large = (NetworkSettings(model="hfd_net", width=width) for width in (4, 8))
+    teacher = untrained(tiles, small, 0, standardisation)
+    require_teacher(teacher, untrained(tiles, small, 1), "t", identical=True)
+    other = untrained(tiles, large, 0)
+    require_teacher(teacher, other, "t")
+    with pytest.raises(CheckpointError, match=r"t: is hfd_net .*width 4.*student is .*width 8"):
+        require_teacher(teacher, other, "t", identical=True)
+    plain = untrained(tiles, NetworkSettings(model="unet", width=4), 0)
+    with pytest.raises(CheckpointError, match=r"the student is unet"):
+        require_teacher(teacher, plain, "t", identical=True)

@@ -58,7 +58,7 @@ class Double(nn.Module):
 class OfDouble:
     """The loss of the logits, in double precision."""
 
-    def __call__(self, module, batch, *, loss, averaged):
+    def __call__(self, module, batch, *, loss, averaged, progress):
         return loss.of_logits(module(batch.image), batch.label.long())
 
 

@@ -14,8 +14,9 @@ from floodloom.errors import TrainingError
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.loss import Prediction
 from floodloom.learning.training import loop
-from floodloom.learning.training.loop import fit
+from floodloom.learning.training.loop import fit, rate_factor
 from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import Monitor, TrainingSettings
 from floodloom.learning.training.state import Sidecars
@@ -58,10 +59,10 @@ def test_a_step_is_understood_from_five_files(samples, monkeypatch):
 
     step = loop._Step.__call__
 
-    def traced(self, batch):
+    def traced(self, *given):
         sys.setprofile(opened)
         try:
-            return step(self, batch)
+            return step(self, *given)
         finally:
             sys.setprofile(None)
 
@@ -217,7 +218,7 @@ def test_the_average_of_the_weights_is_kept(samples):
 class Broken:
     """An objective that is no number."""
 
-    def __call__(self, module, batch, *, loss, averaged):
+    def __call__(self, module, batch, *, loss, averaged, progress):
         return (module(batch.image) * torch.nan).sum()
 
 
@@ -227,3 +228,43 @@ def test_a_diverging_loss_is_an_error_that_says_what_to_do(samples):
         fitted(samples, objective=Broken())
     with pytest.raises(TrainingError, match="at least one"):
         fitted((samples[0].take(torch.arange(0)), samples[1]))
+
+
+class Watching:
+    """An objective that notes how far the training is."""
+
+    def __init__(self):
+        self.progress = []
+
+    def __call__(self, module, batch, *, loss, averaged, progress):
+        self.progress.append(progress)
+        return loss(Prediction(module, batch.image), batch)
+
+    def __repr__(self):
+        return "Watching()"
+
+
+def test_an_objective_knows_how_far_the_training_is(samples):
+    watching = Watching()
+    fitted(samples, PLAN.model_copy(update={"epochs": 2}), objective=watching)
+    steps = len(watching.progress)
+    assert watching.progress == [number / steps for number in range(steps)]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [1.0] * 8),
+        ("plain-cosine", [1, 1, 0.8535534, 0.8535534, 0.5, 0.5, 0.1464466, 0.1464466]),
+        ("cosine", [1.0, 1.0, 0.9504844, 0.8117449, 0.6112605, 0.3887395, 0.1882551, 0.0495156]),
+    ],
+)
+def test_the_rate_follows_its_schedule(schedule, rates):
+    found = [rate_factor(schedule, step, 8, 4) for step in range(8)]
+    assert found == pytest.approx(rates, abs=1e-6)
+
+
+def test_a_constant_rate_is_that_of_every_epoch(samples):
+    plan = PLAN.model_copy(update={"schedule": "constant"})
+    rates = [row["learning_rate"] for row in fitted(samples, plan)[1].history]
+    assert rates == [PLAN.learning_rate] * PLAN.epochs

@@ -12,7 +12,8 @@ from torch import nn
 from floodloom.errors import TrainingError
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples
-from floodloom.learning.loss import Loss
+from floodloom.learning.loss import Loss, Prediction
+from floodloom.learning.losses import LOSSES
 from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.training import semisupervised
@@ -21,6 +22,7 @@ from floodloom.learning.training.semisupervised import (
     MeanTeacher,
     PseudoLabels,
     UniMatch,
+    ramp_up,
     semisupervised_objective,
 )
 from floodloom.models.base import Segmenter
@@ -155,3 +157,91 @@ def test_boxes_take_their_targets_along(batch):
 def test_lonely_parts_are_refused(batch):
     with pytest.raises(TrainingError, match="2 labelled and 0 other tiles"):
         of("unimatch", batch.between(0, 2), Constant(0.0, 1.0), Constant(0.0, 1.0))
+
+
+def seen_by(objective, batch, module, loss):
+    """What an objective makes of a loss; the random state is the same each time."""
+    torch.manual_seed(4)
+    return objective(module, batch, loss=loss, averaged=module)
+
+
+OBJECTIVES = [
+    PseudoLabels(),
+    PseudoLabels(separate_batchnorm=True),
+    UniMatch(STILL),
+    MeanTeacher(STILL),
+]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("name", ["festa", "contrast", "scribble"])
+def test_losses_of_features_keep_their_terms_in_a_round(objective, name, batch):
+    torch.manual_seed(1)
+    module = build("unet", 2, 2, width=4, depth=2).eval()
+    plain, with_terms = (
+        seen_by(objective, batch, module, LOSSES.load(loss)) for loss in ("cross_entropy", name)
+    )
+    assert float((with_terms - plain).detach().abs()) > 1e-3
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_a_loss_of_the_prediction_sees_features_and_labelled_tiles(objective, batch):
+    """Labelled tiles weigh half; in rounds of consistency the others have other terms."""
+
+    def mean_of_features(prediction, tiles):
+        return prediction.finest[: len(tiles)].mean()
+
+    module = build("full_resolution", 2, 2, width=4).eval()
+    of_tiles = [module.features(batch.image[part])[-1].mean() for part in (slice(2), slice(2, 4))]
+    both = isinstance(objective, PseudoLabels)
+    expected = (of_tiles[0] + of_tiles[1]) / 2 if both else of_tiles[0] / 2
+    nothing = Loss(lambda logits, label: logits.sum() * 0)
+    value = seen_by(objective, batch, module, replace(nothing, of_prediction=mean_of_features))
+    torch.testing.assert_close(value - seen_by(objective, batch, module, nothing), expected)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("name", ["hourglass", "u2net"])
+def test_side_outputs_keep_their_losses_in_a_round(objective, name, batch):
+    """By a teacher that is the network itself and never sure, the labels' loss is all there is."""
+    module = build(name, 2, 2, width=4).eval()
+    loss = Loss(cross_entropy)
+    parts = [batch.between(0, 2), batch.between(2, 4)]
+    first, second = (loss(Prediction(module, part.image), part) for part in parts)
+    both = isinstance(objective, PseudoLabels)
+    value = seen_by(objective, batch, module, loss)
+    torch.testing.assert_close(value, ((first + second) if both else first) / 2)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("name", ["weighted_cross_entropy", "border_cross_entropy"])
+def test_classes_keep_their_weights_in_a_round(objective, name, batch):
+    module = Constant(0.0, 1.0)
+    loss = LOSSES.load(name)
+    weighted = loss.weigh_classes((0.9, 0.1))
+    plain, rare = (seen_by(objective, batch, module, one) for one in (loss, weighted))
+    torch.manual_seed(4)
+    label = batch.label.long()
+    parts = [slice(2), slice(2, 4)] if isinstance(objective, PseudoLabels) else [slice(2)]
+    expected = sum(
+        weighted.of_logits(module(batch.image[part]), label[part])
+        - loss.of_logits(module(batch.image[part]), label[part])
+        for part in parts
+    )
+    torch.testing.assert_close(rare - plain, expected / 2)
+    assert float((rare - plain).detach().abs()) > 1e-3
+
+
+def test_the_mean_teacher_comes_in_slowly(batch):
+    module, teacher = Constant(0.0, 1.0), Constant(0.0, 4.0)
+    objective, loss = MeanTeacher(STILL), Loss(cross_entropy)
+
+    def at(progress):
+        return objective(module, batch, loss=loss, averaged=teacher, progress=progress)
+
+    supervised = cross_entropy(module(batch.image[:2]), batch.label[:2].long()) / 2
+    consistency = [float((at(share) - supervised).detach()) for share in (0.0, 0.125, 0.25, 1.0)]
+    assert consistency[0] == pytest.approx(consistency[3] * 0.0067379, rel=1e-3)  # e⁻⁵
+    assert consistency[1] == pytest.approx(consistency[3] * 0.2865048, rel=1e-3)  # e^(-5/4)
+    assert consistency[2] == pytest.approx(consistency[3])
+    assert ramp_up(1.0) == 1.0

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from floodloom.learning.data.elastic import bend
 from floodloom.learning.data.samples import Samples
 from floodloom.raster.recipe import Recipe
 from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED, POLARISATIONS
@@ -186,6 +187,8 @@ class Augmentation:
         Greatest change of gain and offset, see `jitter_gain`.
     losable
         Bands that may be missing when the network is used, see `losable_bands`.
+    elastic
+        Probability that a tile is bent, see `floodloom.learning.data.elastic.bend`.
     """
 
     noise: RadarNoise | None = None
@@ -195,6 +198,7 @@ class Augmentation:
     second_sensor: int = 0
     gain_jitter: float = 0.0
     losable: LosableBands | None = None
+    elastic: float = 0.0
 
     def __call__(self, batch: Samples, seeds: Tensor, partners: Samples | None = None) -> Samples:
         """Return the batch with every tile changed by its seed (tile,) int64.
@@ -211,6 +215,8 @@ class Augmentation:
             return torch.stack([rotate_and_flip(tile, element) for tile, element in pairs])
 
         turned = batch.map_rasters(rotated)
+        if self.elastic > 0:
+            turned = bend(turned, draws, self.elastic)
         return self.change_images(turned, draws)
 
     def mixes(self, seeds: Tensor) -> Tensor:

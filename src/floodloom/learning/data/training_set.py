@@ -189,7 +189,7 @@ class TrainingSet:
         return self.statistics.counts.shape[1]
 
 
-def sampling_weights(counts: Tensor, balance: float, pseudo: Tensor | None = None) -> Tensor:
+def sampling_weights(counts: Tensor, balance: float | str, pseudo: Tensor | None = None) -> Tensor:
     """Return the probability of drawing each tile.
 
     Parameters
@@ -198,7 +198,8 @@ def sampling_weights(counts: Tensor, balance: float, pseudo: Tensor | None = Non
         (tile, class) number of labelled pixels.
     balance
         0 draws all tiles alike; 1 draws tiles by what they hold of each class, each class
-        contributing the same; between them a mixture.
+        contributing the same; between them a mixture. `presence` draws tiles with any pixel of a
+        class other than 0 as often as those without.
     pseudo
         (tile,) bool: tiles without true labels, which are drawn apart.
 
@@ -209,13 +210,17 @@ def sampling_weights(counts: Tensor, balance: float, pseudo: Tensor | None = Non
 
     References
     ----------
-    Volpi and Tuia (2017), IEEE TGRS 55(2), section III-C, carried from pixels to tiles.
+    Volpi and Tuia (2017), IEEE TGRS 55(2), section III-C, carried from pixels to tiles; for
+    `presence` Paul and Ganju (2021), arXiv 2107.08369, the authors' sampler.
     """
     if pseudo is not None:
         weights = torch.zeros(len(counts), dtype=torch.float64)
         for kind in (~pseudo, pseudo):
             weights[kind] = sampling_weights(counts[kind], balance)
         return weights
+    if isinstance(balance, str):
+        present = counts[:, 1:].sum(dim=1) > 0
+        counts, balance = torch.stack([~present, present], dim=1).long(), 1.0
     alike = torch.ones(len(counts), dtype=torch.float64)
     columns = [column for column in counts.double().T if column.sum() > 0]
     uniform = alike / alike.sum()

@@ -283,6 +283,35 @@ def has_labels(tiles: xr.Dataset) -> NDArray[np.bool_]:
     return np.concatenate([np.zeros(0, dtype=np.bool_), *known])
 
 
+_OF_IMAGES = "labels_of_images"  # attribute of tiles whose labels are those of whole tiles
+
+
+def labelled_as_a_whole(tiles: xr.Dataset) -> bool:
+    """Whether no pixel is labelled, so that each has the label of its tile."""
+    return bool(tiles.attrs.get(_OF_IMAGES, False))
+
+
+def with_labels_of_images(tiles: xr.Dataset) -> xr.Dataset:
+    """Return tiles whose pixels have their tile's label, if there are no others.
+
+    Where no pixel of any training tile is labelled, but some tiles are as a whole (the column
+    `tile_label`), every pixel of these takes that label; of validation tiles only where none of
+    them has labelled pixels. Else the tiles are returned as they are.
+    """
+    if "tile_label" not in tiles.coords:
+        return tiles
+    split, whole, known = tiles["split"].values, tiles["tile_label"].values, has_labels(tiles)
+    if (known & (split == "train")).any() or not ((whole != IGNORE) & (split == "train")).any():
+        return tiles
+    taking = (whole != IGNORE) & (split == "train")
+    if not (known & (split == "validation")).any():
+        taking |= (whole != IGNORE) & (split == "validation")
+    _log.warning("no training pixel is labelled: each takes the label of its tile")
+    label = np.concatenate(list(iterate_blocks(tiles, "label")))
+    label[taking] = whole[taking, np.newaxis, np.newaxis]
+    return replace_labels(tiles, label).assign_attrs({_OF_IMAGES: 1})
+
+
 _HELD_OUT = 0.2
 """Share of the training tiles that is held out where none is in the validation split."""
 
@@ -292,7 +321,8 @@ def training_and_validation(tiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
 
     If no tile is in the validation split, a fifth of the training tiles is held out by blocks of
     ground. The choice depends on the tiles alone, so all members of an ensemble and all rounds make
-    the same.
+    the same. Without labelled pixels tiles have the label of their image, see
+    `with_labels_of_images`.
 
     Parameters
     ----------
@@ -306,6 +336,7 @@ def training_and_validation(tiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
         and held-out tiles show the same place on the same pass.
     """
     refuse_leaks(tiles)
+    tiles = with_labels_of_images(tiles)
     split, known = tiles["split"].values, has_labels(tiles)
     training = select(tiles, known & (split == "train"))
     validation = select(tiles, known & (split == "validation"))

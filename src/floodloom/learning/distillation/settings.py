@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from floodloom.learning.distillation.presets import PRESETS
 from floodloom.learning.training.settings import (
     AugmentationSettings,
     NetworkSettings,
@@ -15,6 +16,7 @@ from floodloom.learning.training.settings import (
 from floodloom.models.choices import ModelName
 from floodloom.settings import Settings
 
+Student = Literal["from-teacher", "fresh", "identical"]
 LabelSource = Literal["given", "water_index"]
 _OF_TRAIN = dict.fromkeys(
     {
@@ -90,6 +92,16 @@ class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, Augm
 
     shared: ClassVar[Mapping[str, str]] = {**_OF_TRAIN, "labels": "teach"}
 
+    preset: PRESETS.choice() = Field(  # type: ignore[valid-type]
+        default="logits",
+        description="Method; sets the defaults of keys here and in other sections, see below",
+    )
+    student: Student = Field(
+        default="from-teacher",
+        description="What the student is: from-teacher begins with the teacher's weights wherever "
+        "they fit, fresh with weights of its own; identical, too, and it must be the teacher's "
+        "architecture, as features are then compared as they are",
+    )
     labels: LabelSource = Field(default="given", description="As those of the teacher")
     unlabelled: float = Field(
         default=0.0,

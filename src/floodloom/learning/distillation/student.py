@@ -203,10 +203,18 @@ class FeatureAlignment(nn.Module):
         return aligned
 
 
+class AsTheyAre(nn.Module):
+    """The student's features themselves: an identical teacher has the same channels and scales."""
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the features."""
+        return features
+
+
 class Distiller(nn.Module):
     """What is trained: the student and the alignment module; alone it is the student."""
 
-    def __init__(self, student: Segmenter, alignment: FeatureAlignment) -> None:
+    def __init__(self, student: Segmenter, alignment: FeatureAlignment | AsTheyAre) -> None:
         super().__init__()
         self.student = student
         self.alignment = alignment
@@ -224,7 +232,13 @@ class DistillationObjective:
     settings: DistillationTerms
 
     def __call__(
-        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+        self,
+        module: nn.Module,
+        batch: Samples,
+        *,
+        loss: Loss,
+        averaged: nn.Module,
+        progress: float = 1.0,
     ) -> Tensor:
         """Return what is minimised."""
         if not isinstance(module, Distiller):
@@ -298,8 +312,7 @@ def distill_student(
     settings
         How to train it, and what the teacher adds.
     begun
-        What the taught student begins with; by default `start` with the teacher's weights wherever
-        they fit.
+        What the taught student begins with; by default what `settings.student` says.
     augmentation, sidecars
         See `floodloom.learning.training.loop.fit`.
 
@@ -311,7 +324,9 @@ def distill_student(
         held-out tiles show an optical image, if they do.
     """
     held_out = map_tiles(validation, drop_optical)
-    begun = begun or transfer_weights(start, teacher)
+    if begun is None:
+        transfers = settings.student == "from-teacher"
+        begun = transfer_weights(start, teacher) if transfers else start
     taught = _train_with_terms(
         begun, teacher, training, held_out, settings, augmentation, sidecars or Sidecars()
     )
@@ -355,7 +370,9 @@ def _train_with_terms(
 
     student, frozen = begun.model(), FrozenTeacher.of(teacher)
     torch.manual_seed(settings.seed)
-    alignment = FeatureAlignment(student.feature_channels, frozen.network.feature_channels)
+    alignment: FeatureAlignment | AsTheyAre = AsTheyAre()
+    if settings.student != "identical":
+        alignment = FeatureAlignment(student.feature_channels, frozen.network.feature_channels)
     fitted = fit(
         Distiller(student, alignment),
         TrainingSet.of(guided, len(begun.classes), labelled=False),

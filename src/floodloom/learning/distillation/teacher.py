@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
 import torch
@@ -156,13 +157,16 @@ def _on_clear_ground(samples: Samples) -> Samples:
     return replace(samples, label=torch.where(samples.clear, samples.label, hidden))
 
 
-def require_teacher(teacher: Checkpoint, student: Checkpoint, path: str) -> None:
+def require_teacher(
+    teacher: Checkpoint, student: Checkpoint, path: str, *, identical: bool = False
+) -> None:
     """Check that a checkpoint can teach.
 
     Raises
     ------
     CheckpointError
-        If it takes no optical channels or has other classes than the student.
+        If it takes no optical channels or has other classes than the student, or if they must be
+        `identical` but for their inputs, and aren't.
     RecipeMismatchError
         If it sees radar bands, too, of another recipe.
     """
@@ -171,8 +175,24 @@ def require_teacher(teacher: Checkpoint, student: Checkpoint, path: str) -> None
             f"{path}: takes {teacher.inputs} inputs and has classes {list(teacher.classes)}, but "
             f"optical inputs and {list(student.classes)} are expected; train it with `teach`"
         )
+    ours, theirs = (_without_inputs(one) for one in (student, teacher))
+    if identical and ours != theirs:
+        raise CheckpointError(
+            f"{path}: is {_described(*theirs)}, but the student is {_described(*ours)}; with "
+            "`distill.student: identical` both must be one, so set `teach.model` and `teach.width`"
+        )
     if teacher.inputs == "fused":
         student.recipe.require_inputs(teacher.recipe, path)
+
+
+def _without_inputs(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+    arguments = {k: v for k, v in checkpoint.arguments.items() if k != "in_channels"}
+    return checkpoint.architecture, arguments
+
+
+def _described(architecture: str, arguments: Mapping[str, Any]) -> str:
+    listed = ", ".join(f"{k} {v}" for k, v in sorted(arguments.items()) if k != "classes")
+    return f"{architecture} ({listed})" if listed else architecture
 
 
 def transfer_weights(student: Checkpoint, teacher: Checkpoint) -> Checkpoint:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -24,7 +25,12 @@ from floodloom.learning.data.augmentation import (
 )
 from floodloom.learning.data.samples import Samples, Tiles
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.data.zarr_tiles import load_radar_tiles, training_and_validation
+from floodloom.learning.data.zarr_tiles import (
+    labelled_as_a_whole,
+    load_radar_tiles,
+    select,
+    training_and_validation,
+)
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.losses import LOSSES
 from floodloom.learning.relabelling.acceptance import BEFORE, Acceptance
@@ -241,6 +247,8 @@ class RoundTiles:
             If the recipes of both differ.
         """
         training, validation = training_and_validation(tiles)
+        if pseudo is not None and labelled_as_a_whole(training):
+            training = _without_relabelled(training, pseudo)
         if pseudo is not None:
             recipe_of(tiles).require_inputs(recipe_of(pseudo), "pseudo")
         held_out = load_radar_tiles(validation, settings.memory_gib)
@@ -249,6 +257,12 @@ class RoundTiles:
         together = load_radar_tiles(concatenate_tiles([training, pseudo]), settings.memory_gib)
         which = torch.arange(len(together)) >= training.sizes["tile"]
         return cls(together, which, held_out, load_radar_tiles(pseudo, settings.memory_gib))
+
+
+def _without_relabelled(training: xr.Dataset, pseudo: xr.Dataset) -> xr.Dataset:
+    """Leave out what had the label of its image and now has pseudo labels, unless that is all."""
+    left = ~np.isin(training["tile_id"].values, pseudo["tile_id"].values)
+    return select(training, left) if left.any() else training
 
 
 def train_round(
@@ -329,16 +343,20 @@ def _train(
 ) -> Checkpoint:
     """Train fresh weights, or fine-tune those before the round."""
     if before is not None:
-        fine_tuning = {
+        fine_tuning: dict[str, Any] = {
             "epochs": settings.fine_tune_epochs,
             "learning_rate": settings.fine_tune_learning_rate,
         }
+        if settings.schedule == "constant":
+            fine_tuning["schedule"] = "plain-cosine"
         settings = settings.model_copy(update=fine_tuning)
     start = before or fresh
+    apart = None if settings.consistency == "joint" else tiles.pseudo
     training = TrainingSet.of(
         tiles.training,
         len(start.classes),
-        pseudo=tiles.pseudo,
+        labelled=tiles.pseudo is None,
+        pseudo=apart,
         pseudo_share=settings.pseudo_share,
     )
 
@@ -355,9 +373,13 @@ def _train(
         training,
         tiles.held_out,
         settings,
-        objective=None if tiles.pseudo is None else objective,
+        objective=None if apart is None else objective,
         augmentation=Augmentation(
-            noise, settings.band_drop, settings.cutmix, losable=_losable(start)
+            noise,
+            settings.band_drop,
+            settings.cutmix,
+            losable=_losable(start),
+            elastic=settings.elastic,
         ),
         sidecars=sidecars,
     )

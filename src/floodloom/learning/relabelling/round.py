@@ -15,7 +15,7 @@ from torch import Tensor
 from floodloom.arrays import IGNORE
 from floodloom.learning.calibration import fit_temperature, held_out_pixels, reliability_at
 from floodloom.learning.data.samples import Tiles, radar_samples
-from floodloom.learning.data.zarr_tiles import select
+from floodloom.learning.data.zarr_tiles import labelled_as_a_whole, select
 from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
@@ -308,6 +308,11 @@ def relabel_tiles(
         If the tiles aren't what the ensemble was trained on; the message names the field.
     """
     recipe, classes = recipe_of(offered), ensemble.classes
+    ensemble = ensemble if settings.calibrate else ensemble.uncalibrated()
+    first = previous is None
+    if labelled_as_a_whole(held_out):
+        # Labels of whole tiles can't show how well pixels are told, and were learnt from already.
+        settings, first = settings.model_copy(update={"acceptance": False}), False
     ensemble.recipe.require_inputs(recipe, "tiles", ensemble.accepts)
     members = choose_members(ensemble, names, offered, held_out, settings)
 
@@ -318,7 +323,7 @@ def relabel_tiles(
         scale=settings.calibrate,
         reference=members.reference,
     )
-    predictions = _predict(offered, labeller, first=previous is None)
+    predictions = _predict(offered, labeller, first=first)
     gate = GATES.load(settings.gate)
     label, kept = _gated(gate, predictions, settings)
     agreement = _agreement(offered, label, previous)

@@ -69,5 +69,7 @@ class RelabelSettings(GateSettings):
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(
-        default=True, description="Calibrate the confidences by temperature on held-out labels"
+        default=True,
+        description="Calibrate confidences by temperature on held-out labels, and average "
+        "calibrated probabilities in maps; else networks' own logits are averaged in both",
     )

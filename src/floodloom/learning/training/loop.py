@@ -29,7 +29,7 @@ from floodloom.learning.loss import Loss, Prediction
 from floodloom.learning.losses import LOSSES
 from floodloom.learning.network import Execution, choose_execution, keep_memory
 from floodloom.learning.training import distributed
-from floodloom.learning.training.settings import TrainingSettings
+from floodloom.learning.training.settings import Schedule, TrainingSettings
 from floodloom.learning.training.state import (
     Progress,
     RunningLoss,
@@ -46,7 +46,7 @@ from floodloom.log import get_logger
 
 _log = get_logger(__name__)
 WARM_UP = 0.05
-"""Share of all steps over which the rate rises linearly, before it falls as a cosine to 0."""
+"""Share of all steps over which the rate rises linearly where it then falls as a cosine to 0."""
 CLIP = 1.0
 """Greatest norm of the gradient."""
 
@@ -55,7 +55,13 @@ class Objective(Protocol):
     """What is minimised; its `repr` is the same in every process."""
 
     def __call__(
-        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+        self,
+        module: nn.Module,
+        batch: Samples,
+        *,
+        loss: Loss,
+        averaged: nn.Module,
+        progress: float = 1.0,
     ) -> Tensor:
         """Return what is minimised on a batch, ().
 
@@ -69,6 +75,8 @@ class Objective(Protocol):
             Of the labelled tiles.
         averaged
             The moving average of the module's weights; the module where there is none.
+        progress
+            Share of the steps that are done, 0-1.
         """
         ...
 
@@ -78,7 +86,13 @@ class Supervised:
     """The loss of the labelled tiles alone."""
 
     def __call__(
-        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+        self,
+        module: nn.Module,
+        batch: Samples,
+        *,
+        loss: Loss,
+        averaged: nn.Module,
+        progress: float = 1.0,
     ) -> Tensor:
         """Return the loss."""
         return loss(Prediction(module, batch.image), batch)
@@ -197,8 +211,9 @@ def _run_epoch(
     state.module.train()
     described = f"epoch {epoch + 1}/{settings.epochs}"
     for number, batch in enumerate(progress_bar(batches, described, steps), epoch * steps):
-        _set_rate(state.optimizer, settings, number, settings.epochs * steps)
-        running.add(step(batch), batch.ids)
+        total = settings.epochs * steps
+        _set_rate(state.optimizer, settings, number, total)
+        running.add(step(batch, number / total), batch.ids)
     return running.mean()
 
 
@@ -279,13 +294,26 @@ def _batches(
 def _set_rate(
     optimizer: torch.optim.Optimizer, settings: TrainingSettings, step: int, total: int
 ) -> None:
-    rising = max(round(WARM_UP * total), 1)
-    if step < rising:
-        factor = (step + 1) / rising
-    else:
-        factor = 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1)))
+    factor = rate_factor(settings.schedule, step, total, settings.epochs)
     for group in optimizer.param_groups:
         group["lr"] = settings.learning_rate * factor
+
+
+def rate_factor(schedule: Schedule, step: int, total: int, epochs: int) -> float:
+    """Return the share of the highest learning rate that a step of all steps has, 0-1.
+
+    `plain-cosine` changes from epoch to epoch (Loshchilov and Hutter 2017, arXiv 1608.03983,
+    equation 5, without restarts).
+    """
+    if schedule == "constant":
+        return 1.0
+    if schedule == "plain-cosine":
+        epoch = step * epochs // total
+        return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+    rising = max(round(WARM_UP * total), 1)
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1)))
 
 
 @dataclass
@@ -303,8 +331,10 @@ class _Step:
     execution: Execution
     size: int
 
-    def __call__(self, batch: Samples) -> Tensor:
+    def __call__(self, batch: Samples, progress: float = 1.0) -> Tensor:
         """Update the weights by one batch and return its loss, () on the device.
+
+        `progress` is the share of all steps that are done, 0-1.
 
         Raises
         ------
@@ -315,7 +345,7 @@ class _Step:
 
         # A GPU that runs out of memory leaves traces in the statistics of batch normalisation.
         buffers = [buffer.clone() for buffer in module.buffers()]
-        while (value := self._gradients(batch)) is None:
+        while (value := self._gradients(batch, progress)) is None:
             self._halve()
             torch.cuda.empty_cache()
             for buffer, before in zip(module.buffers(), buffers, strict=True):
@@ -328,7 +358,7 @@ class _Step:
             self.state.averaged.update_parameters(module)
         return value
 
-    def _gradients(self, batch: Samples) -> Tensor | None:
+    def _gradients(self, batch: Samples, progress: float) -> Tensor | None:
         """Compute the gradients of a batch in parts; None if the GPU's memory is too small."""
         self.state.optimizer.zero_grad(set_to_none=True)
         parts = batch.split(self.size)
@@ -337,7 +367,11 @@ class _Step:
             for part, weight in zip(parts, part_weights(parts), strict=True):
                 with self.execution.autocast():
                     minimised = self.objective(
-                        self.state.module, part, loss=self.loss, averaged=self.kept
+                        self.state.module,
+                        part,
+                        loss=self.loss,
+                        averaged=self.kept,
+                        progress=progress,
                     )
                     weighted = weight * minimised
                 weighted.backward()

@@ -7,6 +7,7 @@ trained network's weights (the network itself where there is none).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -28,6 +29,8 @@ THRESHOLD = 0.95
 FEATURE_DROPOUT = 0.5
 SHARES = (0.25, 0.25, 0.5)
 """UniMatch's weights of the two strong views and of the view with dropped features."""
+RAMP_UP = 0.25
+"""Share of a training over which the mean teacher's consistency comes in; floodloom's own."""
 
 
 def semisupervised_objective(
@@ -54,7 +57,7 @@ def semisupervised_objective(
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """The loss of the logits by the labels that the other tiles come with.
+    """The loss by the labels that the other tiles come with.
 
     Both kinds of tiles weigh alike. With `separate_batchnorm` batch normalisation takes each kind
     by itself (Chang et al. 2019, Domain-specific batch normalization, arXiv 1906.03950, section
@@ -64,22 +67,25 @@ class PseudoLabels:
     separate_batchnorm: bool = False
 
     def __call__(
-        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+        self,
+        module: nn.Module,
+        batch: Samples,
+        *,
+        loss: Loss,
+        averaged: nn.Module,
+        progress: float = 1.0,
     ) -> Tensor:
         """Return the mean of the losses of labelled and of other tiles."""
-        of_logits = Loss(loss.of_logits)
         if self.separate_batchnorm:
             parts = split_by_label(batch)
-            first, second = (of_logits(Prediction(module, part.image), part) for part in parts)
+            first, second = (loss(Prediction(module, part.image), part) for part in parts)
             return (first + second) / 2
 
-        own = _pseudo(batch).view(-1, 1, 1)
-
-        def of_both(logits: Tensor, label: Tensor) -> Tensor:
-            true = loss.of_logits(logits, label.masked_fill(own, IGNORE))
-            return (true + loss.of_logits(logits, label.masked_fill(~own, IGNORE))) / 2
-
-        return Loss(of_both)(Prediction(module, batch.image), batch)
+        # One pass for both kinds, so that batch normalisation sees them together.
+        prediction, own = Prediction(module, batch.image), _pseudo(batch).view(-1, 1, 1)
+        hidden = (batch.label.masked_fill(other, IGNORE) for other in (own, ~own))
+        first, second = (loss(prediction, replace(batch, label=label)) for label in hidden)
+        return (first + second) / 2
 
 
 @dataclass(frozen=True)
@@ -99,14 +105,20 @@ class UniMatch:
     References
     ----------
     Yang et al. (2023), Revisiting weak-to-strong consistency, arXiv 2208.09910, eq. 1 to 9; here
-    with radar noise in place of colour jitter, and features of the decoder, which all networks
-    have, in place of the encoder's.
+    with radar noise in place of colour jitter. Features are dropped where the encoder hands over to
+    the decoder; networks without a decoder lose those that they classify.
     """
 
     strong: Augmentation = field(default_factory=lambda: Augmentation(cutmix=0.5))
 
     def __call__(
-        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+        self,
+        module: nn.Module,
+        batch: Samples,
+        *,
+        loss: Loss,
+        averaged: nn.Module,
+        progress: float = 1.0,
     ) -> Tensor:
         """Return the mean of the labelled tiles' loss and of the consistency of the others."""
         labelled, others = split_by_label(batch)
@@ -118,23 +130,25 @@ class UniMatch:
         views = [_strong_view(weak, self.strong) for _ in range(2)]
         strong = module(torch.cat([view.image for view in views])).split(len(others))
         images = torch.cat([labelled.image, others.image])
-        logits, dropped = _with_dropped_features(module, images, len(labelled))
+        prediction = _with_dropped_features(module, images, len(labelled))
+        dropped = prediction.logits[len(labelled) :]
 
         consistency = torch.zeros((), device=images.device)
-        for share, prediction, view in zip(SHARES, (*strong, dropped), (*views, weak), strict=True):
+        for share, logits, view in zip(SHARES, (*strong, dropped), (*views, weak), strict=True):
             negative = F.cross_entropy(
-                prediction.float(), view.label, ignore_index=IGNORE, reduction="none"
+                logits.float(), view.label, ignore_index=IGNORE, reduction="none"
             )
             consistency = consistency + share * _mean(negative, view.any_valid)
-        return (loss.of_logits(logits.float(), labelled.label.long()) + consistency) / 2
+        return (loss(prediction.first(len(labelled)), labelled) + consistency) / 2
 
 
 @dataclass(frozen=True)
 class MeanTeacher:
     """A strong view must have the class probabilities that the teacher gives of the weak view.
 
-    The consistency is the squared distance of the probabilities, whatever the confidence. Labels
-    of unlabelled tiles aren't read.
+    The consistency is the squared distance of the probabilities, whatever the confidence. It comes
+    in by `ramp_up`, as the average is no teacher yet in the beginning. Labels of unlabelled tiles
+    aren't read.
 
     Attributes
     ----------
@@ -143,25 +157,46 @@ class MeanTeacher:
 
     References
     ----------
-    Tarvainen and Valpola (2017), arXiv 1703.01780, section 2; boxes of other tiles after French et
-    al. (2020), arXiv 1906.01916, section 3.2.
+    Tarvainen and Valpola (2017), arXiv 1703.01780, section 2 and appendix B; boxes of other tiles
+    after French et al. (2020), arXiv 1906.01916, section 3.2.
     """
 
     strong: Augmentation = field(default_factory=lambda: Augmentation(cutmix=0.5))
 
     def __call__(
-        self, module: nn.Module, batch: Samples, *, loss: Loss, averaged: nn.Module
+        self,
+        module: nn.Module,
+        batch: Samples,
+        *,
+        loss: Loss,
+        averaged: nn.Module,
+        progress: float = 1.0,
     ) -> Tensor:
         """Return the mean of the labelled tiles' loss and of the consistency of the others."""
         labelled, others = split_by_label(batch)
         probability = _teacher_probabilities(averaged, others.image)
         view = _strong_view(replace(others, label=probability), self.strong)
-        logits = module(torch.cat([labelled.image, view.image]))
+        prediction = Prediction(module, torch.cat([labelled.image, view.image]))
 
-        probability = logits[len(labelled) :].float().softmax(dim=1)
+        probability = prediction.logits[len(labelled) :].float().softmax(dim=1)
         squared = (probability - view.label).square().sum(dim=1)
-        supervised = loss.of_logits(logits[: len(labelled)].float(), labelled.label.long())
-        return (supervised + _mean(squared, view.any_valid)) / 2
+        consistency = ramp_up(progress) * _mean(squared, view.any_valid)
+        return (loss(prediction.first(len(labelled)), labelled) + consistency) / 2
+
+
+def ramp_up(progress: float) -> float:
+    """Return the weight of the mean teacher's consistency, exp(-5 (1 - t)²).
+
+    Parameters
+    ----------
+    progress
+        Share of the steps that are done, 0-1; t is its share of `RAMP_UP`, 1 at most.
+
+    References
+    ----------
+    Tarvainen and Valpola (2017), arXiv 1703.01780, appendix B, after Laine and Aila (2017).
+    """
+    return math.exp(-5 * (1 - min(progress / RAMP_UP, 1)) ** 2)
 
 
 def split_by_label(batch: Samples) -> tuple[Samples, Samples]:
@@ -211,16 +246,19 @@ def _strong_view(weak: Samples, strong: Augmentation) -> Samples:
     return replace(both, image=strong.change_images(both, draws).image)
 
 
-def _with_dropped_features(
-    module: nn.Module, image: Tensor, labelled: int
-) -> tuple[Tensor, Tensor]:
-    """Return the labelled tiles' logits, and those of the others with half of their features."""
+def _with_dropped_features(module: nn.Module, image: Tensor, labelled: int) -> Prediction:
+    """Return the prediction of images of which all but the labelled ones lose half their features.
+
+    They lose them where the encoder hands over to the decoder, all scales alike.
+    """
     if not isinstance(module, Segmenter):
         raise TypeError(f"module: a Segmenter is expected, got {type(module).__name__}")
-    features = module.features(image)
-    ours = module.logits([feature[:labelled] for feature in features], image[:labelled])
-    kept = [F.dropout2d(feature[labelled:], FEATURE_DROPOUT) for feature in features]
-    return ours, module.logits(kept, image[labelled:])
+
+    def drop(feature: Tensor) -> Tensor:
+        lost = F.dropout2d(feature[labelled:], FEATURE_DROPOUT)
+        return torch.cat([feature[:labelled], lost])
+
+    return Prediction(module, image, module.changed_features(image, drop))
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:

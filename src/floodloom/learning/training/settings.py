@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     LossName = str
 else:
     LossName = LOSSES.choice()
-Consistency = Literal["pseudo", "unimatch", "mean-teacher"]
+Consistency = Literal["pseudo", "joint", "unimatch", "mean-teacher"]
+Schedule = Literal["cosine", "constant", "plain-cosine"]
+Balance = Annotated[float, Field(ge=0, le=1)] | Literal["presence"]
 Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou", "epoch"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -71,6 +73,12 @@ class OptimiserSettings(Settings):
     )
     loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")
+    schedule: Schedule = Field(
+        default="cosine",
+        description="Course of the learning rate: cosine rises over the first twentieth of the "
+        "steps and falls to 0; constant stays, and after a round of relabelling is plain-cosine, "
+        "which falls from epoch to epoch without having risen",
+    )
     weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay of AdamW")
     average: float = Field(
         default=0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none"
@@ -92,11 +100,10 @@ class OptimiserSettings(Settings):
 class SamplingSettings(Settings):
     """Which tiles are drawn."""
 
-    balance: float = Field(
+    balance: Balance = Field(
         default=0.5,
-        ge=0,
-        le=1,
-        description="0 draws tiles alike, 1 by what they hold of each class",
+        description="0 draws tiles alike, 1 by what they hold of each class; presence draws those "
+        "with any foreground as often as those without",
     )
 
 
@@ -123,6 +130,13 @@ class AugmentationSettings(Settings):
     )
     offset_db: float = Field(
         default=1.0, ge=0, description="Greatest offset per polarisation added in training, dB"
+    )
+    elastic: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability that a tile is bent in training; half of the tiles are then also "
+        "turned by any angle",
     )
 
 
@@ -158,8 +172,9 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     )
     consistency: Consistency = Field(
         default="pseudo",
-        description="How unlabelled tiles teach: by the labels of the round, or by what the moving "
-        "average of the weights (`average`) predicts of them during training",
+        description="How unlabelled tiles teach: by the labels of the round, with a loss of their "
+        "own (pseudo) or one for all tiles, drawn together (joint), or by what the moving average "
+        "of the weights (`average`) predicts of them during training",
     )
     tensorboard: bool = Field(
         default=False, description="Draw the history in TensorBoard, beside the checkpoint"

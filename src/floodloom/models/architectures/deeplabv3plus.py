@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import (
+    Junction,
     Normalisation,
     convolution,
     head,
@@ -110,6 +111,7 @@ class DeepLabV3Plus(Segmenter):
         channels, early = 16 * width, 3 * width
         rates = [16 // output_stride * rate for rate in (6, 12, 18)]
         coarse = self.encoder.channels[-1]
+        self.junction = Junction()
         self.context = AtrousPyramid(coarse, channels, rates, image_pooling, norm)
         self.reduce = convolution(self.encoder.channels[2], early, 1, norm=norm)
         self.refine = nn.Sequential(
@@ -122,7 +124,8 @@ class DeepLabV3Plus(Segmenter):
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the pyramid's map, and the decoder's at a quarter of the size."""
         maps = self.encoder(image)
-        context, early = self.context(maps[-1]), self.reduce(maps[2])
+        context = self.context(self.junction(maps[-1]))
+        early = self.reduce(self.junction(maps[2]))
         raised = resize(context, early.shape[-2:])
         return [context, self.refine(torch.cat([early, raised], dim=1))]
 

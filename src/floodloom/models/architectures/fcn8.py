@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import (
+    Junction,
     Normalisation,
     convolution,
     double_convolution,
@@ -69,6 +70,7 @@ class FCN(Segmenter):
             self.encoder = VGG16(in_channels)
             self.classifier = _convolutionalised(self.encoder.channels[-1])
             channels = (_FULLY_CONNECTED, self.encoder.channels[3], self.encoder.channels[2])
+        self.junction = Junction()
         self.feature_channels = channels[: {32: 1, 16: 2, 8: 3}[finest]]
         self.heads = nn.ModuleList(head(channels, classes) for channels in self.feature_channels)
 
@@ -83,7 +85,8 @@ class FCN(Segmenter):
                 x = encode(x)
                 maps.append(x)
         *finer, coarse = maps
-        return [self.classifier(coarse), *reversed(finer)][: len(self.heads)]
+        handed_over = [self.classifier(coarse), *reversed(finer)][: len(self.heads)]
+        return [self.junction(x) for x in handed_over]
 
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the summed scores at the finest of their sizes."""

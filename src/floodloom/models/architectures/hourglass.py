@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, convolution, head, normalisation
+from floodloom.models.blocks import Junction, Normalisation, convolution, head, normalisation
 from floodloom.models.choices import UpsamplingName
 from floodloom.models.decoder import Upsample
 
@@ -41,6 +41,8 @@ class Hourglass(nn.Module):
     def __init__(self, channels: int, depth: int, upsampling: UpsamplingName, norm: Normalisation):
         super().__init__()
         self.carry = _Residual(channels, channels, norm)
+        self.junction = Junction()
+        self.deepest = Junction() if depth == 1 else nn.Identity()
         self.down = _Residual(channels, channels, norm)
         self.inner: nn.Module = (
             Hourglass(channels, depth - 1, upsampling, norm)
@@ -53,8 +55,8 @@ class Hourglass(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return a map like `x` (N, C, y, x)."""
         pooled = F.max_pool2d(x, 2, ceil_mode=True)
-        low = self.up(self.inner(self.down(pooled)))
-        return self.carry(x) + self.enlarge(low, x)  # type: ignore[no-any-return]
+        low = self.up(self.deepest(self.inner(self.down(pooled))))
+        return self.junction(self.carry(x)) + self.enlarge(low, x)  # type: ignore[no-any-return]
 
 
 class StackedHourglass(Segmenter):

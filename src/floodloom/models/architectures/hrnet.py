@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import (
+    Junction,
     Normalisation,
     Residual,
     convolution,
@@ -127,6 +128,7 @@ class HRNet(Segmenter):
             for stage, count in enumerate(modules)
         )
         total = sum(widths)
+        self.junction = Junction()
         self.fuse = convolution(total, total, 1, norm=norm)
         self.head = head(total, classes)
         self.feature_channels = (*reversed(widths), total)
@@ -139,6 +141,7 @@ class HRNet(Segmenter):
             maps.append(opened(maps[-1] if level else stem))
             for module in stage.children():
                 maps = module(maps)
+        maps = [self.junction(x) for x in maps]
         raised = [resize(x, maps[0].shape[-2:]) for x in maps]
         return [*reversed(maps), self.fuse(torch.cat(raised, dim=1))]
 

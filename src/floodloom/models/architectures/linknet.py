@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, Residual, convolution, head
+from floodloom.models.blocks import Junction, Normalisation, Residual, convolution, head
 from floodloom.models.choices import EncoderName, UpsamplingName
 from floodloom.models.decoder import Upsample
 from floodloom.models.encoder import Encoder, make_encoder
@@ -70,13 +70,14 @@ class LinkNet(Segmenter):
             _Decoder(before, after, upsampling, norm)
             for after, before in reversed(list(pairwise(widths)))
         )
+        self.junction = Junction()
         self.finish = _Decoder(widths[0], widths[0], upsampling, norm)
         self.head = head(widths[0], classes)
         self.feature_channels = (*reversed(widths), widths[0])
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the bottleneck and the decoder's maps, coarsest first."""
-        skips = self._encoded(image)
+        skips = [self.junction(x) for x in self._encoded(image)]
         features = [skips.pop()]
         for decode in self.decoder:
             skip = skips.pop()

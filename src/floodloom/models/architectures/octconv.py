@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, head, normalisation, resize
+from floodloom.models.blocks import Junction, Normalisation, head, normalisation, resize
 
 
 class Octave(NamedTuple):
@@ -118,6 +118,7 @@ class OctaveNet(Segmenter):
             for level, (before, after) in enumerate(pairwise([in_channels, *widths]))
         )
         self.decoder = nn.ModuleList(twice(3 * w, w, share) for w in reversed(widths[:-1]))
+        self.junction = Junction()
         self.join = OctaveConvolution(width, width, share, 0.0, norm)
         self.head = head(width, classes)
         highs = [w - low_channels(w, share) for w in widths]
@@ -129,13 +130,16 @@ class OctaveNet(Segmenter):
         carried: list[Octave] = []
         for level, encode in enumerate(self.encoder):
             x = encode(_halved(x) if level else x)
-            carried.append(x)
+            carried.append(self._handed_over(x))
         x = carried.pop()
         features = [x.high]
         for decode in self.decoder:
             x = decode(_beside(carried.pop(), x))
             features.append(x.high)
         return [*features[:-1], self.join(x).high]
+
+    def _handed_over(self, x: Octave) -> Octave:
+        return Octave(self.junction(x.high), None if x.low is None else self.junction(x.low))
 
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits of the finest map."""

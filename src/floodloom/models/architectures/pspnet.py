@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, convolution, head, resize
+from floodloom.models.blocks import Junction, Normalisation, convolution, head, resize
 from floodloom.models.choices import EncoderName
 from floodloom.models.encoder import ResNet, make_encoder
 
@@ -84,6 +84,7 @@ class PSPNet(Segmenter):
             else make_encoder(encoder, in_channels, output_stride=output_stride, norm=norm)
         )
         coarse = self.encoder.channels[-1]
+        self.junction = Junction()
         self.context = PyramidPooling(coarse, norm)
         self.fuse = convolution(self.context.out_channels, max(coarse // 4, 1), norm=norm)
         self.head = head(max(coarse // 4, 1), classes)
@@ -91,7 +92,7 @@ class PSPNet(Segmenter):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the encoder's coarsest map and the same with its context."""
-        coarse = self.encoder(image)[-1]
+        coarse = self.junction(self.encoder(image)[-1])
         return [coarse, self.fuse(self.context(coarse))]
 
     def classify(self, features: list[Tensor]) -> Tensor:

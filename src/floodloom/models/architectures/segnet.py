@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, convolution, head
+from floodloom.models.blocks import Junction, Normalisation, convolution, head
 from floodloom.models.decoder import max_unpool
 from floodloom.models.encoders.vgg16 import CONVOLUTIONS
 
@@ -47,6 +47,7 @@ class SegNet(Segmenter):
             _stage([inputs[i], *[widths[i]] * CONVOLUTIONS[i]], norm) for i in levels
         )
         self.bottleneck: nn.Module = nn.Identity()
+        self.junction = Junction()
         self.decoder = nn.ModuleList(
             _stage([*[widths[i]] * CONVOLUTIONS[i], outputs[i]], norm) for i in reversed(levels)
         )
@@ -61,7 +62,7 @@ class SegNet(Segmenter):
             full = encode(x)
             x, places = F.max_pool2d(full, 2, return_indices=True)
             pooled.append((full, places))
-        features = [self.bottleneck(x)]
+        features = [self.bottleneck(self.junction(x))]
         for decode in self.decoder:
             full, places = pooled.pop()
             features.append(decode(max_unpool(features[-1], places, full.shape[-2:])))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, convolution, head, resize
+from floodloom.models.blocks import Junction, Normalisation, convolution, head, resize
 
 DEPTHS = (7, 6, 5, 4, 4, 4)
 """Depth of the block of each level, Table 1 of the paper."""
@@ -119,6 +119,7 @@ class U2Net(Segmenter):
             ResidualU(raised[i] + widths[i], inside_up[i], above[i], depths[i], i >= flat, norm)
             for i in reversed(levels[:-1])
         )
+        self.junction = Junction()
         self.feature_channels = (widths[-1], *reversed(above[:-1]))
         self.sides = nn.ModuleList(
             nn.Conv2d(channels, classes, 3, padding=1) for channels in self.feature_channels
@@ -131,7 +132,7 @@ class U2Net(Segmenter):
         carried: list[Tensor] = []
         for level, encode in enumerate(self.encoder):
             x = encode(_halved(x) if level else x)
-            carried.append(x)
+            carried.append(self.junction(x))
         features = [carried.pop()]
         for decode in self.decoder:
             skip = carried.pop()

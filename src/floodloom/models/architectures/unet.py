@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, head
+from floodloom.models.blocks import Junction, Normalisation, head
 from floodloom.models.choices import EncoderName, UpsamplingName
 from floodloom.models.cropped_decoder import LEAST, Rim, crop, decoder_spans, make_dense
 from floodloom.models.decoder import Merge, Skips
@@ -48,6 +48,7 @@ class UNet(Segmenter):
             if encoder is None
             else make_encoder(encoder, in_channels, norm=norm)
         )
+        self.junction = Junction()
         *skip_channels, deepest = self.encoder.channels
         widths = [width * 2**level for level in range(len(skip_channels))]
         self.feature_channels = (deepest, *reversed(widths))
@@ -64,7 +65,7 @@ class UNet(Segmenter):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the bottleneck and the decoder's maps, coarsest first."""
-        *carried, deepest = self.encoder(image)
+        *carried, deepest = map(self.junction, self.encoder(image))
         features = [deepest]
         for merge in self.decoder:
             features.append(merge(features[-1], carried.pop()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
-from floodloom.models.blocks import Normalisation, head
+from floodloom.models.blocks import Junction, Normalisation, head
 from floodloom.models.choices import EncoderName, UpsamplingName
 from floodloom.models.decoder import Merge, Skips
 from floodloom.models.encoder import PlainEncoder, make_encoder
@@ -66,11 +66,12 @@ class UNetPlusPlus(Segmenter):
             }
         )
         self.head = head(width, classes)
+        self.junction = Junction()
         self.feature_channels = (given[-1], *reversed(widths))
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the last node of every level, coarsest first."""
-        levels = [[x] for x in self.encoder(image)]
+        levels = [[self.junction(x)] for x in self.encoder(image)]
         for j in range(1, self.depth + 1):
             for i in range(self.depth + 1 - j):
                 node = self.nodes[f"{i}_{j}"]

@@ -29,8 +29,8 @@ def select_by_tile(predictions: Predictions, settings: GateSettings) -> Labels:
     tile_label = predictions.tile_label
     if tile_label is None or (tile_label == IGNORE).all():
         raise ConfigError(
-            "gate image-level: the tiles have no label as a whole; ETCI 2021's unlabelled scenes "
-            "have (labels.csv), or choose another gate"
+            "gate image-level: the tiles have no label as a whole; give a labels.csv beside the "
+            "data, or choose another gate"
         )
     known = np.broadcast_to(tile_label[:, np.newaxis, np.newaxis], predictions.label.shape)
     label = known if predictions.first else np.where(known == 1, predictions.label, known)

@@ -1,11 +1,14 @@
-"""The published recipe of Paul and Ganju (2021), arXiv 2107.08369: no calibration, no limits."""
+"""The published recipe of Paul and Ganju (2021), arXiv 2107.08369, as the authors' code has it.
+
+No calibration and no limits; U-Net alone is fine-tuned, and joins the networks that were first.
+"""
 
 from __future__ import annotations
 
 from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
-    "run": {"models": ["unet", "unetplusplus"], "rounds": 2, "growing": True},
+    "run": {"models": ["unet", "unetplusplus"], "rounds": 2, "fine_tuned": ["unet"]},
     "tile": {"bands": ["vv", "vh", "one_minus_ratio"]},
     "train": {
         "encoder": "mobilenet_v2",
@@ -15,8 +18,13 @@ preset: Preset = {
         "learning_rate": 1e-3,
         "fine_tune_learning_rate": 1e-3,
         "weight_decay": 0.0,
-        "balance": 0.0,
-        "pseudo_share": None,
+        "schedule": "constant",
+        "monitor": "epoch",
+        "balance": "presence",
+        "consistency": "joint",
+        "speckle_looks": None,
+        "offset_db": 0.0,
+        "elastic": 0.4,
     },
     "relabel": {
         "gate": "paul-ganju",
@@ -25,5 +33,6 @@ preset: Preset = {
         "calibrate": False,
         "acceptance": False,
     },
+    "predict": {"tta": True},
     "delineate": {"refine": "paul-ganju"},
 }

@@ -12,7 +12,7 @@ from floodloom.learning.distillation.settings import DistillSettings, TeachSetti
 from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.settings import TrainSettings
-from floodloom.mapping.settings import DelineateSettings, PredictSettings
+from floodloom.mapping.settings import DelineateSettings, EvaluateSettings, PredictSettings
 from floodloom.models.choices import ModelName
 from floodloom.names import LONGEST
 from floodloom.report.settings import ReportSettings
@@ -183,6 +183,7 @@ class Config(Settings):
     delineate: DelineateSettings = Field(
         default_factory=DelineateSettings, description="From water to flood"
     )
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings, description="Scores")
     report: ReportSettings = Field(default_factory=ReportSettings, description="Report and map")
 
     @model_validator(mode="before")

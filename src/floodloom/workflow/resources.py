@@ -240,7 +240,7 @@ _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
         plan, _map(plan, job), len(plan.members(plan.rounds))
     ),
     "delineate": lambda plan, job: 2 * _map(plan, job),
-    "evaluate": lambda plan, job: 0.5 * sum(_maps(plan, plan.scored_events())),
+    "evaluate": lambda plan, job: 2 * sum(_maps(plan, plan.scored_events())),
     "report": lambda plan, job: 0.5 * sum(_maps(plan, plan.mapped_events())),
 }
 """Time on the measuring machine, seconds."""

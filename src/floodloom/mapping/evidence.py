@@ -10,9 +10,7 @@ from pydantic import Field
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence
-from floodloom.mapping.elevation import Elevation, read_elevation
 from floodloom.mapping.exclusion import Ground
 from floodloom.mapping.refine import PRESETS
 from floodloom.mapping.settings import DelineateSettings
@@ -26,6 +24,8 @@ from floodloom.mapping.sources import (
     read_reference,
 )
 from floodloom.outputs import Files, Paths
+from floodloom.raster.areas import pixel_areas
+from floodloom.sentinel1.relief import Elevation, read_elevation
 
 
 class DelineateFiles(Files):

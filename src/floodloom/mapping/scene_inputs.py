@@ -25,6 +25,7 @@ from floodloom.sentinel2.pair import Pairing
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.tiles.inputs import BEFORE, compose_inputs
 from floodloom.tiles.overlay import companion
+from floodloom.tiles.terrain import sees_terrain, with_terrain
 
 _log = get_logger(__name__)
 
@@ -114,6 +115,11 @@ class PredictFiles(Files):
         description="Optical raster of the same days, for networks that see one; without it, under "
         "clouds, and if it is refused (with a warning), they go by radar alone, if they have "
         "learnt that",
+    )
+    dem: Path | None = Field(
+        default=None,
+        description="Elevation raster, or a folder of its tiles, for models with bands that come "
+        "from one; others don't look at it",
     )
     radar_checkpoint: Paths = Field(
         default=(),
@@ -206,7 +212,8 @@ def scene_inputs(
     before = None
     if files.before is not None and any(b.startswith(BEFORE) for b in ensemble.recipe.bands):
         before = _earlier(files.before, store, ensemble, settings.mixed_orbits)
-    inputs = compose_inputs(store, ensemble.recipe, before=before, absent=_absent(ensemble))
+    seen = with_terrain(store, ensemble.recipe.bands, files.dem)
+    inputs = compose_inputs(seen, ensemble.recipe, before=before, absent=_absent(ensemble))
     if bands:
         inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
     by_chunks = inputs if bands else _by_chunks(scene, inputs, ensemble)
@@ -254,6 +261,7 @@ def _by_chunks(scene: Path, inputs: xr.DataArray, ensemble: Ensemble) -> xr.Data
     """The same inputs by single chunks, for single windows, where composing them again is free."""
     recipe = ensemble.recipe
     alone = not any(band.startswith(BEFORE) for band in recipe.bands)
+    alone = alone and not sees_terrain(recipe.bands)
     if alone and recipe.normalisation == "fixed":
         return compose_inputs(open_store(scene), recipe, absent=_absent(ensemble))
     return inputs

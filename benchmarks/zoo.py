@@ -29,6 +29,7 @@ from benchmarks.data import data_root
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.own import own
 from benchmarks.record import RESULTS, record
+from benchmarks.zoo_tables import PUBLISHED_SIZES, VARIANTS
 from floodloom.adapters import Chips
 from floodloom.datasets import ombria
 from floodloom.files import read_json
@@ -51,12 +52,7 @@ FOLDS = 5
 QUARTER = 4
 HELD_OUT = 0.12
 KEPT = Path("results") / "bench-zoo"
-PARTS = ("speed", "quick", "full", "long", "events")
-PUBLISHED_SIZES: dict[str, dict[str, Any]] = {
-    "unet": {"width": 64, "upsampling": "transposed"},
-    "deeplabv3plus": {"encoder": "xception"},
-    "fcn8": {"encoder": "vgg16"},
-}
+PARTS = ("speed", "quick", *VARIANTS, "full", "long", "events")
 LONG = ("hourglass",)
 """What is trained for longer: of the best, what takes least time."""
 
@@ -66,6 +62,7 @@ PLANS = {
     "long": TrainingSettings(epochs=30, batch=4, monitor="epoch", precision="bfloat16"),
     "events": TrainingSettings(epochs=8, batch=4, precision="bfloat16"),
 }
+PLANS |= dict.fromkeys(VARIANTS, PLANS["quick"])
 """`full` and `long` train on all official training chips and keep the last epoch."""
 
 Row = dict[str, Any]
@@ -105,6 +102,9 @@ def jobs(part: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     elif part == "quick":
         for name in names():
             yield (part, name), ["train", name, "0", part]
+    elif part in VARIANTS:
+        for variant in VARIANTS[part]:
+            yield (part, variant), ["train", "unet", "0", part, variant]
     else:
         variants = [f"seed-{seed}" for seed in SEEDS]
         if part == "events":
@@ -190,11 +190,14 @@ def events_split(events: NDArray[np.int64], fold: int) -> Split:
     )
 
 
-def trained(name: str, number: str, part: str) -> Row:
-    """Train one network and score it on its test chips."""
+def trained(name: str, number: str, part: str, variant: str = "") -> Row:
+    """Train one network and score it on its test chips.
+
+    A variant is a kind of upsampling or a loss, by the part.
+    """
     chips = ombria.chips(data_root("ombria"))
     tiles = Samples.of(chips.image, chips.label)
-    every = QUARTER if part == "quick" else 1
+    every = QUARTER if part in ("quick", *VARIANTS) else 1
     seed = 0 if part == "events" else int(number)
     split = official_split(chips, every)
     if part == "events":
@@ -204,15 +207,17 @@ def trained(name: str, number: str, part: str) -> Row:
         for rows in (split.training, split.validation, split.test)
     ]
     torch.manual_seed(seed)
-    module = build(name, tiles.image.shape[1], 2)
-    plan = PLANS[part].model_copy(update={"seed": seed})
+    arguments = {"upsampling": variant} if part == "upsampling" else {}
+    module = build(name, tiles.image.shape[1], 2, **arguments)
+    changes = {"loss": variant} if part == "losses" else {}
+    plan = PLANS[part].model_copy(update={"seed": seed, **changes})
     fitted = fit(
         module,
         TrainingSet.of(samples[0], 2),
         samples[1],
         plan,
         augmentation=Augmentation(),
-        sidecars=Sidecars.of(KEPT / f"{part}-{name}-{number}.safetensors"),
+        sidecars=Sidecars.of(KEPT / f"{part}-{name}-{number}{variant}.safetensors"),
     )
     row: Row = {
         "parameters": sum(p.numel() for p in module.parameters()),

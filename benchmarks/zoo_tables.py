@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, get_args
+
+from floodloom.learning.losses import LOSSES
+from floodloom.models.choices import UpsamplingName
 
 Row = dict[str, Any]
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "upsampling": get_args(UpsamplingName),
+    "losses": LOSSES.names,
+}
+"""What U-Net is trained with in turn, all else being as for every architecture."""
+
+PUBLISHED_SIZES: dict[str, Row] = {
+    "unet": {"width": 64, "upsampling": "transposed"},
+    "deeplabv3plus": {"encoder": "xception"},
+    "fcn8": {"encoder": "vgg16"},
+    "fcn32": {"encoder": "alexnet"},
+    "unetplusplus": {"width": 32, "upsampling": "transposed", "deep_supervision": True},
+    "linknet": {"encoder": "resnet18"},
+    "segnet": {"width": 64},
+    "deconvnet": {"width": 64, "window": 7, "hidden": 4096},
+    "pspnet": {"encoder": "resnet50", "auxiliary": True},
+    "hrnet": {"width": 48, "stem": 64, "blocks": 4, "modules": [1, 4, 3]},
+    "hourglass": {"width": 64, "stacks": 8},
+    "u2net": {"width": 64},
+}
+"""Arguments of the published networks; the literature orders the first three by speed."""
+_ORDERED = ("deeplabv3plus", "unet", "fcn8")
+_NOT_MEASURED = "not measured"
 
 
 def zoo_tables(result: Row) -> list[str]:
@@ -13,6 +40,7 @@ def zoo_tables(result: Row) -> list[str]:
     tables = []
     if "quick" in result:
         tables += [_quick(result["quick"], result.get("speed", {}))]
+    tables += [_variants(part, result.get(part, {})) for part in VARIANTS]
     if "speed_of_published_sizes" in result:
         tables += [_published(result["speed_of_published_sizes"])]
     for part, where in {
@@ -38,7 +66,7 @@ def _quick(quick: Row, speed: Row) -> str:
     for name, row in sorted(quick.items(), key=lambda item: -item[1]["iou"]):
         rates = speed.get(name, {})
         cells = [
-            f"{rates[key]:.2f}" if key in rates else "not measured"
+            f"{rates[key]:.2f}" if key in rates else _NOT_MEASURED
             for key in ("training_mpx_per_s", "inference_mpx_per_s")
         ]
         rows.append(
@@ -50,19 +78,44 @@ def _quick(quick: Row, speed: Row) -> str:
 
 def _published(speed: Row) -> str:
     order = sorted(speed, key=lambda name: speed[name]["inference_mpx_per_s"])
+    claimed = [name for name in order if name in _ORDERED]
     rows = [
         "At the size that was published, slowest first, where the literature has it that DeepLabV3 "
-        f"takes longer to infer than U-Net, and U-Net than FCN. Here: {', '.join(order)}.\n",
+        f"takes longer to infer than U-Net, and U-Net than FCN. Here: {', '.join(claimed)}.\n",
         "| architecture | parameters | training, Mpx/s | inference, Mpx/s |",
         "|---|---|---|---|",
     ]
     for name in order:
         row = speed[name]
-        arguments = ", ".join(f"{key} {value}" for key, value in row["arguments"].items())
         rows.append(
-            f"| {name}, {arguments} | {row['parameters']} | {row['training_mpx_per_s']:.2f} | "
-            f"{row['inference_mpx_per_s']:.2f} |"
+            f"| {_with_arguments(name, row['arguments'])} | {row['parameters']} | "
+            f"{row['training_mpx_per_s']:.2f} | {row['inference_mpx_per_s']:.2f} |"
         )
+    for name in (name for name in PUBLISHED_SIZES if name not in speed):
+        cells = " | ".join([_NOT_MEASURED] * 3)
+        rows.append(f"| {_with_arguments(name, PUBLISHED_SIZES[name])} | {cells} |")
+    return "\n".join(rows) + "\n"
+
+
+def _with_arguments(name: str, arguments: Row) -> str:
+    return ", ".join([name, *(f"{key} {value}" for key, value in arguments.items())])
+
+
+def _variants(part: str, taken: Row) -> str:
+    """Return the table of U-Net with each kind of upsampling, or each loss."""
+    what = {"upsampling": "kind of upsampling", "losses": "loss"}[part]
+    rows = [
+        f"U-Net with each {what}, trained as every architecture above.\n",
+        f"| {what} | parameters | flood IoU | with tta | mean-of-chip macro Jaccard |",
+        "|---|---|---|---|---|",
+    ]
+    for name in VARIANTS[part]:
+        cells = [_NOT_MEASURED] * 4
+        if name in taken:
+            row = taken[name]
+            scores = (row["iou"], row["tta"]["iou"], row["macro_jaccard"])
+            cells = [str(row["parameters"]), *(f"{score:.3f}" for score in scores)]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shrunk
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
-from benchmarks.zoo import FOLDS, events_split
+from benchmarks.zoo import FOLDS, PLANS, events_split, jobs
+from benchmarks.zoo_tables import PUBLISHED_SIZES, VARIANTS, zoo_tables
 from floodloom.adapters import Chips, chip_tiles
 from floodloom.arrays import IGNORE
+from floodloom.learning.losses import LOSSES
+from floodloom.models.choices import UpsamplingName
+from floodloom.models.registry import build, require_arguments
 from floodloom.raster.recipe import Recipe
 
 SIZE = 64
@@ -136,3 +142,23 @@ def test_few_chips_are_trained_on_in_as_many_steps(tmp_path: Path) -> None:
         for samples in (trainings.samples("train"), trainings.samples("all pairs"))
     }
     assert steps == {2 * RUN: 15 * 8 * RUN, 5 * RUN: 15 * 8 * RUN}
+
+
+def test_every_kind_of_upsampling_and_every_loss_has_a_row() -> None:
+    assert {"upsampling": get_args(UpsamplingName), "losses": LOSSES.names} == VARIANTS
+    for part, variants in VARIANTS.items():
+        assert part in PLANS
+        assert [keys for keys, _ in jobs(part)] == [(part, variant) for variant in variants]
+    row = {"parameters": 7, "iou": 0.5, "tta": {"iou": 0.6}, "macro_jaccard": 0.7}
+    tables = "\n".join(zoo_tables({"losses": {"focal": row}}))
+    assert "| focal | 7 | 0.500 | 0.600 | 0.700 |" in tables
+    assert "| dice | not measured |" in tables
+    assert "| bed_of_nails | not measured |" in tables
+
+
+@pytest.mark.parametrize("name", PUBLISHED_SIZES)
+def test_a_published_size_can_be_set_in_a_configuration(name: str) -> None:
+    arguments = PUBLISHED_SIZES[name]
+    require_arguments(name, {"in_channels": 3, "classes": 2, **arguments})
+    with torch.device("meta"):
+        build(name, 3, 2, **arguments)

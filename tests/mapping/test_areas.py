@@ -16,12 +16,12 @@ from rasterio.warp import calculate_default_transform, reproject
 from scipy.ndimage import gaussian_filter
 
 from floodloom.errors import InputError
-from floodloom.mapping.areas import pixel_areas, pixel_size
 from floodloom.mapping.delineate import sieve_patches
-from floodloom.mapping.elevation import Elevation
 from floodloom.mapping.product_set import FloodProducts
+from floodloom.raster.areas import pixel_areas, pixel_size
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
+from floodloom.sentinel1.relief import Elevation
 from floodloom.settings import arguments_of
 from floodloom.stages.delineate import delineate
 

@@ -102,10 +102,3 @@ def test_what_doesn_t_fit_together_is_named(after, before, tmp_path) -> None:
     refused("quantity", "change", RecipeMismatchError, files=PredictFiles(before=other))
     turned = store(tmp_path / "turned.zarr", LAKE, orbit_direction="descending")
     refused("mixed_orbits", "change", files=PredictFiles(before=turned))
-    with pytest.raises(InputError, match="networks see no elevations"):
-        predict(
-            scene=after,
-            out=tmp_path / "p.tif",
-            checkpoint=[tmp_path / "c.safetensors"],
-            files=PredictFiles(dem=tmp_path / "dem.tif"),
-        )

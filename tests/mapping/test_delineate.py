@@ -10,11 +10,11 @@ from odc.geo.xr import wrap_xr
 from rasterio.features import rasterize
 
 from floodloom.errors import InputError
-from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, delineate_flood
 from floodloom.mapping.exclusion import Ground, Reason
 from floodloom.mapping.settings import DelineateSettings, EvaluateSettings
 from floodloom.raster.align import onto_grid
+from floodloom.raster.areas import pixel_areas
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.recipe import Flag

@@ -13,7 +13,6 @@ from odc.geo.xr import wrap_xr
 
 from floodloom.cli import main
 from floodloom.errors import InputError
-from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import (
     Evidence,
     delineate_flood,
@@ -24,6 +23,7 @@ from floodloom.mapping.earlier import backscatter_change, change_from_dates, spe
 from floodloom.mapping.exclusion import Reason
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.sources import DATES_BEFORE
+from floodloom.raster.areas import pixel_areas
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.placing import mean_percent

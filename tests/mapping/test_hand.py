@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
 
-from floodloom.mapping.elevation import (
-    flood_depth,
-    height_above_drainage,
-    slope_degrees,
-)
+from floodloom.mapping.depth import flood_depth
+from floodloom.sentinel1.relief import height_above_drainage, slope_degrees
 
 
 def valley(height=61, width=41) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 from floodloom.errors import InputError
 from floodloom.learning.metrics.pixels import confusion_matrix
 from floodloom.learning.relabelling.audit import HeldOutScores, scores_by_event
+from floodloom.mapping.settings import EvaluateSettings
 from floodloom.stages.evaluate import evaluate
 from floodloom.tiles.store import open_tiles, tile_dataset, write_tiles
 from tests.mapping.conftest import INPUTS, as_inputs, flooded
@@ -43,6 +44,29 @@ def test_an_event_without_labels_has_no_score(checkpoints, tmp_path) -> None:
     }  # fmt: skip
     assert scores["by_event"]["event0"]["water"]["iou"] > 0
     assert 0 < scores["tiles"]["mean_of_chip_macro_jaccard"] < 1
+
+
+def test_further_scores_come_by_event_and_together_and_follow_their_keys(
+    checkpoints, tmp_path
+) -> None:
+    tiles = [stored(tmp_path / "t.zarr", truth())]
+    found = []
+    for settings in (EvaluateSettings(), EvaluateSettings(beta=1, object_iou=0)):
+        out = evaluate(
+            tiles=tiles, checkpoint=checkpoints[:1], out=tmp_path / "e.json", settings=settings
+        )
+        found.append(json.loads(out.read_text()))
+    usual, other = found
+    assert usual["further"] == usual["tiles"]["further"]
+    assert usual["further"]["images"] == 3
+    events = [usual["by_event"][f"event{number}"]["further"] for number in range(3)]
+    assert sum(event["objects"]["fn"] for event in events) == usual["further"]["objects"]["fn"]
+    assert other["further"]["pooled"]["f_beta"] == pytest.approx(other["water"]["f1"])
+    assert usual["further"]["pooled"]["f_beta"] != other["further"]["pooled"]["f_beta"]
+    assert usual["further"]["objects"]["tp"] < other["further"]["objects"]["tp"]
+    counts = usual["water"]
+    right = (counts["tp"] + counts["tn"]) / sum(counts[name] for name in ("tp", "fp", "fn", "tn"))
+    assert usual["further"]["pooled"]["accuracy"] == pytest.approx(right)
 
 
 @pytest.mark.parametrize("strange", [2, 7, 254])

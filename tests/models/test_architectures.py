@@ -7,7 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from floodloom.learning.data.samples import Samples
+from floodloom.learning.loss import Loss, Prediction
 from floodloom.models.blocks import Junction
+from floodloom.models.encoders.alexnet import AlexNet
+from floodloom.models.encoders.vgg16 import VGG16
 from floodloom.models.registry import arguments_of, build, names
 from tests.models.zoo import WIDTH, iou, settle, small
 
@@ -165,3 +169,62 @@ def test_what_is_handed_over_can_be_changed_for_once(name):
         assert torch.equal(one, other)
     for one, other in zip(before, model.changed_features(image, torch.clone), strict=True):
         assert torch.equal(one, other)
+
+
+def test_deep_supervision_has_a_prediction_of_every_node_and_their_mean():
+    model = small("unetplusplus", depth=3, deep_supervision=True).eval()
+    image = torch.randn(1, 2, 48, 64)
+    features = model.features(image)
+    sides = model.side_logits(features)
+    assert [tuple(side.shape) for side in sides] == [(1, 2, 48, 64)] * 3
+    assert tuple(f.shape[1] for f in features) == model.feature_channels
+    torch.testing.assert_close(model(image), torch.stack(sides).mean(0))
+    plain = small("unetplusplus", depth=3).eval()
+    assert plain.side_logits(plain.features(image)) == []
+
+
+def test_the_auxiliary_loss_of_pspnet_weighs_less_and_reaches_the_encoder():
+    model = small("pspnet", auxiliary=True)
+    image, label = torch.randn(2, 2, 64, 64), torch.randint(0, 2, (2, 64, 64))
+    prediction = Prediction(model, image)
+    (side,) = prediction.side_logits
+    assert side.shape == (2, 2, 64, 64)
+    loss = Loss(nn.functional.cross_entropy)
+    batch = Samples.of(image.numpy(), label.numpy())
+    ours, theirs = (nn.functional.cross_entropy(x, label) for x in (prediction.logits, side))
+    assert loss(prediction, batch).item() == pytest.approx((ours + 0.4 * theirs).item())
+    theirs.backward()
+    silent = [n for n, p in model.encoder.named_parameters() if p.grad is None]
+    assert silent
+    assert all(name.startswith("layer4") for name in silent)
+    assert small("pspnet").side_logits([]) == []
+
+
+@pytest.mark.parametrize("encoder", [None, "resnet18", "mobilenet_v2", "vgg16", "xception"])
+@pytest.mark.parametrize("stride", [8, 16, 32])
+@pytest.mark.parametrize("name", ["deeplabv3plus", "pspnet"])
+def test_dilated_networks_have_every_encoder_and_stride(name, encoder, stride):
+    if (encoder, stride) == ("xception", 8):
+        pytest.skip("it goes down to 16")
+    with torch.device("meta"):
+        model = small(name, encoder=encoder, output_stride=stride).eval()
+        assert model(torch.empty(1, 2, 65, 96)).shape == (1, 2, 65, 96)
+    if name == "deeplabv3plus":
+        rates = [branch[0].dilation[0] for branch in list(model.context.branches)[1:]]
+        assert rates == [96 // stride, 192 // stride, 288 // stride]
+
+
+def test_fcn_takes_the_fully_connected_layers_of_both_classifiers(tmp_path):
+    for encoder, kind, layers, window in (
+        ("vgg16", VGG16, ("classifier.0", "classifier.3"), 7 * 7 * 512),
+        ("alexnet", AlexNet, ("classifier.1", "classifier.4"), 6 * 6 * 256),
+    ):
+        with torch.device("meta"):
+            model = build("fcn32", 3, 2, encoder=encoder)
+        assert type(model.encoder) is kind
+        weights = dict(zip(layers, (window, 4096), strict=True))
+        shapes = {
+            f"{name}.weight": torch.empty(4096, n, device="meta") for name, n in weights.items()
+        }
+        shapes |= {f"{name}.bias": torch.empty(4096, device="meta") for name in layers}
+        model.adopt(shapes)  # of another shape it would raise

@@ -21,6 +21,13 @@ HRNET = {"stem": 64, "blocks": 4, "modules": (1, 4, 3)}
         # arXiv 1807.10165, Table 3: U-Net 7.76 M and U-Net++ 9.04 M, both 32 to 512 channels.
         ("unet", 3, 1, {"width": 32, "upsampling": "transposed"}, 7.76),
         ("unetplusplus", 3, 1, {"width": 32, "upsampling": "transposed"}, 9.04),
+        (
+            "unetplusplus",
+            3,
+            1,
+            {"width": 32, "upsampling": "transposed", "deep_supervision": True},
+            9.04,
+        ),
         # arXiv 1511.00561: the encoder's 14.7 M, twice.
         ("segnet", 3, 12, {"width": 64}, 29.4),
         # arXiv 1505.04366, section 5.1: approximately 252 M.
@@ -28,6 +35,9 @@ HRNET = {"stem": 64, "blocks": 4, "modules": (1, 4, 3)}
         # arXiv 1411.4038, Table 1: FCN-VGG16 has 134 M.
         ("fcn32", 3, 21, {"encoder": "vgg16"}, 134),
         ("fcn8", 3, 21, {"encoder": "vgg16"}, 134),
+        ("fcn8", 3, 21, {"encoder": "vgg16", "upsampling": "transposed_4x4"}, 134),
+        # The same table: FCN-AlexNet has 57 M.
+        ("fcn32", 3, 21, {"encoder": "alexnet"}, 57),
         # arXiv 1707.03718: 11.5 M.
         ("linknet", 3, 20, {"encoder": "resnet18"}, 11.5),
         # README of HRNet-Semantic-Segmentation: HRNetV2-W48 65.8 M.
@@ -50,6 +60,7 @@ def test_published_networks_have_their_parameters(name, bands, classes, argument
     [
         # torchvision's tables of models; Xception: Keras, trainable parameters.
         ("vgg16", 25088 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000, 138_357_544),
+        ("alexnet", 9216 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000, 61_100_840),
         ("resnet18", 512 * 1000 + 1000, 11_689_512),
         ("resnet34", 512 * 1000 + 1000, 21_797_672),
         ("resnet50", 2048 * 1000 + 1000, 25_557_032),

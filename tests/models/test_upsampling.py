@@ -11,12 +11,14 @@ from torch import nn
 
 from floodloom.models.choices import UpsamplingName
 from floodloom.models.decoder import (
+    Enlarge,
     Upsample,
     bed_of_nails,
     max_unpool,
     places_of_maxima,
 )
-from tests.models.zoo import small
+from floodloom.models.registry import arguments_of, names
+from tests.models.zoo import SHALLOW, small
 
 KINDS = get_args(UpsamplingName)
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -33,10 +35,19 @@ def test_any_size_is_reached(kind, size):
     assert Upsample(3, kind)(coarse, like(*size)).shape == (1, 3, *size)
 
 
-@pytest.mark.parametrize("name", ["unet", "unetplusplus", "linknet", "hourglass"])
+DECODERS = sorted(name for name in names() if "upsampling" in arguments_of(name))
+
+
+def test_every_decoder_that_enlarges_has_the_choice():
+    without = {"full_resolution", "late_fusion", "per_pixel", "sliding_window"}
+    assert set(names()) - set(DECODERS) == without
+
+
+@pytest.mark.parametrize("name", DECODERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_decoders_take_every_kind(name, kind):
-    model = small(name, upsampling=kind, width=8)  # of 4, a decoder has 1 channel, which may die
+    # Of 4, a decoder has 1 channel, which may die.
+    model = small(name, upsampling=kind, **{"width": 8} | SHALLOW.get(name, {}))
     logits = model(torch.randn(2, 2, 37, 50))
     assert logits.shape == (2, 2, 37, 50)
     logits.square().sum().backward()
@@ -52,6 +63,35 @@ def test_skips_are_added_or_concatenated(name, encoder):
     if encoder is None:
         count = {s: sum(p.numel() for p in m.parameters()) for s, m in models.items()}
         assert count["add"] < count["concatenate"]
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_the_kind_changes_what_is_predicted(name):
+    """The choice reaches the decoder: two kinds without weights of their own differ."""
+    kinds = ("bilinear", "nearest") if name == "hourglass" else ("bilinear", "bed_of_nails")
+    image = torch.randn(1, 2, 64, 64)
+    with torch.no_grad():
+        ours, theirs = (small(name, upsampling=kind).eval()(image) for kind in kinds)
+    assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("factor", [1, 2, 8, 32])
+@pytest.mark.parametrize("size", [(64, 96), (50, 71)])
+def test_any_factor_is_reached(kind, factor, size):
+    coarse = like(-(-size[0] // factor), -(-size[1] // factor), channels=3)
+    assert Enlarge(3, kind, factor)(coarse, like(*size)).shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_a_wide_transposed_convolution_begins_as_bilinear_interpolation(factor):
+    coarse = like(6, 7, channels=3)
+    enlarge = Enlarge(3, "transposed_4x4", factor)
+    with torch.no_grad():
+        found = enlarge(coarse, like(6 * factor, 7 * factor))
+    expected = F.interpolate(coarse, scale_factor=factor, mode="bilinear", align_corners=False)
+    inner = (..., slice(factor, -factor), slice(factor, -factor))  # beyond the border are zeros
+    torch.testing.assert_close(found[inner], expected[inner], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", INTERPOLATIONS)

@@ -188,6 +188,12 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert "http" not in text
     iou = json.loads(scores.read_text())["flood"]["iou"]
     assert f"<dd>{iou:.3f}</dd>" in text
+    further = json.loads(scores.read_text())["further"]
+    folded = text.partition("<details>")[2].partition("</details>")[0]
+    assert f"<td>{further['pooled']['f_beta']:.3f}</td>" in folded
+    assert f"<td>{further['mean_of_images']['weighted_f_beta']:.3f}</td>" in folded
+    assert "β = 2;" in folded
+    assert "exceeds 0.5." in folded
     assert "0.09 km²" in text  # 900 pixels of 10 m
     assert "tile: 512" in text
     assert "<td>layover</td><td>0.01 km²</td><td>1.25&#8239;%</td>" in text

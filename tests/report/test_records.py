@@ -9,6 +9,7 @@ import pytest
 
 from floodloom.errors import InputError
 from floodloom.files import write_json
+from floodloom.learning.metrics.foreground import ForegroundScores
 from floodloom.learning.relabelling.audit import Audit
 from floodloom.report.run import Evaluation
 from floodloom.settings import read_record
@@ -24,6 +25,8 @@ def evaluation() -> dict[str, Any]:
     tiles = {"count": 3, "pooled": SCORES, "mean_of_chip_iou": 0.1, "calibration": CURVE}
     event = {**pair, "scored": "inductive", "undecided": {"excluded": 0.1, "nodata": 0.2}}
     content = {**pair, "inductive": pair, "transductive": None, "by_event": {"e": event}}
+    further = {"beta": 2.0, "object_iou": 0.5, **ForegroundScores().as_dict(2.0)}
+    content["further"], event["further"] = further, copy.deepcopy(further)
     return copy.deepcopy({**content, "tiles": tiles})
 
 
@@ -48,6 +51,8 @@ def test_records_are_read_as_they_were_written(kind, content, tmp_path) -> None:
         (Evaluation, "flood", "good"),
         (Evaluation, "flood.iou", "good"),
         (Evaluation, "water.tp", -1),
+        (Evaluation, "further.pooled.accuracy", "good"),
+        (Evaluation, "by_event.e.further.beta", None),
         (Evaluation, "by_event", []),
         (Evaluation, "by_event.e.water", None),
         (Evaluation, "by_event.e.undecided", None),

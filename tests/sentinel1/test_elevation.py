@@ -8,11 +8,11 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.mapping.elevation import read_elevation
 from floodloom.raster.foreign import Vertical
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation import elevation_bounds, elevation_raster, open_elevation
 from floodloom.sentinel1.heights import datum_of
+from floodloom.sentinel1.relief import read_elevation
 from tests.raster.test_foreign import write
 
 GRID = GeoBox((120, 140), Affine(20.0, 0, 500000.0, 0, -20.0, 5100000.0), "EPSG:32633")

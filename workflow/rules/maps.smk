@@ -71,6 +71,7 @@ rule evaluate:
         runtime=runtime(PLAN, "evaluate"),
         gpu=1,
     params:
+        settings=JOBS.settings("evaluate"),
         digest=JOBS.digest("evaluate"),
         event=PLAN.scored_events(),
         transductive=PLAN.transductive_events(),

@@ -23,7 +23,7 @@ from floodloom.learning.training.settings import (
     TrainingSettings,
     TrainSettings,
 )
-from floodloom.mapping.settings import DelineateSettings, PredictSettings
+from floodloom.mapping.settings import DelineateSettings, EvaluateSettings, PredictSettings
 from floodloom.models.choices import ModelName
 from floodloom.names import LONGEST
 from floodloom.report.settings import ReportSettings
@@ -214,6 +214,7 @@ class Config(Settings):
     delineate: DelineateSettings = Field(
         default_factory=DelineateSettings, description="From water to flood"
     )
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings, description="Scores")
     report: ReportSettings = Field(default_factory=ReportSettings, description="Report and map")
     _of_presets: frozenset[tuple[str, str]] = PrivateAttr(default=frozenset())
 

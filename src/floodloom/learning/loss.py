@@ -64,6 +64,11 @@ class Prediction:
             raise TypeError("module: a Segmenter is expected, others have no features")
         return self.features[-1]
 
+    @property
+    def side_weight(self) -> float:
+        """What the loss of each side output weighs."""
+        return 1.0 if self._network is None else self._network.side_weight
+
     @cached_property
     def side_logits(self) -> list[Tensor]:
         """Logits of the side outputs at the image's size, none for most networks."""
@@ -82,8 +87,8 @@ class Loss:
         Loss of logits and labels. It scores the validation tiles.
     of_prediction
         Loss of a whole prediction, its features included, and the batch. By default it is that of
-        the logits plus those of the side outputs, all weighing alike: Qin et al. 2020 (U²-Net),
-        eq. 1; Newell et al. 2016 (hourglass), section 3.2.
+        the logits plus those of the side outputs, which weigh as the network has it: alike in
+        Qin et al. 2020 (U²-Net), eq. 1, and Newell et al. 2016 (hourglass), section 3.2.
     class_weighted
         Whether `of_logits` takes `weights` of the classes.
     weights
@@ -100,8 +105,9 @@ class Loss:
         if self.of_prediction is not None:
             return self.of_prediction(prediction, batch)
         label = batch.label.long()
-        each = [prediction.logits, *prediction.side_logits]
-        losses = (self.of_logits(logits.float(), label) for logits in each)
+        losses = [self.of_logits(prediction.logits.float(), label)]
+        for logits in prediction.side_logits:
+            losses.append(prediction.side_weight * self.of_logits(logits.float(), label))
         return sum(losses, torch.zeros((), device=label.device))
 
     def weigh_classes(self, fractions: Sequence[float]) -> Loss:

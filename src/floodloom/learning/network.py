@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -179,11 +180,16 @@ def untrained(
     bands = (*recipe.bands, *bands) if fused or optical is None else bands
     require_choices(network.model, network.arguments)
     arguments = {"in_channels": len(bands), "classes": len(classes), **_arguments(network)}
+    chosen = dict(network.arguments)
     if fused and network.model == "late_fusion":
         first = len(recipe.bands)
         groups = [list(range(first)), list(range(first, len(bands)))]
         arguments |= {"groups": groups, "alone": True}
-    arguments |= network.arguments
+        if _named(chosen.get("groups")):
+            del chosen["groups"]  # they are the students', who see one of the sensors
+    if _named(chosen.get("groups")):
+        chosen["groups"] = _positions(chosen["groups"], bands)
+    arguments |= chosen
     torch.manual_seed(seed)
     model = build(network.model, **arguments, encoder_weights=network.encoder_weights)
     fresh = Checkpoint(network.model, arguments, classes, recipe, model.state_dict())
@@ -191,6 +197,22 @@ def untrained(
         return replace(fresh, accepts=accepted_of(tiles))
     inputs: Inputs = "fused" if fused else "optical"
     return replace(fresh, inputs=inputs, channels=bands, statistics=asdict(optical))
+
+
+def _named(groups: Any) -> bool:
+    """Whether groups of bands are given by name."""
+    return any(isinstance(band, str) for group in groups or () for band in group)
+
+
+def _positions(groups: Sequence[Sequence[int | str]], bands: tuple[str, ...]) -> list[list[int]]:
+    """Return the positions of the bands of groups that are given by name."""
+    for name in (band for group in groups for band in group):
+        if name not in bands:
+            raise ConfigError(
+                f"train.arguments: groups: band {name!r} is none of {', '.join(bands)}; name "
+                "bands of `tile.bands`"
+            )
+    return [[bands.index(str(band)) for band in group] for group in groups]
 
 
 def _arguments(network: NetworkSettings) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from floodloom.classical.choices import BASELINES
 from floodloom.classical.scene import BackscatterScene
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.elevation import read_elevation
 from floodloom.mapping.mosaic import acquisition_tags
 from floodloom.mapping.predict import LAYERS
 from floodloom.mapping.scene_inputs import PredictFiles
@@ -24,6 +23,7 @@ from floodloom.raster.grid import geobox_of
 from floodloom.raster.placing import before_on_grid
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.raster.windows import require_pixels
+from floodloom.sentinel1.relief import read_elevation
 
 HIGHEST = 15.0
 """Height above the nearest drainage up to which ground may be under water, m. What such a mask is

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
 
 from floodloom.arrays import Bytes, Doubles, Floats, Mask
-from floodloom.mapping.areas import PixelAreas, pixel_areas
 from floodloom.mapping.exclusion import Ground, exclusions
 from floodloom.mapping.exclusion import Reason as Reason
 from floodloom.mapping.refine import (
@@ -21,6 +20,7 @@ from floodloom.mapping.refine import (
     majority,
 )
 from floodloom.mapping.settings import DelineateSettings
+from floodloom.raster.areas import PixelAreas, pixel_areas
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.product import FloodClass
 

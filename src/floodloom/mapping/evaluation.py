@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.arrays import IGNORE
+from floodloom.arrays import IGNORE, NODATA, Bytes
 from floodloom.errors import InputError
 from floodloom.learning.inference import load_ensemble
+from floodloom.learning.metrics.foreground import ForegroundScores, score_foreground
 from floodloom.learning.metrics.pixels import (
     Counts,
     PairScores,
@@ -27,7 +28,7 @@ from floodloom.learning.metrics.pixels import (
 )
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.log import track
-from floodloom.mapping.settings import event_of
+from floodloom.mapping.settings import EvaluateSettings, event_of
 from floodloom.mapping.sources import read_percent
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.placing import place_raster, require_no_mask
@@ -69,7 +70,9 @@ def predict_tiles(
 _AT_ONCE = 16  # tiles
 
 
-def score_tiles(tiles: Sequence[Path], checkpoints: Sequence[Path], threads: int) -> dict[str, Any]:
+def score_tiles(
+    tiles: Sequence[Path], checkpoints: Sequence[Path], settings: EvaluateSettings, threads: int
+) -> dict[str, Any]:
     """Pooled and per-chip scores of an ensemble on tiles; class 1 is both flood and water."""
     store = open_tiles(tiles)
     ensemble = load_ensemble(checkpoints, threads=threads)
@@ -84,9 +87,12 @@ def score_tiles(tiles: Sequence[Path], checkpoints: Sequence[Path], threads: int
         raise InputError(f"{tiles[0]}: no labelled tile to score; give tiles with labels")
     predicted = probability >= 0.5
     chips = [count(*chip) for chip in zip(predicted, label == 1, scored, strict=True)]
+    further = _further_of_tiles(probability, np.where(scored, label == 1, IGNORE), settings)
     by_event = {
-        str(name): _class_scores([chips[i] for i in np.flatnonzero(store.event.values == name)])
+        str(name): _class_scores([chips[i] for i in members])
+        | _further([further[i] for i in members], settings)
         for name in np.unique(store.event.values)
+        for members in [np.flatnonzero(store.event.values == name)]
     }
     pooled = sum(chips, Counts())
     return {
@@ -100,8 +106,27 @@ def score_tiles(tiles: Sequence[Path], checkpoints: Sequence[Path], threads: int
             "calibration": foreground_reliability(
                 probability[scored], (label == 1)[scored]
             ).as_dict(),
+            **_further(further, settings),
         },
     }
+
+
+def _further_of_tiles(
+    probability: NDArray[np.float32], label: NDArray[np.integer], settings: EvaluateSettings
+) -> list[ForegroundScores]:
+    """Return the further scores of each tile."""
+    chips = track(list(zip(probability, label, strict=True)), "scoring tiles")
+    return [
+        score_foreground(*chip, beta=settings.beta, object_iou=settings.object_iou)
+        for chip in chips
+    ]
+
+
+def _further(scores: Sequence[ForegroundScores], settings: EvaluateSettings) -> dict[str, Any]:
+    """Return the further scores of images together, with what they depend on."""
+    together = sum(scores, ForegroundScores()).as_dict(settings.beta)
+    keys = {"beta": settings.beta, "object_iou": settings.object_iou}
+    return {"further": {**keys, **together}}
 
 
 def _known_classes(tiles: xr.Dataset) -> NDArray[np.uint8]:
@@ -143,11 +168,22 @@ def event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
     return list(event) or [event_of(path) for path in prediction]
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Scores of a map beside its truth, and further ones of its flood; those of parts add up."""
+
+    pair: PairScores = field(default_factory=PairScores)
+    further: ForegroundScores = field(default_factory=ForegroundScores)
+
+    def __add__(self, other: Scored) -> Scored:
+        return Scored(self.pair + other.pair, self.further + other.further)
+
+
 def summarise(
     names: Sequence[str],
-    pairs: Sequence[PairScores],
+    pairs: Sequence[Scored],
     tested: dict[str, Any] | None,
-    transductive: Sequence[str],
+    settings: EvaluateSettings,
 ) -> dict[str, Any]:
     """Return the scores of all events together, of either kind, and of each event.
 
@@ -159,27 +195,27 @@ def summarise(
         Scores of a map, or a probability, beside the truth.
     tested
         Scores of an ensemble on tiles, see `floodloom.mapping.evaluation`; None: there are none.
-    transductive
-        Events whose scenes were used in training, without their labels.
+    settings
+        Among them the events whose scenes were used in training, without their labels.
     """
     by_event = {
-        name: _together([pair for own, pair in zip(names, pairs, strict=True) if own == name])
+        name: _together(
+            [pair for own, pair in zip(names, pairs, strict=True) if own == name], settings
+        )
         for name in dict.fromkeys(names)
     }
-    total = _together(pairs)
+    total = _together(pairs, settings)
     summary: dict[str, Any] = {}
     if tested is not None:
         summary["tiles"] = {**tested["summary"], "by_event": tested["by_event"]}
         by_event = {**tested["by_event"], **by_event}
-        total = total if pairs else tested["pooled"]
-    by_event = {
-        name: {**one, "scored": _kind(name, transductive)} for name, one in by_event.items()
-    }
-    kinds = {kind: _of_kind(kind, names, pairs, transductive) for kind in _KINDS}
+        total = total if pairs else {**tested["pooled"], "further": tested["summary"]["further"]}
+    by_event = {name: {**one, "scored": _kind(name, settings)} for name, one in by_event.items()}
+    kinds = {kind: _of_kind(kind, names, pairs, settings) for kind in _KINDS}
     return {**total, **kinds, "by_event": by_event, **summary}
 
 
-def score_pair(prediction: Path, truth: Path) -> PairScores:
+def score_pair(prediction: Path, truth: Path, settings: EvaluateSettings) -> Scored:
     """Score a flood map or a probability of water; those of others go by their numbers.
 
     Raises
@@ -193,28 +229,56 @@ def score_pair(prediction: Path, truth: Path) -> PairScores:
     if (true == IGNORE).all():
         raise InputError(f"{truth}: has no class anywhere on {prediction}; give its truth")
     if product == PROBABILITY or (product is None and not _holds_classes(raster)):
-        pair = score_probability(read_percent(prediction).percent, true)
+        percent = read_percent(prediction).percent
+        pair, flood = score_probability(percent, true), _flood_of_percent(percent, true)
     else:
         classed = replace(raster, kind=_CLASSES)
-        pair = score_map(place_raster(classed, raster.geobox, classes, nodata=IGNORE), true)
+        found = place_raster(classed, raster.geobox, classes, nodata=IGNORE)
+        pair, flood = score_map(found, true), _flood_of_map(found, true)
     if not pair.scored:
         raise InputError(
             f"{prediction}: has no data wherever {truth} has a class, so nothing can be "
             "scored; give truth of its ground"
         )
-    return pair
+    return Scored(pair, _score_flood(*flood, settings))
 
 
-def _kind(name: str, transductive: Sequence[str]) -> str:
-    return _KINDS[name in transductive]
+def _flood_of_map(found: Bytes, truth: Bytes) -> tuple[Bytes, Bytes]:
+    """Return the flood of a map in percent, and its truth: excluded ground is not flooded."""
+    label = (truth == FloodClass.FLOOD.value).astype(np.uint8)
+    label[(truth == IGNORE) | (found == FloodClass.NODATA.value)] = IGNORE
+    return np.where(found == FloodClass.FLOOD.value, np.uint8(100), np.uint8(0)), label
+
+
+def _flood_of_percent(percent: Bytes, truth: Bytes) -> tuple[Bytes, Bytes]:
+    """Return a probability in percent, and the truth of what it is compared with.
+
+    As in `score_probability`: flood, permanent water not counted, or water where there is no flood.
+    """
+    separate = bool((truth == FloodClass.FLOOD.value).any())
+    label = (truth > 0).astype(np.uint8)
+    label[(truth == IGNORE) | (percent == NODATA)] = IGNORE
+    if separate:
+        label[truth == FloodClass.PERMANENT.value] = IGNORE
+    return percent, label
+
+
+def _score_flood(percent: Bytes, label: Bytes, settings: EvaluateSettings) -> ForegroundScores:
+    return score_foreground(
+        percent, label, scale=100, beta=settings.beta, object_iou=settings.object_iou
+    )
+
+
+def _kind(name: str, settings: EvaluateSettings) -> str:
+    return _KINDS[name in settings.transductive]
 
 
 def _of_kind(
-    kind: str, names: Sequence[str], pairs: Sequence[PairScores], transductive: Sequence[str]
+    kind: str, names: Sequence[str], pairs: Sequence[Scored], settings: EvaluateSettings
 ) -> dict[str, Any] | None:
     """Scores of the maps of one kind; tiles of a test split have their own section."""
-    chosen = [p for name, p in zip(names, pairs, strict=True) if _kind(name, transductive) == kind]
-    return _together(chosen) if chosen else None
+    chosen = [p for name, p in zip(names, pairs, strict=True) if _kind(name, settings) == kind]
+    return _together(chosen, settings) if chosen else None
 
 
 def _holds_classes(raster: ForeignRaster) -> bool:
@@ -226,5 +290,6 @@ def _holds_classes(raster: ForeignRaster) -> bool:
     return bool(np.isin(known, list(FloodClass)).all())
 
 
-def _together(pairs: Sequence[PairScores]) -> dict[str, Any]:
-    return sum(pairs, PairScores()).as_dict()
+def _together(pairs: Sequence[Scored], settings: EvaluateSettings) -> dict[str, Any]:
+    scores = sum(pairs, Scored()).pair.as_dict()
+    return {**scores, **_further([pair.further for pair in pairs], settings)}

@@ -11,7 +11,6 @@ from pydantic import Field
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.delineate import Evidence, water_occurrence
 from floodloom.mapping.earlier import (
     SECONDS,
@@ -20,7 +19,6 @@ from floodloom.mapping.earlier import (
     read_decibels,
     scenes_by_date,
 )
-from floodloom.mapping.elevation import Elevation, read_elevation
 from floodloom.mapping.exclusion import Ground
 from floodloom.mapping.refine import PRESETS
 from floodloom.mapping.settings import DelineateSettings
@@ -32,7 +30,9 @@ from floodloom.mapping.sources import (
     read_reference,
 )
 from floodloom.outputs import Files, Paths
+from floodloom.raster.areas import pixel_areas
 from floodloom.raster.placing import mean_percent
+from floodloom.sentinel1.relief import Elevation, read_elevation
 
 
 class DelineateFiles(Files):

@@ -22,7 +22,7 @@ from shapely.geometry.base import BaseGeometry
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
-from floodloom.mapping.areas import pixel_areas
+from floodloom.raster.areas import pixel_areas
 from floodloom.raster.grid import transformer
 from floodloom.raster.product import FloodClass
 

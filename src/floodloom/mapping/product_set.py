@@ -24,9 +24,8 @@ from floodloom.dates import read_time
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.log import get_logger
-from floodloom.mapping.areas import crs_name
 from floodloom.mapping.delineate import Evidence, flood_likelihood
-from floodloom.mapping.elevation import Elevation, flood_depth
+from floodloom.mapping.depth import flood_depth
 from floodloom.mapping.polygons import flood_polygons, footprint, geographic_bounds, write_polygons
 from floodloom.mapping.products import (
     CLASS_TEXTS,
@@ -41,8 +40,10 @@ from floodloom.mapping.products import (
 from floodloom.mapping.sources import DATES_BEFORE, TAGS, Probability, polarisations
 from floodloom.mapping.zones import area_table, write_table
 from floodloom.outputs import Files, together
+from floodloom.raster.areas import crs_name
 from floodloom.raster.product import FloodClass, companions
 from floodloom.raster.store import open_store
+from floodloom.sentinel1.relief import Elevation
 from floodloom.texts import brief
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)

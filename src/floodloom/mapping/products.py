@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
+from floodloom.raster.areas import pixel_areas
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.opener import open_raster

@@ -25,6 +25,7 @@ from floodloom.sentinel2.pair import Pairing
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.tiles.inputs import BEFORE, compose_inputs
 from floodloom.tiles.overlay import companion
+from floodloom.tiles.terrain import sees_terrain, with_terrain
 
 _log = get_logger(__name__)
 
@@ -117,8 +118,9 @@ class PredictFiles(Files):
     )
     dem: Path | None = Field(
         default=None,
-        description="Elevation raster, for baselines: ground that lies high above the drainage is "
-        "dry to them",
+        description="Elevation raster, or a folder of its tiles, for models with bands that come "
+        "from one, and for baselines: ground that lies high above the drainage is dry to them; "
+        "other models don't look at it",
     )
     radar_checkpoint: Paths = Field(
         default=(),
@@ -192,8 +194,6 @@ def scene_inputs(
     InputError
         If networks and optical image don't fit, a band is missing or the scenes' orbits differ.
     """
-    if files.dem is not None:
-        raise InputError(f"{files.dem}: networks see no elevations; leave dem out, or set baseline")
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, files.optical, checkpoint)
@@ -215,7 +215,8 @@ def scene_inputs(
     before = None
     if files.before is not None and any(b.startswith(BEFORE) for b in ensemble.recipe.bands):
         before = _earlier(files.before, store, ensemble, settings.mixed_orbits)
-    inputs = compose_inputs(store, ensemble.recipe, before=before, absent=_absent(ensemble))
+    seen = with_terrain(store, ensemble.recipe.bands, files.dem)
+    inputs = compose_inputs(seen, ensemble.recipe, before=before, absent=_absent(ensemble))
     if bands:
         inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
     by_chunks = inputs if bands else _by_chunks(scene, inputs, ensemble)
@@ -263,6 +264,7 @@ def _by_chunks(scene: Path, inputs: xr.DataArray, ensemble: Ensemble) -> xr.Data
     """The same inputs by single chunks, for single windows, where composing them again is free."""
     recipe = ensemble.recipe
     alone = not any(band.startswith(BEFORE) for band in recipe.bands)
+    alone = alone and not sees_terrain(recipe.bands)
     if alone and recipe.normalisation == "fixed":
         return compose_inputs(open_store(scene), recipe, absent=_absent(ensemble))
     return inputs

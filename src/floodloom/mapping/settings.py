@@ -140,6 +140,19 @@ class DelineateSettings(Settings):
 class EvaluateSettings(Settings):
     """Scores."""
 
+    beta: float = Field(
+        default=2.0,
+        gt=0,
+        le=100,
+        description="β of Fβ and of weighted Fβ: recall counts β times as much as precision; "
+        "published weighted Fβ have 1",
+    )
+    object_iou: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="A predicted and a true object are a pair where their IoU exceeds this",
+    )
     event: tuple[str, ...] = of_job(
         default=(),
         description="Names of the predictions' events; their file's folder when not given",

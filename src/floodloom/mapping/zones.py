@@ -17,10 +17,10 @@ from odc.geo.geobox import GeoBox
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
-from floodloom.mapping.areas import pixel_areas
 from floodloom.mapping.features import read_features
 from floodloom.mapping.polygons import is_areal, on_map
 from floodloom.mapping.products import class_areas
+from floodloom.raster.areas import pixel_areas
 from floodloom.raster.product import FloodClass
 from floodloom.texts import cell
 

@@ -23,6 +23,8 @@ class Segmenter(nn.Module, ABC):
     """
 
     feature_channels: tuple[int, ...]
+    side_weight: float = 1.0
+    """What the loss of each side output weighs beside that of the logits."""
 
     @abstractmethod
     def features(self, image: Tensor) -> list[Tensor]:

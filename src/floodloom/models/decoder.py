@@ -76,6 +76,63 @@ def _transposed(in_channels: int, out_channels: int, kind: UpsamplingName) -> nn
     return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
 
 
+class Enlarge(nn.Module):
+    """Bring a feature map, or scores, to a map that is 2, 4, ... times as large.
+
+    Interpolation does it at once, and so do transposed convolutions: of a filter as wide as the
+    factor (`transposed`) or twice as wide, which begins as bilinear interpolation
+    (`transposed_4x4`; Long et al. 2015, arXiv 1411.4038, section 3.3). The other kinds take a step
+    of 2 after the other; `max_unpool` finds the places of the maxima in the guide, pooled.
+
+    Parameters
+    ----------
+    channels
+        Channels of the map.
+    kind
+        How to enlarge it.
+    factor
+        A power of two; 1 leaves the map as it is.
+    """
+
+    def __init__(self, channels: int, kind: UpsamplingName, factor: int) -> None:
+        super().__init__()
+        steps = factor.bit_length() - 1
+        self.at_once: nn.Module | None = None
+        if kind in ("transposed", "transposed_4x4") and steps:
+            self.at_once = _one_transposed(channels, factor, overlapping=kind == "transposed_4x4")
+        one_step = kind in INTERPOLATIONS or self.at_once is not None
+        count = min(steps, 1) if one_step else steps
+        plain: UpsamplingName = "bilinear" if self.at_once is not None else kind
+        self.steps = nn.ModuleList(Upsample(channels, plain) for _ in range(count))
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Return `x` (N, C, y, x) at the size of `guide` (N, any, y, x)."""
+        if self.at_once is not None:
+            x = self.at_once(x)
+        guides = [guide]
+        for _ in range(len(self.steps) - 1):
+            guides.append(F.max_pool2d(guides[-1], 2, ceil_mode=True))
+        for step, target in zip(self.steps, reversed(guides), strict=False):
+            x = step(x, target)
+        return x
+
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+
+
+def _one_transposed(channels: int, factor: int, *, overlapping: bool) -> nn.ConvTranspose2d:
+    if not overlapping:
+        return nn.ConvTranspose2d(channels, channels, factor, stride=factor)
+    layer = nn.ConvTranspose2d(channels, channels, 2 * factor, stride=factor, padding=factor // 2)
+    side = 1 - (torch.arange(2 * factor) + 0.5 - factor).abs() / factor
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight.diagonal().copy_(torch.outer(side, side)[..., None].expand(-1, -1, channels))
+        if layer.bias is not None:
+            layer.bias.zero_()
+    return layer
+
+
 def bed_of_nails(x: Tensor, size: torch.Size) -> Tensor:
     """Return `x` on every second row and column of a map of `size` (y, x), zero elsewhere."""
     count, channels, rows, cols = x.shape

@@ -117,8 +117,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"score": _score, "whole": _whole, "area": _area, "clock": _clock}
-    environment.globals["version"] = __version__
+    environment.globals |= {"version": __version__, "further_scores": _further_scores}
     return environment
+
+
+def _further_scores(evaluation: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return name and further scores of each event that has some, of all, and of the test tiles."""
+    rows = {**evaluation["by_event"], "together": evaluation}
+    if "further" in evaluation.get("tiles", {}):
+        rows["tiles of the test split"] = evaluation["tiles"]
+    return [(name, row["further"]) for name, row in rows.items() if "further" in row]
 
 
 def _finalized(value: Any) -> Any:

@@ -40,9 +40,32 @@ class _Scores(Record):
     tn: Count
 
 
+class _Pooled(Record):
+    accuracy: Number | None
+    miou: Number | None
+    f_beta: Number | None
+    mean_absolute_error: Number | None
+    boundary_f1: Number | None
+
+
+class _OfImages(Record):
+    structure_measure: Number | None
+    alignment_measure: Number | None
+    weighted_f_beta: Number | None
+
+
+class _Further(Record):
+    beta: Number
+    object_iou: Number
+    pooled: _Pooled
+    objects: _Scores
+    mean_of_images: _OfImages
+
+
 class _Pair(Record):
     flood: _Scores
     water: _Scores
+    further: _Further = Field(default=None)  # type: ignore[assignment]
 
 
 class _Undecided(Record):
@@ -66,13 +89,12 @@ class _Tiles(Record):
     mean_of_chip_iou: Number | None
     mean_of_chip_macro_jaccard: Number | None = None
     calibration: ReliabilityCurve | None = None
+    further: _Further = Field(default=None)  # type: ignore[assignment]
 
 
-class Evaluation(Record):
+class Evaluation(_Pair):
     """Scores, as `evaluate` writes them."""
 
-    flood: _Scores
-    water: _Scores
     inductive: _Pair | None = None
     transductive: _Pair | None = None
     by_event: dict[str, _Event] = Field(default_factory=dict)

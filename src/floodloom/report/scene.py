@@ -17,10 +17,10 @@ from rasterio.features import shapes
 from shapely.geometry import shape
 
 from floodloom.arrays import Bytes
-from floodloom.mapping.areas import crs_name, pixel_areas, pixel_size
 from floodloom.mapping.exclusion import REASON_NAMES
 from floodloom.mapping.sources import DATES_BEFORE
 from floodloom.raster.align import onto_grid
+from floodloom.raster.areas import crs_name, pixel_areas, pixel_size
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.product import FloodClass
 from floodloom.report.images import (

@@ -9,7 +9,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 from floodloom.arrays import IGNORE, Bytes, Floats, Mask
 from floodloom.errors import InputError
-from floodloom.mapping.elevation import height_above_drainage
+from floodloom.sentinel1.relief import height_above_drainage
 from floodloom.simulate.backscatter import Day, water_backscatter
 from floodloom.simulate.chips import VISIBLE_DB
 from floodloom.simulate.fields import organic_field

@@ -32,7 +32,9 @@ def evaluate(
         Scores to write (.json): `flood` and `water`, each with iou, f1, precision, recall, tp, fp,
         fn, tn, summed over all events, and the same by event. Each event states how it is `scored`:
         transductive, or inductive; `inductive` and `transductive` are the sums over either kind,
-        null where there is none.
+        null where there is none. `further` are accuracy, mean IoU, Fβ, mean absolute error and
+        boundary F1 of the flood, pooled; its objects; its background; and the means over maps, or
+        tiles, of S-measure, E-measure and weighted Fβ.
     prediction
         Flood maps or probability mosaics; those of others go by their numbers.
     truth
@@ -42,7 +44,7 @@ def evaluate(
     checkpoint
         Checkpoints of the ensemble that predicts the tiles.
     settings
-        Whose scores they are.
+        Whose scores they are, and what the further ones depend on.
     threads
         CPU threads.
 
@@ -67,6 +69,6 @@ def evaluate(
     if not prediction and not tiles:
         raise InputError("evaluate: nothing to score; give predictions with truths, or tiles")
     names = event_names(settings.event, prediction)
-    pairs = [score_pair(Path(p), Path(t)) for p, t in zip(prediction, truth, strict=True)]
-    tested = score_tiles(tiles, checkpoint, threads) if tiles else None
-    return write_json(out, summarise(names, pairs, tested, settings.transductive))
+    pairs = [score_pair(Path(p), Path(t), settings) for p, t in zip(prediction, truth, strict=True)]
+    tested = score_tiles(tiles, checkpoint, settings, threads) if tiles else None
+    return write_json(out, summarise(names, pairs, tested, settings))

@@ -25,6 +25,7 @@ def tile(
     before: Path | None = None,
     labels: Path | None = None,
     optical: Path | None = None,
+    dem: Path | None = None,
     checkpoint: Path | None = None,
     settings: TileSettings = TileSettings(),
 ) -> Path:
@@ -43,6 +44,9 @@ def tile(
     optical
         Optical raster of the same days: reflectance bands and, if there is one, a cloud mask or
         scene classification.
+    dem
+        Elevation raster, or a folder of its tiles, for the bands `elevation`, `slope` and
+        `height_above_drainage`.
     checkpoint
         Checkpoint that is trained on with these tiles: bands and scaling are its own, bands that
         its scenes may lack are 0, and settings of them aren't looked at.
@@ -72,7 +76,7 @@ def tile(
         earlier = None if before is None else open_store(before)
         wanted = None if checkpoint is None else Wanted.by(checkpoint)
         tiles = concatenate_tiles([
-            cut_overlay(found, earlier, settings, wanted) for found in overlays
+            cut_overlay(found, earlier, settings, wanted, dem) for found in overlays
         ])  # fmt: skip
     if tiles.sizes["tile"] == 0:
         raise InputError(

@@ -14,7 +14,13 @@ from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Normalisation, Recipe
 from floodloom.raster.store import recipe_of
-from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED, power_to_decibel
+from floodloom.sentinel1.bands import (
+    CO_POLARISED,
+    CROSS_POLARISED,
+    POLARISATIONS,
+    RANGES,
+    power_to_decibel,
+)
 
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6
@@ -42,7 +48,8 @@ def compose_inputs(
     recipe
         Which bands in which order and how they are normalised. `ratio` is VH/VV in decibel
         (HH/HV scenes: HV/HH); `one_minus_ratio` is 1 - VH/VV, kept to 0..1 (Paul and Ganju 2021,
-        arXiv 2107.08369); a name with `before_` is taken from the pre-event scene.
+        arXiv 2107.08369); a name with `before_` is taken from the pre-event scene. Angles and
+        heights have ranges of their own, see `floodloom.sentinel1.bands.RANGES`.
     before
         Pre-event scene on the same grid.
     absent
@@ -101,8 +108,15 @@ def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
         share = powers[0] / powers[1].clip(min=_FLOOR)
         known = np.isfinite(powers[0]) & np.isfinite(powers[1])
         return (1 - share.clip(0, 1)).where(known).astype(np.float32)
-    if recipe.quantity == "display":
+    if recipe.quantity == "display" and (band not in RANGES or _has_statistics(scene, band)):
         return standardised(scene, band)
+    if band in RANGES:
+        return _scaled(_variable(scene, band), RANGES[band])
+    if band != "ratio" and band not in POLARISATIONS and band in scene:
+        raise InputError(
+            f"band {band}: neither backscatter nor one of {', '.join(RANGES)}, so how it is scaled "
+            "isn't known; leave it out"
+        )
     if band == "ratio":
         decibel = _backscatter(scene, cross) - _backscatter(scene, co)
     else:
@@ -135,7 +149,7 @@ def _decibel(power: Floats) -> Floats:
     return decibel
 
 
-def _scaled(decibel: xr.DataArray, limits: tuple[float, float]) -> xr.DataArray:
+def _scaled(band: xr.DataArray, limits: tuple[float, float]) -> xr.DataArray:
     low, high = limits
 
     def scale(values: Floats) -> Floats:
@@ -145,7 +159,7 @@ def _scaled(decibel: xr.DataArray, limits: tuple[float, float]) -> xr.DataArray:
         scaled -= 1
         return scaled
 
-    return _by_pixel(scale, decibel)
+    return _by_pixel(scale, band)
 
 
 def _by_pixel(function: Callable[[Floats], Floats], values: xr.DataArray) -> xr.DataArray:
@@ -179,6 +193,10 @@ def standardised(scene: xr.Dataset, band: str) -> xr.DataArray:
     mean, deviation = _stored_statistics(scene, band)
     values: xr.DataArray = (_variable(scene, band) - mean) / deviation
     return values.astype(np.float32)
+
+
+def _has_statistics(scene: xr.Dataset, band: str) -> bool:
+    return band in json.loads(scene.attrs.get("statistics", "{}"))
 
 
 def _stored_statistics(scene: xr.Dataset, band: str) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from floodloom.tiles.inputs import compose_inputs, inputs_recipe, to_decibel
 from floodloom.tiles.labels import labels_on_grid, water_labels
 from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import state_accepted
+from floodloom.tiles.terrain import with_terrain
 
 
 def companion(
@@ -136,6 +137,7 @@ def cut_overlay(
     before: xr.Dataset | None,
     settings: TileSettings,
     wanted: Wanted | None = None,
+    dem: Path | None = None,
 ) -> xr.Dataset:
     """Cut the tiles out of a scene.
 
@@ -149,6 +151,8 @@ def cut_overlay(
         Bands, their scaling, and where tiles are cut.
     wanted
         Bands and scaling instead, by a checkpoint.
+    dem
+        Elevation raster, for bands that come from one.
 
     Returns
     -------
@@ -164,7 +168,9 @@ def cut_overlay(
     attributes = overlay.scene.attrs
     orbit = f"{attributes.get('orbit_direction', '')}-{attributes.get('relative_orbit', '')}"
     source = Source(
-        inputs=compose_inputs(overlay.scene, recipe, before=before, absent=absent),
+        inputs=compose_inputs(
+            with_terrain(overlay.scene, recipe.bands, dem), recipe, before=before, absent=absent
+        ),
         label=water_labels(overlay.label),
         event=settings.event or overlay.name,
         scene=overlay.name,

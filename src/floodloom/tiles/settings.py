@@ -23,7 +23,9 @@ class TileSettings(PairingSettings):
         default=("vv", "vh"),
         description="Input bands in order: a variable of the scene, `ratio` (VH/VV in dB), "
         "`one_minus_ratio` (1 - VH/VV, linear), or one "
-        "of them with `before_` from the pre-event scene",
+        "of them with `before_` from the pre-event scene; `incidence_angle`, "
+        "`local_incidence_angle`, and by the event's `dem` `elevation`, `slope` and "
+        "`height_above_drainage`",
         min_length=1,
     )
     normalisation: Normalisation = Field(

@@ -125,6 +125,7 @@ def _tile(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     return {
         "scene": [scene] if scene else [],
         "before": plan.seen_before(event, "after"),
+        "dem": scene and plan.seen_dem(event),
         "checkpoint": scene and plan.checkpoint,
         "labels": labelled and plan.event_file(event, "labels"),
         "optical": plan.config.distill is not None and plan.event_file(event, "optical"),
@@ -172,6 +173,7 @@ def _predict(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     return {
         "scene": plan.geocoded(event, role),
         "before": plan.seen_before(event, role),
+        "dem": plan.seen_dem(event),
         "optical": optical,
         "radar_checkpoint": students if optical else [],
         "checkpoint": [plan.teacher] if optical else students,

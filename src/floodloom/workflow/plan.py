@@ -13,6 +13,7 @@ from floodloom.classical.choices import BASELINES
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import LABELLED, Config
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
+from floodloom.sentinel1.bands import TERRAIN
 from floodloom.sentinel1.producers import is_backscatter
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.settings import Settings, of_jobs
@@ -200,6 +201,15 @@ class Plan:
         """
         seen = self.needs_before() or (self.checkpoint is not None and role == "after")
         return self.geocoded(event, "before") if seen else None
+
+    def seen_dem(self, event: str) -> str | None:
+        """The elevations that the network may see, or None.
+
+        A checkpoint of others is offered those of the event, whether it looks at them or not.
+        """
+        of_others = self.config.run.checkpoint not in (None, DEFAULT)
+        seen = of_others or not set(TERRAIN).isdisjoint(self.config.tile.bands)
+        return self.event_file(event, "dem") if seen else None
 
     def event_file(self, event: str, key: str) -> str | None:
         """A raster of an event: what the configuration names, or what the simulator writes."""

@@ -250,7 +250,7 @@ _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "delineate": lambda plan, job: (
         (1 + max(len(plan.dates_before(_event(plan, job))), 1)) * _map(plan, job)
     ),
-    "evaluate": lambda plan, job: 0.5 * sum(_maps(plan, plan.scored_events())),
+    "evaluate": lambda plan, job: 2 * sum(_maps(plan, plan.scored_events())),
     "report": lambda plan, job: 0.5 * sum(_maps(plan, plan.mapped_events())),
 }
 """Time on the measuring machine, seconds."""

@@ -7,6 +7,7 @@ from torch import nn
 from floodloom.models.architectures.segnet import SegNet
 from floodloom.models.base import Architecture
 from floodloom.models.blocks import Normalisation, convolution, normalisation
+from floodloom.models.choices import UpsamplingName
 
 
 class DeconvNet(SegNet):
@@ -26,8 +27,8 @@ class DeconvNet(SegNet):
         Size of the bottom's convolutions, odd.
     hidden
         Channels at the bottom; by default 16 times `width`.
-    norm
-        See `floodloom.models.blocks`.
+    upsampling, norm
+        As for `SegNet`.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class DeconvNet(SegNet):
         width: int = 16,
         window: int = 3,
         hidden: int | None = None,
+        upsampling: UpsamplingName = "max_unpool",
         norm: Normalisation = "batch",
     ) -> None:
-        super().__init__(in_channels, classes, width, norm)
+        super().__init__(in_channels, classes, width, upsampling, norm)
         outer = self.feature_channels[0]
         inner = hidden or 16 * width
         self.bottleneck = nn.Sequential(

@@ -15,10 +15,10 @@ from floodloom.models.blocks import (
     Normalisation,
     convolution,
     head,
-    resize,
     separable_convolution,
 )
-from floodloom.models.choices import EncoderName
+from floodloom.models.choices import EncoderName, UpsamplingName
+from floodloom.models.decoder import Enlarge
 from floodloom.models.encoder import ResNet, make_encoder
 
 
@@ -85,11 +85,12 @@ class DeepLabV3Plus(Segmenter):
     encoder
         None, or a name of `floodloom.models.encoders` that can dilate.
     output_stride
-        How many times smaller than the image the encoder's last map is; 16, or 8 (ResNet).
+        How many times smaller than the image the encoder's last map is; the pyramid's rates are
+        inverse to it.
     image_pooling
         See `AtrousPyramid`.
-    norm
-        See `floodloom.models.blocks`.
+    upsampling, norm
+        See `floodloom.models.decoder` and `floodloom.models.blocks`.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class DeepLabV3Plus(Segmenter):
         encoder: EncoderName | None = None,
         output_stride: Literal[8, 16, 32] = 16,
         image_pooling: bool = True,
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -109,16 +111,18 @@ class DeepLabV3Plus(Segmenter):
             else make_encoder(encoder, in_channels, output_stride=output_stride, norm=norm)
         )
         channels, early = 16 * width, 3 * width
-        rates = [16 // output_stride * rate for rate in (6, 12, 18)]
+        rates = [16 * rate // output_stride for rate in (6, 12, 18)]
         coarse = self.encoder.channels[-1]
         self.junction = Junction()
         self.context = AtrousPyramid(coarse, channels, rates, image_pooling, norm)
+        self.enlarge = Enlarge(channels, upsampling, output_stride // 4)
         self.reduce = convolution(self.encoder.channels[2], early, 1, norm=norm)
         self.refine = nn.Sequential(
             separable_convolution(channels + early, channels, norm=norm),
             separable_convolution(channels, channels, norm=norm),
         )
         self.head = head(channels, classes)
+        self.enlarge_scores = Enlarge(classes, upsampling, 4)
         self.feature_channels = (channels, channels)
 
     def features(self, image: Tensor) -> list[Tensor]:
@@ -126,12 +130,16 @@ class DeepLabV3Plus(Segmenter):
         maps = self.encoder(image)
         context = self.context(self.junction(maps[-1]))
         early = self.reduce(self.junction(maps[2]))
-        raised = resize(context, early.shape[-2:])
+        raised = self.enlarge(context, early)
         return [context, self.refine(torch.cat([early, raised], dim=1))]
 
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits at a quarter of the size."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+    def logits(self, features: list[Tensor], image: Tensor) -> Tensor:
+        """Return the logits at the size of `image`."""
+        return self.enlarge_scores(self.classify(features), image)  # type: ignore[no-any-return]
 
 
 ARCHITECTURE = Architecture(DeepLabV3Plus, "Chen et al. 2018, arXiv 1802.02611")

@@ -16,8 +16,9 @@ from floodloom.models.blocks import (
     convolution,
     head,
     normalisation,
-    resize,
 )
+from floodloom.models.choices import UpsamplingName
+from floodloom.models.decoder import Enlarge
 from floodloom.models.encoder import Bottleneck
 
 
@@ -27,8 +28,20 @@ class Exchange(nn.Module):
     Downwards by 3×3 convolutions of stride 2, upwards by a 1×1 convolution and interpolation.
     """
 
-    def __init__(self, widths: Sequence[int], norm: Normalisation) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        norm: Normalisation,
+        upsampling: UpsamplingName = "bilinear",
+    ) -> None:
         super().__init__()
+        self.enlarge = nn.ModuleList(
+            nn.ModuleList(
+                Enlarge(widths[target], upsampling, 2 ** max(source - target, 0))
+                for source in range(len(widths))
+            )
+            for target in range(len(widths))
+        )
         self.paths = nn.ModuleList(
             nn.ModuleList(_path(widths, source, target, norm) for source in range(len(widths)))
             for target in range(len(widths))
@@ -37,10 +50,9 @@ class Exchange(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Return one map per branch, finest first."""
         exchanged: list[Tensor] = []
-        for target, paths in enumerate(self.paths):
-            size = maps[target].shape[-2:]
-            pairs = zip(paths.children(), maps, strict=True)
-            arriving = [resize(path(x), size) for path, x in pairs]
+        for own, paths, enlarge in zip(maps, self.paths, self.enlarge, strict=True):
+            ways = zip(paths.children(), enlarge.children(), maps, strict=True)
+            arriving = [larger(path(x), own) for path, larger, x in ways]
             exchanged.append(torch.stack(arriving).sum(0).relu())
         return exchanged
 
@@ -66,13 +78,15 @@ def _path(widths: Sequence[int], source: int, target: int, norm: Normalisation) 
 class _Module(nn.Module):
     """A multi-resolution group of residual blocks and the exchange after it."""
 
-    def __init__(self, widths: Sequence[int], blocks: int, norm: Normalisation) -> None:
+    def __init__(
+        self, widths: Sequence[int], blocks: int, upsampling: UpsamplingName, norm: Normalisation
+    ) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             nn.Sequential(*(Residual(width, width, 1, norm) for _ in range(blocks)))
             for width in widths
         )
-        self.exchange = Exchange(widths, norm)
+        self.exchange = Exchange(widths, norm, upsampling)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         grouped = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
@@ -94,8 +108,8 @@ class HRNet(Segmenter):
         Residual blocks per branch and module, and of the first stage.
     modules
         Groups with their exchanges in the second, third and fourth stage.
-    norm
-        See `floodloom.models.blocks`.
+    upsampling, norm
+        See `floodloom.models.decoder` and `floodloom.models.blocks`.
     """
 
     def __init__(
@@ -106,6 +120,7 @@ class HRNet(Segmenter):
         stem: int | None = None,
         blocks: int = 2,
         modules: Sequence[int] = (1, 1, 1),
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -124,13 +139,19 @@ class HRNet(Segmenter):
             for before, after in pairwise([4 * inner, *widths[1:]])
         )
         self.stages = nn.ModuleList(
-            nn.ModuleList(_Module(widths[: stage + 2], blocks, norm) for _ in range(count))
+            nn.ModuleList(
+                _Module(widths[: stage + 2], blocks, upsampling, norm) for _ in range(count)
+            )
             for stage, count in enumerate(modules)
         )
         total = sum(widths)
         self.junction = Junction()
         self.fuse = convolution(total, total, 1, norm=norm)
         self.head = head(total, classes)
+        self.enlarge = nn.ModuleList(
+            Enlarge(channels, upsampling, 2**branch) for branch, channels in enumerate(widths)
+        )
+        self.enlarge_scores = Enlarge(classes, upsampling, 4)
         self.feature_channels = (*reversed(widths), total)
 
     def features(self, image: Tensor) -> list[Tensor]:
@@ -142,12 +163,16 @@ class HRNet(Segmenter):
             for module in stage.children():
                 maps = module(maps)
         maps = [self.junction(x) for x in maps]
-        raised = [resize(x, maps[0].shape[-2:]) for x in maps]
+        raised = [larger(x, maps[0]) for larger, x in zip(self.enlarge, maps, strict=True)]
         return [*reversed(maps), self.fuse(torch.cat(raised, dim=1))]
 
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits at 1/4 of the size."""
         return self.head(features[-1])  # type: ignore[no-any-return]
+
+    def logits(self, features: list[Tensor], image: Tensor) -> Tensor:
+        """Return the logits at the size of `image`."""
+        return self.enlarge_scores(self.classify(features), image)  # type: ignore[no-any-return]
 
 
 ARCHITECTURE = Architecture(HRNet, "Wang et al. 2020, arXiv 1908.07919")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,8 @@ class LateFusion(Segmenter):
     width
         Width of the branches, and the channels that each gives to the classifier.
     groups
-        Indices of the bands of each branch; None: the first half, rounded up, and the others (one
-        band goes into both).
+        Indices of the bands of each branch, or in a configuration their names; None: the first
+        half, rounded up, and the others (one band goes into both).
     branch
         Architecture of both branches.
     alone
@@ -47,14 +48,14 @@ class LateFusion(Segmenter):
         in_channels: int,
         classes: int,
         width: int = 16,
-        groups: Sequence[Sequence[int]] | None = None,
+        groups: Sequence[Sequence[int | str]] | None = None,
         branch: ModelName = "fcn8",
         alone: bool = False,
     ) -> None:
         super().__init__()
         half = (in_channels + 1) // 2
         bands = range(in_channels)
-        self.groups = groups or (bands[:half], bands[half:] or bands)
+        self.groups = cast(Sequence[Sequence[int]], groups or (bands[:half], bands[half:] or bands))
         if len(self.groups) != 2 or not all(
             group and set(group) <= set(bands) for group in self.groups
         ):

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Junction, Normalisation, head, normalisation, resize
+from floodloom.models.choices import UpsamplingName
+from floodloom.models.decoder import Upsample
 
 
 class Octave(NamedTuple):
@@ -91,8 +93,8 @@ class OctaveNet(Segmenter):
         How often the size is halved.
     share
         Share of the channels that is of low frequency, the paper's α.
-    norm
-        See `floodloom.models.blocks`.
+    upsampling, norm
+        See `floodloom.models.decoder` and `floodloom.models.blocks`.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class OctaveNet(Segmenter):
         width: int = 16,
         depth: int = 4,
         share: float = 0.25,
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -119,6 +122,9 @@ class OctaveNet(Segmenter):
         )
         self.decoder = nn.ModuleList(twice(3 * w, w, share) for w in reversed(widths[:-1]))
         self.junction = Junction()
+        self.beside = nn.ModuleList(
+            _Beside(2 * w, share, upsampling) for w in reversed(widths[:-1])
+        )
         self.join = OctaveConvolution(width, width, share, 0.0, norm)
         self.head = head(width, classes)
         highs = [w - low_channels(w, share) for w in widths]
@@ -133,8 +139,8 @@ class OctaveNet(Segmenter):
             carried.append(self._handed_over(x))
         x = carried.pop()
         features = [x.high]
-        for decode in self.decoder:
-            x = decode(_beside(carried.pop(), x))
+        for decode, beside in zip(self.decoder, self.beside, strict=True):
+            x = decode(beside(carried.pop(), x))
             features.append(x.high)
         return [*features[:-1], self.join(x).high]
 
@@ -151,11 +157,20 @@ def _halved(x: Octave) -> Octave:
     return Octave(high, None if x.low is None else F.max_pool2d(x.low, 2, ceil_mode=True))
 
 
-def _beside(skip: Octave, x: Octave) -> Octave:
-    high = torch.cat([skip.high, resize(x.high, skip.high.shape[-2:])], dim=1)
-    if skip.low is None or x.low is None:
-        return Octave(high, None)
-    return Octave(high, torch.cat([skip.low, resize(x.low, skip.low.shape[-2:])], dim=1))
+class _Beside(nn.Module):
+    """Enlarge a map of so many channels in both frequencies and put it beside a skip."""
+
+    def __init__(self, channels: int, share: float, upsampling: UpsamplingName) -> None:
+        super().__init__()
+        low = low_channels(channels, share)
+        self.high = Upsample(channels - low, upsampling)
+        self.low = Upsample(low, upsampling) if low else None
+
+    def forward(self, skip: Octave, x: Octave) -> Octave:
+        high = torch.cat([skip.high, self.high(x.high, skip.high)], dim=1)
+        if skip.low is None or x.low is None or self.low is None:
+            return Octave(high, None)
+        return Octave(high, torch.cat([skip.low, self.low(x.low, skip.low)], dim=1))
 
 
 ARCHITECTURE = Architecture(OctaveNet, "Chen et al. 2019, arXiv 1904.05049, in the shape of U-Net")

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Junction, Normalisation, convolution, head, resize
-from floodloom.models.choices import EncoderName
+from floodloom.models.choices import EncoderName, UpsamplingName
+from floodloom.models.decoder import Enlarge
 from floodloom.models.encoder import ResNet, make_encoder
 
 BINS = (1, 2, 3, 6)
@@ -52,7 +53,7 @@ def _membership(length: int, bins: int, like: Tensor) -> Tensor:
 
 
 class PSPNet(Segmenter):
-    """PSPNet without the auxiliary loss; `encoder="resnet50"` is the paper's.
+    """PSPNet; `encoder="resnet50", auxiliary=True` is the paper's.
 
     Parameters
     ----------
@@ -64,9 +65,19 @@ class PSPNet(Segmenter):
         None, or a name of `floodloom.models.encoders` that can dilate.
     output_stride
         How many times smaller than the image the encoder's map is.
-    norm
-        See `floodloom.models.blocks`.
+    auxiliary
+        Whether the encoder's last map but one learns the classes, too, by a loss that weighs 0.4
+        (section 3.3 of the paper).
+    upsampling, norm
+        See `floodloom.models.decoder` and `floodloom.models.blocks`.
+
+    Raises
+    ------
+    ValueError
+        If there is an auxiliary loss but the encoder's last two maps differ in size.
     """
+
+    side_weight = 0.4
 
     def __init__(
         self,
@@ -75,9 +86,13 @@ class PSPNet(Segmenter):
         width: int = 16,
         encoder: EncoderName | None = None,
         output_stride: Literal[8, 16, 32] = 8,
+        auxiliary: bool = False,
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
+        if auxiliary and output_stride == 32:
+            raise ValueError("auxiliary with output_stride 32: choose 8 or 16")
         self.encoder = (
             ResNet(in_channels, 18, width, output_stride, norm)
             if encoder is None
@@ -89,11 +104,33 @@ class PSPNet(Segmenter):
         self.fuse = convolution(self.context.out_channels, max(coarse // 4, 1), norm=norm)
         self.head = head(max(coarse // 4, 1), classes)
         self.feature_channels = (coarse, max(coarse // 4, 1))
+        self.auxiliary: nn.Module | None = None
+        if auxiliary:
+            earlier = self.encoder.channels[-2]
+            inner = max(earlier // 4, 1)
+            self.auxiliary = nn.Sequential(
+                *convolution(earlier, inner, norm=norm), nn.Dropout2d(0.1), head(inner, classes)
+            )
+            self.feature_channels = (earlier, *self.feature_channels)
+        self.enlarge = Enlarge(classes, upsampling, output_stride)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Return the encoder's coarsest map and the same with its context."""
-        coarse = self.junction(self.encoder(image)[-1])
-        return [coarse, self.fuse(self.context(coarse))]
+        """Return the encoder's coarsest map and the same with its context.
+
+        Before them, for the auxiliary loss, comes the encoder's last map but one.
+        """
+        maps = self.encoder(image)
+        earlier = maps[-2:-1] if self.auxiliary is not None else []
+        coarse = self.junction(maps[-1])
+        return [*earlier, coarse, self.fuse(self.context(coarse))]
+
+    def side_logits(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the auxiliary prediction, at the encoder's coarsest size, if there is one."""
+        return [] if self.auxiliary is None else [self.auxiliary(features[0])]
+
+    def logits(self, features: list[Tensor], image: Tensor) -> Tensor:
+        """Return the logits at the size of `image`."""
+        return self.enlarge(self.classify(features), image)  # type: ignore[no-any-return]
 
     def classify(self, features: list[Tensor]) -> Tensor:
         """Return the logits at the encoder's coarsest size."""

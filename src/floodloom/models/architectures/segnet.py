@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Junction, Normalisation, convolution, head
-from floodloom.models.decoder import max_unpool
+from floodloom.models.choices import UpsamplingName
+from floodloom.models.decoder import Upsample, max_unpool
 from floodloom.models.encoders.vgg16 import CONVOLUTIONS
 
 
@@ -32,12 +33,19 @@ class SegNet(Segmenter):
         Bands of the input, classes of the logits.
     width
         Channels of the first level; they double per level up to eight times as many.
+    upsampling
+        See `floodloom.models.decoder`; `max_unpool` takes the places that the encoder stored.
     norm
         See `floodloom.models.blocks`.
     """
 
     def __init__(
-        self, in_channels: int, classes: int, width: int = 16, norm: Normalisation = "batch"
+        self,
+        in_channels: int,
+        classes: int,
+        width: int = 16,
+        upsampling: UpsamplingName = "max_unpool",
+        norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
         levels = range(len(CONVOLUTIONS))
@@ -51,6 +59,11 @@ class SegNet(Segmenter):
         self.decoder = nn.ModuleList(
             _stage([*[widths[i]] * CONVOLUTIONS[i], outputs[i]], norm) for i in reversed(levels)
         )
+        self.enlarge = (
+            None
+            if upsampling == "max_unpool"
+            else nn.ModuleList(Upsample(channels, upsampling) for channels in reversed(widths))
+        )
         self.head = head(width, classes)
         self.feature_channels = (widths[-1], *reversed(outputs))
 
@@ -63,9 +76,14 @@ class SegNet(Segmenter):
             x, places = F.max_pool2d(full, 2, return_indices=True)
             pooled.append((full, places))
         features = [self.bottleneck(self.junction(x))]
-        for decode in self.decoder:
+        for level, decode in enumerate(self.decoder):
             full, places = pooled.pop()
-            features.append(decode(max_unpool(features[-1], places, full.shape[-2:])))
+            coarse = features[-1]
+            if self.enlarge is None:
+                raised = max_unpool(coarse, places, full.shape[-2:])
+            else:
+                raised = self.enlarge[level](coarse, full)
+            features.append(decode(raised))
         return features
 
     def classify(self, features: list[Tensor]) -> Tensor:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Junction, Normalisation, convolution, head, resize
+from floodloom.models.choices import UpsamplingName
+from floodloom.models.decoder import Upsample
 
 DEPTHS = (7, 6, 5, 4, 4, 4)
 """Depth of the block of each level, Table 1 of the paper."""
@@ -27,8 +29,8 @@ class ResidualU(nn.Module):
         Convolutions on the way down; all but the last two of them halve the size.
     flat
         Dilate ever more instead of halving (RSU-4F).
-    norm
-        See `floodloom.models.blocks`.
+    upsampling, norm
+        See `floodloom.models.decoder` and `floodloom.models.blocks`.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class ResidualU(nn.Module):
         out_channels: int,
         depth: int,
         flat: bool = False,
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -56,6 +59,11 @@ class ResidualU(nn.Module):
             for level, step in reversed(list(enumerate(steps)))
         )
 
+        # The bottom has the size of the deepest level, and flat blocks have one size.
+        self.enlarge = nn.ModuleList(
+            Upsample(middle, upsampling) for _ in range(0 if flat else depth - 2)
+        )
+
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, `out_channels`, y, x) of `x` (N, `in_channels`, y, x)."""
         entered = self.enter(x)
@@ -65,9 +73,11 @@ class ResidualU(nn.Module):
             y = convolve(y if self.flat or level == 0 else _halved(y))
             carried.append(y)
         y = self.bottom(y)
-        for convolve in self.up:
+        for level, convolve in enumerate(self.up):
             skip = carried.pop()
-            y = convolve(torch.cat([resize(y, skip.shape[-2:]), skip], dim=1))
+            if level and not self.flat:
+                y = self.enlarge[level - 1](y, skip)
+            y = convolve(torch.cat([y, skip], dim=1))
         return y + entered  # type: ignore[no-any-return]
 
 
@@ -89,8 +99,8 @@ class U2Net(Segmenter):
         level above gives, as in the full version.
     depths
         Depth of the block of each level; the last two levels are flat.
-    norm
-        See `floodloom.models.blocks`.
+    upsampling, norm
+        See `floodloom.models.decoder` and `floodloom.models.blocks`; side outputs are interpolated.
     """
 
     def __init__(
@@ -100,6 +110,7 @@ class U2Net(Segmenter):
         width: int = 16,
         middle: int | None = None,
         depths: Sequence[int] = DEPTHS,
+        upsampling: UpsamplingName = "bilinear",
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
@@ -112,14 +123,24 @@ class U2Net(Segmenter):
         inside_up = [middle or max(inside[level] // (1 if level else 2), 1) for level in levels]
         inputs = [in_channels, *widths]
         self.encoder = nn.ModuleList(
-            ResidualU(inputs[i], inside[i], widths[i], depths[i], i >= flat, norm) for i in levels
+            ResidualU(inputs[i], inside[i], widths[i], depths[i], i >= flat, upsampling, norm)
+            for i in levels
         )
         raised = [*above[1:-1], widths[-1]]
         self.decoder = nn.ModuleList(
-            ResidualU(raised[i] + widths[i], inside_up[i], above[i], depths[i], i >= flat, norm)
+            ResidualU(
+                raised[i] + widths[i],
+                inside_up[i],
+                above[i],
+                depths[i],
+                i >= flat,
+                upsampling,
+                norm,
+            )
             for i in reversed(levels[:-1])
         )
         self.junction = Junction()
+        self.enlarge = nn.ModuleList(Upsample(raised[i], upsampling) for i in reversed(levels[:-1]))
         self.feature_channels = (widths[-1], *reversed(above[:-1]))
         self.sides = nn.ModuleList(
             nn.Conv2d(channels, classes, 3, padding=1) for channels in self.feature_channels
@@ -134,9 +155,9 @@ class U2Net(Segmenter):
             x = encode(_halved(x) if level else x)
             carried.append(self.junction(x))
         features = [carried.pop()]
-        for decode in self.decoder:
+        for decode, enlarge in zip(self.decoder, self.enlarge, strict=True):
             skip = carried.pop()
-            raised = resize(features[-1], skip.shape[-2:])
+            raised = enlarge(features[-1], skip)
             features.append(decode(torch.cat([raised, skip], dim=1)))
         return features
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from floodloom.models.base import Architecture, Segmenter
@@ -12,10 +13,9 @@ from floodloom.models.encoder import PlainEncoder, make_encoder
 
 
 class UNetPlusPlus(Segmenter):
-    """U-Net++ without deep supervision (the paper's accurate mode with one head).
+    """U-Net++; `width=32, upsampling="transposed", deep_supervision=True` is the paper's.
 
     Node (i, j) sees every earlier node of its level i and the upsampled node (i + 1, j - 1).
-    `width=32, upsampling="transposed"` is the paper's.
 
     Parameters
     ----------
@@ -27,6 +27,9 @@ class UNetPlusPlus(Segmenter):
         How often the size is halved; with a named encoder five times.
     encoder
         None: that of U-Net, of `width`; or a name of `floodloom.models.encoders`.
+    deep_supervision
+        Whether every node of the finest level has a head of its own; the logits are their mean
+        (the paper's accurate mode), and a loss is taken of each. Without it the last one has.
     upsampling, skips, norm
         See `floodloom.models.decoder`, `.decoder` and `.blocks`.
     """
@@ -38,6 +41,7 @@ class UNetPlusPlus(Segmenter):
         width: int = 16,
         depth: int = 4,
         encoder: EncoderName | None = None,
+        deep_supervision: bool = False,
         upsampling: UpsamplingName = "bilinear",
         skips: Skips = "concatenate",
         norm: Normalisation = "batch",
@@ -68,19 +72,35 @@ class UNetPlusPlus(Segmenter):
         self.head = head(width, classes)
         self.junction = Junction()
         self.feature_channels = (given[-1], *reversed(widths))
+        self.earlier_heads = nn.ModuleList(
+            head(width, classes) for _ in range(self.depth - 1 if deep_supervision else 0)
+        )
+        self.feature_channels += (width,) * len(self.earlier_heads)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Return the last node of every level, coarsest first."""
+        """Return the last node of every level, coarsest first.
+
+        With deep supervision all nodes of the finest level follow, the last one last.
+        """
         levels = [[self.junction(x)] for x in self.encoder(image)]
         for j in range(1, self.depth + 1):
             for i in range(self.depth + 1 - j):
                 node = self.nodes[f"{i}_{j}"]
                 levels[i].append(node(levels[i + 1][j - 1], *levels[i]))
-        return [level[-1] for level in reversed(levels)]
+        finest = levels[0][1:] if len(self.earlier_heads) else levels[0][-1:]
+        return [*(level[-1] for level in reversed(levels[1:])), *finest]
 
     def classify(self, features: list[Tensor]) -> Tensor:
-        """Return the logits of the finest map."""
-        return self.head(features[-1])  # type: ignore[no-any-return]
+        """Return the logits of the finest map, or the mean of those of all nodes beside it."""
+        sides = self.side_logits(features)
+        return torch.stack(sides).mean(0) if sides else self.head(features[-1])
+
+    def side_logits(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the logits of each node of the finest level, with deep supervision."""
+        if not len(self.earlier_heads):
+            return []
+        heads = [*self.earlier_heads, self.head]
+        return [score(x) for score, x in zip(heads, features[-len(heads) :], strict=True)]
 
 
 ARCHITECTURE = Architecture(UNetPlusPlus, "Zhou et al. 2018, arXiv 1807.10165")

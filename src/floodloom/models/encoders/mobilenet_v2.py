@@ -20,10 +20,17 @@ STAGES = (
 
 
 def _convolution(
-    before: int, after: int, size: int, stride: int, groups: int, norm: Normalisation
+    before: int,
+    after: int,
+    size: int,
+    stride: int,
+    groups: int,
+    norm: Normalisation,
+    dilation: int = 1,
 ) -> nn.Sequential:
+    padding = dilation * (size // 2)
     return nn.Sequential(
-        nn.Conv2d(before, after, size, stride, size // 2, groups=groups, bias=False),
+        nn.Conv2d(before, after, size, stride, padding, dilation, groups, bias=False),
         normalisation(norm, after),
         nn.ReLU6(inplace=True),
     )
@@ -33,14 +40,20 @@ class InvertedResidual(nn.Module):
     """Expand by a 1×1, filter each channel by a 3×3, squeeze by a linear 1×1 convolution."""
 
     def __init__(
-        self, before: int, after: int, stride: int, expansion: int, norm: Normalisation
+        self,
+        before: int,
+        after: int,
+        stride: int,
+        expansion: int,
+        norm: Normalisation,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         inner = before * expansion
         expand = [_convolution(before, inner, 1, 1, 1, norm)] if expansion > 1 else []
         self.conv = nn.Sequential(
             *expand,
-            _convolution(inner, inner, 3, stride, inner, norm),
+            _convolution(inner, inner, 3, stride, inner, norm, dilation),
             nn.Conv2d(inner, after, 1, bias=False),
             normalisation(norm, after),
         )
@@ -60,7 +73,7 @@ class MobileNetV2(Encoder):
     in_channels
         Bands of the input.
     output_stride
-        Only 32.
+        32, or 16 or 8 where the last stages dilate their convolutions instead of halving.
     norm
         See `floodloom.models.blocks`.
     """
@@ -72,16 +85,22 @@ class MobileNetV2(Encoder):
         self, in_channels: int, output_stride: int = 32, norm: Normalisation = "batch"
     ) -> None:
         super().__init__()
-        require_stride("mobilenet_v2", output_stride, (32,))
+        require_stride("mobilenet_v2", output_stride, (8, 16, 32))
         layers: list[nn.Module] = [_convolution(in_channels, 32, 3, 2, 1, norm)]
         before = 32
         halving: list[int] = []
+        reached, dilation = 2, 1
         for expansion, after, count, stride in STAGES:
             for index in range(count):
-                if index == 0 and stride == 2:
+                entry, own = (stride if index == 0 else 1), dilation
+                if entry == 2:
                     halving.append(len(layers))
-                entry = stride if index == 0 else 1
-                layers.append(InvertedResidual(before, after, entry, expansion, norm))
+                    if reached < output_stride:
+                        reached *= 2
+                    else:
+                        # The block that would halve still has the dilation before it, as in ResNet.
+                        entry, dilation = 1, 2 * dilation
+                layers.append(InvertedResidual(before, after, entry, expansion, norm, own))
                 before = after
         layers.append(_convolution(before, 1280, 1, 1, 1, norm))
         self.features = nn.Sequential(*layers)

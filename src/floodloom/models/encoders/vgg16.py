@@ -19,7 +19,8 @@ class VGG16(Encoder):
     in_channels
         Bands of the input.
     output_stride
-        Only 32.
+        32, or 16 or 8 where the last poolings keep the size and the last stage dilates its
+        convolutions, as in DeepLab's VGG-16 (Chen et al. 2015, arXiv 1412.7062, section 3.1).
     norm
         Of no effect: it has no normalisation.
     """
@@ -31,14 +32,22 @@ class VGG16(Encoder):
         self, in_channels: int, output_stride: int = 32, norm: Normalisation = "batch"
     ) -> None:
         super().__init__()
-        require_stride("vgg16", output_stride, (32,))
+        require_stride("vgg16", output_stride, (8, 16, 32))
         layers: list[nn.Module] = []
-        before = in_channels
+        before, stride, dilation = in_channels, 1, 1
         for count, after in zip(CONVOLUTIONS, self.channels, strict=False):
             for _ in range(count):
-                layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True)]
+                layers += [
+                    nn.Conv2d(before, after, 3, padding=dilation, dilation=dilation),
+                    nn.ReLU(inplace=True),
+                ]
                 before = after
-            layers.append(nn.MaxPool2d(2))
+            if stride < output_stride:
+                stride *= 2
+                layers.append(nn.MaxPool2d(2))
+            else:
+                dilation *= 2
+                layers.append(nn.MaxPool2d(3, 1, 1))
         self.features = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> list[Tensor]:

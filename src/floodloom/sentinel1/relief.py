@@ -1,4 +1,4 @@
-"""Slope, height above the nearest drainage, and the depth of a flood."""
+"""Elevation, slope and height above the nearest drainage, on the grid of a map."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
-from scipy.ndimage import binary_dilation, distance_transform_edt, generate_binary_structure
-from scipy.ndimage import label as label_patches
 
-from floodloom.arrays import Floats, Mask
+from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.kernels import jit
-from floodloom.mapping.areas import pixel_size
 from floodloom.raster.align import onto_grid, part_of
+from floodloom.raster.areas import pixel_size
 from floodloom.raster.drainage import OUTLET, accumulate, fill_depressions, steepest_receivers
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation import elevation_raster
@@ -40,37 +38,6 @@ def slope_degrees(elevation: Floats, spacing: tuple[float, float]) -> Floats:
     down, across = np.gradient(elevation.astype(np.float64), spacing[1], spacing[0])
     degrees = np.degrees(np.arctan(np.hypot(down, across)))
     return np.asarray(degrees, dtype=np.float32)
-
-
-def flood_depth(water: Mask, flood: Mask, dry: Mask, elevation: Floats) -> Floats:
-    """Return the depth of flood water from where its surface meets the ground.
-
-    Every patch of water is as high as its shore: the surface at a pixel is the elevation of the
-    nearest pixel of the shore of its patch, after FwDET (Cohen et al. 2018,
-    doi 10.1111/1752-1688.12609).
-
-    Parameters
-    ----------
-    water, flood, dry
-        (y, x) bool: all water, the flood among it, and land that is known to be dry.
-    elevation
-        (y, x) float32, m, NaN = no data.
-
-    Returns
-    -------
-    ndarray
-        (y, x) float32, m, 0 or more on flood; NaN elsewhere, and on patches without a shore.
-    """
-    depth = np.full(water.shape, np.nan, dtype=np.float32)
-    shore = water & binary_dilation(dry, generate_binary_structure(2, 1)) & np.isfinite(elevation)
-    if not shore.any():
-        return depth
-    patches, _ = label_patches(water)
-    _, (rows, cols) = distance_transform_edt(~shore, return_indices=True)
-    surface = elevation[rows, cols]
-    deep = flood & (patches[rows, cols] == patches) & np.isfinite(elevation)
-    depth[deep] = np.maximum(surface - elevation, 0)[deep]
-    return depth
 
 
 def height_above_drainage(

@@ -11,25 +11,31 @@ from scipy import ndimage
 from sklearn import metrics as oracle
 from torchmetrics.functional import classification
 
-from floodloom.errors import InputError
-from floodloom.learning.metrics.chips import (
-    alignment_measure,
-    all_scores,
-    boundary_counts,
-    boundary_f1,
-    mean_absolute_error,
-    object_counts,
-    structure_measure,
-    weighted_f_beta,
-)
+from floodloom.learning.metrics.foreground import ForegroundScores, score_foreground
+from floodloom.learning.metrics.objects import Outlines, object_counts, outline_counts
 from floodloom.learning.metrics.pixels import (
     Counts,
     confusion_matrix,
+    count,
     counts_of,
     mean_iou,
     pixel_accuracy,
     split_scores,
 )
+from floodloom.learning.metrics.saliency import (
+    alignment,
+    mean_absolute_error,
+    structure_measure,
+    weighted_f_beta,
+)
+
+
+def alignment_measure(probability, label):
+    return alignment(count(probability >= 0.5, label == 1, label != 255))
+
+
+def settings(**changed):
+    return {"beta": 2.0, "object_iou": 0.5, **changed}
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ def test_pooled_and_mean_of_chip_are_told_apart(chips):
 def test_mean_absolute_error_is_that_of_scikit_learn(chips):
     probability, label = chips
     p, t = flat(chips)
-    found = mean_absolute_error(probability, label)
+    found = mean_absolute_error(np.vstack(probability), np.vstack(label))
     assert found == pytest.approx(oracle.mean_absolute_error(t, p))
 
 
@@ -193,36 +199,114 @@ def test_an_object_is_in_one_pair_at_most():
     assert object_counts(prediction, label, 0.2) == Counts(1, 1, 0)
 
 
+def test_a_pair_of_objects_exceeds_the_threshold():
+    label, prediction = np.zeros((2, 3, 8), np.uint8)
+    label[1, 1:5] = 1
+    prediction[1, 1:3] = 1  # IoU is exactly 2 / 4
+    assert object_counts(prediction, label, 0.5) == Counts(0, 1, 1)
+    assert object_counts(prediction, label, 0.499) == Counts(1, 0, 0)
+
+
+def blobs(seed: int, size: int = 90) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    return (ndimage.gaussian_filter(draw.normal(size=(size, size)), 1.5) > 0.05).astype(np.uint8)
+
+
+def objects_of_the_whole(prediction, label, threshold):
+    """By numbering all at once, and a matrix of all overlaps."""
+    known = label != 255
+    ours, n = ndimage.label((prediction == 1) & known, np.ones((3, 3)))
+    theirs, m = ndimage.label(label == 1, np.ones((3, 3)))
+    overlap = np.zeros((n + 1, m + 1))
+    np.add.at(overlap, (ours.ravel(), theirs.ravel()), 1)
+    union = overlap.sum(1, keepdims=True) + overlap.sum(0, keepdims=True) - overlap
+    pairs = int(((overlap / np.maximum(union, 1))[1:, 1:] > threshold).sum())
+    return Counts(pairs, n - pairs, m - pairs)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("rows", [1, 7, 89, 90, 500])
+def test_strips_change_neither_objects_nor_outlines(seed, rows):
+    label, prediction = blobs(seed), blobs(seed)
+    prediction[::9] ^= blobs(seed + 10)[::9]
+    label[20:30, 40:60] = 255
+    expected = objects_of_the_whole(prediction, label, 0.5)
+    assert expected.tp > 5
+    assert object_counts(prediction, label, rows=rows) == expected
+    for tolerance in (0.0, 1.5, 2.0, 4.0):
+        whole = outline_counts(prediction, label, tolerance, rows=10**6)
+        assert outline_counts(prediction, label, tolerance, rows=rows) == whole
+
+
 def test_outlines_agree_within_the_tolerance():
     label = np.zeros((30, 30), np.uint8)
     label[8:20, 8:20] = 1
     moved = np.roll(label, 2, axis=1)
-    assert boundary_f1(boundary_counts(moved, label, 2.0)) == 1.0
-    strict = boundary_counts(moved, label, 0.0)
+    assert outline_counts(moved, label, 2.0).f1 == 1.0
+    strict = outline_counts(moved, label, 0.0)
     # Outlines are 44 px; moved by 2 they share the rows' inner 10 px, twice.
-    assert strict == {"found": 20, "predicted": 44, "met": 20, "true": 44}
-    assert boundary_f1(strict) == pytest.approx(20 / 44)
-    assert boundary_f1(boundary_counts(np.zeros_like(label), label)) == 0.0
+    assert strict == Outlines(found=20, predicted=44, met=20, true=44)
+    assert strict.f1 == pytest.approx(20 / 44)
+    assert outline_counts(np.zeros_like(label), label).f1 == 0.0
     label[:, 19:] = 255
-    assert boundary_counts(label == 1, label, 0.0)["true"] == 20 + 10  # rows and left side
+    assert outline_counts(label == 1, label, 0.0).true == 20 + 10  # rows and left side
+
+
+@pytest.mark.parametrize("window", [50, 128, 333])
+def test_windows_change_the_weighted_f_beta_by_nothing_that_shows(window):
+    draw = np.random.default_rng(1)
+    label = np.zeros((400, 500), np.uint8)
+    label[30:60, 40:90] = label[10:20, 300:420] = 1
+    label[:, 250:260] = 255
+    noise = ndimage.gaussian_filter(draw.normal(size=label.shape), 3)
+    probability = np.clip(0.8 * (label == 1) + noise, 0, 1)
+    whole = weighted_f_beta(probability, label, window=10**6)
+    assert 0.05 < whole < 0.95
+    assert weighted_f_beta(probability, label, window=window) == pytest.approx(whole, abs=1e-7)
+
+
+def test_percent_is_scored_as_a_probability(chips):
+    probability, label = (stack[0] for stack in chips)
+    percent = np.round(100 * probability).astype(np.uint8)
+    percent[label == 255] = 255
+    found = score_foreground(percent, label, scale=100, **settings()).as_dict(2.0)
+    expected = score_foreground(percent / 100, label, **settings()).as_dict(2.0)
+    assert found["pooled"] == pytest.approx(expected["pooled"])
+    assert found["mean_of_images"] == pytest.approx(expected["mean_of_images"])
+    assert found["objects"] == expected["objects"]
 
 
 def test_everything_is_reported_and_named(chips):
     probability, label = chips
-    scores = all_scores(probability, label)
     p, t = flat(chips)
-    pooled, of_chip = scores["pooled"], scores["mean_of_chip"]
-    assert pooled["iou"] == pytest.approx(oracle.jaccard_score(t, p >= 0.5))
+    pairs = list(zip(probability, label, strict=True))
+    scored = [score_foreground(*chip, **settings()) for chip in pairs]
+    found = sum(scored, ForegroundScores()).as_dict(2.0)
+    pooled = found["pooled"]
+    assert found["images"] == len(label)
+    assert pooled["accuracy"] == pytest.approx(oracle.accuracy_score(t, p >= 0.5))
+    assert pooled["miou"] == pytest.approx(oracle.jaccard_score(t, p >= 0.5, average="macro"))
     assert pooled["f_beta"] == pytest.approx(oracle.fbeta_score(t, p >= 0.5, beta=2))
-    assert of_chip["iou"] != pooled["iou"]
-    assert pooled["objects"]["tp"] + pooled["objects"]["fn"] == sum(
+    assert pooled["mean_absolute_error"] == pytest.approx(oracle.mean_absolute_error(t, p))
+    expected = oracle.recall_score(t, p >= 0.5, pos_label=0)
+    assert found["background"]["recall"] == pytest.approx(expected)
+    by_chip = [structure_measure(*chip) for chip in pairs]
+    assert found["mean_of_images"]["structure_measure"] == pytest.approx(np.mean(by_chip))
+    assert found["objects"]["tp"] + found["objects"]["fn"] == sum(
         ndimage.label(chip == 1, np.ones((3, 3)))[1] for chip in label
     )
-    missing = probability.copy()
-    missing[label == 255] = np.nan
-    assert all_scores(missing, label) == scores
-    perfect = all_scores((label == 1).astype(float), label)
-    assert perfect["pooled"]["boundary_f1"] == perfect["pooled"]["miou"] == 1
-    assert perfect["pooled"]["calibration"]["expected_calibration_error"] == 0
-    with pytest.raises(InputError, match="no pixel to score"):
-        all_scores(probability, np.full_like(label, 255))
+    missing = np.where(label == 255, np.nan, probability)
+    again = [score_foreground(*chip, **settings()) for chip in zip(missing, label, strict=True)]
+    assert sum(again, ForegroundScores()) == sum(scored, ForegroundScores())
+
+
+def test_a_perfect_map_scores_one_and_nothing_scores_nothing(chips):
+    label = chips[1][0]
+    perfect = score_foreground(label == 1, label, **settings()).as_dict(2.0)
+    assert perfect["pooled"] == pytest.approx(
+        {"accuracy": 1, "miou": 1, "f_beta": 1, "mean_absolute_error": 0, "boundary_f1": 1}
+    )
+    assert perfect["mean_of_images"] == pytest.approx(dict.fromkeys(perfect["mean_of_images"], 1))
+    empty = score_foreground(label == 1, np.full_like(label, 255), **settings()).as_dict(2.0)
+    assert set(empty["pooled"].values()) == set(empty["mean_of_images"].values()) == {None}
+    assert empty["images"] == 0

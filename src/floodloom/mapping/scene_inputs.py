@@ -219,7 +219,8 @@ def scene_inputs(
     inputs = compose_inputs(seen, ensemble.recipe, before=before, absent=_absent(ensemble))
     if bands:
         inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
-    by_chunks = inputs if bands else _by_chunks(scene, inputs, ensemble)
+    more = bool(bands) or before is not None
+    by_chunks = inputs if more else _by_chunks(scene, inputs, ensemble)
     return SceneInputs(scene, store, ensemble, checkpoint, inputs, by_chunks, weighting, tags)
 
 
@@ -263,8 +264,6 @@ def _earlier(path: Path, scene: xr.Dataset, ensemble: Ensemble, mixed_orbits: bo
 def _by_chunks(scene: Path, inputs: xr.DataArray, ensemble: Ensemble) -> xr.DataArray:
     """The same inputs by single chunks, for single windows, where composing them again is free."""
     recipe = ensemble.recipe
-    alone = not any(band.startswith(BEFORE) for band in recipe.bands)
-    alone = alone and not sees_terrain(recipe.bands)
-    if alone and recipe.normalisation == "fixed":
+    if not sees_terrain(recipe.bands) and recipe.normalisation == "fixed":
         return compose_inputs(open_store(scene), recipe, absent=_absent(ensemble))
     return inputs

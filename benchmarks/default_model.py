@@ -50,14 +50,14 @@ HELD_OUT = ("433D_629L_3_1", "637U_59R_1_3")
 """Places of TerraMesh that choices are made on; the others are trained on."""
 SETTINGS = TrainSettings(
     width=16,
-    epochs=12,
+    epochs=10,
     batch=8,
     learning_rate=2e-3,
     speckle_looks=None,  # the chips have theirs
     offset_db=1.0,
     balance=0.3,
-    memory_gib=8.0,
-    patience=12,
+    memory_gib=12.0,
+    patience=10,
     average=0.995,
 )
 _WATER, _HIDING = 1, (2, 5)  # of TerraMesh's land cover: trees and towns hide a flood

@@ -84,7 +84,17 @@ COARSE = {
     "fcn32": shore,
     "sliding_window": shore,  # sees every pixel, but takes its time to learn noise by heart
     **dict.fromkeys(
-        ("deeplabv3plus", "fcn8", "hourglass", "hrnet", "late_fusion", "linknet", "pspnet"), lakes
+        (
+            "deeplabv3plus",
+            "fcn8",
+            "hfd_net",
+            "hourglass",
+            "hrnet",
+            "late_fusion",
+            "linknet",
+            "pspnet",
+        ),
+        lakes,
     ),
 }
 

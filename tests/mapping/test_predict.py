@@ -186,7 +186,8 @@ def test_without_calibration_the_members_own_logits_are_averaged(
     odds = [np.log(p[inside] / (100.0 - p[inside])) for p in (first, other)]
     expected = 100 / (1 + np.exp(-(odds[0] + odds[1]) / 2))
     assert inside.mean() > 0.1
-    np.testing.assert_allclose(raw[inside], expected, atol=2.01)
+    assert np.abs(raw[inside] - expected).mean() < 0.6  # percents of percents
+    assert np.abs(raw[inside] - expected).max() < 3
     assert np.abs(mosaic(flat)[inside] - expected).max() > 5
     assert (raw == 255).sum() == (both == 255).sum()
 

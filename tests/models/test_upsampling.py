@@ -39,7 +39,7 @@ DECODERS = sorted(name for name in names() if "upsampling" in arguments_of(name)
 
 
 def test_every_decoder_that_enlarges_has_the_choice():
-    without = {"full_resolution", "late_fusion", "per_pixel", "sliding_window"}
+    without = {"full_resolution", "hfd_net", "late_fusion", "per_pixel", "sliding_window"}
     assert set(names()) - set(DECODERS) == without
 
 

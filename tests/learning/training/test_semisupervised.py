@@ -177,7 +177,7 @@ OBJECTIVES = [
 @pytest.mark.parametrize("name", ["festa", "contrast", "scribble"])
 def test_losses_of_features_keep_their_terms_in_a_round(objective, name, batch):
     torch.manual_seed(1)
-    module = build("unet", 2, 2, width=4, depth=2).eval()
+    module = build("unet", 2, 2, width=4, depth=2)  # in training features are of size 1
     plain, with_terms = (
         seen_by(objective, batch, module, LOSSES.load(loss)) for loss in ("cross_entropy", name)
     )

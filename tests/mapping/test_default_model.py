@@ -16,9 +16,6 @@ from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
 from floodloom.stages.predict import predict
 
-pytestmark = pytest.mark.skipif(
-    not DEFAULT_CHECKPOINT.is_file(), reason="no model is brought yet; make default-model"
-)
 SIDE = 192
 LAND_DB, WATER_DB = {"vv": -9.0, "vh": -15.0}, {"vv": -20.0, "vh": -27.0}
 

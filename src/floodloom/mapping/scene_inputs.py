@@ -219,8 +219,8 @@ def scene_inputs(
     inputs = compose_inputs(seen, ensemble.recipe, before=before, absent=_absent(ensemble))
     if bands:
         inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
-    more = bool(bands) or before is not None
-    by_chunks = inputs if more else _by_chunks(scene, inputs, ensemble)
+    is_joined = bool(bands) or before is not None  # with another image, not read by single chunks
+    by_chunks = inputs if is_joined else _by_chunks(scene, inputs, ensemble)
     return SceneInputs(scene, store, ensemble, checkpoint, inputs, by_chunks, weighting, tags)
 
 

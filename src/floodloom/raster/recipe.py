@@ -171,7 +171,8 @@ class Recipe(BaseModel):
     def _require(
         self, other: Recipe, name: str, fields: tuple[str, ...], accepted: Accepted | None
     ) -> None:
-        if accepted is not None and {other.quantity} & {"display"} & set(accepted.quantities):
+        is_display = other.quantity == "display"
+        if accepted is not None and is_display and "display" in accepted.quantities:
             fields = tuple(field for field in fields if field not in _PRODUCT_FIELDS)
         for field in fields:
             expected, found = getattr(self, field), getattr(other, field)

@@ -143,9 +143,7 @@ def _standing_out(draw: np.random.Generator, side: int) -> Floats:
 def _label(place: RealPlace, covered: Mask, water: Floats, share: Floats) -> Bytes:
     """Return the classes; what can't be told from land, and mixed pixels at edges, is unknown."""
     expected = (1 - share) * place.power + share * water
-    smooth = [gaussian_filter(np.nan_to_num(p), 1.5) for p in (*expected, *place.power)]
-    darker = np.maximum(smooth[2] / np.maximum(smooth[0], 1e-9), smooth[3] / np.maximum(
-        smooth[1], 1e-9))  # fmt: skip
+    darker = np.max([_smooth(place.power[b]) / _smooth(expected[b]) for b in range(2)], axis=0)
     label = np.where(covered, np.uint8(2), place.water)
     hidden = covered & (place.hides | (darker < 10 ** (VISIBLE_DB / 10)))
     edge = ~covered & (place.water == 0) & (share > 0.2)
@@ -153,3 +151,7 @@ def _label(place: RealPlace, covered: Mask, water: Floats, share: Floats) -> Byt
     shore = binary_dilation(other) & ~other & ~covered
     unknown = hidden | edge | shore | ~np.isfinite(place.power).all(axis=0)
     return np.where(unknown, IGNORE, label).astype(np.uint8)
+
+
+def _smooth(power: Floats) -> Floats:
+    return np.asarray(np.maximum(gaussian_filter(np.nan_to_num(power), 1.5), 1e-9), np.float32)

@@ -128,7 +128,7 @@ def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:
 
 def _backscatter(scene: xr.Dataset, band: str) -> xr.DataArray:
     """Return a band in decibel; display values as if their scene were a usual one."""
-    if '"quantity":"display"' not in str(scene.attrs.get("recipe", "")):
+    if "recipe" not in scene.attrs or recipe_of(scene).quantity != "display":
         return to_decibel(_variable(scene, band))
     mean, deviation = _USUAL_DB[band]
     usual: xr.DataArray = mean + deviation * standardised(scene, band)

@@ -49,8 +49,9 @@ format: setup ## Bring code and workflow into the agreed form
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-docs: setup ## Generated pages: config/README.md, the schema, the benchmark tables
+docs: setup ## Generated pages and figures: config/README.md, the schema, the models, the benchmark tables
 	$(BIN)/python -m floodloom.config.document
+	$(BIN)/python -m floodloom.models.measure
 	$(BIN)/python -m benchmarks.tables
 
 figures: setup ## The README's map, from the results of `make demo`

@@ -27,8 +27,8 @@ from floodloom.learning.data.optical import (
     unlabelled_pairs,
 )
 from floodloom.learning.data.samples import Samples, radar_samples
+from floodloom.learning.data.splits import select
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.data.zarr_tiles import select
 from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.network import untrained

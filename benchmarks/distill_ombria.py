@@ -23,8 +23,8 @@ from floodloom.learning.data.optical import (
     standardise_optical,
 )
 from floodloom.learning.data.samples import Samples
+from floodloom.learning.data.splits import select
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.data.zarr_tiles import select
 from floodloom.learning.distillation.settings import DistillationTerms, DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import transfer_weights

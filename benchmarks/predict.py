@@ -30,8 +30,9 @@ from benchmarks.own import own
 from benchmarks.record import record
 from floodloom.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from floodloom.learning.inference import load_ensemble
-from floodloom.mapping.backends import Request, accelerate, available, choose_precision, sample
+from floodloom.mapping.backends import Request, accelerate, available
 from floodloom.mapping.plan import LARGEST, plan_scene
+from floodloom.mapping.precision import choose_precision, sample
 from floodloom.mapping.predict import water_network
 from floodloom.mapping.settings import PredictSettings
 from floodloom.models.registry import build

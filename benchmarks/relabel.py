@@ -40,7 +40,7 @@ from floodloom.config.load import load_config
 from floodloom.files import read_json
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.samples import radar_samples
-from floodloom.learning.data.zarr_tiles import training_and_validation
+from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.learning.metrics.pixels import Counts, count, foreground_reliability
 from floodloom.learning.relabelling.audit import read_audit

@@ -23,12 +23,9 @@ from benchmarks.own import own
 from benchmarks.record import record
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, Tiles
+from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.data.zarr_tiles import (
-    load_radar_tiles,
-    locate_tiles,
-    training_and_validation,
-)
+from floodloom.learning.data.zarr_tiles import load_radar_tiles, locate_tiles
 from floodloom.learning.losses.ce_dice import ce_dice
 from floodloom.learning.network import Execution, choose_execution, default_device
 from floodloom.learning.training.loop import fit

@@ -21,7 +21,7 @@ from floodloom.raster.foreign import Kind, open_foreign
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.sentinel1.backscatter import scene_of
-from floodloom.sentinel1.producers import BackscatterProduct
+from floodloom.sentinel1.presets import BackscatterProduct
 from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.tiles.labels import place_labels, require_declared
 from floodloom.tiles.store import tile_dataset

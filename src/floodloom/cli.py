@@ -52,7 +52,7 @@ app.command(
 @app.command(sort_key=100)
 def models() -> None:
     """List the architectures: parameters, receptive field, multiply-adds and source."""
-    from floodloom.inspect import models_table
+    from floodloom.models.figures import models_table
 
     Console().print(models_table())
 

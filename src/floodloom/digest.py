@@ -66,10 +66,12 @@ def stage_modules(stage: str, chosen: Iterable[str] = ()) -> dict[str, Path]:
     waiting = [f"{_PACKAGE}.stages.{stage}", *chosen]
     packages = {module.partition(".")[0] for module in waiting}
     found: dict[str, Path] = {}
+    seen = {_PACKAGE}
     while waiting:
         module = waiting.pop()
-        if module in found or module == _PACKAGE or module.partition(".")[0] not in packages:
+        if module in seen or module.partition(".")[0] not in packages:
             continue
+        seen.add(module)
         path = _path(module)
         if path is not None:
             found[module] = path

@@ -14,31 +14,10 @@ from floodloom.errors import InputError
 from floodloom.files import require_file
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.mapping.features import features_info
-from floodloom.models.registry import LARGEST_FIELD
-from floodloom.models.registry import describe as describe_models
 from floodloom.raster.opener import open_raster
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.product import open_product
 from floodloom.texts import printable
-
-
-def models_table() -> Table:
-    """Return the registry of architectures as a table."""
-    rows = describe_models()
-    table = Table(title="Architectures")
-    columns = ("name", "parameters", "receptive field, px", "10⁹ multiply-adds / Mpx", "source")
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("name", "source") else "right")
-    for row in rows:
-        field = f"{row.receptive_field:,}"
-        table.add_row(
-            row.name,
-            f"{row.parameters:,}",
-            f"≥ {field}" if row.receptive_field == LARGEST_FIELD else field,
-            f"{row.multiply_adds_per_mpx:.1f}",
-            row.source,
-        )
-    return table
 
 
 def describe(path: Path) -> Table:

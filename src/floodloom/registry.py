@@ -48,6 +48,11 @@ class Registry(Generic[Thing]):
         """Names of all, sorted."""
         return tuple(sorted({*self._own, *self._others}))
 
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names of those that floodloom brings, sorted."""
+        return tuple(sorted(self._own))
+
     def choice(self) -> Any:
         """Return the type of a field whose values are the names."""
         return Annotated[Literal[self.names], self]

@@ -9,9 +9,10 @@ import xarray as xr
 
 from floodloom.datasets import etci2021
 from floodloom.learning.inference import Ensemble, ensemble_of
-from floodloom.mapping.backends import Request, accelerate, choose_precision, sample
+from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.mosaic import seam_ratio, window_borders
 from floodloom.mapping.plan import plan_scene
+from floodloom.mapping.precision import choose_precision, sample
 from floodloom.mapping.predict import predict_rows, read_ahead, water_network
 from floodloom.raster.recipe import Recipe
 from floodloom.tiles.inputs import compose_inputs
@@ -152,7 +153,7 @@ def test_two_predictions_by_auto_are_the_same_map(monkeypatch) -> None:
         rows = [p for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1)]
         return backend, chosen.name, np.concatenate(rows, axis=1).tobytes()
 
-    monkeypatch.setattr("floodloom.mapping.backends._WORTH_IT", 1)
+    monkeypatch.setattr("floodloom.mapping.precision._WORTH_IT", 1)
     inputs = as_inputs(flooded(300, 400)[0])
     ensemble = ensemble_of([fitted(width=8)])
     assert by_auto() == by_auto()

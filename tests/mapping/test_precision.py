@@ -7,22 +7,17 @@ import xarray as xr
 
 from floodloom.errors import InputError
 from floodloom.learning.inference import Ensemble, ensemble_of
-from floodloom.mapping import backends
-from floodloom.mapping.backends import (
-    choose_precision,
-    sample,
-    sample_windows,
-    water,
-)
+from floodloom.mapping import precision
+from floodloom.mapping.precision import choose_precision, sample, sample_windows, water
 from tests.mapping.conftest import as_inputs, fitted, flooded, untrained
 
 
 @pytest.fixture
 def large(monkeypatch) -> xr.DataArray:
     """A scene that counts as large, on a processor that counts as able."""
-    monkeypatch.setattr(backends, "_WORTH_IT", 1)
-    monkeypatch.setattr(backends, "supports_bfloat16", lambda device: True)
-    monkeypatch.setattr(backends, "supports_int8", lambda: True)
+    monkeypatch.setattr(precision, "_WORTH_IT", 1)
+    monkeypatch.setattr(precision, "supports_bfloat16", lambda device: True)
+    monkeypatch.setattr(precision, "supports_int8", lambda: True)
     return as_inputs(flooded(1100, 1300)[0])
 
 
@@ -37,7 +32,7 @@ def taken(asked: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "
 def test_int8_is_taken_where_it_changes_hardly_any_class(large) -> None:
     name, changed = taken("auto", ensemble_of([fitted(width=8), fitted(90, width=8)]), large)
     assert name == "int8"
-    assert 0 <= changed <= backends.MOST_CHANGED
+    assert 0 <= changed <= precision.MOST_CHANGED
 
 
 def test_a_network_that_overflows_stays_as_it_is(large) -> None:
@@ -57,8 +52,8 @@ def test_bfloat16_is_taken_where_int8_cannot_be_had(large, monkeypatch) -> None:
     assert taken("auto", wide, large, "openvino")[0] == "bfloat16"
     name, changed = taken("auto", narrow, large)
     assert name == "bfloat16"
-    assert 0 <= changed <= backends.MOST_CHANGED
-    monkeypatch.setattr(backends, "supports_int8", lambda: False)
+    assert 0 <= changed <= precision.MOST_CHANGED
+    monkeypatch.setattr(precision, "supports_int8", lambda: False)
     assert taken("auto", wide, large)[0] == "bfloat16"
 
 
@@ -68,10 +63,10 @@ def test_the_next_format_is_looked_at_where_one_changes_too_much(large, monkeypa
     def seen(ensemble: Ensemble, windows: list, name: str = "float32") -> list:
         return [mask ^ (name == "int8") for mask in water(ensemble, windows, name)]
 
-    monkeypatch.setattr(backends, "water", seen)
+    monkeypatch.setattr(precision, "water", seen)
     name, changed = taken("auto", ensemble_of([fitted(width=8)]), large)
     assert name == "bfloat16"
-    assert changed <= backends.MOST_CHANGED
+    assert changed <= precision.MOST_CHANGED
 
 
 def test_float32_stays_where_others_would_change_classes(large) -> None:
@@ -83,10 +78,10 @@ def test_float32_stays_where_others_would_change_classes(large) -> None:
 def test_small_scenes_and_other_processors_keep_float32(large, monkeypatch) -> None:
     ensemble = ensemble_of([fitted(width=8)])
     with monkeypatch.context() as patch:
-        patch.setattr(backends, "supports_bfloat16", lambda device: False)
-        patch.setattr(backends, "supports_int8", lambda: False)
+        patch.setattr(precision, "supports_bfloat16", lambda device: False)
+        patch.setattr(precision, "supports_int8", lambda: False)
         assert taken("auto", ensemble, large) == ("float32", None)
-    monkeypatch.setattr(backends, "_WORTH_IT", 1e9)
+    monkeypatch.setattr(precision, "_WORTH_IT", 1e9)
     assert taken("auto", ensemble, large) == ("float32", None)
 
 
@@ -96,7 +91,7 @@ def test_a_back_end_of_float32_alone_gets_it(large) -> None:
 
 def test_what_is_asked_for_is_taken(large) -> None:
     ensemble = ensemble_of([untrained(width=8)])
-    for name in backends.PRECISIONS[1:]:
+    for name in precision.PRECISIONS[1:]:
         assert taken(name, ensemble, large) == (name, None)
     with pytest.raises(InputError, match="precision 'float16': choose one of auto, float32"):
         sample("float16", ensemble, large)

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from floodloom.errors import ConfigError
 from floodloom.models.architectures.octconv import Octave, OctaveConvolution
 from floodloom.models.architectures.pspnet import regional_means
-from floodloom.models.registry import build, receptive_field
+from floodloom.models.measure import receptive_field
+from floodloom.models.registry import build
 from tests.models.zoo import small
 
 

@@ -8,7 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
-from floodloom.raster.foreign import Vertical
+from floodloom.raster.vertical import Vertical
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation import elevation_bounds, elevation_raster, open_elevation
 from floodloom.sentinel1.heights import datum_of

@@ -3,18 +3,37 @@
 import inspect
 from types import SimpleNamespace
 
+import snakemake.common as snakemake_common
+import snakemake.rules as snakemake_rules
 import snakemake.script as snakemake_script
 
-from floodloom.workflow.resources import read_scripts_once, with_signature
+from floodloom.workflow.resources import know_parameters, read_scripts_once
 
 
-def test_a_stated_signature_is_that_of_the_function() -> None:
-    def function(wildcards, threads):
+def test_what_a_function_takes_is_looked_up_once(monkeypatch) -> None:
+    asked = []
+
+    def get_function_params(function):
+        asked.append(function)
+        return inspect.signature(function).parameters
+
+    for module in (snakemake_common, snakemake_rules):
+        monkeypatch.setattr(module, "get_function_params", get_function_params)
+    know_parameters()
+    know_parameters()
+
+    def one(wildcards, threads):
         return wildcards, threads
 
-    stated = with_signature(function)
-    assert list(inspect.signature(stated).parameters) == ["wildcards", "threads"]
-    assert stated(1, threads=2) == (1, 2)
+    def other(wildcards, *, attempt):
+        return wildcards, attempt
+
+    given = {"threads": 2, "attempt": 1}
+    for _ in range(3):
+        assert snakemake_common.get_input_function_aux_params(one, given) == {"threads": 2}
+        assert snakemake_common.get_input_function_aux_params(other, given) == {"attempt": 1}
+        assert "threads" in snakemake_rules.get_function_params(one)
+    assert asked == [one, other]
 
 
 def test_a_script_is_read_once_and_one_of_each_job_every_time(monkeypatch) -> None:

@@ -81,23 +81,23 @@ def test_sources_have_no_times_and_results_do(make: Callable[..., Jobs]) -> None
 def test_settings_are_those_of_the_section_without_what_a_job_sets(
     make: Callable[..., Jobs],
 ) -> None:
-    found = make(geocode={"resolution": 20}).settings("geocode")(Wildcards())
+    found = make(geocode={"resolution": 20}).settings("geocode")
     assert found["resolution"] == 20.0
-    assert make().settings("acquire")(Wildcards()) == {}
-    assert "model" not in make().settings("train")(Wildcards())
+    assert make().settings("acquire") == {}
+    assert "model" not in make().settings("train")
 
 
 def test_a_prediction_with_an_optical_image_pairs_it_as_tiles_do(make: Callable[..., Jobs]) -> None:
     with_optical = {"run": {"name": "r", "optical": True}, "teach": {}, "distill": {}}
     tile = {"optical_gap_days": 3.0}
-    assert make(**with_optical, tile=tile).settings("predict")(None)["optical_gap_days"] == 3.0
-    assert "optical_gap_days" not in make(tile=tile).settings("predict")(None)
+    assert make(**with_optical, tile=tile).settings("predict")["optical_gap_days"] == 3.0
+    assert "optical_gap_days" not in make(tile=tile).settings("predict")
 
 
 def test_teacher_and_students_are_trained_as_train_says(make: Callable[..., Jobs]) -> None:
     train = {"batch": 4, "epochs": 3, "width": 8, "loss": "focal"}
     jobs = make(train=train, teach={"epochs": 9, "labels": "water_index"}, distill={})
-    taught, distilled = (jobs.settings(stage)(Wildcards()) for stage in ("teach", "distill"))
+    taught, distilled = (jobs.settings(stage) for stage in ("teach", "distill"))
     assert (taught["batch"], taught["epochs"], taught["width"]) == (4, 9, 16)
     assert (distilled["batch"], distilled["epochs"], distilled["width"]) == (4, 15, 8)
     assert taught["loss"] == distilled["loss"] == "focal"
@@ -118,8 +118,8 @@ def test_a_key_of_another_section_holds_in_prediction_and_training(
     make: Callable[..., Jobs],
 ) -> None:
     jobs = make(delineate={"mixed_orbits": True}, relabel={"batch_statistics": 0.25})
-    assert jobs.settings("predict")(None)["mixed_orbits"]
-    assert jobs.settings("train")(None)["batch_statistics"] == 0.25
+    assert jobs.settings("predict")["mixed_orbits"]
+    assert jobs.settings("train")["batch_statistics"] == 0.25
 
 
 def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[..., Jobs]) -> None:
@@ -142,10 +142,27 @@ def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[.
     assert changed(digests()) == {"calibrate two", "geocode one"}
 
 
-def test_one_of_matches_its_names_only() -> None:
-    assert re.fullmatch(one_of(["a.b", "c"]), "a.b")
-    assert not re.fullmatch(one_of(["a.b", "c"]), "axb")
-    assert not re.fullmatch(one_of([]), "")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.b", "c"],
+        ["a", "ab", "abc", "b"],
+        ["x-1", "x]1", "x^1", "x (1)"],
+        [f"{place}_{day:02}" for place in ("Pô", "Rhône") for day in range(31)],
+        [],
+    ],
+)
+def test_one_of_matches_its_names_only(names: list[str]) -> None:
+    pattern = re.compile(one_of(names))
+    near = {name[:n] + other + name[n:] for name in names for n in (0, 1, 9) for other in "x.1-"}
+    near |= {name[:n] + name[n + 1 :] for name in names for n in range(9)} | {"", "axb"}
+    assert all(pattern.fullmatch(name) for name in names)
+    assert not [name for name in near - set(names) if pattern.fullmatch(name)]
+
+
+def test_a_pattern_of_many_names_is_short() -> None:
+    names = [f"event{n:04}_{role}" for n in range(1000) for role in ("before", "after")]
+    assert len(one_of(names)) < 100
 
 
 def test_every_target_asks_for_its_stage() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.workflow.conftest import environment, snakemake
+from tests.workflow.conftest import environment, project, snakemake
 
 pytestmark = pytest.mark.xdist_group("workflow")
 KILLS = int(os.environ.get("FLOODLOOM_KILLS", "2"))
+FEW = 4
+SCENES = {"simulated", "calibrated", "geocoded", "logs", "benchmarks"}
 SEED = int(os.environ.get("FLOODLOOM_SEED", "0"))
 
 
@@ -68,20 +71,39 @@ def rasters(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in found}
 
 
+@pytest.fixture
+def unfinished(finished: Path, tmp_path: Path) -> Path:
+    """A project in which nothing has run; where kills are few, one whose scenes are there.
+
+    A few kills seldom meet one of so many jobs that make scenes, each of which is killed by itself
+    in `tests/stages`.
+    """
+    folder = tmp_path / "unfinished"
+    if KILLS > FEW:
+        return project(folder, finished)
+    shutil.copytree(finished, folder, symlinks=True)
+    for result in (folder / "results/tiny").iterdir():
+        if result.is_file():
+            result.unlink()
+        elif result.name not in SCENES:
+            shutil.rmtree(result)
+    return folder
+
+
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
-    finished: Path, fresh: Path, tmp_path: Path
+    finished: Path, unfinished: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.txt"
-    killed = kill_at_random(fresh, log)
+    killed = kill_at_random(unfinished, log)
     print(f"killed {killed} times")
-    last = started(fresh, log)
+    last = started(unfinished, log)
     assert last.wait() == 0, log.read_text()[-3000:]
-    assert rasters(fresh) == rasters(finished)
+    assert rasters(unfinished) == rasters(finished)
     for weights in (finished / "results/tiny/models").rglob("*.safetensors"):
-        again = load_file(fresh / weights.relative_to(finished))
+        again = load_file(unfinished / weights.relative_to(finished))
         assert all((again[name] == value).all() for name, value in load_file(weights).items())
-    assert not list((fresh / "results").rglob(".*.part*"))
-    assert "Nothing to be done" in snakemake(fresh, "--dry-run").stdout
+    assert not list((unfinished / "results").rglob(".*.part*"))
+    assert "Nothing to be done" in snakemake(unfinished, "--dry-run").stdout
 
 
 def test_a_second_run_is_refused_in_one_line_and_the_next_goes_on(

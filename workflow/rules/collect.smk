@@ -5,5 +5,5 @@ for target, paths in TARGETS.items():
         name:
             target
         input:
-            paths,
+            when_asked_for(paths),
         localrule: True

@@ -1,11 +1,15 @@
 from floodloom.names import PATTERN
 from floodloom.workflow.sources import stand_in
-from floodloom.workflow.resources import read_scripts_once
 from floodloom.workflow.inputs import reads_data_set
-from floodloom.workflow.jobs import Jobs, one_of, read_plan
+from floodloom.workflow.jobs import Jobs, one_of, read_plan, when_asked_for
 from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.persistence import correct_records
-from floodloom.workflow.resources import mem_mb, runtime
+from floodloom.workflow.resources import (
+    know_parameters,
+    mem_mb,
+    read_scripts_once,
+    runtime,
+)
 from floodloom.workflow.sources import Sources
 from floodloom.workflow.plan import targets
 
@@ -16,6 +20,7 @@ JOBS = Jobs(PLAN, Sources(FOLDER / "sources.json"), workflow)
 TARGETS = targets(PLAN)
 
 correct_records(CONFIG.run.name)
+know_parameters()
 read_scripts_once()
 
 

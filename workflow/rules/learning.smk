@@ -40,7 +40,7 @@ rule distill:
     params:
         settings=JOBS.settings("distill"),
         digest=JOBS.digest("distill"),
-        model=lambda wildcards: wildcards.model,
+        model="{model}",
         seed=lambda wildcards: int(wildcards.seed),
     script:
         "../scripts/stage.py"
@@ -65,7 +65,7 @@ rule train:
     params:
         settings=JOBS.settings("train"),
         digest=JOBS.digest("train"),
-        model=lambda wildcards: wildcards.model,
+        model="{model}",
         seed=lambda wildcards: int(wildcards.seed),
     script:
         "../scripts/stage.py"

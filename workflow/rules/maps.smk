@@ -17,7 +17,7 @@ rule predict:
     params:
         settings=JOBS.settings("predict"),
         digest=JOBS.digest("predict"),
-        event=lambda wildcards: wildcards.event,
+        event="{event}",
     script:
         "../scripts/stage.py"
 
@@ -49,7 +49,7 @@ rule delineate:
     params:
         settings=JOBS.settings("delineate"),
         digest=JOBS.digest("delineate"),
-        event=lambda wildcards: wildcards.event,
+        event="{event}",
     script:
         "../scripts/stage.py"
 

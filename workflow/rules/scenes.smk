@@ -18,7 +18,7 @@ rule simulate:
     params:
         settings=JOBS.settings("simulate"),
         digest=JOBS.digest("simulate"),
-        event=lambda wildcards: wildcards.event,
+        event="{event}",
         seed=lambda wildcards: CONFIG.events[wildcards.event].seed,
     script:
         "../scripts/stage.py"
@@ -114,7 +114,7 @@ rule ingest:
         digest=JOBS.digest("ingest"),
         dataset=CONFIG.dataset,
         root=lambda wildcards: CONFIG.data_root,
-        scene=lambda wildcards: wildcards.scene,
+        scene="{scene}",
     script:
         "../scripts/stage.py"
 
@@ -139,7 +139,7 @@ rule tile:
     params:
         settings=JOBS.settings("tile"),
         digest=JOBS.digest("tile"),
-        event=lambda wildcards: wildcards.event,
+        event="{event}",
         split=lambda wildcards: CONFIG.events[wildcards.event].split,
         dataset=lambda wildcards: (
             CONFIG.dataset if reads_data_set(PLAN, "tile", wildcards) else None

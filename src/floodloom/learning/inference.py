@@ -18,7 +18,8 @@ from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_an
 from floodloom.learning.network import Execution, default_device, keep_memory
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.models.cropped_decoder import WHOLE, CroppedNetwork, Rim, crop_rim
-from floodloom.models.registry import arguments_of, build, receptive_field
+from floodloom.models.measure import receptive_field
+from floodloom.models.registry import arguments_of, build
 from floodloom.raster.recipe import Accepted, Recipe
 
 _PROBE = 64  # px

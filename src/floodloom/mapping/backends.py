@@ -1,36 +1,23 @@
-"""What runs a network in prediction, and in which number format."""
+"""What runs a network in prediction."""
 
 from __future__ import annotations
 
 import copy
 import importlib.util
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import xarray as xr
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from floodloom.arrays import Floats
 from floodloom.errors import InputError, kept_signal_stack
 from floodloom.learning.inference import Ensemble
-from floodloom.learning.network import supports_bfloat16
-from floodloom.log import get_logger
-from floodloom.mapping.plan import ALIGNMENT
-from floodloom.models.architectures.unet import UNet
 from floodloom.models.export import fuse_batchnorm
-from floodloom.models.int8_unet import (
-    Int8UNet,
-    can_quantise,
-    record_ranges,
-    supports_int8,
-)
 
 Shape = tuple[int, int, int, int]
 Compiled = Callable[[Floats], Floats]
@@ -44,7 +31,6 @@ INT8 = ("auto", "torch")
 """What runs networks of 8 bits."""
 
 _LARGE = 300e6  # px
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -234,187 +220,3 @@ def _compile_openvino(model: nn.Module, shape: Shape, request: Request) -> Compi
         return np.array(compiled(images)[0])  # the result lies in memory that is used again
 
     return run
-
-
-PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-
-MOST_CHANGED = 5e-4
-"""Share of the classes that another format than float32 may change with `auto`; a sample
-isn't the scene, so it is half of the .1 % that is aimed at."""
-
-_WORTH_IT = 30e6  # px; below, the sample takes longer than it can save
-_SIDE = 256  # px
-_CHUNK = 512  # px; a window in one row of a store's chunks takes half the time to read
-_PLACES = 4
-Windows = list[NDArray[np.float32]]
-Masks = list[NDArray[np.bool_]]
-
-
-@dataclass(frozen=True)
-class Precision:
-    """A number format.
-
-    Attributes
-    ----------
-    name
-        `float32`, `bfloat16` or `int8`.
-    ensemble
-        What is to run in it.
-    changed
-        Share of sampled classes that it changes; None: not measured.
-    """
-
-    name: str
-    ensemble: Ensemble
-    changed: float | None = None
-
-
-def choose_precision(
-    requested: str, ensemble: Ensemble, windows: Windows, backend: str = "auto"
-) -> Precision:
-    """Choose the number format of a prediction.
-
-    Parameters
-    ----------
-    requested
-        `float32`, `bfloat16`, `int8`, or `auto`: int8, or else bfloat16, where the processor
-        multiplies it and where it changes hardly any class of the windows. It depends on the scene
-        and on the processor, and neither on the prediction's windows nor on threads.
-    ensemble
-        As loaded.
-    windows
-        What `sample` gives of the scene; without any it is float32. Ranges of 8 bits are settled
-        on them.
-    backend
-        What will run it, see `floodloom.mapping.backends`; some know float32 only.
-
-    Raises
-    ------
-    InputError
-        If `requested` is none of these, or the networks or the back end can't be had in int8, which
-        can't be had of what overflows, either.
-    """
-    names = _candidates(requested, ensemble, backend)
-    if requested in ("float32", "bfloat16"):
-        return Precision(requested, ensemble)
-    if not windows or not names:
-        if requested == "int8":
-            _log.warning("precision int8: the scene has no data to settle it on; float32 is taken")
-        return Precision("float32", ensemble)
-    exact, in_8_bits, overflows = _record_exact(ensemble, windows)
-    if overflows:  # other formats would make numbers of what isn't any
-        if requested == "int8":
-            raise InputError("precision int8: the networks overflow on this scene; choose float32")
-        return Precision("float32", ensemble)
-    if requested == "int8":
-        return Precision(requested, in_8_bits())
-    for name in names:
-        running = in_8_bits() if name == "int8" else ensemble
-        changed = share_changed(exact, water(running, windows, name), windows)
-        _log.info("%s changes %.4f %% of the classes", name, 100 * changed)
-        if changed <= MOST_CHANGED:
-            return Precision(name, running, changed)
-    return Precision("float32", ensemble)
-
-
-def sample(
-    requested: str, ensemble: Ensemble, inputs: xr.DataArray, backend: str = "auto"
-) -> Windows:
-    """Read what `choose_precision` needs: a few windows of a scene, or nothing.
-
-    Parameters
-    ----------
-    requested, ensemble, backend
-        As for `choose_precision`; `auto` reads large scenes only.
-    inputs
-        (band, y, x) float32, NaN = no data.
-
-    Returns
-    -------
-    list of ndarray
-        See `sample_windows`.
-
-    Raises
-    ------
-    InputError
-        See `choose_precision`.
-    """
-    names = _candidates(requested, ensemble, backend)
-    large = inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT
-    needed = requested == "int8" or (requested == "auto" and large and names)
-    return list(sample_windows(inputs)) if needed else []
-
-
-def _record_exact(
-    ensemble: Ensemble, windows: Windows
-) -> tuple[Masks, Callable[[], Ensemble], bool]:
-    """Where windows are water, what gives the ensemble in 8 bits, with ranges as seen there, and
-    whether any of its maps isn't finite.
-    """
-    with ExitStack() as stack:
-        ranges = [stack.enter_context(record_ranges(model)) for model in ensemble.models]
-        exact = water(ensemble, windows)
-
-    def in_8_bits() -> Ensemble:
-        models = zip(ensemble.models, ranges, strict=True)
-        quantised = (Int8UNet(m, r) for m, r in models if isinstance(m, UNet))
-        return replace(ensemble, models=tuple(quantised))
-
-    overflows = not all(math.isfinite(one) for found in ranges for one in found.values())
-    return exact, in_8_bits, overflows
-
-
-def _candidates(requested: str, ensemble: Ensemble, backend: str) -> list[str]:
-    """The reduced formats that can be had, the fastest first; what is requested must be."""
-    if requested not in PRECISIONS:
-        raise InputError(f"precision {requested!r}: choose one of {', '.join(PRECISIONS)}")
-    in_8_bits = backend in INT8 and _can_quantise(ensemble)
-    if requested == "int8" and not in_8_bits:
-        raise InputError(
-            "precision int8: only PyTorch on a CPU has it, and only for the usual U-Net; choose "
-            "backend torch or another precision"
-        )
-    names = []
-    if in_8_bits and (requested == "int8" or supports_int8()):
-        names.append("int8")
-    if backend not in FLOAT32_ONLY and supports_bfloat16(ensemble.device):
-        names.append("bfloat16")
-    return names
-
-
-def _can_quantise(ensemble: Ensemble) -> bool:
-    return ensemble.device.type == "cpu" and all(map(can_quantise, ensemble.models))
-
-
-def sample_windows(inputs: xr.DataArray) -> Iterator[NDArray[np.float32]]:
-    """Give a few windows (band, y, x) of a scene, spread evenly, that have data.
-
-    Their sides are multiples of `ALIGNMENT`; of a scene smaller than that there are none.
-    """
-    height, width = inputs.sizes["y"], inputs.sizes["x"]
-    tall, wide = (min(_SIDE, length // ALIGNMENT * ALIGNMENT) for length in (height, width))
-    for step in range(_PLACES if tall and wide else 0):
-        row = (height - tall) * (step + 1) // (_PLACES + 1) // _CHUNK * _CHUNK
-        for shift in range(_PLACES):  # along the row until there is data
-            place = (step + shift) % _PLACES
-            col = (width - wide) * (place + 1) // (_PLACES + 1)
-            part = inputs.isel(y=slice(row, row + tall), x=slice(col, col + wide))
-            window = np.asarray(part.transpose("band", "y", "x").values, dtype=np.float32)
-            if np.isfinite(window).all(axis=0).any():
-                yield window
-                break
-
-
-def water(ensemble: Ensemble, windows: Windows, precision: str = "float32") -> Masks:
-    """Return where (y, x) each window is water as a precision sees it."""
-    return [
-        ensemble.moments(window[np.newaxis], precision=precision)[0][0, 1] >= 0.5
-        for window in windows
-    ]
-
-
-def share_changed(exact: Masks, reduced: Masks, windows: Windows) -> float:
-    """Return the share of the windows' pixels with data whose class differs."""
-    known = [np.isfinite(window).all(axis=0) for window in windows]
-    changed = sum(int((k & (a != b)).sum()) for k, a, b in zip(known, exact, reduced, strict=True))
-    return changed / max(sum(int(k.sum()) for k in known), 1)

@@ -15,8 +15,9 @@ from rasterio.windows import Window
 from floodloom.arrays import NODATA, Bytes
 from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.log import get_logger
-from floodloom.mapping.backends import Precision, Request, accelerate, choose_precision, sample
+from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import LARGEST, plan_scene
+from floodloom.mapping.precision import Precision, choose_precision, sample
 from floodloom.mapping.predict import LAYERS, predict_rows, read_ahead, water_network
 from floodloom.mapping.scene_inputs import SceneInputs
 from floodloom.mapping.settings import PredictSettings

@@ -7,8 +7,7 @@ import itertools
 import json
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -17,45 +16,13 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.utils.flop_counter import FlopCounterMode
 
 from floodloom.errors import ConfigError
 from floodloom.models.base import Segmenter
 from floodloom.models.choices import ARCHITECTURES
 from floodloom.texts import brief
 
-LARGEST_FIELD = 1024
-"""Widest receptive field that is measured, px; what reaches further reports this."""
-
-_PROBE_WIDTHS = (64, 256, 512, LARGEST_FIELD)
-_PROBE_HEIGHT = 32
 _PROBED = 4  # late fusion makes a branch more than it keeps, to look at it
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """One row of `floodloom models`, for the architecture's default arguments.
-
-    Attributes
-    ----------
-    name
-        What `build` takes.
-    parameters
-        Trained values.
-    receptive_field
-        As `receptive_field` measures it, px.
-    multiply_adds_per_mpx
-        Multiply-adds of convolutions and matrix products, in billions, on an image of one megapixel
-        (2²⁰ pixels); normalisation, activation, pooling and interpolation are not counted.
-    source
-        Paper.
-    """
-
-    name: str
-    parameters: int
-    receptive_field: int
-    multiply_adds_per_mpx: float
-    source: str
 
 
 def names() -> tuple[str, ...]:
@@ -150,81 +117,6 @@ def outline(name: str, arguments: Mapping[str, Any], tensors: int) -> Mapping[st
 def arguments_of(name: str) -> Mapping[str, inspect.Parameter]:
     """Return what a model can be built with."""
     return inspect.signature(ARCHITECTURES.load(name).make).parameters
-
-
-def describe(in_channels: int = 2, classes: int = 2) -> list[ModelRow]:
-    """Return what is known of each model with its default arguments."""
-    rows = []
-    for name in names():
-        with torch.device("meta"):
-            default = build(name, in_channels, classes)
-        rows.append(
-            ModelRow(
-                name,
-                sum(p.numel() for p in default.parameters()),
-                receptive_field(build(name, in_channels, classes, width=4), in_channels),
-                round(multiply_adds(default, in_channels) / 1e9, 2),
-                ARCHITECTURES.load(name).source,
-            )
-        )
-    return rows
-
-
-def multiply_adds(model: Segmenter, in_channels: int = 2) -> int:
-    """Return the multiply-adds of convolutions and matrix products on 1024 by 1024 px.
-
-    Shapes are all that counts: nothing is computed for a model on the meta device.
-    """
-    device = next(model.parameters()).device
-    counter = FlopCounterMode(display=False)
-    with counter, torch.inference_mode():
-        model.eval()(torch.empty(1, in_channels, 1024, 1024, device=device))
-    return int(counter.get_total_flops()) // 2
-
-
-def receptive_field(model: Segmenter, in_channels: int = 2) -> int:
-    """Return how many input columns can change one output column, px, at most `LARGEST_FIELD`.
-
-    A NaN reaches every value that is computed from it, through convolution, pooling and
-    interpolation alike. Bisecting for the outermost column whose NaN reaches the central output
-    therefore measures the field of any network. Double precision keeps to plain convolutions.
-    """
-    probe = model.double().eval()
-    for width in _PROBE_WIDTHS:
-        left, right = _probes(probe, in_channels, width)
-        quarter, centre = width // 4, width // 2
-        if width == LARGEST_FIELD:
-            return _last(left, centre) + _last(right, centre - 1) + 1
-        if not left(quarter) and not right(quarter):
-            break
-    return _last(left, quarter) + _last(right, quarter) + 1
-
-
-def _probes(
-    probe: Segmenter, in_channels: int, width: int
-) -> tuple[Callable[[int], bool], Callable[[int], bool]]:
-    """Whether columns at a distance or beyond, on the left and on the right, reach the centre."""
-    centre = width // 2
-
-    def reaches(columns: slice) -> bool:
-        image = torch.zeros(1, in_channels, _PROBE_HEIGHT, width, dtype=torch.float64)
-        image[..., columns] = torch.nan
-        with torch.inference_mode():
-            return bool(probe(image)[0, :, _PROBE_HEIGHT // 2, centre].isnan().any())
-
-    return (
-        lambda reach: reaches(slice(None, centre - reach + 1)),
-        lambda reach: reaches(slice(centre + reach, None)),
-    )
-
-
-def _last(holds: Callable[[int], bool], limit: int) -> int:
-    """Return the greatest value up to `limit` for which a monotone condition holds."""
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle - 1)
-    return low
 
 
 MOST = 16_384

@@ -27,7 +27,8 @@ from floodloom.raster.points import ControlPoints, warp_by_points
 from floodloom.raster.recipe import FLAG_ATTRS, Flag, Recipe
 from floodloom.raster.store import stamp
 from floodloom.raster.windows import Window
-from floodloom.sentinel1.producers import BackscatterProduct, find_product
+from floodloom.sentinel1.presets import BackscatterProduct
+from floodloom.sentinel1.producers import find_product
 from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.sentinel1.statements import Meaning, linear_power, understand
 from floodloom.texts import brief

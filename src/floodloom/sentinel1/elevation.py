@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.kernels import jit
-from floodloom.raster.foreign import ELLIPSOID, ForeignRaster, Kind, open_foreign
+from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import (
     Bounds,
     centre_longitude,
@@ -25,6 +25,7 @@ from floodloom.raster.grid import (
     united_bounds,
     wrap_longitude,
 )
+from floodloom.raster.vertical import ELLIPSOID
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.heights import datum_of, geoid_undulation, require_datum
 from floodloom.sentinel1.locate import between_rows, places_of_nodes

@@ -22,7 +22,7 @@ from pyproj.transformer import TransformerGroup
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.raster.foreign import ELLIPSOID, Vertical
+from floodloom.raster.vertical import ELLIPSOID, Vertical
 
 _GEOIDS = {
     "egm96": ("EPSG:4326+5773", "us_nga_egm96_15.tif"),

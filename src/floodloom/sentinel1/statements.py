@@ -27,7 +27,8 @@ from floodloom.sentinel1.contradictions import (
     usable,
     warn_of_order,
 )
-from floodloom.sentinel1.producers import BackscatterProduct, several_products
+from floodloom.sentinel1.presets import BackscatterProduct
+from floodloom.sentinel1.producers import several_products
 from floodloom.sentinel1.settings import BackscatterScale, BackscatterSettings
 from floodloom.texts import brief
 

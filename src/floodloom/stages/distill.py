@@ -13,7 +13,8 @@ from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation, radar_noise
 from floodloom.learning.data.optical import choose_labels, paired_samples, unlabelled_pairs
 from floodloom.learning.data.samples import Standardisation
-from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles, training_and_validation
+from floodloom.learning.data.splits import training_and_validation
+from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles
 from floodloom.learning.distillation.settings import DistillSettings
 from floodloom.learning.distillation.student import distill_student
 from floodloom.learning.distillation.teacher import require_teacher

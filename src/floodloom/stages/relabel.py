@@ -5,11 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from floodloom.files import write_json
-from floodloom.learning.data.zarr_tiles import (
-    labelled_as_a_whole,
-    select,
-    training_and_validation,
-)
+from floodloom.learning.data.splits import labelled_as_a_whole, select, training_and_validation
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.relabelling.audit import names_of
 from floodloom.learning.relabelling.round import relabel_tiles

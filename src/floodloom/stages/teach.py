@@ -19,13 +19,9 @@ from floodloom.learning.data.optical import (
     optical_samples,
     standardise_optical,
 )
+from floodloom.learning.data.splits import select, training_and_validation
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.data.zarr_tiles import (
-    load_tiles,
-    locate_tiles,
-    select,
-    training_and_validation,
-)
+from floodloom.learning.data.zarr_tiles import load_tiles, locate_tiles
 from floodloom.learning.distillation.settings import TeachSettings
 from floodloom.learning.network import untrained
 from floodloom.learning.training.state import Sidecars

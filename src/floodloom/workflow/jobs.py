@@ -7,12 +7,14 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from snakemake.io import ancient
+from snakemake.io import ancient, apply_wildcards
 
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.config.text import check_keys
@@ -23,7 +25,6 @@ from floodloom.workflow import inputs as files
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.plan import Plan
-from floodloom.workflow.resources import with_signature
 from floodloom.workflow.sources import Sources
 
 _DATA_ALONE = {"preset"}
@@ -153,7 +154,7 @@ _COLLECT_EVERY = 1_000_000
 """New objects after which cycles are looked for: those of the DAG live as long as it."""
 
 
-def read_plan(content: Mapping[str, Any], configfiles: Iterable[Any]) -> Plan:
+def read_plan(content: Mapping[str, Any], configfiles: Collection[Any]) -> Plan:
     """Read what a run is made of, or end with one line that names what is wrong with it.
 
     Parameters
@@ -186,9 +187,34 @@ def read_plan(content: Mapping[str, Any], configfiles: Iterable[Any]) -> Plan:
     return plan
 
 
-def one_of(names: Iterable[str]) -> str:
-    """Return a pattern that matches exactly these names, and nothing if there is none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+def when_asked_for(paths: list[str]) -> OfJob:
+    """Return what gives these inputs, thousands of which cost nothing if the rule doesn't run."""
+    return lambda wildcards: paths
+
+
+def one_of(names: Collection[str]) -> str:
+    """Return a pattern that matches exactly these names, and nothing if there is none.
+
+    Snakemake reads the pattern for every file of every job. It is short where names are regular:
+    what several begin with stands in it once, and so does what several characters are followed by.
+    """
+    return _pattern(sorted(set(names))) if names else "(?!)"
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Return the pattern of names that are sorted and differ; the first may be empty."""
+    endings: dict[str, list[str]] = {}
+    for first, group in groupby(filter(None, names), key=itemgetter(0)):
+        endings.setdefault(_pattern([name[1:] for name in group]), []).append(re.escape(first))
+
+    branches = [
+        (firsts[0] if len(firsts) == 1 else f"[{''.join(firsts)}]") + ending
+        for ending, firsts in endings.items()
+    ]
+    ends_here = names[0] == ""
+    if len(branches) == 1 and not ends_here:
+        return branches[0]
+    return f"(?:{'|'.join(branches)})" + "?" * ends_here if branches else ""
 
 
 class Jobs:
@@ -227,11 +253,13 @@ class Jobs:
             found = self._inputs(stage, dict(wildcards.items()))
             return {name: self._untimed(value) for name, value in found.items()}
 
-        return with_signature(of_job)
+        return of_job
 
-    def settings(self, stage: str) -> OfJob:
-        """Return the settings of a stage, as a function: a brace in one isn't a wildcard."""
-        return with_signature(lambda wildcards: self._settings_of(stage))
+    def settings(self, stage: str) -> dict[str, Any]:
+        """Return the settings of a stage; in a mapping, a brace isn't a wildcard."""
+        if stage not in self._settings:
+            self._settings[stage] = self._plan.settings(stage)
+        return self._settings[stage]
 
     def digest(self, stage: str) -> OfJob:
         """Return what the results of a job depend on, down to the sources.
@@ -241,20 +269,13 @@ class Jobs:
         result that was deleted or a setting that another has as well would hide a change; not from
         this digest.
         """
-        return with_signature(
-            lambda wildcards: self._digests.of_job(stage, dict(wildcards.items()))
-        )
+        return lambda wildcards: self._digests.of_job(stage, dict(wildcards.items()))
 
     def _inputs(self, stage: str, wildcards: Wildcards) -> files.Files:
         key = (stage, *wildcards.values())
         if key not in self._files:
             self._files[key] = files.inputs(self._plan, stage, wildcards)
         return self._files[key]
-
-    def _settings_of(self, stage: str) -> dict[str, Any]:
-        if stage not in self._settings:
-            self._settings[stage] = self._plan.settings(stage)
-        return self._settings[stage]
 
     def _untimed(self, value: str | list[str]) -> Any:
         if isinstance(value, list):
@@ -265,7 +286,7 @@ class Jobs:
         """Return what a job is made of: the parameters of its rule, its inputs, and sources."""
         params = self._workflow.get_rule(stage).params
         values = {
-            name: value(_Named(wildcards)) if callable(value) else value
+            name: _of_job(value, wildcards)
             for name, value in params.items()
             if name not in _NOT_HASHED
         }
@@ -277,7 +298,7 @@ class Jobs:
             sources.append((root, self._sources.listing(root)))
         return Job(
             self._code(stage, chosen_modules(plan, stage, wildcards)),
-            {**self._settings_of(stage), **values},
+            {**self.settings(stage), **values},
             self._inputs(stage, wildcards),
             tuple(sources),
         )
@@ -306,6 +327,13 @@ class Jobs:
             if path.startswith(prefix) and (match := output.match(path)):
                 return stage, match.groupdict()
         return None
+
+
+def _of_job(value: Any, wildcards: Wildcards) -> Any:
+    """Return a parameter's value, as Snakemake finds it."""
+    if callable(value):
+        return value(_Named(wildcards))
+    return apply_wildcards(value, wildcards) if isinstance(value, str) else value
 
 
 class _Named(dict[str, str]):

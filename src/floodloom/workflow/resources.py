@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any
 
+import snakemake.common as snakemake_common
+import snakemake.rules as snakemake_rules
 import snakemake.script as snakemake_script
 
 from floodloom.config.load import DATASET, SIMULATED
@@ -14,13 +16,18 @@ from floodloom.learning.distillation.settings import DistillSettings, TeachSetti
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.workflow.plan import Plan
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+_FUNCTIONS = 4096
+"""Functions whose parameters are known: a run has some hundred."""
 
 
-def with_signature(function: Function) -> Function:
-    """Return a function that states its signature, which Snakemake asks for before each call."""
-    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    return function
+def know_parameters() -> None:
+    """Let Snakemake look up what a function takes before its first call alone."""
+    find = snakemake_common.get_function_params
+    if hasattr(find, "cache_info"):
+        return
+    known = lru_cache(maxsize=_FUNCTIONS)(find)
+    for module in (snakemake_common, snakemake_rules):
+        module.get_function_params = known
 
 
 def read_scripts_once() -> None:
@@ -82,7 +89,7 @@ def mem_mb(plan: Plan, stage: str) -> Callable[[Any, int, int], int]:
         needed = _BASE_MIB * processes + _MEMORY[stage](plan, wildcards, threads)
         return math.ceil(needed * _MB_PER_MIB * attempt / 100) * 100
 
-    return with_signature(of_job)
+    return of_job
 
 
 def runtime(plan: Plan, stage: str) -> Callable[[Any, int], int]:
@@ -103,7 +110,7 @@ def runtime(plan: Plan, stage: str) -> Callable[[Any, int], int]:
         minutes = _SECONDS[stage](plan, wildcards) * _SLOWER / 60
         return math.ceil(_LEAST_MINUTES + minutes) * attempt
 
-    return with_signature(of_job)
+    return of_job
 
 
 def image_megapixels(plan: Plan, event: str) -> float:

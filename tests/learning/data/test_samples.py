@@ -9,11 +9,7 @@ import xarray as xr
 
 from floodloom.errors import InputError
 from floodloom.learning.data.samples import Samples, radar_samples
-from floodloom.learning.data.zarr_tiles import (
-    ground_blocks,
-    hold_out,
-    training_and_validation,
-)
+from floodloom.learning.data.splits import ground_blocks, hold_out, training_and_validation
 from floodloom.tiles.store import concatenate_tiles
 
 

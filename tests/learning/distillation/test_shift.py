@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from floodloom.learning.distillation.student import find_shift, shift_tiles
+from floodloom.learning.distillation.terms import find_shift, shift_tiles
 
 
 def scene(seed=0, side=40):

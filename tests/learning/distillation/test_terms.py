@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from floodloom.learning.distillation.student import (
+from floodloom.learning.distillation.terms import (
     attention_loss,
     feature_loss,
     logit_loss,

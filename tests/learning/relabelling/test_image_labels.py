@@ -9,11 +9,8 @@ import pytest
 import xarray as xr
 
 from floodloom.arrays import IGNORE
-from floodloom.learning.data.zarr_tiles import (
-    labelled_as_a_whole,
-    locate_tiles,
-    training_and_validation,
-)
+from floodloom.learning.data.splits import labelled_as_a_whole, training_and_validation
+from floodloom.learning.data.zarr_tiles import locate_tiles
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.learning.relabelling.retraining import RoundTiles

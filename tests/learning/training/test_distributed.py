@@ -18,8 +18,8 @@ from floodloom.errors import TrainingError
 from floodloom.learning.checkpoint import load_checkpoint
 from floodloom.learning.data.augmentation import Augmentation, RadarNoise
 from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.data.zarr_tiles import training_and_validation
 from floodloom.learning.training.distributed import (
     Processes,
     processes,

@@ -15,8 +15,9 @@ from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.training_set import TrainingSet
 from floodloom.learning.loss import Prediction
-from floodloom.learning.training import loop
-from floodloom.learning.training.loop import fit, rate_factor
+from floodloom.learning.training import loop, schedule
+from floodloom.learning.training.loop import fit
+from floodloom.learning.training.schedule import rate_factor
 from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import Monitor, TrainingSettings
 from floodloom.learning.training.state import Sidecars
@@ -200,7 +201,7 @@ def test_threads_that_read_change_nothing(samples):
 
 
 def test_the_rate_rises_then_falls(samples, monkeypatch):
-    monkeypatch.setattr(loop, "WARM_UP", 0.5)
+    monkeypatch.setattr(schedule, "WARM_UP", 0.5)
     _, result = fitted(samples)
     rates = [row["learning_rate"] for row in result.history]
     assert rates[0] < rates[1] > rates[2] > rates[3] >= 0

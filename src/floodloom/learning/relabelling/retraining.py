@@ -24,13 +24,9 @@ from floodloom.learning.data.augmentation import (
     undo_rotate_and_flip,
 )
 from floodloom.learning.data.samples import Samples, Tiles
+from floodloom.learning.data.splits import labelled_as_a_whole, select, training_and_validation
 from floodloom.learning.data.training_set import TrainingSet
-from floodloom.learning.data.zarr_tiles import (
-    labelled_as_a_whole,
-    load_radar_tiles,
-    select,
-    training_and_validation,
-)
+from floodloom.learning.data.zarr_tiles import load_radar_tiles
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.losses import LOSSES
 from floodloom.learning.relabelling.acceptance import BEFORE, Acceptance

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,20 +14,13 @@ from torch import Tensor
 from floodloom.arrays import IGNORE
 from floodloom.learning.calibration import fit_temperature, held_out_pixels, reliability_at
 from floodloom.learning.data.samples import Tiles, radar_samples
-from floodloom.learning.data.zarr_tiles import labelled_as_a_whole, select
-from floodloom.learning.inference import Ensemble, ensemble_of
-from floodloom.learning.losses.cross_entropy import cross_entropy
+from floodloom.learning.data.splits import labelled_as_a_whole, select
+from floodloom.learning.inference import Ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.learning.relabelling.acceptance import (
-    Acceptance,
     agreement_with,
     round_refusal,
     share_of,
-)
-from floodloom.learning.relabelling.adaptation import (
-    AdaptedNetwork,
-    adapt_statistics,
-    sensor_difference,
 )
 from floodloom.learning.relabelling.audit import (
     Audit,
@@ -41,6 +33,7 @@ from floodloom.learning.relabelling.audit import (
 from floodloom.learning.relabelling.gate import Gate, Labels, Predictions
 from floodloom.learning.relabelling.gates import GATES
 from floodloom.learning.relabelling.local_likelihood import local_likelihood
+from floodloom.learning.relabelling.members import choose_members
 from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.log import get_logger, track
 from floodloom.raster.store import recipe_of
@@ -175,103 +168,6 @@ _BATCH = 8
 _LEAST_LABELLED = 0.05  # share of a tile's pixels: fewer teach little for the step that they cost
 
 
-@dataclass(frozen=True)
-class Members:
-    """The networks of a round.
-
-    Attributes
-    ----------
-    networks
-        Those that label; all of them, as they are, where none may.
-    left_out
-        Why others don't, by name.
-    refusal
-        Why the round is refused whatever is predicted, if it is.
-    likelihood
-        Greatest weight of the local likelihood.
-    """
-
-    networks: Sequence[AdaptedNetwork]
-    left_out: dict[str, str]
-    refusal: str | None
-    likelihood: float
-
-    @property
-    def statistics(self) -> list[str | None]:
-        """Which batch statistics each has, None where that was no question."""
-        notes = [one.checkpoint.notes.get("batch_statistics", {}) for one in self.networks]
-        return [note.get("kept") for note in notes]
-
-    @property
-    def ensemble(self) -> Ensemble:
-        """What predicts the unlabelled tiles."""
-        return ensemble_of([one.checkpoint for one in self.networks])
-
-    @cached_property
-    def reference(self) -> Ensemble:
-        """What predicts the held-out tiles."""
-        return ensemble_of([one.reference for one in self.networks])
-
-
-def choose_members(
-    ensemble: Ensemble,
-    names: Sequence[str],
-    offered: xr.Dataset,
-    held_out: xr.Dataset,
-    settings: RelabelSettings,
-) -> Members:
-    """Choose the networks that may label, each adapted to the unlabelled tiles.
-
-    Parameters
-    ----------
-    ensemble, names
-        The networks, and what the audit calls them.
-    offered
-        Unlabelled tiles.
-    held_out
-        Labelled tiles that show which networks are accurate enough.
-    settings
-        Of the round.
-    """
-    members = _accurate_members(ensemble, names, offered, held_out, settings)
-    if members.refusal is None and GATES.load(settings.gate).by_consistency:
-        return replace(members, refusal=_other_sensor(members.networks, offered, held_out))
-    return members
-
-
-def _accurate_members(
-    ensemble: Ensemble,
-    names: Sequence[str],
-    offered: xr.Dataset,
-    held_out: xr.Dataset,
-    settings: RelabelSettings,
-) -> Members:
-    """Return the networks that are accurate enough, and can be adapted."""
-    acceptance = Acceptance(radar_samples(held_out), cross_entropy, limited=settings.acceptance)
-    adapting = settings.batch_statistics and offered.sizes["tile"]
-    target = radar_samples(offered) if adapting else None
-    members, left_out, unlike = [], {}, False
-    for name, one in zip(names, ensemble.checkpoints, strict=True):
-        reason = acceptance.inaccuracy(one)
-        if reason is None:
-            member = AdaptedNetwork(one, one)
-            if target is not None:
-                member = adapt_statistics(one, target, acceptance, settings.batch_statistics)
-            reason = member.refusal
-            unlike = unlike or reason is not None
-        if reason is None:
-            members.append(member)
-        else:
-            left_out[name] = reason
-    if members:
-        return Members(members, left_out, None, settings.likelihood)
-
-    # On ground that no network can be adapted to, the likelihood would spread their errors.
-    likelihood = 0.0 if unlike else settings.likelihood
-    every = [AdaptedNetwork(one, one) for one in ensemble.checkpoints]
-    return Members(every, left_out, next(iter(left_out.values())), likelihood)
-
-
 def relabel_tiles(
     offered: xr.Dataset,
     held_out: xr.Dataset,
@@ -358,21 +254,6 @@ def relabel_tiles(
         checkpoints=list(names),
     )
     return _pseudo_labelled(offered, label, kept, classes), audit
-
-
-def _other_sensor(
-    members: Sequence[AdaptedNetwork], offered: xr.Dataset, held_out: xr.Dataset
-) -> str | None:
-    """Return why the target mustn't be learnt from by consistency, if its sensor is another.
-
-    What a network takes for water there may be wrong alike in all views.
-    """
-    if not offered.sizes["tile"]:
-        return None
-    target, known = radar_samples(offered), radar_samples(held_out)
-    signs = (sensor_difference(one.checkpoint, target, known) for one in members)
-    sign = next((sign for sign in signs if sign), None)
-    return sign and f"{sign}, and consistent views can be wrong alike; choose pixel-gate"
 
 
 def _predict(tiles: xr.Dataset, labeller: Labeller, *, first: bool) -> Predictions:

@@ -29,7 +29,8 @@ from floodloom.learning.loss import Loss, Prediction
 from floodloom.learning.losses import LOSSES
 from floodloom.learning.network import Execution, choose_execution, keep_memory
 from floodloom.learning.training import distributed
-from floodloom.learning.training.settings import Schedule, TrainingSettings
+from floodloom.learning.training.schedule import set_rate
+from floodloom.learning.training.settings import TrainingSettings
 from floodloom.learning.training.state import (
     Progress,
     RunningLoss,
@@ -45,8 +46,6 @@ from floodloom.learning.training.validation import validate
 from floodloom.log import get_logger
 
 _log = get_logger(__name__)
-WARM_UP = 0.05
-"""Share of all steps over which the rate rises linearly where it then falls as a cosine to 0."""
 CLIP = 1.0
 """Greatest norm of the gradient."""
 
@@ -212,7 +211,7 @@ def _run_epoch(
     described = f"epoch {epoch + 1}/{settings.epochs}"
     for number, batch in enumerate(progress_bar(batches, described, steps), epoch * steps):
         total = settings.epochs * steps
-        _set_rate(state.optimizer, settings, number, total)
+        set_rate(state.optimizer, settings, number, total)
         running.add(step(batch, number / total), batch.ids)
     return running.mean()
 
@@ -289,31 +288,6 @@ def _batches(
         if training.pseudo is not None:
             batch = replace(batch, pseudo=training.pseudo[tiles].to(execution.device))
         yield execution.samples(batch)
-
-
-def _set_rate(
-    optimizer: torch.optim.Optimizer, settings: TrainingSettings, step: int, total: int
-) -> None:
-    factor = rate_factor(settings.schedule, step, total, settings.epochs)
-    for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * factor
-
-
-def rate_factor(schedule: Schedule, step: int, total: int, epochs: int) -> float:
-    """Return the share of the highest learning rate that a step of all steps has, 0-1.
-
-    `plain-cosine` changes from epoch to epoch (Loshchilov and Hutter 2017, arXiv 1608.03983,
-    equation 5, without restarts).
-    """
-    if schedule == "constant":
-        return 1.0
-    if schedule == "plain-cosine":
-        epoch = step * epochs // total
-        return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
-    rising = max(round(WARM_UP * total), 1)
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1)))
 
 
 @dataclass

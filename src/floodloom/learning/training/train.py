@@ -14,7 +14,8 @@ from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.data.training_set import TrainingSet, describe_statistics
 from floodloom.learning.inference import ensemble_of
-from floodloom.learning.training.loop import CLIP, WARM_UP, Fitted, Objective, fit
+from floodloom.learning.training.loop import CLIP, Fitted, Objective, fit
+from floodloom.learning.training.schedule import WARM_UP
 from floodloom.learning.training.settings import ReadingSettings, TrainingSettings
 from floodloom.learning.training.state import Sidecars
 

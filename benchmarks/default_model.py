@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks import two_dates
 from benchmarks.data import data_root
 from benchmarks.record import record
+from benchmarks.separability import separability
 from floodloom.adapters import SceneAdapter
 from floodloom.arrays import IGNORE, NODATA
 from floodloom.classical.choices import BASELINES
@@ -44,7 +45,7 @@ from floodloom.tiles.inputs import to_decibel
 from floodloom.tiles.store import write_tiles
 
 CHIPS = 6000
-FLOODS = 80
+FLOODS = 120
 """Floods of each real place."""
 HELD_OUT = ("433D_629L_3_1", "637U_59R_1_3")
 """Places of TerraMesh that choices are made on; the others are trained on."""
@@ -53,6 +54,8 @@ SETTINGS = TrainSettings(
     epochs=10,
     batch=8,
     learning_rate=2e-3,
+    fine_tune_epochs=6,
+    fine_tune_learning_rate=1e-3,
     speckle_looks=None,  # the chips have theirs
     offset_db=1.0,
     balance=0.3,
@@ -80,7 +83,9 @@ class Scored:
         return (self.label != IGNORE) & np.isfinite(self.probability)
 
 
-def make_model(folder: Path, chips: int, settings: TrainSettings, processes: int) -> Path:
+def make_model(
+    folder: Path, chips: int, settings: TrainSettings, processes: int, start: Path | None = None
+) -> Path:
     """Simulate and train.
 
     Parameters
@@ -93,6 +98,8 @@ def make_model(folder: Path, chips: int, settings: TrainSettings, processes: int
         How to train.
     processes
         Processes that simulate, and threads that train.
+    start
+        Checkpoint to go on from.
 
     Returns
     -------
@@ -106,7 +113,8 @@ def make_model(folder: Path, chips: int, settings: TrainSettings, processes: int
         write_tiles(semisynthetic_tiles(places, FLOODS), flooded)
     trained = folder / "default.safetensors"
     if not trained.exists():
-        train(tiles=[*tiles, flooded], out=trained, settings=settings, threads=processes)
+        stores = [*tiles, flooded]
+        train(tiles=stores, out=trained, init=start, settings=settings, threads=processes)
     return trained
 
 
@@ -221,19 +229,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("results/default-model"))
     parser.add_argument("--chips", type=int, default=CHIPS)
-    parser.add_argument("--epochs", type=int, default=SETTINGS.epochs)
+    parser.add_argument("--start", type=Path, help="go on from this checkpoint")
+    parser.add_argument("--epochs", type=int)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--score", type=Path, help="score this checkpoint and train none")
     given = parser.parse_args()
-    settings = SETTINGS.model_copy(update={"epochs": given.epochs})
-    path = given.score or make_model(given.folder, given.chips, settings, given.processes)
+    epochs = "fine_tune_epochs" if given.start else "epochs"
+    settings = SETTINGS.model_copy(update={epochs: given.epochs} if given.epochs else {})
+    path = given.score or make_model(
+        given.folder, given.chips, settings, given.processes, given.start
+    )
     both, pairs = predict_chips(path), two_dates.read_pairs()
     figures = {
         "vv_and_vh": score(both),
         "vv": score(predict_chips(path, bands=("vv",))),
         "baselines": score_baselines(),
         "best_thresholds": best_thresholds(both),
+        "separability": separability(both),
         "two_dates": two_dates.score_checkpoint(pairs, path),
+        "two_dates_change_baseline": two_dates.score_baseline(pairs, "change"),
         "two_dates_thresholds": two_dates.best_thresholds(pairs),
     }
     print(figures)

@@ -22,6 +22,7 @@ from floodloom.adapters import read_png
 from floodloom.arrays import NODATA, Bytes, Floats, Mask
 from floodloom.learning.metrics.pixels import Counts, count
 from floodloom.mapping.scene_inputs import PredictFiles
+from floodloom.mapping.settings import PredictSettings
 from floodloom.mapping.sources import read_percent
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store
@@ -80,23 +81,41 @@ def score_checkpoint(pairs: Sequence[Pair], checkpoint: Path) -> dict[str, float
             folder = Path(name)
             before = write_store(pair.before, folder / "before.zarr")
             after = write_store(pair.after, folder / "after.zarr")
-            earlier = _water(before, checkpoint, folder)
-            dry_before = 1 - earlier
-            together = _water(after, checkpoint, folder, before=before) * dry_before
-            single = _water(after, checkpoint, folder) * dry_before
+            dry_before = 1 - _water(before, folder, checkpoint)
+            together = _water(after, folder, checkpoint, before=before) * dry_before
+            single = _water(after, folder, checkpoint) * dry_before
         both += count(together >= 0.5, pair.flood, pair.known)
         alone += count(single >= 0.5, pair.flood, pair.known)
     return {"both_dates_at_once": round(both.iou, 4), "each_date_alone": round(alone.iou, 4)}
 
 
+def score_baseline(pairs: Sequence[Pair], name: str) -> float:
+    """Return the pooled IoU of flood of a baseline that compares dates."""
+    pooled = Counts()
+    for pair in pairs:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            before = write_store(pair.before, folder / "before.zarr")
+            after = write_store(pair.after, folder / "after.zarr")
+            found = _water(after, folder, before=before, baseline=name)
+        pooled += count(found >= 0.5, pair.flood, pair.known)
+    return round(pooled.iou, 4)
+
+
 def _water(
-    scene: Path, checkpoint: Path, folder: Path, before: Path | None = None
+    scene: Path,
+    folder: Path,
+    checkpoint: Path | None = None,
+    *,
+    before: Path | None = None,
+    baseline: str | None = None,
 ) -> NDArray[np.float32]:
     path = predict(
         scene=scene,
-        checkpoint=[checkpoint],
+        checkpoint=[checkpoint] if checkpoint else (),
         out=folder / "p.tif",
         files=PredictFiles(before=before),
+        settings=PredictSettings(baseline=baseline),
     )
     percent: Bytes = read_percent(path).percent
     return np.where(percent == NODATA, 0, percent / 100).astype(np.float32)

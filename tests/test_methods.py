@@ -10,11 +10,11 @@ from typing import NamedTuple, get_args
 import pytest
 import yaml
 
+from floodloom.cli import app
 from floodloom.config.load import load_config
 from floodloom.learning.losses import LOSSES
 from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.models.choices import ARCHITECTURES, ENCODERS, UpsamplingName
-from floodloom.stages import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAY_BE_OPEN = ("Supervision", "Classical baselines and post-processing")
@@ -70,7 +70,7 @@ def test_a_method_has_a_key_that_is_accepted(method: Method) -> None:
     keys = re.findall(r"`([^`]+)`", method.key)
     assert keys, f"{method.name}: name its key, or a command"
     if keys[0].startswith("floodloom "):
-        assert keys[0].removeprefix("floodloom ") in STAGES
+        assert keys[0].removeprefix("floodloom ") in app
         return
     load_config(configured(keys))
 

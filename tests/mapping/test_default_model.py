@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,8 +15,9 @@ from floodloom.learning.checkpoint import read_metadata
 from floodloom.mapping.sources import read_percent
 from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.raster.recipe import Recipe
-from floodloom.raster.store import stamp, write_store
+from floodloom.raster.store import open_store, stamp, write_store
 from floodloom.stages.predict import predict
+from floodloom.tiles.inputs import standardisation
 
 SIDE = 192
 LAND_DB, WATER_DB = {"vv": -9.0, "vh": -15.0}, {"vv": -20.0, "vh": -27.0}
@@ -50,6 +53,19 @@ def test_a_lake_is_water_and_land_is_none(tmp_path, recipe: Recipe, bands) -> No
     path, lake = scene(tmp_path, recipe, bands)
     percent = read_percent(predict(scene=path, out=tmp_path / "p.tif")).percent
     assert ((percent >= 50) == lake).mean() > 0.95
+
+
+def test_display_values_are_mapped_with_a_warning(tmp_path, caplog) -> None:
+    path, lake = scene(tmp_path, Recipe(quantity="gamma0", spacing=10.0))
+    store = open_store(path).load()
+    decibel = {name: 10 * np.log10(store[name]) for name in ("vv", "vh")}
+    shown = {name: ((d + 30) * 8).clip(0, 255).astype("uint8") for name, d in decibel.items()}
+    statistics = {name: standardisation(values) for name, values in shown.items()}
+    display = store.assign(shown).assign_attrs(statistics=json.dumps(statistics))
+    write_store(stamp(display, Recipe(quantity="display")), tmp_path / "display.zarr")
+    percent = read_percent(predict(scene=tmp_path / "display.zarr", out=tmp_path / "p.tif")).percent
+    assert ((percent >= 50) == lake).mean() > 0.95
+    assert "display values, whose stretch isn't known" in caplog.text
 
 
 def test_scenes_of_another_kind_are_refused(tmp_path) -> None:

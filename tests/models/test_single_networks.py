@@ -191,7 +191,7 @@ def test_late_fusion_joins_any_two_identical_networks(branch):
     assert model(torch.randn(2, 4, 33, 50)).shape == (2, 3, 33, 50)
 
 
-def test_exchange_lets_every_branch_hear_every_other():
+def test_exchange_connects_every_branch_with_every_other():
     model = small("hrnet", blocks=1).eval()
     exchange = model.stages[-1][0].exchange
     maps = [torch.randn(1, 4 * 2**k, 16 // 2**k, 24 // 2**k) for k in range(4)]

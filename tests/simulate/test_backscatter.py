@@ -9,6 +9,7 @@ from floodloom.simulate.backscatter import (
     SURFACES,
     Day,
     Power,
+    draw_wind,
     flooded_backscatter,
     land_backscatter,
     water_backscatter,
@@ -105,6 +106,16 @@ def test_wind_roughens_water_in_both_polarisations() -> None:
     wind = np.linspace(1, 14, 14)
     assert (np.diff(water_vv(wind, 0.0, 38.0)) > 0).all()
     assert decibel(water_vh(np.array([5.0, 15.0]))) == pytest.approx([-32.64, -26.72])
+
+
+@pytest.mark.parametrize(("speed", "beyond"), [(6.0, 0.4218), (12.0, 0.0710)])
+def test_a_storm_is_drawn_as_often_as_the_mixture_of_weibull_laws_says(speed, beyond) -> None:
+    """The mean of exp(-(speed / scale)²) over scales from 3.5 to 10 m/s, integrated numerically."""
+    scale = np.linspace(3.5, 10, 10_001)
+    assert np.exp(-((speed / scale) ** 2)).mean() == pytest.approx(beyond, abs=5e-4)
+    draw = np.random.default_rng(0)
+    drawn = np.array([draw_wind(draw) for _ in range(20_000)])
+    assert (drawn > speed).mean() == pytest.approx(beyond, abs=0.01)
 
 
 def test_sheltered_water_is_smoother_than_the_open_lake() -> None:

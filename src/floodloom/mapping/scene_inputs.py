@@ -199,6 +199,12 @@ def scene_inputs(
     _require_what_is_seen(ensemble, bands, files.optical, checkpoint)
     store = open_store(scene, whole_rows=True)
     ensemble.recipe.require_scene(recipe_of(store), str(scene), ensemble.accepts)
+    if recipe_of(store).quantity == "display" and ensemble.recipe.quantity != "display":
+        _log.warning(
+            "%s: display values, whose stretch isn't known, are mapped as if they were the "
+            "decibels of a usual scene; give backscatter where there is any",
+            scene,
+        )
 
     pair = None if files.optical is None else companion(files.optical, store, pairing, bands)
     tags = _optical_tags(files.optical, pair) if bands else {}

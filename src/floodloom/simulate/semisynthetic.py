@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 from floodloom.arrays import IGNORE, Bytes, Floats, Mask
 from floodloom.errors import InputError
 from floodloom.sentinel1.relief import height_above_drainage
-from floodloom.simulate.backscatter import Day, water_backscatter
+from floodloom.simulate.backscatter import Day, draw_wind, water_backscatter
 from floodloom.simulate.chips import VISIBLE_DB
 from floodloom.simulate.fields import organic_field
 from floodloom.simulate.inundation import level_of_share
@@ -125,8 +125,8 @@ def _height(draw: np.random.Generator, place: RealPlace) -> Floats:
 
 
 def _day(draw: np.random.Generator) -> Day:
-    """Draw the wind, by a Weibull law of shape 2; the season isn't looked at."""
-    wind = float(np.clip(4.5 * draw.weibull(2.0), 0.3, 16))
+    """Draw the wind; the season isn't looked at."""
+    wind = draw_wind(draw)
     return Day(
         0.5, 0.0, wind, draw.uniform(0, 360), draw.uniform(0.05, 0.4), int(draw.integers(2**62))
     )

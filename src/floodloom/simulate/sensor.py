@@ -60,12 +60,12 @@ def draw_sensor(draw: np.random.Generator) -> Sensor:
 
 
 def _removed(draw: np.random.Generator) -> tuple[float, float]:
-    """Noise is left in, or removed by tables that are seldom exact.
+    """Noise is left in, as products come, or removed by tables that are seldom exact.
 
     Source: Park et al., Efficient thermal noise removal for Sentinel-1 TOPSAR cross-polarization
     channel, IEEE Transactions on Geoscience and Remote Sensing 56 (2018).
     """
-    if draw.random() < 0.2:
+    if draw.random() < 0.4:
         return 0.0, 0.0
     low = draw.uniform(0.3, 1)
     vv, vh = draw.uniform(low, 1.05, 2)

@@ -87,7 +87,7 @@ def test_bands_that_may_be_missing_are_lost_together():
     assert len(kinds) == 6  # with or without the earlier date: both, VV alone, VH alone
     both_before = (lost[:, 2] & lost[:, 3]).float().mean().item()
     assert both_before == pytest.approx(0.5, abs=0.02)
-    assert lost[:, :2].float().mean().item() == pytest.approx(0.15, abs=0.02)
+    assert lost[:, :2].float().mean().item() == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_band_that_is_always_there_is_never_lost():

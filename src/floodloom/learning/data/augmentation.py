@@ -245,7 +245,7 @@ class Augmentation:
         return replace(batch, image=image, valid=valid)
 
 
-_BEFORE_LOST, _POLARISATION_LOST = 0.5, 0.3
+_BEFORE_LOST, _POLARISATION_LOST = 0.5, 0.4
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ class LosableBands:
     before
         Those of the pre-event scene, which half of the tiles lose.
     polarisations
-        Those of each polarisation, at both dates; three in ten tiles lose one of them.
+        Those of each polarisation, at both dates; four in ten tiles lose one of them.
     """
 
     before: tuple[int, ...]

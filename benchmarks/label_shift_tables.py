@@ -26,14 +26,14 @@ def label_shift_tables(result: dict[str, Any]) -> list[str]:
     rows = [
         "Pooled IoU on the unlabelled target and on unseen events of its kind, and the share "
         "that is called water. *No round* goes on from the first network with labels alone, by as "
-        "many steps as a round has. Nothing stands where nothing was measured.\n",
+        "many steps as a round has.\n",
         "| protocol | seed | scored on | true share | method | IoU | share called | refused |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for protocol, title in PROTOCOLS.items():
         seeds = result["protocols"].get(protocol, {})
         if not any(seeds.values()):
-            rows.append(f"| {title} |  |  |  |  |  |  |  |")
+            rows.append(f"| {title} |  |  |  |  |  |  | not measured |")
         for seed, found in seeds.items():
             for kind, scored_on in _KINDS.items():
                 rows += [

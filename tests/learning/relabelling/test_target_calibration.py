@@ -144,3 +144,10 @@ def test_confidences_fall_where_a_turned_image_looks_otherwise(monkeypatch, make
     seen = expected(1.0)["expected_accuracy"]
     monkeypatch.setattr(target_calibration, "_QUARTER", 0)  # the image as it is
     assert seen < expected(1.0)["expected_accuracy"] - 0.05
+
+
+def test_where_the_likelihood_has_nothing_to_say_it_agrees():
+    logits = torch.tensor([[-1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]])
+    likelihood = torch.tensor([[0.0, 0.0], [0.0, -2.0], [-2.0, 0.0]])
+    found = target_calibration._classes(logits, likelihood, logits)
+    assert found.tolist() == [[1, 1, 0], [1, 0, 1], [1, 1, 0]]

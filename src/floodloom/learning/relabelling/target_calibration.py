@@ -150,7 +150,7 @@ def _calibrated_on_target(
     here, label = held_out_pixels(_predictors(target.before.reference, known), held_out)
     there = seen_pixels(_predictors(target.before.checkpoint, labeller), target.tiles)
     parts = [evidence.chunk(4, dim=1) for evidence in (here, there)]
-    classes = [torch.stack([logits.argmax(dim=1) for logits in four]) for four in parts]
+    classes = [_classes(*four) for four in parts]
     sums = [logits + weighed.likelihood * likelihood for logits, likelihood, *_ in parts]
     accuracy = float((sums[0].argmax(dim=1) == label).float().mean())
     expected = expected_accuracy(accuracy, agreement_shift(*classes))
@@ -159,6 +159,13 @@ def _calibrated_on_target(
         "held_out_accuracy": accuracy,
         "expected_accuracy": expected,
     }
+
+
+def _classes(logits: Tensor, likelihood: Tensor, *others: Tensor) -> Tensor:
+    """Return (prediction, pixel) classes; a likelihood of nothing is what the network predicts."""
+    nothing = (likelihood == 0).all(dim=1, keepdim=True)
+    evidence = (logits, torch.where(nothing, logits, likelihood), *others)
+    return torch.stack([one.argmax(dim=1) for one in evidence])
 
 
 def _predictors(before: Checkpoint, labeller: Labeller) -> Callable[[Samples], Tensor]:

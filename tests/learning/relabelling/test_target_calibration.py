@@ -110,7 +110,7 @@ def test_confidences_fall_where_networks_part(make_tiles):
     assert strange["expected_accuracy"] < known_ground["expected_accuracy"] - 0.02
     assert strange["temperature"] > known_ground["temperature"]
     held_out_alone = note_likelihood(learned, held_out, 1.0).notes["likelihood"]
-    assert note(bare)["temperature"] == held_out_alone["temperature"]
+    assert note(bare)["temperature"] >= held_out_alone["temperature"]  # never lowered
 
 
 class Slanted:

@@ -45,9 +45,9 @@ from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.learning.metrics.pixels import Counts, count, foreground_reliability
 from floodloom.learning.relabelling.audit import read_audit
 from floodloom.learning.relabelling.presets import PRESETS
-from floodloom.learning.relabelling.retraining import note_likelihood
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.learning.relabelling.settings import RelabelSettings
+from floodloom.learning.relabelling.target_calibration import note_likelihood
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.log import get_logger, set_up_logging
 from floodloom.mapping.evaluation import predict_tiles
@@ -68,7 +68,7 @@ PROTOCOLS: dict[str, Protocol] = {
 ABLATIONS: dict[str, dict[str, Any]] = {
     "gate": {"thresholds": [0.0]},
     "temperature": {"calibrate": False},
-    "quotas": {"quotas": [1.0]},
+    "priors": {"priors": "none"},
     "likelihood": {"likelihood": 0.0},
     "tta": {"tta": False},
     "ensemble": {},

@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,15 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from floodloom.adapters import read_png
+from benchmarks.distill_ombria import shrunk
+from benchmarks.ombria_events import event_of_chips
+from floodloom.adapters import chip_tiles, read_png
 from floodloom.arrays import IGNORE
 from floodloom.datasets import ombria
 from floodloom.raster.recipe import Recipe
-from floodloom.simulate.landscape import make_landscape, sigma0
+from floodloom.simulate.backscatter import draw_day
+from floodloom.simulate.landscape import make_landscape, surface_backscatter
+from floodloom.simulate.place import draw_place
 from floodloom.stages.tile import tile
 from floodloom.tiles.inputs import standardisation
 from floodloom.tiles.settings import TileSettings
@@ -101,12 +106,13 @@ def etci_protocol(root: Path, seed: int, size: Size) -> dict[str, xr.Dataset]:
 class Setting:
     """How a simulated event is seen: terrain, crops and sensor.
 
-    `relief` m, `flood_depth` m, `looks`, `noise_db` (noise-equivalent sigma0), `offset_db` of the
-    whole product, `crops_db` by which fields are brighter, `incidence_deg`.
+    `relief` m, `share` of the dry land that is flooded, `looks`, `noise_db` (noise-equivalent
+    sigma0), `offset_db` of the whole product, `crops_db` by which fields are brighter,
+    `incidence_deg`.
     """
 
     relief: float
-    flood_depth: float
+    share: float
     looks: float
     noise_db: float
     offset_db: float
@@ -114,8 +120,8 @@ class Setting:
     incidence_deg: float
 
 
-LABELLED = Setting(40.0, 2.5, 4.4, -24.0, 0.0, 0.0, 38.0)
-UNLABELLED = Setting(15.0, 1.8, 2.5, -20.0, 1.5, -2.0, 33.0)
+LABELLED = Setting(10.0, 0.25, 4.4, -24.0, 0.0, 0.0, 38.0)
+UNLABELLED = Setting(5.0, 0.2, 2.5, -20.0, 1.5, -2.0, 33.0)
 
 
 def simulator_protocol(seed: int, size: Size) -> dict[str, xr.Dataset]:
@@ -131,6 +137,77 @@ def simulator_protocol(seed: int, size: Size) -> dict[str, xr.Dataset]:
     large = _simulated(first + 30, UNLABELLED, replace(size, simulated=2 * size.simulated))
     water = (large["label"].values == 1).any(axis=(1, 2))
     return stores | {"dry": _as(_hidden(large.isel(tile=np.flatnonzero(~water))), "target")}
+
+
+FEW = 0.15
+"""Share of flood below which an event of OMBRIA holds little of it."""
+_PER_EVENT = 10  # chips, evenly spaced, so that no event outweighs the others
+_SIMULATED_EVENTS = (12, 8, 8)  # labelled, unlabelled, unseen; of 2 x 2 tiles each
+
+
+def ombria_shift_protocol(
+    root: Path, seed: int, size: Size, *, few_labelled: bool = False
+) -> dict[str, xr.Dataset]:
+    """Return OMBRIA's events of little flood without labels, and the others with them.
+
+    The unlabelled events are halved, one half is unseen. With `few_labelled` it is the reverse.
+    """
+    tiles, few = ombria_by_share(root, size.shrink)
+    labelled = few if few_labelled else ~few
+    names = tiles["event"].values
+    first, second = halves(names[~labelled], seed)
+    return _stores(
+        tiles.isel(tile=np.flatnonzero(labelled)),
+        tiles.isel(tile=np.flatnonzero(~labelled & np.isin(names, first))),
+        tiles.isel(tile=np.flatnonzero(~labelled & np.isin(names, second))),
+        seed,
+    )
+
+
+@cache
+def ombria_by_share(root: Path, shrink: int) -> tuple[xr.Dataset, NDArray[np.bool_]]:
+    """Return OMBRIA's chips by event, and which are of an event of little flood, (tile,) bool."""
+    known = ombria.chips(root)
+    number = event_of_chips(known)
+    few, kept = np.zeros(len(number), dtype=np.bool_), []
+    for event in np.unique(number):
+        member = np.flatnonzero(number == event)
+        few[member] = (known.label[member] == 1).mean() < FEW
+        kept.append(member[:: -(-len(member) // _PER_EVENT)])
+    chosen = np.concatenate(kept)
+    tiles = chip_tiles(known).drop_vars(["optical", "channel"], errors="ignore")
+    names = np.array([f"event-{one:02d}" for one in number])
+    tiles = tiles.assign_coords(event=("tile", names)).isel(tile=chosen)
+    return shrunk(tiles, shrink), few[chosen]
+
+
+def halves(events: NDArray[np.str_], seed: int) -> tuple[list[str], list[str]]:
+    """Return the names of events in two parts of about as many tiles."""
+    names, counts = np.unique(events, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    parts: tuple[list[str], list[str]] = ([], [])
+    filled = [0, 0]
+    for place in sorted(order, key=lambda place: -counts[place]):
+        part = int(np.argmin(filled))
+        parts[part].append(str(names[place]))
+        filled[part] += int(counts[place])
+    return parts
+
+
+def simulator_shift_protocol(share: float, seed: int, size: Size) -> dict[str, xr.Dataset]:
+    """Return simulated events of a quarter of flood with labels, of another share without."""
+    small = replace(size, simulated=2)
+    events = iter(range(1000 * (seed + 1), 1000 * (seed + 2)))
+    parts = [
+        concatenate_tiles(
+            [
+                _simulated(next(events), replace(LABELLED, share=flooded), small)
+                for _ in range(count)
+            ]
+        )
+        for count, flooded in zip(_SIMULATED_EVENTS, (LABELLED.share, share, share), strict=True)
+    ]
+    return _stores(*parts, seed)
 
 
 def write_protocol(stores: dict[str, xr.Dataset], folder: Path) -> dict[str, Path]:
@@ -196,13 +273,15 @@ def _shrunk(array: Floats, factor: int) -> Floats:
 def _simulated(seed: int, setting: Setting, size: Size) -> xr.Dataset:
     """Return the tiles of a flood on its map grid, without the radar's geometry."""
     side = size.simulated * 128
-    place = make_landscape(seed, side, 10.0, setting.flood_depth, setting.relief)
-    angle = np.full((side, side), setting.incidence_deg)
     draw = np.random.default_rng(seed)
-    water = place.permanent | place.flooded
+    place = replace(draw_place(draw, "farmland"), relief=setting.relief, snow=False)
+    landscape = make_landscape(draw, place, side, 10.0, share=setting.share)
+    angle = np.full((side, side), setting.incidence_deg)
+    seen, _ = surface_backscatter(landscape, draw_day(draw, place), angle, flooded=True)
+    water = landscape.label > 0
+    fields = np.where(gaussian_filter(water.astype(float), 1) < 0.5, setting.crops_db, 0.0)
     bands = []
-    for clean in sigma0(place, True, angle, seed).values():
-        fields = np.where(gaussian_filter(water.astype(float), 1) < 0.5, setting.crops_db, 0.0)
+    for clean in seen:
         power = clean * 10 ** (fields / 10) + 10 ** (setting.noise_db / 10)
         speckle = draw.gamma(setting.looks, 1 / setting.looks, power.shape)
         bands.append(10 * np.log10(power * speckle) + setting.offset_db)

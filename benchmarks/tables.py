@@ -13,6 +13,7 @@ from benchmarks.auto_tables import auto_tables
 from benchmarks.baselines_tables import baselines_tables
 from benchmarks.default_model_tables import default_model_tables
 from benchmarks.distill_tables import distill_tables
+from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.relabel_tables import relabel_tables
@@ -165,6 +166,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "predict": predict_tables,
     "baselines": baselines_tables,
     "relabel": relabel_tables,
+    "label_shift": label_shift_tables,
     "distill": distill_tables,
     "workflow": lambda result: [dry_run_table(result)],
 }

@@ -12,8 +12,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shrunk
+from benchmarks.label_shift_pixels import PixelClassifier
+from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
+from benchmarks.relabel_protocols import halves
 from benchmarks.zoo import FOLDS, PLANS, events_split, jobs
 from benchmarks.zoo_tables import PUBLISHED_SIZES, VARIANTS, zoo_tables
 from floodloom.adapters import Chips, chip_tiles
@@ -100,6 +103,31 @@ def test_shrunk_chips_keep_their_means_and_what_is_seen() -> None:
     np.testing.assert_array_equal(np.argwhere(small["label"].values), [[0, 0, 0], [0, 0, 1]])
     np.testing.assert_array_equal(np.argwhere(small["optical"].isnull().values), [[0, 0, 0, 0]])
     assert shrunk(tiles, 1) is tiles
+
+
+def test_events_are_halved_by_their_chips_and_none_is_in_both() -> None:
+    names = np.repeat(["a", "b", "c", "d", "e"], [10, 7, 6, 3, 2])
+    for seed in range(3):
+        first, second = halves(names, seed)
+        assert sorted(first + second) == ["a", "b", "c", "d", "e"]
+        assert abs(int(np.isin(names, first).sum()) - 14) <= 2
+
+
+def test_a_classifier_of_pixels_finds_the_log_odds() -> None:
+    draw = np.random.default_rng(0)
+    flood = draw.random(20_000) < 0.3
+    features = (draw.normal(size=(1, 20_000)) + 2 * flood).astype(np.float32)
+    margin = PixelClassifier.fit(features, flood).margin(features)
+    expected = 2 * features[0] - 2 + np.log(0.3 / 0.7)
+    np.testing.assert_allclose(margin, expected, atol=0.25)
+
+
+def test_what_was_not_measured_says_so() -> None:
+    scores = {"iou": 0.5, "called": 0.2, "true": 0.1}
+    found = {"before": {"inductive": scores, "transductive": scores}}
+    (table,) = label_shift_tables({"protocols": {"ombria-few": {"0": found}}})
+    assert table.count("| not measured |") == 6 + 5
+    assert table.count("| 0.100 | first network | 0.500 | 0.200 |") == 2
 
 
 def test_trainings_of_another_processor_are_not_mixed_in(tmp_path) -> None:

@@ -163,7 +163,7 @@ def _audit(**changed: Any) -> dict[str, Any]:
         "preset": "pixel-gate",
         "confidence": {"edges": [0.0, 0.5, 1.0], "dry": [1, 3], "water": [0, 0]},
         "validation": {"pooled": None, "by_event": {}},
-        "gate": {"gate": "pixel", "thresholds": [0.95], "quotas": [0.9]},
+        "gate": {"gate": "pixel", "thresholds": [0.95], "portions": [0.5]},
         "acceptance": True,
         "tta": True,
         "greatest_likelihood": 1.0,

@@ -64,7 +64,8 @@ def test_records_are_read_as_they_were_written(kind, content, tmp_path) -> None:
         (Audit, "calibration.before", None),
         (Audit, "confidence.edges", [0.0]),
         (Audit, "confidence.dry", [1]),
-        (Audit, "gate.quotas", None),
+        (Audit, "gate.portions", None),
+        (Audit, "estimated", {"share": 0.1}),
     ],
 )
 def test_what_a_page_can_not_show_is_named(kind, path: str, value: Any, tmp_path) -> None:

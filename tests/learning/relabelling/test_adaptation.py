@@ -9,6 +9,7 @@ import torch
 
 from floodloom.learning.data.samples import Samples, radar_samples
 from floodloom.learning.data.training_set import TrainingSet
+from floodloom.learning.inference import ensemble_of
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.network import untrained
 from floodloom.learning.relabelling.acceptance import Acceptance
@@ -17,6 +18,9 @@ from floodloom.learning.relabelling.adaptation import (
     replace_statistics,
     sensor_difference,
 )
+from floodloom.learning.relabelling.priors import EstimatedShare
+from floodloom.learning.relabelling.round import relabel_tiles
+from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.semisupervised import PseudoLabels
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.train import train_checkpoint
@@ -92,6 +96,40 @@ def test_predictions_that_leave_their_limits_are_refused(known, trained, make_ti
     start = untrained(known[0], NetworkSettings(width=4), 0)
     limits(MOST_WATER=1.0, MOST_FLIPS=0.01, MOST_IOU_FALL=1.0)
     assert "of the labels flipped" in acceptance.choose(start, trained).notes["reason"]
+
+
+def test_what_is_called_water_may_not_move_away_from_the_estimated_share(
+    known, trained, make_tiles, limits
+):
+    target = radar_samples(make_tiles(6, "target", seed=2, labelled=False))
+    start = untrained(known[0], NetworkSettings(width=4), 0)
+    limits(MOST_FLIPS=1.0)
+
+    def chosen(share):
+        estimated = EstimatedShare(method="em", share=share, called=0.35)
+        return acceptance_of(known, target=target, estimated=estimated).choose(start, trained)
+
+    nearer = chosen(0.35)  # the share of water in each of these tiles
+    assert nearer.notes["kept"] == "new weights"
+    called = nearer.notes["initial_water_share"]
+    assert abs(called - 0.35) > 0.1 > abs(nearer.notes["water_share"] - 0.35)
+    assert chosen(called).notes["reason"].startswith("water called moved from")
+
+
+def test_a_round_labels_no_more_water_than_there_is(known, trained, make_tiles):
+    flooded = make_tiles(4, "target", seed=2, labelled=False)
+    dry = make_tiles(12, "target", seed=8, contrast=0.0, event="dry", labelled=False)
+    offered, true = concatenate_tiles([flooded, dry]), 0.35 / 4
+
+    def audit_of(method):
+        settings = RelabelSettings(priors=method, likelihood=0.0, tta=False)
+        return relabel_tiles(offered, known[1], ensemble_of([trained]), ["a"], settings)[1]
+
+    for method in ("count", "confusion", "bias-corrected-em"):
+        audit = audit_of(method)
+        assert audit.estimated.share == pytest.approx(true, abs=0.03)
+        assert audit.passed_gate["water"].share <= audit.estimated.share + 0.002
+    assert audit_of("none").estimated is None
 
 
 def test_a_bad_network_may_label_only_without_limits(known):

@@ -17,37 +17,46 @@ PREDICTION = np.array([[[0, 0, 0], [1, 1, 1]]], dtype=np.uint8)
 
 
 def select(
-    gate, confidence=CONFIDENCE, prediction=PREDICTION, *, of_tile=None, first=True, **settings
+    gate,
+    confidence=CONFIDENCE,
+    prediction=PREDICTION,
+    *,
+    of_tile=None,
+    first=True,
+    shares=None,
+    **settings,
 ):
-    predictions = Predictions(confidence, prediction, 2, of_tile, first)
+    predictions = Predictions(confidence, prediction, 2, of_tile, first, shares)
     return GATES.load(gate).select(predictions, GateSettings(gate=gate, **settings))
 
 
-def gated(thresholds, quotas, portions=(0.0,)):
-    found = select("pixel", thresholds=thresholds, quotas=quotas, portions=portions)
+def gated(thresholds, portions=(0.0,), shares=None):
+    found = select("pixel", thresholds=thresholds, portions=portions, shares=shares)
     return found[0].tolist()
 
 
 def test_thresholds_by_class():
-    assert gated((0.95, 0.95), (1, 1)) == [[0, 0, 255], [1, 255, 255]]
-    assert gated((0.95, 0.75), (1, 1)) == [[0, 0, 255], [1, 1, 255]]
-    assert gated((0.95,), (1,)) == gated((0.95, 0.95), (1, 1))
+    assert gated((0.95, 0.95)) == [[0, 0, 255], [1, 255, 255]]
+    assert gated((0.95, 0.75)) == [[0, 0, 255], [1, 1, 255]]
+    assert gated((0.95,)) == gated((0.95, 0.95))
 
 
-def test_quotas_keep_the_surest_of_each_class():
-    assert gated((0.5, 0.5), (2 / 3, 0.5)) == [[0, 0, 255], [1, 255, 255]]
-    assert gated((0.5, 0.5), (0.34, 0.0)) == [[0, 255, 255], [255, 255, 255]]
+def test_no_class_has_more_labels_than_its_estimated_share_of_all_pixels():
+    # of five pixels with data, two are predicted as water
+    assert gated((0.5,), shares=(0.8, 0.2)) == [[0, 0, 0], [1, 255, 255]]
+    assert gated((0.5,), shares=(0.4, 0.6)) == [[0, 0, 255], [1, 1, 255]]
+    assert gated((0.5,), (1.0,), shares=(0.2, 0.0)) == [[0, 255, 255], [255, 255, 255]]
 
 
 def test_ties_at_the_quota_are_kept():
     alike = np.ones((1, 1, 4), dtype=np.float32), np.zeros((1, 1, 4), np.uint8)
-    label = select("pixel", *alike, thresholds=(0.9,), quotas=(0.25, 1), portions=(0.0,))
+    label = select("pixel", *alike, thresholds=(0.9,), portions=(0.0,), shares=(0.25, 0.75))
     assert (label == 0).all()
 
 
 def test_a_portion_of_each_class_is_kept_below_the_threshold():
-    assert gated((0.995,), (1,), (2 / 3, 0.5)) == [[0, 0, 255], [1, 255, 255]]
-    assert gated((0.995,), (1 / 3, 1), (2 / 3, 0.0)) == [[0, 255, 255], [255, 255, 255]]
+    assert gated((0.995,), (2 / 3, 0.5)) == [[0, 0, 255], [1, 255, 255]]
+    assert gated((0.995,), (2 / 3, 0.0)) == [[0, 0, 255], [255, 255, 255]]
 
 
 def test_tiles_known_as_a_whole():
@@ -93,5 +102,5 @@ def test_tile_gate_keeps_whole_tiles_only():
 def test_numbers_per_class():
     assert expand_to_classes((0.9,), 3, "thresholds") == (0.9, 0.9, 0.9)
     assert expand_to_classes((0.9, 0.8), 2, "thresholds") == (0.9, 0.8)
-    with pytest.raises(ConfigError, match="quotas: 3 values for 2 classes"):
-        expand_to_classes((1, 1, 1), 2, "quotas")
+    with pytest.raises(ConfigError, match="portions: 3 values for 2 classes"):
+        expand_to_classes((1, 1, 1), 2, "portions")

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from floodloom.learning.data.samples import Samples
 from floodloom.learning.relabelling import local_likelihood as likelihood
+from floodloom.learning.relabelling.labeller import Labeller, calibrate_labeller
 from floodloom.learning.relabelling.local_likelihood import Mixture, local_likelihood
-from floodloom.learning.relabelling.round import Labeller, calibrate_labeller
 
 SIDE = 64
 
@@ -94,6 +94,7 @@ def test_maps_are_averaged_and_pseudo_labels_are_not(flood):
 
 def test_a_river_does_not_blur_what_land_looks_like(monkeypatch):
     """A flood with plants in it, which a network sees in part, is between fields and a river."""
+    monkeypatch.setattr(likelihood, "holds_two_classes", lambda *_: True)  # it holds three
     draw = np.random.default_rng(1)
     river, water = np.zeros((2, SIDE, SIDE), bool)
     river[:, :16], water[:, 40:] = True, True
@@ -110,6 +111,27 @@ def test_a_river_does_not_blur_what_land_looks_like(monkeypatch):
     assert wrong() < 0.04
     monkeypatch.setattr(likelihood, "_COMPONENTS", (1,))
     assert wrong() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("apart", "share", "held"), [(1.0, 0.5, True), (1.0, 0.1, True), (0.4, 0.5, False)]
+)
+def test_two_classes_are_seen_in_the_pixels_themselves(apart, share, held):
+    draw = np.random.default_rng(0)
+    water = draw.random(SIDE * SIDE) < share
+    features = np.where(water, 0, apart) + draw.normal(0, 0.25, (1, SIDE * SIDE))
+    assert likelihood.holds_two_classes(features.astype(np.float32), water.astype(int)) == held
+    assert not likelihood.holds_two_classes(features.astype(np.float32), np.zeros_like(water))
+
+
+def test_the_darkest_part_of_land_is_left_as_it_is_predicted():
+    """Without a second class, the distributions of both sides of a boundary would spread one."""
+    draw = np.random.default_rng(0)
+    image = draw.normal(0.9, 0.15, (2, SIDE, SIDE)).astype(np.float32)
+    image += gaussian_filter(draw.normal(0, 1.2, (SIDE, SIDE)), 4).astype(np.float32)
+    logits = timid(image, 8.0)
+    assert 0.05 < (logits[0, 1] > 0).mean() < 0.3
+    assert (local_likelihood(image[np.newaxis], everywhere(image), logits) == 0).all()
 
 
 def test_no_data_are_neither_fitted_nor_classified(flood):

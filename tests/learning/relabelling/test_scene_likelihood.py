@@ -13,8 +13,8 @@ from floodloom.learning.data.samples import Samples
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.relabelling import scene_likelihood
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting, local_likelihood
-from floodloom.learning.relabelling.retraining import note_likelihood
 from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood, tile_predictor
+from floodloom.learning.relabelling.target_calibration import note_likelihood
 from tests.mapping.conftest import as_inputs, fitted, flooded
 
 WEIGHTING = LikelihoodWeighting(0.5, 2.0)

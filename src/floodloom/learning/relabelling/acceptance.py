@@ -16,6 +16,7 @@ from floodloom.learning.data.samples import Tiles
 from floodloom.learning.loss import LogitLoss
 from floodloom.learning.network import Execution, default_device
 from floodloom.learning.relabelling.gate import Labels, Predictions
+from floodloom.learning.relabelling.priors import EstimatedShare
 from floodloom.learning.training.validation import scores_of
 from floodloom.log import get_logger
 
@@ -48,6 +49,8 @@ class Acceptance:
         `prediction_shift`).
     limited
         Whether networks that leave their limits are refused.
+    estimated
+        The share of class 1 on `target`, away from which what is called there may not move.
     """
 
     validation: Tiles
@@ -55,12 +58,13 @@ class Acceptance:
     batch: int = 8
     target: Tiles | None = None
     limited: bool = True
+    estimated: EstimatedShare | None = None
 
     def choose(self, before: Checkpoint, learned: Checkpoint) -> Checkpoint:
         """Return what was learned, or the model before it if that leaves the limits.
 
         Its notes hold initial_iou, learned_iou, water_share, flips, kept and, where it was
-        refused, the reason.
+        refused, the reason; initial_water_share where the target's share is estimated.
         """
         was, now = (self.validation_iou(one) for one in (before, learned))
         shift = self.prediction_shift(before, learned, self.target)
@@ -68,11 +72,20 @@ class Acceptance:
         reason = limit_exceeded(notes["water_share"], notes["flips"])
         if now < was - MOST_IOU_FALL:
             reason = f"validation IoU fell from {was:.4f} to {now:.4f}"
+        seen = notes["water_share"] is not None
+        if self.estimated is not None and self.target is not None and seen:
+            called = notes["initial_water_share"] = self._water_called(before, self.target)
+            reason = reason or self.estimated.moves_away(called, notes["water_share"])
         if reason is None:
             return replace(learned, notes={**notes, "kept": LEARNED})
         _log.warning("initial weights are kept: %s", reason)
         notes |= {"kept": BEFORE, "reason": reason}
         return replace(before, history=learned.history, notes=notes)
+
+    def _water_called(self, checkpoint: Checkpoint, target: Tiles) -> float:
+        """Return the share of class 1 in what a network predicts of tiles."""
+        found = _predicted_classes(checkpoint, target, self.batch)[0]
+        return float((found[found >= 0] == 1).mean())
 
     def inaccuracy(self, checkpoint: Checkpoint) -> str | None:
         """Return why a model is too inaccurate to label anything, or None if it isn't.

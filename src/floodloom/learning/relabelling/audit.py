@@ -18,6 +18,7 @@ from floodloom.learning.metrics.pixels import (
     reliability,
 )
 from floodloom.learning.relabelling.gate import Labels, Predictions
+from floodloom.learning.relabelling.priors import EstimatedShare
 from floodloom.learning.relabelling.settings import GateSettings
 from floodloom.settings import Count, Number, Record, ReliabilityCurve, read_record
 
@@ -78,7 +79,8 @@ class Audit(Record):
     `acceptance` is whether there were limits, which hold for the round's model, too; `confidence`
     counts confidences per predicted class between `edges`; `likelihood` is the weight
     of the local likelihood in the labels, `greatest_likelihood` the greatest that was tried;
-    `batch_statistics` holds for each member whose statistics it labelled with; `left_out` why
+    `estimated` is the target's share of water, as far as it is estimated; `batch_statistics` holds
+    for each member whose statistics it labelled with; `left_out` why
     others labelled nothing.
     """
 
@@ -97,6 +99,7 @@ class Audit(Record):
     tta: bool
     likelihood: Number
     greatest_likelihood: Number
+    estimated: EstimatedShare | None = None
     batch_statistics: list[str | None]
     validation: Validation
     left_out: dict[str, str]

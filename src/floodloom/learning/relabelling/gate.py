@@ -29,6 +29,8 @@ class Predictions:
         unknown; None where nothing is known of whole tiles.
     first
         Whether it is the first round.
+    shares
+        Estimated share of each class, (class,), which no more labels have; None where unknown.
     """
 
     confidence: NDArray[np.float32]
@@ -36,6 +38,7 @@ class Predictions:
     classes: int
     tile_label: Labels | None = None
     first: bool = True
+    shares: tuple[float, ...] | None = None
 
     @property
     def valid(self) -> NDArray[np.bool_]:

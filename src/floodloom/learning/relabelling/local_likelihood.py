@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from floodloom.arrays import Floats
+from floodloom.classical.histograms import Bins, Scale
+from floodloom.classical.two_classes import are_bimodal, classes_of, fit_two_classes
 from floodloom.kernels import jit
 
 Doubles = NDArray[np.float64]
@@ -143,6 +145,10 @@ _CLASSIFIED = 1 << 16  # pixels that are classified while mixtures are fitted, a
 _FEWEST = 60  # pixels of a class, below which nothing is known of its distribution
 _NEIGHBOURHOOD = 1.0  # px, standard deviation of the bell over which neighbours are averaged
 _LOWEST = 8.0  # log-likelihood below the likeliest class's, at most
+_BINS = 128  # of the histogram that shows whether a tile holds two classes
+_TAIL = 0.001  # share of the pixels beyond the histogram, on either side
+_LEAST_SHARE = 0.03  # of the smaller class, with which a tile holds two
+_LEAST_D = 3.0  # Ashman's D of the two, see `holds_two_classes`
 
 
 @dataclass(frozen=True)
@@ -198,8 +204,8 @@ def local_likelihood(
     -------
     ndarray
         (tile, class, y, x) float32, -8 to 0: relative to each pixel's likeliest class. 0 where
-        there are no data, for classes of which too few pixels are predicted, and in tiles of one
-        class alone.
+        there are no data, for classes of which too few pixels are predicted, and in tiles that
+        don't show two classes, see `holds_two_classes`.
 
     References
     ----------
@@ -240,6 +246,8 @@ def _likelihood(features: Floats, logits: Floats) -> Floats:
     step = -(-features.shape[1] // _CLASSIFIED)
     few, networks = features[:, ::step], logits[:, ::step]
     likelihood = np.zeros_like(networks)
+    if not holds_two_classes(few, networks.argmax(axis=0)):
+        return likelihood if step == 1 else np.zeros_like(logits)
     known: dict[int, Mixture] = {}
     for _ in range(_ROUNDS):
         sure = _surest(networks + likelihood)
@@ -248,6 +256,48 @@ def _likelihood(features: Floats, logits: Floats) -> Floats:
         known = {value: _fitted(few, own, value, known) for value, own in sure.items()}
         likelihood = _class_likelihood(few, known, len(logits))
     return likelihood if step == 1 else _class_likelihood(features, known, len(logits))
+
+
+def holds_two_classes(features: Floats, predicted: NDArray[np.integer]) -> bool:
+    """Return whether pixels themselves show two classes where a network sees two.
+
+    Along the axis that best separates the predicted classes (Fisher 1936) the histogram of all
+    pixels must be bimodal, whatever was predicted: where it isn't, the boundary lies within one
+    class, and the distributions of its two sides only spread what was predicted.
+
+    Parameters
+    ----------
+    features
+        (feature, pixel) float32.
+    predicted
+        (pixel,) classes, 0 or not.
+
+    Returns
+    -------
+    bool
+        Whether two Gaussians fit, the smaller has 3 % of the pixels, and Ashman's D is above 3.
+        Above 2, where histograms begin to have two modes, the likelihood cost OMBRIA's events of
+        little flood 3 to 4 points of IoU, above 3 half a point (benchmarks/README.md, label_shift).
+
+    References
+    ----------
+    Ashman et al. (1994), see `floodloom.classical.two_classes.are_bimodal`.
+    """
+    sides = [features[:, predicted == 0], features[:, predicted > 0]]
+    if min(side.shape[1] for side in sides) < _FEWEST:
+        return False
+    within = sum(np.atleast_2d(np.cov(side)) * side.shape[1] for side in sides)
+    within = within / features.shape[1] + _LEAST_VARIANCE * np.eye(len(features))
+    axis = np.linalg.solve(within, sides[1].mean(axis=1) - sides[0].mean(axis=1))
+    levels = axis @ features
+    low, high = np.quantile(levels, (_TAIL, 1 - _TAIL))
+    bins = Bins(float(low), float(high - low) / _BINS, _BINS)
+    edges = np.linspace(low, high, _BINS + 1)
+    counts = np.histogram(np.clip(levels, low, high), edges)[0].astype(np.uint32)[np.newaxis]
+    fits = fit_two_classes(counts, bins)
+    if not are_bimodal(fits, counts.sum(axis=1), Scale(bins), _LEAST_SHARE)[0]:
+        return False
+    return classes_of(fits[0]).ashman_d > _LEAST_D
 
 
 def _class_likelihood(features: Floats, known: dict[int, Mixture], classes: int) -> Floats:

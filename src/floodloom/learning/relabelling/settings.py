@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, PositiveInt
 
 from floodloom.learning.relabelling.gates import GATES
 from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.settings import Settings, of_job
+
+PriorsMethod = Literal["none", "count", "confusion", "bias-corrected-em"]
 
 
 class GateSettings(Settings):
@@ -22,12 +26,6 @@ class GateSettings(Settings):
         default=(0.95,),
         min_length=1,
         description="Least confidence of a kept pixel, one for all classes or one each",
-    )
-    quotas: tuple[float, ...] = Field(
-        default=(0.9,),
-        min_length=1,
-        description="Greatest share of the pixels predicted as a class that are kept, one for all "
-        "classes or one each",
     )
     portions: tuple[float, ...] = Field(
         default=(0.5,),
@@ -66,6 +64,13 @@ class RelabelSettings(GateSettings):
         "its classes, against the networks' logits; as much of it is used, in pseudo labels and in "
         "prediction, as makes the error on held-out labels, 1 - IoU, grow by a twentieth at most; "
         "0: none",
+    )
+    priors: PriorsMethod = Field(
+        default="count",
+        description="How the target's share of water is estimated, which no more pseudo labels "
+        "have, and away from which what the round's model calls water may not move: count: what "
+        "the networks call before the round; confusion: that by how often they err on held-out "
+        "labels; bias-corrected-em: by calibrated probabilities; none: not estimated",
     )
     tta: bool = Field(default=True, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

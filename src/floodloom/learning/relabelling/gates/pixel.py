@@ -1,6 +1,6 @@
 """Confident pixels, class by class, so that a class isn't lost because the others are easier.
 
-Quotas follow class-balanced self-training (Zou et al. 2018, arXiv 1810.07911).
+Portions and quotas follow class-balanced self-training (Zou et al. 2018, arXiv 1810.07911).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ def select_pixels(predictions: Predictions, settings: GateSettings) -> Labels:
     """Label the pixels that are sure enough.
 
     Of the pixels predicted as a class, those from its threshold on are kept, at least the most
-    confident ones that make up its portion, so that a difficult class isn't lost, and at most those
-    that make up its quota; those that tie with the last one are kept, too.
+    confident ones that make up its portion, so that a difficult class isn't lost. Where the shares
+    of the classes are estimated, a class has at most its share of all pixels, the most confident
+    ones; those that tie with the last one are kept, too.
 
     Returns
     -------
@@ -33,18 +34,27 @@ def select_pixels(predictions: Predictions, settings: GateSettings) -> Labels:
     ConfigError
         If the settings have neither one number for all classes nor one each.
     """
-    thresholds, quotas, portions = (
+    thresholds, portions = (
         expand_to_classes(getattr(settings, name), predictions.classes, name)
-        for name in ("thresholds", "quotas", "portions")
+        for name in ("thresholds", "portions")
     )
     label = np.full(predictions.label.shape, IGNORE, dtype=np.uint8)
-    rules = zip(thresholds, quotas, portions, strict=True)
-    for value, (threshold, quota, portion) in enumerate(rules):
+    for value, (threshold, portion) in enumerate(zip(thresholds, portions, strict=True)):
         member = (predictions.label == value) & predictions.valid
         sure = predictions.confidence[member]
-        least = max(min(threshold, _cutoff(sure, portion)), _cutoff(sure, quota))
+        least = max(
+            min(threshold, _cutoff(sure, portion)), _cutoff(sure, _quota(predictions, value))
+        )
         label[member & (predictions.confidence >= least)] = value
     return label
+
+
+def _quota(predictions: Predictions, value: int) -> float:
+    """Return which share of the pixels predicted as a class makes up its estimated share."""
+    if predictions.shares is None:
+        return 1.0
+    predicted = int(((predictions.label == value) & predictions.valid).sum())
+    return predictions.shares[value] * int(predictions.valid.sum()) / max(predicted, 1)
 
 
 def expand_to_classes(values: Sequence[float], classes: int, name: str) -> tuple[float, ...]:

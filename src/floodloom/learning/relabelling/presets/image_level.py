@@ -6,5 +6,10 @@ from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
     "run": {"rounds": 2},
-    "relabel": {"gate": "image-level", "batch_statistics": 0.0, "likelihood": 0.0},
+    "relabel": {
+        "gate": "image-level",
+        "batch_statistics": 0.0,
+        "likelihood": 0.0,
+        "priors": "none",
+    },
 }

@@ -30,6 +30,7 @@ preset: Preset = {
         "gate": "paul-ganju",
         "batch_statistics": 0.0,
         "likelihood": 0.0,
+        "priors": "none",
         "calibrate": False,
         "acceptance": False,
     },

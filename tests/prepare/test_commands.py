@@ -36,7 +36,10 @@ def test_two_products_become_an_event(own: Path, tmp_path: Path, capsys) -> None
         assert text in said
     content = written(out)
     assert content["run"] == {"name": "beira", "checkpoint": "default"}
-    assert content["events"]["beira"] == {"split": "target", "dem": str(own / "dem.tif")}
+    event = content["events"]["beira"]
+    assert event["split"] == "target"
+    assert (out / event["dem"]).resolve() == (own / "dem.tif").resolve()
+    assert str(own) not in (out / "config.yaml").read_text() + (out / "scenes.tsv").read_text()
     assert content["geocode"] == {"resolution": 10, "dem_heights": "ellipsoid"}
     scenes = load_scenes(load_config(content), out)
     assert [(s.role, Path(s.source).name, str(s.date)) for s in scenes.values()] == [

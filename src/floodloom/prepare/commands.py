@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from floodloom.names import as_name, require_name
-from floodloom.prepare.run import results, run, shown
+from floodloom.prepare.run import available_cores, results, run, shown
 from floodloom.prepare.settings import Area, OwnFiles
 from floodloom.prepare.survey import survey
 from floodloom.prepare.write import write_event
@@ -55,7 +54,7 @@ def map_flood(
         If a job fails.
     """
     called = _prepare(files, out, area, backscatter, name)
-    count = cores or len(os.sched_getaffinity(0))
+    count = cores or available_cores()
     _say(f"runs: {shown(out, count)}")
     _say("  up to one stage: add calibrated, geocoded, predicted or delineated")
     run(out, count, *(["--dry-run"] if dry_run else []))
@@ -93,7 +92,7 @@ def init(
         One line, if the files can't become a map.
     """
     _prepare(files, out, area, backscatter, name)
-    _say(f"run it by: {shown(out, len(os.sched_getaffinity(0)))}")
+    _say(f"run it by: {shown(out)}")
 
 
 def _prepare(

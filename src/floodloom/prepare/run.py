@@ -13,8 +13,8 @@ from pathlib import Path
 
 from floodloom import workflow
 from floodloom.errors import FloodloomError
-from floodloom.prepare.write import CONFIG
 
+CONFIG = "config.yaml"
 SNAKEFILE = Path(workflow.__file__).parent / "Snakefile"
 """The workflow, wherever floodloom is installed; its profile lies beside it."""
 _AREAS = {"flood": "flood", "permanent": "permanent water", "excluded": "excluded"}
@@ -40,9 +40,15 @@ def command(cores: int, *more: str) -> list[str]:
     return ["snakemake", *where, *more]
 
 
-def shown(out: Path, cores: int) -> str:
-    """Return the command as it can be typed."""
+def shown(out: Path, cores: int | None = None) -> str:
+    """Return the command as it can be typed; all cores when not given."""
+    cores = cores or available_cores()
     return f"cd {shlex.quote(str(out))} && {shlex.join([*_program(), *command(cores)[1:]])}"
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _program() -> list[str]:

@@ -73,13 +73,13 @@ class Survey:
         for members, share in zip(self.before, self.shares, strict=True):
             for scene in members:
                 yield f"before: {scene.path}: {scene.described}"
-            orbits = {scene.facts.get("relative_orbit") for scene in (self.after[0], members[0])}
-            if None not in orbits and len(orbits) > 1:
-                yield "  taken from another orbit: slopes look different, more is in doubt"
             if share < _WHOLE:
                 yield f"  shows {share:.0%} of the map; elsewhere nothing is known from before"
         if not self.before:
-            yield "before: no scene, so what was water before isn't told from the flood"
+            yield (
+                "before: no scene, so water from before isn't told from the flood, unless "
+                "config.yaml is given reference_water"
+            )
         for scene in self.after[:1]:
             if scene.reasons:
                 yield f"taken for: {scene.reasons}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from floodloom.dates import time_in_name
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.prepare.found import Found
+from floodloom.prepare.run import CONFIG, shown
 from floodloom.prepare.survey import Survey
 
-CONFIG, SHEET = "config.yaml", "scenes.tsv"
+SHEET = "scenes.tsv"
+_SAME_S = 60.0
 
 
 def write_event(found: Survey, name: str, out: Path) -> list[Path]:
@@ -47,8 +50,8 @@ def write_event(found: Survey, name: str, out: Path) -> list[Path]:
     for path, text in texts.items():
         if path.exists() and path.read_text(encoding="utf-8") != text:
             raise InputError(
-                f"{path}: there already, and not what would be written; run it as it is (see "
-                "--help), remove it, or give another --out"
+                f"{path}: there already, and not what would be written; remove it, give another "
+                f"--out, or run it as it is: {shown(out)}"
             )
     for path, text in texts.items():
         if not path.exists():
@@ -68,10 +71,17 @@ def sheet_text(found: Survey, name: str, out: Path) -> str:
     lines = ["scene\tevent\trole\tsource\tdate"]
     for role, scene, called in rows:
         source = place(scene.path, out)
-        told = time_in_name(source) == scene.taken
-        date = "" if told or scene.taken is None else f"{scene.taken:%Y-%m-%dT%H:%M:%S}"
+        date = "" if _is_told(scene, source) else f"{scene.taken:%Y-%m-%dT%H:%M:%S}"
         lines.append("\t".join((called, name, role, source, date)).rstrip("\t"))
     return "\n".join(lines) + "\n"
+
+
+def _is_told(scene: Found, source: str) -> bool:
+    """Whether the name of a source states when it was taken, or nobody knows."""
+    told = time_in_name(source)
+    if scene.taken is None:
+        return True
+    return told is not None and abs(scene.taken - told).total_seconds() < _SAME_S
 
 
 def _of(scenes: Sequence[Found]) -> Iterator[tuple[int, Found]]:
@@ -85,9 +95,9 @@ def _named(role: str, members: Sequence[Found], number: int) -> str:
 
 
 def place(path: Path, out: Path) -> str:
-    """Return a path as a run in `out` names it: relative where it lies in there, else absolute."""
-    whole, folder = path.absolute(), out.absolute()
-    return str(whole.relative_to(folder)) if whole.is_relative_to(folder) else str(whole)
+    """Return a path as a run in `out` names it: from there, so that pages tell no home folder."""
+    whole = path.absolute()
+    return os.path.relpath(whole.parent.resolve() / whole.name, out.resolve())
 
 
 def config_text(found: Survey, name: str, out: Path) -> str:

@@ -132,8 +132,8 @@ def _backscatter(path: Path, stated: BackscatterSettings) -> Found:
     west, south, east, north = footprint_of(scene)
     outline = shapely.box(west, south, east, north)
     if "footprint" not in scene.attrs:  # not one that points alone place
-        corners = np.array(geobox_of(scene).geographic_extent.exterior.coords)
-        outline = _hull(*corners.T, (west + east) / 2)
+        longitude, latitude = np.array(geobox_of(scene).geographic_extent.exterior.coords).T
+        outline = _hull(longitude, latitude, (west + east) / 2)
     return Found(
         path=path,
         kind=str(scene.attrs["title"]),

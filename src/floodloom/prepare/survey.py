@@ -150,7 +150,7 @@ def _elevations(files: OwnFiles, first: Found) -> tuple[dict[str, object], str, 
             f"{first.path}: a product needs elevations to be put on a map; give --dem, or on flat "
             "ground --height, m above the ellipsoid"
         )
-    height = {"constant_height": files.height}
+    height: dict[str, object] = {"constant_height": files.height}
     return height, f"none; all ground is taken to lie {files.height:g} m above the ellipsoid", ""
 
 

@@ -41,13 +41,13 @@ check: setup ## Lint, format, types, workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile src/floodloom/workflow
 	$(BIN)/snakemake --lint
 
 format: setup ## Bring code and workflow into the agreed form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/snakefmt Snakefile src/floodloom/workflow
 
 docs: setup ## Generated pages and figures: config/README.md, the schema, the models, the benchmark tables
 	$(BIN)/python -m floodloom.config.document

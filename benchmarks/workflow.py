@@ -38,10 +38,9 @@ def lay_project(folder: Path, events: int) -> None:
         Flood events, each with a product before and one after: ten give labels, two are validated
         on, all others are mapped.
     """
-    for name in ("workflow", "profiles", "src"):
+    for name in ("profiles", "src"):
         shutil.copytree(REPOSITORY / name, folder / name, dirs_exist_ok=True)
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy(REPOSITORY / name, folder)
+    shutil.copy(REPOSITORY / "Snakefile", folder)
     (folder / "config").mkdir()
     (folder / "sources").mkdir()
     sections: dict[str, dict[str, str]] = {}

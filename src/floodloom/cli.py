@@ -43,6 +43,17 @@ for _position, (_stage, _help) in enumerate(STAGES.items()):
     app.command(f"floodloom.stages.{_stage}:{_stage}", name=_stage, help=_help, sort_key=_position)
 
 app.command(
+    "floodloom.prepare.commands:map_flood",
+    name="map",
+    help="Your own scenes: a flood map, its polygons and pages, by one command.",
+    sort_key=-2,
+)
+app.command(
+    "floodloom.prepare.commands:init",
+    help="Your own scenes: a commented configuration and scene sheet, to edit and run.",
+    sort_key=-1,
+)
+app.command(
     "floodloom.stages.combine:combine",
     help="A scene, an optical image, and a network of each trained without pairs: one probability.",
     sort_key=50,

@@ -26,11 +26,10 @@ def project(folder: Path, code: Path = REPOSITORY) -> Path:
     The code is that of another copy where `code` is one: together with what that has compiled, so
     that a run of the copy needn't compile its loops anew, which takes it half of its time.
     """
-    for name in ("workflow", "profiles", "src"):
+    for name in ("profiles", "src"):
         ignore = shutil.ignore_patterns("*.egg-info")
         shutil.copytree(code / name, folder / name, ignore=ignore)
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy(code / name, folder)
+    shutil.copy(code / "Snakefile", folder)
     (folder / "config").mkdir()
     (folder / "config" / "scenes.tsv").write_text(SHEET)
     content = yaml.safe_load((Path(__file__).parent / "tiny.yaml").read_text())

@@ -17,13 +17,14 @@ from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.settings import of_jobs
 
 REFERENCE = Path("config/README.md")
-SCHEMA = Path("workflow/schemas/config.schema.json")
+SCHEMA = Path("src/floodloom/workflow/schemas/config.schema.json")
 
 _HEAD = """# Configuration
 
 Every key of a configuration file, its type, default and meaning. This page and
-`workflow/schemas/config.schema.json` are made by `make docs` from the settings, which lie beside
-the code that they configure; edit these, not the page.
+`src/floodloom/workflow/schemas/config.schema.json` are made by `make docs` from the settings, which
+lie beside the code that they configure; edit these, not the page. `floodloom init` writes a
+configuration for files of your own.
 
 One file describes one run: `snakemake --cores 2 --configfile config/etci2021.yaml`. Without
 `--configfile`, `config/config.yaml` (a simulated event) is used. Unknown keys are refused.

@@ -8,7 +8,7 @@ rule predict:
     benchmark:
         f"{RUN}/benchmarks/predict/{{event}}-{{role}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 8
     resources:
         mem_mb=mem_mb(PLAN, "predict"),
@@ -41,7 +41,7 @@ rule delineate:
     benchmark:
         f"{RUN}/benchmarks/delineate/{{event}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=mem_mb(PLAN, "delineate"),
@@ -64,7 +64,7 @@ rule evaluate:
     benchmark:
         f"{RUN}/benchmarks/evaluate/summary.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 8
     resources:
         mem_mb=mem_mb(PLAN, "evaluate"),
@@ -94,7 +94,7 @@ rule report:
     benchmark:
         f"{RUN}/benchmarks/report/report.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 8
     resources:
         mem_mb=mem_mb(PLAN, "report"),

@@ -10,7 +10,10 @@ if __name__ == "__main__":
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA", "GDAL"):
         os.environ[f"{library}_NUM_THREADS"] = str(snakemake.threads)
 
-    sys.path.insert(0, str(Path(snakemake.scriptdir).parents[1] / "src"))
+    # In a checkout nothing else lies beside the package; where it is installed, the packages of the
+    # job's own environment come first.
+    place = Path(snakemake.scriptdir).parents[2]
+    sys.path.insert(0 if place.name == "src" else len(sys.path), str(place))
 
     from floodloom.dispatch import run_stage
 

@@ -10,7 +10,7 @@ rule simulate:
     benchmark:
         f"{RUN}/benchmarks/simulate/{{event}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=mem_mb(PLAN, "simulate"),
@@ -34,7 +34,7 @@ rule acquire:
     wildcard_constraints:
         scene=one_of(PLAN.fetched),
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=mem_mb(PLAN, "acquire"),
@@ -57,7 +57,7 @@ rule calibrate:
     benchmark:
         f"{RUN}/benchmarks/calibrate/{{scene}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 4
     resources:
         mem_mb=mem_mb(PLAN, "calibrate"),
@@ -81,7 +81,7 @@ rule geocode:
     wildcard_constraints:
         scene=one_of(PLAN.processed),
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 4
     resources:
         mem_mb=mem_mb(PLAN, "geocode"),
@@ -105,7 +105,7 @@ rule ingest:
     wildcard_constraints:
         scene=one_of(PLAN.ingested),
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=mem_mb(PLAN, "ingest"),
@@ -131,7 +131,7 @@ rule tile:
     wildcard_constraints:
         event=one_of(CONFIG.events),
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 4
     resources:
         mem_mb=mem_mb(PLAN, "tile"),

@@ -8,7 +8,7 @@ rule teach:
     benchmark:
         f"{RUN}/benchmarks/teach/teacher.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 8
     resources:
         mem_mb=mem_mb(PLAN, "teach"),
@@ -31,7 +31,7 @@ rule distill:
     benchmark:
         f"{RUN}/benchmarks/distill/{{model}}-{{seed}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 8
     resources:
         mem_mb=mem_mb(PLAN, "distill"),
@@ -56,7 +56,7 @@ rule train:
     benchmark:
         f"{RUN}/benchmarks/train/round-{{round}}-{{model}}-{{seed}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 8
     resources:
         mem_mb=mem_mb(PLAN, "train"),
@@ -82,7 +82,7 @@ rule relabel:
     benchmark:
         f"{RUN}/benchmarks/relabel/round-{{round}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 8
     resources:
         mem_mb=mem_mb(PLAN, "relabel"),

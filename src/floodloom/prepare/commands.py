@@ -1,0 +1,112 @@
+"""The commands `map` and `init`: from one's own files to a map, or to its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from floodloom.names import as_name, require_name
+from floodloom.prepare.run import available_cores, results, run, shown
+from floodloom.prepare.settings import Area, OwnFiles
+from floodloom.prepare.survey import survey
+from floodloom.prepare.write import write_event
+from floodloom.sentinel1.settings import BackscatterSettings
+from floodloom.texts import line
+
+
+def map_flood(
+    *,
+    files: OwnFiles,
+    out: Path,
+    area: Area = Area(),  # noqa: B008  frozen
+    backscatter: BackscatterSettings = BackscatterSettings(),  # noqa: B008
+    name: str | None = None,
+    cores: int | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Map a flood from your own scenes by the model that floodloom brings.
+
+    Writes config.yaml and scenes.tsv into a folder, states what was found, and runs the workflow
+    there. The command of Snakemake that does the same, whole or stage by stage, is printed; the
+    same call again goes on where it stopped.
+
+    Parameters
+    ----------
+    files
+        Scenes and elevations.
+    out
+        Folder for the configuration and the results.
+    area
+        The part that is mapped.
+    backscatter
+        What backscatter of others is, where its files don't state it.
+    name
+        Name of the event; that of the folder when not given.
+    cores
+        Cores to use; all when not given.
+    dry_run
+        Write the configuration and list the jobs, but run none.
+
+    Raises
+    ------
+    InputError, RecipeMismatchError, ConfigError
+        One line, before anything runs, if the files can't become a map.
+    RunError
+        If a job fails.
+    """
+    called = _prepare(files, out, area, backscatter, name)
+    count = cores or available_cores()
+    _say(f"runs: {shown(out, count)}")
+    _say("  up to one stage: add calibrated, geocoded, predicted or delineated")
+    run(out, count, *(["--dry-run"] if dry_run else []))
+    if not dry_run:
+        for text in results(out, called):
+            _say(text)
+
+
+def init(
+    *,
+    files: OwnFiles,
+    out: Path,
+    area: Area = Area(),  # noqa: B008
+    backscatter: BackscatterSettings = BackscatterSettings(),  # noqa: B008
+    name: str | None = None,
+) -> None:
+    """Write a commented config.yaml and scenes.tsv for your own scenes.
+
+    Parameters
+    ----------
+    files
+        Scenes and elevations.
+    out
+        Folder to write into.
+    area
+        The part that is mapped.
+    backscatter
+        What backscatter of others is, where its files don't state it.
+    name
+        Name of the event; that of the folder when not given.
+
+    Raises
+    ------
+    InputError, RecipeMismatchError, ConfigError
+        One line, if the files can't become a map.
+    """
+    _prepare(files, out, area, backscatter, name)
+    _say(f"run it by: {shown(out)}")
+
+
+def _prepare(
+    files: OwnFiles, out: Path, area: Area, backscatter: BackscatterSettings, name: str | None
+) -> str:
+    """Write the configuration and state what was found; return the event's name."""
+    called = require_name(name, "name") if name else as_name(out.absolute().name)
+    found = survey(files, area, backscatter)
+    for text in found.lines():
+        _say(text)
+    written = write_event(found, called, out)
+    _say(f"written: {', '.join(map(str, written))}")
+    return called
+
+
+def _say(text: str) -> None:
+    print(line(text), flush=True)

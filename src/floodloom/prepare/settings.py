@@ -1,0 +1,57 @@
+"""What `map` and `init` are told; all else is found out from the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from pydantic import Field
+
+from floodloom.settings import Settings
+
+Datum = Literal["ellipsoid", "egm96", "egm2008"]
+"""What elevations may be measured from."""
+_Numbers = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+
+
+class OwnFiles(Settings):
+    """One's own scenes and elevations."""
+
+    scenes: tuple[Path, ...] = Field(
+        min_length=1,
+        description="Scenes of the flood: SAFE folders, zips, or backscatter of others; scenes of "
+        "earlier passes among them are taken as before the flood",
+    )
+    before: tuple[Path, ...] = Field(default=(), description="Scenes from before the flood")
+    dem: Path | None = Field(
+        default=None,
+        description="Elevation raster, or a folder of its tiles; products need one, unless `height`"
+        " is given",
+    )
+    dem_heights: Datum | None = Field(
+        default=None,
+        description="What the elevations are measured from; when not given, what their CRS or name "
+        "states",
+    )
+    height: float | None = Field(
+        default=None,
+        ge=-500,
+        le=9000,
+        description="Height of flat ground above the ellipsoid, m, in place of elevations",
+    )
+
+
+class Area(Settings):
+    """The part that is mapped; all that the scenes show where nothing is given."""
+
+    bbox: _Numbers = Field(default=None, description="West,south,east,north, degrees")
+    aoi: Path | None = Field(
+        default=None,
+        description="File of polygons around what is mapped: GeoJSON, GeoPackage, FlatGeobuf or "
+        "shapefile; their areas are listed, too",
+    )
+    place: _Numbers = Field(
+        default=None,
+        description="Longitude,latitude,km: as far around a place in each direction",
+    )

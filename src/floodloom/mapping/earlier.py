@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +12,20 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from floodloom.arrays import NODATA, Bytes, Floats
+from floodloom.arrays import Floats
 from floodloom.dates import group_by_pass, read_time
 from floodloom.errors import InputError
-from floodloom.mapping.sources import Probability, read_decibel, read_probability, require_bands
-from floodloom.raster.align import onto_grid
+from floodloom.mapping.sources import (
+    Probability,
+    open_percent,
+    read_decibel,
+    require_bands,
+    rows_of,
+)
 from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.placing import before_on_grid, mean_percent, require_orbits
+from floodloom.raster.placing import before_on_grid, mean_rows, require_orbits, rows_onto_grid
+from floodloom.raster.rows import ReadRows, Rows, around
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.raster.windows import box_sum
 from floodloom.sentinel1.bands import power_to_decibel
@@ -92,7 +98,7 @@ class WaterBefore:
     """Percent of water on one date, (y, x) uint8, 255 = no data."""
 
     date: Dated
-    percent: Bytes
+    percent: Rows
 
 
 def read_before(
@@ -111,17 +117,17 @@ def read_before(
         If one can't be read or placed, was taken in the other orbit direction, or its date isn't
         known beside others.
     """
-    on_grid: dict[Path, Bytes] = {}
+    on_grid: dict[Path, Rows] = {}
     times = []
     for path in paths:
-        before = read_probability([path])
+        before = open_percent(path)
         require_orbits(
             _orbit(before.tags), _orbit(after.tags), name=str(path), mixed_orbits=mixed_orbits
         )
         times.append(before.tags.get(ACQUIRED, ""))
-        on_grid[path] = onto_grid(before.percent, before.grid, after.grid, NODATA, str(path))
+        on_grid[path] = before.on(after.grid)
     return [
-        WaterBefore(date, mean_percent(on_grid[path] for path in date.paths))
+        WaterBefore(date, mean_rows([on_grid[path] for path in date.paths]))
         for date in by_date(paths, times)
     ]
 
@@ -138,7 +144,7 @@ def scenes_by_date(paths: Sequence[Path]) -> list[Dated]:
 
 def read_decibels(
     dates: Sequence[Dated], scenes: Sequence[Dated], grid: GeoBox
-) -> list[Floats | None]:
+) -> list[Rows | None]:
     """Read the backscatter of each date onto the grid of a map, (y, x) float32, dB.
 
     Parameters
@@ -175,12 +181,19 @@ def _scene_of(date: Dated, scenes: Sequence[Dated], *, alone: bool) -> Dated:
     )
 
 
-def _first_known(layers: Sequence[Floats]) -> Floats:
+def _first_known(layers: Sequence[Rows]) -> Rows:
     """Return the first layer, (y, x), filled with the next ones where it has no data."""
-    filled = layers[0]
-    for layer in layers[1:]:
-        filled = np.where(np.isfinite(filled), filled, layer)
-    return filled
+    if len(layers) == 1:
+        return layers[0]
+
+    def read(start: int, stop: int) -> Floats:
+        filled: Floats = layers[0][start:stop]
+        for layer in layers[1:]:
+            filled = np.where(np.isfinite(filled), filled, layer[start:stop])
+        return filled
+
+    height, width = layers[0].shape
+    return ReadRows((height, width), read)
 
 
 WINDOW = 7
@@ -306,7 +319,17 @@ def change_from_dates(
     )
 
 
-def read_change(scene: Path, before: Sequence[Path], grid: GeoBox, *, mixed_orbits: bool) -> Change:
+@dataclass(frozen=True)
+class ChangeRows:
+    """The same as `Change`, by rows."""
+
+    decibel: Rows
+    z_score: Rows | None = None
+
+
+def read_change(
+    scene: Path, before: Sequence[Path], grid: GeoBox, *, mixed_orbits: bool
+) -> ChangeRows:
     """Return the change of backscatter since before a flood on the grid of a map.
 
     Parameters
@@ -322,7 +345,7 @@ def read_change(scene: Path, before: Sequence[Path], grid: GeoBox, *, mixed_orbi
 
     Returns
     -------
-    Change
+    ChangeRows
         Of the polarisation that has changed most, dB and z-score each by itself.
 
     Raises
@@ -331,24 +354,30 @@ def read_change(scene: Path, before: Sequence[Path], grid: GeoBox, *, mixed_orbi
         If a scene has no backscatter, they have no polarisation in common, one was taken in the
         other orbit direction, or its date isn't known beside others.
     """
-    after = open_store(scene)
+    after = open_store(scene, whole_rows=True)
     dates = scenes_by_date(before)
     opened = {
         path: before_on_grid(open_store(path), after, name=str(path), mixed_orbits=mixed_orbits)
         for path in before
     }
     bands = _common_bands(after, scene, opened)
-    parts = [[opened[path] for path in date.paths] for date in dates]
-    changes = [_change_of(band, after, parts) for band in bands]
-    scores = [change.z_score for change in changes if change.z_score is not None]
+    spread = speckle_spread(recipe_of(after).spacing or _SPACING_M) if len(dates) > 1 else None
+    compared = [
+        (rows_of(after[b]), [_first_known([rows_of(opened[p][b]) for p in d.paths]) for d in dates])
+        for b in bands
+    ]
     source = geobox_of(after)
+    height, width = source.shape.yx
 
-    def placed(layers: Sequence[Floats]) -> Floats:
-        return onto_grid(_largest(layers), source, grid, np.nan, str(scene))
+    def placed(part: Callable[[Change], Floats | None]) -> Rows:
+        def read(start: int, stop: int) -> Floats:
+            changes = [_change_of(*band, spread, start, stop) for band in compared]
+            return _largest([layer for c in changes if (layer := part(c)) is not None])
 
-    return Change(
-        placed([change.decibel for change in changes]), placed(scores) if scores else None
-    )
+        return rows_onto_grid(ReadRows((height, width), read), source, grid, np.nan, str(scene))
+
+    scores = None if spread is None else placed(lambda change: change.z_score)
+    return ChangeRows(placed(lambda change: change.decibel), scores)
 
 
 def _common_bands(after: xr.Dataset, scene: Path, earlier: Mapping[Path, xr.Dataset]) -> list[str]:
@@ -360,13 +389,17 @@ def _common_bands(after: xr.Dataset, scene: Path, earlier: Mapping[Path, xr.Data
     return bands
 
 
-def _change_of(band: str, after: xr.Dataset, dates: Sequence[Sequence[xr.Dataset]]) -> Change:
-    """Compare one polarisation; of one date its power, of several their levels."""
-    levels = (_first_known([part[band].values for part in date]) for date in dates)
-    if len(dates) == 1:
-        return Change(backscatter_change(after[band].values, next(levels)))
-    spread = speckle_spread(recipe_of(after).spacing or _SPACING_M)
-    return change_from_dates(after[band].values, levels, spread)
+def _change_of(
+    after: Rows, dates: Sequence[Rows], spread: float | None, start: int, stop: int
+) -> Change:
+    """Compare rows of one polarisation; of one date its power, of several their levels."""
+    values, inner = around(after, start, stop, WINDOW // 2)
+    levels = (around(date, start, stop, WINDOW // 2)[0] for date in dates)
+    if spread is None:
+        return Change(backscatter_change(values, next(levels))[inner])
+    change = change_from_dates(values, levels, spread)
+    score = None if change.z_score is None else change.z_score[inner]
+    return Change(change.decibel[inner], score)
 
 
 def _largest(layers: Sequence[Floats]) -> Floats:

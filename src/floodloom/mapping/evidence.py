@@ -10,14 +10,9 @@ from pydantic import Field
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.delineate import Evidence, Pace, water_occurrence
-from floodloom.mapping.earlier import (
-    SECONDS,
-    read_before,
-    read_change,
-    read_decibels,
-    scenes_by_date,
-)
+from floodloom.mapping.change import read_change
+from floodloom.mapping.delineate import Evidence
+from floodloom.mapping.earlier import SECONDS, read_before, read_decibels, scenes_by_date
 from floodloom.mapping.exclusion import Ground
 from floodloom.mapping.refine import PRESETS
 from floodloom.mapping.settings import DelineateSettings
@@ -28,6 +23,7 @@ from floodloom.mapping.sources import (
     read_land_cover,
     read_reference,
 )
+from floodloom.mapping.water import USUAL, Pace, water_occurrence
 from floodloom.outputs import Files, Paths
 from floodloom.raster.areas import pixel_areas
 from floodloom.raster.placing import mean_rows
@@ -102,7 +98,7 @@ def read_evidence(
     terrain: Elevation | None,
     settings: DelineateSettings,
     source: Path,
-    pace: Pace = Pace(),
+    pace: Pace = USUAL,
 ) -> Evidence:
     """Open what is known of each pixel, on the grid of a probability.
 

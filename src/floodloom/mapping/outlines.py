@@ -114,9 +114,7 @@ class Outlines:
         )  # fmt: skip
         parent = parent[:count]
         flatten(parent)
-        corners = _find_corners(
-            values, self._above, self._top, at, first, stop, parent[patch], self._last
-        )
+        corners = _find_corners(values, self._above, self._top, at, stop, parent[patch], self._last)
         corners[0] = parent[corners[0]]
         self._corners[0] = parent[self._corners[0]]
         ends = slice(at[height - 1], at[height])
@@ -132,7 +130,7 @@ class Outlines:
         below = np.zeros((1, width), dtype=np.uint8)
         none = np.zeros(0, np.int32)
         corners = _find_corners(
-            below, self._above, self._top, np.zeros(2, np.int64), none, none, none, self._last
+            below, self._above, self._top, np.zeros(2, np.int64), none, none, self._last
         )
         self._last = tuple(np.zeros(0, np.int32) for _ in range(3))
         parent = np.arange(len(self._sums), dtype=np.int32)
@@ -166,9 +164,7 @@ class Outlines:
         cols, rows, rings, polygons = _rings(patch, row, place, count, len(self._above))
         a, b, c, d, e, f = self._affine[:6]
         places = np.stack([c + cols * a + rows * b, f + cols * d + rows * e], axis=1)
-        shapes = shapely.from_ragged_array(
-            shapely.GeometryType.POLYGON, places, (rings, polygons)
-        )
+        shapes = shapely.from_ragged_array(shapely.GeometryType.POLYGON, places, (rings, polygons))
         return np.asarray(shapely.to_wkb(shapes), dtype=object)
 
 
@@ -226,7 +222,7 @@ def _joined(parent, size, pixels, total, number, other):  # type: ignore[no-unty
 
 @jit()
 def _find_corners(  # type: ignore[no-untyped-def]
-    values, above, top, at, first, stop, patch, last
+    values, above, top, at, stop, patch, last
 ):
     """Corners on the lines above the rows of a strip, from left to right.
 
@@ -237,7 +233,7 @@ def _find_corners(  # type: ignore[no-untyped-def]
     room = 4 * (patch.size + last[2].size) + 64
     corners = np.empty((3, 2 * room), np.int32)
     count = 0
-    upper_first, upper_stop, upper_patch = last
+    _, upper_stop, upper_patch = last
     start, end = 0, upper_patch.size
     upper = above
     for row in range(height):
@@ -269,7 +265,7 @@ def _find_corners(  # type: ignore[no-untyped-def]
                     count = _note(corners, count, patch[below_right], top + row, 2 * col)
             tl, bl = tr, br
         upper = lower
-        upper_first, upper_stop, upper_patch = first, stop, patch
+        upper_stop, upper_patch = stop, patch
         start, end = at[row], at[row + 1]
     return corners[:, :count].copy()
 

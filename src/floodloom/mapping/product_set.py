@@ -26,7 +26,7 @@ from floodloom.dates import read_time
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.log import get_logger
-from floodloom.mapping.delineate import Delineation, Pace, flood_likelihood
+from floodloom.mapping.delineate import Delineation, flood_likelihood
 from floodloom.mapping.depth import flood_depth
 from floodloom.mapping.polygons import (
     FloodPolygons,
@@ -47,6 +47,7 @@ from floodloom.mapping.products import (
     write_depth,
 )
 from floodloom.mapping.sources import DATES_BEFORE, TAGS, Probability, polarisations
+from floodloom.mapping.water import Pace
 from floodloom.mapping.zones import area_table, require_placed, write_table
 from floodloom.outputs import Files, together
 from floodloom.raster.areas import crs_name, pixel_areas

@@ -158,9 +158,7 @@ class AreaSums:
 
     def of_classes(self) -> dict[str, float]:
         """Return the area of each class by its name, ha."""
-        return self._named(
-            self.classes, {level.name.lower(): level.value for level in FloodClass}
-        )
+        return self._named(self.classes, {level.name.lower(): level.value for level in FloodClass})
 
     def of_reasons(self) -> dict[str, float]:
         """Return the area that each reason excludes by its text, ha, where it excludes any."""

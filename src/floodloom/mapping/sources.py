@@ -106,8 +106,8 @@ def open_percent(path: str | Path, *, most: int | None = None) -> Percent:
     Raises
     ------
     InputError
-        If it can't be read, is too large, is another product of floodloom's, no pixel is a percentage, or it may
-        as well hold fractions, classes, a mask or numbers of another scale.
+        If it can't be read, is too large, is another product of floodloom's, no pixel is a
+        percentage, or it may as well hold fractions, classes, a mask or numbers of another scale.
     """
     raster = open_foreign(path, _PERCENT)
     height, width = raster.geobox.shape.yx
@@ -181,8 +181,7 @@ def _require_percentages(raster: ForeignRaster) -> None:
             other = numbers[known][0]
     if other is not None:
         raise InputError(
-            f"{raster.path}: no pixel is a percentage, they are such as {other:g}; "
-            f"{_GIVE_PERCENT}"
+            f"{raster.path}: no pixel is a percentage, they are such as {other:g}; {_GIVE_PERCENT}"
         )
 
 

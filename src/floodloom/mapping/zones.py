@@ -130,9 +130,7 @@ def _say_which_are_not_on_the_map(zones: gpd.GeoDataFrame, placed: gpd.GeoDataFr
             _log.warning("zones %s: %s; their areas are 0", what, shown)
 
 
-def _sums(
-    source: RasterSource, placed: gpd.GeoDataFrame, geobox: GeoBox
-) -> NDArray[np.float64]:
+def _sums(source: RasterSource, placed: gpd.GeoDataFrame, geobox: GeoBox) -> NDArray[np.float64]:
     """Sum over each polygon, pixels by the share that is covered."""
     sums = np.zeros(len(placed))
     known = ~placed.geometry.is_empty.to_numpy()

@@ -167,7 +167,9 @@ class PlacedRows:
             self._impossible[part.slices[0]] = where.sum(axis=1)
             self._example = float(numbers[impossible][0])
             numbers[impossible] = np.nan
-        return self._code(numbers) if table is None else self._code(numbers[np.newaxis])[0][table[0]]
+        return (
+            self._code(numbers) if table is None else self._code(numbers[np.newaxis])[0][table[0]]
+        )
 
     def _dtype(self) -> np.dtype[Any]:
         return self._code(np.full((1, 1), np.nan, dtype=np.float32)).dtype
@@ -212,8 +214,8 @@ def rows_onto_grid(
         grid = target[start:stop]
         part = part_of(source, grid)
         if part is None:
-            return np.full(tuple(grid.shape.yx), nodata, dtype=layer[:0].dtype)
-        values = layer[part.slices[0]][:, part.slices[1]]
+            return np.full(tuple(grid.shape.yx), nodata, dtype=layer[:1].dtype)
+        values = np.ascontiguousarray(layer[part.slices[0]][:, part.slices[1]])
         return resample_onto(values, source[part.slices], grid, nodata, resampling, source)
 
     height, width = target.shape.yx

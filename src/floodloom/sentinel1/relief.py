@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,24 +121,33 @@ class Elevation:
         grid; of a finer raster than 80 million pixels on means of so many in a row and a column
         that it is no finer.
         """
-        values, geobox = self._for_routing()
-        height = height_above_drainage(values, _spacing(geobox), channel_area=_CHANNEL_AREA)
-        return self._moved(height, geobox, grid)
+        side = math.ceil(math.sqrt(math.prod(self.values.shape) / _MOST_ROUTED))
+        geobox = self.geobox
+        if side > 1:
+            _log.info("%s: height above drainage on means of %d x %d px", self.name, side, side)
+            shape = tuple(-(-pixels // side) for pixels in geobox.shape.yx)
+            geobox = GeoBox(shape, geobox.affine @ Affine.scale(side), geobox.crs)
 
-    def _for_routing(self) -> tuple[Floats, GeoBox]:
-        rows, cols = self.values.shape
-        side = math.ceil(math.sqrt(rows * cols / _MOST_ROUTED))
+        def routed() -> Floats:
+            spacing = _spacing(geobox)
+            values = self._mean(side)
+            return height_above_drainage(values, spacing, channel_area=_CHANNEL_AREA)
+
+        # It takes a core some time, and is asked for after other things.
+        pool = ThreadPoolExecutor(1)
+        height = pool.submit(routed)
+        pool.shutdown(wait=False)
+        rows, cols = geobox.shape.yx
+        layer = ReadRows((rows, cols), lambda start, stop: height.result()[start:stop])
+        return self._moved(layer, geobox, grid)
+
+    def _mean(self, side: int) -> Floats:
+        """Return the mean of squares of so many pixels along a side."""
         if side == 1:
-            return self.values[:], self.geobox
-        _log.info("%s: height above drainage on means of %d x %d px", self.name, side, side)
+            return self.values[:]
         tall = max(STRIP // side, 1) * side
-        means = [
-            mean_of_squares(self.values[start : min(start + tall, rows)], side)
-            for start in range(0, rows, tall)
-        ]
-        coarse = np.concatenate(means)
-        affine = self.geobox.affine @ Affine.scale(side)
-        return coarse, GeoBox(coarse.shape, affine, self.geobox.crs)
+        starts = range(0, self.values.shape[0], tall)
+        return np.concatenate([mean_of_squares(self.values[a : a + tall], side) for a in starts])
 
     def _moved(self, values: Rows, source: GeoBox, grid: GeoBox) -> Rows:
         return rows_onto_grid(

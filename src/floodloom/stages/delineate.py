@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from floodloom.mapping.delineate import Pace, delineate_flood
+from floodloom.mapping.delineate import delineate_flood
 from floodloom.mapping.evidence import (
     DelineateFiles,
     read_evidence,
@@ -22,6 +22,7 @@ from floodloom.mapping.product_set import (
 )
 from floodloom.mapping.settings import DelineateSettings, event_of
 from floodloom.mapping.sources import open_probability
+from floodloom.mapping.water import Pace
 from floodloom.mapping.zones import read_zones
 from floodloom.names import as_name, require_events
 from floodloom.outputs import as_paths, writes

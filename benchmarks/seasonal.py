@@ -22,9 +22,10 @@ from scipy.ndimage import uniform_filter
 from benchmarks.record import record
 from floodloom.arrays import Bytes, Doubles, Floats, Mask
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.mapping.delineate import Evidence, delineate_flood, water_occurrence
-from floodloom.mapping.earlier import change_from_dates, speckle_spread
+from floodloom.mapping.change import change_from_dates, speckle_spread
+from floodloom.mapping.delineate import Evidence, delineate_flood
 from floodloom.mapping.settings import DelineateSettings
+from floodloom.mapping.water import water_occurrence
 from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.raster.placing import mean_percent
 from floodloom.raster.product import FloodClass
@@ -144,7 +145,7 @@ class Maps:
             occurrence = water_occurrence(pairs, settings, evidence.pixel_areas())
             score = None if settings.minimum_z_score is None else self._z_score(dates)
             evidence = Evidence(self.after, evidence.before, occurrence=occurrence, z_score=score)
-        return delineate_flood(evidence, settings)[0]
+        return delineate_flood(evidence, settings).read()[0]
 
     def _z_score(self, dates: Sequence[int]) -> Floats:
         spread = speckle_spread(self.series.sensor.spacing)

@@ -46,7 +46,7 @@ def test_truth_table() -> None:
             uint8(0, 0, 0, 0, 0, 0, Flag.LAYOVER, Flag.LAYOVER, Flag.SHADOW | Flag.LOW_ANGLE, 0)
         ),
     )
-    classes, reasons = delineate_flood(evidence, rules(before_threshold=50, shore_buffer=0))
+    classes, reasons = delineate_flood(evidence, rules(before_threshold=50, shore_buffer=0)).read()
     assert classes.tolist() == [[0, 0, 2, 1, 3, 1, 3, 255, 3, 255]]
     assert reasons.tolist() == [[0, 0, 0, 0, 3, 0, 1, 0, 2, 0]]
 
@@ -57,7 +57,7 @@ def test_small_patches_go_to_their_surroundings_but_not_into_nodata() -> None:
     after[8:14, 8:14] = 100
     after[10, 10] = 0
     after[:, 18:] = 255
-    classes, _ = delineate_flood(Evidence(after), rules(minimum_mapping_unit=0.06))
+    classes, _ = delineate_flood(Evidence(after), rules(minimum_mapping_unit=0.06)).read()
     assert (classes[2:4, 2:4] == 0).all()
     assert (classes[8:14, 8:14] == 2).all()
     assert (classes[:, 18:] == 255).all()
@@ -210,7 +210,7 @@ def test_fringe_of_a_lake_is_not_flood() -> None:
     after = lake.copy()
     after[4, 5:15] = 100
     after[20:26, 3:20] = 100
-    classes, _ = delineate_flood(Evidence(after, lake), rules(minimum_mapping_unit=0.2))
+    classes, _ = delineate_flood(Evidence(after, lake), rules(minimum_mapping_unit=0.2)).read()
     assert (classes[4:15, 5:15] == 1).all()
     assert (classes[20:26, 3:20] == 2).all()
     assert (classes == 2).sum() == 6 * 17
@@ -223,13 +223,15 @@ def test_flood_is_what_was_land_with_confidence() -> None:
     before[:, :10] = 90
     before[:, 10:15] = 21
     before[:, 15:20] = 19
-    classes, reasons = delineate_flood(Evidence(after, before), rules(shore_buffer=2))
+    classes, reasons = delineate_flood(Evidence(after, before), rules(shore_buffer=2)).read()
     assert (classes[:, :12] == 1).all()
     assert (classes[:, 12:17] == 3).all()
     assert (reasons[:, 12:17] == Reason.BEFORE_UNKNOWN.value).all()
     assert (classes[:, 17:] == 2).all()
     land = np.zeros_like(before)
-    trusted, _ = delineate_flood(Evidence(after, before, reference=land), rules(shore_buffer=2))
+    trusted, _ = delineate_flood(
+        Evidence(after, before, reference=land), rules(shore_buffer=2)
+    ).read()
     assert (trusted[:, 12:] == 2).all()
 
 

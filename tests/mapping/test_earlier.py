@@ -13,16 +13,12 @@ from odc.geo.xr import wrap_xr
 
 from floodloom.cli import main
 from floodloom.errors import InputError
-from floodloom.mapping.delineate import (
-    Evidence,
-    delineate_flood,
-    flood_likelihood,
-    water_occurrence,
-)
-from floodloom.mapping.earlier import backscatter_change, change_from_dates, speckle_spread
+from floodloom.mapping.change import backscatter_change, change_from_dates, speckle_spread
+from floodloom.mapping.delineate import Evidence, delineate_flood, flood_likelihood
 from floodloom.mapping.exclusion import Reason
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.sources import DATES_BEFORE
+from floodloom.mapping.water import water_occurrence
 from floodloom.raster.areas import pixel_areas
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
@@ -94,10 +90,10 @@ def run(folder: Path, **arguments) -> tuple[np.ndarray, np.ndarray]:
 
 def test_occurrence_is_the_share_of_the_dates_that_saw_a_pixel() -> None:
     pairs = [(percent, None) for percent in percents()]
-    found = water_occurrence(pairs, rules(), pixel_areas(pixel_geobox(*SHAPE)))
+    found = water_occurrence(pairs, rules(), pixel_areas(pixel_geobox(*SHAPE)))[:]
     np.testing.assert_allclose(bands(found), [0, 100 / 3, 200 / 3, 100, 0, 100], rtol=1e-6)
     unseen = np.full(SHAPE, 255, "uint8")
-    assert np.isnan(water_occurrence([(unseen, None)], rules(), pixel_areas(GRID))).all()
+    assert np.isnan(water_occurrence([(unseen, None)], rules(), pixel_areas(GRID))[:]).all()
 
 
 def test_water_on_half_of_the_dates_is_permanent_and_on_fewer_no_flood(tmp_path) -> None:
@@ -114,7 +110,9 @@ def test_occurrence_is_compared_to_the_pixel_at_its_limits() -> None:
     occurrence = np.array([[19.9, 20.0, 49.9, 50.0, np.nan]], "float32")
     after, before = np.full((1, 5), 100, "uint8"), np.full((1, 5), 10, "uint8")
     before[0, 4] = 255
-    classes, reasons = delineate_flood(Evidence(after, before, occurrence=occurrence), rules())
+    classes, reasons = delineate_flood(
+        Evidence(after, before, occurrence=occurrence), rules()
+    ).read()
     assert classes.tolist() == [[2, 3, 3, 1, 3]]
     assert reasons[0, [1, 2, 4]].tolist() == [10, 10, Reason.BEFORE_UNKNOWN.value]
 
@@ -128,7 +126,7 @@ def test_reference_land_does_not_deny_water_that_was_seen() -> None:
         reference=np.zeros((1, 2), "uint8"),
         occurrence=np.array([[0, 33]], "float32"),
     )
-    classes, reasons = delineate_flood(evidence, rules())
+    classes, reasons = delineate_flood(evidence, rules()).read()
     assert classes.tolist() == [[2, 3]]
     assert reasons.tolist() == [[0, Reason.SEASONAL.value]]
 
@@ -143,7 +141,7 @@ def test_the_map_and_its_item_name_the_dates(tmp_path) -> None:
     with rasterio.open(tmp_path / "likelihood.tif") as raster:
         expected = flood_likelihood(
             Evidence(np.full(SHAPE, 100, "uint8"), mean_percent(percents()))
-        )
+        )[:]
         np.testing.assert_array_equal(raster.read(1), expected)
 
 
@@ -165,7 +163,7 @@ MEAN = np.repeat(np.array([[0, 30, 40, 40, 255, 90]], "uint8"), BAND, axis=1).re
 def test_one_date_is_what_it_was_without_a_word_of_dates(tmp_path, slices, times, before) -> None:
     """Slices of one pass are put together by their mean, whether their time is stated or not."""
     after = np.full(SHAPE, 100, "uint8")
-    expected = delineate_flood(Evidence(after, before), DelineateSettings(shore_buffer=0))
+    expected = delineate_flood(Evidence(after, before), DelineateSettings(shore_buffer=0)).read()
     named = enumerate(zip(slices, times, strict=True))
     paths = [mosaic(tmp_path / f"s{n}.tif", percent, time) for n, (percent, time) in named]
     np.testing.assert_array_equal(run(tmp_path, before=paths), expected)

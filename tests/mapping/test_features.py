@@ -15,6 +15,7 @@ from floodloom.errors import InputError
 from floodloom.mapping.features import features_info, read_features
 from floodloom.mapping.zones import area_table, read_zones
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.product import FloodClass
 
 ZONES = gpd.GeoDataFrame(
     {"name": ["dike", "Ω, \\n"], "people": [3, None]},
@@ -155,7 +156,8 @@ def test_zones_off_the_map_are_named_in_a_short_line(tmp_path, caplog) -> None:
     many = gpd.GeoDataFrame(
         {"zone": [f"zone {n}" for n in range(2000)]}, geometry=[box(0, 0, 1, 1)] * 2000, crs=4326
     )
-    table = area_table(np.zeros((10, 10), "uint8"), grid, many)
+    classes = np.zeros((10, 10), "uint8")
+    table = area_table({level.name.lower(): 0.0 for level in FloodClass}, classes, grid, many)
     assert len(table) == 2001
     assert "zone 0, zone 1" in caplog.text
     assert len(caplog.text) < 2000

@@ -12,8 +12,14 @@ from rasterio.merge import merge
 from rasterio.shutil import copy
 from rasterio.vrt import WarpedVRT
 
-from floodloom.mapping.products import COLOURS, write_depth, write_flood_map, write_likelihood
-from floodloom.raster.cog import write_cog
+from floodloom.mapping.products import (
+    COLOURS,
+    flood_map_profile,
+    likelihood_profile,
+    map_bands,
+    write_depth,
+)
+from floodloom.raster.cog import cog_writer, write_cog
 from floodloom.raster.grid import grid_from_bounds
 
 GRID = grid_from_bounds((400000, 5000000, 412000, 5009000), 32633, 10.0)
@@ -32,8 +38,10 @@ gdal = pytest.mark.skipif(shutil.which("gdal_translate") is None, reason="needs 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("gis")
-    write_flood_map(CLASSES, REASONS, made / "flood.tif", geobox=GRID, tags={})
-    write_likelihood(PERCENT, made / "likelihood.tif", geobox=GRID, tags={})
+    with cog_writer(made / "flood.tif", flood_map_profile(GRID, {})) as raster:
+        raster.write(map_bands(CLASSES, REASONS))
+    with cog_writer(made / "likelihood.tif", likelihood_profile(GRID, {})) as raster:
+        raster.write(PERCENT, 1)
     write_depth(DEPTH, made / "depth.tif", geobox=GRID, tags={})
     spread = np.where(PERCENT == 255, 255, PERCENT // 4).astype("uint8")
     write_cog(np.stack([PERCENT, spread]), made / "probability.tif", geobox=GRID, nodata=255)

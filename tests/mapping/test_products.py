@@ -25,7 +25,7 @@ from shapely.geometry import box
 from floodloom.errors import InputError
 from floodloom.mapping.exclusion import Ground, Reason, coverage, exclusions
 from floodloom.mapping.settings import DelineateSettings
-from floodloom.mapping.zones import WHOLE, area_table
+from floodloom.mapping.zones import WHOLE, require_placed
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 from floodloom.raster.recipe import Flag, Recipe
@@ -332,7 +332,7 @@ def test_products_that_can_t_all_be_written_leave_the_old_ones(tmp_path, monkeyp
 def test_zones_and_a_map_without_a_crs_are_refused() -> None:
     zones = gpd.GeoDataFrame({"zone": ["a"]}, geometry=[box(0, 0, 1, 1)], crs=32633)
     with pytest.raises(InputError, match="both need a CRS"):
-        area_table(np.zeros((3, 3), "uint8"), pixel_geobox(3, 3), zones)
+        require_placed(zones, pixel_geobox(3, 3))
 
 
 def test_exclusions_and_what_paints_over_what() -> None:

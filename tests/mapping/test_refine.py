@@ -58,14 +58,14 @@ def test_mean_field_is_that_of_the_written_out_kernels() -> None:
     )
 
 
-@pytest.mark.parametrize("rows", [7, 20, 59])
+@pytest.mark.parametrize("side", [7, 20, 59])
 @pytest.mark.parametrize("settings", [SMALL, dataclasses.replace(SMALL, radar_compat=0)])
-def test_strips_change_nothing(rows, settings) -> None:
+def test_strips_change_nothing(side, settings) -> None:
     probability, decibel = scene()
     whole = dense_crf(probability, settings, decibel)
     parts = in_strips(
         lambda p, d: dense_crf(p, settings, d),
-        probability, decibel, reach=settings.reach, rows=rows,
+        probability, decibel, reach=settings.reach, side=side,
     )  # fmt: skip
     np.testing.assert_array_equal(parts, whole)
 

@@ -16,6 +16,7 @@ from shapely.affinity import translate
 
 from floodloom.errors import InputError
 from floodloom.mapping.polygons import repair
+from floodloom.mapping.products import AreaSums
 from floodloom.mapping.zones import area_table, read_zones, write_table
 from floodloom.raster.areas import pixel_areas
 from floodloom.raster.grid import grid_from_bounds
@@ -69,8 +70,15 @@ def test_ground_counts_once(name) -> None:
     assert found.area == pytest.approx(area)
 
 
+def class_areas(classes: np.ndarray, grid: GeoBox) -> dict[str, float]:
+    sums = AreaSums(pixel_areas(grid))
+    sums.add(classes, np.zeros_like(classes), 0)
+    return sums.of_classes()
+
+
 def hectares(zones: gpd.GeoDataFrame, grid: GeoBox = GRID) -> dict[str, float]:
-    table = area_table(np.full(grid.shape.yx, 2, "uint8"), grid, zones)
+    classes = np.full(grid.shape.yx, 2, "uint8")
+    table = area_table(class_areas(classes, grid), classes, grid, zones)
     return dict(zip(table["zone"], table["flood"], strict=True))
 
 

@@ -2,7 +2,6 @@
 
 import time
 
-import numpy as np
 import pytest
 import rasterio
 from affine import Affine
@@ -12,7 +11,7 @@ from floodloom.errors import InputError
 from floodloom.mapping.sources import read_percent
 from floodloom.raster.foreign import Kind, open_foreign
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.raster.placing import mosaic_percent
+from floodloom.raster.placing import mosaic_grid
 from floodloom.raster.windows import SETTING, Window, most_held, most_planned, require_pixels
 
 
@@ -51,7 +50,7 @@ def test_mosaics_far_apart_are_refused() -> None:
     ]
     grids.append(GeoBox((2, 2), Affine(10, 0, 900000, 0, -10, 5_000_000), "EPSG:32633"))
     with pytest.raises(InputError, match=r"a, b, c: .* px are more than"):
-        mosaic_percent([np.zeros((2, 2), "uint8")] * 3, grids, ["a", "b", "c"])
+        mosaic_grid(grids, ["a", "b", "c"])
 
 
 def test_a_setting_raises_both_limits(monkeypatch) -> None:

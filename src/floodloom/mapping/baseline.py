@@ -125,7 +125,7 @@ def low_ground(dem: Path, grid: GeoBox) -> Mask:
     ndarray
         (y, x) bool.
     """
-    height = read_elevation(dem, grid).height_on(grid)
+    height = read_elevation(dem, grid).height_on(grid)[:]
     return np.asarray(~(height > HIGHEST))
 
 

@@ -1,110 +1,34 @@
-"""From water to flood: the rule, and the minimum mapping unit."""
+"""From water to flood: the rule, and the minimum mapping unit.
+
+A map is made in three passes over strips of rows: water on each date without small patches; flood,
+without small patches; and the classes, as they are written. What one pass hands to the next are
+masks of a bit per pixel, compressed. No pass looks further than a strip and some rows around it,
+but for `floodloom.raster.sieve`, which measures patches whole wherever strips cut them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, label
 
-from floodloom.arrays import Bytes, Doubles, Floats, Mask
-from floodloom.mapping.exclusion import Ground, exclusions
+from floodloom.arrays import Bytes, Mask
+from floodloom.mapping.exclusion import Ground, exclusions, reach
 from floodloom.mapping.exclusion import Reason as Reason
-from floodloom.mapping.refine import (
-    PRESETS,
-    CrfSettings,
-    dense_crf,
-    in_strips,
-    majority,
-)
 from floodloom.mapping.settings import DelineateSettings
+from floodloom.mapping.water import USUAL, Pace, minimum_area, water_extent
 from floodloom.raster.areas import PixelAreas, pixel_areas
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.product import FloodClass
-
-Numbers = NDArray[np.int32]
-
-_ALMOST = 0.998
-"""Share of the minimum that is enough: the scale of UTM makes .2 % of difference within a zone, and
-thirty pixels of 10 m are meant to be .3 ha in all of it."""
-
-
-def sieve_patches(water: Mask, seen: Mask, minimum: float, areas: PixelAreas) -> Mask:
-    """Give patches of water or land smaller than a minimum to their surroundings.
-
-    A patch becomes what its largest neighbour is; where that is too small itself, what the largest
-    neighbour of that one is, and so on, as GDAL's sieve does with patches counted in pixels.
-
-    Parameters
-    ----------
-    water, seen
-        (y, x) bool; patches are joined by their edges and end where nothing is seen.
-    minimum
-        Smallest area of a patch, in the unit of `areas`.
-    areas
-        Areas of the pixels.
-
-    Returns
-    -------
-    ndarray
-        (y, x) bool: water; a patch without neighbours stays as it is, however small.
-    """
-    patches, waters, count = _patches(water & seen, ~water & seen)
-    sizes = areas.by_value(patches, count)
-    small = sizes < _ALMOST * minimum
-    small[0] = False
-    if not small.any():
-        return water & seen
-    wet = np.arange(count + 1) <= waters
-    wet[0] = False
-    end = _followed(_largest_neighbours(patches, sizes, small), small)
-    return np.asarray(np.where(small[end], wet, wet[end])[patches])
-
-
-def _patches(water: Mask, land: Mask) -> tuple[Numbers, int, int]:
-    """Number patches from 1 on, those of water first; 0 is neither."""
-    patches, lands = (np.zeros(water.shape, dtype=np.int32) for _ in range(2))
-    waters, more = label(water, output=patches), label(land, output=lands)
-    np.add(lands, waters, out=patches, where=land)
-    return patches, int(waters), int(waters + more)
-
-
-def _largest_neighbours(patches: Numbers, sizes: Doubles, small: Mask) -> Numbers:
-    """Return the largest neighbour of each small patch, 0 where it has none."""
-    pairs = []
-    for one, other in ((patches[:, :-1], patches[:, 1:]), (patches[:-1], patches[1:])):
-        border = np.nonzero((one != other) & (one > 0) & (other > 0))
-        both = one[border], other[border]
-        for patch, neighbour in (both, both[::-1]):
-            pairs.append((patch[small[patch]], neighbour[small[patch]]))
-    patch, neighbour = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    order = np.lexsort((-neighbour, sizes[neighbour]))  # of equal ones the first counts
-    largest = np.zeros(len(sizes), dtype=np.int32)
-    largest[patch[order]] = neighbour[order]
-    return largest
-
-
-def _followed(largest: Numbers, small: Mask) -> Numbers:
-    """Return the first patch that is large enough on the way over largest neighbours.
-
-    Where there is none, because two small patches are all there is, a small one comes back.
-    """
-    numbers = np.arange(len(largest), dtype=np.int32)
-    end = np.where(small & (largest > 0), largest, numbers)
-    for _ in range(len(largest).bit_length()):  # each step doubles the way
-        end = end[end]
-    return end
-
-
-_STRIP = 2048
-_MAJORITY_WINDOW = 3  # px
+from floodloom.raster.rows import ReadRows, Rows, StoredMask, around, by_strips
+from floodloom.raster.sieve import LAND, WATER, Sieve
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of each pixel; all (y, x).
+    """What is known of each pixel; all (y, x), by rows, as which arrays will do.
 
     Attributes
     ----------
@@ -131,25 +55,98 @@ class Evidence:
         Areas of the pixels, m²; None: each is 1.
     """
 
-    after: Bytes
-    before: Bytes | None = None
-    reference: Bytes | None = None
+    after: Rows
+    before: Rows | None = None
+    reference: Rows | None = None
     ground: Ground = field(default_factory=Ground)
-    change: Floats | None = None
-    decibel: Floats | None = None
-    before_decibel: Floats | None = None
+    change: Rows | None = None
+    decibel: Rows | None = None
+    before_decibel: Rows | None = None
     areas: PixelAreas | None = None
-    occurrence: Floats | None = None
+    occurrence: Rows | None = None
     dates: tuple[str, ...] = ()
-    z_score: Floats | None = None
+    z_score: Rows | None = None
 
     def pixel_areas(self) -> PixelAreas:
         """Return the areas of the pixels; without a grid each is 1."""
-        return self.areas or pixel_areas(pixel_geobox(*self.after.shape))
+        height, width = self.after.shape
+        return self.areas or pixel_areas(pixel_geobox(height, width))
 
 
-def delineate_flood(evidence: Evidence, settings: DelineateSettings) -> tuple[Bytes, Bytes]:
-    """Classify each pixel.
+@dataclass(frozen=True)
+class Delineation:
+    """A map whose water and flood are known, of which the classes are worked out by rows.
+
+    Attributes
+    ----------
+    evidence, settings
+        What it is made from.
+    water, flood
+        (y, x) bool: water after the flood, and the flood among it.
+    seasonal, doubtful
+        (y, x) bool: where there was water on some dates before, and where there may have been.
+    """
+
+    evidence: Evidence
+    settings: DelineateSettings
+    water: Rows
+    flood: Rows
+    seasonal: Rows
+    doubtful: Rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, px."""
+        height, width = self.evidence.after.shape
+        return height, width
+
+    def read(self, start: int = 0, stop: int | None = None) -> tuple[Bytes, Bytes]:
+        """Return the classes and reasons of some rows, all by default.
+
+        Returns
+        -------
+        classes
+            (row, x) uint8, see `FloodClass`.
+        reasons
+            (row, x) uint8, see `Reason`; 0 outside excluded pixels.
+        """
+        rows = slice(start, self.shape[0] if stop is None else stop)
+        water, flood = self.water[rows], self.flood[rows]
+        after, inner = around(self.evidence.after, rows.start, rows.stop, reach(self.settings))
+        seen = after != FloodClass.NODATA.value
+        reasons = exclusions(self.evidence.ground, seen, self.settings, rows.start, inner)
+        seen = seen[inner]
+        unchanged = self._unchanged(rows)
+        for reason, mask in (
+            (Reason.UNCHANGED, unchanged),
+            (Reason.SEASONAL, self.seasonal[rows]),
+            (Reason.BEFORE_UNKNOWN, self.doubtful[rows]),
+        ):
+            if mask is not None:
+                np.putmask(reasons, flood & mask & (reasons == 0), reason.value)
+        classes = water.astype(np.uint8)  # permanent is 1, dry 0
+        np.putmask(classes, flood, FloodClass.FLOOD.value)
+        np.putmask(classes, reasons > 0, FloodClass.EXCLUDED.value)
+        np.putmask(classes, ~seen, FloodClass.NODATA.value)
+        return classes, reasons
+
+    def _unchanged(self, rows: slice) -> Mask | None:
+        evidence, settings = self.evidence, self.settings
+        found = None
+        for layer, least in (
+            (evidence.change, settings.minimum_change),
+            (evidence.z_score, settings.minimum_z_score),
+        ):
+            if layer is not None and least is not None:
+                small = np.abs(layer[rows]) < least
+                found = small if found is None else found | small
+        return found
+
+
+def delineate_flood(
+    evidence: Evidence, settings: DelineateSettings, pace: Pace = USUAL
+) -> Delineation:
+    """Find the flood, so that each pixel can be classified.
 
     Between `before_threshold` and `threshold` neither is certain, and water is excluded: as flood,
     the edges of rivers and lakes would be flooded in every scene; as permanent water, a flood would
@@ -168,157 +165,131 @@ def delineate_flood(evidence: Evidence, settings: DelineateSettings) -> tuple[By
         What is known of each pixel.
     settings
         How they are classified.
+    pace
+        How it is worked through.
 
     Returns
     -------
-    classes
-        (y, x) uint8, see `FloodClass`.
-    reasons
-        (y, x) uint8, see `Reason`; 0 outside excluded pixels.
+    Delineation
+        Its `read` gives classes and reasons.
     """
-    seen = evidence.after != FloodClass.NODATA.value
     areas = evidence.pixel_areas()
-    water = water_extent(evidence.after, settings, areas, evidence.decibel)
-    permanent, seasonal, doubtful = _water_before(evidence, settings)
-    flood = sieve_patches(water & ~permanent, water, minimum_area(settings, areas), areas)
-    classes = np.where(water, FloodClass.PERMANENT.value, FloodClass.DRY.value).astype(np.uint8)
-    classes[flood] = FloodClass.FLOOD.value
-    reasons = exclusions(evidence.ground, seen, settings)
-    reasons[flood & _unchanged(evidence, settings) & (reasons == 0)] = Reason.UNCHANGED.value
-    reasons[flood & seasonal & (reasons == 0)] = Reason.SEASONAL.value
-    reasons[flood & doubtful & (reasons == 0)] = Reason.BEFORE_UNKNOWN.value
-    classes[reasons > 0] = FloodClass.EXCLUDED.value
-    classes[~seen] = FloodClass.NODATA.value
-    reasons[~seen] = Reason.NONE.value
-    return classes, reasons
+    with ThreadPoolExecutor(pace.threads) as pool:
+        after = pool.submit(water_extent, evidence.after, settings, areas, evidence.decibel, pace)
+        before = pool.submit(_water_before, evidence, settings, pace)
+        water, (permanent, seasonal, doubtful) = after.result(), before.result()
+
+    def part(start: int, stop: int) -> tuple[Bytes, Mask, Mask]:
+        grown = [_grown(m, start, stop, settings.shore_buffer) for m in (permanent, seasonal)]
+        wet = water[start:stop]
+        values = np.where(grown[0], LAND, WATER).astype(np.uint8) * wet
+        return values, grown[1], doubtful[start:stop]
+
+    height, width = evidence.after.shape
+    sieve = Sieve(areas, minimum_area(settings, areas))
+    sometimes, maybe = StoredMask(width), StoredMask(width)
+    for _, (values, some, may) in by_strips(part, height, rows=pace.rows, threads=pace.threads):
+        sieve.add(values)
+        sometimes.append(some)
+        maybe.append(may)
+    return Delineation(evidence, settings, water, sieve.finish(), sometimes, maybe)
 
 
-def water_extent(
-    percent: Bytes, settings: DelineateSettings, areas: PixelAreas, decibel: Floats | None = None
-) -> Mask:
-    """Return where (y, x) there is water, refined and without small patches.
+def _water_before(
+    evidence: Evidence, settings: DelineateSettings, pace: Pace
+) -> tuple[Rows, Rows, Rows]:
+    """Where (y, x) water is permanent, where it is seasonal, and where it is uncertain.
 
-    Parameters
-    ----------
-    percent
-        (y, x) uint8 percent of water, 255 = no data.
-    settings
-        Threshold and refinement.
-    areas
-        Areas of the pixels.
-    decibel
-        (y, x) float32 backscatter, dB.
+    The uncertain is grown by the shore buffer; the others aren't yet.
     """
-    seen = percent != FloodClass.NODATA.value
-    water = seen & (percent >= settings.threshold)
-    if settings.refine in PRESETS:
-        refined = _crf(percent, PRESETS[settings.refine], decibel)
-        water = seen & (refined >= settings.threshold / 100)
-    elif settings.refine == "majority":
-        water = majority(water, seen, _MAJORITY_WINDOW)
-    return sieve_patches(water, seen, minimum_area(settings, areas), areas)
-
-
-def minimum_area(settings: DelineateSettings, areas: PixelAreas) -> float:
-    """Return the area of the smallest patch in the unit of the pixels' areas."""
-    return settings.minimum_mapping_unit * areas.hectare
-
-
-def _crf(percent: Bytes, settings: CrfSettings, decibel: Floats | None) -> Floats:
-    missing = percent == FloodClass.NODATA.value
-    probability = np.where(missing, np.nan, percent / np.float32(100)).astype(np.float32)
-    rasters = (probability,) if decibel is None else (probability, decibel)
-
-    def refined(part: Floats, levels: Floats | None = None) -> Floats:
-        return dense_crf(part, settings, levels)
-
-    return in_strips(refined, *rasters, reach=settings.reach, rows=_STRIP)
-
-
-def water_occurrence(
-    dates: Sequence[tuple[Bytes, Floats | None]], settings: DelineateSettings, areas: PixelAreas
-) -> Floats:
-    """Return the percent of the dates before a flood on which there was water.
-
-    Source: the occurrence of water of Pekel et al., High-resolution mapping of global surface water
-    and its long-term changes, Nature 540 (2016) 418-422.
-
-    Parameters
-    ----------
-    dates
-        Of each date percent of water, (y, x) uint8, 255 = no data, and its backscatter, (y, x)
-        float32, dB, or None; one date or more.
-    settings, areas
-        How water is told from land on each, as after the flood.
-
-    Returns
-    -------
-    ndarray
-        (y, x) float32, 0-100: of the dates that saw a pixel; NaN where none did.
-    """
-    wet, known = (np.zeros(dates[0][0].shape, dtype=np.uint16) for _ in range(2))
-    for percent, decibel in dates:
-        wet += water_extent(percent, settings, areas, decibel)
-        known += percent != FloodClass.NODATA.value
-    share = np.float32(100) * wet / np.maximum(known, 1)
-    return np.where(known > 0, share, np.nan).astype(np.float32)
-
-
-def _water_before(evidence: Evidence, settings: DelineateSettings) -> tuple[Mask, Mask, Mask]:
-    """Where (y, x) water is permanent, where it is seasonal, and where it is uncertain."""
-    shape = evidence.after.shape
-    known, water, sometimes, maybe = (np.zeros(shape, dtype=bool) for _ in range(4))
+    height, width = evidence.after.shape
     if evidence.before is None and evidence.reference is None:
-        return water, sometimes, maybe
+        none = ReadRows((height, width), lambda a, b: np.zeros((b - a, width), dtype=bool))
+        return none, none, none
+    extent = None
+    if evidence.before is not None and evidence.occurrence is None:
+        areas = evidence.pixel_areas()
+        extent = water_extent(evidence.before, settings, areas, evidence.before_decibel, pace)
+
+    def part(start: int, stop: int) -> tuple[Mask, ...]:
+        return _before(evidence, settings, extent, slice(start, stop))
+
+    water, sometimes, maybe, unknown = found = tuple(StoredMask(width) for _ in range(4))
+    for _, masks in by_strips(part, height, rows=pace.rows):
+        for whole, mask in zip(found, masks, strict=True):
+            whole.append(mask)
+
+    def doubtful(start: int, stop: int) -> Mask:
+        return _grown(maybe, start, stop, settings.shore_buffer) | unknown[start:stop]
+
+    return water, sometimes, ReadRows((height, width), doubtful)
+
+
+def _before(
+    evidence: Evidence, settings: DelineateSettings, extent: Rows | None, rows: slice
+) -> tuple[Mask, ...]:
+    """Permanent, seasonal, uncertain and unknown of some rows, (row, x) bool."""
+    shape = (rows.stop - rows.start, evidence.after.shape[1])
+    known, water, sometimes, maybe = (np.zeros(shape, dtype=bool) for _ in range(4))
     if evidence.before is not None:
-        known |= evidence.before != FloodClass.NODATA.value
-        water |= _permanent(evidence, evidence.before, settings)
-        maybe |= known & (evidence.before >= settings.before_threshold)
+        before = evidence.before[rows]
+        known |= before != FloodClass.NODATA.value
+        maybe |= known & (before >= settings.before_threshold)
+    if extent is not None:
+        water |= extent[rows]
     if evidence.occurrence is not None:
-        sometimes |= evidence.occurrence >= settings.before_threshold
+        occurrence = evidence.occurrence[rows]
+        water |= occurrence >= settings.permanent_occurrence
+        sometimes |= occurrence >= settings.before_threshold
     if evidence.reference is not None:
-        known |= evidence.reference != FloodClass.NODATA.value
-        water |= evidence.reference == 1
-        maybe &= evidence.reference != 0
-    water, sometimes, maybe = (_grown(m, settings.shore_buffer) for m in (water, sometimes, maybe))
-    return water, sometimes, maybe | ~known
+        reference = evidence.reference[rows]
+        known |= reference != FloodClass.NODATA.value
+        water |= reference == 1
+        maybe &= reference != 0
+    return water, sometimes, maybe, ~known
 
 
-def _permanent(evidence: Evidence, before: Bytes, settings: DelineateSettings) -> Mask:
-    """Where (y, x) there was water on one date before the flood, or on enough of several."""
-    if evidence.occurrence is not None:
-        return np.asarray(evidence.occurrence >= settings.permanent_occurrence)
-    return water_extent(before, settings, evidence.pixel_areas(), evidence.before_decibel)
+def _grown(mask: Rows, start: int, stop: int, pixels: int) -> Mask:
+    """Rows of a mask with all pixels that lie within some of it, also diagonally."""
+    values, inner = around(mask, start, stop, pixels)
+    for _ in range(pixels):
+        across = values.copy()
+        across[:, 1:] |= values[:, :-1]
+        across[:, :-1] |= values[:, 1:]
+        values = across.copy()
+        values[1:] |= across[:-1]
+        values[:-1] |= across[1:]
+    return values[inner]
 
 
-def _grown(mask: Mask, pixels: int) -> Mask:
-    return binary_dilation(mask, np.ones((3, 3)), iterations=pixels) if pixels else mask
-
-
-def _unchanged(evidence: Evidence, settings: DelineateSettings) -> Mask:
-    unchanged = np.zeros(evidence.after.shape, dtype=bool)
-    if evidence.change is not None and settings.minimum_change is not None:
-        unchanged |= np.abs(evidence.change) < settings.minimum_change
-    if evidence.z_score is not None and settings.minimum_z_score is not None:
-        unchanged |= np.abs(evidence.z_score) < settings.minimum_z_score
-    return unchanged
-
-
-def flood_likelihood(evidence: Evidence) -> Bytes:
+def flood_likelihood(evidence: Evidence) -> Rows:
     """Return how likely a pixel is flooded.
 
     Returns
     -------
-    ndarray
+    Rows
         (y, x) uint8 percent, 255 = no data: the probability of water, times that of no water
         before where it is known, and 0 on reference water.
     """
-    likelihood = evidence.after.astype(np.float32)
-    if evidence.before is not None:
-        known = evidence.before != FloodClass.NODATA.value
-        dry_before = np.where(known, 100 - evidence.before.astype(np.float32), 100)
-        likelihood *= dry_before / 100
-    if evidence.reference is not None:
-        likelihood[evidence.reference == 1] = 0
-    seen = evidence.after != FloodClass.NODATA.value
-    return np.where(seen, np.rint(likelihood), FloodClass.NODATA.value).astype(np.uint8)
+
+    def read(start: int, stop: int) -> Bytes:
+        rows = slice(start, stop)
+        after, before, reference = evidence.after[rows], evidence.before, evidence.reference
+        found = after if before is None else _likelihoods()[after, before[rows]]
+        if reference is None:
+            return found
+        permanent = (reference[rows] == 1) & (after != FloodClass.NODATA.value)
+        return np.where(permanent, np.uint8(0), found)
+
+    height, width = evidence.after.shape
+    return ReadRows((height, width), read)
+
+
+@cache
+def _likelihoods() -> Bytes:
+    """Likelihood of flood by the percent of water after and before, (256, 256) uint8."""
+    after, before = np.meshgrid(*(np.arange(256, dtype=np.float32),) * 2, indexing="ij")
+    known = before != FloodClass.NODATA.value
+    likelihood = after * (np.where(known, np.float32(100) - before, np.float32(100)) / 100)
+    seen = after != FloodClass.NODATA.value
+    return np.where(seen, np.rint(np.maximum(likelihood, 0)), FloodClass.NODATA.value).astype("u1")

@@ -8,17 +8,11 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 from pydantic import Field
 
-from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.delineate import Evidence, water_occurrence
-from floodloom.mapping.earlier import (
-    SECONDS,
-    read_before,
-    read_change,
-    read_decibels,
-    scenes_by_date,
-)
+from floodloom.mapping.change import read_change
+from floodloom.mapping.delineate import Evidence
+from floodloom.mapping.earlier import SECONDS, read_before, read_decibels, scenes_by_date
 from floodloom.mapping.exclusion import Ground
 from floodloom.mapping.refine import PRESETS
 from floodloom.mapping.settings import DelineateSettings
@@ -29,9 +23,11 @@ from floodloom.mapping.sources import (
     read_land_cover,
     read_reference,
 )
+from floodloom.mapping.water import USUAL, Pace, water_occurrence
 from floodloom.outputs import Files, Paths
 from floodloom.raster.areas import pixel_areas
-from floodloom.raster.placing import mean_percent
+from floodloom.raster.placing import mean_rows
+from floodloom.raster.rows import Rows
 from floodloom.sentinel1.relief import Elevation, read_elevation
 
 
@@ -102,8 +98,9 @@ def read_evidence(
     terrain: Elevation | None,
     settings: DelineateSettings,
     source: Path,
+    pace: Pace = USUAL,
 ) -> Evidence:
-    """Read what is known of each pixel onto the grid of a probability.
+    """Open what is known of each pixel, on the grid of a probability.
 
     Parameters
     ----------
@@ -117,6 +114,8 @@ def read_evidence(
         What is asked of the evidence.
     source
         File of the probability, for messages.
+    pace
+        How the dates before the flood, if there are several, are worked through.
 
     Raises
     ------
@@ -135,7 +134,7 @@ def read_evidence(
         areas=pixel_areas(grid),
         decibel=_decibel(grid, files.scene, settings),
         **_change(grid, files, settings),
-        **_water_before(grid, files, after, settings),
+        **_water_before(grid, files, after, settings, pace),
     )
     if evidence.before is None and reference is None:
         _log.warning(
@@ -172,7 +171,7 @@ def _ground(
     )
 
 
-def _decibel(grid: GeoBox, scene: Path | None, settings: DelineateSettings) -> Floats | None:
+def _decibel(grid: GeoBox, scene: Path | None, settings: DelineateSettings) -> Rows | None:
     """Return the backscatter after the flood, if the refinement looks at it."""
     return None if scene is None or not _looks_at_edges(settings) else read_decibel(scene, grid)
 
@@ -192,7 +191,11 @@ def _change(grid: GeoBox, files: DelineateFiles, settings: DelineateSettings) ->
 
 
 def _water_before(
-    grid: GeoBox, files: DelineateFiles, after: Probability, settings: DelineateSettings
+    grid: GeoBox,
+    files: DelineateFiles,
+    after: Probability,
+    settings: DelineateSettings,
+    pace: Pace,
 ) -> dict[str, Any]:
     """Return the water of all dates before the flood, and how often it was there."""
     dates = read_before(files.before, after, mixed_orbits=settings.mixed_orbits)
@@ -200,15 +203,15 @@ def _water_before(
         return {}
     scenes = scenes_by_date(files.before_scene) if _looks_at_edges(settings) else []
     decibels = read_decibels([date.date for date in dates], scenes, grid)
-    before = mean_percent(date.percent for date in dates)
+    percents = [date.percent for date in dates]
+    before = mean_rows(percents)
     if len(dates) == 1:
         return {"before": before, "before_decibel": decibels[0]}
     times = tuple(sorted(date.date.acquired[:SECONDS] for date in dates))
     _log.info("%d dates before the flood: %s", len(dates), ", ".join(times))
-    percents = [date.percent for date in dates]
     pairs = list(zip(percents, decibels, strict=True))
     return {
         "before": before,
-        "occurrence": water_occurrence(pairs, settings, pixel_areas(grid)),
+        "occurrence": water_occurrence(pairs, settings, pixel_areas(grid), pace),
         "dates": times,
     }

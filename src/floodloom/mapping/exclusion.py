@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.raster.recipe import Flag
+from floodloom.raster.rows import Rows
 from floodloom.raster.windows import box_sum
 
 _NEIGHBOURHOOD = 65  # px, about what a network looks at
@@ -49,57 +50,76 @@ REASON_NAMES = {
 
 @dataclass(frozen=True)
 class Ground:
-    """What is known of the ground; all (y, x) or None.
+    """What is known of the ground; all (y, x), by rows, or None.
 
     `flags` uint8 bits of the scene store, `land_cover` int32, `slope` float32 degrees, `height`
     float32 m above the nearest drainage; NaN excludes nothing.
     """
 
-    flags: Bytes | None = None
-    land_cover: NDArray[np.integer] | None = None
-    slope: Floats | None = None
-    height: Floats | None = None
+    flags: Rows | None = None
+    land_cover: Rows | None = None
+    slope: Rows | None = None
+    height: Rows | None = None
 
 
-def exclusions(ground: Ground, seen: Mask, settings: DelineateSettings) -> Bytes:
-    """Return why each pixel is excluded.
+def exclusions(
+    ground: Ground,
+    seen: Mask,
+    settings: DelineateSettings,
+    start: int = 0,
+    inner: slice = slice(None),
+) -> Bytes:
+    """Return why each pixel of some rows is excluded.
 
     Parameters
     ----------
     ground
         What is known of the ground.
     seen
-        (y, x) bool: where there is data.
+        (row, x) bool: where there is data, with `reach` further rows above and below.
     settings
         From where on a pixel is excluded.
+    start
+        The first of the rows.
+    inner
+        Where they lie in `seen`.
 
     Returns
     -------
     ndarray
-        (y, x) uint8, see `Reason`; of several reasons the one that distorts the image most.
+        (row, x) uint8, see `Reason`; of several reasons the one that distorts the image most.
     """
-    reasons = np.zeros(seen.shape, dtype=np.uint8)
-    for reason, mask in _masks(ground, seen, settings):
-        reasons[mask & seen] = reason.value
-    return reasons
+    within = seen[inner]
+    reasons = np.zeros(within.shape, dtype=np.uint8)
+    rows = slice(start, start + len(within))
+    for reason, mask in _masks(ground, seen, inner, settings, rows):
+        np.putmask(reasons, mask, reason.value)
+    return reasons * within
 
 
-def _masks(ground: Ground, seen: Mask, settings: DelineateSettings) -> list[tuple[Reason, Mask]]:
+def reach(settings: DelineateSettings) -> int:
+    """Return how many rows around those that are asked for matter to `exclusions`."""
+    return _NEIGHBOURHOOD // 2 if settings.minimum_coverage > 0 else 0
+
+
+def _masks(
+    ground: Ground, seen: Mask, inner: slice, settings: DelineateSettings, rows: slice
+) -> Iterator[tuple[Reason, Mask]]:
     """Masks in the order in which they are painted over one another."""
-    found: list[tuple[Reason, Mask]] = []
     if settings.minimum_coverage > 0:
-        found.append((Reason.LOW_COVERAGE, coverage(seen) < settings.minimum_coverage))
+        yield Reason.LOW_COVERAGE, coverage(seen)[inner] < settings.minimum_coverage
     if ground.height is not None and settings.maximum_height is not None:
-        found.append((Reason.ABOVE_DRAINAGE, ground.height > settings.maximum_height))
+        yield Reason.ABOVE_DRAINAGE, ground.height[rows] > settings.maximum_height
     if ground.land_cover is not None:
-        found.append((Reason.DENSE_VEGETATION, np.isin(ground.land_cover, settings.vegetation)))
-        found.append((Reason.URBAN, np.isin(ground.land_cover, settings.urban)))
+        land_cover = ground.land_cover[rows]
+        yield Reason.DENSE_VEGETATION, np.isin(land_cover, settings.vegetation)
+        yield Reason.URBAN, np.isin(land_cover, settings.urban)
     if ground.slope is not None and settings.maximum_slope is not None:
-        found.append((Reason.STEEP, ground.slope > settings.maximum_slope))
+        yield Reason.STEEP, ground.slope[rows] > settings.maximum_slope
     if ground.flags is not None:
-        found.append((Reason.SHADOW, (ground.flags & Flag.SHADOW.value) > 0))
-        found.append((Reason.LAYOVER, (ground.flags & Flag.LAYOVER.value) > 0))
-    return found
+        flags = ground.flags[rows]
+        yield Reason.SHADOW, (flags & Flag.SHADOW.value) > 0
+        yield Reason.LAYOVER, (flags & Flag.LAYOVER.value) > 0
 
 
 def coverage(seen: Mask) -> Floats:

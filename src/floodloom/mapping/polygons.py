@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
-from rasterio.features import rasterize, shapes
-from scipy.ndimage import mean as label_mean
 from shapely.affinity import translate
-from shapely.geometry import MultiPolygon, box, mapping, shape
+from shapely.geometry import MultiPolygon, box, mapping
 from shapely.geometry.base import BaseGeometry
 
+from floodloom.arrays import Bytes, Doubles
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
+from floodloom.mapping.outlines import Outlines, Patches
 from floodloom.raster.areas import pixel_areas
 from floodloom.raster.grid import transformer
 from floodloom.raster.product import FloodClass
@@ -211,64 +212,84 @@ CLASS_NAMES = {
 
 _DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
 _REFUSALS = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError)
-_COLUMNS = ("class", "name", "area_ha", "likelihood")
+_AT_ONCE = 100_000  # polygons that are read back
 
 
-def flood_polygons(
-    classes: NDArray[np.uint8],
-    likelihood: NDArray[np.uint8],
-    geobox: GeoBox,
-    facts: Mapping[str, str],
-) -> gpd.GeoDataFrame:
-    """Return the patches of a flood map as polygons.
+@dataclass(frozen=True)
+class FloodPolygons:
+    """The patches of a flood map: permanent water, flood and excluded pixels.
+
+    Attributes
+    ----------
+    columns
+        (patch,) each: `class`, `name`, `area_ha`, `likelihood` (mean percent), and facts that are
+        the same for each (event, date, scene).
+    geometry
+        (patch,) object: well-known binary. Rasterised, they are the map to the pixel.
+    crs
+        Well-known text; None: in pixels.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    geometry: NDArray[np.object_]
+    crs: str | None
+
+
+class PolygonsOfMap:
+    """The polygons of a flood map that is given from top to bottom.
 
     Parameters
     ----------
-    classes
-        (y, x) uint8, see `FloodClass`.
-    likelihood
-        (y, x) uint8 percent of water, 255 = no data.
     geobox
         Grid; without a CRS, polygons are in pixels and areas in pixels / 10 000.
-    facts
-        Further columns, the same for every polygon (event, date, scene).
-
-    Returns
-    -------
-    GeoDataFrame
-        One row per patch of permanent water, flood or excluded pixels: class, name, area_ha,
-        likelihood (mean percent), facts. Rasterised, they are the map to the pixel.
     """
-    wanted = np.isin(classes, list(CLASS_NAMES))
-    found = shapes(classes, mask=wanted, connectivity=4, transform=geobox.affine)
-    pairs = [(shape(geometry), int(value)) for geometry, value in found]
-    frame = gpd.GeoDataFrame(
-        {
-            "class": np.array([value for _, value in pairs], dtype=np.int32),
-            "name": [CLASS_NAMES[value] for _, value in pairs],
-        },
-        geometry=[polygon for polygon, _ in pairs],
-        crs=None if geobox.crs is None else geobox.crs.to_wkt(),
-    )
-    frame["area_ha"], frame["likelihood"] = _measures(frame, likelihood, geobox)
-    for name, value in facts.items():
-        frame[name] = value
-    columns = [*_COLUMNS, *facts, "geometry"]
-    return frame[columns].sort_values("area_ha", ascending=False, ignore_index=True)
+
+    def __init__(self, geobox: GeoBox) -> None:
+        self._geobox = geobox
+        self._areas = pixel_areas(geobox)
+        self._outlines = Outlines(self._areas, geobox.affine)
+        self._made: list[Patches] = []
+
+    def add(self, classes: Bytes, likelihood: Bytes) -> None:
+        """Add a strip.
+
+        Parameters
+        ----------
+        classes
+            (row, x) uint8, see `FloodClass`.
+        likelihood
+            (row, x) uint8 percent of water.
+        """
+        self._made.append(self._outlines.add(_WANTED[classes], likelihood))
+
+    def finish(self, facts: Mapping[str, str]) -> FloodPolygons:
+        """Return the polygons, the largest first, those of one area by their first pixel.
+
+        Parameters
+        ----------
+        facts
+            Further columns, the same for every polygon.
+        """
+        self._made.append(self._outlines.finish())
+        value, size, mean, first, outline = (
+            np.concatenate([getattr(part, name) for part in self._made])
+            for name in ("value", "size", "mean", "first", "outline")
+        )
+        self._made.clear()
+        order = np.lexsort((first, -size))
+        columns: dict[str, NDArray[Any]] = {
+            "class": value[order].astype(np.int32),
+            "name": np.array([CLASS_NAMES[v] for v in value[order].tolist()], dtype=object),
+            "area_ha": size[order] / self._areas.scale / 10_000,
+            "likelihood": np.round(mean[order], 1),
+        }
+        for name, text in facts.items():
+            columns[name] = np.full(len(order), text, dtype=object)
+        crs = self._geobox.crs
+        return FloodPolygons(columns, outline[order], None if crs is None else crs.to_wkt())
 
 
-def _measures(
-    frame: gpd.GeoDataFrame, likelihood: NDArray[np.uint8], geobox: GeoBox
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Area (ha) and mean likelihood (percent) of each patch, from its pixels."""
-    if frame.empty:
-        return np.zeros(0), np.zeros(0)
-    numbers = np.arange(1, len(frame) + 1)
-    numbered = zip(frame.geometry, numbers, strict=True)
-    patch = rasterize(numbered, likelihood.shape, transform=geobox.affine, dtype="int32")
-    hectares = pixel_areas(geobox).by_value(patch, len(frame))[1:] / 10_000
-    means = np.asarray(label_mean(likelihood.astype(np.float64), patch, numbers))
-    return hectares, np.round(means, 1)
+_WANTED = np.array([c if c in CLASS_NAMES else 0 for c in range(256)], dtype=np.uint8)
 
 
 def require_polygon_file(path: str | Path) -> str:
@@ -285,7 +306,7 @@ def require_polygon_file(path: str | Path) -> str:
     return driver
 
 
-def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
+def write_polygons(polygons: FloodPolygons, path: str | Path) -> Path:
     """Write polygons as the layer `flood` of a GeoPackage or as FlatGeobuf, whole or not at all.
 
     Raises
@@ -297,17 +318,36 @@ def write_polygons(frame: gpd.GeoDataFrame, path: str | Path) -> Path:
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")
         try:
-            pyogrio.write_dataframe(
-                frame, temporary, layer="flood", driver=driver, geometry_type="Polygon"
-            )
-            back = pyogrio.read_dataframe(temporary, columns=[])
+            pyogrio.raw.write(
+                temporary, polygons.geometry, list(polygons.columns.values()),
+                list(polygons.columns), layer="flood", driver=driver, geometry_type="Polygon",
+                crs=polygons.crs,
+            )  # fmt: skip
+            back = _areas_of_file(temporary)
         except _REFUSALS as error:
             reason = str(error).replace(str(temporary), Path(path).name)
             raise _unwritten(path, reason) from error
         # A disk that is full as a file is closed may go unreported.
-        if not np.array_equal(np.sort(back.area), np.sort(frame.area)):
+        if not np.array_equal(back, np.sort(_areas_of(polygons.geometry))):
             raise _unwritten(path, "polygons are missing")
     return Path(path)
+
+
+def _areas_of_file(path: Path) -> Doubles:
+    """Areas of the polygons of a file in the units of its coordinates, ascending."""
+    found = []
+    while not found or len(found[-1]):
+        geometry = pyogrio.raw.read(
+            path, columns=[], skip_features=sum(map(len, found)), max_features=_AT_ONCE
+        )[2]
+        found.append(_areas_of(geometry))
+    return np.sort(np.concatenate(found))
+
+
+def _areas_of(geometry: NDArray[np.object_]) -> Doubles:
+    parts = [geometry[at : at + _AT_ONCE] for at in range(0, len(geometry), _AT_ONCE)]
+    areas = [shapely.area(shapely.from_wkb(part)) for part in parts]
+    return np.concatenate(areas) if areas else np.zeros(0)
 
 
 def _unwritten(path: str | Path, reason: str) -> InputError:

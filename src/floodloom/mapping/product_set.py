@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,30 +19,41 @@ from pystac.extensions.classification import Classification, ClassificationExten
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.sar import FrequencyBand, Polarization, SarExtension
+from rasterio.windows import Window as RasterWindow
 
-from floodloom.arrays import Bytes
+from floodloom.arrays import Bytes, Floats
 from floodloom.dates import read_time
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.log import get_logger
-from floodloom.mapping.delineate import Evidence, flood_likelihood
+from floodloom.mapping.delineate import Delineation, flood_likelihood
 from floodloom.mapping.depth import flood_depth
-from floodloom.mapping.polygons import flood_polygons, footprint, geographic_bounds, write_polygons
+from floodloom.mapping.polygons import (
+    FloodPolygons,
+    PolygonsOfMap,
+    footprint,
+    geographic_bounds,
+    write_polygons,
+)
 from floodloom.mapping.products import (
     CLASS_TEXTS,
     COLOURS,
     REASON_TEXTS,
-    class_areas,
-    excluded_areas,
+    AreaSums,
+    flood_map_profile,
+    likelihood_profile,
+    map_bands,
+    rows_of_map,
     write_depth,
-    write_flood_map,
-    write_likelihood,
 )
 from floodloom.mapping.sources import DATES_BEFORE, TAGS, Probability, polarisations
-from floodloom.mapping.zones import area_table, write_table
+from floodloom.mapping.water import Pace
+from floodloom.mapping.zones import area_table, require_placed, write_table
 from floodloom.outputs import Files, together
-from floodloom.raster.areas import crs_name
+from floodloom.raster.areas import crs_name, pixel_areas
+from floodloom.raster.cog import cog_writer
 from floodloom.raster.product import FloodClass, companions
+from floodloom.raster.rows import by_strips
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.relief import Elevation
 from floodloom.texts import brief
@@ -230,19 +242,24 @@ class FloodProducts(Files):
 
 @dataclass(frozen=True)
 class FloodMap:
-    """A classified event.
-
-    `classes` and `reasons` are (y, x) uint8, see `floodloom.mapping.delineate`.
-    """
+    """A flood that is found, and what is stated of it."""
 
     event: str
     after: Probability
-    evidence: Evidence
-    classes: Bytes
-    reasons: Bytes
+    found: Delineation
     terrain: Elevation | None
     sensor: Sensor
     zones: gpd.GeoDataFrame | None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of its rasters."""
+        known = self.after.tags
+        tags = {name: known[name] for name in TAGS if name in known}
+        tags["FLOODLOOM_EVENT"] = self.event
+        if self.found.evidence.dates:
+            tags[DATES_BEFORE] = ", ".join(self.found.evidence.dates)
+        return tags
 
 
 def sensor_of(after: Probability, scene: Path | None) -> Sensor:
@@ -255,7 +272,7 @@ def sensor_of(after: Probability, scene: Path | None) -> Sensor:
     return Sensor(mode, kind, () if scene is None else polarisations(scene))
 
 
-def write_products(flood: FloodMap, products: FloodProducts) -> None:
+def write_products(flood: FloodMap, products: FloodProducts, pace: Pace) -> None:
     """Write all products of an event, and take away what lay beside older ones.
 
     Raises
@@ -263,9 +280,10 @@ def write_products(flood: FloodMap, products: FloodProducts) -> None:
     InputError
         If the zones can't be used, before anything is written.
     """
+    require_placed(flood.zones, flood.after.grid)
     files = products.described()
     with together({**files, "item": products.item}) as made:
-        _write(flood, made)
+        _write(flood, made, pace)
         stale = [
             old
             for key, path in files.items()
@@ -276,49 +294,80 @@ def write_products(flood: FloodMap, products: FloodProducts) -> None:
         old.unlink(missing_ok=True)
 
 
-def _write(flood: FloodMap, made: Mapping[str, Path]) -> None:
+def _write(flood: FloodMap, made: Mapping[str, Path], pace: Pace) -> None:
     grid, files = flood.after.grid, dict(made)
     item = files.pop("item")
-    found = flood.after.tags
-    tags = {name: found[name] for name in TAGS if name in found}
-    tags["FLOODLOOM_EVENT"] = flood.event
-    if flood.evidence.dates:
-        tags[DATES_BEFORE] = ", ".join(flood.evidence.dates)
-    table = area_table(flood.classes, grid, flood.zones)  # refuses zones before it is too late
+    sums, polygons = _write_rasters(flood, files, pace)
+    write_polygons(polygons, files["polygons"])
+    del polygons
 
-    write_flood_map(flood.classes, flood.reasons, files["flood"], geobox=grid, tags=tags)
-    likelihood = flood_likelihood(flood.evidence)
-    is_flood = flood.classes == FloodClass.FLOOD.value
-    shown = np.where(is_flood, likelihood, flood.evidence.after)
+    # What else is made of the classes is made of the map, which is whole now.
+    classes = rows_of_map(files["flood"])
+    if "depth" in files and flood.terrain is not None:
+        depth = _depth(classes[:], flood.terrain.on(grid)[:])
+        write_depth(depth, files["depth"], geobox=grid, tags=flood.tags)
+    if "areas" in files:
+        table = area_table(sums.of_classes(), classes, grid, flood.zones)
+        write_table(table, files["areas"])
+    _describe(flood, sums, files, item)
+
+
+def _write_rasters(
+    flood: FloodMap, files: Mapping[str, Path], pace: Pace
+) -> tuple[AreaSums, FloodPolygons]:
+    """Write map and likelihood strip by strip, and return what was found out on the way."""
+    found, grid, tags = flood.found, flood.after.grid, flood.tags
+    likelihood = flood_likelihood(found.evidence)
+    areas = pixel_areas(grid)
+    sums, polygons = AreaSums(areas), PolygonsOfMap(grid)
+    height, width = found.shape
+
+    def part(start: int, stop: int) -> tuple[Bytes, Bytes, Bytes]:
+        classes, reasons = found.read(start, stop)
+        likely = likelihood[start:stop]
+        is_flood = classes == FloodClass.FLOOD.value
+        shown = np.where(is_flood, likely, found.evidence.after[start:stop])
+        return map_bands(classes, reasons), likely, shown
+
+    with ExitStack() as stack:
+        writers = [stack.enter_context(cog_writer(
+            files["flood"], flood_map_profile(grid, tags), threads=pace.threads
+        ))]  # fmt: skip
+        if "likelihood" in files:
+            writers.append(stack.enter_context(cog_writer(
+                files["likelihood"], likelihood_profile(grid, tags), threads=pace.threads
+            )))  # fmt: skip
+        for start, (bands, likely, shown) in by_strips(
+            part, height, rows=pace.rows, threads=pace.threads
+        ):
+            place = RasterWindow(0, start, width, len(shown))
+            for writer, values in zip(writers, (bands, likely[np.newaxis]), strict=False):
+                writer.write(values, window=place)
+            sums.add(*bands, start)
+            polygons.add(bands[0], shown)
     facts = {
         "event": flood.event,
         "date": tags.get("ACQUISITION_TIME", "")[:10],
         "scene": tags.get("FLOODLOOM_SCENE", ""),
     }
-    write_polygons(flood_polygons(flood.classes, shown, grid, facts), files["polygons"])
-    if "likelihood" in files:
-        write_likelihood(likelihood, files["likelihood"], geobox=grid, tags=tags)
-    if "depth" in files and flood.terrain is not None:
-        wet = is_flood | (flood.classes == FloodClass.PERMANENT.value)
-        dry = flood.classes == FloodClass.DRY.value
-        depth = flood_depth(wet, is_flood, dry, flood.terrain.on(grid))
-        write_depth(depth, files["depth"], geobox=grid, tags=tags)
-    if "areas" in files:
-        write_table(table, files["areas"])
-    _describe(flood, files, item, tags)
+    return sums, polygons.finish(facts)
 
 
-def _describe(
-    flood: FloodMap, files: Mapping[str, Path], item: Path, tags: Mapping[str, str]
-) -> None:
+def _depth(classes: Bytes, elevation: Floats) -> Floats:
+    is_flood = classes == FloodClass.FLOOD.value
+    wet = is_flood | (classes == FloodClass.PERMANENT.value)
+    return flood_depth(wet, is_flood, classes == FloodClass.DRY.value, elevation)
+
+
+def _describe(flood: FloodMap, sums: AreaSums, files: Mapping[str, Path], item: Path) -> None:
     """Write the item of the files, and log what was found."""
-    grid = flood.after.grid
-    areas, excluded = class_areas(flood.classes, grid), excluded_areas(flood.reasons, grid)
+    grid, tags = flood.after.grid, flood.tags
+    areas, excluded = sums.of_classes(), sums.of_reasons()
     named = {name: value for name, value in tags.items() if value and name != DATES_BEFORE}
     provenance = {name.lower(): value for name, value in named.items()}
     facts = {"area_ha": areas, "excluded_ha": excluded, "floodloom": provenance}
-    if flood.evidence.dates:
-        facts["dates_before"] = list(flood.evidence.dates)
+    if flood.found.evidence.dates:
+        facts["dates_before"] = list(flood.found.evidence.dates)
     acquired = tags.get("ACQUISITION_TIME")
     write_item(stac_item(flood.event, grid, acquired, files, facts, sensor=flood.sensor), item)
     why = ", ".join(f"{reason} {area:.1f}" for reason, area in excluded.items())

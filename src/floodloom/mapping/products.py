@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
 
+from floodloom.arrays import Bytes
 from floodloom.errors import InputError
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
-from floodloom.raster.areas import pixel_areas
-from floodloom.raster.cog import write_cog
+from floodloom.raster.areas import PixelAreas, Wholes
+from floodloom.raster.cog import CogProfile, write_cog
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.opener import open_raster
 from floodloom.raster.product import FloodClass
+from floodloom.raster.rows import ReadRows, Rows
 from floodloom.raster.windows import require_pixels
 
 COLOURS = {
@@ -46,29 +50,28 @@ REASON_TEXTS = {
 """What the values of a flood map's second band mean."""
 
 
-def write_flood_map(
-    classes: NDArray[np.uint8],
-    reasons: NDArray[np.uint8],
-    path: str | Path,
-    *,
-    geobox: GeoBox,
-    tags: Mapping[str, str],
-) -> Path:
-    """Write a flood map: classes in band 1, reasons of exclusion in band 2, 255 = no data in both.
+def flood_map_profile(geobox: GeoBox, tags: Mapping[str, str]) -> CogProfile:
+    """Describe the file of a flood map.
 
-    Names of the values and a style lie beside it, see `floodloom.raster.product`.
+    Classes are band 1, reasons of exclusion band 2, 255 = no data in both. Names of the values and
+    a style lie beside it, see `floodloom.raster.product`.
     """
-    nodata = FloodClass.NODATA.value
-    return write_cog(
-        np.stack([classes, np.where(classes == nodata, nodata, reasons)]),
-        path,
+    return CogProfile(
         geobox=geobox,
-        nodata=nodata,
+        dtype="uint8",
+        nodata=FloodClass.NODATA.value,
+        count=2,
         descriptions=("flood class", "reason of exclusion"),
         colormap=COLOURS,
         meanings=(CLASS_TEXTS, REASON_TEXTS),
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_map"},
     )
+
+
+def map_bands(classes: Bytes, reasons: Bytes) -> Bytes:
+    """Return the bands of a flood map, (2, y, x) uint8, by its classes and reasons."""
+    nodata = FloodClass.NODATA.value
+    return np.stack([classes, np.where(classes == nodata, np.uint8(nodata), reasons)])
 
 
 def read_map(path: str | Path) -> tuple[GeoBox, NDArray[np.uint8], dict[str, str]]:
@@ -97,14 +100,23 @@ def read_map(path: str | Path) -> tuple[GeoBox, NDArray[np.uint8], dict[str, str
     return geobox_of(path), bands, tags
 
 
-def write_likelihood(
-    likelihood: NDArray[np.uint8], path: str | Path, *, geobox: GeoBox, tags: Mapping[str, str]
-) -> Path:
-    """Write the likelihood of flood, (y, x) uint8 percent, 255 = no data."""
-    return write_cog(
-        likelihood,
-        path,
+def rows_of_map(path: str | Path) -> Rows:
+    """Return the classes of a flood map that floodloom wrote, (y, x) uint8, by rows."""
+    height, width = geobox_of(path).shape.yx
+
+    def read(start: int, stop: int) -> Bytes:
+        with open_raster(path, "flood map") as raster:
+            classes: Bytes = raster.read(1, window=Window(0, start, width, stop - start))
+        return classes
+
+    return ReadRows((height, width), read)
+
+
+def likelihood_profile(geobox: GeoBox, tags: Mapping[str, str]) -> CogProfile:
+    """Describe the file of the likelihood of flood, uint8 percent, 255 = no data."""
+    return CogProfile(
         geobox=geobox,
+        dtype="uint8",
         nodata=FloodClass.NODATA.value,
         descriptions=("likelihood of flood, percent",),
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_likelihood"},
@@ -125,21 +137,34 @@ def write_depth(
     )
 
 
-def class_areas(classes: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
-    """Return the area of each class, ha; pixels / 10 000 without a CRS."""
-    return _areas(classes, {level.name.lower(): level.value for level in FloodClass}, geobox)
+@dataclass
+class AreaSums:
+    """Areas of the classes and reasons of a map, summed up by strips.
 
-
-def excluded_areas(reasons: NDArray[np.uint8], geobox: GeoBox) -> dict[str, float]:
-    """Return the area that each reason excludes, ha, by its text; pixels / 10 000
-    without a CRS. Reasons that exclude nothing aren't listed.
+    Parameters
+    ----------
+    areas
+        Areas of the pixels; without a CRS, hectares are pixels / 10 000.
     """
-    areas = _areas(reasons, {text: value for value, text in REASON_NAMES.items()}, geobox)
-    return {text: area for text, area in areas.items() if area > 0}
 
+    areas: PixelAreas
+    classes: Wholes = field(default_factory=lambda: np.zeros(_LARGEST + 1, np.int64))
+    reasons: Wholes = field(default_factory=lambda: np.zeros(_LARGEST + 1, np.int64))
 
-def _areas(
-    values: NDArray[np.uint8], meanings: Mapping[str, int], geobox: GeoBox
-) -> dict[str, float]:
-    hectares = pixel_areas(geobox).by_value(values, _LARGEST) / 10_000
-    return {name: round(float(hectares[value]), 4) for name, value in meanings.items()}
+    def add(self, classes: Bytes, reasons: Bytes, start: int) -> None:
+        """Add rows from one on, (row, x) uint8 each."""
+        self.classes += self.areas.whole_sums(classes, _LARGEST, start)
+        self.reasons += self.areas.whole_sums(reasons, _LARGEST, start)
+
+    def of_classes(self) -> dict[str, float]:
+        """Return the area of each class by its name, ha."""
+        return self._named(self.classes, {level.name.lower(): level.value for level in FloodClass})
+
+    def of_reasons(self) -> dict[str, float]:
+        """Return the area that each reason excludes by its text, ha, where it excludes any."""
+        found = self._named(self.reasons, {text: value for value, text in REASON_NAMES.items()})
+        return {text: area for text, area in found.items() if area > 0}
+
+    def _named(self, sums: Wholes, meanings: Mapping[str, int]) -> dict[str, float]:
+        hectares = sums / self.areas.scale / 10_000
+        return {name: round(float(hectares[value]), 4) for name, value in meanings.items()}

@@ -1,7 +1,7 @@
 """Cleaning water maps: dense CRF, majority.
 
-Each looks no further than its `reach`, so that a scene can be refined in strips that overlap by it
-without any difference (`in_strips`).
+Each looks no further than its `reach`, so that a scene can be refined in blocks that overlap by it
+without any difference.
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ def majority(water: Mask, seen: Mask, window: int) -> Mask:
     return seen & np.where(twice == total, water, twice > total)
 
 
-def in_strips(function: Callable[..., Floats], *rasters: Floats, reach: int, rows: int) -> Floats:
-    """Apply a function to strips of rows and put the results together.
+def in_strips(function: Callable[..., Floats], *rasters: Floats, reach: int, side: int) -> Floats:
+    """Apply a function to strips of columns and put the results together.
 
     Parameters
     ----------
@@ -209,14 +209,14 @@ def in_strips(function: Callable[..., Floats], *rasters: Floats, reach: int, row
     rasters
         (y, x) each, of one size.
     reach
-        Rows that strips overlap; with the function's reach the result is that of the whole raster.
-    rows
-        Rows of a strip.
+        Columns that strips overlap; with the function's reach the result is that of the whole.
+    side
+        Columns of a strip.
     """
-    height = rasters[0].shape[0]
+    width = rasters[0].shape[1]
     parts = []
-    for start in range(0, height, rows):
-        top, bottom = max(start - reach, 0), min(start + rows + reach, height)
-        part = function(*(raster[top:bottom] for raster in rasters))
-        parts.append(part[start - top : start - top + rows])
-    return np.concatenate(parts)
+    for start in range(0, width, side):
+        left, right = max(start - reach, 0), min(start + side + reach, width)
+        part = function(*(np.ascontiguousarray(raster[:, left:right]) for raster in rasters))
+        parts.append(part[:, start - left : start - left + side])
+    return np.concatenate(parts, axis=1)

@@ -16,19 +16,21 @@ from odc.geo.geobox import GeoBox
 from floodloom.arrays import NODATA, Bytes, Floats
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.raster.align import onto_grid
 from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.placing import (
-    mosaic_percent,
-    place_raster,
+    PlacedRows,
+    mean_rows,
+    mosaic_grid,
     require_no_mask,
+    rows_onto_grid,
     strips,
 )
 from floodloom.raster.product import PROBABILITY, PRODUCT, require_product
+from floodloom.raster.rows import ReadRows, Rows, by_strips
 from floodloom.raster.store import open_store, recipe_of
-from floodloom.raster.windows import require_pixels
+from floodloom.raster.windows import most_held, most_planned, require_pixels
 from floodloom.sentinel1.bands import POLARISATIONS
 from floodloom.tiles.inputs import to_decibel
 
@@ -55,37 +57,67 @@ _GIVE_PERCENT = "give the probability of water in percent, 0-100"
 class Probability:
     """Percent of water, (y, x) uint8 with 255 = no data, its grid, and its `presentable_tags`."""
 
-    percent: Bytes
+    percent: Rows
     grid: GeoBox
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Percent:
+    """A file of the probability of water; see `open_percent`."""
+
+    raster: ForeignRaster
+    factor: float
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What of the file's tags products may repeat."""
+        return presentable_tags(self.raster.tags)
+
+    def on(self, grid: GeoBox) -> Rows:
+        """Return it on a grid, (y, x) uint8 percent, 255 = no data."""
+        return PlacedRows(self.raster, grid, partial(_rounded, self.factor), nodata=NODATA)
+
+
 def read_percent(path: str | Path) -> Probability:
-    """Read a probability mosaic.
+    """Read a probability mosaic into memory; see `open_percent`.
+
+    Raises
+    ------
+    InputError
+        Also if it is too large for that.
+    """
+    found = open_percent(path, most=most_held())
+    grid = found.raster.geobox
+    return Probability(found.on(grid)[:], grid, found.tags)
+
+
+def open_percent(path: str | Path, *, most: int | None = None) -> Percent:
+    """Open a probability mosaic.
 
     Parameters
     ----------
     path
         Raster of percent, 0-100; what isn't one is no data. One whose band declares a scale may
         come to fractions, 0-1.
+    most
+        Pixels that it may have; `floodloom.raster.windows.most_planned` by default.
 
     Raises
     ------
     InputError
-        If it can't be read, is another product of floodloom's, no pixel is a percentage, or it may
-        as well hold fractions, classes, a mask or numbers of another scale.
+        If it can't be read, is too large, is another product of floodloom's, no pixel is a
+        percentage, or it may as well hold fractions, classes, a mask or numbers of another scale.
     """
     raster = open_foreign(path, _PERCENT)
     height, width = raster.geobox.shape.yx
-    require_pixels(height, width, raster.path)
+    require_pixels(height, width, raster.path, most or most_planned())
     product = require_product(raster, (PROBABILITY,), "the probability of water that it is from")
     factor = 1.0 if product else _percent_of_unit(raster)
     if factor != 1.0:
         raster = replace(raster, kind=_FRACTION)
-    percent = place_raster(raster, raster.geobox, partial(_rounded, factor), nodata=NODATA)
-    if (percent == NODATA).all():
-        _require_no_other(raster)
-    return Probability(percent, raster.geobox, presentable_tags(raster.tags))
+    _require_percentages(raster)
+    return Percent(raster, factor)
 
 
 def presentable_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -138,15 +170,19 @@ def _percent_of_unit(raster: ForeignRaster) -> float:
     )
 
 
-def _require_no_other(raster: ForeignRaster) -> None:
+def _require_percentages(raster: ForeignRaster) -> None:
     """Refuse a raster in which nothing is a percentage, but something else is there."""
+    other = None
     for numbers in strips(raster):
-        other = numbers[np.isfinite(numbers)]
-        if other.size:
-            raise InputError(
-                f"{raster.path}: no pixel is a percentage, they are such as {other[0]:g}; "
-                f"{_GIVE_PERCENT}"
-            )
+        known = np.isfinite(numbers)
+        if (known & ~raster.kind.impossible(numbers)).any():
+            return
+        if other is None and known.any():
+            other = numbers[known][0]
+    if other is not None:
+        raise InputError(
+            f"{raster.path}: no pixel is a percentage, they are such as {other:g}; {_GIVE_PERCENT}"
+        )
 
 
 def _rounded(factor: float, numbers: Floats) -> Bytes:
@@ -161,25 +197,33 @@ _HIGHEST_OCCURRENCE, _USUAL = 100, 50
 _log = get_logger(__name__)
 
 
-def read_probability(paths: Sequence[Path]) -> Probability:
-    """Read the probability mosaics of one date and put them together.
+def open_probability(paths: Sequence[Path]) -> Probability:
+    """Open the probability mosaics of one date and put them together, before any threshold.
+
+    Returns
+    -------
+    Probability
+        Of several the mean where they have data, on the smallest grid that holds all.
 
     Raises
     ------
     InputError
         If one can't be read, or they can't be related to one another.
     """
-    read = [read_percent(path) for path in paths]
-    percents, grids = [one.percent for one in read], [one.grid for one in read]
-    percent, grid = mosaic_percent(percents, grids, [str(path) for path in paths])
-    tags = [one.tags for one in read]
+    found = [open_percent(path) for path in paths]
+    grid = found[0].raster.geobox
+    if len(found) > 1:
+        grid = mosaic_grid([one.raster.geobox for one in found], [str(path) for path in paths])
+    tags = [one.tags for one in found]
     scenes = ", ".join(own["FLOODLOOM_SCENE"] for own in tags if "FLOODLOOM_SCENE" in own)
     return Probability(
-        percent, grid, {**tags[0], **({"FLOODLOOM_SCENE": scenes} if scenes else {})}
+        mean_rows([one.on(grid) for one in found]),
+        grid,
+        {**tags[0], **({"FLOODLOOM_SCENE": scenes} if scenes else {})},
     )
 
 
-def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
+def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Rows:
     """Read reference water onto the grid of a map.
 
     Parameters
@@ -209,18 +253,27 @@ def read_reference(path: Path, grid: GeoBox, minimum: int | None) -> Bytes:
         _HIGHEST_OCCURRENCE if minimum is not None and minimum <= _HIGHEST_OCCURRENCE else math.inf
     )
     raster = _of_classes(path, Kind("reference water", low=0, high=highest))
-    numbers = place_raster(raster, grid, partial(_floored, path), nodata=_NO_NUMBER)
-    known = numbers != _NO_NUMBER
-    missing = 1 - float(known.mean())
-    if missing > 0 and not numbers[known].any():
+    numbers = PlacedRows(raster, grid, partial(_floored, path), nodata=_NO_NUMBER)
+    height, width = numbers.shape
+    known, highest_known = 0, 0
+    for _, part in by_strips(lambda a, b: numbers[a:b], height):
+        is_known = part != _NO_NUMBER
+        known += int(is_known.sum())
+        highest_known = max(highest_known, int(part[is_known].max(initial=0)))
+    missing = 1 - known / (height * width)
+    if missing > 0 and highest_known == 0:
         require_no_mask(raster)
     if missing == 1:
         raise InputError(f"{path}: covers nothing of the map; give reference water of its ground")
     if missing > 0:
         _log.warning("%s: has no data for %.1f %% of the map", path, 100 * missing)
-    if minimum is None:
-        minimum = _understood(path, int(numbers[known].max()))
-    return np.where(known, numbers >= minimum, NODATA).astype(np.uint8)
+    least = _understood(path, highest_known) if minimum is None else minimum
+
+    def read(start: int, stop: int) -> Bytes:
+        part = numbers[start:stop]
+        return np.where(part != _NO_NUMBER, part >= least, NODATA).astype(np.uint8)
+
+    return ReadRows((height, width), read)
 
 
 def _floored(path: Path, numbers: Floats) -> NDArray[np.uint16]:
@@ -250,10 +303,10 @@ def _understood(path: Path, highest: int) -> int:
     )
 
 
-def read_land_cover(path: Path, grid: GeoBox) -> NDArray[np.int32]:
+def read_land_cover(path: Path, grid: GeoBox) -> Rows:
     """Read land cover onto the grid of a map, (y, x) int32, -1 = unknown."""
     raster = _of_classes(path, Kind("land cover", low=0, whole=True))
-    return place_raster(raster, grid, _covers, nodata=_NO_COVER)
+    return PlacedRows(raster, grid, _covers, nodata=_NO_COVER)
 
 
 def _covers(numbers: Floats) -> NDArray[np.int32]:
@@ -268,15 +321,21 @@ def _of_classes(path: Path, kind: Kind) -> ForeignRaster:
     return replace(raster, kind=replace(kind, unknown=(NODATA,)))
 
 
-def read_flags(path: Path, grid: GeoBox) -> Bytes | None:
+def read_flags(path: Path, grid: GeoBox) -> Rows | None:
     """Read the flags of a scene store onto the grid of a map, (y, x) uint8; None without any."""
-    store = open_store(path)
+    store = open_store(path, whole_rows=True)
     if "flags" not in store:
         return None
-    return onto_grid(store["flags"].values, geobox_of(store), grid, 0, str(path))
+    return rows_onto_grid(rows_of(store["flags"]), geobox_of(store), grid, 0, str(path))
 
 
-def read_decibel(path: Path, grid: GeoBox) -> Floats:
+def rows_of(layer: xr.DataArray) -> Rows:
+    """Return the values of a layer, (y, x), by rows."""
+    height, width = layer.shape
+    return ReadRows((height, width), lambda start, stop: layer[start:stop].values)
+
+
+def read_decibel(path: Path, grid: GeoBox) -> Rows:
     """Read the co-polarised backscatter of a scene onto the grid of a map, (y, x) float32, dB.
 
     Raises
@@ -284,10 +343,10 @@ def read_decibel(path: Path, grid: GeoBox) -> Floats:
     InputError
         If the scene has no backscatter.
     """
-    store = open_store(path)
+    store = open_store(path, whole_rows=True)
     band = require_bands(store, path)[0]
-    values = to_decibel(store[band]).values
-    return onto_grid(values, geobox_of(store), grid, np.nan, str(path))
+    levels = rows_of(to_decibel(store[band]))
+    return rows_onto_grid(levels, geobox_of(store), grid, np.nan, str(path))
 
 
 def polarisations(path: Path) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -10,7 +11,7 @@ import pandas as pd
 import shapely
 from affine import Affine
 from exactextract import exact_extract
-from exactextract.raster import NumPyRasterSource
+from exactextract.raster import RasterSource
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
@@ -19,9 +20,9 @@ from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.mapping.features import read_features
 from floodloom.mapping.polygons import is_areal, on_map
-from floodloom.mapping.products import class_areas
-from floodloom.raster.areas import pixel_areas
+from floodloom.raster.areas import PixelAreas, pixel_areas
 from floodloom.raster.product import FloodClass
+from floodloom.raster.rows import Rows
 from floodloom.texts import cell
 
 WHOLE = "whole map"
@@ -34,12 +35,17 @@ _COLUMNS = ["zone", *(level.name.lower() for level in FloodClass)]
 
 
 def area_table(
-    classes: NDArray[np.uint8], geobox: GeoBox, zones: gpd.GeoDataFrame | None = None
+    whole: Mapping[str, float],
+    classes: Rows,
+    geobox: GeoBox,
+    zones: gpd.GeoDataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the area of each class.
 
     Parameters
     ----------
+    whole
+        Area of each class on the whole map, ha, see `floodloom.mapping.products.AreaSums`.
     classes
         (y, x) uint8, see `FloodClass`.
     geobox
@@ -57,23 +63,58 @@ def area_table(
     Raises
     ------
     InputError
-        If there are zones but the map has no CRS, or the zones have none.
+        See `require_placed`.
     """
-    whole = pd.DataFrame([{"zone": WHOLE, **class_areas(classes, geobox)}])
+    first = pd.DataFrame([{"zone": WHOLE, **whole}])
     if zones is None:
-        return whole[_COLUMNS]
-    if geobox.crs is None or zones.crs is None:
-        raise InputError("zones: map and zones both need a CRS; georeference them or leave it out")
+        return first[_COLUMNS]
+    require_placed(zones, geobox)
     placed = gpd.GeoDataFrame(geometry=on_map(zones, geobox), crs=geobox.crs.to_wkt())
     _say_which_are_not_on_the_map(zones, placed)
     rows = zones[["zone"]].copy()
-    hectares = (pixel_areas(geobox).strip(0, len(classes)) / 10_000).astype(np.float32)
     for level in FloodClass:
-        rows[level.name.lower()] = _sums(
-            np.where(classes == level.value, hectares, np.float32(0)), placed, geobox
-        )
-    table: pd.DataFrame = pd.concat([whole, rows], ignore_index=True)
+        source = _Hectares(classes, pixel_areas(geobox), level.value)
+        rows[level.name.lower()] = _sums(source, placed, geobox)
+    table: pd.DataFrame = pd.concat([first, rows], ignore_index=True)
     return table[_COLUMNS]
+
+
+def require_placed(zones: gpd.GeoDataFrame | None, geobox: GeoBox) -> None:
+    """Refuse zones that can't be placed on a map.
+
+    Raises
+    ------
+    InputError
+        If there are zones but the map has no CRS, or the zones have none.
+    """
+    if zones is not None and (geobox.crs is None or zones.crs is None):
+        raise InputError("zones: map and zones both need a CRS; georeference them or leave it out")
+
+
+class _Hectares(RasterSource):  # type: ignore[misc]
+    """Areas of the pixels of a class, (y, x) float32, ha; 0 elsewhere. Rows are counted from 0."""
+
+    def __init__(self, classes: Rows, areas: PixelAreas, value: int) -> None:
+        super().__init__()
+        self._classes, self._areas, self._value = classes, areas, value
+
+    def res(self) -> tuple[float, float]:
+        return 1.0, 1.0
+
+    def extent(self) -> tuple[float, float, float, float]:
+        height, width = self._classes.shape
+        return 0.0, -float(height), float(width), 0.0
+
+    def nodata_value(self) -> None:
+        return None
+
+    def srs_wkt(self) -> None:
+        return None
+
+    def read_window(self, x: int, y: int, width: int, height: int) -> NDArray[np.float32]:
+        part = self._classes[y : y + height][:, x : x + width]
+        hectares = (self._areas.strip(y, y + height)[:, x : x + width] / 10_000).astype(np.float32)
+        return np.where(part == self._value, hectares, np.float32(0))
 
 
 def _say_which_are_not_on_the_map(zones: gpd.GeoDataFrame, placed: gpd.GeoDataFrame) -> None:
@@ -89,16 +130,12 @@ def _say_which_are_not_on_the_map(zones: gpd.GeoDataFrame, placed: gpd.GeoDataFr
             _log.warning("zones %s: %s; their areas are 0", what, shown)
 
 
-def _sums(
-    values: NDArray[np.float32], placed: gpd.GeoDataFrame, geobox: GeoBox
-) -> NDArray[np.float64]:
-    """Sum of values (y, x) over each polygon, pixels by the share that is covered."""
+def _sums(source: RasterSource, placed: gpd.GeoDataFrame, geobox: GeoBox) -> NDArray[np.float64]:
+    """Sum over each polygon, pixels by the share that is covered."""
     sums = np.zeros(len(placed))
     known = ~placed.geometry.is_empty.to_numpy()
     if known.any():
-        height, width = values.shape
         pixels = placed[known].affine_transform(_to_pixels(geobox))
-        source = NumPyRasterSource(values, 0, -height, width, 0)
         found = exact_extract(source, gpd.GeoDataFrame(geometry=pixels), "sum", output="pandas")
         sums[known] = found["sum"].fillna(0.0).to_numpy()
     return sums.round(4)

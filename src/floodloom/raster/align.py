@@ -113,6 +113,7 @@ Value = TypeVar("Value", bound=np.generic)
 
 _TOLERANCE_PX = 1e-3
 _NO_REDUCTION = 0.95
+_WARP_MIB = 2048  # else GDAL parts a strip, and where it does shows in the approximated places
 
 
 def onto_grid(
@@ -201,6 +202,7 @@ def resample_onto(
             src_nodata=nodata,
             dst_nodata=nodata,
             resampling=resampling,
+            warp_mem_limit=_WARP_MIB,
             **_scales(source if whole is None else whole, target),
         )
         return result

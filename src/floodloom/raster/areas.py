@@ -9,7 +9,6 @@ interpolated between its nodes, which is off by some 1e-6.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +19,32 @@ from pyproj import CRS, Proj
 
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
+from floodloom.kernels import jit
 from floodloom.raster.grid import transformer
 
 _NODES_APART = 20_000.0  # m: a projection's scale bends by some 1e-6 in between
 _SENTINEL1_PIXEL = 100.0  # m²
-_STRIP = 512
 _CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # col, row
+_WHOLE_BITS = 62
+
+Wholes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PixelAreas:
     """Areas of the pixels of a grid, m²; all 1, px², without a CRS.
 
-    `columns` (node, x) are the areas at rows `rows` (node,); `hectare` is that in their unit.
+    Sums are those of whole numbers of a small unit, so that they are the same in whatever order,
+    and by whatever parts, pixels are added.
+
+    Attributes
+    ----------
+    rows, columns
+        (node,), and (node, x): the areas at these rows; between them they are interpolated.
+    height
+        Of the grid, px.
+    hectare
+        That in the unit of the areas.
     """
 
     rows: Doubles
@@ -40,38 +52,62 @@ class PixelAreas:
     height: int
     hectare: float = 10_000.0
 
-    def strip(self, start: int, stop: int) -> Doubles:
-        """Return the areas of the pixels of some rows, (row, x) float64."""
+    @property
+    def scale(self) -> float:
+        """Units of a sum that an area of 1 has: a power of two, by which the whole grid fits."""
+        if len(self.rows) == 1 and (self.columns == 1).all():
+            return 1.0
+        most = float(self.columns.max()) * self.columns.shape[1] * self.height
+        return 2.0 ** (_WHOLE_BITS - math.ceil(math.log2(most)))
+
+    def nodes(self, start: int, stop: int) -> tuple[Wholes, Doubles]:
+        """Return of some rows the node above each, and how far each lies from it to the next."""
         place = np.interp(np.arange(start, stop), self.rows, np.arange(len(self.rows)))
         above = np.minimum(place.astype(np.int64), max(len(self.rows) - 2, 0))
-        share = (place - above)[:, np.newaxis]
+        return above, place - above
+
+    def strip(self, start: int, stop: int) -> Doubles:
+        """Return the areas of the pixels of some rows, (row, x) float64."""
+        above, place = self.nodes(start, stop)
+        share = place[:, np.newaxis]
         below = np.minimum(above + 1, len(self.rows) - 1)
         return np.asarray(self.columns[above] * (1 - share) + self.columns[below] * share)
 
-    def by_value(self, values: NDArray[Any], largest: int) -> Doubles:
-        """Return the area of each value of a raster.
+    def whole_sums(self, values: NDArray[Any], largest: int, start: int = 0) -> Wholes:
+        """Return the area of each value of some rows in units of sums.
 
         Parameters
         ----------
         values
-            (y, x), whole numbers from 0 on.
+            (row, x), whole numbers from 0 on.
         largest
             Largest value that may occur.
+        start
+            The first of the rows.
 
         Returns
         -------
         ndarray
-            (largest + 1,) float64.
+            (largest + 1,) int64.
         """
-        sums = np.zeros(largest + 1)
-        for start, part in self._strips():
-            of = values[start : start + len(part)].ravel()
-            sums += np.bincount(of, weights=part.ravel(), minlength=largest + 1)
+        above, share = self.nodes(start, start + len(values))
+        sums = np.zeros(largest + 1, dtype=np.int64)
+        _add_areas(values, self.columns, above, share, self.scale, sums)
         return sums
 
-    def _strips(self) -> Iterator[tuple[int, Doubles]]:
-        for start in range(0, self.height, _STRIP):
-            yield start, self.strip(start, min(start + _STRIP, self.height))
+    def by_value(self, values: NDArray[Any], largest: int) -> Doubles:
+        """Return the area of each value of a raster, (largest + 1,) float64; see `whole_sums`."""
+        return self.whole_sums(values, largest) / self.scale
+
+
+@jit()
+def _add_areas(values, columns, above, share, scale, sums):  # type: ignore[no-untyped-def]
+    for row in range(values.shape[0]):
+        upper, part = columns[above[row]], share[row]
+        lower = columns[min(above[row] + 1, columns.shape[0] - 1)]
+        for col in range(values.shape[1]):
+            area = upper[col] * (1 - part) + lower[col] * part
+            sums[values[row, col]] += np.int64(np.rint(area * scale))
 
 
 def pixel_areas(geobox: GeoBox) -> PixelAreas:

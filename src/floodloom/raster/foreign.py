@@ -20,8 +20,9 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.windows import Window as RasterWindow
 
-from floodloom.arrays import Floats
+from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.errors import InputError
+from floodloom.kernels import jit
 from floodloom.raster.align import join_grids, part_of, resample_onto
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.opener import open_raster, open_variable
@@ -173,6 +174,32 @@ class ForeignRaster:
             merged = np.where(np.isnan(merged), placed, merged)
         return merged
 
+    def table(self, window: Window, band: int = 1) -> tuple[Bytes, Floats] | None:
+        """Read a part as it is stored in bytes, and the number that each byte stands for.
+
+        Returns
+        -------
+        tuple or None
+            (y, x) uint8, and (256,) float32 as `numbers` gives them, NaN also for bytes that don't
+            occur; None of several files, other types, and where a mask says what is unknown.
+        """
+        if len(self.files) > 1 or self.dtypes[band - 1] != "uint8":
+            return None
+        require_pixels(window.height, window.width, self.path)
+        file = self.files[0]
+        place = RasterWindow(window.col, window.row, window.width, window.height)
+        with file.open(self.kind.what) as raster:
+            masks = {flag.name for flag in raster.mask_flag_enums[band - 1]}
+            if self.kind.masked and not masks <= {"nodata", "all_valid"}:
+                return None
+            stored: Bytes = raster.read(band, window=place)
+            nodata = raster.nodatavals[band - 1] if self.kind.masked else None
+        values = np.arange(256, dtype=np.uint8)
+        missing = count_bytes(stored) == 0
+        if nodata is not None:
+            missing |= values == nodata
+        return stored, self._as_numbers(values, missing, file, band)
+
     def of_kind(self, kind: Kind) -> ForeignRaster:
         """Return the same raster, its numbers taken for those of another kind."""
         return replace(self, kind=kind)
@@ -187,13 +214,24 @@ class ForeignRaster:
         place = RasterWindow(window.col, window.row, window.width, window.height)
         with file.open(self.kind.what) as raster:
             stored = raster.read(band, window=place, masked=self.kind.masked)
+        return self._as_numbers(np.ma.getdata(stored), np.ma.getmaskarray(stored), file, band)
+
+    def _as_numbers(self, values: NDArray[Any], missing: Mask, file: _File, band: int) -> Floats:
         scale, offset = file.scales[band - 1], file.offsets[band - 1]
         plain = scale == 1.0 and offset == 0.0
-        values = np.ma.getdata(stored)
         numbers: Floats = (values if plain else values * np.float64(scale) + offset).astype("f4")
-        numbers[np.ma.getmaskarray(stored) | ~(np.abs(numbers) < FILL)] = np.nan
+        numbers[missing | ~(np.abs(numbers) < FILL)] = np.nan
         numbers[is_one_of(values, self.kind.unknown)] = np.nan
         return numbers
+
+
+@jit()
+def count_bytes(values):  # type: ignore[no-untyped-def]
+    """Count how often each byte occurs, (256,) int64."""
+    counts = np.zeros(256, np.int64)
+    for value in values.flat:
+        counts[value] += 1
+    return counts
 
 
 def is_one_of(values: NDArray[Any], numbers: Sequence[float]) -> NDArray[np.bool_] | np.bool_:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.align import (
     join_grids,
-    onto_grid,
     part_of,
     reproject_layer,
     require_relation,
@@ -28,7 +28,8 @@ from floodloom.raster.align import (
 )
 from floodloom.raster.foreign import ForeignRaster, Kind
 from floodloom.raster.grid import geobox_of
-from floodloom.raster.windows import Window, require_pixels
+from floodloom.raster.rows import ReadRows, Rows
+from floodloom.raster.windows import Window, most_planned, require_pixels
 
 _MOST_PX = 1 << 26  # read at once
 
@@ -77,77 +78,161 @@ def place_raster(
     InputError
         If the raster can't be related to the grid, or a file is damaged.
     """
-    require_relation(raster.geobox, grid, raster.path)
-    placing = _Placing(raster, code or _as_they_are, nodata, resampling, band)
-    found = placing.onto(grid)
-    if log:
-        placing.report(grid)
-    return found
+    placed = PlacedRows(raster, grid, code, nodata=nodata, resampling=resampling, band=band)
+    if not log:
+        placed.be_quiet()
+    return placed[:]
 
 
-@dataclass
-class _Placing:
-    """What is brought, how, and what was met on the way: `impossible` numbers, and one of them."""
+class PlacedRows:
+    """A band of a foreign raster on a grid, of which rows are brought there when asked for.
 
-    raster: ForeignRaster
-    code: Code
-    nodata: float
-    resampling: Resampling
-    band: int
-    impossible: int = 0
-    example: float = field(default=math.nan)
+    What can't be of the raster's kind is logged when all rows have been asked for.
 
-    def onto(self, grid: GeoBox) -> NDArray[Any]:
-        """Bring the raster onto a piece, in quarters where that needs too much of it at once."""
-        if grid.crs is None:
-            return self._coded(None)
-        part = part_of(self.raster.geobox, grid)
+    Parameters
+    ----------
+    raster, grid, code, nodata, resampling, band
+        See `place_raster`.
+
+    Raises
+    ------
+    InputError
+        If the raster can't be related to the grid.
+    """
+
+    def __init__(
+        self,
+        raster: ForeignRaster,
+        grid: GeoBox,
+        code: Code | None = None,
+        *,
+        nodata: float = math.nan,
+        resampling: Resampling = Resampling.nearest,
+        band: int = 1,
+    ) -> None:
+        require_relation(raster.geobox, grid, raster.path)
+        self._raster, self._grid, self._code = raster, grid, code or _as_they_are
+        self._nodata, self._resampling, self._band = nodata, resampling, band
+        self._impossible = np.zeros(raster.geobox.shape.y, dtype=np.int64)  # px of each row
+        self._example = math.nan
+        self._left: set[int] | None = set(range(grid.shape.y))
+        self._lock = Lock()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the grid, px."""
+        height, width = self._grid.shape.yx
+        return height, width
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """Return some rows, (row, x), of the dtype that the code gives."""
+        start, stop, _ = rows.indices(self.shape[0])
+        if self._grid.crs is None:
+            found = self._coded(Window(start, 0, stop - start, self.shape[1]))
+        else:
+            found = self._onto(self._grid[start:stop])
+        with self._lock:
+            if self._left is not None:
+                self._left.difference_update(range(start, stop))
+                if not self._left:
+                    self._report()
+                    self._left = None
+        return found
+
+    def be_quiet(self) -> None:
+        """Log nothing, for one who asks piece by piece."""
+        self._left = None
+
+    def _onto(self, grid: GeoBox) -> NDArray[Any]:
+        """Bring the raster onto a piece, in halves where that needs too much of it at once."""
+        shape = tuple(grid.shape.yx)
+        part = part_of(self._raster.geobox, grid)
         if part is None:
-            return np.full(tuple(grid.shape.yx), self.nodata, dtype=self._dtype())
-        if part.height * part.width > _MOST_PX and max(grid.shape.yx) > 1:
-            result = np.empty(tuple(grid.shape.yx), dtype=self._dtype())
-            for quarter in _quarters(*grid.shape.yx):
-                result[quarter] = self.onto(grid[quarter])
+            return np.full(shape, self._nodata, dtype=self._dtype())
+        if part.height * part.width > _MOST_PX and max(shape) > 1:
+            result = np.empty(shape, dtype=self._dtype())
+            for half in _halves(*shape):
+                result[half] = self._onto(grid[half])
             return result
-        whole = self.raster.geobox
+        whole = self._raster.geobox
         source = whole[part.slices]
-        return resample_onto(self._coded(part), source, grid, self.nodata, self.resampling, whole)
+        return resample_onto(self._coded(part), source, grid, self._nodata, self._resampling, whole)
 
-    def _coded(self, part: Window | None) -> NDArray[Any]:
-        numbers = self.raster.numbers(part, self.band)
-        impossible = self.raster.kind.impossible(numbers)
+    def _coded(self, part: Window) -> NDArray[Any]:
+        table = self._raster.table(part, self._band)
+        numbers = self._raster.numbers(part, self._band) if table is None else table[1]
+        impossible = self._raster.kind.impossible(numbers)
         if impossible.any():
-            self.impossible += int(impossible.sum())
-            self.example = float(numbers[impossible][0])
+            where = impossible if table is None else impossible[table[0]]
+            self._impossible[part.slices[0]] = where.sum(axis=1)
+            self._example = float(numbers[impossible][0])
             numbers[impossible] = np.nan
-        return self.code(numbers)
+        return (
+            self._code(numbers) if table is None else self._code(numbers[np.newaxis])[0][table[0]]
+        )
 
     def _dtype(self) -> np.dtype[Any]:
-        return self.code(np.full((1, 1), np.nan, dtype=np.float32)).dtype
+        return self._code(np.full((1, 1), np.nan, dtype=np.float32)).dtype
 
-    def report(self, grid: GeoBox) -> None:
+    def _report(self) -> None:
         """Log what was met."""
-        if self.impossible:
+        raster = self._raster
+        if count := int(self._impossible.sum()):
             get_logger(__name__).warning(
                 "%s: %d px can't be %s, such as %g; taken as unknown",
-                self.raster.path, self.impossible, self.raster.kind.what, self.example,
+                raster.path, count, raster.kind.what, self._example,
             )  # fmt: skip
-        if grid.crs is not None and whole_shift(self.raster.geobox, grid) is None:
+        if self._grid.crs is not None and whole_shift(raster.geobox, self._grid) is None:
             get_logger(__name__).warning(
-                "%s: on another grid; reprojected, %s", self.raster.path, self.resampling.name
+                "%s: on another grid; reprojected, %s", raster.path, self._resampling.name
             )
+
+
+def rows_onto_grid(
+    layer: Rows,
+    source: GeoBox,
+    target: GeoBox,
+    nodata: float,
+    name: str,
+    *,
+    resampling: Resampling = Resampling.nearest,
+) -> Rows:
+    """Return a raster on another grid, of which rows are brought there when asked for.
+
+    Parameters and errors are those of `floodloom.raster.align.onto_grid`, but for `layer`, of which
+    rows are read.
+    """
+    if source == target:
+        return layer
+    require_relation(source, target, name)
+    if source.crs is None:
+        return layer
+    if whole_shift(source, target) is None:
+        get_logger(__name__).warning("%s: on another grid; reprojected, %s", name, resampling.name)
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        grid = target[start:stop]
+        part = part_of(source, grid)
+        if part is None:
+            return np.full(tuple(grid.shape.yx), nodata, dtype=layer[:1].dtype)
+        values = np.ascontiguousarray(layer[part.slices[0]][:, part.slices[1]])
+        return resample_onto(values, source[part.slices], grid, nodata, resampling, source)
+
+    height, width = target.shape.yx
+    return ReadRows((height, width), read)
 
 
 def _as_they_are(numbers: Floats) -> Floats:
     return numbers
 
 
-def _quarters(height: int, width: int) -> list[tuple[slice, slice]]:
-    rows, cols = (
-        [slice(0, (n + 1) // 2), slice((n + 1) // 2, n)] if n > 1 else [slice(0, n)]
-        for n in (height, width)
-    )
-    return [(row, col) for row in rows for col in cols]
+def _halves(height: int, width: int) -> list[tuple[slice, slice]]:
+    """Halves by rows, and of a single row by columns; see `floodloom.raster.rows`."""
+    if height > 1:
+        middle = height // 2
+        return [(slice(0, middle), slice(0, width)), (slice(middle, height), slice(0, width))]
+    middle = width // 2
+    return [(slice(0, 1), slice(0, middle)), (slice(0, 1), slice(middle, width))]
 
 
 _FULL = 255
@@ -189,33 +274,32 @@ def strips(raster: ForeignRaster) -> Iterator[Floats]:
         yield raster.numbers(Window(row, 0, min(_STRIP, height - row), width))
 
 
-def mosaic_percent(
-    percents: Sequence[NDArray[np.uint8]], grids: Sequence[GeoBox], names: Sequence[str]
-) -> tuple[NDArray[np.uint8], GeoBox]:
-    """Put probabilities of one date together, before any threshold.
+def mosaic_grid(grids: Sequence[GeoBox], names: Sequence[str]) -> GeoBox:
+    """Return the smallest grid that holds probabilities of one date.
 
     Parameters
     ----------
-    percents
-        (y, x) uint8 percent each, 255 = no data.
     grids, names
         Their grids, and names for messages; where pixels differ, those of the first count.
 
-    Returns
-    -------
-    percent, grid
-        (y, x) uint8 on the smallest grid that holds all: the mean where several have data.
+    Raises
+    ------
+    InputError
+        If they can't be related to one another, or there would be more pixels than
+        `floodloom.raster.windows.most_planned`.
     """
-    if len(percents) == 1:
-        return percents[0], grids[0]
     grid = join_grids(grids, ", ".join(names))
     height, width = grid.shape.yx
-    require_pixels(height, width, ", ".join(names))
-    placed = (
-        onto_grid(percent, source, grid, NODATA, name)
-        for percent, source, name in zip(percents, grids, names, strict=True)
-    )
-    return mean_percent(placed), grid
+    require_pixels(height, width, ", ".join(names), most_planned())
+    return grid
+
+
+def mean_rows(layers: Sequence[Rows]) -> Rows:
+    """Return the mean of percents on one grid, as `mean_percent` does, by rows."""
+    if len(layers) == 1:
+        return layers[0]
+    height, width = layers[0].shape
+    return ReadRows((height, width), lambda a, b: mean_percent(part[a:b] for part in layers))
 
 
 def mean_percent(percents: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:

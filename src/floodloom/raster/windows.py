@@ -37,8 +37,8 @@ def most_held() -> int:
     return _set() or min(_MOST_HELD, _memory() // _BYTES_PER_PIXEL)
 
 
-def require_pixels(height: int, width: int, name: str) -> None:
-    """Check that a raster may be held in memory.
+def require_pixels(height: int, width: int, name: str, most: int | None = None) -> None:
+    """Check that a raster may be held in memory, or worked through.
 
     Parameters
     ----------
@@ -46,13 +46,15 @@ def require_pixels(height: int, width: int, name: str) -> None:
         Its size, px.
     name
         Of the raster, for messages.
+    most
+        Pixels that it may have; `most_held` by default.
 
     Raises
     ------
     InputError
-        If it has more pixels than `most_held`.
+        If it has more.
     """
-    limit = most_held()
+    limit = most_held() if most is None else most
     if height * width > limit:
         raise InputError(
             f"{name}: {height:,} x {width:,} px are more than the {limit:,} that this machine "

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
-from floodloom.kernels import jit
-from floodloom.raster.align import onto_grid, part_of
+from floodloom.log import get_logger
+from floodloom.raster.align import part_of
 from floodloom.raster.areas import pixel_size
-from floodloom.raster.drainage import OUTLET, accumulate, fill_depressions, steepest_receivers
+from floodloom.raster.drainage import end_at_channels, flow_directions, heights_above_ends
+from floodloom.raster.placing import rows_onto_grid
+from floodloom.raster.rows import STRIP, ReadRows, Rows, around
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation import elevation_raster
 
@@ -66,66 +71,117 @@ def height_above_drainage(
         (y, x) float32, m, 0 or more; NaN where the elevation is. Pixels that drain off the raster
         before they meet a channel are measured from where they leave it.
     """
-    filled, order = fill_depressions(np.asarray(elevation, dtype=np.float64))
-    receiver = steepest_receivers(filled, order, spacing[0], spacing[1])
-    upstream = accumulate(receiver, order)
-    channel = upstream * (spacing[0] * spacing[1]) >= channel_area
-    if water is not None:
-        channel |= water.ravel()
-    height = _heights(np.asarray(elevation, np.float64).ravel(), receiver, order, channel)
-    return np.asarray(height.reshape(elevation.shape), dtype=np.float32)
-
-
-@jit()
-def _heights(elevation, receiver, order, channel):  # type: ignore[no-untyped-def]
-    base = np.full(elevation.size, np.nan)
-    height = np.full(elevation.size, np.nan)
-    for place in order:
-        drains = receiver[place] != OUTLET and not channel[place]
-        base[place] = base[receiver[place]] if drains else elevation[place]
-        height[place] = max(elevation[place] - base[place], 0.0)
-    return height
+    directions = flow_directions(elevation, *(float(side) for side in spacing))
+    pixels = int(np.ceil(channel_area / (spacing[0] * spacing[1])))
+    known = np.zeros((0, 0), dtype=bool) if water is None else np.asarray(water)
+    end_at_channels(directions, pixels, known)
+    found: Floats = heights_above_ends(elevation, directions)
+    return found
 
 
 _MARGIN = 200  # px of the elevation raster around the map, so that water can come from there
 _CHANNEL_AREA = 1e6  # m² that drain into a channel: brooks count, furrows and ditches don't
 
 
+_MOST_ROUTED = 80_000_000  # px, of 13 bytes: a scene's rectangle and its margin at 30 m
+_log = get_logger(__name__)
+
+
 @dataclass(frozen=True)
 class Elevation:
     """Elevation, m, (y, x) float32 with NaN = no data, on its own grid, and its file's name."""
 
-    values: Floats
+    values: Rows
     geobox: GeoBox
     name: str
 
     @property
     def spacing(self) -> tuple[float, float]:
         """Width and height of a pixel, m; those of the grid's own units without a CRS."""
-        affine = self.geobox.affine
-        return pixel_size(self.geobox) or (abs(affine.a), abs(affine.e))
+        return _spacing(self.geobox)
 
-    def on(self, grid: GeoBox) -> Floats:
+    def on(self, grid: GeoBox) -> Rows:
         """Return the elevation on a map's grid, (y, x) float32, m."""
-        return self._moved(self.values, grid)
+        return self._moved(self.values, self.geobox, grid)
 
-    def slope_on(self, grid: GeoBox) -> Floats:
+    def slope_on(self, grid: GeoBox) -> Rows:
         """Return the slope on a map's grid, (y, x) float32, degrees."""
-        return self._moved(slope_degrees(self.values, self.spacing), grid)
 
-    def height_on(self, grid: GeoBox) -> Floats:
-        """Return the height above the nearest drainage on a map's grid, (y, x) float32, m."""
-        height = height_above_drainage(self.values, self.spacing, channel_area=_CHANNEL_AREA)
-        return self._moved(height, grid)
+        def read(start: int, stop: int) -> Floats:
+            values, inner = around(self.values, start, stop, 1)
+            return slope_degrees(values, self.spacing)[inner]
 
-    def _moved(self, values: Floats, grid: GeoBox) -> Floats:
-        return onto_grid(
-            values, self.geobox, grid, np.nan, self.name, resampling=Resampling.bilinear
+        height, width = self.values.shape
+        return self._moved(ReadRows((height, width), read), self.geobox, grid)
+
+    def height_on(self, grid: GeoBox) -> Rows:
+        """Return the height above the nearest drainage on a map's grid, (y, x) float32, m.
+
+        Water comes from anywhere, so that is found for all of the elevation at once, on its own
+        grid; of a finer raster than 80 million pixels on means of so many in a row and a column
+        that it is no finer.
+        """
+        side = math.ceil(math.sqrt(math.prod(self.values.shape) / _MOST_ROUTED))
+        geobox = self.geobox
+        if side > 1:
+            _log.info("%s: height above drainage on means of %d x %d px", self.name, side, side)
+            shape = tuple(-(-pixels // side) for pixels in geobox.shape.yx)
+            geobox = GeoBox(shape, geobox.affine @ Affine.scale(side), geobox.crs)
+
+        def routed() -> Floats:
+            spacing = _spacing(geobox)
+            values = self._mean(side)
+            return height_above_drainage(values, spacing, channel_area=_CHANNEL_AREA)
+
+        # It takes a core some time, and is asked for after other things.
+        pool = ThreadPoolExecutor(1)
+        height = pool.submit(routed)
+        pool.shutdown(wait=False)
+        rows, cols = geobox.shape.yx
+        layer = ReadRows((rows, cols), lambda start, stop: height.result()[start:stop])
+        return self._moved(layer, geobox, grid)
+
+    def _mean(self, side: int) -> Floats:
+        """Return the mean of squares of so many pixels along a side."""
+        if side == 1:
+            return self.values[:]
+        tall = max(STRIP // side, 1) * side
+        starts = range(0, self.values.shape[0], tall)
+        return np.concatenate([mean_of_squares(self.values[a : a + tall], side) for a in starts])
+
+    def _moved(self, values: Rows, source: GeoBox, grid: GeoBox) -> Rows:
+        return rows_onto_grid(
+            values, source, grid, np.nan, self.name, resampling=Resampling.bilinear
         )
 
 
+def _spacing(geobox: GeoBox) -> tuple[float, float]:
+    return pixel_size(geobox) or (abs(geobox.affine.a), abs(geobox.affine.e))
+
+
+def mean_of_squares(values: Floats, side: int) -> Floats:
+    """Return the mean of squares of pixels, of those with data.
+
+    Parameters
+    ----------
+    values
+        (y, x) float32, NaN = no data.
+    side
+        Of a square, px; those at the lower and right edge may be smaller.
+    """
+    height, width = (-(-n // side) * side for n in values.shape)
+    padded = np.full((height, width), np.nan, dtype=np.float32)
+    padded[: values.shape[0], : values.shape[1]] = values
+    squares = padded.reshape(height // side, side, width // side, side)
+    known = np.isfinite(squares)
+    total = np.where(known, squares, 0).sum(axis=(1, 3), dtype=np.float64)
+    count = known.sum(axis=(1, 3))
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.asarray(mean, dtype=np.float32)
+
+
 def read_elevation(path: str | Path, grid: GeoBox) -> Elevation:
-    """Read the part of an elevation raster that a map needs.
+    """Open the part of an elevation raster that a map needs.
 
     Parameters
     ----------
@@ -145,5 +201,10 @@ def read_elevation(path: str | Path, grid: GeoBox) -> Elevation:
         part = part_of(raster.geobox, grid, margin=_MARGIN)
     if part is None:
         raise InputError(f"{path}: doesn't cover the map; give elevation of its ground")
-    values = raster.read(part) * np.float32(metres)
-    return Elevation(values, raster.geobox[part.slices], str(path))
+    row, col, height, width = part.row, part.col, part.height, part.width
+
+    def read(start: int, stop: int) -> Floats:
+        window = Window(row + start, col, stop - start, width)
+        return raster.read(window) * np.float32(metres)
+
+    return Elevation(ReadRows((height, width), read), raster.geobox[part.slices], str(path))

@@ -21,7 +21,8 @@ from floodloom.mapping.product_set import (
     write_products,
 )
 from floodloom.mapping.settings import DelineateSettings, event_of
-from floodloom.mapping.sources import read_probability
+from floodloom.mapping.sources import open_probability
+from floodloom.mapping.water import Pace
 from floodloom.mapping.zones import read_zones
 from floodloom.names import as_name, require_events
 from floodloom.outputs import as_paths, writes
@@ -34,6 +35,7 @@ def delineate(
     products: FloodProducts,
     files: DelineateFiles = DelineateFiles(),
     settings: DelineateSettings = DelineateSettings(),
+    threads: int = 1,
 ) -> Path:
     """Distinguish flood from permanent water and mark what radar can't observe.
 
@@ -47,6 +49,8 @@ def delineate(
         What else is known of the event.
     settings
         How flood is recognised.
+    threads
+        CPU threads.
 
     Returns
     -------
@@ -61,7 +65,8 @@ def delineate(
     """
     require_events(settings.event)
     paths = as_paths(probability)
-    after = read_probability(paths)
+    after = open_probability(paths)
+    pace = Pace(threads=threads)
     depth = products.depth is not None
     require_enough(files, settings, depth=depth)
     require_polygon_file(products.vectors)
@@ -69,12 +74,10 @@ def delineate(
     require_described(products.described(), acquired, str(paths[0]))
 
     terrain = read_terrain(files, settings, after.grid, depth=depth)
-    evidence = read_evidence(after, files, terrain, settings, paths[0])
-    classes, reasons = delineate_flood(evidence, settings)
+    evidence = read_evidence(after, files, terrain, settings, paths[0], pace)
+    found = delineate_flood(evidence, settings, pace)
     named = settings.event or as_name(after.tags.get("FLOODLOOM_EVENT") or event_of(products.item))
     sensor = sensor_of(after, files.scene)
     zones = None if files.zones is None else read_zones(files.zones)
-    write_products(
-        FloodMap(named, after, evidence, classes, reasons, terrain, sensor, zones), products
-    )
+    write_products(FloodMap(named, after, found, terrain, sensor, zones), products, pace)
     return products.out

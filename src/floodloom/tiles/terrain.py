@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of
 from floodloom.sentinel1.bands import TERRAIN
@@ -17,6 +16,7 @@ from floodloom.sentinel1.bands import TERRAIN
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
+    from floodloom.raster.rows import Rows
     from floodloom.sentinel1.relief import Elevation
 
 _ATTRIBUTES = {
@@ -60,7 +60,7 @@ def with_terrain(scene: xr.Dataset, bands: Collection[str], dem: Path | None) ->
 
     grid = geobox_of(scene)
     relief = read_elevation(dem, grid)
-    made: dict[str, Callable[[Elevation, GeoBox], Floats]] = {
+    made: dict[str, Callable[[Elevation, GeoBox], Rows]] = {
         "elevation": Elevation.on,
         "slope": Elevation.slope_on,
         "height_above_drainage": Elevation.height_on,
@@ -68,7 +68,7 @@ def with_terrain(scene: xr.Dataset, bands: Collection[str], dem: Path | None) ->
     chunks = {side: scene.chunksizes[side] for side in ("y", "x") if side in scene.chunksizes}
     layers = {}
     for name in wanted:
-        values = made[name](relief, grid).astype(np.float32, copy=False)
+        values = made[name](relief, grid)[:].astype(np.float32, copy=False)
         layer = xr.DataArray(values, dims=("y", "x"), attrs=_ATTRIBUTES[name])
         layers[name] = layer.chunk(chunks) if chunks else layer
     return scene.assign(layers)

@@ -42,7 +42,7 @@ rule delineate:
         f"{RUN}/benchmarks/delineate/{{event}}.tsv"
     conda:
         "../environment.yml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=mem_mb(PLAN, "delineate"),
         runtime=runtime(PLAN, "delineate"),

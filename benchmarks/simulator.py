@@ -2,7 +2,7 @@
 
 Backscatter by class, cross-polarisation ratio, speckle and structure of simulated chips are
 compared with real Sentinel-1 chips, and drawn for docs/simulator.md. FLOODLOOM_DATA names the
-folder of the real chips. The labelled chips of STAC Overflow are a test set: nothing was adjusted
+folder of the real chips. The labelled chips of STAC Overflow are a test set: no number was fitted
 to them.
 """
 

@@ -189,7 +189,7 @@ def test_a_mask_elsewhere_in_the_raster_is_understood(tmp_path) -> None:
     values[:, 60:] = 1
     values[:5, :5] = 255
     path = write(tmp_path / "water.tif", values, GRID.pad(0, 0)[:, :40].expand((30, 80)))
-    found = read_reference(path, GRID, None)
+    found = read_reference(path, GRID, None)[:]
     np.testing.assert_array_equal(found, np.where(values[:, :40] == 255, 255, 0))
 
 

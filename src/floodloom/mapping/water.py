@@ -23,7 +23,7 @@ _CRF_SIDE = 2048
 class Pace:
     """How a map is worked through, which changes nothing of it.
 
-    `rows` of a strip, and `threads` that work on strips.
+    `rows` of a strip, and `threads` that work on strips: as many are in memory, so few are used.
     """
 
     rows: int = STRIP

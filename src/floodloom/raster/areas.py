@@ -79,7 +79,7 @@ class PixelAreas:
         Parameters
         ----------
         values
-            (row, x), whole numbers from 0 on.
+            (row, x), whole numbers from 0 on, or bool.
         largest
             Largest value that may occur.
         start
@@ -92,7 +92,8 @@ class PixelAreas:
         """
         above, share = self.nodes(start, start + len(values))
         sums = np.zeros(largest + 1, dtype=np.int64)
-        _add_areas(values, self.columns, above, share, self.scale, sums)
+        numbers = values.view(np.uint8) if values.dtype == bool else values
+        _add_areas(numbers, self.columns, above, share, self.scale, sums)
         return sums
 
     def by_value(self, values: NDArray[Any], largest: int) -> Doubles:

@@ -27,6 +27,8 @@ from floodloom.mapping.zones import read_zones
 from floodloom.names import as_name, require_events
 from floodloom.outputs import as_paths, writes
 
+_MOST_THREADS = 4  # what is done in order, from strip to strip, keeps up with no more
+
 
 @writes("out", "vectors", "item", "likelihood", "depth", "areas")
 def delineate(
@@ -66,7 +68,7 @@ def delineate(
     require_events(settings.event)
     paths = as_paths(probability)
     after = open_probability(paths)
-    pace = Pace(threads=threads)
+    pace = Pace(threads=min(threads, _MOST_THREADS))
     depth = products.depth is not None
     require_enough(files, settings, depth=depth)
     require_polygon_file(products.vectors)

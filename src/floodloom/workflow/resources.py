@@ -231,9 +231,11 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
         1300 * max(1.0, plan.config.train.width / 16)
         + (12 if plan.baseline else 2) * _map(plan, job)
     ),
-    # Maps are held whole, 8 bytes a pixel; of several dates before the flood 5 more.
+    # Strips; of the whole map heights above drainage, polygons, and two bits for each date before.
     "delineate": lambda plan, job, threads: (
-        (16 if len(plan.dates_before(_event(plan, job))) > 1 else 10) * _map(plan, job)
+        300 * threads
+        + (2 + 0.25 * len(plan.dates_before(_event(plan, job)))) * _map(plan, job)
+        + (32 * _map(plan, job) if plan.config.run.depth else 0.0)
     ),
     "evaluate": lambda plan, job, threads: 1024 + 10 * max(_maps(plan, plan.scored_events())),
     "report": lambda plan, job, threads: 1024 + 10 * max(_maps(plan, plan.mapped_events())),

@@ -22,6 +22,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dem=folder / "dem.tif",
         optical=folder / "optical.tif",
         truth=folder / "truth.tif",
-        settings=SimulateSettings(size=SIZE, seed=21, flood_depth=1.8),
+        settings=SimulateSettings(size=SIZE, seed=21),
     )
     return folder

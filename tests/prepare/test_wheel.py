@@ -60,7 +60,7 @@ def test_two_products_become_a_map_in_an_empty_folder(installed: Path, own: Path
     for name in ("map.html", "report.html", "maps/beira/flood.gpkg", "maps/beira/flood.json"):
         assert (results / name).stat().st_size > 0
         assert name.endswith(".json") or f"beira/results/beira/{name}" in run.stdout
-    assert iou(results / "maps/beira/flood.tif", own / "truth.tif") > 0.7
+    assert iou(results / "maps/beira/flood.tif", own / "truth.tif") > 0.5
     with (results / "maps/beira/areas.csv").open() as table:
         flood = float(next(csv.DictReader(table))["flood"])
     assert f"area: flood {flood:,.0f} ha" in run.stdout

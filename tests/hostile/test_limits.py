@@ -36,7 +36,7 @@ def sized(trial: Trial, height: int, width: int, **options: object) -> Command:
 
 
 def probability(trial: Trial) -> Command:
-    path = empty_geotiff(trial.given / "x.tif", 70_000, 70_000, crs="EPSG:32633")
+    path = empty_geotiff(trial.given / "x.tif", 110_000, 110_000, crs="EPSG:32633")
     return ("delineate", "--probability", path, *map_of(trial))
 
 
@@ -141,7 +141,7 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
     "tie points across the Earth": (wide_grid, ("x.SAFE",)),
     "a footprint across the Earth": (wide_footprint, ("180 degrees",)),
     "a spacing of a micrometre": (fine, ("1e-06",)),
-    "a probability of 70,000 x 70,000 px": (probability, ("x.tif", "70")),
+    "a probability of 110,000 x 110,000 px": (probability, ("x.tif", "110,000")),
     "a probability of 2 x 10^9 columns": (strip, ("x.tif",)),
     "a probability of 60,000 bands": (many_bands, ("x.tif",)),
     "chips far apart": (chips_apart, ("ev_20200101",)),
@@ -238,7 +238,7 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
 }
 APART = (
     "a product of 60,000 x 60,000 px",
-    "a probability of 70,000 x 70,000 px",
+    "a probability of 110,000 x 110,000 px",
     "labels of 200,000 x 200,000 px",
     "chips far apart",
     "a footprint across the Earth",

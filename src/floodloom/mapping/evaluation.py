@@ -229,7 +229,7 @@ def score_pair(prediction: Path, truth: Path, settings: EvaluateSettings) -> Sco
     if (true == IGNORE).all():
         raise InputError(f"{truth}: has no class anywhere on {prediction}; give its truth")
     if product == PROBABILITY or (product is None and not _holds_classes(raster)):
-        percent = read_percent(prediction).percent
+        percent = read_percent(prediction).percent[:]
         pair, flood = score_probability(percent, true), _flood_of_percent(percent, true)
     else:
         classed = replace(raster, kind=_CLASSES)

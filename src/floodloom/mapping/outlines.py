@@ -9,6 +9,7 @@ rings. They are kept until their patch is complete.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import shapely
@@ -61,7 +62,7 @@ class _Sums:
     def __len__(self) -> int:
         return len(self.size)
 
-    def columns(self) -> list[NDArray[np.generic]]:
+    def columns(self) -> list[NDArray[Any]]:
         return [self.size, self.pixels, self.total, self.first, self.value]
 
 

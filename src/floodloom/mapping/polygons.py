@@ -335,11 +335,10 @@ def write_polygons(polygons: FloodPolygons, path: str | Path) -> Path:
 
 def _areas_of_file(path: Path) -> Doubles:
     """Areas of the polygons of a file in the units of its coordinates, ascending."""
-    found = []
+    found: list[Doubles] = []
     while not found or len(found[-1]):
-        geometry = pyogrio.raw.read(
-            path, columns=[], skip_features=sum(map(len, found)), max_features=_AT_ONCE
-        )[2]
+        done = sum(len(areas) for areas in found)
+        geometry = pyogrio.raw.read(path, columns=[], skip_features=done, max_features=_AT_ONCE)[2]
         found.append(_areas_of(geometry))
     return np.sort(np.concatenate(found))
 

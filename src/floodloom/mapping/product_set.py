@@ -343,7 +343,7 @@ def _write_rasters(
             place = RasterWindow(0, start, width, len(shown))
             for writer, values in zip(writers, (bands, likely[np.newaxis]), strict=False):
                 writer.write(values, window=place)
-            sums.add(*bands, start)
+            sums.add(bands[0], bands[1], start)
             polygons.add(bands[0], shown)
     facts = {
         "event": flood.event,

@@ -69,7 +69,7 @@ def water_extent(
             water = seen & (_refined(values, crf, levels) >= settings.threshold / 100)
         elif settings.refine == "majority":
             water = majority(water, seen, _MAJORITY_WINDOW)
-        return np.add(water[inner], seen[inner], dtype=np.uint8)  # land is 1, water 2
+        return np.asarray(np.add(water[inner], seen[inner], dtype=np.uint8))  # land 1, water 2
 
     for _, values in by_strips(part, percent.shape[0], rows=rows, threads=1):
         sieve.add(values)

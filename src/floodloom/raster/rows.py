@@ -186,7 +186,7 @@ class StoredMask:
 
 
 def _compressed(mask: Mask) -> bytes:
-    return zlib.compress(np.packbits(mask, axis=1), _FAST)
+    return zlib.compress(np.packbits(mask, axis=1).tobytes(), _FAST)
 
 
 @jit()

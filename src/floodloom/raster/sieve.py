@@ -54,7 +54,7 @@ def sieve_patches(
 
     def read(start: int, stop: int) -> Bytes:
         part = slice(start, stop)
-        return np.where(water[part], WATER, LAND).astype(np.uint8) * seen[part]
+        return np.asarray(np.where(water[part], WATER, LAND) * seen[part], np.uint8)
 
     sieve = Sieve(areas, minimum)
     for _, values in by_strips(read, water.shape[0], rows=rows, threads=threads):

@@ -241,7 +241,7 @@ def _percent(path: Path | None, grid: GeoBox) -> tuple[Bytes | None, Mapping[str
     if path is None:
         return None, {}
     found = read_percent(path)
-    return onto_grid(found.percent, found.grid, grid, IGNORE, str(path)), found.tags
+    return onto_grid(found.percent[:], found.grid, grid, IGNORE, str(path)), found.tags
 
 
 def _truth(path: Path | None, grid: GeoBox) -> Bytes | None:

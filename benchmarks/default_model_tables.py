@@ -17,7 +17,7 @@ def _chips(result: dict[str, Any]) -> str:
         "Water on the four labelled chips of STAC Overflow, 512 × 512 px, never trained on. The "
         "thresholds were chosen on these very chips. Each chip's own classifier is a Gaussian one "
         "that was trained on the labels of one half of the chip's squares of 64 px and mapped the "
-        "other: about what can be told at all.\n",
+        "other: about what is separable at all.\n",
         "| | pooled IoU | mean of chips | precision | recall | calibration error | water called on "
         "the dry chip |",
         "|---|---|---|---|---|---|---|",

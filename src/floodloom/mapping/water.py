@@ -109,7 +109,7 @@ def water_occurrence(
         Of each date percent of water, (y, x) uint8, 255 = no data, and its backscatter, (y, x)
         float32, dB, or None; one date or more.
     settings, areas, pace
-        How water is told from land on each, as after the flood.
+        How water is separated from land on each, as after the flood.
 
     Returns
     -------

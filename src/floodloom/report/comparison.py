@@ -23,7 +23,7 @@ _WATER = 50  # percent
 
 
 class Agreement(IntEnum):
-    """What map and baseline say of a pixel that both see."""
+    """What map and baseline call a pixel that both see."""
 
     NEITHER = 0
     BOTH = 1

@@ -248,7 +248,7 @@ class _Known:
 
 
 def _named(patterns: Mapping[Name, str], texts: Iterable[str]) -> dict[Name, str]:
-    """Return which of some words stand in texts as words of their own, and in which text first."""
+    """Return which of some names stand in texts by themselves, and in which text first."""
     found: dict[Name, str] = {}
     for text in texts:
         for value, pattern in patterns.items():

@@ -181,7 +181,7 @@ def distill_student(
     settings
         How to train it, and what the teacher adds.
     begun
-        What the taught student begins with; by default what `settings.student` says.
+        What the taught student begins with; by default `settings.student`.
     augmentation, sidecars
         See `floodloom.learning.training.loop.fit`.
 

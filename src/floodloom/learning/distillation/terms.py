@@ -1,4 +1,4 @@
-"""The terms of distillation: how far a student is from what its teacher says and sees."""
+"""The terms of distillation: how far a student is from the outputs and features of its teacher."""
 
 from __future__ import annotations
 

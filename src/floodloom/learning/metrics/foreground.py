@@ -1,4 +1,4 @@
-"""What else there is to say of a foreground than its IoU: the further scores of `evaluate`."""
+"""Scores of a foreground beside its IoU: the further ones of `evaluate`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ForegroundScores:
         )
 
     def as_dict(self, beta: float) -> dict[str, Any]:
-        """Return the scores, each under a name that says what it is pooled over; None if nothing is
+        """Return the scores, each under a name that states what it is pooled over; None if nothing is
         scored.
 
         Parameters

@@ -21,7 +21,7 @@ _STEPS = 1000  # of expectation and maximisation, at most
 _SETTLED = 1e-7  # change of a share that ends them
 _LEAST = 1e-6  # share of a class that has none
 _TOLERATED = 0.1  # of the estimated share, by which another may be called
-_SEPARATED = 0.05  # least singular value of the rates of confusion: 0 where nothing is told apart
+_SEPARATED = 0.05  # least singular value of the rates of confusion: 0 where nothing is separated
 
 
 def shares_of_labels(label: NDArray[np.integer], classes: int) -> Doubles:
@@ -78,8 +78,8 @@ def confusion_priors(
     Returns
     -------
     ndarray or None
-        (class,) float64, not below 0, which sum to 1. None where the predictions hardly tell the
-        classes apart, or one has no held-out label, so that nothing follows.
+        (class,) float64, not below 0, which sum to 1. None where the predictions hardly separate the
+        classes, or one has no held-out label, so that nothing follows.
 
     References
     ----------

@@ -142,9 +142,9 @@ def test_without_distillation_round_0_is_trained(fresh: Path) -> None:
     assert not rules & {"teach", "distill"}
 
 
-@pytest.mark.parametrize("unlabelled", [1.5, 0])
-def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path, unlabelled: float) -> None:
-    change(fresh, distill={"unlabelled": unlabelled})
+@pytest.mark.parametrize("unlabelled", [None, 0])
+def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path, unlabelled: int | None) -> None:
+    change(fresh, distill={} if unlabelled is None else {"unlabelled": unlabelled})
     run = snakemake(fresh, "--dry-run", "results/tiny/models/distilled/unet-0.safetensors")
     inputs = [line for line in run.stdout.splitlines() if "input: " in line]
     student = [line for line in inputs if "teacher." in line]
@@ -152,7 +152,7 @@ def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path, unlabelle
     assert student, run.stdout + run.stderr
     assert others
     target = "results/tiny/tiles/c.zarr"
-    assert any(target in line for line in student) == (unlabelled > 0)
+    assert any(target in line for line in student) == (unlabelled is None)
     assert not any(target in line for line in others)
 
 

@@ -146,8 +146,6 @@ def _optical_valid(samples: Samples, optical: Tensor) -> Tensor:
 def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
     """Return tiles of the split `target` with an optical image, their labels hidden.
 
-    If there is none, a warning is logged.
-
     Parameters
     ----------
     tiles
@@ -161,11 +159,6 @@ def unlabelled_pairs(tiles: xr.Dataset, most: int) -> xr.Dataset:
         pairs = pairs[np.linspace(0, len(pairs), most, endpoint=False).astype(int)]
     if len(pairs):
         _log.info("%d tiles without labels teach by their optical images, too", len(pairs))
-    else:
-        _log.warning(
-            "tiles: none of the split `target` has a clear optical image, so nothing is learnt "
-            "without labels; give such an event a file `optical`"
-        )
     chosen = tiles.isel(tile=pairs)
     return replace_labels(chosen, np.full(chosen["label"].shape, IGNORE, dtype=np.uint8))
 

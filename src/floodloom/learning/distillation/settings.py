@@ -104,8 +104,9 @@ class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, Augm
     )
     labels: LabelSource = Field(default="given", description="As those of the teacher")
     unlabelled: float = Field(
-        default=0.0,
+        default=1.5,
         ge=0,
         description="Greatest number of tiles without labels per training tile on which the "
-        "terms count, too, where they have an optical image (split target); 0: none",
+        "terms count, too, where they have an optical image (split target), whose events are then "
+        "transductive; 0: none",
     )

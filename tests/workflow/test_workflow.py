@@ -143,7 +143,9 @@ def test_without_distillation_round_0_is_trained(fresh: Path) -> None:
 
 
 @pytest.mark.parametrize("unlabelled", [None, 0])
-def test_unlabelled_pairs_are_tiled_for_the_student_alone(fresh: Path, unlabelled: int | None) -> None:
+def test_unlabelled_pairs_are_tiled_for_the_student_alone(
+    fresh: Path, unlabelled: int | None
+) -> None:
     change(fresh, distill={} if unlabelled is None else {"unlabelled": unlabelled})
     run = snakemake(fresh, "--dry-run", "results/tiny/models/distilled/unet-0.safetensors")
     inputs = [line for line in run.stdout.splitlines() if "input: " in line]

@@ -141,7 +141,7 @@ def _standing_out(draw: np.random.Generator, side: int) -> Floats:
 
 
 def _label(place: RealPlace, covered: Mask, water: Floats, share: Floats) -> Bytes:
-    """Return the classes; what can't be separated from land, and mixed pixels at edges, is unknown."""
+    """Return the classes; what is like land, and mixed pixels at edges, is unknown."""
     expected = (1 - share) * place.power + share * water
     darker = np.max([_smooth(place.power[b]) / _smooth(expected[b]) for b in range(2)], axis=0)
     label = np.where(covered, np.uint8(2), place.water)

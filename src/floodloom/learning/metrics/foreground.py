@@ -60,8 +60,7 @@ class ForegroundScores:
         )
 
     def as_dict(self, beta: float) -> dict[str, Any]:
-        """Return the scores, each under a name that states what it is pooled over; None if nothing is
-        scored.
+        """Return the scores, named by what they are pooled over; None if nothing is scored.
 
         Parameters
         ----------

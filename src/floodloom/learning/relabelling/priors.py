@@ -78,8 +78,8 @@ def confusion_priors(
     Returns
     -------
     ndarray or None
-        (class,) float64, not below 0, which sum to 1. None where the predictions hardly separate the
-        classes, or one has no held-out label, so that nothing follows.
+        (class,) float64, not below 0, which sum to 1. None where the predictions hardly separate
+        the classes, or one has no held-out label, so that nothing follows.
 
     References
     ----------

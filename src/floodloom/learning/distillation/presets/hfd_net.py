@@ -11,5 +11,10 @@ from floodloom.learning.relabelling.presets import Preset
 preset: Preset = {
     "run": {"models": ["hfd_net"]},
     "teach": {"model": "hfd_net", "radar": False, "optical_drop": 0.0},
-    "distill": {"student": "identical", "feature_weight": 1.0, "logit_weight": 0.0, "unlabelled": 0.0},
+    "distill": {
+        "student": "identical",
+        "feature_weight": 1.0,
+        "logit_weight": 0.0,
+        "unlabelled": 0.0,
+    },
 }

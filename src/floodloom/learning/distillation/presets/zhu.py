@@ -10,5 +10,10 @@ from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
     "teach": {"radar": False, "optical_drop": 0.0},
-    "distill": {"student": "fresh", "attention_weight": 1.0, "logit_weight": 0.0, "unlabelled": 0.0},
+    "distill": {
+        "student": "fresh",
+        "attention_weight": 1.0,
+        "logit_weight": 0.0,
+        "unlabelled": 0.0,
+    },
 }

@@ -107,7 +107,7 @@ def _label(folder: Path, geobox: GeoBox) -> NDArray[np.uint8]:
 
 
 def _is_valid(numbers: Floats) -> NDArray[np.uint8]:
-    return (numbers == 1).astype(np.uint8)
+    return np.where(numbers == 1, np.uint8(1), np.uint8(0))
 
 
 def _file(folder: Path, what: str) -> Path:

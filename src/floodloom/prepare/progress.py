@@ -77,7 +77,8 @@ class _Run:
             self._advance(int(steps[1]), int(steps[2]))
         elif not self._explains_failure and not _TIME.match(line) and not _CHATTER.match(line):
             self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
-        self._bar.update(self._task, description=", ".join(self._running) or "starting")
+        if self._running:
+            self._bar.update(self._task, description=", ".join(self._running))
 
     def _advance(self, done: int, total: int) -> None:
         self._bar.update(self._task, completed=done, total=total)

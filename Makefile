@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo demo-train test test-kills test-export fuzz setup check format docs figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export fuzz setup check format docs docs-site figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
@@ -53,6 +53,9 @@ docs: setup ## Generated pages and figures: config/README.md, the schema, the mo
 	$(BIN)/python -m floodloom.config.document
 	$(BIN)/python -m floodloom.models.measure
 	$(BIN)/python -m benchmarks.tables
+
+docs-site: setup ## The documentation as a site in site/, which needs no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 figures: setup ## The README's map, from the results of `make demo`
 	$(BIN)/python -m floodloom.report.figures results/demo docs/images/demo-map.png

@@ -24,22 +24,12 @@ from floodloom.sentinel1.backscatter import scene_of
 from floodloom.sentinel1.presets import BackscatterProduct
 from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.tiles.labels import place_labels, require_declared
+from floodloom.tiles.outlines import burn_labels
+from floodloom.tiles.overlay import LabelledScene
+from floodloom.tiles.settings import Split
 from floodloom.tiles.store import tile_dataset
 
 _SOME = 10
-
-
-@dataclass(frozen=True)
-class LabelledScene:
-    """A scene rebuilt from a data set, with its labels.
-
-    `scene` is a scene store in memory ((y, x) float32, NaN = no data, with recipe and statistics);
-    `label` is (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown.
-    """
-
-    name: str
-    scene: xr.Dataset
-    label: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -196,14 +186,45 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which part of a data set a scene is: the flood that it shows, and the side of the split."""
+
+    event: str = ""
+    split: Split | None = None
+
+
+def _no_part(root: Path, name: str) -> Part:
+    return Part()
+
+
+_OUTLINES = (".gpkg", ".fgb", ".geojson", ".json", ".shp")
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where the files of a data set lie below its root.
 
-    `bands` maps a band to a pattern in which `{name}` is the chip and to the band number in that
-    file; `label` is the pattern of the label. `water` are the label values that mean water and
-    `dry` those that mean none; every other value is unknown, those of `unknown` because the
-    authors define it so. `backscatter` is what the bands are: decibel in which exactly 0 stands for
-    missing data, unless it is something else.
+    Attributes
+    ----------
+    title, published
+        See `SceneAdapter`.
+    bands
+        For each band a pattern in which `{name}` is the chip, and the number of the band in that
+        file.
+    label
+        Pattern of the label raster.
+    water, dry
+        Its values that mean water and none; every other value is unknown.
+    unknown
+        Its values that are unknown because the authors define it so.
+    outlines
+        Folders of vector files that may stand in for label rasters, each called like its chip: of
+        the flood, of the area that was looked at, and of permanent water. Empty: none may.
+    backscatter
+        What the bands are: decibel in which exactly 0 stands for missing data, unless it is
+        something else.
+    part
+        From root and chip to the part of the data set that it is.
     """
 
     title: str
@@ -213,11 +234,13 @@ class Layout:
     water: tuple[int, ...] = (1,)
     dry: tuple[int, ...] = (0,)
     unknown: tuple[int, ...] = ()
+    outlines: tuple[str, ...] = ()
     backscatter: BackscatterSettings = field(
         default_factory=lambda: BackscatterSettings(
             scale="db", quantity="sigma0", nodata=(0.0,), flattened=False
         )
     )
+    part: Callable[[Path, str], Part] = _no_part
 
 
 def scene_adapter(layout: Layout) -> SceneAdapter:
@@ -263,9 +286,10 @@ def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
     Returns
     -------
     LabelledScene
-        Linear power, NaN where data are missing; labels 0 dry, 2 water of unstated permanence,
-        255 unknown (everywhere in chips without a label file). `tile_label` if the data set has a
-        table of what chips hold as a whole, see `read_image_label`.
+        Linear power, NaN where data are missing, read when it is asked for; labels 0 dry, 2 water
+        of unstated permanence, 255 unknown (everywhere in chips without a label file).
+        `tile_label` if the data set has a table of what chips hold as a whole, see
+        `read_image_label`.
 
     Raises
     ------
@@ -279,12 +303,14 @@ def read_chip(root: Path, layout: Layout, name: str) -> LabelledScene:
         },
         numbers={band: number for band, (_, number) in layout.bands.items()},
     )
-    scene = scene_of(product, layout.backscatter, name=name, log=False, placed=False).load()
-    label = _label(root / layout.label.format(name=name), layout, geobox_of(scene))
+    scene = scene_of(product, layout.backscatter, name=name, log=False, placed=False)
+    label = _label(root, layout, name, geobox_of(scene))
     whole = read_image_label(root / IMAGE_LABELS, name)
     if whole is not None:
         scene["tile_label"] = (("y", "x"), np.full(label.shape, whole, dtype=np.uint8))
-    return LabelledScene(name, scene.assign_attrs(title=f"{layout.title}, {name}"), label)
+    part = layout.part(root, name)
+    scene = scene.assign_attrs(title=f"{layout.title}, {name}")
+    return LabelledScene(name, scene, label, event=part.event, split=part.split)
 
 
 IMAGE_LABELS = "labels.csv"
@@ -327,9 +353,12 @@ def read_image_label(path: Path, name: str) -> int | None:
     return int(value) if value else IGNORE
 
 
-def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:
+def _label(root: Path, layout: Layout, name: str, geobox: GeoBox) -> NDArray[np.uint8]:
+    path = root / layout.label.format(name=name)
     if not path.exists():
-        return np.full(tuple(geobox.shape.yx), IGNORE, dtype=np.uint8)
+        outlined = _outlined(root, layout, name, geobox)
+        unknown = np.full(tuple(geobox.shape.yx), IGNORE, dtype=np.uint8)
+        return unknown if outlined is None else outlined
 
     def code(values: NDArray[np.float32]) -> NDArray[np.uint8]:
         label = np.full(values.shape, IGNORE, dtype=np.uint8)
@@ -342,6 +371,26 @@ def _label(path: Path, layout: Layout, geobox: GeoBox) -> NDArray[np.uint8]:
     if IGNORE not in layout.unknown:
         require_declared(raster, label)
     return label
+
+
+def _outlined(root: Path, layout: Layout, name: str, geobox: GeoBox) -> NDArray[np.uint8] | None:
+    """Labels of a chip from vector files, None where there are none."""
+    if not layout.outlines:
+        return None
+    flood, area, permanent = (_vector_file(root / folder, name) for folder in layout.outlines)
+    if flood is None:
+        return None
+    if area is None:
+        raise InputError(
+            f"{flood}: where was looked for floods isn't known; put the area, as polygons, into "
+            f"{root / layout.outlines[1]}/{name}{flood.suffix}"
+        )
+    return burn_labels(flood, area, geobox, permanent)
+
+
+def _vector_file(folder: Path, name: str) -> Path | None:
+    paths = (folder / f"{name}{ending}" for ending in _OUTLINES)
+    return next((path for path in paths if path.exists()), None)
 
 
 def chip_tiles(chips: Chips) -> xr.Dataset:

@@ -13,7 +13,7 @@ from rich.text import Text
 from floodloom.errors import InputError
 from floodloom.files import require_file
 from floodloom.learning.checkpoint import read_metadata
-from floodloom.mapping.features import features_info
+from floodloom.raster.features import features_info
 from floodloom.raster.opener import open_raster
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.product import open_product

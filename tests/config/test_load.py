@@ -11,9 +11,8 @@ MINIMAL = {"run": {"name": "x"}, "scenes": "s.tsv", "events": {"e": {"split": "t
 HEADER = "scene\tevent\trole\tsource\n"
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "etci2021.yaml", "ombria.yaml"])
-def test_shipped_configurations_are_valid(name: str) -> None:
-    path = REPOSITORY / "config" / name
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=str)
+def test_shipped_configurations_are_valid(path: Path) -> None:
     config = load_config(yaml.safe_load(path.read_text()), str(path))
     load_scenes(config, REPOSITORY)
 

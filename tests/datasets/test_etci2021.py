@@ -14,11 +14,12 @@ from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import open_tiles
 
 
-def write_etci(root, labelled: bool = True) -> None:
+def write_etci(
+    root, labelled: bool = True, folder: str = "labelled", name: str = "place_20200102t030405"
+) -> None:
     draw = np.random.default_rng(0)
-    tiles = root / "labelled" / "place_20200102t030405" / "tiles"
-    folders = ["vv", "vh", *(["flood_label", "water_body_label"] if labelled else [])]
-    for folder in folders:
+    tiles = root / folder / name / "tiles"
+    for folder in ["vv", "vh", *(["flood_label", "water_body_label"] if labelled else [])]:
         (tiles / folder).mkdir(parents=True)
         suffix = f"_{folder}" if folder in ("vv", "vh") else ""
         for row, col in [(3, 5), (4, 6)]:
@@ -27,8 +28,8 @@ def write_etci(root, labelled: bool = True) -> None:
                 values = np.where(values > 200, 255, 0).astype("uint8")
             if (row, col) == (4, 6) and suffix:
                 values[:10] = 0
-            name = f"place_20200102t030405_x-{row}_y-{col}{suffix}.png"
-            Image.fromarray(values).save(tiles / folder / name)
+            file = f"{name}_x-{row}_y-{col}{suffix}.png"
+            Image.fromarray(values).save(tiles / folder / file)
 
 
 def test_mosaic_is_rebuilt_from_the_names(tmp_path) -> None:
@@ -152,3 +153,20 @@ def test_a_damaged_table_of_labels_is_one_line(tmp_path, content) -> None:
     table.write_bytes(content)
     with pytest.raises(InputError, match=r"labels\.csv: not a readable table"):
         etci2021.read_scene(tmp_path, "place_20200102t030405")
+
+
+def test_scenes_are_split_as_published(tmp_path) -> None:
+    root = tmp_path / "data"
+    write_etci(root, folder="train", name="bangladesh_20170314t115609")
+    write_etci(root, folder="test", name="florida_20160924t234614")
+    write_etci(root, False, folder="test_internal", name="redrivernorth_20190104t002247")
+    settings = TileSettings(dataset="etci2021", root=root, size=256, split="blocks", event="e")
+    tiles = open_tiles(tile(out=tmp_path / "t.zarr", settings=settings))
+    found = set(zip(tiles.event.values, tiles.split.values, strict=True))
+    assert found == {("bangladesh", "train"), ("florida", "test"), ("redrivernorth", "target")}
+
+
+def test_real_etci_has_no_split_of_its_own(shared_data) -> None:
+    found = etci2021.read_scene(shared_data / "etci2021", "northal_20190302t234651")
+    assert (found.event, found.split) == ("northal", None)
+    assert 0.02 < (found.label[found.label != 255] > 0).mean() < 0.2

@@ -11,10 +11,10 @@ from pyproj import Transformer
 from pystac import Item
 from shapely.geometry import shape
 
-from floodloom.mapping.polygons import footprint, geographic_bounds
 from floodloom.mapping.product_set import FloodProducts, Sensor, stac_item
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.polygons import footprint, geographic_bounds
 from floodloom.stages.delineate import delineate
 
 GRID = grid_from_bounds((400000, 5000000, 406000, 5006000), 32633, 10.0)

@@ -15,11 +15,11 @@ from shapely import GeometryCollection, LineString, MultiPolygon, Point, Polygon
 from shapely.affinity import translate
 
 from floodloom.errors import InputError
-from floodloom.mapping.polygons import repair
 from floodloom.mapping.products import AreaSums
 from floodloom.mapping.zones import area_table, read_zones, write_table
 from floodloom.raster.areas import pixel_areas
 from floodloom.raster.grid import grid_from_bounds
+from floodloom.raster.polygons import repair
 
 GRID = grid_from_bounds((400000, 5000000, 402000, 5001000), 32633, 10.0)
 SQUARE = [(0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0)]

@@ -7,13 +7,13 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from floodloom.adapters import LabelledScene
 from floodloom.datasets import folder, stac_overflow
 from floodloom.errors import InputError
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import pixel_geobox
 from floodloom.stages.evaluate import evaluate
 from floodloom.tiles.labels import labels_on_grid
+from floodloom.tiles.overlay import LabelledScene
 from tests.raster.test_foreign import write
 
 GRID = GeoBox((30, 40), Affine(10.0, 0, 500000.0, 0, -10.0, 5100000.0), "EPSG:32633")

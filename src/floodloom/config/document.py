@@ -35,6 +35,8 @@ One file describes one run: `snakemake --cores 2 --configfile config/etci2021.ya
 | `train.yaml`, `train.tsv` | `make demo-train`: the whole learning chain on simulated events |
 | `etci2021.yaml`, `etci2021.tsv` | ETCI 2021: labels of one scene, another without any |
 | `ombria.yaml` | OMBRIA: chips before and after, with optical images for some |
+| `sen1floods11.yaml`, `kuro-siwo.yaml`, `stac-overflow.yaml`, `etci2021-published.yaml`, \
+`folder.yaml` | other [labelled data sets](../docs/datasets.md), and chips of your own |
 
 ## The scene sheet
 

@@ -1,7 +1,9 @@
 """ETCI 2021 (NASA IMPACT): 256 px PNG tiles whose names hold their place in the scene.
 
 The pixels are display-stretched 8-bit values of VV and VH without georeference. `flood_label`
-contains permanent water, `water_body_label` is permanent water alone.
+contains permanent water, `water_body_label` is permanent water alone. It is published in three
+folders: `train`, `test`, whose labels came out after the competition, and `test_internal` without
+flood labels; scenes in these are on that side of the split.
 
 Source: NASA IMPACT, ETCI 2021 Competition on Flood Detection,
 https://nasa-impact.github.io/etci2021/
@@ -19,7 +21,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.adapters import LabelledScene, SceneAdapter, read_mask, read_png, require_root
+from floodloom.adapters import SceneAdapter, read_mask, read_png, require_root
 from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.files import regular_file
@@ -27,12 +29,15 @@ from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
 from floodloom.raster.windows import require_pixels
 from floodloom.tiles.inputs import standardisation
+from floodloom.tiles.overlay import LabelledScene
+from floodloom.tiles.settings import Split
 
 TITLE = "ETCI 2021"
 PUBLISHED = "https://nasa-impact.github.io/etci2021/"
 TILE = 256
 _BLANK = {0, 255}
 _SPARSEST, _FEW = 20, 400
+_SPLITS: dict[str, Split] = {"train": "train", "test": "test", "test_internal": "target"}
 _NAME = re.compile(r"(?P<scene>.+)_x-(?P<row>\d+)_y-(?P<col>\d+)(_v[vh])?\.png$")
 
 
@@ -91,7 +96,8 @@ def read_scene(root: Path, name: str) -> LabelledScene:
     whole = _tile_level_labels(tiles, positions, vv.shape)
     if whole is not None:
         scene["tile_label"] = (("y", "x"), whole)
-    return LabelledScene(name, scene, _labels(tiles, positions, blank))
+    place, split = name.rpartition("_")[0], _SPLITS.get(tiles.parent.parent.name)
+    return LabelledScene(name, scene, _labels(tiles, positions, blank), event=place, split=split)
 
 
 def _positions(folder: Path) -> dict[tuple[int, int], str]:

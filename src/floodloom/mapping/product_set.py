@@ -28,13 +28,7 @@ from floodloom.files import write_json
 from floodloom.log import get_logger
 from floodloom.mapping.delineate import Delineation, flood_likelihood
 from floodloom.mapping.depth import flood_depth
-from floodloom.mapping.polygons import (
-    FloodPolygons,
-    PolygonsOfMap,
-    footprint,
-    geographic_bounds,
-    write_polygons,
-)
+from floodloom.mapping.polygons import FloodPolygons, PolygonsOfMap, write_polygons
 from floodloom.mapping.products import (
     CLASS_TEXTS,
     COLOURS,
@@ -52,6 +46,7 @@ from floodloom.mapping.zones import area_table, require_placed, write_table
 from floodloom.outputs import Files, together
 from floodloom.raster.areas import crs_name, pixel_areas
 from floodloom.raster.cog import cog_writer
+from floodloom.raster.polygons import footprint, geographic_bounds
 from floodloom.raster.product import FloodClass, companions
 from floodloom.raster.rows import by_strips
 from floodloom.raster.store import open_store

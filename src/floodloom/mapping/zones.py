@@ -18,9 +18,9 @@ from odc.geo.geobox import GeoBox
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
-from floodloom.mapping.features import read_features
-from floodloom.mapping.polygons import is_areal, on_map
 from floodloom.raster.areas import PixelAreas, pixel_areas
+from floodloom.raster.features import read_features
+from floodloom.raster.polygons import is_areal, on_map
 from floodloom.raster.product import FloodClass
 from floodloom.raster.rows import Rows
 from floodloom.texts import cell

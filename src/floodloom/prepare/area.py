@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from floodloom.errors import InputError
-from floodloom.mapping.features import read_features
 from floodloom.prepare.settings import Area
+from floodloom.raster.features import read_features
 from floodloom.raster.grid import METRES_PER_DEGREE, Bounds, enclosing_arc
 from floodloom.texts import brief
 

@@ -57,7 +57,7 @@ def map_flood(
     count = cores or available_cores()
     _say(f"runs: {shown(out, count)}")
     _say("  up to one stage: add calibrated, geocoded, predicted or delineated")
-    run(out, count, *(["--dry-run"] if dry_run else []))
+    run(out, count, dry_run=dry_run)
     if not dry_run:
         for text in results(out, called):
             _say(text)

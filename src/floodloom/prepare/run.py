@@ -13,12 +13,13 @@ from pathlib import Path
 
 from floodloom import workflow
 from floodloom.errors import FloodloomError
+from floodloom.prepare.progress import follow
 
 CONFIG = "config.yaml"
 SNAKEFILE = Path(workflow.__file__).parent / "Snakefile"
 """The workflow, wherever floodloom is installed; its profile lies beside it."""
 _AREAS = {"flood": "flood", "permanent": "permanent water", "excluded": "excluded"}
-_QUIET = ("--quiet", "rules", "host", "reason")
+_QUIET = ("--quiet", "host", "reason")
 _STOPPED = "the run stopped for the reason above; the same command goes on where it stopped"
 
 
@@ -56,24 +57,31 @@ def _program() -> list[str]:
     return ["snakemake"] if shutil.which("snakemake") else [sys.executable, "-m", "snakemake"]
 
 
-def run(out: Path, cores: int, *more: str) -> None:
-    """Run the workflow.
+def run(out: Path, cores: int, *, dry_run: bool = False) -> None:
+    """Run the workflow, and show how far it is.
 
     Parameters
     ----------
     out
         Folder of the configuration.
-    cores, *more
-        As for `command`.
+    cores
+        Cores to use.
+    dry_run
+        List the jobs, but run none.
 
     Raises
     ------
     RunError
         If a job fails; what failed stands on standard error.
     """
+    more = ("rules", "--dry-run") if dry_run else ()
     arguments = [sys.executable, "-m", "snakemake", *command(cores, *_QUIET, *more)[1:]]
-    with subprocess.Popen(arguments, cwd=out, env=_environment()) as process:
+    with subprocess.Popen(
+        arguments, cwd=out, env=_environment(), stderr=None if dry_run else subprocess.PIPE,
+        encoding="utf-8", errors="replace",
+    ) as process:  # fmt: skip
         try:
+            follow(process.stderr or ())
             status = process.wait()
         except BaseException:  # its jobs end with it
             process.terminate()

@@ -16,8 +16,8 @@ from PIL import Image
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
-from floodloom.mapping.features import read_features
 from floodloom.mapping.products import COLOURS, read_map
+from floodloom.raster.features import read_features
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.product import FloodClass
 from floodloom.raster.store import open_store

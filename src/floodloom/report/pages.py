@@ -18,12 +18,12 @@ from floodloom import __version__
 from floodloom.arrays import IGNORE, Bytes
 from floodloom.errors import InputError
 from floodloom.mapping.exclusion import REASON_NAMES
-from floodloom.mapping.features import read_features
 from floodloom.mapping.products import read_map
 from floodloom.mapping.settings import event_of
 from floodloom.mapping.sources import read_percent
 from floodloom.outputs import Files
 from floodloom.raster.align import onto_grid
+from floodloom.raster.features import read_features
 from floodloom.raster.store import open_store
 from floodloom.report.scene import EventLayers
 from floodloom.report.settings import ReportSettings

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from floodloom.adapters import ChipAdapter, SceneAdapter, chip_tiles
+from floodloom.adapters import ChipAdapter, chip_tiles
 from floodloom.datasets import DATASETS
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.raster.store import open_store
-from floodloom.tiles.overlay import Overlay, Wanted, cut_overlay, scene_overlays
+from floodloom.tiles.overlay import Wanted, cut_scene, labelled_scenes
 from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import concatenate_tiles, write_tiles
 
@@ -68,15 +68,15 @@ def tile(
     if isinstance(adapter, ChipAdapter):
         tiles = chip_tiles(adapter.read(_root(settings)))
     else:
-        overlays = (
-            scene_overlays(scene, labels, optical, settings)
+        scenes = (
+            labelled_scenes(scene, labels, optical, settings)
             if adapter is None
-            else _data_set_overlays(adapter, _root(settings))
+            else adapter.scenes(_root(settings))
         )
         earlier = None if before is None else open_store(before)
         wanted = None if checkpoint is None else Wanted.by(checkpoint)
         tiles = concatenate_tiles([
-            cut_overlay(found, earlier, settings, wanted, dem) for found in overlays
+            cut_scene(found, earlier, settings, wanted, dem) for found in scenes
         ])  # fmt: skip
     if tiles.sizes["tile"] == 0:
         raise InputError(
@@ -85,11 +85,6 @@ def tile(
         )
     get_logger(__name__).info("%s: %d tiles", out, tiles.sizes["tile"])
     return write_tiles(tiles, out)
-
-
-def _data_set_overlays(adapter: SceneAdapter, root: Path) -> Iterator[Overlay]:
-    for found in adapter.scenes(root):
-        yield Overlay(found.name, found.scene, found.label)
 
 
 def _root(settings: TileSettings) -> Path:

@@ -20,7 +20,7 @@ from floodloom.errors import InputError
 from floodloom.raster.grid import geobox_of, transformer
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.windows import Window, plan_windows
-from floodloom.tiles.settings import TileSettings
+from floodloom.tiles.settings import Split, TileSettings
 from floodloom.tiles.store import tile_dataset
 
 BLOCK_SPLITS = ("train", "validation", "test")
@@ -132,7 +132,8 @@ class Source:
 
     `inputs` is (band, y, x) float32 with NaN = no data, `label` (y, x) uint8 with 255 = ignore,
     `optical` (channel, y, x) float32 reflectance with NaN = cloud or missing; `whole` (y, x) uint8
-    whether ground that isn't labelled by pixel holds water (1) or not (0), 255 unknown.
+    whether ground that isn't labelled by pixel holds water (1) or not (0), 255 unknown; `split` the
+    side that its data set publishes, which `blocks` leaves it on.
     """
 
     inputs: xr.DataArray
@@ -142,6 +143,7 @@ class Source:
     orbit_pass: str
     optical: xr.DataArray | None = None
     whole: NDArray[np.uint8] | None = None
+    split: Split | None = None
 
 
 def cut_tiles(
@@ -177,23 +179,21 @@ def cut_tiles(
     valid = _finite(source.inputs)
     label = np.where(valid, source.label, IGNORE).astype(np.uint8)
     labelled = bool((label != IGNORE).any())
+    split = source.split if source.split and settings.split == "blocks" else settings.split
     windows = _windows(label, valid, settings, labelled)
     optical = source.optical
     tiles = tile_dataset(
         _lazy_tiles(source.inputs, windows, settings.size),
         _cut_out(label, windows, settings.size),
-        _index(source, windows, settings.split if labelled else "target"),
+        _index(source, windows, split if labelled else "target"),
         recipe,
         classes,
         None if optical is None else _lazy_tiles(optical, windows, settings.size),
         () if optical is None else [str(c) for c in optical.channel.values],
         valid=_cut_out(valid, windows, settings.size).mean(axis=(1, 2)),
     )
-    return (
-        split_blocks(tiles, settings.block_shares)
-        if labelled and settings.split == "blocks"
-        else tiles
-    )
+    by_ground = labelled and split == "blocks"
+    return split_blocks(tiles, settings.block_shares) if by_ground else tiles
 
 
 def _windows(

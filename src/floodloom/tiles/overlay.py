@@ -21,7 +21,7 @@ from floodloom.sentinel2.settings import PairingSettings
 from floodloom.tiles.cut import Source, cut_tiles
 from floodloom.tiles.inputs import compose_inputs, inputs_recipe, to_decibel
 from floodloom.tiles.labels import labels_on_grid, water_labels
-from floodloom.tiles.settings import TileSettings
+from floodloom.tiles.settings import Split, TileSettings
 from floodloom.tiles.store import state_accepted
 from floodloom.tiles.terrain import with_terrain
 
@@ -67,17 +67,34 @@ _CLASSES = ("dry", "water")
 
 
 @dataclass(frozen=True)
-class Overlay:
-    """A scene store, with labels and perhaps an optical image on its grid.
+class LabelledScene:
+    """A scene with what lies over it on its grid.
 
-    `label` is (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown; `optical` (channel, y,
-    x) float32 reflectance with NaN = cloud or missing.
+    Attributes
+    ----------
+    name
+        Of the scene.
+    scene
+        Scene store: (y, x) float32, NaN = no data, with recipe and, of display values, statistics.
+    label
+        (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown.
+    optical
+        (channel, y, x) float32 reflectance, NaN = cloud or missing.
+    before
+        Scene store before the flood.
+    event
+        Flood that it shows, where its data set has several.
+    split
+        Side of the split that its data set publishes, if it does.
     """
 
     name: str
     scene: xr.Dataset
     label: NDArray[np.uint8]
     optical: xr.DataArray | None = None
+    before: xr.Dataset | None = None
+    event: str = ""
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
@@ -107,9 +124,9 @@ class Wanted:
         return own.for_inputs(recipe.bands, recipe.db_range, recipe.normalisation)
 
 
-def scene_overlays(
+def labelled_scenes(
     scenes: Sequence[Path], labels: Path | None, optical: Path | None, settings: TileSettings
-) -> Iterator[Overlay]:
+) -> Iterator[LabelledScene]:
     """Yield each scene with the label raster and the optical image on its grid.
 
     Raises
@@ -129,11 +146,11 @@ def scene_overlays(
             else labels_on_grid(labels, geobox)
         )
         image = None if optical is None else companion(optical, scene, settings).image
-        yield Overlay(Path(path).stem, scene, label, image)
+        yield LabelledScene(Path(path).stem, scene, label, image)
 
 
-def cut_overlay(
-    overlay: Overlay,
+def cut_scene(
+    labelled: LabelledScene,
     before: xr.Dataset | None,
     settings: TileSettings,
     wanted: Wanted | None = None,
@@ -143,10 +160,10 @@ def cut_overlay(
 
     Parameters
     ----------
-    overlay
+    labelled
         The scene and what lies over it.
     before
-        Scene store before the event, for bands that begin with `before_`.
+        Scene store before the event, for bands that begin with `before_`; of a data set, its own.
     settings
         Bands, their scaling, and where tiles are cut.
     wanted
@@ -160,23 +177,27 @@ def cut_overlay(
         Tiles with their index, see `floodloom.tiles.cut.cut_tiles`.
     """
     if wanted is None:
-        recipe = inputs_recipe(overlay.scene, settings.bands, settings.normalisation)
+        recipe = inputs_recipe(labelled.scene, settings.bands, settings.normalisation)
         accepts = None
     else:
-        recipe, accepts = wanted.recipe_of(overlay.scene, overlay.name), wanted.accepts
+        recipe, accepts = wanted.recipe_of(labelled.scene, labelled.name), wanted.accepts
     absent = () if accepts is None else accepts.absent
-    attributes = overlay.scene.attrs
+    attributes = labelled.scene.attrs
     orbit = f"{attributes.get('orbit_direction', '')}-{attributes.get('relative_orbit', '')}"
     source = Source(
         inputs=compose_inputs(
-            with_terrain(overlay.scene, recipe.bands, dem), recipe, before=before, absent=absent
+            with_terrain(labelled.scene, recipe.bands, dem),
+            recipe,
+            before=before if labelled.before is None else labelled.before,
+            absent=absent,
         ),
-        label=water_labels(overlay.label),
-        event=settings.event or overlay.name,
-        scene=overlay.name,
+        label=water_labels(labelled.label),
+        event=labelled.event or settings.event or labelled.name,
+        scene=labelled.name,
         orbit_pass=orbit,
-        optical=overlay.optical,
-        whole=overlay.scene["tile_label"].values if "tile_label" in overlay.scene else None,
+        optical=labelled.optical,
+        split=labelled.split,
+        whole=labelled.scene["tile_label"].values if "tile_label" in labelled.scene else None,
     )
     tiles = cut_tiles(source, recipe, classes=_CLASSES, settings=settings)
     return tiles if accepts is None else state_accepted(tiles, accepts)

@@ -58,7 +58,7 @@ class TileSettings(PairingSettings):
     split: Split = of_job(
         default="train",
         description="Side of the split that all tiles are on; `blocks` splits each scene from "
-        "west to east",
+        "west to east, or a data set as it is published",
     )
     dataset: DataSetName | None = of_job(
         default=None, description="Name of a published data set, instead of `scene`"

@@ -12,8 +12,8 @@ import pytest
 from shapely.geometry import box
 
 from floodloom.errors import InputError
-from floodloom.mapping.features import features_info, read_features
 from floodloom.mapping.zones import area_table, read_zones
+from floodloom.raster.features import features_info, read_features
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.product import FloodClass
 

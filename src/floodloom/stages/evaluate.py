@@ -69,6 +69,9 @@ def evaluate(
     if not prediction and not tiles:
         raise InputError("evaluate: nothing to score; give predictions with truths, or tiles")
     names = event_names(settings.event, prediction)
-    pairs = [score_pair(Path(p), Path(t), settings) for p, t in zip(prediction, truth, strict=True)]
+    pairs = [
+        score_pair(Path(p), Path(t), settings, threads)
+        for p, t in zip(prediction, truth, strict=True)
+    ]
     tested = score_tiles(tiles, checkpoint, settings, threads) if tiles else None
     return write_json(out, summarise(names, pairs, tested, settings))

@@ -26,8 +26,8 @@ from floodloom.learning.metrics.saliency import (
     alignment,
     mean_absolute_error,
     structure_measure,
-    weighted_f_beta,
 )
+from floodloom.learning.metrics.weighted import weighted_f_beta
 
 
 def alignment_measure(probability, label):

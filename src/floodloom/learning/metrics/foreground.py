@@ -22,10 +22,9 @@ from floodloom.learning.metrics.saliency import (
     alignment,
     centre_of,
     sums_of,
-    weighted_errors,
-    weighted_score,
 )
 from floodloom.learning.metrics.strips import Strip, each_strip
+from floodloom.learning.metrics.weighted import weighted_errors, weighted_score
 from floodloom.raster.rows import STRIP, Rows
 
 

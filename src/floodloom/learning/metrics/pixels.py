@@ -323,7 +323,7 @@ def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScore
         Excluded pixels are counted as "no water": flood that the map leaves out is missed, whatever
         the reason.
     """
-    pixels = joint_counts(classes, truth)
+    pixels = _joint_counts(classes, truth)
     found, true = _PAIRS
     known = true != IGNORE
     missing, excluded = found == FloodClass.NODATA.value, found == FloodClass.EXCLUDED.value
@@ -365,7 +365,7 @@ def score_probability(
         `water` against 1 or 2. `flood` against 2, with permanent water not counted, because a
         probability of water can't separate the two; where the truth doesn't either, it is `water`.
     """
-    pixels = joint_counts(percent, truth)
+    pixels = _joint_counts(percent, truth)
     found, true = _PAIRS
     known, missing = true != IGNORE, found == NODATA
     wet, scored = (found >= 50) & ~missing, known & ~missing
@@ -382,7 +382,7 @@ _PAIRS = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
 
 
 @jit()
-def joint_counts(one, other):  # type: ignore[no-untyped-def]
+def _joint_counts(one, other):  # type: ignore[no-untyped-def]
     """Count how often each pair of bytes occurs in two rasters, (256, 256) int64."""
     counts = np.zeros((256, 256), np.int64)
     for row in range(one.shape[0]):

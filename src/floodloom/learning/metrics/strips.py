@@ -79,7 +79,7 @@ def each_strip(
             Strip(
                 np.ascontiguousarray(values, dtype),
                 np.ascontiguousarray(truth, np.uint8),
-                scale,
+                float(scale),
                 start,
                 own,
             )

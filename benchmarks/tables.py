@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.auto_tables import auto_tables
 from benchmarks.baselines_tables import baselines_tables
 from benchmarks.default_model_tables import default_model_tables
+from benchmarks.delineate_tables import delineate_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.predict_tables import predict_tables
@@ -164,6 +165,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "auto": auto_tables,
     "zoo": zoo_tables,
     "predict": predict_tables,
+    "delineate": delineate_tables,
     "baselines": baselines_tables,
     "relabel": relabel_tables,
     "label_shift": label_shift_tables,

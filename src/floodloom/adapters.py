@@ -17,7 +17,7 @@ from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.files import regular_file
 from floodloom.log import get_logger
-from floodloom.raster.foreign import Kind, open_foreign
+from floodloom.raster.foreign import Kind, count_bytes, open_foreign
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.recipe import Recipe
 from floodloom.sentinel1.backscatter import scene_of
@@ -369,7 +369,7 @@ def _label(root: Path, layout: Layout, name: str, geobox: GeoBox) -> NDArray[np.
     raster = open_foreign(path, Kind("label raster"))
     label = place_labels(raster, geobox, code, (*layout.dry, *layout.water))
     if IGNORE not in layout.unknown:
-        require_declared(raster, label)
+        require_declared(raster, count_bytes(label))
     return label
 
 

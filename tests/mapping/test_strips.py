@@ -23,7 +23,7 @@ from floodloom.mapping.water import Pace
 from floodloom.raster.areas import pixel_areas
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import pixel_geobox
-from floodloom.raster.rows import StoredMask, around, by_strips
+from floodloom.raster.rows import ReadRows, RememberedRows, StoredMask, around, by_strips
 from floodloom.raster.sieve import sieve_patches
 from floodloom.settings import arguments_of
 from floodloom.stages.delineate import delineate
@@ -89,9 +89,9 @@ def test_classes_are_those_of_the_whole(pattern, crs) -> None:
         np.testing.assert_array_equal(found.read()[0], expected, err_msg=str(pace))
 
 
-@pytest.mark.parametrize("pattern", ["spiral"])
-def test_classes_and_outlines_of_a_large_map_are_those_of_the_whole(pattern) -> None:
-    shape = (3001, 2003)
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_classes_and_outlines_of_a_larger_map_are_those_of_the_whole(pattern) -> None:
+    shape = (601, 401)
     grid = GeoBox(shape, AFFINE, "EPSG:32633")
     areas = pixel_areas(grid)
     after, before = event(pattern, shape)
@@ -99,7 +99,7 @@ def test_classes_and_outlines_of_a_large_map_are_those_of_the_whole(pattern) -> 
     expected = classified(after, before, settings, areas)
     wanted = np.where(expected == 255, 0, expected)
     drawn = outlined(wanted, grid.affine)
-    for pace in (Pace(rows, threads) for rows in (256, 1000, 2048) for threads in (1, 2)):
+    for pace in (Pace(rows, threads) for rows in (64, 100, 256) for threads in (1, 2)):
         found = delineate_flood(Evidence(after, before, areas=areas), settings, pace)
         np.testing.assert_array_equal(found.read()[0], expected, err_msg=str(pace))
         assert outlines(wanted, pace.rows, grid) == drawn, pace
@@ -183,6 +183,21 @@ def test_masks_are_held_and_changed_by_strips() -> None:
     rows, inner = around(mask, 0, 5, 3)
     assert len(rows) == 8
     np.testing.assert_array_equal(rows[inner], mask[:5])
+
+
+def test_rows_are_remembered_by_strips() -> None:
+    mask, read = rough(2000, 9), []
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        read.append((start, stop))
+        return mask[start:stop]
+
+    layer = RememberedRows(ReadRows(mask.shape, rows))
+    for start, stop in ((0, 512), (0, 513), (500, 1100), (1990, 2000), (1999, 1999)):
+        np.testing.assert_array_equal(layer[start:stop], mask[start:stop])
+    assert read == [(0, 512), (512, 1024), (1024, 1536), (1536, 2000)]
+    with pytest.raises(ZeroDivisionError):
+        RememberedRows(ReadRows(mask.shape, lambda a, b: a // 0))[:5]
 
 
 def test_strips_come_in_order_and_no_more_are_made_than_are_wanted() -> None:

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from floodloom.raster.drainage import OUTLET, accumulate, fill_depressions, steepest_receivers
+from floodloom.raster.drainage import (
+    NO_WAY,
+    OUTLET,
+    accumulate,
+    end_at_channels,
+    fill_depressions,
+    flow_directions,
+    heights_above_ends,
+    steepest_receivers,
+)
 
 
 def rough(shape=(40, 60), seed=0) -> np.ndarray:
@@ -63,3 +72,34 @@ def test_a_valley_collects_its_slopes() -> None:
 def test_no_water_is_lost(seed) -> None:
     receiver, upstream = flow(rough(seed=seed))
     assert upstream[receiver == OUTLET].sum() == upstream.size
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_directions_in_few_bytes_are_those_of_the_filled_surface(seed) -> None:
+    """Also over flats, pits and gaps; and so are channels, and heights above them."""
+    elevation = np.round(rough((60, 70), seed) / [1, 20, 50][seed])
+    elevation[20:24, 30:33] = np.nan
+    filled, order = fill_depressions(elevation.astype(float))
+    receiver = steepest_receivers(filled, order, 30.0, 20.0)
+    upstream = accumulate(receiver, order)
+
+    directions = flow_directions(elevation, 30.0, 20.0)
+    row, col = np.divmod(np.arange(elevation.size), elevation.shape[1])
+    way = directions.ravel()
+    ways = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+    down, across = np.array([*ways, (0, 0)]).T
+    known = way <= NO_WAY
+    np.testing.assert_array_equal(known, np.isfinite(elevation.ravel()))
+    np.testing.assert_array_equal(way[known] == NO_WAY, receiver[known] == OUTLET)
+    runs = way < NO_WAY
+    below = (row + down[np.minimum(way, NO_WAY)]) * elevation.shape[1]
+    below += col + across[np.minimum(way, NO_WAY)]
+    np.testing.assert_array_equal(below[runs], receiver[runs])
+
+    end_at_channels(directions, 12, np.zeros((0, 0), bool))
+    base = elevation.ravel().copy()
+    for place in order:
+        if receiver[place] != OUTLET and upstream[place] < 12:
+            base[place] = base[receiver[place]]
+    expected = np.maximum(elevation - base.reshape(elevation.shape), 0)
+    np.testing.assert_array_equal(heights_above_ends(elevation, directions), expected)

@@ -12,7 +12,7 @@ from floodloom.raster.vertical import Vertical
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation import elevation_bounds, elevation_raster, open_elevation
 from floodloom.sentinel1.heights import datum_of
-from floodloom.sentinel1.relief import read_elevation
+from floodloom.sentinel1.relief import Elevation, mean_of_squares, read_elevation
 from tests.raster.test_foreign import write
 
 GRID = GeoBox((120, 140), Affine(20.0, 0, 500000.0, 0, -20.0, 5100000.0), "EPSG:32633")
@@ -127,3 +127,31 @@ def test_heights_of_a_country_are_refused_unless_they_are_said_to_be_close(tmp_p
     with pytest.raises(InputError, match=r"dem\.tif: its heights are NAVD88 height"):
         datum_of(found, None, "dem.tif")
     assert datum_of(found, "egm96", "dem.tif") == "egm96"
+
+
+def test_relief_is_the_same_by_any_rows() -> None:
+    """On a grid of another reference system, over the edge of the raster and a gap in it."""
+    values = hills()
+    values[20:30, 20:25] = np.nan
+    degrees = GeoBox(values.shape, Affine(1e-4, 0, 14.28, 0, -1e-4, 45.16), "EPSG:4326")
+    elevation = Elevation(values, degrees, "dem.tif")
+    outline = degrees.to_crs("EPSG:32633", resolution=7.0)
+    for layer in (elevation.on(outline), elevation.slope_on(outline), elevation.height_on(outline)):
+        whole = layer[:]
+        assert np.isfinite(whole).any()
+        assert np.isnan(whole).any()
+        parts = [layer[row : row + 37] for row in range(0, layer.shape[0], 37)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=1e-4)
+
+
+def test_fine_elevation_is_averaged_before_water_runs_over_it(monkeypatch) -> None:
+    values = np.array([[1, 3, 5], [np.nan, 2, 7], [4, 6, np.nan]], "float32")
+    np.testing.assert_array_equal(mean_of_squares(values, 2), [[2, 6], [5, np.nan]])
+    rows, cols = np.mgrid[:120, :90]
+    slope = (np.abs(cols - 44.5) * 2 + (120 - rows) * 0.1).astype("float32")
+    grid = GeoBox(slope.shape, Affine(100, 0, 400000, 0, -100, 5000000), "EPSG:32633")
+    fine = Elevation(slope, grid, "dem.tif").height_on(grid)[:]
+    monkeypatch.setattr("floodloom.sentinel1.relief._MOST_ROUTED", slope.size // 2)
+    coarse = Elevation(slope, grid, "dem.tif").height_on(grid)[:]
+    assert not np.array_equal(coarse, fine)
+    np.testing.assert_allclose(coarse[20:-2, 2:-2], fine[20:-2, 2:-2], atol=4.0)

@@ -16,7 +16,7 @@ from floodloom.errors import InputError
 from floodloom.mapping.sources import Probability, open_percent, read_decibel
 from floodloom.raster.cog import ACQUIRED
 from floodloom.raster.placing import mean_rows, require_orbits
-from floodloom.raster.rows import ReadRows, Rows
+from floodloom.raster.rows import ReadRows, RememberedRows, Rows
 from floodloom.raster.store import open_store
 from floodloom.texts import brief
 
@@ -116,7 +116,7 @@ def read_before(
         times.append(before.tags.get(ACQUIRED, ""))
         on_grid[path] = before.on(after.grid)
     return [
-        WaterBefore(date, mean_rows([on_grid[path] for path in date.paths]))
+        WaterBefore(date, RememberedRows(mean_rows([on_grid[path] for path in date.paths])))
         for date in by_date(paths, times)
     ]
 

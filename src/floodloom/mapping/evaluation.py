@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,14 @@ from floodloom.learning.metrics.pixels import (
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.log import track
 from floodloom.mapping.settings import EvaluateSettings, event_of
-from floodloom.mapping.sources import read_percent
+from floodloom.mapping.sources import open_percent
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
-from floodloom.raster.placing import place_raster, require_no_mask
+from floodloom.raster.placing import PlacedRows, require_no_mask, strips
 from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, FloodClass, require_product
+from floodloom.raster.rows import ReadRows, RememberedRows, Rows, by_strips
 from floodloom.raster.store import recipe_of
-from floodloom.tiles.labels import classes, labels_on_grid
+from floodloom.raster.windows import most_planned, require_pixels
+from floodloom.tiles.labels import classes, open_labels
 from floodloom.tiles.store import open_tiles
 
 
@@ -215,32 +218,55 @@ def summarise(
     return {**total, **kinds, "by_event": by_event, **summary}
 
 
-def score_pair(prediction: Path, truth: Path, settings: EvaluateSettings) -> Scored:
-    """Score a flood map or a probability of water; those of others go by their numbers.
+def score_pair(
+    prediction: Path, truth: Path, settings: EvaluateSettings, threads: int = 1
+) -> Scored:
+    """Score a flood map or a probability of water, by strips; those of others go by their numbers.
 
     Raises
     ------
     InputError
-        If either can't be read or placed, or they have nothing in common.
+        If either can't be read or placed, is too large, or they have nothing in common.
     """
     raster = open_foreign(prediction, _PREDICTION)
+    height, width = raster.geobox.shape.yx
+    require_pixels(height, width, raster.path, most_planned())
     product = require_product(raster, _SCORED, "a flood map or the probability of water")
-    true = labels_on_grid(truth, raster.geobox)
-    if (true == IGNORE).all():
+    label, counts = open_labels(truth, raster.geobox)
+    if counts[IGNORE] == counts.sum():
         raise InputError(f"{truth}: has no class anywhere on {prediction}; give its truth")
+    found: Rows
+    score: Callable[[Bytes, Bytes], PairScores] = score_map
+    flood = _flood_of_map
     if product == PROBABILITY or (product is None and not _holds_classes(raster)):
-        percent = read_percent(prediction).percent[:]
-        pair, flood = score_probability(percent, true), _flood_of_percent(percent, true)
+        found = open_percent(prediction).on(raster.geobox)
+        separate = bool(counts[FloodClass.FLOOD.value])
+        score = partial(score_probability, separate=separate)
+        flood = partial(_flood_of_percent, separate=separate)
     else:
         classed = replace(raster, kind=_CLASSES)
-        found = place_raster(classed, raster.geobox, classes, nodata=IGNORE)
-        pair, flood = score_map(found, true), _flood_of_map(found, true)
+        found = PlacedRows(classed, raster.geobox, classes, nodata=IGNORE)
+    layers = RememberedRows(found), RememberedRows(label)
+
+    def compared(start: int, stop: int) -> tuple[Bytes, Bytes]:
+        return layers[0][start:stop], layers[1][start:stop]
+
+    pairs = by_strips(lambda a, b: score(*compared(a, b)), height, threads=threads)
+    pair = sum((part for _, part in pairs), PairScores())
     if not pair.scored:
         raise InputError(
             f"{prediction}: has no data wherever {truth} has a class, so nothing can be "
             "scored; give truth of its ground"
         )
-    return Scored(pair, _score_flood(*flood, settings))
+    further = score_foreground(
+        ReadRows((height, width), lambda a, b: flood(*compared(a, b))[0]),
+        ReadRows((height, width), lambda a, b: flood(*compared(a, b))[1]),
+        scale=100,
+        beta=settings.beta,
+        object_iou=settings.object_iou,
+        threads=threads,
+    )
+    return Scored(pair, further)
 
 
 def _flood_of_map(found: Bytes, truth: Bytes) -> tuple[Bytes, Bytes]:
@@ -250,23 +276,16 @@ def _flood_of_map(found: Bytes, truth: Bytes) -> tuple[Bytes, Bytes]:
     return np.where(found == FloodClass.FLOOD.value, np.uint8(100), np.uint8(0)), label
 
 
-def _flood_of_percent(percent: Bytes, truth: Bytes) -> tuple[Bytes, Bytes]:
+def _flood_of_percent(percent: Bytes, truth: Bytes, *, separate: bool) -> tuple[Bytes, Bytes]:
     """Return a probability in percent, and the truth of what it is compared with.
 
     As in `score_probability`: flood, permanent water not counted, or water where there is no flood.
     """
-    separate = bool((truth == FloodClass.FLOOD.value).any())
     label = (truth > 0).astype(np.uint8)
     label[(truth == IGNORE) | (percent == NODATA)] = IGNORE
     if separate:
         label[truth == FloodClass.PERMANENT.value] = IGNORE
     return percent, label
-
-
-def _score_flood(percent: Bytes, label: Bytes, settings: EvaluateSettings) -> ForegroundScores:
-    return score_foreground(
-        percent, label, scale=100, beta=settings.beta, object_iou=settings.object_iou
-    )
 
 
 def _kind(name: str, settings: EvaluateSettings) -> str:
@@ -283,11 +302,15 @@ def _of_kind(
 
 def _holds_classes(raster: ForeignRaster) -> bool:
     """Whether a raster that doesn't state what it is has the numbers of a flood map alone."""
-    numbers = raster.read()
-    known = numbers[np.isfinite(numbers)]
-    if known.size and not known.any():
+    some, water = False, False
+    for numbers in strips(raster):
+        known = numbers[np.isfinite(numbers)]
+        some, water = some or bool(known.size), water or bool(known.any())
+        if not np.isin(known, list(FloodClass)).all():
+            return False
+    if some and not water:
         require_no_mask(raster)
-    return bool(np.isin(known, list(FloodClass)).all())
+    return True
 
 
 def _together(pairs: Sequence[Scored], settings: EvaluateSettings) -> dict[str, Any]:

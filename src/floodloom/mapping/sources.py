@@ -28,7 +28,7 @@ from floodloom.raster.placing import (
     strips,
 )
 from floodloom.raster.product import PROBABILITY, PRODUCT, require_product
-from floodloom.raster.rows import ReadRows, Rows, by_strips
+from floodloom.raster.rows import ReadRows, RememberedRows, Rows, by_strips
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.raster.windows import most_held, most_planned, require_pixels
 from floodloom.sentinel1.bands import POLARISATIONS
@@ -217,7 +217,7 @@ def open_probability(paths: Sequence[Path]) -> Probability:
     tags = [one.tags for one in found]
     scenes = ", ".join(own["FLOODLOOM_SCENE"] for own in tags if "FLOODLOOM_SCENE" in own)
     return Probability(
-        mean_rows([one.on(grid) for one in found]),
+        RememberedRows(mean_rows([one.on(grid) for one in found])),
         grid,
         {**tags[0], **({"FLOODLOOM_SCENE": scenes} if scenes else {})},
     )

@@ -192,6 +192,11 @@ def resample_onto(
     result = np.full(tuple(target.shape.yx), nodata, dtype=values.dtype)
     shift = whole_shift(source, target)
     if shift is None:
+        # Without values to look out for, GDAL takes a fifth of the time: where there are none, and
+        # where a value is copied or not.
+        plain = resampling is Resampling.nearest or bool(
+            resampling is Resampling.bilinear and np.isnan(nodata) and np.isfinite(values).all()
+        )
         reproject(
             values,
             result,
@@ -199,8 +204,9 @@ def resample_onto(
             src_crs=source.crs.to_wkt(),
             dst_transform=target.affine,
             dst_crs=target.crs.to_wkt(),
-            src_nodata=nodata,
-            dst_nodata=nodata,
+            src_nodata=None if plain else nodata,
+            dst_nodata=None if plain else nodata,
+            init_dest_nodata=not plain,
             resampling=resampling,
             warp_mem_limit=_WARP_MIB,
             **_scales(source if whole is None else whole, target),
@@ -213,6 +219,22 @@ def resample_onto(
     if bottom > top and right > left:
         result[top:bottom, left:right] = values[top - row : bottom - row, left - col : right - col]
     return result
+
+
+def window_of(source: GeoBox, target: GeoBox) -> Window | None:
+    """Return the part of a raster that is resampled onto a grid; see `part_of` and `whole_shift`.
+
+    Where both share their pixels it is what they have in common, and no more.
+    """
+    shift = whole_shift(source, target)
+    if shift is None:
+        return part_of(source, target)
+    top, left = (max(-first, 0) for first in shift)
+    bottom, right = (
+        min(size - first, own)
+        for size, first, own in zip(target.shape.yx, shift, source.shape.yx, strict=True)
+    )
+    return Window(top, left, bottom - top, right - left) if bottom > top and right > left else None
 
 
 def _scales(source: GeoBox, target: GeoBox) -> dict[str, float]:

@@ -20,11 +20,11 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.align import (
     join_grids,
-    part_of,
     reproject_layer,
     require_relation,
     resample_onto,
     whole_shift,
+    window_of,
 )
 from floodloom.raster.foreign import ForeignRaster, Kind
 from floodloom.raster.grid import geobox_of
@@ -146,7 +146,7 @@ class PlacedRows:
     def _onto(self, grid: GeoBox) -> NDArray[Any]:
         """Bring the raster onto a piece, in halves where that needs too much of it at once."""
         shape = tuple(grid.shape.yx)
-        part = part_of(self._raster.geobox, grid)
+        part = window_of(self._raster.geobox, grid)
         if part is None:
             return np.full(shape, self._nodata, dtype=self._dtype())
         if part.height * part.width > _MOST_PX and max(shape) > 1:
@@ -212,7 +212,7 @@ def rows_onto_grid(
 
     def read(start: int, stop: int) -> NDArray[Any]:
         grid = target[start:stop]
-        part = part_of(source, grid)
+        part = window_of(source, grid)
         if part is None:
             return np.full(tuple(grid.shape.yx), nodata, dtype=layer[:1].dtype)
         values = np.ascontiguousarray(layer[part.slices[0]][:, part.slices[1]])

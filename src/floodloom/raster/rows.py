@@ -7,10 +7,11 @@ same however tall the strips are.
 from __future__ import annotations
 
 import zlib
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ STRIP = 512
 """Rows that are worked on at once: those of a row of blocks in floodloom's rasters."""
 
 _FAST = 1  # zlib's level
+_REMEMBERED = 4  # strips
 
 
 class Rows(Protocol):
@@ -57,6 +59,55 @@ class ReadRows:
         """Return some rows, (row, x)."""
         start, stop, _ = rows.indices(self.shape[0])
         return self.read(start, stop)
+
+
+class RememberedRows:
+    """Rows of which the last ones that were read are kept, by strips of `STRIP` rows.
+
+    Whoever reads rows again, or those around others, doesn't wait for them twice.
+
+    Parameters
+    ----------
+    layer
+        What is read.
+    """
+
+    def __init__(self, layer: Rows) -> None:
+        self._layer = layer
+        self._strips: OrderedDict[int, Future[NDArray[Any]]] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, px."""
+        height, width = self._layer.shape
+        return height, width
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """Return some rows, (row, x); not to be written to."""
+        start, stop, _ = rows.indices(self.shape[0])
+        numbers = range(start // STRIP, max(-(-stop // STRIP), start // STRIP + 1))
+        parts = [
+            self._strip(number)[max(start - number * STRIP, 0) : stop - number * STRIP]
+            for number in numbers
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _strip(self, number: int) -> NDArray[Any]:
+        with self._lock:
+            found = self._strips.get(number)
+            mine = found is None
+            if found is None:
+                found = self._strips[number] = Future()
+            self._strips.move_to_end(number)
+            while len(self._strips) > _REMEMBERED:
+                self._strips.popitem(last=False)
+        if mine:
+            try:
+                found.set_result(self._layer[number * STRIP : (number + 1) * STRIP])
+            except BaseException as error:
+                found.set_exception(error)
+        return found.result()
 
 
 def around(layer: Rows, start: int, stop: int, reach: int) -> tuple[NDArray[Any], slice]:

@@ -79,3 +79,66 @@ def sum_along(columns, above, share, scale, sums):  # type: ignore[no-untyped-de
         area = columns[above, col] * (1 - share) + columns[below, col] * share
         total += np.int64(np.rint(area * scale))
         sums[col + 1] = total
+
+
+@jit()
+def join_pairs(count, pairs):  # type: ignore[no-untyped-def]
+    """Number what is joined by pairs, directly or by others.
+
+    Parameters
+    ----------
+    count
+        How many there are to be joined.
+    pairs
+        (2, pair) whole numbers from 0 to before `count`.
+
+    Returns
+    -------
+    ndarray
+        (count,) int64: the number of each, from 0 in the order of their first members.
+    """
+    parent = np.arange(count)
+    for pair in range(pairs.shape[1]):
+        one, other = root_of(parent, pairs[0, pair]), root_of(parent, pairs[1, pair])
+        parent[max(one, other)] = min(one, other)
+    total = 0
+    for each in range(count):
+        if parent[each] == each:
+            parent[each] = total
+            total += 1
+        else:  # a parent is smaller, so it has its number already
+            parent[each] = parent[parent[each]]
+    return parent
+
+
+@jit()
+def crossings(at, first, stop, other_at, other_first, other_stop, reach):  # type: ignore[no-untyped-def]
+    """Find the pairs of runs in the same row of two rasters that have columns in common.
+
+    Parameters
+    ----------
+    at, first, stop, other_at, other_first, other_stop
+        Runs of one value each, see `find_runs`.
+    reach
+        0, or 1 to take in those that touch: then two rows of one raster give what is joined by its
+        edges or corners.
+
+    Returns
+    -------
+    ndarray
+        (2, pair) int64: numbers of the runs.
+    """
+    pairs = np.empty((2, first.size + other_first.size), np.int64)
+    count = 0
+    for row in range(at.size - 1):
+        begin, end = other_at[row], other_at[row + 1]
+        for run in range(at[row], at[row + 1]):
+            while begin < end and other_stop[begin] + reach <= first[run]:
+                begin += 1
+            near = begin
+            while near < end and other_first[near] < stop[run] + reach:
+                pairs[0, count] = run
+                pairs[1, count] = near
+                count += 1
+                near += 1
+    return pairs[:, :count].copy()

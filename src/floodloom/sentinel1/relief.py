@@ -20,7 +20,7 @@ from floodloom.raster.align import part_of
 from floodloom.raster.areas import pixel_size
 from floodloom.raster.drainage import end_at_channels, flow_directions, heights_above_ends
 from floodloom.raster.placing import rows_onto_grid
-from floodloom.raster.rows import STRIP, ReadRows, Rows, around
+from floodloom.raster.rows import STRIP, ReadRows, RememberedRows, Rows, around
 from floodloom.raster.windows import Window
 from floodloom.sentinel1.elevation import elevation_raster
 
@@ -112,7 +112,7 @@ class Elevation:
             return slope_degrees(values, self.spacing)[inner]
 
         height, width = self.values.shape
-        return self._moved(ReadRows((height, width), read), self.geobox, grid)
+        return self._moved(RememberedRows(ReadRows((height, width), read)), self.geobox, grid)
 
     def height_on(self, grid: GeoBox) -> Rows:
         """Return the height above the nearest drainage on a map's grid, (y, x) float32, m.

@@ -12,6 +12,8 @@ from floodloom.mapping.settings import EvaluateSettings
 from floodloom.names import require_events
 from floodloom.outputs import writes
 
+_MOST_THREADS = 4  # strips of a map that are held at once
+
 
 @writes("out")
 def evaluate(
@@ -69,6 +71,9 @@ def evaluate(
     if not prediction and not tiles:
         raise InputError("evaluate: nothing to score; give predictions with truths, or tiles")
     names = event_names(settings.event, prediction)
-    pairs = [score_pair(Path(p), Path(t), settings) for p, t in zip(prediction, truth, strict=True)]
+    pairs = [
+        score_pair(Path(p), Path(t), settings, min(threads, _MOST_THREADS))
+        for p, t in zip(prediction, truth, strict=True)
+    ]
     tested = score_tiles(tiles, checkpoint, settings, threads) if tiles else None
     return write_json(out, summarise(names, pairs, tested, settings))

@@ -12,9 +12,10 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.arrays import IGNORE, Floats
 from floodloom.errors import InputError
-from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
-from floodloom.raster.placing import Code, place_raster, require_no_mask, strips
+from floodloom.raster.foreign import ForeignRaster, Kind, count_bytes, open_foreign
+from floodloom.raster.placing import Code, PlacedRows, require_no_mask, strips
 from floodloom.raster.product import FLOOD_MAP, TRUTH, require_product
+from floodloom.raster.rows import Rows, by_strips
 
 _LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))
 
@@ -41,32 +42,46 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
         If the raster can't be opened or placed, declares a class as no data, is another product of
         floodloom's, holds numbers but no class, or 0 and 255 alone without declaring what 255 is.
     """
+    return open_labels(path, geobox)[0][:]
+
+
+def open_labels(path: str | Path, geobox: GeoBox) -> tuple[Rows, NDArray[np.int64]]:
+    """Open a label raster on a grid; parameters, labels and errors are those of `labels_on_grid`.
+
+    Returns
+    -------
+    label
+        (y, x) uint8, by rows.
+    counts
+        (256,) int64: how often each value occurs.
+    """
     raster = open_foreign(path, _LABELS)
     require_product(raster, (TRUTH, FLOOD_MAP), "labels, or a flood map")
-    label = place_labels(raster, geobox, classes, (0, 1, 2))
-    if (label == IGNORE).all():
+    label = _placed(raster, geobox, classes, (0, 1, 2))
+    strips = by_strips(lambda start, stop: count_bytes(label[start:stop]), label.shape[0])
+    counts: NDArray[np.int64] = sum((part for _, part in strips), np.zeros(256, dtype=np.int64))
+    if counts[IGNORE] == counts.sum():
         _require_no_other(raster)
-    require_declared(raster, label)
-    return label
+    require_declared(raster, counts)
+    return label, counts
 
 
-def require_declared(raster: ForeignRaster, label: NDArray[np.uint8]) -> None:
+def require_declared(raster: ForeignRaster, counts: NDArray[np.int64]) -> None:
     """Refuse labels that may be a mask whose 255 is water.
 
     Parameters
     ----------
     raster
         Where they come from.
-    label
-        What was made of them, (y, x) uint8, 255 = unknown.
+    counts
+        How often each value occurs in what was made of them, (256,) int64; 255 = unknown.
 
     Raises
     ------
     InputError
         If they hold 0 and 255 alone without declaring 255 as no data.
     """
-    unknown = label == IGNORE
-    if unknown.any() and not unknown.all() and not label[~unknown].any():
+    if counts[0] and counts[IGNORE] and not counts[1:IGNORE].any():
         require_no_mask(raster)
 
 
@@ -105,12 +120,19 @@ def place_labels(
     InputError
         If the raster can't be placed, or declares a class as no data.
     """
+    return _placed(raster, geobox, code, known)[:]
+
+
+def _placed(
+    raster: ForeignRaster, geobox: GeoBox, code: Code, known: Sequence[float]
+) -> PlacedRows:
+    """Place what `place_labels` reads."""
     if raster.nodata in known:
         raise InputError(
             f"{raster.path}: declares {raster.nodata:g}, which is a class, as no data; take that "
             "away (gdal_edit -unsetnodata) and let unknown be 255"
         )
-    return place_raster(raster, _same_place(raster, geobox), code, nodata=IGNORE)
+    return PlacedRows(raster, _same_place(raster, geobox), code, nodata=IGNORE)
 
 
 def classes(numbers: Floats) -> NDArray[np.uint8]:

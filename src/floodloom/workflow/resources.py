@@ -237,7 +237,9 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
         + (2 + 0.25 * len(plan.dates_before(_event(plan, job)))) * _map(plan, job)
         + (32 * _map(plan, job) if plan.config.run.depth else 0.0)
     ),
-    "evaluate": lambda plan, job, threads: 1024 + 10 * max(_maps(plan, plan.scored_events())),
+    "evaluate": lambda plan, job, threads: (
+        1024 + 300 * threads + 0.5 * max(_maps(plan, plan.scored_events()))
+    ),
     "report": lambda plan, job, threads: 1024 + 10 * max(_maps(plan, plan.mapped_events())),
 }
 """Memory beyond the base, MiB."""
@@ -259,7 +261,7 @@ _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "delineate": lambda plan, job: (
         (1 + max(len(plan.dates_before(_event(plan, job))), 1)) * _map(plan, job)
     ),
-    "evaluate": lambda plan, job: 2 * sum(_maps(plan, plan.scored_events())),
+    "evaluate": lambda plan, job: 0.5 * sum(_maps(plan, plan.scored_events())),
     "report": lambda plan, job: 0.5 * sum(_maps(plan, plan.mapped_events())),
 }
 """Time on the measuring machine, seconds."""

@@ -26,8 +26,8 @@ from floodloom.learning.metrics.saliency import (
     alignment,
     mean_absolute_error,
     structure_measure,
-    weighted_f_beta,
 )
+from floodloom.learning.metrics.weighted import weighted_f_beta
 
 
 def alignment_measure(probability, label):
@@ -252,17 +252,57 @@ def test_outlines_agree_within_the_tolerance():
     assert outline_counts(label == 1, label, 0.0).true == 20 + 10  # rows and left side
 
 
-@pytest.mark.parametrize("window", [50, 128, 333])
-def test_windows_change_the_weighted_f_beta_by_nothing_that_shows(window):
-    draw = np.random.default_rng(1)
-    label = np.zeros((400, 500), np.uint8)
-    label[30:60, 40:90] = label[10:20, 300:420] = 1
-    label[:, 250:260] = 255
+def tall(seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Percent and label of more rows than are read around a strip, with errors far from water."""
+    draw = np.random.default_rng(seed)
+    label = np.zeros((733, 61), np.uint8)
+    label[30:60, 40:58] = label[10:20, 3:30] = label[301:304] = 1
+    label[:, 33:36] = 255
     noise = ndimage.gaussian_filter(draw.normal(size=label.shape), 3)
-    probability = np.clip(0.8 * (label == 1) + noise, 0, 1)
-    whole = weighted_f_beta(probability, label, window=10**6)
-    assert 0.05 < whole < 0.95
-    assert weighted_f_beta(probability, label, window=window) == pytest.approx(whole, abs=1e-7)
+    percent = np.rint(100 * np.clip(0.8 * (label == 1) + 3 * noise, 0, 1)).astype(np.uint8)
+    percent[700:, 5:9] = 90
+    return percent, label
+
+
+@pytest.mark.parametrize("rows", [1, 97, 256, 512])
+def test_strips_change_no_score_of_percent(rows):
+    percent, label = tall()
+    whole = score_foreground(percent, label, scale=100, rows=10**6, **settings())
+    assert 0.05 < whole.weighted.total < 0.95
+    assert 0.05 < whole.structure.total < 0.95
+    for threads in (1, 2):
+        found = score_foreground(
+            percent, label, scale=100, rows=rows, threads=threads, **settings()
+        )
+        assert found == whole
+
+
+def weighted_f_beta_of_the_whole(probability, label, beta=1.0):
+    """Margolin et al. (2014) as SciPy has distances, the nearest foreground, and smoothing."""
+    truth = label == 1
+    error = np.where(label == 255, 0, np.abs(probability - truth))
+    distance, nearest = ndimage.distance_transform_edt(~truth, return_indices=True)
+    line = np.exp(-(np.arange(-3, 4) ** 2) / 50)
+    smooth = ndimage.correlate(
+        np.where(truth, error, error[tuple(nearest)]),
+        np.outer(line, line) / line.sum() ** 2,
+        mode="constant",
+    )
+    missed = np.minimum(smooth, error)[truth].sum()
+    false = (error * (2 - np.exp(math.log(0.5) / 5 * distance)))[~truth].sum()
+    recall, hit = 1 - missed / truth.sum(), truth.sum() - missed
+    precision = hit / (hit + false)
+    return (1 + beta**2) * recall * precision / (beta**2 * precision + recall)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_weighted_f_beta_is_that_of_scipy(seed, chips):
+    probability, label = (stack[seed] for stack in chips)
+    expected = weighted_f_beta_of_the_whole(probability, label)
+    assert weighted_f_beta(probability, label) == pytest.approx(expected, rel=1e-12)
+    percent, label = tall(seed)
+    expected = weighted_f_beta_of_the_whole(percent / 100, label, 2.0)
+    assert weighted_f_beta(percent / 100, label, 2.0, rows=97) == pytest.approx(expected, rel=1e-12)
 
 
 def test_percent_is_scored_as_a_probability(chips):

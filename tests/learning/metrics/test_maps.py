@@ -37,9 +37,9 @@ def test_scores_by_hand() -> None:
 
 def test_probability_scores_by_hand() -> None:
     percent = uint8(80, 50, 49, 90, 10, 255, 60)
-    scores = score_probability(percent, uint8(2, 0, 2, 1, 1, 2, 255))
+    scores = score_probability(percent, uint8(2, 0, 2, 1, 1, 2, 255), separate=True)
     assert scores.water == Counts(tp=2, fp=1, fn=2, tn=0)
     assert scores.flood == Counts(tp=1, fp=1, fn=1, tn=0)
     assert (scores.known, scores.nodata) == (6, 1)
-    binary = score_probability(percent, uint8(1, 0, 1, 1, 0, 1, 255))
+    binary = score_probability(percent, uint8(1, 0, 1, 1, 0, 1, 255), separate=False)
     assert binary.flood == binary.water == Counts(tp=2, fp=1, fn=1, tn=1)

@@ -7,12 +7,25 @@ from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from floodloom.arrays import IGNORE
-from floodloom.learning.metrics.objects import Outlines, object_counts, outline_counts
-from floodloom.learning.metrics.pixels import SCORES, Counts, count, ratio
-from floodloom.learning.metrics.saliency import alignment, moments, weighted_f_beta
+from floodloom.arrays import Doubles
+from floodloom.learning.metrics.objects import (
+    ObjectPairs,
+    Outlines,
+    StripObjects,
+    objects_of,
+    outlines_of,
+)
+from floodloom.learning.metrics.pixels import SCORES, Counts, ratio
+from floodloom.learning.metrics.saliency import (
+    Moments,
+    alignment,
+    centre_of,
+    sums_of,
+)
+from floodloom.learning.metrics.strips import Strip, each_strip
+from floodloom.learning.metrics.weighted import weighted_errors, weighted_score
+from floodloom.raster.rows import STRIP, Rows
 
 
 @dataclass(frozen=True)
@@ -91,14 +104,16 @@ class ForegroundScores:
 
 
 def score_foreground(
-    probability: NDArray[np.number],
-    label: NDArray[np.integer],
+    probability: Rows,
+    label: Rows,
     *,
     scale: float = 1.0,
     beta: float,
     object_iou: float,
+    rows: int = STRIP,
+    threads: int = 1,
 ) -> ForegroundScores:
-    """Score a foreground.
+    """Score a foreground, by strips.
 
     Parameters
     ----------
@@ -113,22 +128,32 @@ def score_foreground(
         β of the weighted Fβ.
     object_iou
         A predicted and a true object are a pair if their IoU exceeds this.
+    rows, threads
+        Rows of a strip, and strips that are worked on at once; of percent they change no score.
     """
-    scored = label != IGNORE
-    if not scored.any():
+    centre = centre_of(label, rows=rows, threads=threads)
+    if not centre.pixels:
         return ForegroundScores()
-    guess, truth = probability >= scale / 2, label == 1
-    counts = count(guess, truth, scored)
-    sums = moments(probability, label, scale)
-    weighted = Mean()
-    if counts.tp + counts.fn:
-        weighted = Mean(weighted_f_beta(probability, label, beta, scale=scale), 1)
+
+    def read(strip: Strip) -> tuple[Doubles, StripObjects, Outlines, Doubles]:
+        errors = weighted_errors(strip) if centre.foreground else np.empty((0, 2))
+        return sums_of(strip, centre), objects_of(strip), outlines_of(strip), errors
+
+    sums, objects, outlines, errors = [], ObjectPairs(), Outlines(), []
+    strips = each_strip(read, probability, label, scale, rows=rows, threads=threads)
+    for of_strip, found, drawn, wrong in strips:
+        sums.append(of_strip)
+        objects.add(found)
+        outlines += drawn
+        errors.append(wrong)
+    moments = Moments.of(sums, scale)
+    weighted = weighted_score(errors, centre.foreground, beta)
     return ForegroundScores(
-        counts,
-        object_counts(guess, label, object_iou),
-        outline_counts(guess, label),
-        sums.absolute_error,
-        Mean(sums.structure, 1),
-        Mean(alignment(counts), 1),
-        weighted,
+        moments.counts,
+        objects.counts(object_iou),
+        outlines,
+        moments.absolute_error,
+        Mean(moments.structure, 1),
+        Mean(alignment(moments.counts), 1),
+        Mean(weighted, 1) if centre.foreground else Mean(),
     )

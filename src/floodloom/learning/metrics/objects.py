@@ -1,122 +1,183 @@
-"""Scores by object and by outline, read strip by strip: their memory doesn't grow with the map."""
+"""Scores by object and by outline, read by strips of rows.
+
+Their memory doesn't grow with the map: of objects it is the number of these that counts.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
 
-from floodloom.arrays import IGNORE
+from floodloom.arrays import IGNORE, Bytes, Mask
+from floodloom.kernels import jit
 from floodloom.learning.metrics.pixels import Counts, ratio
+from floodloom.learning.metrics.strips import Strip, each_strip
+from floodloom.raster.rows import STRIP, Rows
+from floodloom.raster.runs import crossings, find_runs, join_pairs
 
-_EIGHT = np.ones((3, 3), dtype=np.int64)
-_STRIP = 1 << 22  # px at once
 _MOST = 1 << 32  # objects of a map
+_DRY, _WET, _UNKNOWN = 0, 1, 2
 
-Mask = NDArray[np.bool_]
+TOLERANCE = 2.0
+"""How far outlines may lie apart, px."""
+
+Wholes = NDArray[np.int64]
+Runs = tuple[Wholes, NDArray[np.int32], NDArray[np.int32]]
 
 
 def object_counts(
-    prediction: NDArray[np.integer | np.bool_],
-    label: NDArray[np.integer],
-    threshold: float = 0.5,
-    *,
-    rows: int | None = None,
+    prediction: Rows, label: Rows, threshold: float = 0.5, *, rows: int = STRIP
 ) -> Counts:
-    """Count objects that were found, made up and missed.
+    """Count objects that were found, made up and missed; see `ObjectPairs`.
 
     Parameters
     ----------
     prediction, label
-        (y, x), 1 = foreground; where `label` is 255 neither has an object. Objects are
-        8-connected.
+        (y, x), 1 = foreground; where `label` is 255 neither has an object.
     threshold
-        A predicted and a true object are a pair if their IoU exceeds this; each is in one pair at
-        most, the pairs with the greatest IoU first. From 0.5 on no object can be in two.
+        See `ObjectPairs.counts`.
     rows
-        Rows that are read at once; they change no result.
-
-    Returns
-    -------
-    Counts
-        tp (pairs), fp (predicted objects without a partner), fn (true objects without one).
+        Rows of a strip; they change no result.
     """
-    found, true, overlaps = _Objects(), _Objects(), []
-    for strip in _strips(label.shape, rows):
-        scored = label[strip] != IGNORE
-        ours = found.number((prediction[strip] == 1) & scored)
-        theirs = true.number(label[strip] == 1)
-        both = (ours > 0) & (theirs > 0)
-        overlaps.append(np.unique(ours[both] * _MOST + theirs[both], return_counts=True))
-    codes = np.concatenate([code for code, _ in overlaps])
-    pixels = np.concatenate([count for _, count in overlaps])
+    objects = ObjectPairs()
+    for found in each_strip(objects_of, prediction, label, rows=rows):
+        objects.add(found)
+    return objects.counts(threshold)
 
-    our_object, our_area = found.joined()
-    their_object, their_area = true.joined()
-    joint = our_object[codes // _MOST - 1] * _MOST + their_object[codes % _MOST - 1]
-    pairs, place = np.unique(joint, return_inverse=True)
-    overlap = np.bincount(place.ravel(), weights=pixels, minlength=len(pairs))
-    ours, theirs = pairs // _MOST, pairs % _MOST
-    iou = overlap / (our_area[ours] + their_area[theirs] - overlap)
-    matches = _matches(ours, theirs, iou, threshold)
-    return Counts(tp=matches, fp=len(our_area) - matches, fn=len(their_area) - matches)
+
+@dataclass(frozen=True)
+class Numbered:
+    """8-connected objects of a strip: its runs, the object of each, the area of each object, px."""
+
+    runs: Runs
+    number: Wholes
+    areas: Wholes
+
+
+@dataclass(frozen=True)
+class StripObjects:
+    """Objects of a strip, predicted and true: `codes` are pairs that overlap, by `pixels` each."""
+
+    ours: Numbered
+    theirs: Numbered
+    codes: Wholes
+    pixels: Wholes
+
+
+def objects_of(strip: Strip) -> StripObjects:
+    """Return the objects of a strip."""
+    ours, theirs = (_numbered(states == _WET) for states in _states(strip.within(0)))
+    pairs = crossings(*ours.runs, *theirs.runs, 0)
+    (_, first, stop), (_, other_first, other_stop) = ours.runs, theirs.runs
+    pixels = np.minimum(stop[pairs[0]], other_stop[pairs[1]])
+    pixels -= np.maximum(first[pairs[0]], other_first[pairs[1]])
+    codes = ours.number[pairs[0]] * _MOST + theirs.number[pairs[1]]
+    return StripObjects(ours, theirs, *_summed(codes, pixels))
+
+
+def _numbered(mask: Mask) -> Numbered:
+    at, first, stop = runs = find_runs(mask.view(np.uint8))
+    number = join_pairs(len(first), crossings(at[:-1], first, stop, at[1:], first, stop, 1))
+    areas = np.bincount(number, weights=stop - first).astype(np.int64)
+    return Numbered(runs, number, areas)
+
+
+def _states(strip: Strip) -> tuple[Bytes, Bytes]:
+    """Return what prediction and truth are, (row, x) uint8: dry, wet, or unknown in both."""
+    unknown = strip.label == IGNORE
+    ours, theirs = (
+        np.where(unknown, np.uint8(_UNKNOWN), wet.view(np.uint8))
+        for wet in (strip.probability >= strip.scale / 2, strip.label == 1)
+    )
+    return ours, theirs
+
+
+class ObjectPairs:
+    """8-connected objects of a map and its truth, which are added strip by strip."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = _Objects(), _Objects()
+        self._codes, self._pixels = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+
+    def add(self, strip: StripObjects) -> None:
+        """Add the next strip."""
+        ours, theirs = self._ours.add(strip.ours), self._theirs.add(strip.theirs)
+        self._codes.append(strip.codes + ours * _MOST + theirs)
+        self._pixels.append(strip.pixels)
+
+    def counts(self, threshold: float) -> Counts:
+        """Count objects that were found, made up and missed.
+
+        Parameters
+        ----------
+        threshold
+            A predicted and a true object are a pair if their IoU exceeds this; each is in one pair
+            at most, the pairs with the greatest IoU first. From 0.5 on no object can be in two.
+
+        Returns
+        -------
+        Counts
+            tp (pairs), fp (predicted objects without a partner), fn (true objects without one).
+        """
+        our_object, our_area = self._ours.joined()
+        their_object, their_area = self._theirs.joined()
+        codes = np.concatenate(self._codes)
+        joint = our_object[codes // _MOST] * _MOST + their_object[codes % _MOST]
+        joint, overlap = _summed(joint, np.concatenate(self._pixels))
+        ours, theirs = joint // _MOST, joint % _MOST
+        iou = overlap / (our_area[ours] + their_area[theirs] - overlap)
+        matches = _matches(ours, theirs, iou, threshold)
+        return Counts(tp=matches, fp=len(our_area) - matches, fn=len(their_area) - matches)
+
+
+def _summed(codes: Wholes, values: NDArray[np.integer]) -> tuple[Wholes, Wholes]:
+    """Return each code once, and the sum of its values."""
+    distinct, place = np.unique(codes, return_inverse=True)
+    sums = np.bincount(place.ravel(), weights=values, minlength=len(distinct))
+    return distinct, sums.astype(np.int64)
 
 
 @dataclass
 class _Objects:
-    """Objects that are numbered from 1 strip by strip, and which of these numbers are one."""
+    """Objects that are numbered strip by strip, and which of these numbers are one."""
 
-    areas: list[NDArray[np.int64]] = field(default_factory=list)
-    seams: list[NDArray[np.int64]] = field(default_factory=list)
+    areas: list[Wholes] = field(default_factory=list)
+    seams: list[Wholes] = field(default_factory=list)
     total: int = 0
-    last: NDArray[np.int64] | None = None
+    last: tuple[Any, ...] | None = None  # runs of the row above the next strip, and their objects
 
-    def number(self, mask: Mask) -> NDArray[np.int64]:
-        """Return the objects (y, x) of the next strip by number, 0 where there is none."""
-        local, count = ndimage.label(mask, _EIGHT)
-        self.areas.append(np.bincount(local.ravel(), minlength=count + 1)[1:])
-        numbers = np.where(local > 0, local.astype(np.int64) + self.total, 0)
+    def add(self, strip: Numbered) -> int:
+        """Add the next strip, and return the number that its first object has."""
+        at, first, stop = strip.runs
+        before = self.total
         if self.last is not None:
-            self.seams.append(_touching(self.last, numbers[0]))
-        self.total += count
-        self.last = numbers[-1]
-        return numbers
+            *above, objects = self.last
+            over, below = crossings(*above, at[:2], first, stop, 1)
+            self.seams.append(np.stack([objects[over], strip.number[below] + before]))
+        row = slice(at[-2], at[-1])
+        ends = np.array([0, at[-1] - at[-2]])
+        self.last = ends, first[row].copy(), stop[row].copy(), strip.number[row] + before
+        self.areas.append(strip.areas)
+        self.total += len(strip.areas)
+        return before
 
-    def joined(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the object of each number less 1, from 0, and the area of each object, px."""
-        seams = np.concatenate([np.empty((2, 0), dtype=np.int64), *self.seams], axis=1) - 1
-        links = sparse.coo_array(
-            (np.ones(seams.shape[1], dtype=bool), tuple(seams)), shape=(self.total, self.total)
-        )
-        count, object_of = sparse.csgraph.connected_components(links, directed=False)
+    def joined(self) -> tuple[Wholes, Wholes]:
+        """Return the object of each number, and the area of each object, px."""
+        seams = np.concatenate([np.empty((2, 0), dtype=np.int64), *self.seams], axis=1)
+        object_of = join_pairs(self.total, seams)
         areas = np.concatenate([np.empty(0, dtype=np.int64), *self.areas])
-        of_object = np.zeros(count, dtype=np.int64)
-        np.add.at(of_object, object_of, areas)
-        return object_of.astype(np.int64), of_object
+        return object_of, np.bincount(object_of, weights=areas).astype(np.int64)
 
 
-def _touching(above: NDArray[np.int64], below: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the pairs (2, n) of objects that touch across a seam, corners included."""
-    found = np.concatenate(
-        [
-            np.stack([above, below]),
-            np.stack([above[1:], below[:-1]]),
-            np.stack([above[:-1], below[1:]]),
-        ],
-        axis=1,
-    )
-    return np.unique(found[:, (found > 0).all(axis=0)], axis=1)
-
-
-def _matches(
-    ours: NDArray[np.int64], theirs: NDArray[np.int64], iou: NDArray[np.float64], threshold: float
-) -> int:
+def _matches(ours: Wholes, theirs: Wholes, iou: NDArray[np.float64], threshold: float) -> int:
     """Return how many pairs there are when the best are joined first."""
     above = np.flatnonzero(iou > threshold)
+    if threshold >= 0.5:
+        return len(above)
     order = above[np.argsort(-iou[above], kind="stable")]
     taken_ours: set[int] = set()
     taken_theirs: set[int] = set()
@@ -161,11 +222,7 @@ class Outlines:
 
 
 def outline_counts(
-    prediction: NDArray[np.integer | np.bool_],
-    label: NDArray[np.integer],
-    tolerance: float = 2.0,
-    *,
-    rows: int | None = None,
+    prediction: Rows, label: Rows, tolerance: float = TOLERANCE, *, rows: int = STRIP
 ) -> Outlines:
     """Count outline pixels that lie within a tolerance of the other outline.
 
@@ -177,42 +234,56 @@ def outline_counts(
     tolerance
         Greatest distance, px.
     rows
-        Rows that are read at once; they change no result.
+        Rows of a strip; they change no result.
     """
-    halo = math.ceil(tolerance) + 1
-    total = Outlines()
-    for strip in _strips(label.shape, rows):
-        wide = slice(max(strip.start - halo, 0), strip.stop + halo)
-        core = slice(strip.start - wide.start, strip.stop - wide.start)
-        scored = label[wide] != IGNORE
-        ours = _outline((prediction[wide] == 1) & scored, scored)
-        theirs = _outline(label[wide] == 1, scored)
-        near_theirs, near_ours = _near(theirs, tolerance), _near(ours, tolerance)
-        parts = (ours & near_theirs, ours, theirs & near_ours, theirs)
-        total += Outlines(*(int(part[core].sum()) for part in parts))
-    return total
+    strips = each_strip(lambda strip: outlines_of(strip, tolerance), prediction, label, rows=rows)
+    return sum(strips, Outlines())
 
 
-def _outline(mask: Mask, scored: Mask) -> Mask:
-    """Return the foreground pixels with a background 4-neighbour, all four of them labelled."""
-    if not mask.any():
-        return np.zeros_like(mask)
-    background = ndimage.binary_dilation(scored & ~mask)
-    unknown = ndimage.binary_dilation(~scored)
-    return np.asarray(mask & background & ~unknown)
-
-
-def _near(outline: Mask, tolerance: float) -> Mask:
-    if not outline.any():
-        return np.zeros_like(outline)
+def outlines_of(strip: Strip, tolerance: float = TOLERANCE) -> Outlines:
+    """Count the outline pixels of a strip, see `outline_counts`."""
     reach = math.floor(tolerance)
-    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
-    return np.asarray(ndimage.binary_dilation(outline, y**2 + x**2 <= tolerance**2))
+    side = np.arange(-reach, reach + 1)
+    near = np.argwhere(side[:, np.newaxis] ** 2 + side**2 <= tolerance**2) - reach
+    strip = strip.within(reach + 1)
+    ours, theirs = (_outline(states) for states in _states(strip))
+    found, predicted = _count_near(ours, theirs, strip.own.start, strip.own.stop, near)
+    met, true = _count_near(theirs, ours, strip.own.start, strip.own.stop, near)
+    return Outlines(found, predicted, met, true)
 
 
-def _strips(shape: tuple[int, ...], rows: int | None) -> Iterator[slice]:
-    """Yield the rows of strips from top to bottom."""
-    height, width = shape
-    step = rows or max(_STRIP // max(width, 1), 1)
-    for start in range(0, height, step):
-        yield slice(start, min(start + step, height))
+@jit()
+def _outline(states):  # type: ignore[no-untyped-def]
+    """Find the foreground pixels with a background 4-neighbour, all four of them labelled."""
+    height, width = states.shape
+    found = np.zeros((height, width), np.bool_)
+    for row in range(height):
+        for col in range(width):
+            if states[row, col] != _WET:
+                continue
+            dry, known = False, True
+            for down, across in ((-1, 0), (0, -1), (0, 1), (1, 0)):
+                y, x = row + down, col + across
+                if 0 <= y < height and 0 <= x < width:
+                    dry |= states[y, x] == _DRY
+                    known &= states[y, x] != _UNKNOWN
+            found[row, col] = dry and known
+    return found
+
+
+@jit()
+def _count_near(outline, other, start, stop, near):  # type: ignore[no-untyped-def]
+    """Count the outline's pixels in some rows with one of the other beside them, and all."""
+    height, width = outline.shape
+    met, total = 0, 0
+    for row in range(start, stop):
+        for col in range(width):
+            if not outline[row, col]:
+                continue
+            total += 1
+            for place in range(near.shape[0]):
+                y, x = row + near[place, 0], col + near[place, 1]
+                if 0 <= y < height and 0 <= x < width and other[y, x]:
+                    met += 1
+                    break
+    return met, total

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from floodloom.arrays import IGNORE, NODATA
 from floodloom.errors import InputError
+from floodloom.kernels import jit
 from floodloom.raster.product import FloodClass
 
 
@@ -71,14 +72,21 @@ def ratio(numerator: float, denominator: float) -> float:
 
 
 def count(
-    predicted: NDArray[np.bool_], true: NDArray[np.bool_], scored: NDArray[np.bool_]
+    predicted: NDArray[np.bool_],
+    true: NDArray[np.bool_],
+    scored: NDArray[np.bool_],
+    pixels: NDArray[np.int64] | None = None,
 ) -> Counts:
-    """Count agreement on the scored pixels; all bool, of one shape."""
+    """Count agreement on the scored pixels; all bool, of one shape.
+
+    Each counts once, or as often as `pixels` says.
+    """
+    each = 1 if pixels is None else pixels
     return Counts(
-        tp=int((predicted & true & scored).sum()),
-        fp=int((predicted & ~true & scored).sum()),
-        fn=int((~predicted & true & scored).sum()),
-        tn=int((~predicted & ~true & scored).sum()),
+        tp=int((each * (predicted & true & scored)).sum()),
+        fp=int((each * (predicted & ~true & scored)).sum()),
+        fn=int((each * (~predicted & true & scored)).sum()),
+        tn=int((each * (~predicted & ~true & scored)).sum()),
     )
 
 
@@ -315,23 +323,31 @@ def score_map(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScore
         Excluded pixels are counted as "no water": flood that the map leaves out is missed, whatever
         the reason.
     """
-    known = truth != IGNORE
-    missing = classes == FloodClass.NODATA.value
-    excluded = classes == FloodClass.EXCLUDED.value
-    permanent = (truth == FloodClass.PERMANENT.value) & ~missing
-    wet = (FloodClass.PERMANENT.value, FloodClass.FLOOD.value)
+    pixels = _joint_counts(classes, truth)
+    found, true = _PAIRS
+    known = true != IGNORE
+    missing, excluded = found == FloodClass.NODATA.value, found == FloodClass.EXCLUDED.value
+    flood, permanent = FloodClass.FLOOD.value, FloodClass.PERMANENT.value
+    lake = (true == permanent) & ~missing
     return PairScores(
-        flood=count(classes == FloodClass.FLOOD.value, truth == 2, known & ~missing),
-        water=count(np.isin(classes, wet), np.isin(truth, wet), known & ~missing),
-        known=int(known.sum()),
-        excluded=int((excluded & known).sum()),
-        nodata=int((missing & known).sum()),
-        permanent=int(permanent.sum()),
-        called_flood=int((permanent & (classes == FloodClass.FLOOD.value)).sum()),
+        flood=count(found == flood, true == flood, known & ~missing, pixels),
+        water=count(
+            np.isin(found, (permanent, flood)),
+            np.isin(true, (permanent, flood)),
+            known & ~missing,
+            pixels,
+        ),
+        known=int(pixels[known].sum()),
+        excluded=int(pixels[excluded & known].sum()),
+        nodata=int(pixels[missing & known].sum()),
+        permanent=int(pixels[lake].sum()),
+        called_flood=int(pixels[lake & (found == flood)].sum()),
     )
 
 
-def score_probability(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> PairScores:
+def score_probability(
+    percent: NDArray[np.uint8], truth: NDArray[np.uint8], *, separate: bool
+) -> PairScores:
     """Compare a probability mosaic with the truth; a pixel is water from 50 %.
 
     Parameters
@@ -339,21 +355,37 @@ def score_probability(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> P
     percent
         (y, x) uint8 percent of water, 255 = no data.
     truth
-        (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown; or 0 and 1 alone.
+        (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown.
+    separate
+        Whether the whole truth, of which this may be a part, tells flood from permanent water.
 
     Returns
     -------
     PairScores
         `water` against 1 or 2. `flood` against 2, with permanent water not counted, because a
-        probability of water can't separate the two; where the truth has no 2, it is `water`.
+        probability of water can't separate the two; where the truth doesn't either, it is `water`.
     """
-    known, missing = truth != IGNORE, percent == NODATA
-    wet, scored = (percent >= 50) & ~missing, known & ~missing
-    water = count(wet, (truth == 1) | (truth == 2), scored)
-    separate = bool((truth == 2).any())
+    pixels = _joint_counts(percent, truth)
+    found, true = _PAIRS
+    known, missing = true != IGNORE, found == NODATA
+    wet, scored = (found >= 50) & ~missing, known & ~missing
+    water = count(wet, (true == 1) | (true == 2), scored, pixels)
     return PairScores(
-        flood=count(wet, truth == 2, scored & (truth != 1)) if separate else water,
+        flood=count(wet, true == 2, scored & (true != 1), pixels) if separate else water,
         water=water,
-        known=int(known.sum()),
-        nodata=int((missing & known).sum()),
+        known=int(pixels[known].sum()),
+        nodata=int(pixels[missing & known].sum()),
     )
+
+
+_PAIRS = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
+
+
+@jit()
+def _joint_counts(one, other):  # type: ignore[no-untyped-def]
+    """Count how often each pair of bytes occurs in two rasters, (256, 256) int64."""
+    counts = np.zeros((256, 256), np.int64)
+    for row in range(one.shape[0]):
+        for col in range(one.shape[1]):
+            counts[one[row, col], other[row, col]] += 1
+    return counts

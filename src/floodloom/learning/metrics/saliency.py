@@ -1,103 +1,128 @@
-"""Scores of a foreground's probability as a whole: its place, its structure, its errors.
+"""Scores of a foreground's probability as a whole: its place, its structure, its mean error.
 
-They are read strip by strip or window by window, so their memory doesn't grow with the map.
+They are read by strips of rows, so their memory doesn't grow with the map.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from floodloom.arrays import IGNORE
+from floodloom.arrays import IGNORE, Doubles
+from floodloom.kernels import jit
 from floodloom.learning.metrics.pixels import Counts
+from floodloom.learning.metrics.strips import Strip, each_strip
+from floodloom.raster.rows import STRIP, Rows, by_strips
 
 _TINY = float(np.finfo(np.float64).eps)
 _CONSTANT = 1e-12  # of the mean square: less variance is rounding
-_STRIP = 1 << 22  # px at once
-_WINDOW = 1024
-_HALO = 128
-"""Beyond so many px from the foreground an error weighs 2, but for 2e-8."""
 
-Probability = NDArray[np.floating]
-Label = NDArray[np.integer]
+
+@dataclass(frozen=True)
+class Centre:
+    """Row and column after the foreground's centre, and pixels: of foreground, and in all."""
+
+    row: int = 0
+    col: int = 0
+    foreground: int = 0
+    pixels: int = 0
+
+
+def centre_of(label: Rows, *, rows: int = STRIP, threads: int = 1) -> Centre:
+    """Return where the foreground of a label, (y, x), has its centre."""
+    height, width = label.shape
+    across = np.arange(width)
+
+    def read(start: int, stop: int) -> tuple[int, ...]:
+        known = label[start:stop]
+        truth = known == 1
+        by_row = truth.sum(axis=1)
+        below = by_row @ np.arange(start, stop)
+        found = below, truth.sum(axis=0) @ across, by_row.sum(), (known != IGNORE).sum()
+        return tuple(int(sum_of) for sum_of in found)
+
+    parts = [part for _, part in by_strips(read, height, rows=rows, threads=threads)]
+    down, right, foreground, pixels = (sum(sums) for sums in zip(*parts, strict=True))
+    if not foreground:
+        return Centre(pixels=pixels)
+    return Centre(round(down / foreground) + 1, round(right / foreground) + 1, foreground, pixels)
 
 
 @dataclass(frozen=True)
 class Moments:
     """Sums of a probability by the four parts around the truth's centre and by the truth.
 
-    `sums` is (part, truth, 3) float64: pixels, Σx and Σx² where the truth is 0 and where it is 1.
+    `sums` is (part, truth, 4) float64, where the truth is 0 and where it is 1: pixels, Σx, Σx², and
+    pixels that are called foreground.
     """
 
-    sums: NDArray[np.float64]
+    sums: Doubles
+
+    @classmethod
+    def of(cls, parts: Iterable[Doubles], scale: float) -> Moments:
+        """Return those of a map by `sums_of` its strips, with what probability 1 is in them."""
+        return cls(sum(parts, np.zeros((4, 2, 4))) / np.array([1, scale, scale**2, 1]))
 
     @property
     def absolute_error(self) -> float:
         """Σ |probability - truth|."""
-        pixels, total, _ = self.sums.sum(axis=0).T
+        pixels, total, *_ = self.sums.sum(axis=0).T
         return float(total[0] + pixels[1] - total[1])
 
     @property
-    def pixels(self) -> float:
-        """Pixels that are scored."""
-        return float(self.sums[..., 0].sum())
+    def counts(self) -> Counts:
+        """Agreement of foreground and truth."""
+        pixels, *_, called = self.sums.sum(axis=0).T.astype(int).tolist()
+        return Counts(called[1], called[0], pixels[1] - called[1], pixels[0] - called[0])
 
     @property
     def structure(self) -> float:
         """The S-measure with α = 0.5, see `structure_measure`."""
-        return _structure(self.sums, 0.5)
+        return _structure(self.sums[..., :3], 0.5)
 
 
-def moments(probability: NDArray[np.number], label: Label, scale: float = 1.0) -> Moments:
-    """Sum up a probability.
-
-    Parameters
-    ----------
-    probability
-        (y, x), foreground probability times `scale`, such as uint8 percent.
-    label
-        (y, x): 0 background, 1 foreground, 255 ignored.
-    scale
-        What probability 1 is.
-    """
-    row, col = _centre(label)
-    sums = np.zeros((4, 2, 3))
-    for strip in _strips(label.shape):
-        truth = label[strip]
-        lower = (np.arange(strip.start, strip.stop) >= row)[:, None]
-        part = 2 * lower + (np.arange(label.shape[1]) >= col)
-        scored = truth != IGNORE
-        place = (2 * part + (truth == 1))[scored]
-        x = probability[strip][scored] / np.float64(scale)
-        for number, weights in enumerate((None, x, x**2)):
-            sums[..., number] += np.bincount(place, weights, minlength=8).reshape(4, 2)
-    return Moments(sums)
+def moments(probability: Rows, label: Rows) -> Moments:
+    """Sum up a probability, (y, x) 0-1; `label` (y, x): 0 background, 1 foreground, 255 ignored."""
+    centre = centre_of(label)
+    return Moments.of(each_strip(lambda strip: sums_of(strip, centre), probability, label), 1.0)
 
 
-def _centre(label: Label) -> tuple[int, int]:
-    """Return row and column after the foreground's centre."""
-    total, rows, cols = 0, 0.0, 0.0
-    columns = np.arange(label.shape[1])
-    for strip in _strips(label.shape):
-        truth = label[strip] == 1
-        total += int(truth.sum())
-        rows += float(truth.sum(axis=1) @ np.arange(strip.start, strip.stop))
-        cols += float(truth.sum(axis=0) @ columns)
-    return (round(rows / total) + 1, round(cols / total) + 1) if total else (0, 0)
+def sums_of(strip: Strip, centre: Centre) -> Doubles:
+    """Return the sums of a strip, see `Moments`; of percent they are whole numbers."""
+    sums = np.zeros((4, 2, 4))
+    own = strip.within(0)
+    below, half = centre.row - strip.start, strip.scale / 2
+    _add_moments(own.probability, own.label, below, centre.col, half, sums)
+    return sums
 
 
-def mean_absolute_error(probability: Probability, label: Label) -> float:
+@jit()
+def _add_moments(probability, label, centre_row, centre_col, half, sums):  # type: ignore[no-untyped-def]
+    for row in range(label.shape[0]):
+        lower = 2 if row >= centre_row else 0
+        for col in range(label.shape[1]):
+            truth = label[row, col]
+            if truth != IGNORE:
+                part = sums[lower + (col >= centre_col), np.uint8(truth == 1)]
+                value = np.float64(probability[row, col])
+                part[0] += 1
+                part[1] += value
+                part[2] += value * value
+                part[3] += value >= half
+
+
+def mean_absolute_error(probability: Rows, label: Rows) -> float:
     """Return the mean of |probability - truth| over the labelled pixels, NaN if there are none."""
     found = moments(probability, label)
-    return found.absolute_error / found.pixels if found.pixels else math.nan
+    pixels = found.sums[..., 0].sum()
+    return found.absolute_error / pixels if pixels else math.nan
 
 
-def structure_measure(probability: Probability, label: Label, alpha: float = 0.5) -> float:
+def structure_measure(probability: Rows, label: Rows, alpha: float = 0.5) -> float:
     """Return the S-measure: α times object-aware plus 1 - α times region-aware similarity.
 
     NaN without a labelled pixel.
@@ -106,7 +131,7 @@ def structure_measure(probability: Probability, label: Label, alpha: float = 0.5
     ----------
     Fan et al. (2017), Structure-measure, arXiv 1708.00786, equations 1 to 8.
     """
-    return _structure(moments(probability, label).sums, alpha)
+    return _structure(moments(probability, label).sums[..., :3], alpha)
 
 
 def _structure(sums: NDArray[np.float64], alpha: float) -> float:
@@ -173,88 +198,3 @@ def alignment(counts: Counts) -> float:
         x, y = one - found, other - true
         total += number * (2 * x * y / (x**2 + y**2 + _TINY) + 1) ** 2 / 4
     return total / pixels
-
-
-def weighted_f_beta(
-    probability: NDArray[np.number],
-    label: Label,
-    beta: float = 1.0,
-    *,
-    scale: float = 1.0,
-    window: int = _WINDOW,
-) -> float:
-    """Return the weighted Fβ, in which errors weigh by their place; 0 without foreground.
-
-    Errors inside the foreground are softened where their neighbourhood is right; errors in the
-    background weigh from 1 beside the foreground to 2 far from it.
-
-    Parameters
-    ----------
-    probability, label, scale
-        As for `moments`.
-    beta
-        β.
-    window
-        Side of the windows that are read at once, px; they change the result by less than 1e-7.
-
-    References
-    ----------
-    Margolin et al. (2014), How to evaluate foreground maps?, CVPR, section 4; window 7 px, σ 5 px.
-    """
-    missed, false, count = 0.0, 0.0, 0
-    for core in _windows(label.shape, window):
-        count += int((label[core] == 1).sum())
-        wide = tuple(slice(max(side.start - _HALO, 0), side.stop + _HALO) for side in core)
-        inner = tuple(
-            slice(side.start - outer.start, side.stop - outer.start)
-            for side, outer in zip(core, wide, strict=True)
-        )
-        error = np.abs(probability[wide] / np.float64(scale) - (label[wide] == 1))
-        error[label[wide] == IGNORE] = 0
-        if error[inner].any():
-            parts = _weighted_errors(error, label[wide] == 1, inner)
-            missed, false = missed + parts[0], false + parts[1]
-    if not count:
-        return 0.0
-    hit = count - missed
-    recall = 1 - missed / count
-    precision = hit / (_TINY + hit + false)
-    square = beta**2
-    return float((1 + square) * recall * precision / (_TINY + square * precision + recall))
-
-
-def _weighted_errors(
-    error: NDArray[np.float64], truth: NDArray[np.bool_], inner: tuple[slice, ...]
-) -> tuple[float, float]:
-    """Return the weighted errors inside the foreground and outside of it, of the inner part."""
-    if not truth.any():
-        return 0.0, float(2 * error[inner].sum())
-    distance, nearest = ndimage.distance_transform_edt(~truth, return_indices=True)
-    spread = np.where(truth, error, error[tuple(nearest)])
-    smoothed = spread
-    for axis in (0, 1):
-        smoothed = ndimage.correlate1d(smoothed, _gaussian(7, 5.0), axis, mode="constant")
-    softened = np.minimum(smoothed, error)[inner][truth[inner]].sum()
-    weight = 2 - np.exp(math.log(0.5) / 5 * distance[inner])
-    outside = (error[inner] * weight)[~truth[inner]].sum()
-    return float(softened), float(outside)
-
-
-def _gaussian(size: int, sigma: float) -> NDArray[np.float64]:
-    axis = np.arange(size) - size // 2
-    line = np.exp(-(axis**2) / (2 * sigma**2))
-    return np.asarray(line / line.sum())
-
-
-def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
-    height, width = shape
-    step = max(_STRIP // max(width, 1), 1)
-    for start in range(0, height, step):
-        yield slice(start, min(start + step, height))
-
-
-def _windows(shape: tuple[int, ...], side: int) -> Iterator[tuple[slice, slice]]:
-    height, width = shape
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            yield slice(top, min(top + side, height)), slice(left, min(left + side, width))

@@ -80,6 +80,25 @@ def write_store(
     return Path(path)
 
 
+def scratch_array(path: Path, shape: tuple[int, ...], dtype: str) -> zarr.Array[Any]:
+    """Return an array on disk that is read and written some of its first axis at a time.
+
+    Parameters
+    ----------
+    path
+        Folder that it gets, in one that is removed when the work is done.
+    shape
+        Its shape; 64 of the first axis are a chunk.
+    dtype
+        Its numbers.
+    """
+    chunks = tuple(max(length, 1) for length in (min(shape[0], _STACK_SHARD), *shape[1:]))
+    with zarr.config.set(FAST_CODECS):
+        return zarr.create_array(
+            path, shape=shape, chunks=chunks, dtype=dtype, compressors=_COMPRESSOR
+        )
+
+
 @cache
 def _keep_threads() -> None:
     """Let zarr have its usual threads for reading: it keeps the number of its first use."""

@@ -13,6 +13,7 @@ import xarray as xr
 
 from floodloom.dispatch import dask_workers, run_stage
 from floodloom.errors import ConfigError, InputError
+from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import read_ahead
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
@@ -51,8 +52,9 @@ def test_an_address_that_does_not_answer_is_one_line(monkeypatch) -> None:
 def test_rows_are_read_into_this_process_whoever_reads(scheduler: str) -> None:
     expected = np.arange(2 * 64 * 48, dtype=np.float32).reshape(2, 64, 48)
     inputs = xr.DataArray(da.from_array(expected, chunks=(1, 16, 48)), dims=("band", "y", "x"))
-    with dask_workers(scheduler, 2), read_ahead(inputs) as rows:
-        np.testing.assert_array_equal(np.concatenate(list(rows), axis=1), expected)
+    plan = plan_scene(64, 48, tile=64, field=1)
+    with dask_workers(scheduler, 2), read_ahead(inputs, plan) as parts:
+        np.testing.assert_array_equal(np.concatenate(list(parts), axis=2), expected)
 
 
 @pytest.fixture(scope="module")

@@ -129,6 +129,18 @@ def swap(one: Path, other: Path) -> None:
     aside.rename(one)
 
 
+@contextmanager
+def scratch_beside(path: Path) -> Iterator[Path]:
+    """Give a folder for what the making of a result needs; a kill leaves it to the next run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = part_beside(path)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        remove_part(folder)
+
+
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _MARKS = {"zarr.json": b'"fingerprint"', "manifest.safe": b"floodloom simulator"}
 """What the folders that floodloom writes have inside."""

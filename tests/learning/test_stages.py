@@ -13,6 +13,7 @@ import torch
 from floodloom.digest import code_digest
 from floodloom.errors import CheckpointError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from floodloom.learning.data.zarr_tiles import ZarrTiles
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
 from floodloom.learning.relabelling.acceptance import MOST_IOU_FALL
@@ -20,7 +21,7 @@ from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
-from floodloom.tiles.store import open_tiles, write_tiles
+from floodloom.tiles.store import concatenate_tiles, open_tiles, write_tiles
 from tests.learning.conftest import QUICK
 from tests.privacy import host, telling
 
@@ -160,6 +161,50 @@ def test_labels_of_the_target_are_never_read(stores, trained, make_tiles, tmp_pa
     honest, _ = relabelled(stores, trained, tmp_path / "a")
     misled, _ = relabelled({**stores, "target": tmp_path / "lying.zarr"}, trained, tmp_path / "b")
     np.testing.assert_array_equal(open_tiles(honest).label, open_tiles(misled).label)
+
+
+@pytest.fixture
+def many(stores, make_tiles, tmp_path) -> dict[str, Path]:
+    """More target tiles than are read or predicted at once; a third of them is dry."""
+    tiles = [
+        make_tiles(140, "target", seed=2, labelled=False, event="target"),
+        make_tiles(70, "target", seed=3, labelled=False, event="dry", contrast=0.0),
+    ]
+    return {**stores, "target": write_tiles(concatenate_tiles(tiles), tmp_path / "many.zarr")}
+
+
+@pytest.mark.parametrize("gate", ["pixel", "paul-ganju"])
+def test_labels_do_not_depend_on_how_many_tiles_are_held(
+    many, trained, tmp_path, monkeypatch, gate
+):
+    options = {"gate": gate, "tta": False, "portions": (0.06,), "thresholds": (1.0,)}
+    found = []
+    for at_once in (512, 16):
+        monkeypatch.setattr("floodloom.learning.data.zarr_tiles._AT_ONCE", at_once)
+        monkeypatch.setattr("floodloom.raster.store._STACK_SHARD", at_once)
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        out, audit = relabelled(many, trained, folder, **options)
+        found.append((open_tiles(out).load(), audit))
+    (whole, audit), (parts, audit_of_parts) = found
+    assert 0 < whole.sizes["tile"] < 210
+    assert whole.identical(parts)
+    assert audit == audit_of_parts
+
+
+def test_tiles_are_read_some_at_a_time(many, trained, tmp_path, monkeypatch):
+    read, counts = ZarrTiles.read, []
+
+    def counted(self, chosen):
+        counts.append(len(chosen))
+        return read(self, chosen)
+
+    monkeypatch.setattr(ZarrTiles, "read", counted)
+    _, audit = relabelled(many, trained, tmp_path, tta=False)
+    assert audit["tiles"]["offered"] == 210
+    assert sum(counts) > 210
+    assert max(counts) <= 128
+    assert list(tmp_path.glob(".*")) == []
 
 
 @pytest.mark.usefixtures("little_water")

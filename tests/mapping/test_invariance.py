@@ -30,7 +30,7 @@ def predicted(inputs: xr.DataArray, ensemble: Ensemble, tile: int, precision: st
     windows = sample(precision, ensemble, inputs)
     running = choose_precision(precision, ensemble, windows).ensemble
     network = water_network(accelerate(running, request)[0], precision=precision)
-    rows = [p[0] for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1)]
+    rows = [p[0] for _, p in predict_rows(read_ahead(inputs, plan), network, plan, layers=1)]
     return np.concatenate(rows), plan
 
 
@@ -150,7 +150,7 @@ def test_two_predictions_by_auto_are_the_same_map(monkeypatch) -> None:
             request = Request("auto", chosen.name, plan.predicted_pixels)
             running, backend = accelerate(chosen.ensemble, request)
         network = water_network(running, precision=chosen.name)
-        rows = [p for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1)]
+        rows = [p for _, p in predict_rows(read_ahead(inputs, plan), network, plan, layers=1)]
         return backend, chosen.name, np.concatenate(rows, axis=1).tobytes()
 
     monkeypatch.setattr("floodloom.mapping.precision._WORTH_IT", 1)

@@ -1,8 +1,11 @@
+import itertools
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import rasterio
@@ -23,7 +26,7 @@ from floodloom.mapping.predict import (
     _percent,
     predict_rows,
     read_ahead,
-    read_strips,
+    read_windows,
     water_network,
 )
 from floodloom.models.cropped_decoder import WHOLE, crop_rim
@@ -48,7 +51,7 @@ def predicted(inputs, network, tile=128, field=33, **arguments):
     plan = plan_scene(
         height, width, **{"tile": tile, "field": field, "overlap": None, "rim": None, **arguments}
     )
-    rows = [p for _, p in predict_rows(read_ahead(inputs), network, plan, layers=1)]
+    rows = [p for _, p in predict_rows(read_ahead(inputs, plan), network, plan, layers=1)]
     return np.concatenate(rows, axis=1)[0]
 
 
@@ -78,7 +81,8 @@ def test_windows_change_nothing(tile) -> None:
     np.testing.assert_array_equal(windows >= 50, whole >= 50)
 
 
-def test_strips_read_every_row_once_and_mirror_the_border() -> None:
+def test_windows_are_read_from_left_to_right_and_mirror_the_border(monkeypatch) -> None:
+    monkeypatch.setattr("floodloom.mapping.predict.MOST_COLUMNS", 64)
     scene = as_inputs(backscatter(203, 331))
     reads = []
 
@@ -86,12 +90,37 @@ def test_strips_read_every_row_once_and_mirror_the_border() -> None:
         reads.append(values.shape)
         return values
 
-    lazy = scene.chunk(band=2, y=29, x=331).map_blocks(block, template=scene.chunk(y=29))
+    lazy = scene.chunk(band=2, y=203, x=31).map_blocks(block, template=scene.chunk(y=203, x=31))
     plan = plan_scene(203, 331, tile=96, field=33, overlap=None, rim=None)
     mirrored = np.pad(scene.values, ((0, 0), (0, 21), (0, 21)), mode="symmetric")
-    for row, strip in zip(plan.rows, read_strips(read_ahead(lazy), plan), strict=True):
-        np.testing.assert_array_equal(strip, mirrored[:, row : row + plan.size[0]])
-    assert sum(rows for _, rows, _ in reads if rows > 1) == 203  # dask tries one pixel first
+    windows = read_windows(read_ahead(lazy, plan), plan)
+    for row, col in itertools.product(plan.rows, plan.cols):
+        expected = mirrored[:, row : row + plan.size[0], col : col + plan.size[1]]
+        np.testing.assert_array_equal(next(windows), expected)
+    columns = sum(columns for _, rows, columns in reads if rows > 1)  # dask tries one pixel first
+    assert columns == len(plan.rows) * 331
+
+
+def test_what_is_held_hardly_grows_with_the_width() -> None:
+    def peak(width: int) -> int:
+        block = da.map_blocks(
+            lambda block_info: np.zeros(block_info[None]["chunk-shape"], np.float32),
+            chunks=(2, 160, (512,) * (width // 512)),
+            dtype=np.float32,
+            meta=np.empty((0, 0, 0), np.float32),
+        )
+        scene = xr.DataArray(block, dims=("band", "y", "x"))
+        plan = plan_scene(160, width, tile=96, field=33)
+        tracemalloc.start()
+        for _ in predict_rows(read_ahead(scene, plan), sigmoid, plan, layers=1):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(2048)  # imports and caches
+    # Of a column: what two strips share and a strip of percents; whole strips would take 1,200.
+    assert (peak(32768) - peak(8192)) / (32768 - 8192) < 500
 
 
 def test_empty_windows_are_skipped() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
@@ -14,6 +13,7 @@ from rasterio.windows import Window
 
 from floodloom.arrays import NODATA, Bytes
 from floodloom.errors import InputError
+from floodloom.files import scratch_beside
 from floodloom.learning.data.optical import bands_behind, channels_of
 from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.inference import load_ensemble
@@ -112,8 +112,8 @@ def write_combined(
             f"{optical.checkpoint[0]}: classes are {theirs}, but the radar network's {ours}; "
             "combine networks of the same classes"
         )
-    with TemporaryDirectory(dir=out.parent, prefix=".floodloom-") as folder:
-        parts = [Path(folder) / f"{name}.tif" for name in ("radar", "optical")]
+    with scratch_beside(out) as folder:
+        parts = [folder / f"{name}.tif" for name in ("radar", "optical")]
         for seen, part in zip((radar, optical), parts, strict=True):
             write_probability(seen, part, settings, threads)
         return _write_mean(parts, radar, optical, out, threads)

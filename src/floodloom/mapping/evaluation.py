@@ -13,15 +13,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.arrays import IGNORE, NODATA, Bytes
+from floodloom.arrays import IGNORE, NODATA, Bytes, Floats
 from floodloom.errors import InputError
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.foreground import ForegroundScores, score_foreground
 from floodloom.learning.metrics.pixels import (
     Counts,
     PairScores,
+    Reliability,
+    ReliabilityBins,
     count,
-    foreground_reliability,
     mean_of_chip_iou,
     mean_of_chip_macro_jaccard,
     score_map,
@@ -83,14 +84,9 @@ def score_tiles(
     ensemble.recipe.require_inputs(recipe_of(store), names, ensemble.accepts)
     if (store.split == "test").any():
         store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
-    probability = predict_tiles(store, tile_predictor(ensemble), _AT_ONCE)
-    label = _known_classes(store)
-    scored = (label != IGNORE) & np.isfinite(probability)
-    if not scored.any():
+    chips, further, reliability = _scores_by_tile(store, tile_predictor(ensemble), settings)
+    if not any(chip != Counts() for chip in chips):
         raise InputError(f"{tiles[0]}: no labelled tile to score; give tiles with labels")
-    predicted = probability >= 0.5
-    chips = [count(*chip) for chip in zip(predicted, label == 1, scored, strict=True)]
-    further = _further_of_tiles(probability, np.where(scored, label == 1, IGNORE), settings)
     by_event = {
         str(name): _class_scores([chips[i] for i in members])
         | _further([further[i] for i in members], settings)
@@ -106,23 +102,29 @@ def score_tiles(
             "pooled": pooled.scores(),
             "mean_of_chip_iou": mean_of_chip_iou(chips),
             "mean_of_chip_macro_jaccard": mean_of_chip_macro_jaccard(chips),
-            "calibration": foreground_reliability(
-                probability[scored], (label == 1)[scored]
-            ).as_dict(),
+            "calibration": reliability.as_dict(),
             **_further(further, settings),
         },
     }
 
 
-def _further_of_tiles(
-    probability: NDArray[np.float32], label: NDArray[np.integer], settings: EvaluateSettings
-) -> list[ForegroundScores]:
-    """Return the further scores of each tile."""
-    chips = track(list(zip(probability, label, strict=True)), "scoring tiles")
-    return [
-        score_foreground(*chip, beta=settings.beta, object_iou=settings.object_iou)
-        for chip in chips
-    ]
+def _scores_by_tile(
+    tiles: xr.Dataset, predict: Callable[[Floats], Floats], settings: EvaluateSettings
+) -> tuple[list[Counts], list[ForegroundScores], Reliability]:
+    """Return the counts and the further scores of each tile, and the reliability of all."""
+    chips, further, bins = [], [], ReliabilityBins()
+    for start in track(range(0, tiles.sizes["tile"], _AT_ONCE), "scoring tiles"):
+        part = tiles.isel(tile=slice(start, start + _AT_ONCE))
+        probability = predict(part.image.values)[:, 1]
+        label = _known_classes(part)
+        scored, water = (label != IGNORE) & np.isfinite(probability), label == 1
+        chips += [count(*chip) for chip in zip(probability >= 0.5, water, scored, strict=True)]
+        bins.add_foreground(probability[scored], water[scored])
+        further += [
+            score_foreground(*chip, beta=settings.beta, object_iou=settings.object_iou)
+            for chip in zip(probability, np.where(scored, water, IGNORE), strict=True)
+        ]
+    return chips, further, bins.reliability()
 
 
 def _further(scores: Sequence[ForegroundScores], settings: EvaluateSettings) -> dict[str, Any]:

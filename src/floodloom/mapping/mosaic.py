@@ -24,6 +24,7 @@ from floodloom.mapping.settings import PredictSettings
 from floodloom.raster.cog import CogProfile, cog_writer
 from floodloom.raster.grid import geobox_of
 
+_ROWS = 128  # that seams are measured in at once
 _NEAR = 16  # px on both sides of a border that stand for the interior: the same ground, no border
 
 
@@ -144,14 +145,14 @@ def write_probability(
     """
     ensemble, inputs = seen.ensemble, seen.inputs
     windows = sample(settings.precision, ensemble, seen.by_chunks, settings.backend)
-    with read_ahead(inputs) as pieces:
-        chosen = choose_precision(settings.precision, ensemble, windows, settings.backend)
-        plan = plan_scene(
-            inputs.sizes["y"],
-            inputs.sizes["x"],
-            tile=settings.tile or LARGEST[chosen.name],
-            field=ensemble.receptive_field(),
-        )
+    chosen = choose_precision(settings.precision, ensemble, windows, settings.backend)
+    plan = plan_scene(
+        inputs.sizes["y"],
+        inputs.sizes["x"],
+        tile=settings.tile or LARGEST[chosen.name],
+        field=ensemble.receptive_field(),
+    )
+    with read_ahead(inputs, plan) as pieces:
         request = Request(settings.backend, chosen.name, plan.predicted_pixels, threads)
         running, runtime = accelerate(chosen.ensemble, request)
         get_logger(__name__).info(
@@ -179,7 +180,8 @@ def write_probability(
             for row, percent in predicted:
                 window = Window(0, row, percent.shape[2], percent.shape[1])
                 raster.write(percent, window=window)
-                seams.add(percent[0])
+                for first in range(0, percent.shape[1], _ROWS):
+                    seams.add(percent[0, first : first + _ROWS])
             raster.update_tags(FLOODLOOM_SEAM_RATIO=_ratio_text(seams.ratio()))
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,8 +28,10 @@ Network = Callable[[Floats, Rim], Floats]
 LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
 """Bands of a probability mosaic; the second is there where more than one member or view is."""
 
+MOST_COLUMNS = 2048
+"""Columns of a scene that are read at once."""
+
 _log = get_logger(__name__)
-_MOST_ROWS = 1024  # that are read at once, of scenes in chunks larger than that
 _STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
 
 
@@ -57,27 +60,33 @@ def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "fl
     return network
 
 
-def read_ahead(inputs: xr.DataArray) -> Prefetch[Floats]:
-    """Begin to read a scene.
+def read_ahead(inputs: xr.DataArray, plan: WindowPlan) -> Prefetch[Floats]:
+    """Begin to read what the windows of a scene take.
 
     Parameters
     ----------
     inputs
         (band, y, x) float32, NaN = no data.
+    plan
+        Windows of the scene.
 
     Returns
     -------
     Prefetch
-        (band, y, x) float32: rows from top to bottom, by whole rows of the scene's chunks, each
-        once; few of them are held at a time.
+        (band, y, x) float32: the rows of each row of windows, from left to right by whole columns
+        of the scene's chunks; few of them are held at a time, however wide the scene is.
     """
-    height = inputs.sizes["y"]
-    chunks = inputs.chunksizes.get("y", (height,))
-    starts = np.cumsum((0, *chunks)).tolist()
+    (height, width), tall = plan.shape, plan.size[0]
+    chunks = inputs.chunksizes.get("x", (width,))
+    edges = np.cumsum((0, *chunks)).tolist()
+    columns = [edges[0]]
+    for edge, following in itertools.pairwise([*edges[1:], math.inf]):
+        if following - columns[-1] > MOST_COLUMNS:
+            columns.append(edge)
     parts = (
-        _read(inputs, first, min(first + _MOST_ROWS, end))
-        for start, end in itertools.pairwise(starts)
-        for first in range(start, end, _MOST_ROWS)
+        _read(inputs, slice(row, min(row + tall, height)), slice(first, last))
+        for row in plan.rows
+        for first, last in itertools.pairwise(columns)
     )
     return Prefetch(parts, depth=2)
 
@@ -90,9 +99,8 @@ def predict_rows(
     Parameters
     ----------
     pieces
-        (band, y, x) float32: the scene's rows from top to bottom, NaN = no data, see `read_ahead`.
-        Beyond its right and lower border the scene is mirrored up to the next multiple of
-        `plan.ALIGNMENT`.
+        (band, y, x) float32: what the windows take, NaN = no data, see `read_ahead`. Beyond its
+        right and lower border the scene is mirrored up to the next multiple of `plan.ALIGNMENT`.
     network
         What predicts a window; windows without any data are left out.
     plan
@@ -113,25 +121,22 @@ def predict_rows(
         If the network gives no number anywhere.
     """
     height, width = plan.shape
-    row_weights, col_weights = plan.row_weights(), plan.col_weights()
-    total = np.zeros((layers, plan.size[0], plan.padded[1]), dtype=np.float32)
+    blend = _Blend(plan, layers)
     ends = (*plan.rows[1:], height)
     coverage = _Coverage()
     with Prefetch(_predicted(pieces, network, plan)) as windows:
         for index, row in enumerate(track(plan.rows, "predicting strips")):
-            while isinstance(found := next(windows), _Window):
-                steps = np.rint(np.multiply(found.values, _STEPS, out=found.values))
-                steps *= row_weights[index, found.rows, np.newaxis]
-                steps *= col_weights[found.column, found.cols]
-                first = plan.cols[found.column]
-                across = slice(first + found.cols.start, first + found.cols.stop)
-                total[:, found.rows, across] += steps
-            known, count = found, ends[index] - row
-            percent = _percent(total[:, :count, :width], known[:count, :width], coverage)
+            percent = np.empty((layers, ends[index] - row, width), dtype=np.uint8)
+            for column, first in enumerate(plan.cols):
+                window = next(windows)
+                done = blend.add(window, index, column)
+                across = slice(first, min(first + done.shape[2], width))
+                known = window.known[: percent.shape[1], : across.stop - first]
+                values = done[:, : percent.shape[1], : across.stop - first]
+                percent[:, :, across] = _percent(values, known, coverage)
             if index == len(plan.rows) - 1:
                 coverage.require_some()
             yield row, percent
-            _advance(total, count)
 
 
 def valid_data(inputs: Floats) -> NDArray[np.bool_]:
@@ -142,53 +147,48 @@ def valid_data(inputs: Floats) -> NDArray[np.bool_]:
     return known
 
 
-def read_strips(pieces: Iterator[Floats], plan: WindowPlan) -> Iterator[Floats]:
-    """Put together the strips that rows of windows take.
+def read_windows(pieces: Iterator[Floats], plan: WindowPlan) -> Iterator[Floats]:
+    """Put together what windows take.
 
     Parameters
     ----------
     pieces
-        (band, y, x) float32: the scene's rows from top to bottom, as many at a time as there are.
+        (band, y, x) float32: of each row of windows the scene's rows, from left to right, see
+        `read_ahead`.
     plan
         Windows of the scene.
 
     Yields
     ------
     ndarray
-        (band, y, x) float32: the padded rows of each row of windows. It is one buffer, whose
-        content moves on with the next strip.
+        (band, y, x) float32: the windows, row by row, mirrored beyond the scene. It is one buffer,
+        whose content moves on with the next window.
     """
-    height, width = plan.shape
-    below, beside = plan.padded[0] - height, plan.padded[1] - width
-    piece = next(pieces)
-    strip = np.empty((len(piece), plan.size[0], plan.padded[1]), dtype=np.float32)
-    read = 0
+    (height, width), (tall, wide) = plan.shape, plan.size
+    window = None
     for row in plan.rows:
-        strip[:, : read - row] = strip[:, strip.shape[1] - (read - row) :]
-        fresh = read - row
-        last = min(row + plan.size[0], height)
-        while read < last:
-            if piece.shape[1] == 0:
-                piece = next(pieces)
-            count = min(piece.shape[1], last - read)
-            strip[:, read - row : read - row + count, :width] = piece[:, :count]
-            piece, read = piece[:, count:], read + count
-        if beside:
-            inside = strip[:, fresh : last - row, :width]
-            strip[:, fresh : last - row] = _mirrored(inside, 0, beside)
-        if last == height and below:
-            strip[:] = _mirrored(strip[:, : last - row], below, 0)
-        yield strip
+        rows = min(row + tall, height) - row
+        held, start = next(pieces), 0
+        for first in plan.cols:
+            last = min(first + wide, width)
+            while start + held.shape[2] < last:
+                held = np.concatenate([held[..., first - start :], next(pieces)], axis=2)
+                start = first
+            if window is None:
+                window = np.empty((len(held), tall, wide), dtype=np.float32)
+            inside = held[..., first - start : last - start]
+            window[:] = _mirrored(inside, tall - rows, wide - (last - first))
+            yield window
 
 
-def _read(inputs: xr.DataArray, first: int, last: int) -> Floats:
-    """Rows of a scene; each chunk goes where it belongs as soon as it is there."""
-    block = np.empty((inputs.sizes["band"], last - first, inputs.sizes["x"]), dtype=np.float32)
-    rows = inputs.isel(y=slice(first, last)).transpose("band", "y", "x")
-    if rows.chunks is None or not _in_this_process(rows.data):
-        block[:] = rows.values
+def _read(inputs: xr.DataArray, rows: slice, columns: slice) -> Floats:
+    """A part of a scene; each chunk goes where it belongs as soon as it is there."""
+    part = inputs.isel(y=rows, x=columns).transpose("band", "y", "x")
+    block = np.empty(part.shape, dtype=np.float32)
+    if part.chunks is None or not _in_this_process(part.data):
+        block[:] = part.values
     else:
-        dask.array.store(rows.data, block, lock=False)
+        dask.array.store(part.data, block, lock=False)
     return block
 
 
@@ -199,36 +199,83 @@ def _in_this_process(array: dask.array.Array) -> bool:
 
 
 def _mirrored(values: Floats, below: int, beside: int) -> Floats:
+    if not (below or beside):
+        return values
     return np.pad(values, ((0, 0), (0, below), (0, beside)), mode="symmetric")
 
 
 @dataclass(frozen=True)
 class _Window:
-    """What a network predicts for a window: its number in the strip, what is kept of it, values."""
+    """Where (y, x) a window has data, and what a network predicts for it without its rim.
 
-    column: int
-    rows: slice
-    cols: slice
-    values: Floats
+    The latter is (layer, y, x), None where there are no data at all.
+    """
+
+    known: NDArray[np.bool_]
+    values: Floats | None
 
 
-def _predicted(
-    pieces: Iterator[Floats], network: Network, plan: WindowPlan
-) -> Iterator[_Window | NDArray[np.bool_]]:
-    """Of each strip the windows with data, then where (y, x) the strip has data."""
-    tall, wide = plan.size
-    for index, strip in enumerate(read_strips(pieces, plan)):
-        known = valid_data(strip)
-        top, bottom = plan.row_rims(index)
-        for column, first in enumerate(plan.cols):
-            if not known[:, first : first + wide].any():
-                continue
-            left, right = plan.col_rims(column)
-            window = strip[np.newaxis, :, :, first : first + wide]
-            (values,) = network(window, (top, bottom, left, right))
+def _predicted(pieces: Iterator[Floats], network: Network, plan: WindowPlan) -> Iterator[_Window]:
+    """Predict the windows, row by row."""
+    places = itertools.product(range(len(plan.rows)), range(len(plan.cols)))
+    for (row, column), window in zip(places, read_windows(pieces, plan), strict=True):
+        known = valid_data(window)
+        values = None
+        if known.any():
+            rim = (*plan.row_rims(row), *plan.col_rims(column))
+            (values,) = network(window[np.newaxis], rim)
+        yield _Window(known, values)
+
+
+class _Blend:
+    """Sums up weighted windows, of which it holds one, and the rows that the next strip shares.
+
+    Parameters
+    ----------
+    plan
+        Windows, which come row by row.
+    layers
+        Layers of what is summed up.
+    """
+
+    def __init__(self, plan: WindowPlan, layers: int) -> None:
+        self._plan = plan
+        self._weights = plan.row_weights(), plan.col_weights()
+        (tall, wide), rows = plan.size, plan.rows
+        shared = max((a + tall - b for a, b in itertools.pairwise(rows)), default=0)
+        self._below = np.zeros((layers, shared, plan.padded[1]), dtype=np.float32)
+        self._total = np.empty((layers, tall, wide), dtype=np.float32)
+
+    def add(self, window: _Window, index: int, column: int) -> Floats:
+        """Add a window, and return (layer, y, x) the columns of its strip that are done with it.
+
+        What they share with the next strip is kept. They must be used before the next window comes.
+        """
+        plan, total, below = self._plan, self._total, self._below
+        (tall, wide), first = plan.size, plan.cols[column]
+
+        # The columns that are new begin with what the strip above has given to them.
+        old = 0 if column == 0 else plan.cols[column - 1] + wide - first
+        total[:, :, :old] = total[:, :, wide - old :].copy()
+        total[:, :, old:] = 0
+        if index:
+            shared = plan.rows[index - 1] + tall - plan.rows[index]
+            total[:, :shared, old:] = below[:, :shared, first + old : first + wide]
+
+        if window.values is not None:
+            (top, bottom), (left, right) = plan.row_rims(index), plan.col_rims(column)
             rows, cols = slice(top, tall - bottom), slice(left, wide - right)
-            yield _Window(column, rows, cols, values)
-        yield known
+            steps = np.rint(np.multiply(window.values, _STEPS, out=window.values))
+            steps *= self._weights[0][index, rows, np.newaxis]
+            steps *= self._weights[1][column, cols]
+            total[:, rows, cols] += steps
+
+        ends = (*plan.cols[1:], plan.padded[1])
+        done = total[:, :, : ends[column] - first]
+        if index < len(plan.rows) - 1:
+            count = plan.rows[index + 1] - plan.rows[index]
+            below[:, : tall - count, first : ends[column]] = done[:, count:]
+        return done
 
 
 @dataclass
@@ -263,9 +310,3 @@ def _percent(values: Floats, known: NDArray[np.bool_], seen: _Coverage) -> Bytes
     seen.predicted += int(predicted.sum())
     percent[:, ~predicted] = NODATA
     return percent
-
-
-def _advance(total: Floats, count: int) -> None:
-    kept = total.shape[1] - count
-    total[:, :kept] = total[:, count:].copy()
-    total[:, kept:] = 0

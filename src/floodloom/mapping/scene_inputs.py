@@ -17,6 +17,7 @@ from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.log import get_logger
+from floodloom.mapping.predict import MOST_COLUMNS
 from floodloom.mapping.settings import PredictSettings
 from floodloom.outputs import Files, Paths
 from floodloom.raster.placing import before_on_grid
@@ -80,8 +81,9 @@ def with_optical(
     if optical is None:
         blank = xr.zeros_like(inputs.isel(band=0, drop=True)).expand_dims(band=len(names))
         return _behind(inputs, blank.fillna(0), names)
-    rows = {} if inputs.chunks is None else {"y": inputs.chunksizes["y"]}
-    image = optical.chunk({"channel": -1, "x": -1, **rows}) if rows else optical
+    image = optical
+    if inputs.chunks is not None:
+        image = optical.chunk({"channel": -1, **{name: inputs.chunksizes[name] for name in "yx"}})
     found = xr.apply_ufunc(
         standardised,
         image,
@@ -142,7 +144,7 @@ class SceneInputs:
     ensemble, checkpoint
         The networks, and the files that they come from.
     inputs
-        (band, y, x) float32, NaN = no data, by whole rows.
+        (band, y, x) float32, NaN = no data, by rows of some columns.
     by_chunks
         The same, for reading single windows.
     weighting
@@ -197,7 +199,7 @@ def scene_inputs(
     ensemble = load_ensemble(checkpoint, threads=threads, fused=True)
     bands = optical_bands(ensemble)
     _require_what_is_seen(ensemble, bands, files.optical, checkpoint)
-    store = open_store(scene, whole_rows=True)
+    store = open_store(scene, columns=MOST_COLUMNS)
     ensemble.recipe.require_scene(recipe_of(store), str(scene), ensemble.accepts)
     if recipe_of(store).quantity == "display" and ensemble.recipe.quantity != "display":
         _log.warning(
@@ -262,7 +264,7 @@ def _absent(ensemble: Ensemble) -> tuple[str, ...]:
 
 
 def _earlier(path: Path, scene: xr.Dataset, ensemble: Ensemble, mixed_orbits: bool) -> xr.Dataset:
-    before = open_store(path, whole_rows=True)
+    before = open_store(path, columns=MOST_COLUMNS)
     ensemble.recipe.require_scene(recipe_of(before), str(path), ensemble.accepts)
     return before_on_grid(before, scene, name=str(path), mixed_orbits=mixed_orbits)
 

@@ -80,6 +80,25 @@ def write_store(
     return Path(path)
 
 
+def scratch_array(path: Path, shape: tuple[int, ...], dtype: str) -> zarr.Array[Any]:
+    """Return an array on disk that is read and written some of its first axis at a time.
+
+    Parameters
+    ----------
+    path
+        Folder that it gets, in one that is removed when the work is done.
+    shape
+        Its shape; 64 of the first axis are a chunk.
+    dtype
+        Its numbers.
+    """
+    chunks = tuple(max(length, 1) for length in (min(shape[0], _STACK_SHARD), *shape[1:]))
+    with zarr.config.set(FAST_CODECS):
+        return zarr.create_array(
+            path, shape=shape, chunks=chunks, dtype=dtype, compressors=_COMPRESSOR
+        )
+
+
 @cache
 def _keep_threads() -> None:
     """Let zarr have its usual threads for reading: it keeps the number of its first use."""
@@ -123,7 +142,13 @@ def _unknown(variable: xr.Variable) -> dict[str, Any]:
     return {"fill_value": variable.attrs["ignore"]} if "ignore" in variable.attrs else {}
 
 
-def open_store(path: str | Path, *, lazily: bool = True, whole_rows: bool = False) -> xr.Dataset:
+def open_store(
+    path: str | Path,
+    *,
+    lazily: bool = True,
+    whole_rows: bool = False,
+    columns: int | None = None,
+) -> xr.Dataset:
     """Open a Zarr store with its grid.
 
     Parameters
@@ -135,6 +160,9 @@ def open_store(path: str | Path, *, lazily: bool = True, whole_rows: bool = Fals
     whole_rows
         Let a dask chunk be a whole row of the store's, for what goes through it from top to bottom:
         one request each takes a third of the time.
+    columns
+        Let a dask chunk be so many columns of a row of the store's: as quick, and of one size
+        however wide the store is.
 
     Raises
     ------
@@ -147,7 +175,7 @@ def open_store(path: str | Path, *, lazily: bool = True, whole_rows: bool = Fals
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: not a Zarr v3 store; give a store written by floodloom")
     require_chunks(path)
-    chunks = {"x": -1} if whole_rows else {}
+    chunks = {"x": -1} if whole_rows else {} if columns is None else {"x": columns}
     try:
         with warnings.catch_warnings():  # a workflow may keep files of its own beside the arrays
             warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floodloom.files import write_json
+from floodloom.files import scratch_beside, write_json
 from floodloom.learning.data.splits import labelled_as_a_whole, select, training_and_validation
+from floodloom.learning.data.zarr_tiles import locate_tiles
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.relabelling.audit import names_of
 from floodloom.learning.relabelling.round import relabel_tiles
@@ -54,21 +55,24 @@ def relabel(
         `out`.
     """
     ensemble = load_ensemble(checkpoints, threads=threads)
-    training, held_out = training_and_validation(open_tiles(validation))
-    opened = open_tiles(tiles)
+    labelled = locate_tiles(open_tiles(validation), validation)
+    training, held_out = training_and_validation(labelled)
+    opened = locate_tiles(open_tiles(tiles), tiles)
     offered = select(opened, opened["split"].values == "target")
     if labelled_as_a_whole(training):  # of the wet ones, the pixels' labels are still to be found
         wet = select(training, training["tile_label"].values == 1)
         offered = concatenate_tiles([offered, wet]) if wet.sizes["tile"] else offered
-    pseudo, found = relabel_tiles(
-        offered,
-        held_out,
-        ensemble,
-        names_of(checkpoints),
-        settings,
-        previous=None if previous is None else open_tiles(previous),
-    )
-    with together({"audit": Path(audit), "out": Path(out)}, folders=("out",)) as made:
-        write_json(made["audit"], found.model_dump(mode="json"))
-        write_tiles(pseudo, made["out"])
+    with scratch_beside(Path(out)) as scratch:
+        pseudo, found = relabel_tiles(
+            offered,
+            held_out,
+            ensemble,
+            names_of(checkpoints),
+            settings,
+            scratch,
+            previous=None if previous is None else open_tiles(previous),
+        )
+        with together({"audit": Path(audit), "out": Path(out)}, folders=("out",)) as made:
+            write_json(made["audit"], found.model_dump(mode="json"))
+            write_tiles(pseudo, made["out"])
     return Path(out)

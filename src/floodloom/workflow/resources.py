@@ -226,7 +226,8 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "teach": lambda plan, job, threads: _training_mib(plan, "teach"),
     "distill": lambda plan, job, threads: _training_mib(plan, "distill", networks=1.5),
     "train": lambda plan, job, threads: _training_mib(plan, "train"),
-    "relabel": lambda plan, job, threads: _training_mib(plan, "train"),
+    # Batches of a network that predicts, and blocks of tiles.
+    "relabel": lambda plan, job, threads: 1600 * _step(plan, plan.config.train),
     "predict": lambda plan, job, threads: (
         1300 * max(1.0, plan.config.train.width / 16)
         + (12 if plan.baseline else 2) * _map(plan, job)

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 
 from floodloom.learning.relabelling.acceptance import agreement_with, round_refusal
-from floodloom.learning.relabelling.gate import Predictions
 
 
 def refusal(prediction, label, agreement=None, *, limited=True):
-    prediction = np.array([[prediction]], dtype=np.uint8)
-    label = np.array([[label]], dtype=np.uint8)
-    predictions = Predictions(np.ones(prediction.shape, dtype=np.float32), prediction, 2)
-    return round_refusal(predictions, label, agreement, limited=limited)
+    counts = (np.bincount(one, minlength=256)[:2] for one in (prediction, label))
+    return round_refusal(*counts, agreement, limited=limited)
 
 
 @pytest.mark.parametrize(
@@ -45,5 +42,6 @@ def test_agreement_matches_tiles_by_name_and_labelled_pixels_only():
     label = np.array([[[0, 1, 255]], [[1, 1, 1]]], dtype=np.uint8)
     before = np.array([[[0, 0, 0]], [[1, 0, 255]]], dtype=np.uint8)
     # b meets b: 1 = 1 and 1 ≠ 0; a has no partner
-    assert agreement_with(["a", "b"], label, ["c", "b"], before) == 0.5
-    assert agreement_with(["a"], label[:1], ["c"], before[:1]) is None
+    rows, rows_before = label.__getitem__, before.__getitem__
+    assert agreement_with(["a", "b"], rows, ["c", "b"], rows_before) == 0.5
+    assert agreement_with(["a"], rows, ["c"], rows_before) is None

@@ -116,14 +116,17 @@ def test_what_is_called_water_may_not_move_away_from_the_estimated_share(
     assert chosen(called).notes["reason"].startswith("water called moved from")
 
 
-def test_a_round_labels_no_more_water_than_there_is(known, trained, make_tiles):
+def test_a_round_labels_no_more_water_than_there_is(known, trained, make_tiles, tmp_path):
     flooded = make_tiles(4, "target", seed=2, labelled=False)
     dry = make_tiles(12, "target", seed=8, contrast=0.0, event="dry", labelled=False)
     offered, true = concatenate_tiles([flooded, dry]), 0.35 / 4
 
     def audit_of(method):
         settings = RelabelSettings(priors=method, likelihood=0.0, tta=False)
-        return relabel_tiles(offered, known[1], ensemble_of([trained]), ["a"], settings)[1]
+        scratch = tmp_path / method
+        scratch.mkdir()
+        ensemble = ensemble_of([trained])
+        return relabel_tiles(offered, known[1], ensemble, ["a"], settings, scratch)[1]
 
     for method in ("count", "confusion", "bias-corrected-em"):
         audit = audit_of(method)

@@ -18,10 +18,10 @@ PREDICTION = np.array([[[0, 0, 0], [1, 1, 1]]], dtype=np.uint8)
 
 
 def test_areas_and_histogram_count_every_pixel():
-    areas = kept_area(np.array([[[0, 0, 1, 255]]], np.uint8), ["dry", "water"], 10.0)
+    areas = kept_area(np.array([2, 1]), 4, ["dry", "water"], 10.0)
     assert areas["dry"] == KeptArea(pixels=2, share=0.5, km2=2e-4)
-    assert kept_area(np.zeros((1, 1, 1), np.uint8), ["dry"], None)["dry"].km2 is None
-    histogram = confidence_histogram(Predictions(CONFIDENCE, PREDICTION, 2), ["dry", "water"])
+    assert kept_area(np.array([1]), 1, ["dry"], None)["dry"].km2 is None
+    histogram = confidence_histogram([Predictions(CONFIDENCE, PREDICTION, 2)], ["dry", "water"])
     assert sum(histogram["dry"]) == 3
     assert sum(histogram["water"]) == 2
 

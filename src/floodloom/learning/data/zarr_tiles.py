@@ -51,6 +51,11 @@ def locate_tiles(tiles: xr.Dataset, paths: str | Path | Sequence[str | Path]) ->
     )
 
 
+def unlocated(tiles: xr.Dataset) -> xr.Dataset:
+    """Return tiles without where they lie, which another store of them must not hold."""
+    return tiles.drop_vars([_STORE, _ROW, _OWN], errors="ignore")
+
+
 def replace_labels(tiles: xr.Dataset, label: NDArray[np.uint8]) -> xr.Dataset:
     """Return tiles, located or not, with labels (tile, y, x) of another origin."""
     tiles = tiles.assign(label=(("tile", "y", "x"), label, tiles["label"].attrs))
@@ -213,6 +218,13 @@ def load_tiles(tiles: xr.Dataset, memory_gib: float, load: Load) -> Tiles:
 def load_radar_tiles(tiles: xr.Dataset, memory_gib: float) -> Tiles:
     """Return radar tiles; parameters as of `load_tiles`."""
     return load_tiles(tiles.drop_vars("optical", errors="ignore"), memory_gib, radar_samples)
+
+
+def radar_tiles(tiles: xr.Dataset) -> Tiles:
+    """Return radar tiles, of a store read as they are taken, whatever their number."""
+    if _STORE not in tiles.coords:
+        return radar_samples(tiles)
+    return ZarrTiles(tiles.drop_vars("optical", errors="ignore"))
 
 
 View = Callable[[Samples], Samples]

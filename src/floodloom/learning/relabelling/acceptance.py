@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.samples import Tiles
 from floodloom.learning.loss import LogitLoss
 from floodloom.learning.network import Execution, default_device
-from floodloom.learning.relabelling.gate import Labels, Predictions
+from floodloom.learning.relabelling.gate import Labels
 from floodloom.learning.relabelling.priors import EstimatedShare
 from floodloom.learning.training.validation import scores_of
 from floodloom.log import get_logger
@@ -31,6 +31,8 @@ LEAST_WATER, MOST_WATER = 0.001, 0.9
 """Shares of water beyond which a network has collapsed to one class, or nearly so."""
 MOST_FLIPS = 0.2
 """Share of the labels that a round may change: if more do, rounds don't converge."""
+
+_TILES = 64  # whose labels are compared at once
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,11 @@ class Acceptance:
 
     def _water_called(self, checkpoint: Checkpoint, target: Tiles) -> float:
         """Return the share of class 1 in what a network predicts of tiles."""
-        found = _predicted_classes(checkpoint, target, self.batch)[0]
-        return float((found[found >= 0] == 1).mean())
+        water = seen = 0
+        for found, _ in _predicted_classes(checkpoint, target, self.batch):
+            water += int((found == 1).sum())
+            seen += int((found >= 0).sum())
+        return water / seen
 
     def inaccuracy(self, checkpoint: Checkpoint) -> str | None:
         """Return why a model is too inaccurate to label anything, or None if it isn't.
@@ -118,60 +123,66 @@ class Acceptance:
         """
         if target is None or not len(target):
             return {"water_share": None, "flips": None}
-        new, label = _predicted_classes(learned, target, self.batch)
-        seen, labelled = new >= 0, (label != IGNORE) & (new >= 0)
-        if not seen.any():
+        seen = water = labelled = changed = flipped = 0
+        by_network = _predicted_classes(before, target, self.batch)
+        for new, label in _predicted_classes(learned, target, self.batch):
+            there = new >= 0
+            known = there & (label != IGNORE)
+            seen += int(there.sum())
+            water += int((new == 1).sum())
+            labelled += int(known.sum())
+            changed += int((label[known] != new[known]).sum())
+            if not labelled:
+                flipped += int((next(by_network)[0] != new)[there].sum())
+        if not seen:
             return {"water_share": None, "flips": None}
-        water = (new[seen] == 1).mean()
-        if labelled.any():
-            changed = label[labelled] != new[labelled]
-        else:
-            changed = _predicted_classes(before, target, self.batch)[0][seen] != new[seen]
-        return {"water_share": float(water), "flips": float(changed.mean())}
+        flips = changed / labelled if labelled else flipped / seen
+        return {"water_share": water / seen, "flips": flips}
 
 
 @torch.inference_mode()
 def _predicted_classes(
     checkpoint: Checkpoint, tiles: Tiles, batch: int
-) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
-    """Return the predicted classes (tile, y, x), -1 where there are no data, and the labels."""
+) -> Iterator[tuple[NDArray[np.int8], NDArray[np.uint8]]]:
+    """Yield the predicted classes (tile, y, x), -1 where there are no data, and the labels."""
     execution = Execution(default_device(), channels_last=True)
     model = execution.place(checkpoint.model())
-    parts, labels = [], []
     for index in torch.split(torch.arange(len(tiles)), batch):
         taken = tiles.take(index)
         predicted = model(execution.image(taken.image)).argmax(dim=1).cpu()
-        parts.append(predicted.masked_fill(~taken.any_valid.cpu(), -1).to(torch.int8).numpy())
-        labels.append(taken.label.cpu().numpy())
-    return np.concatenate(parts), np.concatenate(labels)
+        found = predicted.masked_fill(~taken.any_valid.cpu(), -1).to(torch.int8).numpy()
+        yield found, taken.label.cpu().numpy()
 
 
 def round_refusal(
-    predictions: Predictions,
-    label: Labels | None,
+    predicted: NDArray[np.integer],
+    labelled: NDArray[np.integer] | None,
     agreement: float | None,
     *,
+    tiles: int = 1,
     limited: bool = True,
 ) -> str | None:
     """Return why a round must be refused, or None.
 
     Parameters
     ----------
-    predictions
-        Of the unlabelled tiles.
-    label
-        (tile, y, x) uint8 pseudo labels, 255 = ignore; None where tiles are learnt from without.
+    predicted
+        (class,) pixels of the unlabelled tiles that are predicted as each class.
+    labelled
+        (class,) pixels with pseudo labels; None where tiles are learnt from without.
     agreement
         Share of the pixels labelled in both rounds whose label is the same; None without a
         previous round.
+    tiles
+        Number of the unlabelled tiles.
     limited
         Whether water and changed labels have limits.
     """
-    if not len(predictions.label):
+    if not tiles:
         return "no tile is in the split `target`"
-    shares = {"predictions": share_of(1, predictions.label, predictions.valid)}
-    if label is not None:
-        shares["pseudo labels"] = share_of(1, label, label != IGNORE)
+    shares = {"predictions": share_of(1, predicted)}
+    if labelled is not None:
+        shares["pseudo labels"] = share_of(1, labelled)
         if shares["pseudo labels"] is None:
             return "no pixel passed the gate"
     if not limited:
@@ -201,28 +212,30 @@ def limit_exceeded(
     return None
 
 
-def share_of(value: int, array: Labels, among: NDArray[np.bool_]) -> float | None:
-    """Return the share of `value` among the pixels where `among`; None if there are none."""
-    total = int(among.sum())
-    return float((among & (array == value)).sum() / total) if total else None
+def share_of(value: int, counts: NDArray[np.integer]) -> float | None:
+    """Return the share of a class in counts (class,) of pixels; None if there are none."""
+    total = int(counts.sum())
+    return int(counts[value]) / total if total else None
+
+
+Rows = Callable[[NDArray[np.intp]], Labels]
+"""Gives the labels (tile, y, x) of some tiles by their numbers."""
 
 
 def agreement_with(
-    names: Sequence[str],
-    label: Labels,
-    previous_names: Sequence[str],
-    previous: Labels,
+    names: Sequence[str], label: Rows, previous_names: Sequence[str], previous: Rows
 ) -> float | None:
     """Return the share of equal labels where this and the previous round have one.
 
-    Tiles are matched by their names; None if no pixel is labelled in both.
+    Tiles are matched by their names, and read some at a time; None if no pixel is labelled in both.
     """
     place = {name: position for position, name in enumerate(previous_names)}
     pairs = [(i, place[name]) for i, name in enumerate(names) if name in place]
-    if not pairs:
-        return None
-    ours, theirs = (np.array(column) for column in zip(*pairs, strict=True))
-    both = (label[ours] != IGNORE) & (previous[theirs] != IGNORE)
-    if not both.any():
-        return None
-    return float((label[ours][both] == previous[theirs][both]).mean())
+    equal = both = 0
+    for first in range(0, len(pairs), _TILES):
+        ours, theirs = np.array(pairs[first : first + _TILES]).T
+        now, before = label(ours), previous(theirs)
+        labelled = (now != IGNORE) & (before != IGNORE)
+        equal += int((now[labelled] == before[labelled]).sum())
+        both += int(labelled.sum())
+    return equal / both if both else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -67,14 +67,17 @@ def replace_statistics(
     1603.04779; the mixture: Schneider et al. (2020), arXiv 2006.16971, eq. 1.
     """
     model = checkpoint.model().to(default_device()).eval()
+    order = torch.randperm(len(target), generator=torch.Generator().manual_seed(0))
+    batches = torch.split(order, batch)
     norms = {
-        name: _Statistics(least) for name, part in model.named_modules() if isinstance(part, _NORM)
+        name: _Statistics(len(batches), least)
+        for name, part in model.named_modules()
+        if isinstance(part, _NORM)
     }
 
     # Each batch passes with its own statistics, which the hooks keep.
     hooks = [model.get_submodule(name).register_forward_hook(one) for name, one in norms.items()]
-    order = torch.randperm(len(target), generator=torch.Generator().manual_seed(0))
-    for index in torch.split(order, batch):
+    for index in batches:
         taken = target.take(index)
         weight = None if weights is None else _pixel_weights(taken, *weights)
         for one in norms.values():
@@ -85,7 +88,7 @@ def replace_statistics(
 
     mixed = dict(checkpoint.weights)
     for name, one in norms.items():
-        if not one.means:
+        if not one.count:
             continue
         average, spread = f"{name}.running_mean", f"{name}.running_var"
         new_mean, new_spread = one.averages()
@@ -107,17 +110,23 @@ class _Statistics:
     """Hook of a batch normalisation that normalises by the batch itself, and keeps its moments.
 
     `weight` (tile, 1, y, x) float32 is how much each pixel counts; none: all alike. Places that
-    weigh less than `least` don't.
+    weigh less than `least` don't. `moments` (2, batch, channel) are the means and variances of
+    `count` batches so far, of `batches` at most: in one tensor, as many small ones would keep the
+    memory between them from being used again.
     """
 
+    batches: int
     least: float = 0.0
     weight: Tensor | None = None
-    means: list[Tensor] = field(default_factory=list)
-    variances: list[Tensor] = field(default_factory=list)
+    moments: Tensor | None = None
+    count: int = 0
 
     def averages(self) -> tuple[Tensor, Tensor]:
         """Return mean and variance (channel,) float32 over all batches."""
-        return torch.stack(self.means).mean(0).cpu(), torch.stack(self.variances).mean(0).cpu()
+        if self.moments is None:
+            raise RuntimeError("no batch has passed")
+        mean, variance = (one[: self.count].mean(0).cpu() for one in self.moments)
+        return mean, variance
 
     def __call__(self, norm: nn.BatchNorm2d, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         (features,) = inputs
@@ -132,8 +141,11 @@ class _Statistics:
         mean = (features * weight).sum((0, 2, 3)) / pixels
         squared = (features - mean.view(1, -1, 1, 1)).square() * weight
         variance = squared.sum((0, 2, 3)) / pixels
-        self.means.append(mean)
-        self.variances.append(variance * pixels / (pixels - 1))
+        if self.moments is None:
+            self.moments = features.new_empty((2, self.batches, len(mean)))
+        self.moments[0, self.count] = mean
+        self.moments[1, self.count] = variance * pixels / (pixels - 1)
+        self.count += 1
         return F.batch_norm(features, mean, variance, norm.weight, norm.bias, eps=norm.eps)
 
 

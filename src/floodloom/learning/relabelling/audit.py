@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,13 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from floodloom.arrays import IGNORE
+from floodloom.arrays import IGNORE, Floats
+from floodloom.learning.data.zarr_tiles import iterate_blocks
 from floodloom.learning.metrics.pixels import (
+    ReliabilityBins,
     confusion_matrix,
     foreground_scores,
     pixel_accuracy,
-    reliability,
 )
 from floodloom.learning.relabelling.gate import Labels, Predictions
 from floodloom.learning.relabelling.priors import EstimatedShare
@@ -145,27 +146,29 @@ def names_of(paths: Sequence[str | Path]) -> list[str]:
     return [str(number) for number in range(1, len(parts) + 1)]
 
 
-def kept_area(label: Labels, classes: Sequence[str], spacing: float | None) -> dict[str, KeptArea]:
-    """Return per class the labelled pixels, their share, and their area in km² if known."""
+def kept_area(
+    counts: NDArray[np.integer], pixels: int, classes: Sequence[str], spacing: float | None
+) -> dict[str, KeptArea]:
+    """Return per class the labelled pixels, their share of all, and their area in km² if known.
+
+    `counts` is the number of labelled pixels of each class, (class,), `pixels` that of all.
+    """
     areas = {}
-    for value, name in enumerate(classes):
-        pixels = int((label == value).sum())
-        km2 = None if spacing is None else pixels * spacing**2 / 1e6
-        share = pixels / label.size if label.size else 0.0
-        areas[name] = KeptArea(pixels=pixels, share=share, km2=km2)
+    for name, count in zip(classes, counts.tolist(), strict=True):
+        km2 = None if spacing is None else count * spacing**2 / 1e6
+        areas[name] = KeptArea(pixels=count, share=count / pixels if pixels else 0.0, km2=km2)
     return areas
 
 
 def confidence_histogram(
-    predictions: Predictions, classes: Sequence[str], bins: int = 20
+    predictions: Iterable[Predictions], classes: Sequence[str], bins: int = 20
 ) -> dict[str, list[int | float]]:
     """Return counts of confidences in equal bins of 0-1, per predicted class."""
     edges = np.linspace(0, 1, bins + 1)
-    counts = {}
-    for value, name in enumerate(classes):
-        member = (predictions.label == value) & predictions.valid
-        counts[name] = np.histogram(predictions.confidence[member], edges)[0].tolist()
-    return {"edges": edges.tolist(), **counts}
+    counts = np.zeros((len(classes), bins), dtype=np.int64)
+    for part in predictions:
+        counts += [np.histogram(confidence, edges)[0] for confidence in part.by_class()]
+    return {"edges": edges.tolist(), **dict(zip(classes, counts.tolist(), strict=True))}
 
 
 def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> Validation:
@@ -186,30 +189,50 @@ def scores_by_event(tiles: xr.Dataset, predict: Predict, classes: int) -> Valida
         Scores of the foreground, accuracy and calibration error, from counts that are summed before
         they are divided.
     """
-    parts = []
-    for first in range(0, tiles.sizes["tile"], _BATCH):
-        some = tiles.isel(tile=slice(first, first + _BATCH))
-        parts.append((*predict(some["image"].values), some["label"].values))
-    if not parts:
-        return Validation()
-    confidence, prediction, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     event = tiles["event"].values.astype(str)
-
-    def score(chosen: NDArray[np.bool_]) -> HeldOutScores:
-        count = int(chosen.sum())
-        known = np.isfinite(confidence[chosen]) & (label[chosen] != IGNORE)
-        if not known.any():
-            return HeldOutScores(tiles=count)
-        sure, guess, truth = (a[chosen][known] for a in (confidence, prediction, label))
-        matrix = confusion_matrix(guess, truth, classes)
-        return HeldOutScores(
-            tiles=count,
-            **foreground_scores(matrix),
-            accuracy=pixel_accuracy(matrix),
-            expected_calibration_error=reliability(sure, guess == truth).expected_calibration_error,
-        )
-
+    pooled, by_event = _Tally(classes), {str(name): _Tally(classes) for name in np.unique(event)}
+    place = 0
+    blocks = (iterate_blocks(tiles, name) for name in ("image", "label"))
+    for images, labels in zip(*blocks, strict=True):
+        for first in range(0, len(images), _BATCH):
+            part = slice(first, first + _BATCH)
+            confidence, prediction = predict(images[part])
+            pooled.add(confidence, prediction, labels[part])
+            own = event[place : place + len(confidence)]
+            for name in np.unique(own):
+                tallied = (each[own == name] for each in (confidence, prediction, labels[part]))
+                by_event[str(name)].add(*tallied)
+            place += len(confidence)
+    if not place:
+        return Validation()
     return Validation(
-        pooled=score(np.ones(len(event), dtype=np.bool_)),
-        by_event={str(name): score(event == name) for name in np.unique(event)},
+        pooled=pooled.scores(), by_event={name: one.scores() for name, one in by_event.items()}
     )
+
+
+class _Tally:
+    """Counts of held-out tiles."""
+
+    def __init__(self, classes: int) -> None:
+        self._tiles = 0
+        self._matrix = np.zeros((classes, classes), dtype=np.int64)
+        self._bins = ReliabilityBins()
+
+    def add(self, confidence: Floats, prediction: Labels, label: Labels) -> None:
+        """Count tiles, (tile, y, x) each; the confidence is NaN where there are no data."""
+        known = np.isfinite(confidence) & (label != IGNORE)
+        sure, guess, truth = (each[known] for each in (confidence, prediction, label))
+        self._tiles += len(label)
+        self._matrix += confusion_matrix(guess, truth, len(self._matrix))
+        self._bins.add(sure, guess == truth)
+
+    def scores(self) -> HeldOutScores:
+        """Return the scores of what was counted."""
+        if not self._matrix.any():
+            return HeldOutScores(tiles=self._tiles)
+        return HeldOutScores(
+            tiles=self._tiles,
+            **foreground_scores(self._matrix),
+            accuracy=pixel_accuracy(self._matrix),
+            expected_calibration_error=self._bins.reliability().expected_calibration_error,
+        )

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import xarray as xr
 
-from floodloom.learning.data.samples import radar_samples
+from floodloom.learning.data.zarr_tiles import radar_tiles
 from floodloom.learning.inference import Ensemble, ensemble_of
 from floodloom.learning.losses.cross_entropy import cross_entropy
 from floodloom.learning.relabelling.acceptance import (
@@ -95,9 +95,9 @@ def _accurate_members(
     settings: RelabelSettings,
 ) -> Members:
     """Return the networks that are accurate enough, and can be adapted."""
-    acceptance = Acceptance(radar_samples(held_out), cross_entropy, limited=settings.acceptance)
+    acceptance = Acceptance(radar_tiles(held_out), cross_entropy, limited=settings.acceptance)
     adapting = settings.batch_statistics and offered.sizes["tile"]
-    target = radar_samples(offered) if adapting else None
+    target = radar_tiles(offered) if adapting else None
     members, left_out, unlike = [], {}, False
     for name, one in zip(names, ensemble.checkpoints, strict=True):
         reason = acceptance.inaccuracy(one)
@@ -129,7 +129,7 @@ def _other_sensor(
     """
     if not offered.sizes["tile"]:
         return None
-    target, known = radar_samples(offered), radar_samples(held_out)
+    target, known = radar_tiles(offered), radar_tiles(held_out)
     signs = (sensor_difference(one.checkpoint, target, known) for one in members)
     sign = next((sign for sign in signs if sign), None)
     return sign and f"{sign}, and consistent views can be wrong alike; choose pixel-gate"

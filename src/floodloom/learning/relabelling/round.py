@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from floodloom.arrays import IGNORE
 from floodloom.learning.calibration import held_out_pixels, seen_pixels
-from floodloom.learning.data.samples import evenly_spaced, radar_samples
-from floodloom.learning.data.splits import labelled_as_a_whole, select
+from floodloom.learning.data.samples import evenly_spaced
+from floodloom.learning.data.splits import labelled_as_a_whole
+from floodloom.learning.data.zarr_tiles import radar_tiles
 from floodloom.learning.inference import Ensemble
 from floodloom.learning.relabelling.acceptance import (
     agreement_with,
@@ -26,19 +26,17 @@ from floodloom.learning.relabelling.audit import (
     kept_area,
     scores_by_event,
 )
-from floodloom.learning.relabelling.gate import Gate, Labels, Predictions
 from floodloom.learning.relabelling.gates import GATES
 from floodloom.learning.relabelling.labeller import Labeller, calibrate_labeller
 from floodloom.learning.relabelling.members import Members, choose_members
+from floodloom.learning.relabelling.predicted_tiles import GatedTiles, PredictedTiles
 from floodloom.learning.relabelling.priors import EstimatedShare, estimate_priors
 from floodloom.learning.relabelling.settings import RelabelSettings
-from floodloom.log import get_logger, track
+from floodloom.log import get_logger
 from floodloom.raster.store import recipe_of
 
 _log = get_logger(__name__)
-_BATCH = 8
 _SEEN = 128  # tiles of the target that show its share of water, at most
-_LEAST_LABELLED = 0.05  # share of a tile's pixels: fewer teach little for the step that they cost
 
 
 def relabel_tiles(
@@ -47,6 +45,7 @@ def relabel_tiles(
     ensemble: Ensemble,
     names: Sequence[str],
     settings: RelabelSettings,
+    scratch: Path,
     *,
     previous: xr.Dataset | None = None,
 ) -> tuple[xr.Dataset, Audit]:
@@ -55,13 +54,16 @@ def relabel_tiles(
     Parameters
     ----------
     offered
-        Tiles; their labels are never read.
+        Tiles; their labels are never read. Those of stores are read as they are needed, see
+        `floodloom.learning.data.zarr_tiles.locate_tiles`.
     held_out
         Labelled tiles that the networks weren't trained on: they calibrate the confidences.
     ensemble, names
         The networks, and what the audit calls them.
     settings
         Of the round.
+    scratch
+        Folder for what is predicted, which the pseudo-labelled tiles are read from.
     previous
         Pseudo-labelled tiles of the round before.
 
@@ -89,22 +91,26 @@ def relabel_tiles(
     # What the held-out tiles show is measured with the statistics of those tiles.
     labeller, calibration = calibrate_labeller(
         Labeller(members.ensemble, tta=settings.tta, likelihood=members.likelihood),
-        radar_samples(held_out),
+        radar_tiles(held_out),
         scale=settings.calibrate,
         reference=members.reference,
     )
     estimated = _estimated(members, offered, held_out, settings)
-    predictions = _predict(offered, labeller, first=first, estimated=estimated)
+    shares = None if estimated is None else (1 - estimated.share, estimated.share)
+    predicted = PredictedTiles.of(offered, labeller, scratch, first=first, shares=shares)
     gate = GATES.load(settings.gate)
-    label, kept = _gated(gate, predictions, settings)
-    agreement = _agreement(offered, label, previous)
-    pseudo = None if gate.by_consistency else label
+    gated = GatedTiles.of(predicted, gate, settings, scratch)
+    labelled, agreement = gated.counts.sum(axis=0), _agreement(offered, gated, previous)
     reason = members.refusal or round_refusal(
-        predictions, pseudo, agreement, limited=settings.acceptance
+        predicted.ranking.counts,
+        None if gate.by_consistency else labelled,
+        agreement,
+        tiles=offered.sizes["tile"],
+        limited=settings.acceptance,
     )
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
-        kept[:] = False
+        gated = replace(gated, kept=np.zeros_like(gated.kept))
 
     known = replace(labeller, ensemble=members.reference)
     audit = Audit(
@@ -112,11 +118,11 @@ def relabel_tiles(
         preset=settings.preset,
         accepted=reason is None,
         reason=reason,
-        tiles=TileCounts(offered=len(label), kept=int(kept.sum())),
-        passed_gate=kept_area(label, classes, recipe.spacing),
-        water_share=share_of(1, predictions.label, predictions.valid),
+        tiles=TileCounts(offered=len(gated.kept), kept=int(gated.kept.sum())),
+        passed_gate=kept_area(labelled, predicted.label.size, classes, recipe.spacing),
+        water_share=share_of(1, predicted.ranking.counts),
         agreement_with_previous=agreement,
-        confidence=confidence_histogram(predictions, classes),
+        confidence=confidence_histogram((part for _, part in predicted.parts()), classes),
         calibration=calibration,
         gate=settings,
         acceptance=settings.acceptance,
@@ -129,7 +135,7 @@ def relabel_tiles(
         left_out=members.left_out,
         checkpoints=list(names),
     )
-    return _pseudo_labelled(offered, label, kept, classes), audit
+    return gated.labelled(offered, classes), audit
 
 
 def _estimated(
@@ -138,12 +144,12 @@ def _estimated(
     """Return the target's share of water, None where it isn't asked for, or of several classes."""
     if settings.priors == "none" or len(members.ensemble.classes) > 2 or not offered.sizes["tile"]:
         return None
-    seen = evenly_spaced(radar_samples(offered), _SEEN)
+    seen = evenly_spaced(radar_tiles(offered), _SEEN)
     target = seen_pixels(lambda part: members.ensemble.logits(part.image), seen).numpy()
     known, label = np.zeros((0, 2)), np.zeros(0, np.int64)
     if settings.priors != "count":
         drawn = held_out_pixels(
-            lambda part: members.reference.logits(part.image), radar_samples(held_out)
+            lambda part: members.reference.logits(part.image), radar_tiles(held_out)
         )
         known, label = (one.numpy() for one in drawn)
     found = estimate_priors(settings.priors, target, known, label)
@@ -153,53 +159,9 @@ def _estimated(
     return EstimatedShare(method=settings.priors, share=float(found[1]), called=called)
 
 
-def _predict(
-    tiles: xr.Dataset, labeller: Labeller, *, first: bool, estimated: EstimatedShare | None
-) -> Predictions:
-    shape = (tiles.sizes["tile"], tiles.sizes["y"], tiles.sizes["x"])
-    confidence = np.empty(shape, dtype=np.float32)
-    label = np.empty(shape, dtype=np.uint8)
-    for start in track(range(0, shape[0], _BATCH), "labelling tiles"):
-        part = slice(start, start + _BATCH)
-        image = tiles["image"].isel(tile=part).values
-        confidence[part], label[part] = labeller.predict(image)
-    known = tiles["tile_label"].values if "tile_label" in tiles.coords else None
-    shares = None if estimated is None else (1 - estimated.share, estimated.share)
-    return Predictions(confidence, label, len(labeller.ensemble.classes), known, first, shares)
-
-
-def _gated(
-    gate: Gate, predictions: Predictions, settings: RelabelSettings
-) -> tuple[Labels, NDArray[np.bool_]]:
-    """Return the labels (tile, y, x) that pass a gate, and which tiles are kept."""
-    label = gate.select(predictions, settings)
-    kept = np.ones(len(label), dtype=np.bool_)
-    if not gate.by_consistency:
-        kept = (label != IGNORE).mean(axis=(1, 2)) >= _LEAST_LABELLED
-    label[~kept] = IGNORE
-    return label, kept
-
-
-def _agreement(tiles: xr.Dataset, label: Labels, previous: xr.Dataset | None) -> float | None:
+def _agreement(tiles: xr.Dataset, gated: GatedTiles, previous: xr.Dataset | None) -> float | None:
     if previous is None:
         return None
     names, before = tiles["tile_id"].values.tolist(), previous["tile_id"].values.tolist()
-    return agreement_with(names, label, before, previous["label"].values)
-
-
-def _pseudo_labelled(
-    tiles: xr.Dataset,
-    label: Labels,
-    kept: NDArray[np.bool_],
-    classes: tuple[str, ...],
-) -> xr.Dataset:
-    labels = label[kept]
-    unread = ["label", "optical", "channel"]
-    pseudo = select(tiles, kept).drop_vars(unread, errors="ignore").compute()
-    fractions = {
-        f"fraction_{name}": ("tile", (labels == value).mean(axis=(1, 2)).astype(np.float32))
-        for value, name in enumerate(classes)
-    }
-    split = ("tile", np.full(len(labels), "train", dtype="<U10"))
-    pseudo = pseudo.assign(label=(("tile", "y", "x"), labels, {"ignore": IGNORE}))
-    return pseudo.assign_coords({"split": split, **fractions})
+    label = previous["label"]
+    return agreement_with(names, gated.rows, before, lambda rows: label.isel(tile=rows).values)

@@ -27,7 +27,7 @@ def select_by_tile(predictions: Predictions, settings: GateSettings) -> Labels:
         If nothing is known of whole tiles.
     """
     tile_label = predictions.tile_label
-    if tile_label is None or (tile_label == IGNORE).all():
+    if tile_label is None:
         raise ConfigError(
             "gate image-level: the tiles have no label as a whole; give a labels.csv beside the "
             "data, or choose another gate"

@@ -6,9 +6,9 @@ Portions and quotas follow class-balanced self-training (Zou et al. 2018, arXiv 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from floodloom.arrays import IGNORE
 from floodloom.errors import ConfigError
@@ -41,10 +41,8 @@ def select_pixels(predictions: Predictions, settings: GateSettings) -> Labels:
     label = np.full(predictions.label.shape, IGNORE, dtype=np.uint8)
     for value, (threshold, portion) in enumerate(zip(thresholds, portions, strict=True)):
         member = (predictions.label == value) & predictions.valid
-        sure = predictions.confidence[member]
-        least = max(
-            min(threshold, _cutoff(sure, portion)), _cutoff(sure, _quota(predictions, value))
-        )
+        cutoff = partial(predictions.ranking.cutoff, value)
+        least = max(min(threshold, cutoff(portion)), cutoff(_quota(predictions, value)))
         label[member & (predictions.confidence >= least)] = value
     return label
 
@@ -53,8 +51,8 @@ def _quota(predictions: Predictions, value: int) -> float:
     """Return which share of the pixels predicted as a class makes up its estimated share."""
     if predictions.shares is None:
         return 1.0
-    predicted = int(((predictions.label == value) & predictions.valid).sum())
-    return predictions.shares[value] * int(predictions.valid.sum()) / max(predicted, 1)
+    counts = predictions.ranking.counts
+    return predictions.shares[value] * int(counts.sum()) / max(int(counts[value]), 1)
 
 
 def expand_to_classes(values: Sequence[float], classes: int, name: str) -> tuple[float, ...]:
@@ -70,16 +68,6 @@ def expand_to_classes(values: Sequence[float], classes: int, name: str) -> tuple
             f"{name}: {len(values)} values for {classes} classes; give one, or one per class"
         )
     return tuple(values) * (classes if len(values) == 1 else 1)
-
-
-def _cutoff(confidence: NDArray[np.float32], share: float) -> float:
-    """Return the confidence of the last pixel within a share of the most confident ones."""
-    count = int(np.floor(share * confidence.size))
-    if count >= confidence.size:
-        return -np.inf
-    if count == 0:
-        return np.inf
-    return float(np.partition(confidence, confidence.size - count)[confidence.size - count])
 
 
 gate = Gate(select_pixels)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from floodloom.acquire.item import PRODUCT, read_asset
+from floodloom.acquire.item import read_asset
 from floodloom.texts import is_address
 from floodloom.workflow.plan import Plan
 
@@ -68,7 +68,7 @@ def files_on_disk(source: str) -> list[Path]:
     """Return what of a scene's source lies on disk: a STAC item, and the product that it names."""
     if is_address(source):
         return []
-    product = read_asset(source, PRODUCT).source
+    product = read_asset(source).source
     return [Path(source), *([] if is_address(product) else [Path(product)])]
 
 

@@ -142,7 +142,12 @@ def scratch_beside(path: Path) -> Iterator[Path]:
 
 
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-_MARKS = {"zarr.json": b'"fingerprint"', "manifest.safe": b"floodloom simulator"}
+GATHERED = "gathered.json"
+_MARKS = {
+    "zarr.json": b'"fingerprint"',
+    "manifest.safe": b"floodloom simulator",
+    GATHERED: b'"gathered"',
+}
 """What the folders that floodloom writes have inside."""
 _KINDS = ("geometry", "classes")
 """Attributes that calibrated stores and tile stores have, and scene stores haven't."""

@@ -26,6 +26,12 @@ class _Quiet(ThreadingHTTPServer):
         """Say nothing of clients that have heard enough."""
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch) -> None:
+    """Seconds become hundredths."""
+    monkeypatch.setattr("floodloom.acquire.web.PAUSES_S", (0.01, 0.01, 0.01))
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Serve what the test puts among the answers."""

@@ -100,7 +100,7 @@ def test_what_is_no_product_is_refused_by_its_content(server, tmp_path, body, me
     ("status", "remedy"),
     [
         (401, "asks for a login"),
-        (403, "renew the token"),
+        (403, "renew it if it has expired"),
         (404, "nothing at this address"),
         (410, "nothing at this address any more"),
         (418, "check the address"),
@@ -257,7 +257,7 @@ def test_redaction() -> None:
 
 def test_a_full_disk_leaves_nothing(tmp_path, product, monkeypatch) -> None:
     (tmp_path / "x").write_bytes(product)
-    monkeypatch.setattr("floodloom.stages.acquire.require_product", _full)
+    monkeypatch.setattr("floodloom.acquire.fetch.require_product", _full)
     with pytest.raises(OSError, match="No space left on device") as caught:
         acquire(source=str(tmp_path / "x"), out=tmp_path / "out" / "x.zip")
     assert caught.value.filename == str(tmp_path / "out" / "x.zip")

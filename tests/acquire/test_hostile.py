@@ -28,7 +28,6 @@ def hurry(monkeypatch) -> None:
     monkeypatch.setattr(web, "SILENT_S", 0.6)
     monkeypatch.setattr("floodloom.acquire.web.SILENT_S", 0.6)
     monkeypatch.setattr(web, "_WINDOW_S", 0.4)
-    monkeypatch.setattr(item, "_PAUSES_S", (0.01, 0.01, 0.01))
 
 
 def asset_of(folder: Path, href: object, **facts: object) -> str:
@@ -208,7 +207,7 @@ def unending(block: bytes, every_s: float = 0.0, head: bytes = b"") -> Callable[
 def test_what_never_ends_is_given_up(
     server, tmp_path, monkeypatch, block, every_s, head, message
 ) -> None:
-    monkeypatch.setattr("floodloom.stages.acquire.LARGEST", 1_000_000)
+    monkeypatch.setattr("floodloom.acquire.fetch.LARGEST", 1_000_000)
     server.answers["/x.zip"] = unending(block, every_s, head)
     began = time.monotonic()
     refused(tmp_path, f"{server.address}/x.zip", message)

@@ -27,6 +27,7 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
             "size": _SIZE,
         },
         "acquire": {"source": have / "after.zip", "out": out / "fetched.zip"},
+        "gather": {"tiles": [have / "tile.json"], "out": out / "elevations"},
         "calibrate": {"safe": have / "after.SAFE", "out": out / "calibrated.zarr"},
         "geocode": {
             "scene": [have / "calibrated.zarr"], "dem": have / "dem.tif",
@@ -95,6 +96,7 @@ def prepare(have: Path, run: Any) -> None:
             run(stage, arguments(stage, have, have))
         if stage == "simulate":
             _zip(have / "after.SAFE", have / "after.zip")
+            (have / "tile.json").write_text('{"assets": {"data": {"href": "dem.tif"}}}')
         if stage == "tile":
             target = arguments(stage, have, have) | {"split": "target", "out": have / "target.zarr"}
             del target["labels"]

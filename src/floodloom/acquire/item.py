@@ -5,17 +5,27 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
-from floodloom.acquire.web import SCHEMES, TimeLimits, TooSlowError, open_address, reason_of
+from floodloom.acquire import web
+from floodloom.acquire.catalogues import PRODUCT, href_of, product_key
+from floodloom.acquire.web import (
+    SCHEMES,
+    TimeLimits,
+    TooSlowError,
+    UnreachableError,
+    open_address,
+    reason_of,
+)
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.texts import brief, is_address, redact
@@ -24,9 +34,9 @@ LARGEST = 10 << 30
 """Bytes of the largest download; Sentinel-1's largest products have about 8 GB."""
 
 _BLOCK = 1 << 20
-_PAUSES_S = (1.0, 2.0, 4.0)
 _PROGRESS = 10 << 20
-"""Bytes after which a download that breaks off has as many tries again."""
+_PROGRESS_SHARE = 0.01
+"""Bytes, or share of the whole, after which a download that breaks off has as many tries again."""
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -78,24 +88,18 @@ class _Download:
         self._source, self._most, self._shown = source, most, redact(source)
         self._limits = TimeLimits()
         self._received = 0
+        self._begun, self._tries = 0, 0
 
     def blocks(self) -> Iterator[bytes]:
         """Yield all that the server has, with new requests for the rest where one breaks off."""
         response = open_address(self._source, self._limits)
         total, mark = response.length, _mark(response)
         self._require_room(total or 0)
-        tries, begun = 0, 0
         while True:
             broken = yield from self._read(response, total)
             if broken is None:
                 return
-            if self._received >= begun + _PROGRESS:
-                tries, begun = 0, self._received
-            if mark is None or tries == len(_PAUSES_S):
-                raise InputError(f"{self._shown}: {broken}; try again")
-            time.sleep(_PAUSES_S[tries])
-            tries += 1
-            response = self._rest(mark, total, broken)
+            response = self._again(mark, total, broken)
 
     def _read(self, response: Any, total: int | None) -> Generator[bytes, None, str | None]:
         """Yield the blocks of one response; return why it broke off, or None if it is whole."""
@@ -122,6 +126,17 @@ class _Download:
         if total is None or self._received == total:
             return None
         return f"{self._received} bytes came but the server states {total}"
+
+    def _again(self, mark: str | None, total: int | None, broken: str) -> Any:
+        """Request the rest after a pause, as often as the download makes way."""
+        if self._received >= self._begun + min(_PROGRESS, _PROGRESS_SHARE * (total or math.inf)):
+            self._tries, self._begun = 0, self._received
+        while mark is not None and self._tries < len(web.PAUSES_S):
+            time.sleep(web.PAUSES_S[self._tries])
+            self._tries += 1
+            with suppress(UnreachableError):
+                return self._rest(mark, total, broken)
+        raise InputError(f"{self._shown}: {broken}; try again")
 
     def _rest(self, mark: str, total: int | None, broken: str) -> Any:
         """Request what is missing; what comes must be the rest of the same content."""
@@ -157,9 +172,6 @@ _LARGEST = 16 << 20
 """Bytes of the largest item; most have a few thousand."""
 _LONGEST_HASH = 256  # hexadecimal digits
 _SOME = 20
-PRODUCT = "product"
-"""Key of the asset that is a scene's product."""
-
 SHA256 = 0x12
 """Code of SHA-256."""
 
@@ -212,7 +224,7 @@ def is_item(source: str) -> bool:
     )
 
 
-def read_asset(source: str, key: str) -> Asset:
+def read_asset(source: str, key: str = PRODUCT) -> Asset:
     """Look up an asset of a STAC item.
 
     Parameters
@@ -220,36 +232,75 @@ def read_asset(source: str, key: str) -> Asset:
     source
         Path or address of the item.
     key
-        Key of the asset.
+        Key of the asset; `product` finds it under the names that catalogues give it, too.
 
     Raises
     ------
     InputError
         If the item can't be read, has no such asset, or states of it what can't be read.
     """
+    return asset_of(_assets(source), source, key)
+
+
+def asset_of(assets: Mapping[str, Any], source: str, key: str = PRODUCT) -> Asset:
+    """Look up an asset among those of a STAC item.
+
+    Parameters
+    ----------
+    assets
+        As the item has them.
+    source, key
+        As for `read_asset`.
+
+    Raises
+    ------
+    InputError
+        If there is no such asset, or what is stated of it can't be read.
+    """
     shown = redact(source)
-    assets = _assets(source, shown)
-    asset = assets.get(key)
-    if not isinstance(asset, Mapping) or not isinstance(asset.get("href"), str):
+    found = product_key(assets) if key == PRODUCT else key
+    asset = assets.get(found or key)
+    if not isinstance(asset, Mapping) or (href := href_of(asset)) is None:
         known = ", ".join(sorted(assets)[:_SOME]) or "none"
         raise InputError(f"{shown}: no asset {key!r}; it has {known}: set `asset` to one of these")
-    return Asset(_located(asset["href"], source, shown), *_facts(asset, f"{shown}: {key}"))
+    return Asset(_located(href, source, shown), *_facts(asset, f"{shown}: {key}"))
 
 
-def _assets(source: str, shown: str) -> Mapping[str, Any]:
+def _assets(source: str) -> Mapping[str, Any]:
+    text = read_text(source, "a STAC item; give the address of an item")
+    try:
+        assets = json.loads(text)["assets"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{redact(source)}: not a STAC item; give the address of an item"
+        ) from error
+    if not isinstance(assets, Mapping):
+        raise InputError(f"{redact(source)}: not a STAC item; give the address of an item")
+    return assets
+
+
+def read_text(source: str, what: str) -> bytes:
+    """Read a small file, or what an address answers.
+
+    Parameters
+    ----------
+    source
+        Path or address.
+    what
+        What it should be, and what to do if it is too large for that.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or has more than 16 MiB.
+    """
     with open_source(source, _LARGEST) as blocks:
         content = b""
         for block in blocks:
             content += block
             if len(content) > _LARGEST:
-                raise InputError(f"{shown}: too large for a STAC item; give the address of an item")
-    try:
-        assets = json.loads(content)["assets"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{shown}: not a STAC item; give the address of an item") from error
-    if not isinstance(assets, Mapping):
-        raise InputError(f"{shown}: not a STAC item; give the address of an item")
-    return assets
+                raise InputError(f"{redact(source)}: too large for {what}")
+    return content
 
 
 def _located(href: str, item: str, shown: str) -> str:

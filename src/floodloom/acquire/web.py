@@ -9,10 +9,12 @@ import socket
 import time
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from urllib.request import (
+    HTTPCookieProcessor,
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
     HTTPHandler,
@@ -23,8 +25,19 @@ from urllib.request import (
     Request,
 )
 
+from floodloom.acquire.credentials import TOKENS, authorization
 from floodloom.errors import InputError
+from floodloom.log import get_logger
 from floodloom.texts import redact
+
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Pauses before what failed for a while is tried again."""
+_LONGEST_WAIT_S = 300.0
+"""Longest pause that a server may ask for."""
+_LOGINS = (401, 403)
+"""Statuses of a server that wants to know who asks."""
+_WAITING = (429, 503)
+"""Statuses of a server that will answer later."""
 
 SILENT_S = 30.0
 """Silence after which a download is given up."""
@@ -118,8 +131,6 @@ class _Counted(io.RawIOBase):
 SCHEMES = ("http", "https")
 _FAULT = "the server has a fault; try again later"
 _REMEDIES = {
-    401: "the server asks for a login; use an address with a token, or fetch the file by hand",
-    403: "the server refuses; ask for access, or renew the token if it has expired",
     404: "there is nothing at this address; check it",
     407: "the proxy asks for a login; check HTTPS_PROXY",
     410: "there is nothing at this address any more; look for another",
@@ -127,8 +138,15 @@ _REMEDIES = {
 }
 
 
+class UnreachableError(InputError):
+    """A server that can't be reached, or hangs up; it may be back in a while."""
+
+
 def open_address(source: str, limits: TimeLimits, headers: dict[str, str] | None = None) -> Any:
     """Return the response of a server, open for reading.
+
+    A server that is busy (status 429 or 503) is asked again: after the pause that it asks for, at
+    most five minutes, or pauses of floodloom's own.
 
     Parameters
     ----------
@@ -142,27 +160,73 @@ def open_address(source: str, limits: TimeLimits, headers: dict[str, str] | None
     Raises
     ------
     InputError
-        If the address isn't one, there is no response, or it is a refusal.
+        If the address isn't one, or the answer is a refusal.
+    UnreachableError
+        If there is no answer.
     """
-    shown = redact(source)
     request = _request(source, headers or {})
+    pauses = iter(PAUSES_S)
+    while True:
+        try:
+            return _opener(limits).open(request, timeout=SILENT_S)
+        except HTTPError as error:
+            error.close()
+            wait = _wait(error, next(pauses, None))
+            if wait is None:
+                raise _refusal(redact(source), error) from None
+        except Exception as error:
+            raise _failure(redact(source), error) from None
+        get_logger(__name__).info("%s: the server is busy; waiting %.0f s", redact(source), wait)
+        limits.pause()
+        time.sleep(wait)
+
+
+def _wait(error: HTTPError, pause: float | None) -> float | None:
+    """Return how long to wait before the next request, s; None where there is none."""
+    if error.code not in _WAITING or pause is None:
+        return None
+    asked = _asked(error.headers.get("Retry-After", ""))
+    wait = pause if asked is None else asked
+    return wait if wait <= _LONGEST_WAIT_S else None
+
+
+def _asked(text: str) -> float | None:
+    """Return the seconds that Retry-After states, as a number or as a time."""
+    if text.strip().isdecimal():
+        return float(text)
     try:
-        return _opener(limits).open(request, timeout=SILENT_S)
-    except HTTPError as error:
-        error.close()
-        remedy = _REMEDIES.get(error.code, _FAULT if error.code >= 500 else "check the address")
-        raise InputError(f"{shown}: can't be fetched (status {error.code}): {remedy}") from None
-    except TooSlowError as error:
-        raise InputError(f"{shown}: too slow ({error}); try again later") from None
-    except URLError as error:
-        raise InputError(
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError, OSError):  # no time, or none that this machine can count
+        return None
+
+
+def _refusal(shown: str, error: HTTPError) -> InputError:
+    if error.code in _LOGINS:
+        host = urlsplit(error.url).hostname
+        said = "asks for a login" if error.code == 401 else "refuses"
+        return InputError(
+            f"{shown}: can't be fetched (status {error.code}): {host} {said}; give its token in "
+            f"{TOKENS}, or its login in netrc, or renew it if it has expired"
+        )
+    remedy = _REMEDIES.get(error.code, _FAULT if error.code >= 500 else "check the address")
+    asked = _asked(error.headers.get("Retry-After", "")) if error.code in _WAITING else None
+    if asked is not None:
+        remedy = f"the server asks to wait; try again in {asked:.0f} s"
+    return InputError(f"{shown}: can't be fetched (status {error.code}): {remedy}")
+
+
+def _failure(shown: str, error: Exception) -> Exception:
+    """Return what is raised in place of an error of a request, whose text may hold the address."""
+    if isinstance(error, TooSlowError):
+        return InputError(f"{shown}: too slow ({error}); try again later")
+    if isinstance(error, URLError):
+        return UnreachableError(
             f"{shown}: can't be fetched ({reason_of(error.reason)}); check the address and the "
             "network"
-        ) from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise InputError(
-            f"{shown}: can't be fetched ({reason_of(error)}); try again later"
-        ) from None
+        )
+    if isinstance(error, (OSError, ValueError, http.client.HTTPException)):
+        return UnreachableError(f"{shown}: can't be fetched ({reason_of(error)}); try again later")
+    return error
 
 
 def reason_of(error: Any) -> str:
@@ -189,6 +253,8 @@ def _request(source: str, headers: dict[str, str]) -> Request:
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         headers["Authorization"] = "Basic " + base64.b64encode(login).decode()
+    elif known := authorization(source):
+        headers["Authorization"] = known
     try:
         return Request(_ascii(parts, port), headers=headers)
     except UnicodeError:
@@ -216,6 +282,7 @@ def _opener(limits: TimeLimits) -> OpenerDirector:
         _Http(limits),
         _Https(limits),
         _Redirects(),
+        HTTPCookieProcessor(),  # of one request and what it is redirected to, such as to a login
         HTTPDefaultErrorHandler(),
         HTTPErrorProcessor(),
     ):
@@ -263,6 +330,8 @@ class _Redirects(HTTPRedirectHandler):
         followed = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
         if followed is not None and target[:2] != urlsplit(req.full_url)[:2]:
             followed.headers.pop("Authorization", None)
+            if known := authorization(newurl):
+                followed.add_header("Authorization", known)
         return followed
 
     def http_error_302(

@@ -316,6 +316,19 @@ def _require_web(source: str, where: str) -> None:
         )
 
 
+def _require_item(source: str, folder: Path, where: str) -> None:
+    """Refuse what isn't there, and addresses with what opens them: Snakemake records settings."""
+    if not is_address(source):
+        _require(source, folder, where)
+        return
+    _require_web(source, where)
+    if redact(source) != source:
+        raise ConfigError(
+            f"{where} {redact(source)}: with a login or a query, which may be secret; give an "
+            "address without, and the login in the environment or netrc"
+        )
+
+
 def _require(path: str, folder: Path, where: str) -> None:
     try:
         found = (folder / path).exists()
@@ -341,9 +354,11 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
     folder = folder or Path()
     for name, event in config.events.items():
         for key in ("dem", "labels", "optical", "reference_water", "land_cover", "zones"):
-            path = getattr(event, key)
-            if path is not None:
-                _require(path, folder, f"events.{name}.{key}:")
+            given = getattr(event, key)
+            if isinstance(given, str):
+                _require(given, folder, f"events.{name}.{key}:")
+            for item in given if isinstance(given, tuple) else ():
+                _require_item(item, folder, f"events.{name}.{key}:")
     if config.calibrate.orbit is not None:
         _require(str(config.calibrate.orbit), folder, "calibrate.orbit:")
     if config.data_root is not None and not (folder / config.data_root).is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     Field,
@@ -146,9 +146,10 @@ class EventSettings(Settings):
         default_factory=BackscatterSettings,
         description="What backscatter of others among its scenes is, see docs/inputs.md",
     )
-    dem: str | None = Field(
+    dem: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
         default=None,
-        description="Elevation raster, or a folder of its tiles; all rasters are GeoTIFFs",
+        description="Elevation raster, or a folder of its tiles; or a list of STAC items of tiles, "
+        "which are fetched; all rasters are GeoTIFFs",
     )
     labels: str | None = Field(
         default=None,

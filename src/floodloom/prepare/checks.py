@@ -98,7 +98,7 @@ def shares_seen_before(
     """
     seen = shapely.union_all([scene.outline for scene in after])
     if box is not None:
-        kept = _common(seen, shapely.box(*box))
+        kept = common(seen, shapely.box(*box))
         if kept.is_empty:
             raise InputError(
                 f"{after[0].path}: shows nothing of the area; it covers "
@@ -109,7 +109,7 @@ def shares_seen_before(
     for members in before:
         for scene in members:
             require_orbits(scene.facts, after[0].facts, name=str(scene.path))
-        shown = _common(seen, shapely.union_all([scene.outline for scene in members]))
+        shown = common(seen, shapely.union_all([scene.outline for scene in members]))
         if shown.area == 0:
             raise InputError(
                 f"{members[0].path}: no overlap with {after[0].path}; it covers "
@@ -119,7 +119,7 @@ def shares_seen_before(
     return shares
 
 
-def _common(one: BaseGeometry, other: BaseGeometry) -> BaseGeometry:
+def common(one: BaseGeometry, other: BaseGeometry) -> BaseGeometry:
     """What two shapes share, whatever turn their longitudes are counted in."""
     return shapely.union_all([one & translate(other, xoff=turn) for turn in _TURNS])
 

@@ -1,4 +1,4 @@
-"""The commands `map` and `init`: from one's own files to a map, or to its configuration."""
+"""The commands `map` and `init`: from files, or a place and a date, to a map or to its settings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from floodloom.names import as_name, require_name
 from floodloom.prepare.run import available_cores, results, run, shown
-from floodloom.prepare.settings import Area, OwnFiles
-from floodloom.prepare.survey import survey
+from floodloom.prepare.settings import Area, OwnFiles, Search
+from floodloom.prepare.survey import Survey, survey
 from floodloom.prepare.write import write_event
 from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.texts import line
@@ -15,15 +15,16 @@ from floodloom.texts import line
 
 def map_flood(
     *,
-    files: OwnFiles,
     out: Path,
-    area: Area = Area(),  # noqa: B008  frozen
+    files: OwnFiles = OwnFiles(),  # noqa: B008  frozen
+    area: Area = Area(),  # noqa: B008
+    search: Search = Search(),  # noqa: B008
     backscatter: BackscatterSettings = BackscatterSettings(),  # noqa: B008
     name: str | None = None,
     cores: int | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Map a flood from your own scenes by the model that floodloom brings.
+    """Map a flood by the model that floodloom brings, from your scenes or those of a catalogue.
 
     Writes config.yaml and scenes.tsv into a folder, states what was found, and runs the workflow
     there. The command of Snakemake that does the same, whole or stage by stage, is printed; the
@@ -31,12 +32,14 @@ def map_flood(
 
     Parameters
     ----------
-    files
-        Scenes and elevations.
     out
         Folder for the configuration and the results.
+    files
+        Scenes and elevations.
     area
         The part that is mapped.
+    search
+        Date and catalogue, instead of scenes.
     backscatter
         What backscatter of others is, where its files don't state it.
     name
@@ -53,7 +56,7 @@ def map_flood(
     RunError
         If a job fails.
     """
-    called = _prepare(files, out, area, backscatter, name)
+    called = _prepare(survey(files, area, search, backscatter), out, name)
     count = cores or available_cores()
     _say(f"runs: {shown(out, count)}")
     _say("  up to one stage: add calibrated, geocoded, predicted or delineated")
@@ -65,22 +68,25 @@ def map_flood(
 
 def init(
     *,
-    files: OwnFiles,
     out: Path,
+    files: OwnFiles = OwnFiles(),  # noqa: B008
     area: Area = Area(),  # noqa: B008
+    search: Search = Search(),  # noqa: B008
     backscatter: BackscatterSettings = BackscatterSettings(),  # noqa: B008
     name: str | None = None,
 ) -> None:
-    """Write a commented config.yaml and scenes.tsv for your own scenes.
+    """Write a commented config.yaml and scenes.tsv for your scenes or those of a catalogue.
 
     Parameters
     ----------
-    files
-        Scenes and elevations.
     out
         Folder to write into.
+    files
+        Scenes and elevations.
     area
         The part that is mapped.
+    search
+        Date and catalogue, instead of scenes.
     backscatter
         What backscatter of others is, where its files don't state it.
     name
@@ -91,16 +97,13 @@ def init(
     InputError, RecipeMismatchError, ConfigError
         One line, if the files can't become a map.
     """
-    _prepare(files, out, area, backscatter, name)
+    _prepare(survey(files, area, search, backscatter), out, name)
     _say(f"run it by: {shown(out)}")
 
 
-def _prepare(
-    files: OwnFiles, out: Path, area: Area, backscatter: BackscatterSettings, name: str | None
-) -> str:
+def _prepare(found: Survey, out: Path, name: str | None) -> str:
     """Write the configuration and state what was found; return the event's name."""
     called = require_name(name, "name") if name else as_name(out.absolute().name)
-    found = survey(files, area, backscatter)
     for text in found.lines():
         _say(text)
     written = write_event(found, called, out)

@@ -32,7 +32,7 @@ class Found:
     Attributes
     ----------
     path
-        Where it lies.
+        Where it lies, or the address of the STAC item that names it.
     kind
         What it is, in words.
     polarisations
@@ -50,7 +50,7 @@ class Found:
         What was taken for what of others' backscatter, and why.
     """
 
-    path: Path
+    path: Path | str
     kind: str
     polarisations: tuple[str, ...]
     footprint: Bounds

@@ -1,4 +1,4 @@
-"""What `map` and `init` are told; all else is found out from the files."""
+"""What `map` and `init` are told; all else is found out from files and catalogues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OwnFiles(Settings):
     """One's own scenes and elevations."""
 
     scenes: tuple[Path, ...] = Field(
-        min_length=1,
+        default=(),
         description="Scenes of the flood: SAFE folders, zips, or backscatter of others; scenes of "
         "earlier passes among them are taken as before the flood",
     )
@@ -39,6 +39,25 @@ class OwnFiles(Settings):
         ge=-500,
         le=9000,
         description="Height of flat ground above the ellipsoid, m, in place of elevations",
+    )
+
+
+class Search(Settings):
+    """A flood whose scenes a catalogue has."""
+
+    date: str | None = Field(
+        default=None,
+        description="Begin of the flood, such as 2023-05-14 or 2023-05-14T16:00:00 (UTC): its "
+        "scenes are looked for in a catalogue",
+    )
+    catalogue: str | None = Field(
+        default=None,
+        description="copernicus (which is taken when not given), asf, earth-search, "
+        "planetary-computer, or the address of a STAC API or catalog.json; elevations come from "
+        "it, too, where none are given",
+    )
+    dates_before: int = Field(
+        default=1, ge=1, le=12, description="How many dates before the flood are looked for"
     )
 
 

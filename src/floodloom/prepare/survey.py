@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from odc.geo.geobox import GeoBox
 
 from floodloom.errors import InputError
 from floodloom.prepare.area import box_of
 from floodloom.prepare.checks import (
-    datum_of_elevations,
     require_alike,
     require_known_to_model,
     shares_seen_before,
 )
 from floodloom.prepare.found import Found, look_at
+from floodloom.prepare.lookup import Scenes, elevations, look_up
 from floodloom.prepare.passes import part_by_date
-from floodloom.prepare.settings import Area, OwnFiles
+from floodloom.prepare.settings import Area, OwnFiles, Search
 from floodloom.raster.grid import (
     Bounds,
     projected_bounds,
     utm_epsg,
 )
-from floodloom.sentinel1.footprint import event_grid
+from floodloom.sentinel1.footprint import event_grid, united_footprint
 from floodloom.sentinel1.settings import BackscatterSettings, GeocodeSettings
 
 _WORLD = "EPSG:4326"
@@ -37,8 +38,11 @@ class Survey:
 
     Attributes
     ----------
-    files, area, stated
+    area, stated
         What was given.
+    dem
+        Elevation raster or folder; addresses or paths of STAC items of tiles; None if there is
+        none.
     after
         Scenes of the flood.
     before
@@ -53,9 +57,12 @@ class Survey:
         What they are, in words.
     heights_known
         Whence it is known what elevations are measured from, in words.
+    chosen
+        Why scenes of a catalogue were chosen and others weren't, and what will be fetched; a line
+        each.
     """
 
-    files: OwnFiles
+    dem: Path | tuple[Path | str, ...] | None
     area: Area
     stated: BackscatterSettings
     after: list[Found]
@@ -65,9 +72,11 @@ class Survey:
     grid: GeoBox
     elevations: str
     heights_known: str
+    chosen: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """Yield what was found, a line each."""
+        yield from self.chosen
         for scene in self.after:
             yield f"after: {scene.path}: {scene.described}"
         for members, share in zip(self.before, self.shares, strict=True):
@@ -92,8 +101,8 @@ class Survey:
         )
 
 
-def survey(files: OwnFiles, area: Area, stated: BackscatterSettings) -> Survey:
-    """Find out what one's own files are, and refuse what can't become a map.
+def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSettings) -> Survey:
+    """Find out what one's own files or those of a catalogue are; refuse what can't become a map.
 
     Parameters
     ----------
@@ -101,6 +110,8 @@ def survey(files: OwnFiles, area: Area, stated: BackscatterSettings) -> Survey:
         Scenes and elevations.
     area
         The part that is mapped.
+    search
+        Date and catalogue, instead of scenes.
     stated
         What is stated of backscatter of others.
 
@@ -113,17 +124,16 @@ def survey(files: OwnFiles, area: Area, stated: BackscatterSettings) -> Survey:
     InputError, RecipeMismatchError
         One line that names the file and what to do.
     """
-    after, before = part_by_date(
-        [look_at(path, stated) for path in files.scenes],
-        [look_at(path, stated) for path in files.before],
-    )
+    box = box_of(area)
+    given = _given(files, stated) if search.date is None else look_up(files, search, box)
+    after, before = given.after, given.before
     scenes = [*after, *(scene for members in before for scene in members)]
     require_alike(scenes, stated)
-    box = box_of(area)
     shares = shares_seen_before(after, before, box)
-    heights, elevations, whence = _elevations(files, after[0])
-    geocode = GeocodeSettings.model_validate({**_placed(scenes, box), **heights})
-    within = files.dem if after[0].is_product else None
+    covered = united_footprint([scene.footprint for scene in scenes]) if box is None else box
+    heights = elevations(files, search, after[0], covered)
+    geocode = GeocodeSettings.model_validate({**_placed(scenes, box), **heights.settings})
+    within = heights.dem if after[0].is_product and isinstance(heights.dem, Path) else None
     grid = event_grid(
         [scene.footprint for scene in scenes],
         geocode.epsg,
@@ -135,23 +145,30 @@ def survey(files: OwnFiles, area: Area, stated: BackscatterSettings) -> Survey:
     if after[0].recipe is not None:
         recipe = after[0].recipe.model_copy(update={"spacing": geocode.resolution})
         require_known_to_model(recipe, str(after[0].path))
-    return Survey(files, area, stated, after, before, shares, geocode, grid, elevations, whence)
+    return Survey(
+        dem=heights.dem,
+        area=area,
+        stated=stated,
+        after=after,
+        before=before,
+        shares=shares,
+        geocode=geocode,
+        grid=grid,
+        elevations=heights.described,
+        heights_known=heights.whence,
+        chosen=given.reasons,
+    )
 
 
-def _elevations(files: OwnFiles, first: Found) -> tuple[dict[str, object], str, str]:
-    """Return settings of heights, what is known of elevations, and whence, in words."""
-    if files.dem is not None:
-        setting, datum, whence = datum_of_elevations(files)
-        return {"dem_heights": setting}, f"{files.dem}, {datum} heights ({whence})", whence
-    if not first.is_product:
-        return {}, "none; the scenes are terrain-corrected", ""
-    if files.height is None:
+def _given(files: OwnFiles, stated: BackscatterSettings) -> Scenes:
+    if not files.scenes:
         raise InputError(
-            f"{first.path}: a product needs elevations to be put on a map; give --dem, or on flat "
-            "ground --height, m above the ellipsoid"
+            "no scenes: give --scenes, or --date with --bbox, --place or --aoi, and they are "
+            "looked for in a catalogue"
         )
-    height: dict[str, object] = {"constant_height": files.height}
-    return height, f"none; all ground is taken to lie {files.height:g} m above the ellipsoid", ""
+    after = [look_at(path, stated) for path in files.scenes]
+    before = [look_at(path, stated) for path in files.before]
+    return Scenes(*part_by_date(after, before))
 
 
 def _placed(scenes: list[Found], box: Bounds | None) -> dict[str, object]:

@@ -94,8 +94,13 @@ def _named(role: str, members: Sequence[Found], number: int) -> str:
     return f"{role}{day}" + (f"-{number}" if len(members) > 1 else "")
 
 
-def place(path: Path, out: Path) -> str:
-    """Return a path as a run in `out` names it: from there, so that pages tell no home folder."""
+def place(path: Path | str, out: Path) -> str:
+    """Return a path as a run in `out` names it: from there, so that pages tell no home folder.
+
+    An address is returned as it is.
+    """
+    if isinstance(path, str):
+        return path
     whole = path.absolute()
     return os.path.relpath(whole.parent.resolve() / whole.name, out.resolve())
 
@@ -128,8 +133,11 @@ scenes: {SHEET} # which file was taken when
 
 def _event(found: Survey, name: str, out: Path) -> str:
     lines = ["events:", f"  {_yaml(name)}:", "    split: target # it gives no labels and is mapped"]
-    if found.files.dem is not None:
-        lines.append(f"    dem: {_yaml(place(found.files.dem, out))}")
+    if isinstance(found.dem, Path):
+        lines.append(f"    dem: {_yaml(place(found.dem, out))}")
+    elif found.dem:
+        lines.append("    dem: # STAC items of tiles, which the run fetches")
+        lines += [f"      - {_yaml(place(tile, out))}" for tile in found.dem]
     if found.area.aoi is not None:
         lines.append(f"    zones: {_yaml(place(found.area.aoi, out))} # their areas are listed")
     else:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from floodloom.acquire.item import PRODUCT, read_asset
+from floodloom.acquire.catalogues import ELEVATIONS, PRODUCT
+from floodloom.acquire.item import read_asset
 from floodloom.texts import is_address
 from floodloom.workflow.plan import Plan
 
@@ -48,12 +49,15 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
     Returns
     -------
     list
-        Orbit files of a scene; the STAC item that names its product, and the product, on disk.
+        Orbit files of a scene; STAC items that name what is fetched, and that, on disk.
     """
     if stage == "calibrate" and plan.config.calibrate.orbit is not None:
         return orbit_files(plan.config.calibrate.orbit, plan.scenes[wildcards["scene"]].source)
     if stage == "acquire":
         return files_on_disk(plan.scenes[wildcards["scene"]].source)
+    if stage == "gather":
+        tiles = plan.fetched_tiles(wildcards["event"])
+        return [path for tile in tiles for path in files_on_disk(tile, ELEVATIONS)]
     return []
 
 
@@ -64,11 +68,11 @@ def reads_data_set(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> bool
     return stage == "ingest" or (stage == "tile" and not inputs(plan, stage, wildcards))
 
 
-def files_on_disk(source: str) -> list[Path]:
-    """Return what of a scene's source lies on disk: a STAC item, and the product that it names."""
+def files_on_disk(source: str, asset: str = PRODUCT) -> list[Path]:
+    """Return what of a source lies on disk: a STAC item, and the file that it names."""
     if is_address(source):
         return []
-    product = read_asset(source, PRODUCT).source
+    product = read_asset(source, asset).source
     return [Path(source), *([] if is_address(product) else [Path(product)])]
 
 

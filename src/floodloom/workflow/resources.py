@@ -218,6 +218,7 @@ def _geocoding_s(plan: Plan, wildcards: Any) -> float:
 _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "simulate": lambda plan, job, threads: 1500 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job, threads: 0.0,
+    "gather": lambda plan, job, threads: 0.0,
     # Each thread holds a strip or block, and has the next one read.
     "calibrate": lambda plan, job, threads: 300 * threads,
     "geocode": lambda plan, job, threads: 300 * threads + 0.5 * _map(plan, job),
@@ -248,6 +249,7 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
 _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "simulate": lambda plan, job: 20 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job: 1000.0,  # 1 GB at 1 MB/s
+    "gather": lambda plan, job: 40.0 * len(plan.fetched_tiles(job.event)),  # 40 MB each
     "calibrate": lambda plan, job: 0.02 * _image(plan, job),
     "geocode": _geocoding_s,
     "ingest": lambda plan, job: 1.0 * _DATASET_MPX,

@@ -47,6 +47,28 @@ rule acquire:
         "../scripts/stage.py"
 
 
+rule gather:
+    output:
+        out=directory("resources/elevations/{event}"),
+    log:
+        "resources/logs/elevations/{event}.log",
+    benchmark:
+        "resources/benchmarks/elevations/{event}.tsv"
+    wildcard_constraints:
+        event=one_of([event for event in CONFIG.events if PLAN.fetched_tiles(event)]),
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(PLAN, "gather"),
+        runtime=runtime(PLAN, "gather"),
+    params:
+        digest=JOBS.digest("gather"),
+        tiles=lambda wildcards: list(PLAN.fetched_tiles(wildcards.event)),
+    script:
+        "../scripts/stage.py"
+
+
 rule calibrate:
     input:
         unpack(JOBS.inputs("calibrate")),

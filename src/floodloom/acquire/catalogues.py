@@ -1,0 +1,120 @@
+"""What STAC catalogues do differently: where they are, and what they call things.
+
+All that is known of single catalogues is here. Others are searched by the patterns below.
+
+Sources: the catalogues' own collections and items; STAC extensions alternate-assets, sat, sar,
+processing; stactools.sentinel1 (`s1:` properties).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+PRODUCT = "product"
+"""Key of the asset that is a scene's product."""
+
+ELEVATIONS = "data"
+"""Key of the asset of a tile of Copernicus DEM."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A STAC API, or the first file of a static catalogue.
+
+    Attributes
+    ----------
+    source
+        Address, or path.
+    scenes
+        Collections of Sentinel-1; None: those whose names say so.
+    elevations
+        Collection of Copernicus DEM GLO-30; None: the one whose name says so.
+    """
+
+    source: str
+    scenes: tuple[str, ...] | None = None
+    elevations: str | None = None
+
+
+CATALOGUES = {
+    "copernicus": Catalogue("https://stac.dataspace.copernicus.eu/v1", ("sentinel-1-grd",)),
+    "asf": Catalogue(
+        "https://cmr.earthdata.nasa.gov/stac/ASF",
+        tuple(f"SENTINEL-1{unit}_DP_GRD_HIGH_1" for unit in "ABC"),
+    ),
+    "earth-search": Catalogue(
+        "https://earth-search.aws.element84.com/v1", ("sentinel-1-grd",), "cop-dem-glo-30"
+    ),
+    "planetary-computer": Catalogue(
+        "https://planetarycomputer.microsoft.com/api/stac/v1", ("sentinel-1-grd",)
+    ),
+}
+"""Catalogues by name."""
+
+OPEN_ELEVATIONS = CATALOGUES["earth-search"]
+"""Where elevations come from, without a login, for those above that name none."""
+
+SCENES = re.compile(r"sentinel-?1.*grd", re.IGNORECASE)
+ELEVATION_TILES = re.compile(r"cop.*dem.*30", re.IGNORECASE)
+"""Names of collections of Sentinel-1 and of Copernicus DEM GLO-30."""
+
+VERSIONS = ("processing:version", "processing:software", "version")
+"""Properties that state the processing baseline."""
+PROCESSED = ("s1:processing_datetime", "processing:datetime", "created", "published", "updated")
+"""Properties that state when a product was made."""
+PRODUCT_TYPES = ("sar:product_type", "product:type", "s1:product_type")
+"""Properties that state the type: GRD, or IW_GRDH_1S."""
+
+_OPEN_BUCKETS = {"copernicus-dem-30m": "https://copernicus-dem-30m.s3.amazonaws.com"}
+"""Buckets that are open to everybody, and their addresses."""
+_WEB = ("http://", "https://")
+
+
+def product_key(assets: Mapping[str, Any]) -> str | None:
+    """Return the key of the asset that is a whole product.
+
+    Parameters
+    ----------
+    assets
+        Of an item: `Product` at Copernicus Data Space; of ASF, which takes a part of the address
+        for the key, the only zip.
+    """
+    named = [key for key in assets if key.lower() == PRODUCT]
+    zips = [key for key, asset in assets.items() if _is_zip(asset)]
+    return next(iter(named or (zips if len(zips) == 1 else ())), None)
+
+
+def _is_zip(asset: Any) -> bool:
+    href = asset.get("href") if isinstance(asset, Mapping) else None
+    return isinstance(href, str) and re.split(r"[?#]", href)[0].lower().endswith(".zip")
+
+
+def href_of(asset: Mapping[str, Any]) -> str | None:
+    """Return where an asset lies: on the web, where it lies there too.
+
+    Parameters
+    ----------
+    asset
+        Of an item; with `alternate` places where its own is a bucket, as of Copernicus Data Space.
+    """
+    href = asset.get("href")
+    if not isinstance(href, str) or href.lower().startswith(_WEB):
+        return href if isinstance(href, str) else None
+    alternates = asset.get("alternate")
+    for other in alternates.values() if isinstance(alternates, Mapping) else ():
+        place = other.get("href") if isinstance(other, Mapping) else None
+        if isinstance(place, str) and place.lower().startswith(_WEB):
+            return place
+    if href.startswith("s3://"):
+        bucket, _, key = href.removeprefix("s3://").partition("/")
+        return f"{_OPEN_BUCKETS[bucket]}/{key}" if bucket in _OPEN_BUCKETS else href
+    return href
+
+
+def file_name(address: str) -> str:
+    """Return the name of the file at an address or path."""
+    return urlsplit(address).path.rpartition("/")[2]

@@ -1,0 +1,150 @@
+"""What a catalogue has of a flood: its scenes, and elevations where none are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from floodloom.dates import read_date
+from floodloom.errors import InputError
+from floodloom.prepare.checks import datum_of_elevations
+from floodloom.prepare.choose import choose
+from floodloom.prepare.found import Found
+from floodloom.prepare.search import elevations_of, scenes_of
+from floodloom.prepare.settings import OwnFiles, Search
+from floodloom.raster.grid import Bounds
+from floodloom.sentinel1.heights import require_datum
+from floodloom.texts import brief, is_address, redact
+
+DEFAULT = "copernicus"
+"""The catalogue that is taken when none is given."""
+COPERNICUS_DATUM = "egm2008"
+"""What the heights of Copernicus DEM are measured from; its files don't state it."""
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Scenes of the flood and of each date before it, and why these."""
+
+    after: list[Found]
+    before: list[list[Found]]
+    reasons: tuple[str, ...] = ()
+
+
+def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
+    """Choose scenes of a catalogue.
+
+    Parameters
+    ----------
+    files
+        Without scenes.
+    search
+        Date and catalogue.
+    box
+        West, south, east and north of the area, degrees.
+
+    Raises
+    ------
+    InputError
+        If scenes are given, too, there is no area or date, or the catalogue has nothing of it.
+    """
+    if files.scenes or files.before:
+        raise InputError("date: scenes are given, which have dates of their own; leave one out")
+    if box is None:
+        raise InputError("date: where is the flood? Give --bbox, --place or --aoi as well")
+    since = _begin(str(search.date))
+    name = search.catalogue or DEFAULT
+    candidates = scenes_of(name, box, since)
+    choice = choose(candidates, box, since, search.dates_before)
+    if not choice.after:
+        problems = {one.problem for one in candidates if one.problem and one.taken >= since}
+        raise InputError(
+            f"{redact(name)}: no scene of the area since {since:%Y-%m-%d %H:%M} can be used "
+            f"({', '.join(sorted(problems)) or 'all are earlier'}); try another catalogue or date"
+        )
+    chosen = [*choice.after, *(one for members in choice.before for one in members)]
+    return Scenes(
+        [one.found for one in choice.after],
+        [[one.found for one in members] for members in choice.before],
+        (*choice.reasons, _fetched("product", [one.size for one in chosen])),
+    )
+
+
+def _begin(text: str) -> datetime:
+    try:
+        day = read_date(text)
+    except ValueError:
+        raise InputError(
+            f"date {brief(text)}: not a date; give one like 2023-05-14 or 2023-05-14T16:00:00"
+        ) from None
+    return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
+
+
+def _fetched(what: str, sizes: Sequence[int | None]) -> str:
+    """Return in words how many files will be fetched, and how large they are together."""
+    known = [size for size in sizes if size is not None]
+    unknown = len(sizes) - len(known)
+    count = f"fetches: {len(sizes)} {what}{'s' * (len(sizes) > 1)}, {sum(known) / 1e6:,.1f} MB"
+    return f"{count} and {unknown} of a size that isn't stated" if unknown else count
+
+
+@dataclass(frozen=True)
+class Elevations:
+    """Settings of heights, where they come from, what is known of them, and whence, in words."""
+
+    settings: dict[str, object]
+    described: str
+    dem: Path | tuple[Path | str, ...] | None = None
+    whence: str = ""
+
+
+def elevations(files: OwnFiles, search: Search, first: Found, box: Bounds) -> Elevations:
+    """Find out which elevations are used: those that are given, or Copernicus DEM of a catalogue.
+
+    Parameters
+    ----------
+    files
+        With `dem` or `height`, where one is given.
+    search
+        Catalogue.
+    first
+        A scene of the flood.
+    box
+        West, south, east and north of what is mapped, degrees.
+
+    Raises
+    ------
+    InputError
+        If a product has none, they can't be read, or their geoid isn't on this machine.
+    """
+    if files.dem is not None:
+        setting, datum, whence = datum_of_elevations(files)
+        described = f"{files.dem}, {datum} heights ({whence})"
+        return Elevations({"dem_heights": setting}, described, files.dem, whence)
+    if not first.is_product:
+        return Elevations({}, "none; the scenes are terrain-corrected")
+    if files.height is not None:
+        return Elevations(
+            {"constant_height": files.height},
+            f"none; all ground is taken to lie {files.height:g} m above the ellipsoid",
+        )
+    if search.date is None and search.catalogue is None:
+        raise InputError(
+            f"{first.path}: a product needs elevations to be put on a map; give --dem, or on flat "
+            "ground --height, m above the ellipsoid, or a --catalogue that has Copernicus DEM"
+        )
+    return _tiles(search.catalogue or DEFAULT, box)
+
+
+def _tiles(catalogue: str, box: Bounds) -> Elevations:
+    require_datum(COPERNICUS_DATUM)
+    found = elevations_of(catalogue, box)
+    fetched = _fetched("tile", [asset.size for asset in found.values()])
+    return Elevations(
+        {"dem_heights": COPERNICUS_DATUM},
+        f"Copernicus DEM, {COPERNICUS_DATUM} heights; {fetched}",
+        tuple(tile if is_address(tile) else Path(tile) for tile in found),
+        "Copernicus DEM's",
+    )

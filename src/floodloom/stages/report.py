@@ -17,7 +17,8 @@ from floodloom.report.scene import EventLayers, event_view
 from floodloom.report.settings import ReportSettings
 from floodloom.stages import STAGES
 
-_FIGURE, _COMPARED = 1000, 800  # px
+_COMPARED = 800  # px
+_MOST_THREADS = 4  # each holds strips of a scene
 
 
 @writes("out", "map_page")
@@ -58,12 +59,12 @@ def report(
         If files and events aren't pairs, or a file can't be read or isn't what it should be.
     """
     require_events(*settings.events, *settings.before_events, *settings.truth_events)
-    opened = open_events(event_files, settings)
+    opened = open_events(event_files, settings, Path(map_page).parent)
     shown = run_examples(files, threads)
-    views = [_view(layers, settings) for layers in opened]
+    views = [_view(layers, settings, len(opened), threads) for layers in opened]
     sections = run_sections(files, settings, tuple(STAGES))
     page = render_report(settings.title, views=views, examples=shown, **sections)
-    map_text = render_map(settings.title, [event_view(layers) for layers in opened], shown)
+    map_text = render_map(settings.title, views, shown)
     with together({"map_page": Path(map_page), "out": Path(out)}) as made:
         made["map_page"].write_text(map_text, encoding="utf-8")
         made["out"].write_text(page, encoding="utf-8")
@@ -71,8 +72,11 @@ def report(
     return Path(out)
 
 
-def _view(layers: EventLayers, settings: ReportSettings) -> dict[str, Any]:
-    """What the report shows of an event, with its comparison where one is asked for."""
+def _view(
+    layers: EventLayers, settings: ReportSettings, events: int, threads: int
+) -> dict[str, Any]:
+    """What the pages show of an event, with its comparison where one is asked for."""
     name = settings.baseline
     compared = None if name is None else compare_with_baseline(layers, name, _COMPARED)
-    return {**event_view(layers, _FIGURE), "comparison": compared}
+    view = event_view(layers, events=events, threads=min(threads, _MOST_THREADS))
+    return {**view, "comparison": compared}

@@ -59,7 +59,8 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
         "delineate": {
             "probability": [have / "p.tif"], "scene": have / "geocoded.zarr",
             "dem": have / "dem.tif", "out": out / "flood.tif", "vectors": out / "flood.gpkg",
-            "item": out / "flood.json", "likelihood": out / "likelihood.tif",
+            "item": out / "flood.json", "flatgeobuf": out / "flood.fgb",
+            "likelihood": out / "likelihood.tif",
             "depth": out / "depth.tif", "areas": out / "areas.csv",
         },
         "evaluate": {
@@ -69,7 +70,7 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
         "report": {
             "maps": [have / "flood.tif"], "items": [have / "flood.json"],
             "evaluation": have / "scores.json", "out": out / "report.html",
-            "map_page": out / "map.html",
+            "map_page": out / "map.html", "collection": out / "collection.json",
         },
     }[stage]  # fmt: skip
 

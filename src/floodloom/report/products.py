@@ -16,6 +16,7 @@ from floodloom.settings import Count, Record, read_record
 _TITLES = {
     "flood": "Flood map (GeoTIFF)",
     "polygons": "Polygons",
+    "flatgeobuf": "Polygons (FlatGeobuf)",
     "likelihood": "Likelihood of flood (GeoTIFF)",
     "depth": "Depth of flood (GeoTIFF)",
     "areas": "Areas (CSV)",

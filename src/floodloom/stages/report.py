@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from floodloom.files import write_json
 from floodloom.log import get_logger
-from floodloom.names import require_events
+from floodloom.mapping.collection import collection_of, items_beside
+from floodloom.names import as_name, require_events
 from floodloom.outputs import together, writes
 from floodloom.report.comparison import compare_with_baseline
 from floodloom.report.pages import EventFiles, open_events
@@ -21,11 +23,12 @@ _COMPARED = 800  # px
 _MOST_THREADS = 4  # each holds strips of a scene
 
 
-@writes("out", "map_page")
+@writes("out", "map_page", "collection")
 def report(
     *,
     out: Path,
     map_page: Path,
+    collection: Path | None = None,
     event_files: EventFiles = EventFiles(),
     files: ReportFiles = ReportFiles(),
     settings: ReportSettings = ReportSettings(),
@@ -39,6 +42,8 @@ def report(
         Report to write (.html).
     map_page
         Map page to write (.html).
+    collection
+        STAC collection of the maps to write (.json), beside or above their items.
     event_files
         What there is of each event.
     files
@@ -65,9 +70,16 @@ def report(
     sections = run_sections(files, settings, tuple(STAGES))
     page = render_report(settings.title, views=views, examples=shown, **sections)
     map_text = render_map(settings.title, views, shown)
-    with together({"map_page": Path(map_page), "out": Path(out)}) as made:
+    written = {"map_page": Path(map_page), "out": Path(out)}
+    if collection is not None:
+        items = items_beside(event_files.items, Path(collection).parent)
+        described = collection_of(as_name(settings.title), settings.title, items)
+        written["collection"] = Path(collection)
+    with together(written) as made:
         made["map_page"].write_text(map_text, encoding="utf-8")
         made["out"].write_text(page, encoding="utf-8")
+        if collection is not None:
+            write_json(made["collection"], described)
     get_logger(__name__).info("%s: %d maps, %d example tiles", out, len(opened), len(shown))
     return Path(out)
 

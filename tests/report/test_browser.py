@@ -39,7 +39,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "maps").mkdir()
     files = write_event(folder / "maps" / "dunlin", LARGE)
     given = {
-        "maps": [files.map], "items": [files.item], "scenes": [files.scene],
+        "maps": [files.map], "stac_items": [files.item], "scenes": [files.scene],
         "before_scenes": [files.before], "probabilities": [files.probability],
         "truth": [files.truth], "events": ["dunlin"],
         "out": folder / "report.html", "map_page": folder / "map.html",

@@ -89,7 +89,7 @@ def test_without_what_a_baseline_needs_there_is_no_comparison(layers: EventLayer
 def test_the_report_shows_it_where_it_is_asked_for(event: Files, tmp_path: Path) -> None:
     def page(**settings: object) -> str:
         given = {
-            "maps": [event.map], "items": [event.item], "scenes": [event.scene],
+            "maps": [event.map], "stac_items": [event.item], "scenes": [event.scene],
             "probabilities": [event.probability], "out": tmp_path / "report.html",
             "map_page": tmp_path / "map.html", **settings,
         }  # fmt: skip

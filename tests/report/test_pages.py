@@ -32,7 +32,7 @@ from tests.report.test_images import decoded
 def opened(files: Files, name: str = "dunlin") -> EventLayers:
     found = EventFiles(
         maps=[files.map],
-        items=[files.item],
+        stac_items=[files.item],
         scenes=[files.scene],
         before_scenes=[files.before],
         probabilities=[files.probability],
@@ -157,7 +157,7 @@ def test_run_without_a_mosaic_says_so(tmp_path: Path) -> None:
 def run(folder: Path, files: Files, **changes: object) -> tuple[str, str]:
     arguments = {
         "maps": [files.map],
-        "items": [files.item],
+        "stac_items": [files.item],
         "scenes": [files.scene],
         "before_scenes": [files.before],
         "probabilities": [files.probability],
@@ -307,7 +307,7 @@ def test_before_and_truth_find_their_event(event: Files, plain_event: Files, tmp
         tmp_path,
         event,
         maps=[plain_event.map, event.map],
-        items=[plain_event.item, event.item],
+        stac_items=[plain_event.item, event.item],
         scenes=[plain_event.scene, event.scene],
         probabilities=[plain_event.probability, event.probability],
         events=["plain", "dunlin"],
@@ -339,7 +339,7 @@ def test_files_that_are_no_pairs_are_refused(event: Files, tmp_path: Path) -> No
             tmp_path,
             event,
             maps=[event.map] * 2,
-            items=[event.item] * 2,
+            stac_items=[event.item] * 2,
             scenes=[event.scene] * 2,
             probabilities=[event.probability] * 2,
             events=["a", "b"],

@@ -68,7 +68,7 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
             "out": out / "scores.json",
         },
         "report": {
-            "maps": [have / "flood.tif"], "items": [have / "flood.json"],
+            "maps": [have / "flood.tif"], "stac_items": [have / "flood.json"],
             "evaluation": have / "scores.json", "out": out / "report.html",
             "map_page": out / "map.html", "collection": out / "collection.json",
         },

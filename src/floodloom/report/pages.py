@@ -160,7 +160,7 @@ class EventFiles(Files):
     """What there is of each event."""
 
     maps: tuple[Path, ...] = Field(default=(), description="Flood maps")
-    items: tuple[Path, ...] = Field(
+    stac_items: tuple[Path, ...] = Field(
         default=(), description="Their STAC items, one per map, whose files the map page links"
     )
     scenes: tuple[Path, ...] = Field(
@@ -192,7 +192,7 @@ def open_events(files: EventFiles, settings: ReportSettings, folder: Path) -> li
     before, truth = settings.before_events, settings.truth_events
     paired = {
         "map": _paired("maps", names, files.maps),
-        "item": _paired("items", names, files.items),
+        "item": _paired("stac_items", names, files.stac_items),
         "scene": _paired("scenes", names, files.scenes),
         "percent": _paired("probabilities", names, files.probabilities),
         "before": _paired("before_scenes", before or names, files.before_scenes),

@@ -72,7 +72,7 @@ def report(
     map_text = render_map(settings.title, views, shown)
     written = {"map_page": Path(map_page), "out": Path(out)}
     if collection is not None:
-        items = items_beside(event_files.items, Path(collection).parent)
+        items = items_beside(event_files.stac_items, Path(collection).parent)
         described = collection_of(as_name(settings.title), settings.title, items)
         written["collection"] = Path(collection)
     with together(written) as made:

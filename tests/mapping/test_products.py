@@ -181,16 +181,19 @@ def test_item_validates_and_describes_every_file(made) -> None:
 def test_flatgeobuf_holds_the_same_polygons(made) -> None:
     files = {"probability": [made / "p.tif"], "out": made / "o.tif", "item": made / "o.json"}
 
-    def mapped(name: str) -> None:
-        delineate(**arguments_of(delineate, {**files, "vectors": made / name}))
+    def mapped(**names: str) -> None:
+        polygons = {argument: made / name for argument, name in names.items()}
+        delineate(**arguments_of(delineate, {**files, **polygons}))
 
-    mapped("o.fgb")
-    mapped("o.gpkg")
+    mapped(vectors="o.gpkg", flatgeobuf="o.fgb")
+    assert "flatgeobuf" in json.loads((made / "o.json").read_text())["assets"]
     one, other = (pyogrio.read_dataframe(made / f"o.{kind}") for kind in ("fgb", "gpkg"))
     assert len(one) == len(other) > 0
     assert one["area_ha"].sum() == pytest.approx(other["area_ha"].sum())
     with pytest.raises(InputError, match=r"polygons are \.gpkg or \.fgb"):
-        mapped("o.shp")
+        mapped(vectors="o.shp")
+    mapped(vectors="p.fgb")
+    assert (made / "p.fgb").stat().st_size == (made / "o.fgb").stat().st_size
 
 
 def test_two_scenes_of_a_date_are_put_together_before_the_threshold(tmp_path) -> None:

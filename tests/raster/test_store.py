@@ -142,6 +142,14 @@ def test_names_and_colours_lie_beside_a_map_and_go_with_it(tmp_path) -> None:
     entries = [(e.get("value"), e.get("color"), e.get("label")) for e in style.iter("paletteEntry")]
     assert entries == [("0", "#090909", "land"), ("2", "#010203", "water")]
     assert style.find("pipe/rasterrenderer").get("band") == "1"
+    found = ET.parse(tmp_path / "map.sld").getroot()
+    ns = {"sld": "http://www.opengis.net/sld"}
+    symbolizer = found.find("sld:NamedLayer/sld:UserStyle//sld:RasterSymbolizer", ns)
+    assert symbolizer.find(".//sld:SourceChannelName", ns).text == "1"
+    entries = [e.attrib for e in symbolizer.find("sld:ColorMap[@type='values']", ns)]
+    assert [(e["quantity"], e["color"], e["label"], e["opacity"]) for e in entries] == [
+        ("0", "#090909", "land", "1"), ("2", "#010203", "water", "1"),
+    ]  # fmt: skip
     for ending in ("tif.ovr", "tif.msk"):
         (tmp_path / f"map.{ending}").write_bytes(b"of the old map")
     write_cog(values, path, geobox=GRID, nodata=255)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import assign_crs, xr_coords
+from shapely.geometry import box
 
 from floodloom.mapping.evidence import DelineateFiles
 from floodloom.mapping.product_set import FloodProducts
@@ -31,10 +33,10 @@ TAGS = {
 }
 
 
-def scene(grid: GeoBox, when: str) -> xr.Dataset:
+def scene(grid: GeoBox, when: str, seed: int = 1) -> xr.Dataset:
     """A scene with a blank rim, a dark lake and layover in a corner."""
     shape = tuple(grid.shape.yx)
-    draw = np.random.default_rng(1)
+    draw = np.random.default_rng(seed)
     vv = draw.gamma(4.4, 0.1 / 4.4, shape).astype("float32")
     vv[20:50, 30:60] *= 0.03
     vv[:4] = np.nan
@@ -55,14 +57,16 @@ class Files:
     """Paths of an event."""
 
     map: Path
-    vectors: Path
+    item: Path
     scene: Path
     before: Path
     probability: Path
     truth: Path
 
 
-def write_event(folder: Path, grid: GeoBox, *, dry: bool = False) -> Files:
+def write_event(
+    folder: Path, grid: GeoBox, *, dry: bool = False, zones: Path | None = None
+) -> Files:
     """Write everything that a mapped event has."""
     shape = tuple(grid.shape.yx)
     percent = np.full(shape, 3, "uint8")
@@ -72,16 +76,21 @@ def write_event(folder: Path, grid: GeoBox, *, dry: bool = False) -> Files:
     truth[20:50, 32:60] = 2
     files = Files(
         folder / "flood.tif",
-        folder / "flood.gpkg",
+        folder / "flood.json",
         write_store(scene(grid, "2023-05-14T16:58:21"), folder / "after.zarr"),
-        write_store(scene(grid, "2023-05-02T16:58:21"), folder / "before.zarr"),
+        write_store(scene(grid, "2023-05-02T16:58:21", seed=2), folder / "before.zarr"),
         write_cog(percent, folder / "p.tif", geobox=grid, nodata=255, tags=TAGS),
         write_cog(truth, folder / "truth.tif", geobox=grid, nodata=255),
     )
     delineate(
         probability=files.probability,
-        products=FloodProducts(out=files.map, vectors=files.vectors, item=folder / "flood.json"),
-        files=DelineateFiles(scene=files.scene),
+        products=FloodProducts(
+            out=files.map,
+            vectors=folder / "flood.gpkg",
+            item=files.item,
+            areas=folder / "areas.csv",
+        ),
+        files=DelineateFiles(scene=files.scene, zones=zones),
         settings=DelineateSettings(event=folder.name),
     )
     return files
@@ -89,8 +98,12 @@ def write_event(folder: Path, grid: GeoBox, *, dry: bool = False) -> Files:
 
 @pytest.fixture(scope="session")
 def event(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """An event on a map grid."""
-    return write_event(tmp_path_factory.mktemp("dunlin"), GRID)
+    """An event on a map grid, with two zones."""
+    folder = tmp_path_factory.mktemp("dunlin")
+    west, east = box(400000, 5000000, 400450, 5000800), box(400450, 5000000, 401000, 5000800)
+    halves = gpd.GeoDataFrame({"name": ["west", "east"]}, geometry=[west, east], crs=32633)
+    halves.to_file(folder / "zones.gpkg")
+    return write_event(folder, GRID, zones=folder / "zones.gpkg")
 
 
 @pytest.fixture(scope="session")

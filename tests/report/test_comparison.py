@@ -18,7 +18,7 @@ from floodloom.settings import arguments_of
 from floodloom.stages.report import report
 from tests.classical.conftest import disc, power
 from tests.report.conftest import GRID, Files
-from tests.report.test_images_and_outlines import decoded
+from tests.report.test_images import decoded
 from tests.report.test_pages import needs_network, opened
 
 SHAPE = tuple(GRID.shape.yx)
@@ -89,7 +89,7 @@ def test_without_what_a_baseline_needs_there_is_no_comparison(layers: EventLayer
 def test_the_report_shows_it_where_it_is_asked_for(event: Files, tmp_path: Path) -> None:
     def page(**settings: object) -> str:
         given = {
-            "maps": [event.map], "vectors": [event.vectors], "scenes": [event.scene],
+            "maps": [event.map], "stac_items": [event.item], "scenes": [event.scene],
             "probabilities": [event.probability], "out": tmp_path / "report.html",
             "map_page": tmp_path / "map.html", **settings,
         }  # fmt: skip

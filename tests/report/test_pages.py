@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import pytest
 import rasterio
 from PIL import Image
@@ -16,11 +15,9 @@ from pyproj import Transformer
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.mapping.sources import DATES_BEFORE
-from floodloom.raster.cog import read_raster
-from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.store import open_store
 from floodloom.report.figures import map_figure
-from floodloom.report.pages import caveats, map_page, report_page
+from floodloom.report.pages import EventFiles, caveats, map_page, open_events, report_page
+from floodloom.report.products import linked_products, zones_beside
 from floodloom.report.run import ReportFiles
 from floodloom.report.scene import EventLayers, event_view
 from floodloom.report.settings import ReportSettings
@@ -29,23 +26,20 @@ from floodloom.stages.evaluate import evaluate
 from floodloom.stages.report import report
 from floodloom.texts import printable
 from tests.report.conftest import GRID, Files, write_event
-from tests.report.test_images_and_outlines import decoded, even_odd
+from tests.report.test_images import decoded
 
 
 def opened(files: Files, name: str = "dunlin") -> EventLayers:
-    with quiet_about_georeference(), rasterio.open(files.map) as raster:
-        classes, reasons = raster.read()
-    return EventLayers(
-        name=name,
-        geobox=geobox_of(files.map),
-        classes=classes,
-        reasons=reasons,
-        polygons=pyogrio.read_dataframe(files.vectors),
-        percent=read_raster(files.probability)[0],
-        scene=open_store(files.scene),
-        before=open_store(files.before),
-        truth=read_raster(files.truth)[0],
+    found = EventFiles(
+        maps=[files.map],
+        stac_items=[files.item],
+        scenes=[files.scene],
+        before_scenes=[files.before],
+        probabilities=[files.probability],
+        truth=[files.truth],
     )
+    (layers,) = open_events(found, ReportSettings(events=("dunlin",)), files.map.parent)
+    return replace(layers, name=name)
 
 
 def embedded(page: str) -> dict[str, object]:
@@ -59,32 +53,65 @@ def needs_network(page: str) -> list[str]:
     return [str(each) for each in found if each not in ("map.html", "report.html")]
 
 
+def finest(view: dict[str, Any], layer: str) -> np.ndarray:
+    """The only tile of a small layer."""
+    ((tile,),) = [level["tiles"] for level in view["layers"][layer]]
+    return np.asarray(decoded(f"data:image/webp;base64,{tile}"))
+
+
 def test_view_agrees_with_the_map_to_the_pixel(event: Files) -> None:
     layers = opened(event)
     view = event_view(layers)
-    size = layers.classes.shape
+    classes = layers.classes[:]
     for name, value in (("flood", 2), ("excluded", 3), ("nodata", 255)):
-        mask = layers.classes == value
+        mask = classes == value
         assert mask.any()
-        np.testing.assert_array_equal(even_odd(view["paths"][name], size), mask)
         assert view["areas"][name]["pixels"] == mask.sum()
         assert view["areas"][name]["ha"] == pytest.approx(mask.sum() / 100, rel=2e-3)
-    assert view["paths"]["permanent"] == ""
-    values = np.asarray(decoded(view["values"]))
-    np.testing.assert_array_equal(values[..., 0], layers.classes)
-    np.testing.assert_array_equal(values[..., 1], layers.reasons)
-    np.testing.assert_array_equal(values[..., 2], layers.percent)
-    np.testing.assert_array_equal(even_odd(view["paths"]["truth"], size), layers.truth == 2)
+    values = finest(view, "values")
+    assert values.shape == (81, 101, 3)  # a pixel of the neighbours, too
+    for band, layer in enumerate((layers.classes, layers.reasons, layers.truth)):
+        np.testing.assert_array_equal(values[:80, :100, band], layer[:])
+    np.testing.assert_array_equal(values[80], values[79])
+    np.testing.assert_array_equal(finest(view, "percent")[..., 0], layers.percent[:])
+    assert view["likely"] == {"high": 1.0, "middle": 0.0, "low": 0.0}
     assert view["crs"] == "EPSG:32633"
     assert view["pixel"] == pytest.approx((10.0, 10.0), rel=1e-3)
 
 
-def test_shrunk_view_keeps_its_outlines_and_its_areas(event: Files) -> None:
-    whole, small = event_view(opened(event)), event_view(opened(event), 50)
-    assert small["extent"] == (80, 100)
-    assert decoded(small["after"]).size == (50, 40)
-    assert small["areas"] == whole["areas"]
-    assert small["paths"]["flood"] == whole["paths"]["flood"]
+def test_radar_images_are_transparent_without_data_and_dark_on_water(event: Files) -> None:
+    view = event_view(opened(event))
+    for name in ("after", "before"):
+        grey, *_, alpha = np.moveaxis(finest(view, name).astype(int), -1, 0)
+        assert (alpha[:4] == 0).all()
+        assert (alpha[4:] == 255).all()
+        assert np.median(grey[22:48, 32:58]) + 60 < np.median(grey[55:, :30])
+
+
+def test_products_and_zones_are_those_beside_the_map(event: Files) -> None:
+    view = event_view(opened(event))
+    named = {product["title"]: product for product in view["products"]}
+    assert named["Flood map (GeoTIFF)"]["href"] == "flood.tif"
+    assert named["Flood map (GeoTIFF)"]["size"] == event.map.stat().st_size
+    assert {"Polygons", "Areas (CSV)", "STAC item"} <= named.keys()
+    areas = {zone["zone"]: zone["flood"] for zone in view["zones"]}
+    assert areas == {"west": pytest.approx(4.5, rel=0.01), "east": pytest.approx(4.5, rel=0.01)}
+
+
+def test_products_elsewhere_are_not_linked(event: Files, tmp_path: Path) -> None:
+    assert linked_products(event.item, tmp_path) == []
+    way = event.item.parent.name
+    assert linked_products(event.item, event.item.parent.parent)[0]["href"] == f"{way}/flood.tif"
+    item = write_json(tmp_path / "i.json", {"assets": {"areas": {"href": f"../{way}/areas.csv"}}})
+    assert zones_beside(item) == []
+
+
+@pytest.mark.parametrize("content", ["", "zone,dry\na,1\n", "\x00\x01"])
+def test_table_that_is_none_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "areas.csv").write_text(content)
+    item = write_json(tmp_path / "flood.json", {"assets": {"areas": {"href": "areas.csv"}}})
+    with pytest.raises(InputError, match=r"areas\.csv: no table of areas .*; run"):
+        zones_beside(item)
 
 
 def test_places_are_where_the_corners_are(event: Files) -> None:
@@ -105,7 +132,8 @@ def test_map_page_needs_no_network_and_carries_its_data(event: Files) -> None:
     assert page.count("</script>") == 2
     assert "Title &amp; more" in page
     (event,) = embedded(page)["events"]
-    assert event["paths"] == view["paths"]
+    assert event["layers"] == view["layers"]
+    assert "pictures" not in event
     assert event["name"] == "</script><b>"
 
 
@@ -129,7 +157,7 @@ def test_run_without_a_mosaic_says_so(tmp_path: Path) -> None:
 def run(folder: Path, files: Files, **changes: object) -> tuple[str, str]:
     arguments = {
         "maps": [files.map],
-        "vectors": [files.vectors],
+        "stac_items": [files.item],
         "scenes": [files.scene],
         "before_scenes": [files.before],
         "probabilities": [files.probability],
@@ -269,9 +297,9 @@ def test_dry_event_has_a_page_too(tmp_path: Path) -> None:
     files = write_event(tmp_path / "dry", GRID, dry=True)
     _, page = run(tmp_path, files, truth=())
     (event,) = embedded(page)["events"]
-    assert event["paths"]["flood"] == ""
     assert event["areas"]["flood"]["pixels"] == 0
-    assert "truth" not in event["paths"]
+    assert event["likely"] is None
+    assert not event["hasTruth"]
 
 
 def test_before_and_truth_find_their_event(event: Files, plain_event: Files, tmp_path) -> None:
@@ -279,7 +307,7 @@ def test_before_and_truth_find_their_event(event: Files, plain_event: Files, tmp
         tmp_path,
         event,
         maps=[plain_event.map, event.map],
-        vectors=[plain_event.vectors, event.vectors],
+        stac_items=[plain_event.item, event.item],
         scenes=[plain_event.scene, event.scene],
         probabilities=[plain_event.probability, event.probability],
         events=["plain", "dunlin"],
@@ -287,14 +315,14 @@ def test_before_and_truth_find_their_event(event: Files, plain_event: Files, tmp
         truth_events=["dunlin"],
     )
     plain, placed = embedded(page)["events"]
-    assert plain["before"] is None
-    assert "truth" not in plain["paths"]
-    assert placed["before"] is not None
-    assert placed["paths"]["truth"]
+    assert "before" not in plain["layers"]
+    assert not plain["hasTruth"]
+    assert "before" in placed["layers"]
+    assert placed["hasTruth"]
 
 
 def test_pages_name_all_dates_before_where_there_are_several(event: Files, tmp_path: Path) -> None:
-    assert "Compared with" not in run(tmp_path, event)[0]
+    assert "Compared with 2 dates" not in run(tmp_path, event)[0]
     copied = tmp_path / "flood.tif"
     shutil.copy(event.map, copied)
     with rasterio.open(copied, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
@@ -311,7 +339,7 @@ def test_files_that_are_no_pairs_are_refused(event: Files, tmp_path: Path) -> No
             tmp_path,
             event,
             maps=[event.map] * 2,
-            vectors=[event.vectors] * 2,
+            stac_items=[event.item] * 2,
             scenes=[event.scene] * 2,
             probabilities=[event.probability] * 2,
             events=["a", "b"],

@@ -15,7 +15,7 @@ from floodloom.report.results import (
     training_charts,
 )
 from floodloom.tiles.store import tile_dataset
-from tests.report.test_images_and_outlines import decoded
+from tests.report.test_images import decoded
 from tests.report.test_pages import _audit
 
 CURVE = {

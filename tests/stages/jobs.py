@@ -60,7 +60,8 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
         "delineate": {
             "probability": [have / "p.tif"], "scene": have / "geocoded.zarr",
             "dem": have / "dem.tif", "out": out / "flood.tif", "vectors": out / "flood.gpkg",
-            "item": out / "flood.json", "likelihood": out / "likelihood.tif",
+            "item": out / "flood.json", "flatgeobuf": out / "flood.fgb",
+            "likelihood": out / "likelihood.tif",
             "depth": out / "depth.tif", "areas": out / "areas.csv",
         },
         "evaluate": {
@@ -68,9 +69,9 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
             "out": out / "scores.json",
         },
         "report": {
-            "maps": [have / "flood.tif"], "vectors": [have / "flood.gpkg"],
+            "maps": [have / "flood.tif"], "stac_items": [have / "flood.json"],
             "evaluation": have / "scores.json", "out": out / "report.html",
-            "map_page": out / "map.html",
+            "map_page": out / "map.html", "collection": out / "collection.json",
         },
     }[stage]  # fmt: skip
 

@@ -56,7 +56,7 @@ TARGETS = {
     "geocoded": ("geocoded/*.zarr",),
     "trained": ("models/round-0/*",),
     "delineated": ("maps/*/*",),
-    "all": ("report.html", "map.html", "maps/*/*", "evaluation/*"),
+    "all": ("report.html", "map.html", "collection.json", "maps/*/*", "evaluation/*"),
 }
 
 

@@ -39,8 +39,10 @@ def test_run_leaves_what_it_promises(finished: Path) -> None:
     for name in (
         "report.html",
         "map.html",
+        "collection.json",
         "maps/c/flood.tif",
         "maps/c/flood.gpkg",
+        "maps/c/flood.fgb",
         "maps/c/flood.json",
         "evaluation/summary.json",
         "relabel/round-1.json",

@@ -217,6 +217,9 @@ class FloodProducts(Files):
     out: Path = Field(description="Flood map to write: class, and reason of exclusion")
     vectors: Path = Field(description="GeoPackage (.gpkg) or FlatGeobuf (.fgb) to write")
     item: Path = Field(description="STAC item to write (.json)")
+    flatgeobuf: Path | None = Field(
+        default=None, description="The same polygons as FlatGeobuf to write (.fgb)"
+    )
     likelihood: Path | None = Field(
         default=None, description="Likelihood of flood to write, percent"
     )
@@ -228,6 +231,7 @@ class FloodProducts(Files):
         named = {
             "flood": self.out,
             "polygons": self.vectors,
+            "flatgeobuf": self.flatgeobuf,
             "likelihood": self.likelihood,
             "depth": self.depth,
             "areas": self.areas,
@@ -293,7 +297,9 @@ def _write(flood: FloodMap, made: Mapping[str, Path], pace: Pace) -> None:
     grid, files = flood.after.grid, dict(made)
     item = files.pop("item")
     sums, polygons = _write_rasters(flood, files, pace)
-    write_polygons(polygons, files["polygons"])
+    for key in ("polygons", "flatgeobuf"):
+        if key in files:
+            write_polygons(polygons, files[key])
     del polygons
 
     # What else is made of the classes is made of the map, which is whole now.

@@ -20,7 +20,7 @@ from floodloom.raster.grid import geobox_of
 from floodloom.raster.opener import open_raster
 from floodloom.raster.product import FloodClass
 from floodloom.raster.rows import ReadRows, Rows
-from floodloom.raster.windows import require_pixels
+from floodloom.raster.windows import most_planned, require_pixels
 
 COLOURS = {
     FloodClass.DRY.value: (238, 238, 238, 255),
@@ -74,40 +74,30 @@ def map_bands(classes: Bytes, reasons: Bytes) -> Bytes:
     return np.stack([classes, np.where(classes == nodata, np.uint8(nodata), reasons)])
 
 
-def read_map(path: str | Path) -> tuple[GeoBox, NDArray[np.uint8], dict[str, str]]:
-    """Read a flood map.
-
-    Returns
-    -------
-    grid
-        Its grid.
-    bands
-        (2, y, x) uint8: classes, and reasons of exclusion.
-    tags
-        Of the file.
+def describe_map(path: str | Path) -> tuple[GeoBox, dict[str, str]]:
+    """Return grid and tags of a flood map.
 
     Raises
     ------
     InputError
-        If it can't be read or isn't a flood map of floodloom's.
+        If it can't be read, is too large, or isn't a flood map of floodloom's.
     """
     with open_raster(path, "flood map") as raster:
         if raster.count != 2 or set(raster.dtypes) != {"uint8"}:
             raise InputError(f"{path}: no flood map of floodloom's; give one that `delineate` made")
-        require_pixels(raster.height, raster.width, str(path))
-        bands: NDArray[np.uint8] = raster.read()
+        require_pixels(raster.height, raster.width, str(path), most_planned())
         tags = dict(raster.tags())
-    return geobox_of(path), bands, tags
+    return geobox_of(path), tags
 
 
-def rows_of_map(path: str | Path) -> Rows:
-    """Return the classes of a flood map that floodloom wrote, (y, x) uint8, by rows."""
+def rows_of_map(path: str | Path, *, band: int = 1) -> Rows:
+    """Return a band of a flood map, (y, x) uint8, by rows: classes, or of 2 the reasons."""
     height, width = geobox_of(path).shape.yx
 
     def read(start: int, stop: int) -> Bytes:
         with open_raster(path, "flood map") as raster:
-            classes: Bytes = raster.read(1, window=Window(0, start, width, stop - start))
-        return classes
+            values: Bytes = raster.read(band, window=Window(0, start, width, stop - start))
+        return values
 
     return ReadRows((height, width), read)
 

@@ -31,7 +31,9 @@ WHOLE = "whole map"
 _NAMED = 20
 _MOST = 50_000
 _log = get_logger(__name__)
-_COLUMNS = ["zone", *(level.name.lower() for level in FloodClass)]
+
+AREA_COLUMNS = ["zone", *(level.name.lower() for level in FloodClass)]
+"""Columns of a table of areas."""
 
 
 def area_table(
@@ -67,7 +69,7 @@ def area_table(
     """
     first = pd.DataFrame([{"zone": WHOLE, **whole}])
     if zones is None:
-        return first[_COLUMNS]
+        return first[AREA_COLUMNS]
     require_placed(zones, geobox)
     placed = gpd.GeoDataFrame(geometry=on_map(zones, geobox), crs=geobox.crs.to_wkt())
     _say_which_are_not_on_the_map(zones, placed)
@@ -76,7 +78,7 @@ def area_table(
         source = _Hectares(classes, pixel_areas(geobox), level.value)
         rows[level.name.lower()] = _sums(source, placed, geobox)
     table: pd.DataFrame = pd.concat([first, rows], ignore_index=True)
-    return table[_COLUMNS]
+    return table[AREA_COLUMNS]
 
 
 def require_placed(zones: gpd.GeoDataFrame | None, geobox: GeoBox) -> None:

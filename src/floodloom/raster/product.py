@@ -62,6 +62,7 @@ Meanings = Mapping[int, str]
 
 _INTEGER, _TEXT = 0, 2  # GDALRATFieldType
 _NAME, _VALUE, _RGBA = 2, 5, (6, 7, 8, 9)  # GDALRATFieldUsage
+_SLD, _OPAQUE = "http://www.opengis.net/sld", 255
 _OF_OTHERS = (".aux.xml", ".ovr", ".msk")
 
 
@@ -79,8 +80,8 @@ def write_legend(path: Path, bands: Sequence[Meanings], colours: Colours) -> Non
     Parameters
     ----------
     path
-        The raster; its attribute tables go to `<path>.aux.xml`, its style to the same name with
-        the ending .qml.
+        The raster; its attribute tables go to `<path>.aux.xml`, its styles to the same name with
+        the endings .qml, for QGIS, and .sld, for what reads OGC's Styled Layer Descriptors.
     bands
         What the values of each band mean.
     colours
@@ -92,6 +93,7 @@ def write_legend(path: Path, bands: Sequence[Meanings], colours: Colours) -> Non
         band.append(_attribute_table(meanings, colours if number == 1 else {}))
     _write(tables, path.with_name(path.name + _OF_OTHERS[0]))
     _write(_style(bands[0], colours), path.with_suffix(".qml"))
+    _write(_layer_descriptor(path.stem, bands[0], colours), path.with_suffix(".sld"))
 
 
 def _attribute_table(meanings: Meanings, colours: Colours) -> ET.Element:
@@ -129,6 +131,33 @@ def _style(meanings: Meanings, colours: Colours) -> ET.Element:
             color=f"#{red:02x}{green:02x}{blue:02x}",
             alpha=str(alpha),
             label=meanings.get(value, str(value)),
+        )
+    return root
+
+
+def _layer_descriptor(name: str, meanings: Meanings, colours: Colours) -> ET.Element:
+    """Return a Styled Layer Descriptor (OGC 02-070, 1.0.0) that shows the first band by classes.
+
+    The type of the colour map is of GeoServer, and is read by QGIS, too.
+    """
+    root = ET.Element("StyledLayerDescriptor", version="1.0.0", xmlns=_SLD)
+    layer = ET.SubElement(root, "NamedLayer")
+    ET.SubElement(layer, "Name").text = name
+    rule = ET.SubElement(
+        ET.SubElement(ET.SubElement(layer, "UserStyle"), "FeatureTypeStyle"), "Rule"
+    )
+    symbolizer = ET.SubElement(rule, "RasterSymbolizer")
+    channel = ET.SubElement(ET.SubElement(symbolizer, "ChannelSelection"), "GrayChannel")
+    ET.SubElement(channel, "SourceChannelName").text = "1"
+    table = ET.SubElement(symbolizer, "ColorMap", type="values")
+    for value, (red, green, blue, alpha) in colours.items():
+        ET.SubElement(
+            table,
+            "ColorMapEntry",
+            color=f"#{red:02x}{green:02x}{blue:02x}",
+            quantity=str(value),
+            label=meanings.get(value, str(value)),
+            opacity=f"{alpha / _OPAQUE:g}",
         )
     return root
 

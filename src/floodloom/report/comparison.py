@@ -111,10 +111,10 @@ def compare_with_baseline(layers: EventLayers, name: str, largest: int) -> dict[
 
 def _ours(layers: EventLayers, compares_dates: bool) -> _Water:
     if compares_dates:
-        return _Water.of_classes(layers.classes, FloodClass.FLOOD)
+        return _Water.of_classes(layers.classes[:], FloodClass.FLOOD)
     if layers.percent is None:
-        return _Water.of_classes(layers.classes, FloodClass.FLOOD, FloodClass.PERMANENT)
-    return _Water.of_percent(layers.percent)
+        return _Water.of_classes(layers.classes[:], FloodClass.FLOOD, FloodClass.PERMANENT)
+    return _Water.of_percent(layers.percent[:])
 
 
 def _baseline_percent(layers: EventLayers, scene: xr.Dataset, name: str) -> Bytes:

@@ -12,23 +12,28 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from PIL import Image
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
-from floodloom.mapping.products import COLOURS, read_map
-from floodloom.raster.features import read_features
+from floodloom.mapping.products import COLOURS, describe_map, rows_of_map
+from floodloom.raster.align import onto_grid
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.product import FloodClass
 from floodloom.raster.store import open_store
-from floodloom.report.images import GREYS, Shrunk, brightness, stretch_limits, to_greys
+from floodloom.report.images import (
+    Shrunk,
+    brightness,
+    map_picture,
+    stretch_limits,
+    to_greys,
+)
 from floodloom.report.results import ticks
-from floodloom.report.scene import EventLayers, before_greys, class_shares
+from floodloom.report.scene import EventLayers, class_shares
 
 _LARGEST = 420
 _COLOURS = 96
-_PAPER = (0.945, 0.937, 0.91)
-_OPACITY = {FloodClass.PERMANENT: 0.8, FloodClass.FLOOD: 0.72, FloodClass.EXCLUDED: 0.9}
 _NAMES = {
     FloodClass.FLOOD: "flood",
     FloodClass.PERMANENT: "permanent water",
@@ -60,28 +65,22 @@ def map_figure(layers: EventLayers) -> bytes:
     shrunk = Shrunk.to_fit(height, width, _LARGEST)
     values = brightness(layers.scene, shrunk)
     limits = stretch_limits(values)
-    after = _paper(to_greys(values, limits))
-    panels = {"after": after, "flood map": _tinted(after, shrunk.every(layers.classes))}
+    after, classes = to_greys(values, limits), shrunk.every(layers.classes[:])
+    dry = np.zeros_like(classes)
+    panels = {"after": map_picture(after, dry), "flood map": map_picture(after, classes)}
     if layers.before is not None:
-        greys = before_greys(layers.before, shrunk, shrunk.grid(layers.geobox), limits)
-        panels = {"before": _paper(greys), **panels}
+        before = _before_greys(layers.before, shrunk, shrunk.grid(layers.geobox), limits)
+        panels = {"before": map_picture(before, dry), **panels}
     return _png(_drawn(panels, layers, shrunk))
 
 
-def _paper(greys: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Grey steps as (y, x, 3) 0-1, in the colour of paper where there is no data."""
-    levels = np.repeat((greys[..., np.newaxis] - 1.0) / (GREYS - 1), 3, axis=-1)
-    return np.where(greys[..., np.newaxis] == 0, _PAPER, levels)
-
-
-def _tinted(backdrop: NDArray[np.float64], classes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    image = backdrop.copy()
-    for level, opacity in _OPACITY.items():
-        here = classes == level.value
-        colour = np.array(COLOURS[level.value][:3]) / 255
-        image[here] = (1 - opacity) * image[here] + opacity * colour
-    image[classes == FloodClass.NODATA.value] = _PAPER
-    return image
+def _before_greys(
+    before: xr.Dataset, shrunk: Shrunk, target: GeoBox, limits: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """Grey steps of a scene before the flood on the shrunk grid of the map."""
+    own = Shrunk(before.sizes["y"], before.sizes["x"], shrunk.factor)
+    greys = to_greys(brightness(before, own), limits)
+    return onto_grid(greys, own.grid(geobox_of(before)), target, 0, "scene before the flood")
 
 
 def _drawn(panels: dict[str, Any], layers: EventLayers, shrunk: Shrunk) -> Figure:
@@ -95,7 +94,7 @@ def _drawn(panels: dict[str, Any], layers: EventLayers, shrunk: Shrunk) -> Figur
         frame.set_title(_title(name, layers), fontsize=11, loc="left", color="#1b2329")
     areas = class_shares(layers.classes, layers.geobox)
     handles = [
-        Patch(color=np.array(COLOURS[level.value][:3]) / 255, label=_labelled(level, areas))
+        Patch(**_filled(level), label=_labelled(level, areas))
         for level in _NAMES
         if areas[level.name.lower()]["pixels"]
     ]
@@ -105,6 +104,12 @@ def _drawn(panels: dict[str, Any], layers: EventLayers, shrunk: Shrunk) -> Figur
         _scale_bar(axes[0], abs(layers.geobox.affine.a) * shrunk.factor, rows, cols)
     figure.subplots_adjust(left=0.005, right=0.995, top=0.92, bottom=0.11, wspace=0.02)
     return figure
+
+
+def _filled(level: FloodClass) -> dict[str, Any]:
+    if level is FloodClass.EXCLUDED:
+        return {"facecolor": "white", "edgecolor": "#333333", "hatch": "//////"}
+    return {"color": np.array(COLOURS[level.value][:3]) / 255}
 
 
 def _title(name: str, layers: EventLayers) -> str:
@@ -150,15 +155,14 @@ def event_of_run(run: Path) -> EventLayers:
     found = sorted(run.glob("maps/*/flood.tif"))
     if not found:
         raise InputError(f"{run}: holds no maps/<event>/flood.tif; run the workflow first")
-    grid, (classes, reasons), tags = read_map(found[0])
+    grid, tags = describe_map(found[0])
     name = tags.get("FLOODLOOM_SCENE", "")
     scene = open_store(run / "geocoded" / f"{name}.zarr")
     return EventLayers(
         name=found[0].parent.name,
         geobox=grid,
-        classes=classes,
-        reasons=reasons,
-        polygons=read_features(found[0].with_suffix(".gpkg"), "file of polygons"),
+        classes=rows_of_map(found[0]),
+        reasons=rows_of_map(found[0], band=2),
         scene=scene,
         before=_earlier(run, scene),
     )

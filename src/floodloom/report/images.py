@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,13 +15,22 @@ from odc.geo.geobox import GeoBox
 from PIL import Image
 
 from floodloom.errors import InputError
+from floodloom.mapping.products import COLOURS
+from floodloom.raster.product import FloodClass
 from floodloom.raster.store import recipe_of
 from floodloom.sentinel1.bands import POLARISATIONS, power_to_decibel
 
 GREYS = 63
 """Number of grey steps of a backdrop."""
 
-_NO_DATA = 0
+NO_GREY = 0
+"""Step that is no data."""
+
+PAPER = (241, 239, 232)
+"""Colour of what isn't seen."""
+
+_OPACITY = {FloodClass.PERMANENT.value: 0.8, FloodClass.FLOOD.value: 0.6}
+_HATCH = 7  # px from line to line
 _FLOOR = 1e-6
 _GAMMA = 1.25
 
@@ -83,9 +93,17 @@ def backdrop_band(scene: xr.Dataset) -> str:
 def brightness(scene: xr.Dataset, shrunk: Shrunk) -> NDArray[np.float32]:
     """Return a scene's backdrop (y, x) float32: decibel, or display values; NaN = no data."""
     values = shrunk.mean(scene[backdrop_band(scene)])
-    if recipe_of(scene).quantity == "display":
-        return values
-    return power_to_decibel(np.maximum(values, _FLOOR)).astype(np.float32)
+    return values if is_display(scene) else decibel(values)
+
+
+def is_display(scene: xr.Dataset) -> bool:
+    """Return whether a scene's values are those of a display, not power."""
+    return recipe_of(scene).quantity == "display"
+
+
+def decibel(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return linear power in decibel; zero becomes -60 dB."""
+    return power_to_decibel(np.maximum(power, np.float32(_FLOOR))).astype(np.float32)
 
 
 def stretch_limits(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -102,7 +120,49 @@ def to_greys(values: NDArray[np.float32], limits: tuple[float, float]) -> NDArra
     low, high = limits
     share = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0, 1)
     steps = 1 + np.rint(share**_GAMMA * (GREYS - 1))
-    return np.where(np.isfinite(values), steps, _NO_DATA).astype(np.uint8)
+    return np.where(np.isfinite(values), steps, NO_GREY).astype(np.uint8)
+
+
+def grey_levels(greys: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return grey steps as levels of a display, 0 to 255; 0 where there is no data."""
+    steps = np.maximum(greys, 1).astype(np.uint16) - 1
+    return np.asarray(255 * steps // (GREYS - 1), dtype=np.uint8)
+
+
+def map_picture(greys: NDArray[np.uint8], classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draw a flood map on its backdrop.
+
+    Parameters
+    ----------
+    greys
+        (y, x) grey steps of the backdrop.
+    classes
+        (y, x) uint8, see `FloodClass`.
+
+    Returns
+    -------
+    ndarray
+        (y, x, 3) uint8; excluded ground is hatched, and ground without data is paper.
+    """
+    image = np.repeat(grey_levels(greys)[..., np.newaxis], 3, axis=-1).astype(np.float32)
+    image[greys == NO_GREY] = PAPER
+    for value, opacity in _OPACITY.items():
+        here = classes == value
+        image[here] = (1 - opacity) * image[here] + opacity * np.array(COLOURS[value][:3])
+    rows, cols = np.indices(classes.shape)
+    excluded = classes == FloodClass.EXCLUDED.value
+    lines = (rows + cols) % _HATCH < 2
+    image[excluded & lines] = 43
+    image[excluded & ~lines] = 0.5 * image[excluded & ~lines] + 127
+    image[classes == FloodClass.NODATA.value] = PAPER
+    return np.rint(image).astype(np.uint8)
+
+
+def webp(values: NDArray[np.uint8], **options: Any) -> bytes:
+    """Return (y, x) or (y, x, band) uint8 as a WebP image."""
+    stream = BytesIO()
+    Image.fromarray(values).save(stream, "WEBP", **options)
+    return stream.getvalue()
 
 
 def grey_uri(greys: NDArray[np.uint8]) -> str:
@@ -110,7 +170,7 @@ def grey_uri(greys: NDArray[np.uint8]) -> str:
     levels = [round(255 * step / (GREYS - 1)) for step in range(GREYS)]
     image = Image.fromarray(greys)
     image.putpalette([0, 0, 0, *(level for level in levels for _ in range(3))])
-    return _data_uri(image, transparency=_NO_DATA)
+    return _data_uri(image, transparency=NO_GREY)
 
 
 def colour_uri(values: NDArray[np.uint8]) -> str:

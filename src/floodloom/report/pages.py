@@ -15,21 +15,24 @@ from odc.geo.geobox import GeoBox
 from pydantic import Field
 
 from floodloom import __version__
-from floodloom.arrays import IGNORE, Bytes
+from floodloom.arrays import Bytes
 from floodloom.errors import InputError
 from floodloom.mapping.exclusion import REASON_NAMES
-from floodloom.mapping.products import read_map
+from floodloom.mapping.products import describe_map, rows_of_map
 from floodloom.mapping.settings import event_of
-from floodloom.mapping.sources import read_percent
+from floodloom.mapping.sources import open_percent
 from floodloom.outputs import Files
-from floodloom.raster.align import onto_grid
-from floodloom.raster.features import read_features
+from floodloom.raster.rows import Rows
 from floodloom.raster.store import open_store
+from floodloom.report.products import linked_products, zones_beside
 from floodloom.report.scene import EventLayers
 from floodloom.report.settings import ReportSettings
+from floodloom.report.sheet import knows_no_water_before, sheet_of
+from floodloom.report.texts import area, clock, score, whole
 from floodloom.texts import printable
 from floodloom.tiles.labels import labels_on_grid
 
+_OF_REPORT = {"pictures", "comparison"}
 _ON_A_MACHINE = re.compile(r"~|/|\\\\|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 
 
@@ -48,7 +51,8 @@ def map_page(
     examples
         Tiles, as `floodloom.report.examples.example_tiles` gives them.
     """
-    data = {"events": list(views), "reasons": REASON_NAMES}
+    events = [{key: view[key] for key in view.keys() - _OF_REPORT} for view in views]
+    data = {"events": events, "reasons": REASON_NAMES}
     template = _environment().get_template("map.html")
     return template.render(title=title, data=_script_json(data), views=views, examples=examples)
 
@@ -68,8 +72,12 @@ def report_page(title: str, **content: Any) -> str:
     written = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
     configuration = Markup("").join(f"{printable(row)}\n" for row in written.splitlines())
     notes = caveats(content["views"], content["evaluation"])
+    scores = content["evaluation"].get("by_event", {})
+    sheets = [sheet_of(view, scores.get(view["name"])) for view in content["views"]]
     template = _environment().get_template("report.html")
-    return template.render(title=title, configuration=configuration, caveats=notes, **content)
+    return template.render(
+        title=title, configuration=configuration, caveats=notes, sheets=sheets, **content
+    )
 
 
 def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -> list[str]:
@@ -84,7 +92,7 @@ def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -
         "Radar sees smooth open water. Wind, dense vegetation, buildings and smooth dry ground "
         "(tarmac, sand) mislead it.",
     ]
-    if any(not view["before"] and not view["areas"]["permanent"]["pixels"] for view in views):
+    if any(knows_no_water_before(view) for view in views):
         notes.append(
             "For at least one event there was neither a scene before the flood nor reference "
             "water: its permanent water counts as flood."
@@ -116,7 +124,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": _score, "whole": _whole, "area": _area, "clock": _clock}
+    environment.filters |= {"score": score, "whole": whole, "area": area, "clock": clock}
     environment.globals |= {"version": __version__, "further_scores": _further_scores}
     return environment
 
@@ -148,31 +156,12 @@ def _visible(data: Any) -> Any:
     return printable(data) if isinstance(data, str) else data
 
 
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u202f")
-
-
-def _area(entry: Mapping[str, float]) -> str:
-    if "ha" not in entry:
-        return f"{_whole(entry['pixels'])} px"
-    return f"{entry['ha'] / 100:,.2f} km²".replace(",", "\u202f")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
-
-
 class EventFiles(Files):
     """What there is of each event."""
 
     maps: tuple[Path, ...] = Field(default=(), description="Flood maps")
-    vectors: tuple[Path, ...] = Field(
-        default=(), description="Their polygons (.gpkg), one file per map"
+    stac_items: tuple[Path, ...] = Field(
+        default=(), description="Their STAC items, one per map, whose files the map page links"
     )
     scenes: tuple[Path, ...] = Field(
         default=(), description="Scene stores after the flood, one per map"
@@ -184,8 +173,15 @@ class EventFiles(Files):
     truth: tuple[Path, ...] = Field(default=(), description="Label rasters")
 
 
-def open_events(files: EventFiles, settings: ReportSettings) -> list[EventLayers]:
+def open_events(files: EventFiles, settings: ReportSettings, folder: Path) -> list[EventLayers]:
     """Open all that there is of each event that has a map.
+
+    Parameters
+    ----------
+    files, settings
+        What there is, and whose it is.
+    folder
+        Where the page will lie that links files.
 
     Raises
     ------
@@ -196,13 +192,13 @@ def open_events(files: EventFiles, settings: ReportSettings) -> list[EventLayers
     before, truth = settings.before_events, settings.truth_events
     paired = {
         "map": _paired("maps", names, files.maps),
-        "vectors": _paired("vectors", names, files.vectors),
+        "item": _paired("stac_items", names, files.stac_items),
         "scene": _paired("scenes", names, files.scenes),
         "percent": _paired("probabilities", names, files.probabilities),
         "before": _paired("before_scenes", before or names, files.before_scenes),
         "truth": _paired("truth", truth or names, files.truth),
     }
-    return [_open_event(name, paired) for name in names if name in paired["map"]]
+    return [_open_event(name, paired, folder) for name in names if name in paired["map"]]
 
 
 def _paired(what: str, names: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
@@ -214,34 +210,33 @@ def _paired(what: str, names: Sequence[str], paths: Sequence[Path]) -> dict[str,
     return {name: Path(path) for name, path in zip(names, paths, strict=False)}
 
 
-def _open_event(name: str, files: dict[str, dict[str, Path]]) -> EventLayers:
-    path, vectors = files["map"][name], files["vectors"].get(name)
-    if vectors is None:
-        raise InputError(f"report: event {name} has a map but no vectors; give its .gpkg, too")
-    grid, (classes, reasons), mapped = read_map(path)
+def _open_event(name: str, files: dict[str, dict[str, Path]], folder: Path) -> EventLayers:
+    path, item = files["map"][name], files["item"].get(name)
+    grid, mapped = describe_map(path)
     scene, before = (files[role].get(name) for role in ("scene", "before"))
     percent, predicted = _percent(files["percent"].get(name), grid)
     return EventLayers(
         name=name,
         geobox=grid,
-        classes=classes,
-        reasons=reasons,
-        polygons=read_features(vectors, "file of polygons"),
+        classes=rows_of_map(path),
+        reasons=rows_of_map(path, band=2),
         percent=percent,
-        scene=None if scene is None else open_store(scene),
-        before=None if before is None else open_store(before),
+        scene=None if scene is None else open_store(scene, whole_rows=True),
+        before=None if before is None else open_store(before, whole_rows=True),
         truth=_truth(files["truth"].get(name), grid),
         predicted=predicted,
         mapped=mapped,
+        products=[] if item is None else linked_products(item, folder),
+        zones=[] if item is None else zones_beside(item),
     )
 
 
-def _percent(path: Path | None, grid: GeoBox) -> tuple[Bytes | None, Mapping[str, str]]:
+def _percent(path: Path | None, grid: GeoBox) -> tuple[Rows | None, Mapping[str, str]]:
     """Return a probability on the grid of a map, and its tags."""
     if path is None:
         return None, {}
-    found = read_percent(path)
-    return onto_grid(found.percent[:], found.grid, grid, IGNORE, str(path)), found.tags
+    found = open_percent(path)
+    return found.on(grid), found.tags
 
 
 def _truth(path: Path | None, grid: GeoBox) -> Bytes | None:

@@ -75,7 +75,11 @@ def line_chart(
     frame = _Frame.around(series, x, y, size)
     lines = [_line(one, frame, COLOURS[number % len(COLOURS)]) for number, one in enumerate(series)]
     body = frame.axes(x, y) + (frame.diagonal() if diagonal else "") + "".join(lines)
-    svg = f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img">{body}</svg>'
+    label = escape(f"{y.title} by {x.title}: {', '.join(one.name for one in series)}")
+    svg = (
+        f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{label}">'
+        f"{body}</svg>"
+    )
     return Markup(svg + (_legend(series) if len(series) > 1 or diagonal else ""))
 
 

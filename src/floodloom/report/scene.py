@@ -1,103 +1,52 @@
-"""A scene and its map as pictures and outlines."""
+"""A scene and its map, as a page shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import xarray as xr
-from affine import Affine
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
-from rasterio.features import shapes
-from shapely.geometry import shape
 
 from floodloom.arrays import Bytes
 from floodloom.mapping.exclusion import REASON_NAMES
-from floodloom.mapping.sources import DATES_BEFORE
-from floodloom.raster.align import onto_grid
+from floodloom.mapping.sources import DATES_BEFORE, rows_of
 from floodloom.raster.areas import crs_name, pixel_areas, pixel_size
 from floodloom.raster.grid import geobox_of
+from floodloom.raster.placing import rows_onto_grid
 from floodloom.raster.product import FloodClass
+from floodloom.raster.rows import Rows, by_strips
 from floodloom.report.images import (
-    Shrunk,
+    GREYS,
     backdrop_band,
-    brightness,
-    colour_uri,
-    grey_uri,
-    stretch_limits,
-    to_greys,
+    is_display,
+    map_picture,
+    webp,
 )
+from floodloom.report.layers import (
+    backdrop_pyramid,
+    contrast,
+    percent_pyramid,
+    values_pyramid,
+)
+from floodloom.report.pyramid import Pyramid, as_json, finest_factor, fit
 
+MOST_BYTES = 13_900_000
+"""Bytes of the tiles of a page: what is left of 15 MB beside its texts and small images."""
 
-@dataclass(frozen=True)
-class Outline:
-    """An SVG path (even-odd) and the number of patches that were too many to be drawn."""
+MOST_PIXELS = 40e6
+"""Pixels of the finest level of a layer."""
 
-    path: str = ""
-    left_out: int = 0
-
-
-def outline_of(polygons: Iterable[Any], transform: Affine, most_vertices: int) -> Outline:
-    """Draw polygons as one path.
-
-    Parameters
-    ----------
-    polygons
-        Shapely polygons in the coordinates of `transform`, largest first.
-    transform
-        From pixels to those coordinates; the path is in pixels, x to the right, y down.
-    most_vertices
-        Polygons beyond this many vertices are left out.
-    """
-    to_pixels = ~transform
-    parts: list[str] = []
-    vertices = left_out = 0
-    for polygon in polygons:
-        rings = [ring for part in _parts(polygon) for ring in (part.exterior, *part.interiors)]
-        vertices += sum(len(ring.coords) for ring in rings)
-        if vertices > most_vertices:
-            left_out += 1
-            continue
-        parts += [_ring(np.asarray(ring.coords)[:, :2], to_pixels) for ring in rings]
-    return Outline("".join(parts), left_out)
-
-
-def outline_of_mask(
-    mask: NDArray[np.bool_], transform: Affine, most_vertices: int = 100_000
-) -> Outline:
-    """Draw the patches of a (y, x) mask; `transform` takes its pixels to those of the path."""
-    found = shapes(mask.astype(np.uint8), mask=mask, transform=transform)
-    polygons = sorted((shape(part) for part, _ in found), key=lambda p: p.area, reverse=True)
-    return outline_of(polygons, Affine.identity(), most_vertices)
-
-
-def _parts(polygon: Any) -> list[Any]:
-    return list(polygon.geoms) if polygon.geom_type.startswith("Multi") else [polygon]
-
-
-def _ring(coordinates: NDArray[np.float64], to_pixels: Affine) -> str:
-    x, y = to_pixels @ (coordinates[:, 0], coordinates[:, 1])
-    points = np.rint(np.stack([x, y], axis=-1)).astype(int)[:-1]
-    steps = np.diff(points, axis=0)
-    return f"M{points[0, 0]} {points[0, 1]}{''.join(_step(dx, dy) for dx, dy in steps)}z"
-
-
-def _step(right: int, down: int) -> str:
-    """One relative step; the edges of pixels need one number, not two."""
-    if down == 0:
-        return f"h{right}"
-    return f"v{down}" if right == 0 else f"l{right} {down}"
-
-
-LARGEST_IMAGE = 1600
-"""Longest side of the images of a page, px."""
-
-_MOST_VERTICES = 250_000
+_WEIGHTS = {"values": 0.25, "after": 0.5, "before": 0.7, "percent": 4.0}
+_CLASS_NAMES = {level.value: level.name.lower() for level in FloodClass}
+_LARGEST = 255  # value of a byte
+_SURE, _DOUBTFUL = 90, 70  # percent
+_PICTURE = 75  # quality
 _MINUTES = 16  # characters of a time up to there
 _PLACES = 17
 
@@ -106,96 +55,144 @@ _PLACES = 17
 class EventLayers:
     """An event, opened; what isn't there is None.
 
-    `classes` and `reasons` (y, x) uint8 are the flood map and `polygons` its vectors; `percent`
-    (y, x) uint8 is the probability of water and `truth` (y, x) uint8 the labels on the same grid;
-    `scene` and `before` are scene stores; `predicted` holds the tags of the probability's file,
-    `mapped` those of the map's.
+    `classes` and `reasons` (y, x) uint8 are the flood map; `percent` (y, x) uint8 is the
+    probability of water and `truth` (y, x) uint8 the labels on the same grid; `scene` and `before`
+    are scene stores; `predicted` holds the tags of the probability's file, `mapped` those of the
+    map's; `products` are the files of the map and `zones` the rows of its table of areas.
     """
 
     name: str
     geobox: GeoBox
-    classes: Bytes
-    reasons: Bytes
-    polygons: gpd.GeoDataFrame
-    percent: Bytes | None = None
+    classes: Rows
+    reasons: Rows
+    percent: Rows | None = None
     scene: xr.Dataset | None = None
     before: xr.Dataset | None = None
-    truth: Bytes | None = None
+    truth: Rows | None = None
     predicted: Mapping[str, str] = field(default_factory=dict)
     mapped: Mapping[str, str] = field(default_factory=dict)
+    products: Sequence[Mapping[str, Any]] = ()
+    zones: Sequence[Mapping[str, Any]] = ()
 
 
-def event_view(layers: EventLayers, largest: int = LARGEST_IMAGE) -> dict[str, Any]:
+def event_view(
+    layers: EventLayers, most_bytes: int = MOST_BYTES, *, events: int = 1, threads: int = 1
+) -> dict[str, Any]:
     """Return what a page needs to show an event, ready for JSON.
 
     Parameters
     ----------
     layers
         The event.
-    largest
-        Longest side of the images, px; larger rasters are shrunk.
+    most_bytes
+        Bytes that the tiles of all events of a page may have; finer levels are left out.
+    events
+        Number of events of the page, which share the bytes.
+    threads
+        CPU threads.
 
     Returns
     -------
     dict
-        name, height, width (px) and extent (px that the images cover); after, before and values as
-        PNG data URIs, the red of the values being the class, the green the reason, the blue the
-        percent; paths by class in pixels, and leftOut, the number of patches that aren't drawn;
-        areas; excluded, the area of each reason; predicted, what the prediction was made with;
-        places; crs, affine and pixel (m).
+        name, height, width (px); layers, the levels of each, see `floodloom.report.layers`;
+        pictures, small images of after, before and map as data URIs; likely, shares of the flood
+        by its likelihood; hasTruth; areas; excluded, the area of each reason; predicted, what the
+        prediction was made with; places; crs and pixel (m); products and zones.
     """
     height, width = layers.classes.shape
-    shrunk = Shrunk.to_fit(height, width, largest)
-    outlines = _outlines(layers, shrunk)
+    sums = ValueSums(layers.geobox), ValueSums(layers.geobox)
+    found = _pyramids(layers, sums, events, threads)
+    shown = fit(found, _WEIGHTS, most_bytes // events)
     return {
         "name": layers.name,
         "height": height,
         "width": width,
-        "extent": shrunk.extent,
-        **_backdrops(layers, shrunk),
-        "values": _values(layers, shrunk),
-        "hasLikelihood": layers.percent is not None,
-        "paths": {name: outline.path for name, outline in outlines.items()},
-        "leftOut": sum(outline.left_out for outline in outlines.values()),
-        "areas": class_shares(layers.classes, layers.geobox),
-        "excluded": excluded_shares(layers.reasons, layers.geobox),
+        "layers": {name: as_json(levels) for name, levels in shown.items()},
+        "pictures": _pictures(found),
+        "likely": _likely(found),
+        "hasTruth": layers.truth is not None,
+        "dates": {
+            "after": _date(layers.scene),
+            "before": _date(layers.before),
+            "all_before": _dates(layers.mapped.get(DATES_BEFORE, "")),
+        },
+        "band": "" if layers.scene is None else backdrop_band(layers.scene).upper(),
+        "sensor": "" if layers.scene is None else _sensor(layers.scene),
+        "areas": sums[0].named(_CLASS_NAMES),
+        "excluded": _some(sums[1].named(REASON_NAMES)),
         "predicted": _predicted(layers.predicted),
         "places": _places(layers.geobox),
         "crs": crs_name(layers.geobox),
-        "affine": list(layers.geobox.affine)[:6],
         "pixel": pixel_size(layers.geobox),
+        "products": list(layers.products),
+        "zones": list(layers.zones),
     }
 
 
-def _backdrops(layers: EventLayers, shrunk: Shrunk) -> dict[str, Any]:
-    found: dict[str, Any] = {"after": None, "before": None, "band": "", "sensor": ""}
-    found["dates"] = {
-        "after": _date(layers.scene),
-        "before": _date(layers.before),
-        "all_before": _dates(layers.mapped.get(DATES_BEFORE, "")),
+def _pyramids(
+    layers: EventLayers, sums: tuple[ValueSums, ValueSums], events: int, threads: int
+) -> dict[str, Pyramid]:
+    height, width = layers.classes.shape
+    factor = finest_factor(height, width, MOST_PIXELS / events)
+
+    def seen(classes: Bytes, reasons: Bytes, start: int) -> None:
+        for counted, values in zip(sums, (classes, reasons), strict=True):
+            counted.add(values, start)
+
+    found = {
+        "values": values_pyramid(
+            layers.classes, layers.reasons, layers.truth, factor, threads, seen
+        )
     }
+    if layers.percent is not None:
+        found["percent"] = percent_pyramid(layers.percent, factor, threads)
     if layers.scene is None:
         return found
-    after = brightness(layers.scene, shrunk)
-    limits = stretch_limits(after)
+    display = is_display(layers.scene)
+    shown = {"after": _brightness(layers.scene, layers.geobox, "scene after the flood")}
     if layers.before is not None:
-        target = shrunk.grid(layers.geobox)
-        found["before"] = grey_uri(before_greys(layers.before, shrunk, target, limits))
-    return {
-        **found,
-        "after": grey_uri(to_greys(after, limits)),
-        "band": backdrop_band(layers.scene).upper(),
-        "sensor": _sensor(layers.scene),
+        shown["before"] = _brightness(layers.before, layers.geobox, "scene before the flood")
+    limits = contrast(shown["after"], factor, display=display)
+    for name, rows in shown.items():
+        found[name] = backdrop_pyramid(
+            rows, limits, factor, threads, display=display, events=events
+        )
+    return found
+
+
+def _brightness(scene: xr.Dataset, geobox: GeoBox, name: str) -> Rows:
+    rows = rows_of(scene[backdrop_band(scene)])
+    return rows_onto_grid(rows, geobox_of(scene), geobox, np.nan, name)
+
+
+def _pictures(found: Mapping[str, Pyramid]) -> dict[str, str | None]:
+    classes = found["values"].overview[..., 0]
+    dry = np.zeros_like(classes)
+    greys = found["after"].overview if "after" in found else np.full_like(classes, GREYS)
+    pictures = {
+        name: _uri(map_picture(found[name].overview, dry)) if name in found else None
+        for name in ("after", "before")
     }
+    return {**pictures, "map": _uri(map_picture(greys, classes))}
 
 
-def before_greys(
-    before: xr.Dataset, shrunk: Shrunk, target: GeoBox, limits: tuple[float, float]
-) -> Bytes:
-    """Return the grey steps (y, x) of a scene before the flood on the shrunk grid of the map."""
-    own = Shrunk(before.sizes["y"], before.sizes["x"], shrunk.factor)
-    greys = to_greys(brightness(before, own), limits)
-    return onto_grid(greys, own.grid(geobox_of(before)), target, 0, "scene before the flood")
+def _uri(image: Bytes) -> str:
+    return "data:image/webp;base64," + b64encode(webp(image, quality=_PICTURE)).decode()
+
+
+def _likely(found: Mapping[str, Pyramid]) -> dict[str, float] | None:
+    """Shares of the flood by its likelihood of water: from 90 % on, from 70, and below.
+
+    They are those of the level that is kept, whose pixels are spread evenly over the map.
+    """
+    if "percent" not in found:
+        return None
+    flood = found["values"].overview[..., 0] == FloodClass.FLOOD.value
+    percent = found["percent"].overview[flood]
+    if not percent.size:
+        return None
+    high, low = float((percent >= _SURE).mean()), float((percent < _DOUBTFUL).mean())
+    return {"high": high, "middle": 1 - high - low, "low": low}
 
 
 def _date(scene: xr.Dataset | None) -> str:
@@ -220,65 +217,58 @@ def _sensor(scene: xr.Dataset) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _values(layers: EventLayers, shrunk: Shrunk) -> str:
-    percent = layers.percent
-    if percent is None:
-        percent = np.full_like(layers.classes, FloodClass.NODATA.value)
-    bands = [shrunk.every(band) for band in (layers.classes, layers.reasons, percent)]
-    return colour_uri(np.stack(bands, axis=-1))
-
-
-def _outlines(layers: EventLayers, shrunk: Shrunk) -> dict[str, Outline]:
-    found = {
-        level.name.lower(): outline_of(
-            layers.polygons.geometry[layers.polygons["class"] == level.value],
-            layers.geobox.affine,
-            _MOST_VERTICES,
-        )
-        for level in (FloodClass.PERMANENT, FloodClass.FLOOD, FloodClass.EXCLUDED)
-    }
-    scale = Affine.scale(shrunk.factor)
-    missing = shrunk.every(layers.classes) == FloodClass.NODATA.value
-    found["nodata"] = outline_of_mask(missing, scale)
-    if layers.truth is not None:
-        found["truth"] = outline_of_mask(shrunk.every(layers.truth) == 2, scale)
-    return found
-
-
-def class_shares(classes: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
-    """Return the pixels of each class, their share of all, and their hectares with a CRS."""
-    names = {level.value: level.name.lower() for level in FloodClass}
-    return shares(classes, names, geobox)
-
-
-def excluded_shares(reasons: Bytes, geobox: GeoBox) -> dict[str, dict[str, float]]:
-    """Return the same for each reason that excludes something, by its text."""
-    found = shares(reasons, REASON_NAMES, geobox)
-    return {reason: share for reason, share in found.items() if share["pixels"]}
-
-
-def shares(values: Bytes, names: Mapping[int, str], geobox: GeoBox) -> dict[str, dict[str, float]]:
-    """Return the pixels of each value, their share of all, and their hectares with a CRS.
+class ValueSums:
+    """Pixels and area of each value of a raster, summed up by strips.
 
     Parameters
     ----------
-    values
-        (y, x) uint8.
-    names
-        Name of each value that is wanted.
     geobox
-        Grid.
+        Its grid.
     """
-    hectares = pixel_areas(geobox).by_value(values, FloodClass.NODATA.value) / 10_000
-    found: dict[str, dict[str, float]] = {}
-    for value, name in names.items():
-        mask = values == value
-        pixels = int(mask.sum())
-        entry: dict[str, float] = {"pixels": pixels, "share": round(pixels / values.size, 6)}
-        if geobox.crs is not None:
-            entry["ha"] = round(float(hectares[value]), 2)
-        found[name] = entry
-    return found
+
+    def __init__(self, geobox: GeoBox) -> None:
+        self._areas, self._placed = pixel_areas(geobox), geobox.crs is not None
+        self._pixels, self._sums = np.zeros((2, _LARGEST + 1), dtype=np.int64)
+        self._all = math.prod(geobox.shape)
+
+    def add(self, values: Bytes, start: int) -> None:
+        """Add rows from one on, (row, x) uint8."""
+        self._pixels += np.bincount(values.ravel(), minlength=_LARGEST + 1)
+        self._sums += self._areas.whole_sums(values, _LARGEST, start)
+
+    def named(self, names: Mapping[int, str]) -> dict[str, dict[str, float]]:
+        """Return the pixels of values by their names, their share of all, and hectares with a CRS.
+
+        Parameters
+        ----------
+        names
+            Name of each value that is wanted.
+        """
+        hectares = self._sums / self._areas.scale / 10_000
+        found: dict[str, dict[str, float]] = {}
+        for value, name in names.items():
+            pixels = int(self._pixels[value])
+            found[name] = {"pixels": pixels, "share": round(pixels / self._all, 6)}
+            if self._placed:
+                found[name]["ha"] = round(float(hectares[value]), 2)
+        return found
+
+
+def class_shares(classes: Rows, geobox: GeoBox) -> dict[str, dict[str, float]]:
+    """Return the pixels, share and hectares of each class of a map; see `ValueSums`."""
+    return shares(classes, _CLASS_NAMES, geobox)
+
+
+def shares(values: Rows, names: Mapping[int, str], geobox: GeoBox) -> dict[str, dict[str, float]]:
+    """Return pixels, share and hectares of the values of a raster, (y, x) uint8, by their names."""
+    sums = ValueSums(geobox)
+    for start, part in by_strips(lambda a, b: values[a:b], values.shape[0]):
+        sums.add(part, start)
+    return sums.named(names)
+
+
+def _some(areas: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {name: area for name, area in areas.items() if area["pixels"]}
 
 
 def _predicted(tags: Mapping[str, str]) -> dict[str, str]:

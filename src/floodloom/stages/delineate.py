@@ -30,7 +30,7 @@ from floodloom.outputs import as_paths, writes
 _MOST_THREADS = 4  # what is done in order, from strip to strip, keeps up with no more
 
 
-@writes("out", "vectors", "item", "likelihood", "depth", "areas")
+@writes("out", "vectors", "item", "flatgeobuf", "likelihood", "depth", "areas")
 def delineate(
     *,
     probability: Sequence[Path] | Path,
@@ -71,7 +71,8 @@ def delineate(
     pace = Pace(threads=min(threads, _MOST_THREADS))
     depth = products.depth is not None
     require_enough(files, settings, depth=depth)
-    require_polygon_file(products.vectors)
+    for path in filter(None, (products.vectors, products.flatgeobuf)):
+        require_polygon_file(path)
     acquired = after.tags.get("ACQUISITION_TIME")
     require_described(products.described(), acquired, str(paths[0]))
 

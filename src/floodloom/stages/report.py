@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from floodloom.files import write_json
 from floodloom.log import get_logger
-from floodloom.names import require_events
+from floodloom.mapping.collection import collection_of, items_beside
+from floodloom.names import as_name, require_events
 from floodloom.outputs import together, writes
 from floodloom.report.comparison import compare_with_baseline
 from floodloom.report.pages import EventFiles, open_events
@@ -17,14 +19,16 @@ from floodloom.report.scene import EventLayers, event_view
 from floodloom.report.settings import ReportSettings
 from floodloom.stages import STAGES
 
-_FIGURE, _COMPARED = 1000, 800  # px
+_COMPARED = 800  # px
+_MOST_THREADS = 4  # each holds strips of a scene
 
 
-@writes("out", "map_page")
+@writes("out", "map_page", "collection")
 def report(
     *,
     out: Path,
     map_page: Path,
+    collection: Path | None = None,
     event_files: EventFiles = EventFiles(),
     files: ReportFiles = ReportFiles(),
     settings: ReportSettings = ReportSettings(),
@@ -38,6 +42,8 @@ def report(
         Report to write (.html).
     map_page
         Map page to write (.html).
+    collection
+        STAC collection of the maps to write (.json), beside or above their items.
     event_files
         What there is of each event.
     files
@@ -58,21 +64,31 @@ def report(
         If files and events aren't pairs, or a file can't be read or isn't what it should be.
     """
     require_events(*settings.events, *settings.before_events, *settings.truth_events)
-    opened = open_events(event_files, settings)
+    opened = open_events(event_files, settings, Path(map_page).parent)
     shown = run_examples(files, threads)
-    views = [_view(layers, settings) for layers in opened]
+    views = [_view(layers, settings, len(opened), threads) for layers in opened]
     sections = run_sections(files, settings, tuple(STAGES))
     page = render_report(settings.title, views=views, examples=shown, **sections)
-    map_text = render_map(settings.title, [event_view(layers) for layers in opened], shown)
-    with together({"map_page": Path(map_page), "out": Path(out)}) as made:
+    map_text = render_map(settings.title, views, shown)
+    written = {"map_page": Path(map_page), "out": Path(out)}
+    if collection is not None:
+        items = items_beside(event_files.stac_items, Path(collection).parent)
+        described = collection_of(as_name(settings.title), settings.title, items)
+        written["collection"] = Path(collection)
+    with together(written) as made:
         made["map_page"].write_text(map_text, encoding="utf-8")
         made["out"].write_text(page, encoding="utf-8")
+        if collection is not None:
+            write_json(made["collection"], described)
     get_logger(__name__).info("%s: %d maps, %d example tiles", out, len(opened), len(shown))
     return Path(out)
 
 
-def _view(layers: EventLayers, settings: ReportSettings) -> dict[str, Any]:
-    """What the report shows of an event, with its comparison where one is asked for."""
+def _view(
+    layers: EventLayers, settings: ReportSettings, events: int, threads: int
+) -> dict[str, Any]:
+    """What the pages show of an event, with its comparison where one is asked for."""
     name = settings.baseline
     compared = None if name is None else compare_with_baseline(layers, name, _COMPARED)
-    return {**event_view(layers, _FIGURE), "comparison": compared}
+    view = event_view(layers, events=events, threads=min(threads, _MOST_THREADS))
+    return {**view, "comparison": compared}

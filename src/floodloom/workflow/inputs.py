@@ -214,7 +214,7 @@ def _report(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     return {
         "evaluation": plan.is_scored and f"{plan.folder}/evaluation/summary.json",
         "maps": [f"{plan.folder}/maps/{event}/flood.tif" for event in events],
-        "vectors": [f"{plan.folder}/maps/{event}/flood.gpkg" for event in events],
+        "stac_items": [f"{plan.folder}/maps/{event}/flood.json" for event in events],
         "scenes": [path for event in events if (path := plan.geocoded(event, "after"))],
         "before_scenes": [path for event in events if (path := plan.geocoded(event, "before"))],
         "probabilities": [path for event in events if (path := plan.mosaic(event, "after"))],

@@ -275,7 +275,14 @@ class Plan:
 
     def map_products(self, event: str) -> list[str]:
         """All that `delineate` makes of an event."""
-        names = ["flood.tif", "flood.gpkg", "flood.json", "likelihood.tif", "areas.csv"]
+        names = [
+            "flood.tif",
+            "flood.gpkg",
+            "flood.fgb",
+            "flood.json",
+            "likelihood.tif",
+            "areas.csv",
+        ]
         names += ["depth.tif"] if self.config.run.depth else []
         return [f"{self.folder}/maps/{event}/{name}" for name in names]
 

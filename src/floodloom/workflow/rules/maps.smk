@@ -33,6 +33,7 @@ rule delineate:
             caption="../report/flood.rst",
         ),
         vectors=f"{RUN}/maps/{{event}}/flood.gpkg",
+        flatgeobuf=f"{RUN}/maps/{{event}}/flood.fgb",
         item=f"{RUN}/maps/{{event}}/flood.json",
         likelihood=f"{RUN}/maps/{{event}}/likelihood.tif",
         areas=f"{RUN}/maps/{{event}}/areas.csv",
@@ -89,6 +90,7 @@ rule report:
         map_page=report(
             f"{RUN}/map.html", category="Report", caption="../report/map.rst"
         ),
+        collection=f"{RUN}/collection.json",
     log:
         f"{RUN}/logs/report.log",
     benchmark:

@@ -1,51 +1,30 @@
 import base64
 import io
-import re
 
 import numpy as np
 import pytest
-from affine import Affine
 from PIL import Image
-from rasterio.features import rasterize, shapes
-from shapely.geometry import Polygon, shape
 
 from floodloom.errors import InputError
 from floodloom.report.images import (
     GREYS,
+    PAPER,
     Shrunk,
     backdrop_band,
     brightness,
     colour_uri,
     grey_uri,
+    map_picture,
     stretch_limits,
     to_greys,
 )
-from floodloom.report.scene import outline_of, outline_of_mask
 from tests.report.conftest import GRID, scene
 
 
 def decoded(uri: str) -> Image.Image:
     head, _, body = uri.partition(",")
-    assert head == "data:image/png;base64"
+    assert head in ("data:image/png;base64", "data:image/webp;base64")
     return Image.open(io.BytesIO(base64.b64decode(body)))
-
-
-def polygon_of(path: str) -> list[Polygon]:
-    rings = []
-    for ring in re.findall(r"M(-?\d+) (-?\d+)([^Mz]*)z", path):
-        places = [(int(ring[0]), int(ring[1]))]
-        for letter, first, second in re.findall(r"([hvl])(-?\d+)(?: (-?\d+))?", ring[2]):
-            dx, dy = {"h": (first, 0), "v": (0, first), "l": (first, second)}[letter]
-            places.append((places[-1][0] + int(dx), places[-1][1] + int(dy)))
-        rings.append(Polygon(places))
-    return rings
-
-
-def even_odd(path: str, size: tuple[int, int]) -> np.ndarray:
-    painted = np.zeros(size, dtype=int)
-    for ring in polygon_of(path):
-        painted += rasterize([ring], size, dtype="uint8")
-    return painted % 2 == 1
 
 
 def test_greys_survive_the_png_and_nodata_is_transparent() -> None:
@@ -102,27 +81,12 @@ def test_stretch_of_nothing_is_still_a_range() -> None:
     assert high > low
 
 
-def test_path_is_the_mask_to_the_pixel() -> None:
-    draw = np.random.default_rng(3).random((40, 50)) > 0.4
-    mask = draw.copy()
-    mask[10:30, 10:30] = True
-    mask[15:20, 15:20] = False
-    outline = outline_of_mask(mask, Affine.identity())
-    np.testing.assert_array_equal(even_odd(outline.path, mask.shape), mask)
-    assert outline.left_out == 0
-
-
-def test_path_undoes_the_grid_and_keeps_holes() -> None:
-    mask = np.zeros(GRID.shape.yx, dtype=bool)
-    mask[10:30, 20:60] = True
-    mask[15:20, 30:40] = False
-    found = shapes(mask.astype("uint8"), mask=mask, transform=GRID.affine)
-    outline = outline_of([shape(part) for part, _ in found], GRID.affine, 1000)
-    np.testing.assert_array_equal(even_odd(outline.path, mask.shape), mask)
-
-
-def test_smallest_patches_are_left_out_and_counted() -> None:
-    squares = [Polygon([(x, 0), (x + 1, 0), (x + 1, 1), (x, 1)]) for x in range(0, 20, 2)]
-    outline = outline_of(squares, Affine.identity(), 5 * 3)
-    assert outline.path.count("M") == 3
-    assert outline.left_out == 7
+def test_map_is_drawn_in_its_colours_and_what_is_not_seen_is_paper() -> None:
+    classes = np.array([[0, 1, 2, 255]], dtype="uint8").repeat(20, axis=0)
+    image = map_picture(np.full(classes.shape, 32, "uint8"), classes)
+    assert tuple(image[0, 0]) == (127, 127, 127)
+    assert image[0, 1, 2] > image[0, 1, 0] + 50  # blue
+    assert image[0, 2, 0] > image[0, 2, 2] + 50  # orange
+    assert tuple(image[0, 3]) == PAPER
+    hatched = map_picture(np.full((40, 40), 32, "uint8"), np.full((40, 40), 3, "uint8"))
+    assert {tuple(pixel) for pixel in hatched.reshape(-1, 3)} == {(43,) * 3, (190,) * 3}

@@ -15,7 +15,6 @@ from odc.geo.geobox import GeoBox
 from pydantic import Field
 
 from floodloom import __version__
-from floodloom.arrays import Bytes
 from floodloom.errors import InputError
 from floodloom.mapping.exclusion import REASON_NAMES
 from floodloom.mapping.products import describe_map, rows_of_map
@@ -30,7 +29,7 @@ from floodloom.report.settings import ReportSettings
 from floodloom.report.sheet import knows_no_water_before, sheet_of
 from floodloom.report.texts import area, clock, score, whole
 from floodloom.texts import printable
-from floodloom.tiles.labels import labels_on_grid
+from floodloom.tiles.labels import open_labels
 
 _OF_REPORT = {"pictures", "comparison"}
 _ON_A_MACHINE = re.compile(r"~|/|\\\\|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
@@ -239,5 +238,5 @@ def _percent(path: Path | None, grid: GeoBox) -> tuple[Rows | None, Mapping[str,
     return found.on(grid), found.tags
 
 
-def _truth(path: Path | None, grid: GeoBox) -> Bytes | None:
-    return None if path is None else labels_on_grid(path, grid)
+def _truth(path: Path | None, grid: GeoBox) -> Rows | None:
+    return None if path is None else open_labels(path, grid)[0]

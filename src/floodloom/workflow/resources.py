@@ -242,7 +242,7 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "evaluate": lambda plan, job, threads: (
         1024 + 300 * threads + 0.5 * max(_maps(plan, plan.scored_events()))
     ),
-    # Strips; of the whole map labels, or what a baseline works on.
+    # Strips; of the whole map what a baseline works on.
     "report": lambda plan, job, threads: (
         1536 + (12 if plan.config.report.baseline else 1) * max(_maps(plan, plan.mapped_events()))
     ),

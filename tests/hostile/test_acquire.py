@@ -144,7 +144,7 @@ DOWNLOADS: dict[str, tuple[Answer, Words]] = {
     "not there": (status(404), ("x.zip", "404")),
     "not allowed": (status(403), ("x.zip", "403")),
     "a login": (status(401), ("x.zip", "401", "login")),
-    "a fault": (status(503), ("x.zip", "503")),
+    "a fault": (status(500), ("x.zip", "500")),
     "a status of no meaning": (status(299), ("x.zip",)),
     "a part that nobody asked for": (status(206), ("x.zip",)),
     "a redirect to a file": (moved("file:///etc/hostname"), ("x.zip", "302")),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.simulate import simulate
+from tests.conftest import REPOSITORY
 
 SIZE = 256
 
@@ -25,3 +29,19 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings=SimulateSettings(size=SIZE, seed=21),
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with floodloom alone, installed from its wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    shutil.copytree(REPOSITORY / "src", source / "src", ignore=shutil.ignore_patterns("*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    alone = ("--no-deps", "--no-build-isolation")
+    subprocess.run([*pip, "wheel", *alone, "-w", folder, source], check=True)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", wheel], check=True)
+    return folder / "site"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform
 from shapely.affinity import translate
 
@@ -27,7 +29,6 @@ from floodloom.prepare.found import look_at
 from floodloom.prepare.search import scenes_of
 from floodloom.sentinel1.settings import BackscatterSettings
 from tests.prepare.catalogue import TILES, Api, item, item_of, served, static
-from tests.prepare.test_wheel import iou
 from tests.privacy import telling
 from tests.sentinel1.test_heights import undulation, write_grid
 
@@ -199,31 +200,50 @@ def test_a_static_catalogue_is_walked_through(own, stored, tmp_path, monkeypatch
 
 
 @pytest.mark.xdist_group("workflow")
-def test_a_place_and_a_date_become_a_map(own, api, tmp_path) -> None:
-    out = tmp_path / "beira"
+def test_a_place_and_a_date_become_a_map(own, api, installed, tmp_path) -> None:
+    """By what a wheel brings, away from the repository."""
+    site, out = {"PYTHONPATH": str(installed)}, tmp_path / "beira"
     api.broken = 2
     given = ("map", "--bbox", place(own), "--date", "2023-05-14", "--catalogue", api.address)
     given = (*given, "--out", out, "--cores", 2)
-    listed = floodloom({}, *given, "--dry-run")
+    listed = floodloom(site, *given, "--dry-run")
     assert listed.returncode == 0, listed.stderr
     for rule in ("acquire", "gather", "delineate"):
         assert rule in listed.stdout + listed.stderr
     assert not (out / "resources").exists()
 
-    refused = floodloom({TOKENS: ""}, *given)
+    refused = floodloom({**site, TOKENS: ""}, *given)
     assert refused.returncode == 1
     assert f"127.0.0.1 asks for a login; give its token in {TOKENS}" in refused.stderr
     assert list(out.glob("resources/*.zip")) == []
 
-    run = floodloom({}, *given)
+    run = floodloom(site, *given)
     assert run.returncode == 0, run.stderr[-3000:]
     assert api.broken == 0
-    assert iou(out / "results/beira/maps/beira/flood.tif", own / "truth.tif") > 0.5
+    results = out / "results/beira"
+    for name in ("map.html", "report.html", "maps/beira/flood.gpkg"):
+        assert (results / name).stat().st_size > 0
+        assert str(results / name) in run.stdout
+    assert iou(results / "maps/beira/flood.tif", own / "truth.tif") > 0.5
+    with (results / "maps/beira/areas.csv").open() as table:
+        flood = float(next(csv.DictReader(table))["flood"])
+    assert f"area: flood {flood:,.0f} ha" in run.stdout
     assert telling(tmp_path, [SECRET]) == []
     assert SECRET not in "".join(run.stdout + run.stderr + refused.stderr + listed.stdout)
 
-    again = floodloom({}, *given, "--dry-run")
+    again = floodloom(site, *given, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def iou(map_file: Path, truth_file: Path) -> float:
+    with rasterio.open(map_file) as made, rasterio.open(truth_file) as truth:
+        found = made.read(1)
+        grid = {"crs": made.crs, "transform": made.transform}
+        with WarpedVRT(truth, **grid, height=made.height, width=made.width, nodata=255) as warped:
+            true = warped.read(1)
+    known = (found <= 2) & (true <= 2)
+    both, either = (found == 2) & (true == 2), (found == 2) | (true == 2)
+    return float(np.sum(both & known) / np.sum(either & known))
 
 
 @pytest.mark.parametrize(

@@ -203,9 +203,9 @@ def _asked(text: str) -> float | None:
 def _refusal(shown: str, error: HTTPError) -> InputError:
     if error.code in _LOGINS:
         host = urlsplit(error.url).hostname
-        said = "asks for a login" if error.code == 401 else "refuses"
+        refusal = "asks for a login" if error.code == 401 else "refuses"
         return InputError(
-            f"{shown}: can't be fetched (status {error.code}): {host} {said}; give its token in "
+            f"{shown}: can't be fetched (status {error.code}): {host} {refusal}; give its token in "
             f"{TOKENS}, or its login in netrc, or renew it if it has expired"
         )
     remedy = _REMEDIES.get(error.code, _FAULT if error.code >= 500 else "check the address")

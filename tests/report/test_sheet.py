@@ -56,7 +56,7 @@ def test_scores_are_put_into_words(event: Files) -> None:
 
 
 def test_sheet_warns_where_nothing_told_what_was_water_before(event: Files) -> None:
-    warning = "Rivers and lakes count as flood: nothing tells what was water before."
+    warning = "Rivers and lakes count as flood: nothing shows what was water before."
     layers = opened(event)
     assert warning not in sheet_of(event_view(layers), None).checks
     sheet = sheet_of(event_view(replace(layers, before=None)), None)

@@ -30,9 +30,9 @@ class Catalogue:
     source
         Address, or path.
     scenes
-        Collections of Sentinel-1; None: those whose names say so.
+        Collections of Sentinel-1; None: those whose names state it.
     elevations
-        Collection of Copernicus DEM GLO-30; None: the one whose name says so.
+        Collection of Copernicus DEM GLO-30; None: the one whose name states it.
     """
 
     source: str

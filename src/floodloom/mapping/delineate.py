@@ -153,7 +153,7 @@ def delineate_flood(
     be missed. The shore buffer takes in mixed pixels, and the error of geocoding between scenes.
 
     Of several dates before, water on `permanent_occurrence` percent of them or more is permanent.
-    On fewer it is seasonal, and from `before_threshold` percent on excluded: nobody can tell
+    On fewer it is seasonal, and from `before_threshold` percent on excluded: it isn't known
     whether it would be there without the flood.
 
     Patches of flood within permanent water are given to it where they are too small, and the

@@ -32,7 +32,7 @@ def part_by_date(
     Raises
     ------
     InputError
-        If the times can't be told, those before the flood aren't earlier, or the scenes of one
+        If the times aren't known, those before the flood aren't earlier, or the scenes of one
         date aren't of one pass.
     """
     after, *rest = sorted(_passes(scenes, "scenes"), key=_first, reverse=True)

@@ -1,4 +1,4 @@
-"""How far a run of the workflow is, by what Snakemake tells of it."""
+"""How far a run of the workflow is, by what Snakemake reports of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Run:
 
     def read(self, line: str) -> None:
         if self._explains_failure and not _TIME.match(line):
-            return  # the job itself has said it in one line
+            return  # the job itself has written it in one line
         self._explains_failure = bool(_FAILED.match(line))
         if started := _STARTED.match(line):
             self._running[started[1]] += 1

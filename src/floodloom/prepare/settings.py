@@ -1,4 +1,4 @@
-"""What `map` and `init` are told; all else is found out from files and catalogues."""
+"""What `map` and `init` are given; all else is found out from files and catalogues."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Survey:
                 yield f"  shows {share:.0%} of the map; elsewhere nothing is known from before"
         if not self.before:
             yield (
-                "before: no scene, so water from before isn't told from the flood, unless "
+                "before: no scene, so water from before isn't separated from the flood, unless "
                 "config.yaml is given reference_water"
             )
         for scene in self.after[:1]:

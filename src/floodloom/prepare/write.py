@@ -71,17 +71,17 @@ def sheet_text(found: Survey, name: str, out: Path) -> str:
     lines = ["scene\tevent\trole\tsource\tdate"]
     for role, scene, called in rows:
         source = place(scene.path, out)
-        date = "" if _is_told(scene, source) else f"{scene.taken:%Y-%m-%dT%H:%M:%S}"
+        date = "" if _states_time(scene, source) else f"{scene.taken:%Y-%m-%dT%H:%M:%S}"
         lines.append("\t".join((called, name, role, source, date)).rstrip("\t"))
     return "\n".join(lines) + "\n"
 
 
-def _is_told(scene: Found, source: str) -> bool:
+def _states_time(scene: Found, source: str) -> bool:
     """Whether the name of a source states when it was taken, or nobody knows."""
-    told = time_in_name(source)
+    stated = time_in_name(source)
     if scene.taken is None:
         return True
-    return told is not None and abs(scene.taken - told).total_seconds() < _SAME_S
+    return stated is not None and abs(scene.taken - stated).total_seconds() < _SAME_S
 
 
 def _of(scenes: Sequence[Found]) -> Iterator[tuple[int, Found]]:
@@ -95,7 +95,7 @@ def _named(role: str, members: Sequence[Found], number: int) -> str:
 
 
 def place(path: Path | str, out: Path) -> str:
-    """Return a path as a run in `out` names it: from there, so that pages tell no home folder.
+    """Return a path as a run in `out` names it: from there, so that pages show no home folder.
 
     An address is returned as it is.
     """

@@ -181,7 +181,7 @@ class ForeignRaster:
         -------
         tuple or None
             (y, x) uint8, and (256,) float32 as `numbers` gives them, NaN also for bytes that don't
-            occur; None of several files, other types, and where a mask says what is unknown.
+            occur; None of several files, other types, and where a mask marks what is unknown.
         """
         if len(self.files) > 1 or self.dtypes[band - 1] != "uint8":
             return None

@@ -16,7 +16,7 @@ from floodloom.report.pyramid import Kind, Pyramid, every, mean, pyramid, repeat
 
 _FEW_PIXELS, _FINE, _COARSE = 8e6, 60, 25  # quality of radar images of few and of many pixels
 _LOSSLESS = {"lossless": True, "quality": 50, "method": 3}  # more of either saves 2 % of the bytes
-_SAMPLES = 12  # strips that the contrast of a scene is told from
+_SAMPLES = 12  # strips that give the contrast of a scene
 _SAMPLE_ROWS = 32
 
 

@@ -41,7 +41,7 @@ def linked_products(item: Path, folder: Path) -> list[dict[str, Any]]:
         The item; itself the last of the files.
     folder
         Where the page lies. Files that lie neither there nor below aren't linked, since the page
-        may be sent around, and tells no other places.
+        may be sent around, and shows no other places.
 
     Raises
     ------

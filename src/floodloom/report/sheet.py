@@ -51,7 +51,7 @@ def sheet_of(view: Mapping[str, Any], scores: Mapping[str, Any] | None) -> Sheet
 
 
 def knows_no_water_before(view: Mapping[str, Any]) -> bool:
-    """Return whether nothing told what was water before the flood."""
+    """Return whether nothing showed what was water before the flood."""
     return not view["dates"]["before"] and not view["areas"]["permanent"]["pixels"]
 
 
@@ -136,7 +136,7 @@ def _checks(view: Mapping[str, Any]) -> list[str]:
             "first, on the map page with its likelihood."
         )
     if knows_no_water_before(view):
-        lines.append("Rivers and lakes count as flood: nothing tells what was water before.")
+        lines.append("Rivers and lakes count as flood: nothing shows what was water before.")
     if areas["excluded"]["pixels"]:
         lines.append(
             f"{area(areas['excluded'])} aren't observable and may be flooded: an image from the "

@@ -79,7 +79,7 @@ def count(
 ) -> Counts:
     """Count agreement on the scored pixels; all bool, of one shape.
 
-    Each counts once, or as often as `pixels` says.
+    Each counts once, or as often as `pixels` states.
     """
     each = 1 if pixels is None else pixels
     return Counts(
@@ -383,7 +383,7 @@ def score_probability(
     truth
         (y, x) uint8: 0 dry, 1 permanent water, 2 flood, 255 unknown.
     separate
-        Whether the whole truth, of which this may be a part, tells flood from permanent water.
+        Whether the whole truth, of which this may be a part, separates flood from permanent water.
 
     Returns
     -------

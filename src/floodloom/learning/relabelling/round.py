@@ -82,7 +82,7 @@ def relabel_tiles(
     ensemble = ensemble if settings.calibrate else ensemble.uncalibrated()
     first = previous is None
     if labelled_as_a_whole(held_out):
-        # Labels of whole tiles can't show how well pixels are told, and were learnt from already.
+        # Labels of whole tiles don't score pixels, and were learnt from already.
         settings = settings.model_copy(update={"acceptance": False, "priors": "none"})
         first = False
     ensemble.recipe.require_inputs(recipe, "tiles", ensemble.accepts)

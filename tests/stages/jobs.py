@@ -71,7 +71,7 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
         "report": {
             "maps": [have / "flood.tif"], "stac_items": [have / "flood.json"],
             "evaluation": have / "scores.json", "out": out / "report.html",
-            "map_page": out / "map.html", "collection": out / "collection.json",
+            "map_page": out / "map.html",
         },
     }[stage]  # fmt: skip
 
@@ -129,7 +129,8 @@ def lay_old(folder: Path, names: list[str]) -> None:
         path = folder / name
         kind = {"calibrated": '"geometry" ', "tiles": '"classes" ', "pseudo": '"classes" '}
         marks = {".zarr": ("zarr.json", f'"fingerprint" {kind.get(path.stem, "")}old'),
-                 ".SAFE": ("manifest.safe", "floodloom simulator old")}  # fmt: skip
+                 ".SAFE": ("manifest.safe", "floodloom simulator old"),
+                 "": ("gathered.json", '"gathered" old')}  # fmt: skip
         inside, text = marks.get(path.suffix, ("", "old"))
         (path / inside).parent.mkdir(parents=True, exist_ok=True)
         (path / inside).write_text(text)

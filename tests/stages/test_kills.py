@@ -32,7 +32,9 @@ def names(folder: Path) -> set[str]:
 
 
 def is_old(path: Path) -> bool:
-    inside = {".zarr": "zarr.json", ".SAFE": "manifest.safe"}.get(path.suffix, "")
+    inside = {".zarr": "zarr.json", ".SAFE": "manifest.safe", "": "gathered.json"}.get(
+        path.suffix, ""
+    )
     file = path / inside
     return file.is_file() and file.stat().st_size < 50 and file.read_text().endswith("old")
 
@@ -45,6 +47,9 @@ def require_whole(path: Path) -> None:
     elif path.suffix == ".SAFE":
         assert (path / "manifest.safe").read_text().endswith("XFDU>\n")
         assert all(is_whole(file) for file in path.rglob("*.tiff"))
+    elif path.suffix == "":
+        for file in path.iterdir():
+            require_whole(file)
     elif path.suffix == ".tif":
         assert is_whole(path)
         read_through(path)

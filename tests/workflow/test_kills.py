@@ -20,7 +20,8 @@ from tests.workflow.conftest import environment, project, snakemake
 pytestmark = pytest.mark.xdist_group("workflow")
 KILLS = int(os.environ.get("FLOODLOOM_KILLS", "2"))
 FEW = 4
-SCENES = {"simulated", "calibrated", "geocoded", "logs", "benchmarks"}
+BEGUN = {"simulated", "calibrated", "geocoded", "tiles", "models", "logs", "benchmarks"}
+OF_ROUNDS = ("models/round-1", "tiles/pseudo-1.zarr")
 SEED = int(os.environ.get("FLOODLOOM_SEED", "0"))
 
 
@@ -73,10 +74,10 @@ def rasters(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def unfinished(finished: Path, tmp_path: Path) -> Path:
-    """A project in which nothing has run; where kills are few, one whose scenes are there.
+    """A project in which nothing has run; where kills are few, one that begins its round.
 
-    A few kills seldom meet one of so many jobs that make scenes, each of which is killed by itself
-    in `tests/stages`.
+    A few kills seldom meet one of so many jobs that make tiles and first networks, each of which is
+    killed by itself in `tests/stages`.
     """
     folder = tmp_path / "unfinished"
     if KILLS > FEW:
@@ -85,8 +86,10 @@ def unfinished(finished: Path, tmp_path: Path) -> Path:
     for result in (folder / "results/tiny").iterdir():
         if result.is_file():
             result.unlink()
-        elif result.name not in SCENES:
+        elif result.name not in BEGUN:
             shutil.rmtree(result)
+    for result in OF_ROUNDS:
+        shutil.rmtree(folder / "results/tiny" / result)
     return folder
 
 

@@ -98,16 +98,9 @@ def relabel_tiles(
     estimated = _estimated(members, offered, held_out, settings)
     shares = None if estimated is None else (1 - estimated.share, estimated.share)
     predicted = PredictedTiles.of(offered, labeller, scratch, first=first, shares=shares)
-    gate = GATES.load(settings.gate)
-    gated = GatedTiles.of(predicted, gate, settings, scratch)
+    gated = GatedTiles.of(predicted, GATES.load(settings.gate), settings, scratch)
     labelled, agreement = gated.counts.sum(axis=0), _agreement(offered, gated, previous)
-    reason = members.refusal or round_refusal(
-        predicted.ranking.counts,
-        None if gate.by_consistency else labelled,
-        agreement,
-        tiles=offered.sizes["tile"],
-        limited=settings.acceptance,
-    )
+    reason = members.refusal or _refusal(predicted, gated, agreement, settings)
     if reason is not None:
         _log.warning("the round is refused: %s", reason)
         gated = replace(gated, kept=np.zeros_like(gated.kept))
@@ -157,6 +150,23 @@ def _estimated(
         return None
     called = float((target.argmax(axis=1) == 1).mean())
     return EstimatedShare(method=settings.priors, share=float(found[1]), called=called)
+
+
+def _refusal(
+    predicted: PredictedTiles,
+    gated: GatedTiles,
+    agreement: float | None,
+    settings: RelabelSettings,
+) -> str | None:
+    """Return why what was labelled must be refused, or None."""
+    without_labels = GATES.load(settings.gate).by_consistency
+    return round_refusal(
+        predicted.ranking.counts,
+        None if without_labels else gated.counts.sum(axis=0),
+        agreement,
+        tiles=len(gated.kept),
+        limited=settings.acceptance,
+    )
 
 
 def _agreement(tiles: xr.Dataset, gated: GatedTiles, previous: xr.Dataset | None) -> float | None:

@@ -6,6 +6,7 @@ working folder, a place for temporary files and somebody else's files, none of w
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import hashlib
 import io
@@ -232,12 +233,24 @@ def _here(call: Callable[[], int], environment: Mapping[str, str], cwd: Path) ->
 
 @contextmanager
 def _surroundings(environment: Mapping[str, str], cwd: Path) -> Iterator[None]:
+    """Run as if the process began and ended here: what it removes at its end goes, too."""
+    register, removals = atexit.register, []
+
+    def at_exit(function: Callable[..., object], *given: object, **how: object) -> None:
+        if function is shutil.rmtree:
+            removals.append(partial(function, *given, **how))
+        else:
+            register(function, *given, **how)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(cwd)
+        patch.setattr(atexit, "register", at_exit)
         patch.setattr(tempfile, "tempdir", None)
         for name, value in environment.items():
             patch.setenv(name, value)
         yield
+    for remove in removals:
+        remove()
 
 
 @contextmanager

@@ -26,12 +26,8 @@ from floodloom.adapters import SceneAdapter
 from floodloom.arrays import IGNORE, NODATA
 from floodloom.classical.choices import BASELINES
 from floodloom.datasets import DATASETS
-from floodloom.learning.metrics.pixels import (
-    Counts,
-    count,
-    foreground_reliability,
-    mean_of_chip_iou,
-)
+from floodloom.learning.metrics.pixels import Counts, count, mean_of_chip_iou
+from floodloom.learning.metrics.reliability import foreground_reliability
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.mapping.settings import PredictSettings
 from floodloom.mapping.sources import read_percent

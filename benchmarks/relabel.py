@@ -42,7 +42,8 @@ from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.samples import radar_samples
 from floodloom.learning.data.splits import training_and_validation
 from floodloom.learning.inference import Ensemble, load_ensemble
-from floodloom.learning.metrics.pixels import Counts, count, foreground_reliability
+from floodloom.learning.metrics.pixels import Counts, count
+from floodloom.learning.metrics.reliability import foreground_reliability
 from floodloom.learning.relabelling.audit import read_audit
 from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from floodloom.adapters import ChipAdapter, Chips, SceneAdapter, chip_tiles, read_image_label
+from floodloom.adapters import ChipAdapter, Chips, SceneAdapter, chip_tiles
 from floodloom.datasets import DATASETS
 from floodloom.errors import InputError
+from floodloom.layouts import read_image_label
 from floodloom.raster.recipe import Recipe
 from floodloom.stages.ingest import ingest
 from floodloom.stages.tile import tile

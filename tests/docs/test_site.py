@@ -41,5 +41,5 @@ def test_equations_and_docstrings_are_there(site: Path) -> None:
     assert equations.count("<math") > 20
     assert "$" not in re.sub(r"<script.*?</script>", "", equations, flags=re.DOTALL)
     reference = (site / "reference.html").read_text()
-    for name in ("stages.predict.predict", "adapters.Layout", "raster.recipe.Recipe"):
+    for name in ("stages.predict.predict", "layouts.Layout", "raster.recipe.Recipe"):
         assert f'id="floodloom.{name}"' in reference

@@ -7,7 +7,7 @@ permanent water, if it is known, in `permanent`.
 
 from __future__ import annotations
 
-from floodloom.adapters import Layout, scene_adapter
+from floodloom.layouts import Layout, scene_adapter
 
 DATASET = scene_adapter(
     Layout(

@@ -12,9 +12,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from floodloom.adapters import Layout, Part, require_root, scene_adapter
+from floodloom.adapters import require_root
 from floodloom.errors import InputError
 from floodloom.files import regular_file
+from floodloom.layouts import Layout, Part, scene_adapter
 from floodloom.tiles.settings import Split
 
 TITLE = "Sen1Floods11"

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from floodloom.adapters import Part, SceneAdapter, chip_names, read_chip
+from floodloom.adapters import SceneAdapter
 from floodloom.datasets.sen1floods11 import HAND, HELD_OUT, hand_split
+from floodloom.layouts import Part, chip_names, read_chip
 from floodloom.tiles.overlay import LabelledScene
 
 _CHIPS = "data/flood_events/WeaklyLabeled"
@@ -35,7 +36,7 @@ def scene_names(root: Path) -> list[str]:
 
 
 def read_scene(root: Path, name: str) -> LabelledScene:
-    """Read a chip, see `floodloom.adapters.read_chip`; a hand-labelled one where there is one."""
+    """Read a chip, see `floodloom.layouts.read_chip`; a hand-labelled one where there is one."""
     by_hand = (root / HAND.bands["vv"][0].format(name=name)).exists()
     return read_chip(root, HAND if by_hand else _WEAK, name)
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from zlib import crc32
 
-from floodloom.adapters import Layout, Part, scene_adapter
 from floodloom.arrays import IGNORE
+from floodloom.layouts import Layout, Part, scene_adapter
 from floodloom.tiles.settings import Split
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "train", "train", "test")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from floodloom.arrays import IGNORE
 from floodloom.learning.data.samples import Samples, Tiles
-from floodloom.learning.metrics.pixels import Reliability, reliability
+from floodloom.learning.metrics.reliability import Reliability, reliability
 
 _LIMITS = (0.05, 20.0)
 _PIXELS = 500_000

@@ -20,14 +20,13 @@ from floodloom.learning.metrics.foreground import ForegroundScores, score_foregr
 from floodloom.learning.metrics.pixels import (
     Counts,
     PairScores,
-    Reliability,
-    ReliabilityBins,
     count,
     mean_of_chip_iou,
     mean_of_chip_macro_jaccard,
     score_map,
     score_probability,
 )
+from floodloom.learning.metrics.reliability import Reliability, ReliabilityBins
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.log import track
 from floodloom.mapping.settings import EvaluateSettings, event_of

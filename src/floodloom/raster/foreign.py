@@ -11,23 +11,20 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import CRS
-from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.windows import Window as RasterWindow
 
 from floodloom.arrays import Bytes, Floats, Mask
 from floodloom.errors import InputError
 from floodloom.kernels import jit
 from floodloom.raster.align import join_grids, part_of, resample_onto
+from floodloom.raster.foreign_grid import control_points_of, grid_of, vertical_of
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.opener import open_raster, open_variable
-from floodloom.raster.points import ControlPoints, control_points
-from floodloom.raster.vertical import Vertical, split
+from floodloom.raster.points import ControlPoints
+from floodloom.raster.vertical import Vertical
 from floodloom.raster.windows import Window, require_pixels
 
 FILL = 1e30
@@ -292,12 +289,10 @@ def open_foreign(
             units=tuple(raster.units),
             dtypes=tuple(raster.dtypes),
             tags=dict(raster.tags()),
-            vertical=None
-            if raster.crs is None
-            else _halves(_wkt(raster, files[0].path), files[0].path)[1],
+            vertical=None if raster.crs is None else vertical_of(raster, files[0].path),
             nodata=raster.nodata,
             block=raster.block_shapes[0],
-            points=_control_points(raster, files[0].path) if placed else None,
+            points=control_points_of(raster, files[0].path) if placed else None,
         )
 
 
@@ -325,101 +320,5 @@ def _described(file: _File, kind: Kind, bands: int | None, *, points: bool) -> _
                 f"{path}: scales {raster.scales} and offsets {raster.offsets} of its bands leave "
                 "no numbers; correct them with `gdal_edit -scale -offset`"
             )
-        grid = _grid(raster, path, points=points)
+        grid = grid_of(raster, path, points=points)
         return replace(file, geobox=grid, scales=raster.scales, offsets=raster.offsets)
-
-
-def _grid(raster: rasterio.DatasetReader, name: str, *, points: bool) -> GeoBox:
-    """Return the grid of a file, or refuse one that can't be trusted."""
-    shape, transform = (raster.height, raster.width), raster.transform
-    if raster.crs is None and raster.gcps[0]:
-        if points:
-            return pixel_geobox(*shape)
-        raise InputError(
-            f"{name}: has ground control points only; put it on a grid, for example with "
-            "`gdalwarp -r near`"
-        )
-    if raster.crs is None and _axes_are_degrees(raster):
-        return placed_grid(shape, transform, CRS.from_epsg(4326).to_wkt(), name)
-    if raster.crs is not None and transform.is_identity and raster.driver == "netCDF":
-        raise InputError(
-            f"{name}: has a CRS but no place in it; state what its axes are (standard_name), as "
-            "rioxarray's write_coordinate_system does"
-        )
-    wkt = None if raster.crs is None else _wkt(raster, name)
-    return placed_grid(shape, transform, wkt, name)
-
-
-def placed_grid(shape: tuple[int, int], transform: Affine, crs: str | None, name: str) -> GeoBox:
-    """Return the grid that a file states, or refuse one that can't be trusted.
-
-    Parameters
-    ----------
-    shape
-        Height and width, px.
-    transform
-        From pixels to the map; without a CRS the identity is that of pixels.
-    crs
-        Reference system, WKT, of which heights are dropped.
-    name
-        Of the file, for messages.
-
-    Raises
-    ------
-    InputError
-        If the corners aren't numbers, there is a CRS without a place in it, or it is no map's.
-    """
-    if not np.isfinite(transform).all():
-        raise InputError(f"{name}: has corners that aren't numbers; set them with `gdal_edit`")
-    if crs is None:
-        return pixel_geobox(*shape) if transform.is_identity else GeoBox(shape, transform, None)
-    if transform.is_identity or transform.is_degenerate:
-        raise InputError(
-            f"{name}: has a CRS but no place in it; set its corners, for example with "
-            "`gdal_edit -a_ullr`"
-        )
-    horizontal = _halves(crs, name)[0]
-    kind = CRS.from_wkt(horizontal)
-    if not (kind.is_projected or kind.is_geographic) or kind.is_geocentric:
-        raise InputError(
-            f"{name}: its CRS ({kind.name[:80]}) isn't a map's; set the right one with "
-            "`gdal_edit -a_srs`"
-        )
-    return GeoBox(shape, transform, horizontal)
-
-
-def _axes_are_degrees(raster: rasterio.DatasetReader) -> bool:
-    """Whether the axes of a variable of NetCDF are longitude and latitude.
-
-    Source: NetCDF Climate and Forecast Metadata Conventions 1.11, sections 4.1 and 4.2.
-    """
-    units = {value for key, value in raster.tags().items() if key.endswith("#units")}
-    return {"degrees_north", "degrees_east"} <= units and not raster.transform.is_identity
-
-
-def _control_points(raster: rasterio.DatasetReader, name: str) -> ControlPoints:
-    points, crs = raster.gcps
-    if crs is None:
-        raise InputError(f"{name}: its ground control points have no CRS; put it on a grid")
-    return control_points(points, _halves(crs.to_wkt(version="WKT2_2019"), name)[0], name)
-
-
-def _wkt(raster: rasterio.DatasetReader, name: str) -> str:
-    try:
-        return str(raster.crs.to_wkt(version="WKT2_2019"))
-    except RasterioCRSError as error:
-        raise _strange(name, error) from error
-
-
-def _halves(crs: str, name: str) -> tuple[str, Vertical | None]:
-    try:
-        return split(crs)
-    except (ProjError, ValueError) as error:
-        raise _strange(name, error) from error
-
-
-def _strange(name: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())
-    return InputError(
-        f"{name}: its CRS can't be understood ({reason[:120]}); set it with `gdal_edit -a_srs`"
-    )

@@ -16,7 +16,8 @@ from pyproj.exceptions import ProjError
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.content import format_of
-from floodloom.raster.foreign import FILL, ForeignRaster, Kind, is_one_of, open_foreign, placed_grid
+from floodloom.raster.foreign import FILL, ForeignRaster, Kind, is_one_of, open_foreign
+from floodloom.raster.foreign_grid import placed_grid
 from floodloom.raster.foreign_zarr import open_zarr
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.opener import netcdf_variables

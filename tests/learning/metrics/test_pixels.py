@@ -8,13 +8,8 @@ import torch
 from sklearn import metrics as oracle
 from torchmetrics.functional.classification import binary_calibration_error
 
-from floodloom.learning.metrics.pixels import (
-    Counts,
-    confusion_matrix,
-    counts_of,
-    foreground_scores,
-    reliability,
-)
+from floodloom.learning.metrics.pixels import Counts, confusion_matrix, counts_of, foreground_scores
+from floodloom.learning.metrics.reliability import reliability
 
 
 @pytest.fixture

@@ -12,12 +12,8 @@ from pydantic import Field, model_validator
 
 from floodloom.arrays import IGNORE, Floats
 from floodloom.learning.data.zarr_tiles import iterate_blocks
-from floodloom.learning.metrics.pixels import (
-    ReliabilityBins,
-    confusion_matrix,
-    foreground_scores,
-    pixel_accuracy,
-)
+from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores, pixel_accuracy
+from floodloom.learning.metrics.reliability import ReliabilityBins
 from floodloom.learning.relabelling.gate import Labels, Predictions
 from floodloom.learning.relabelling.priors import EstimatedShare
 from floodloom.learning.relabelling.settings import GateSettings

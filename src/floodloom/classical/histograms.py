@@ -38,6 +38,11 @@ class Bins:
         """Levels in the middle of the bins, (bin,) float64, ascending."""
         return np.asarray(self.low + self.step * (np.arange(self.number) + 0.5), np.float64)
 
+    def count(self, levels: Doubles) -> Counts:
+        """Return how many of (level,) finite levels lie in each bin, (bin,) uint32."""
+        places = np.clip((levels - self.low) / self.step, 0, self.number - 1).astype(np.intp)
+        return np.bincount(places, minlength=self.number).astype(np.uint32)
+
 
 @dataclass(frozen=True)
 class Scale:

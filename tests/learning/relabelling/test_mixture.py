@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from floodloom.learning.relabelling.local_likelihood import Mixture
+from floodloom.learning.relabelling.mixture import Mixture
 
 SHARES = (0.7, 0.3)
 MEANS = ((0.0, 1.0), (2.0, -1.0))

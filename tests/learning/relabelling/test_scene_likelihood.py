@@ -110,14 +110,37 @@ def test_windows_hand_over_gradually(monkeypatch) -> None:
         return np.broadcast_to(draw.uniform(-1, 1, (1, 2, 1, 1)), logits.shape)
 
     monkeypatch.setattr(scene_likelihood, "local_likelihood", alike)
-    flat = np.full((700, 900), 0.5, dtype=np.float32)
+    flat = np.full((700, 900), 0.4999, dtype=np.float32)
+    flat[:, ::2] = 0.5001  # each window holds both classes
     found = scene_likelihood._tile_probability(
         flat, np.zeros((2, 700, 900), np.float32), LikelihoodWeighting(1.0, 1.0)
     )
     logit = np.log(found / (1 - found))
     assert np.ptp(logit) > 1
     for axis in (0, 1):
-        assert np.abs(np.diff(logit, axis=axis)).max() < 4.01 / scene_likelihood.SIDE
+        assert np.abs(np.diff(logit, axis=axis)).max() < 4.01 / scene_likelihood.SIDE + 0.001
+
+
+def test_only_blocks_with_windows_of_both_classes_are_read(monkeypatch) -> None:
+    monkeypatch.setattr(scene_likelihood, "_BLOCK", (128, 128))
+    inputs, percent, _ = scene(300, 1100)
+    percent[0, :, 500:] = np.where(percent[0, :, 500:] == 255, 255, 3)
+    read = []
+
+    def noted(part, block_info=None):
+        read.append(block_info[0]["array-location"][2] if block_info else None)
+        return part
+
+    lazy = inputs.chunk(y=128, x=128)
+    lazy.data = lazy.data.map_blocks(noted, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
+    read.clear()
+    found = weighed(lazy, percent)
+    np.testing.assert_array_equal(found, weighed(inputs, percent))
+    places = [place for place in read if place is not None]
+    assert len(places) == len(set(places)) * 3  # each block once, in three rows of blocks
+    assert max(last for _, last in places) <= 768
+    assert (found[0, :, :500] != percent[0, :, :500]).any()
+    np.testing.assert_array_equal(found[0, :, 768:], percent[0, :, 768:])
 
 
 def test_tiles_and_scenes_are_weighed_alike(tmp_path) -> None:

@@ -8,142 +8,29 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-from floodloom.arrays import Floats
+from floodloom.arrays import Floats, Mask
 from floodloom.classical.histograms import Bins, Scale
 from floodloom.classical.two_classes import are_bimodal, classes_of, fit_two_classes
 from floodloom.kernels import jit
+from floodloom.learning.relabelling.mixture import (
+    LEAST_VARIANCE,
+    Mixture,
+    log_densities,
+    relate_to_likeliest,
+)
 
-Doubles = NDArray[np.float64]
-
-_LEAST_VARIANCE = 0.02  # in units of the inputs, for pixels that are all alike
-_FAINTEST = 1e-9
-_BLOCK = 512  # pixels that are evaluated together
-_NEGLIGIBLE = np.float32(-20.0)  # log-density below the greatest that adds nothing to it in float32
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A mixture of Gaussians.
-
-    Attributes
-    ----------
-    shares
-        (component,) float64, which sum to 1.
-    means
-        (component, feature) float64.
-    covariances
-        (component, feature, feature) float64.
-    """
-
-    shares: Doubles
-    means: Doubles
-    covariances: Doubles
-
-    @classmethod
-    def divide(cls, sample: Doubles, components: int) -> Mixture:
-        """Return a first guess: equal parts of a sample (feature, pixel) along its main axis."""
-        centred = sample - sample.mean(axis=1, keepdims=True)
-        axis = np.linalg.eigh(centred @ centred.T)[1][:, -1]
-        order = np.argsort(axis @ centred, kind="stable")
-        belongs = np.zeros((components, sample.shape[1]))
-        for component, part in enumerate(np.array_split(order, components)):
-            belongs[component, part] = 1
-        return cls.of(sample, belongs)
-
-    @classmethod
-    def of(cls, sample: Doubles, belongs: Doubles) -> Mixture:
-        """Return the mixture in which pixels belong to components (component, pixel) so far."""
-        counts = belongs.sum(axis=1) + _FAINTEST
-        means = belongs @ sample.T / counts[:, np.newaxis]
-        ridge = _LEAST_VARIANCE * np.eye(len(sample))
-        covariances = np.empty((len(means), len(sample), len(sample)))
-        for component, (weight, mean) in enumerate(zip(belongs, means, strict=True)):
-            apart = sample - mean[:, np.newaxis]
-            covariances[component] = (weight * apart) @ apart.T / counts[component] + ridge
-        return cls(counts / counts.sum(), means, covariances)
-
-    def fit(self, sample: Doubles, steps: int) -> Mixture:
-        """Return the mixture after steps of expectation and maximisation on a sample.
-
-        References
-        ----------
-        Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM
-        algorithm, JRSS B 39(1), 1-38; a ridge keeps components from collapsing.
-        """
-        found = self
-        for _ in range(steps if len(self.shares) > 1 else 1):
-            joint = np.stack(found._joint(sample))
-            belongs = np.exp(joint - joint.max(axis=0))
-            found = Mixture.of(sample, belongs / belongs.sum(axis=0))
-        return found
-
-    def log_density(self, features: Floats) -> Floats:
-        """Return the log-density, up to a constant, of (feature, pixel) float32 as (pixel,)."""
-        whiten, offsets = self._whitened()
-        density = np.empty(features.shape[1], dtype=np.float32)
-        _log_density(
-            features,
-            self.means.astype(np.float32),
-            whiten.astype(np.float32),
-            offsets.astype(np.float32),
-            density,
-        )
-        return density
-
-    def _joint(self, sample: Doubles) -> list[Doubles]:
-        """Log-density of each component at each pixel, with its share."""
-        whiten, offsets = self._whitened()
-        return [
-            offset - np.square(lower @ (sample - mean[:, np.newaxis])).sum(axis=0) / 2
-            for mean, lower, offset in zip(self.means, whiten, offsets, strict=True)
-        ]
-
-    def _whitened(self) -> tuple[Doubles, Doubles]:
-        whiten = np.linalg.inv(np.linalg.cholesky(self.covariances))
-        volume = np.log(np.diagonal(whiten, axis1=1, axis2=2)).sum(axis=1)
-        return whiten, np.log(self.shares) + volume
-
-
-@jit()
-def _log_density(features, means, whiten, offsets, density):  # type: ignore[no-untyped-def]
-    components, wide = means.shape
-    each = np.empty((components, _BLOCK), dtype=np.float32)
-    value = np.empty(_BLOCK, dtype=np.float32)
-    for first in range(0, features.shape[1], _BLOCK):
-        block = features[:, first : first + _BLOCK]
-        size = block.shape[1]
-        for k in range(components):
-            each[k, :] = offsets[k]
-            for row in range(wide):
-                value[:] = 0
-                for col in range(row + 1):
-                    factor, mean = whiten[k, row, col], means[k, col]
-                    for pixel in range(size):
-                        value[pixel] += factor * (block[col, pixel] - mean)
-                for pixel in range(size):
-                    each[k, pixel] -= value[pixel] * value[pixel] * np.float32(0.5)
-        for pixel in range(size):
-            greatest = each[0, pixel]
-            for k in range(1, components):
-                greatest = max(greatest, each[k, pixel])
-            total = np.float32(0)
-            for k in range(components):
-                apart = each[k, pixel] - greatest
-                if apart > _NEGLIGIBLE:
-                    total += np.exp(apart)
-            density[first + pixel] = greatest + np.log(total)
-
+FEWEST = 60
+"""Pixels of a class, below which nothing is known of its distribution."""
 
 _SUREST = 0.65  # share of a class's pixels from which its distribution is taken
 _COMPONENTS = (3, 2)  # of land, which is fields, woods and rivers, and of every other class
 _ROUNDS = 3  # of classifying the pixels and fitting the mixtures again
 _STEPS = 6  # of fitting a mixture, the first time
 _SAMPLE = 2048  # pixels that a mixture is fitted to, at most
-_CLASSIFIED = 1 << 16  # pixels that are classified while mixtures are fitted, at most
-_FEWEST = 60  # pixels of a class, below which nothing is known of its distribution
+_CLASSIFIED = 1 << 14  # pixels that are classified while mixtures are fitted, at most
 _NEIGHBOURHOOD = 1.0  # px, standard deviation of the bell over which neighbours are averaged
+_REACH = 4  # px, of the bell
 _LOWEST = 8.0  # log-likelihood below the likeliest class's, at most
 _BINS = 128  # of the histogram that shows whether a tile holds two classes
 _TAIL = 0.001  # share of the pixels beyond the histogram, on either side
@@ -218,44 +105,144 @@ def local_likelihood(
     """
     likelihood = np.zeros(logits.shape, dtype=np.float32)
     for tile, known in enumerate(valid):
-        if known.any():
-            inside = slice(None) if known.all() else np.flatnonzero(known)
-            bands = np.where(known, image[tile], np.float32(0))
-            features, networks = (
-                _by_pixel(values)[:, inside]
-                for values in (np.concatenate([bands, _means(bands, known)]), logits[tile])
-            )
-            _by_pixel(likelihood[tile])[:, inside] = _likelihood(features, networks)
-            if averaged:
-                likelihood[tile] = np.where(known, _means(likelihood[tile], known), np.float32(0))
+        found = _tile_likelihood(image[tile], known, logits[tile])
+        if found is not None:
+            likelihood[tile] = neighbourhood_means(found, known) if averaged else found
     return likelihood
 
 
-def _means(values: Floats, valid: NDArray[np.bool_]) -> Floats:
-    """Means of (layer, y, x) values, 0 without data, over the neighbours that have data."""
-    share = np.maximum(gaussian_filter(valid.astype(np.float32), _NEIGHBOURHOOD), 1e-6)
-    return np.stack([gaussian_filter(layer, _NEIGHBOURHOOD) / share for layer in values])
+def _tile_likelihood(image: Floats, known: Mask, logits: Floats) -> Floats | None:
+    """(class, y, x) log-likelihood relative to the likeliest class, None if it is 0 everywhere."""
+    inside = slice(None) if known.all() else np.flatnonzero(known)
+    networks = _by_pixel(logits)[:, inside]
+    step = max(-(-networks.shape[1] // _CLASSIFIED), 1)
+    few = np.ascontiguousarray(networks[:, ::step])
+    if not _show_two_classes(_predicted(few)):
+        return None
+
+    features = _by_pixel(_features(image, known))[:, inside]
+    mixtures = _fit_classes(np.ascontiguousarray(features[:, ::step]), few)
+    if len(mixtures) < 2:
+        return None
+    by_class = _class_likelihood(features, mixtures, len(logits))
+    if isinstance(inside, slice):
+        return by_class.reshape(logits.shape)
+    likelihood = np.zeros(logits.shape, dtype=np.float32)
+    _by_pixel(likelihood)[:, inside] = by_class
+    return likelihood
+
+
+def _features(image: Floats, known: Mask) -> Floats:
+    """(band, y, x) and, behind them, their means over the neighbours."""
+    features = np.empty((2 * len(image), *known.shape), dtype=np.float32)
+    bands, means = np.split(features, 2)
+    np.copyto(bands, image)
+    if not known.all():
+        bands[:, ~known] = 0
+    _write_means(bands, known, means)
+    return features
+
+
+def neighbourhood_means(values: Floats, known: Mask) -> Floats:
+    """Return means over the neighbours that have data, weighted by a bell.
+
+    Parameters
+    ----------
+    values
+        (layer, y, x) float32, 0 where there are no data.
+    known
+        (y, x) where there are data.
+
+    Returns
+    -------
+    ndarray
+        (layer, y, x) float32, 0 where there are no data.
+    """
+    means = np.empty(values.shape, dtype=np.float32)
+    _write_means(values, known, means)
+    return means
+
+
+def _write_means(values: Floats, known: Mask, means: Floats) -> None:
+    for layer, mean in zip(values, means, strict=True):
+        _blur(layer, _BELL, mean)
+    if not known.all():
+        share = np.empty(known.shape, dtype=np.float32)
+        _blur(known.astype(np.float32), _BELL, share)
+        means /= np.maximum(share, 1e-6)
+        means[:, ~known] = 0
+
+
+def _bell() -> Floats:
+    """Weights of a bell that sum to 1, of its centre and of what lies on either side of it."""
+    offsets = np.arange(-_REACH, _REACH + 1)
+    weights = np.exp(-((offsets / _NEIGHBOURHOOD) ** 2) / 2)
+    return np.asarray((weights / weights.sum())[_REACH:], dtype=np.float32)
+
+
+_BELL = _bell()
+
+
+@jit(fastmath={"contract"})
+def _blur(values, bell, out):  # type: ignore[no-untyped-def]
+    """Weigh (y, x) along its columns and its rows, mirrored at its borders."""
+    height, width = values.shape
+    padded = np.empty(width + 2 * _REACH, dtype=np.float32)
+    column = padded[_REACH : _REACH + width]
+    for row in range(height):
+        above = [values[_mirrored(row - k, height)] for k in range(1, _REACH + 1)]
+        below = [values[_mirrored(row + k, height)] for k in range(1, _REACH + 1)]
+        _weigh(bell, values[row], above, below, column)
+        for k in range(1, _REACH + 1):
+            padded[_REACH - k] = column[_mirrored(-k, width)]
+            padded[_REACH + width - 1 + k] = column[_mirrored(width - 1 + k, width)]
+        left = [padded[_REACH - k : _REACH - k + width] for k in range(1, _REACH + 1)]
+        right = [padded[_REACH + k : _REACH + k + width] for k in range(1, _REACH + 1)]
+        _weigh(bell, column, left, right, out[row])
+
+
+@jit(fastmath={"contract"})
+def _weigh(bell, middle, before, after, out):  # type: ignore[no-untyped-def]
+    """Weigh what lies `_REACH` places before and after each value of a row."""
+    b0, b1, b2, b3, b4 = bell[0], bell[1], bell[2], bell[3], bell[4]
+    p1, p2, p3, p4 = before[0], before[1], before[2], before[3]
+    n1, n2, n3, n4 = after[0], after[1], after[2], after[3]
+    for x in range(len(out)):
+        near = b0 * middle[x] + b1 * (p1[x] + n1[x]) + b2 * (p2[x] + n2[x])
+        out[x] = near + b3 * (p3[x] + n3[x]) + b4 * (p4[x] + n4[x])
+
+
+@jit()
+def _mirrored(place, length):  # type: ignore[no-untyped-def]
+    while place < 0 or place >= length:
+        place = -1 - place if place < 0 else 2 * length - 1 - place
+    return place
 
 
 def _by_pixel(values: Floats) -> Floats:
     return values.reshape(len(values), -1)
 
 
-def _likelihood(features: Floats, logits: Floats) -> Floats:
-    """(class, pixel) log-likelihood relative to the likeliest class of (feature, pixel)."""
-    step = -(-features.shape[1] // _CLASSIFIED)
-    few, networks = features[:, ::step], logits[:, ::step]
-    likelihood = np.zeros_like(networks)
-    if not holds_two_classes(few, networks.argmax(axis=0)):
-        return likelihood if step == 1 else np.zeros_like(logits)
+def _fit_classes(features: Floats, logits: Floats) -> dict[int, Mixture]:
+    """Fit mixtures to (feature, pixel) by the (class, pixel) logits, none if they aren't two."""
     known: dict[int, Mixture] = {}
-    for _ in range(_ROUNDS):
-        sure = _surest(networks + likelihood)
+    if not holds_two_classes(features, _predicted(logits)):
+        return known
+    likelihood = np.zeros_like(logits)
+    for turn in range(_ROUNDS):
+        sure = _surest(logits + likelihood)
         if len(sure) < 2:
             break
-        known = {value: _fitted(few, own, value, known) for value, own in sure.items()}
-        likelihood = _class_likelihood(few, known, len(logits))
-    return likelihood if step == 1 else _class_likelihood(features, known, len(logits))
+        known = {value: _fitted(features, own, value, known) for value, own in sure.items()}
+        if turn < _ROUNDS - 1:
+            likelihood = _class_likelihood(features, known, len(logits))
+    return known
+
+
+def _show_two_classes(predicted: NDArray[np.integer]) -> bool:
+    """Whether there are enough pixels of class 0 and of others to know their distributions."""
+    others = np.count_nonzero(predicted)
+    return bool(min(others, predicted.size - others) >= FEWEST)
 
 
 def holds_two_classes(features: Floats, predicted: NDArray[np.integer]) -> bool:
@@ -283,41 +270,42 @@ def holds_two_classes(features: Floats, predicted: NDArray[np.integer]) -> bool:
     ----------
     Ashman et al. (1994), see `floodloom.classical.two_classes.are_bimodal`.
     """
-    sides = [features[:, predicted == 0], features[:, predicted > 0]]
-    if min(side.shape[1] for side in sides) < _FEWEST:
+    if not _show_two_classes(predicted):
         return False
+    sides = [features[:, predicted == 0], features[:, predicted > 0]]
     within = sum(np.atleast_2d(np.cov(side)) * side.shape[1] for side in sides)
-    within = within / features.shape[1] + _LEAST_VARIANCE * np.eye(len(features))
+    within = within / features.shape[1] + LEAST_VARIANCE * np.eye(len(features))
     axis = np.linalg.solve(within, sides[1].mean(axis=1) - sides[0].mean(axis=1))
-    levels = axis @ features
+    levels = np.asarray(axis @ features, dtype=np.float64)
     low, high = np.quantile(levels, (_TAIL, 1 - _TAIL))
+    if low == high:
+        return False
     bins = Bins(float(low), float(high - low) / _BINS, _BINS)
-    edges = np.linspace(low, high, _BINS + 1)
-    counts = np.histogram(np.clip(levels, low, high), edges)[0].astype(np.uint32)[np.newaxis]
-    fits = fit_two_classes(counts, bins)
-    if not are_bimodal(fits, counts.sum(axis=1), Scale(bins), _LEAST_SHARE)[0]:
+    counts = bins.count(levels)
+    fits = fit_two_classes(counts[np.newaxis], bins)
+    if not are_bimodal(fits, np.array([levels.size]), Scale(bins), _LEAST_SHARE)[0]:
         return False
     return classes_of(fits[0]).ashman_d > _LEAST_D
 
 
 def _class_likelihood(features: Floats, known: dict[int, Mixture], classes: int) -> Floats:
     """(class, pixel) log-likelihood by mixtures of some of the classes, 0 of the others."""
+    found = log_densities(list(known.values()), features)
+    relate_to_likeliest(found, np.float32(-_LOWEST))
+    if len(known) == classes:
+        return found
     likelihood = np.zeros((classes, features.shape[1]), dtype=np.float32)
-    if known:
-        found = {value: mixture.log_density(features) for value, mixture in known.items()}
-        likeliest = np.maximum.reduce(list(found.values()))
-        for value, density in found.items():
-            likelihood[value] = np.maximum(density - likeliest, -_LOWEST)
+    likelihood[list(known)] = found
     return likelihood
 
 
 def _surest(logits: Floats) -> dict[int, NDArray[np.intp]]:
     """Pixels that show what a class looks like: the surest, of classes with enough."""
-    predicted, margin = logits.argmax(axis=0), _margin(logits)
+    predicted, margin = _predicted(logits), _margin(logits)
     found = {}
     for value in range(len(logits)):
         member = np.flatnonzero(predicted == value)
-        if len(member) >= _FEWEST:
+        if len(member) >= FEWEST:
             own = margin[member]
             found[value] = member[own >= np.quantile(own, 1 - _SUREST)]
     return found
@@ -327,11 +315,17 @@ def _fitted(
     features: Floats, own: NDArray[np.intp], value: int, known: dict[int, Mixture]
 ) -> Mixture:
     """Return the mixture of a class, which goes on from what was known of it."""
-    sample = features[:, own[:: -(-len(own) // _SAMPLE)]].astype(np.float64)
+    sample = features[:, own[:: -(-len(own) // _SAMPLE)]]
     if value in known:
         return known[value].fit(sample, _STEPS // 2)
     components = _COMPONENTS[min(value, len(_COMPONENTS) - 1)]
     return Mixture.divide(sample, components).fit(sample, _STEPS)
+
+
+def _predicted(logits: Floats) -> NDArray[np.integer]:
+    """(pixel,) the class of the greatest of (class, pixel) logits, the first of equal ones."""
+    two = len(logits) == 2
+    return np.asarray((logits[1] > logits[0]).view(np.uint8) if two else logits.argmax(axis=0))
 
 
 def _margin(logits: Floats) -> Floats:

@@ -9,24 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from floodloom.arrays import NODATA
+from floodloom.arrays import NODATA, Bytes, Floats
 from floodloom.learning.inference import Ensemble
-from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting, local_likelihood
+from floodloom.learning.relabelling.local_likelihood import (
+    FEWEST,
+    LikelihoodWeighting,
+    local_likelihood,
+)
 
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 Span = tuple[int, int]
 
 SIDE = 256
 """Distance of the windows' centres, px; a window is twice as large. A tile up to this side is one
 window."""
 
+_BLOCK = (512, 2048)  # rows and columns that are read at once; a store's chunks are 512 px
 _SUREST = 0.005  # half a percent, as near to certainty as a percent comes
 
 
@@ -57,31 +63,83 @@ def add_local_likelihood(
         As `predicted`; together they are the whole scene.
     """
     height, width = inputs.sizes["y"], inputs.sizes["x"]
-    spans = _spans(height)
+    spans = list(_spans(height).items())
+    ends = [first for (first, _), _ in spans[1:]] + [height]
+    image = _Image(inputs)
     percent = np.empty((0, 0, width), dtype=np.uint8)
-    image = np.empty((inputs.sizes["band"], 0, width), dtype=np.float32)
     likelihood = np.zeros((0, width), dtype=np.float32)
-    top = 0  # row of the scene that the three start at
-    for ((first, last), weights), following in zip(
-        spans.items(), [*(begin for begin, _ in list(spans)[1:]), height], strict=True
-    ):
-        while top + percent.shape[1] < last:
-            _, part = next(predicted)
-            percent = np.concatenate([percent, part], axis=1) if percent.size else part
-        more = slice(top + image.shape[1], last)
-        fresh = inputs.isel(y=more).transpose("band", "y", "x").values
-        image = np.concatenate([image, fresh], axis=1)
-        likelihood = np.pad(likelihood, ((0, last - top - len(likelihood)), (0, 0)))
-        inside = slice(first - top, last - top)
-        band = _band_likelihood(_share(percent[0, inside]), image[:, inside], weighting, threads)
-        likelihood[inside] += weights[:, np.newaxis] * band
-        done = following - top
-        if done:
-            ready = percent[:, :done].copy()
-            ready[0] = _percent(_weighed(_share(ready[0]), likelihood[:done], weighting))
-            yield top, ready
-            percent, image, likelihood = percent[:, done:], image[:, done:], likelihood[done:]
-            top = following
+    top = 0  # row of the scene that both start at
+    with ThreadPoolExecutor(threads) as pool:
+        for ((first, last), weights), end in zip(spans, ends, strict=True):
+            while top + percent.shape[1] < last:
+                _, part = next(predicted)
+                percent = np.concatenate([percent, part], axis=1) if percent.size else part
+            likelihood = np.pad(likelihood, ((0, last - top - len(likelihood)), (0, 0)))
+            inside = slice(first - top, last - top)
+            logit, read = _LOGITS[percent[0, inside]], partial(image.read, first, last)
+            band = _Band(logit, read, weighting.temperature)
+            columns = band.weights()
+            for (span, across), own in zip(
+                columns.items(), pool.map(band.likelihood, columns), strict=True
+            ):
+                likelihood[inside, slice(*span)] += weights[:, np.newaxis] * across * own
+            image.forget_before(end)
+            if end > top:
+                done = end - top
+                ready = percent[:, :done].copy()
+                weighed = _weighed(_LOGITS[ready[0]], likelihood[:done], weighting)
+                ready[0] = _percent(weighed)
+                yield top, ready
+                percent, likelihood, top = percent[:, done:], likelihood[done:], end
+
+
+class _Image:
+    """The inputs of a scene, of which blocks are read when a window needs them, and kept a while.
+
+    Numbers are kept with 16 bits, which is a hundredth of a decibel.
+
+    Parameters
+    ----------
+    inputs
+        (band, y, x) float32, NaN = no data.
+    """
+
+    def __init__(self, inputs: xr.DataArray) -> None:
+        self._inputs = inputs.transpose("band", "y", "x")
+        self._blocks: dict[tuple[int, int], NDArray[np.float16]] = {}
+        self._lock = Lock()
+
+    def read(self, first: int, last: int, cols: Span) -> Floats:
+        """Return (band, y, x) float32 of the rows from `first` to before `last`."""
+        part = np.empty((len(self._inputs), last - first, cols[1] - cols[0]), dtype=np.float32)
+        for top, bottom in _cut(first, last, _BLOCK[0]):
+            for left, right in _cut(*cols, _BLOCK[1]):
+                row, col = top // _BLOCK[0] * _BLOCK[0], left // _BLOCK[1] * _BLOCK[1]
+                block = self._block(row, col)
+                part[:, top - first : bottom - first, left - cols[0] : right - cols[0]] = block[
+                    :, top - row : bottom - row, left - col : right - col
+                ]
+        return part
+
+    def forget_before(self, row: int) -> None:
+        """Let go of blocks that end before a row."""
+        self._blocks = {
+            place: block for place, block in self._blocks.items() if place[0] + _BLOCK[0] > row
+        }
+
+    def _block(self, row: int, col: int) -> NDArray[np.float16]:
+        with self._lock:
+            if (row, col) not in self._blocks:
+                rows, cols = slice(row, row + _BLOCK[0]), slice(col, col + _BLOCK[1])
+                values = self._inputs.isel(y=rows, x=cols).values
+                self._blocks[row, col] = values.astype(np.float16)
+            return self._blocks[row, col]
+
+
+def _cut(first: int, last: int, side: int) -> list[Span]:
+    """Parts of an interval, cut at the multiples of a number."""
+    cuts = range((first // side + 1) * side, last, side)
+    return list(pairwise([first, *cuts, last]))
 
 
 def tile_predictor(
@@ -120,32 +178,59 @@ def tile_predictor(
 
 def _tile_probability(probability: Floats, image: Floats, weighting: LikelihoodWeighting) -> Floats:
     """Add the likelihood of a small scene to its probability (y, x), NaN = no data."""
+    logit = _logit(probability)
     likelihood = np.zeros(probability.shape, dtype=np.float32)
     for (first, last), weights in _spans(len(likelihood)).items():
-        band = _band_likelihood(probability[first:last], image[:, first:last], weighting, 1)
-        likelihood[first:last] += weights[:, np.newaxis] * band
-    return _weighed(probability, likelihood, weighting)
+        rows = slice(first, last)
+        band = _Band(logit[rows], partial(_columns, image[:, rows]), weighting.temperature)
+        for span, across in band.weights().items():
+            own = band.likelihood(span)
+            likelihood[rows, slice(*span)] += weights[:, np.newaxis] * across * own
+    return _weighed(logit, likelihood, weighting)
 
 
-def _band_likelihood(
-    probability: Floats, image: Floats, weighting: LikelihoodWeighting, threads: int
-) -> Floats:
-    """Log-likelihood of water against land, (y, x), of a band of windows."""
-    spans = _spans(image.shape[2])
+def _columns(image: Floats, span: Span) -> Floats:
+    return image[..., slice(*span)]
 
-    def window(span: Span) -> Floats:
-        part = image[np.newaxis, ..., slice(*span)]
-        valid = np.asarray(np.isfinite(part).all(axis=1))
-        logit = _logit(probability[np.newaxis, :, slice(*span)]) * np.float32(weighting.temperature)
-        both = np.stack([np.zeros_like(logit), logit], axis=1)
-        land, water = local_likelihood(np.nan_to_num(part), valid, both)[0]
+
+@dataclass(frozen=True)
+class _Band:
+    """Windows that lie side by side.
+
+    Attributes
+    ----------
+    logit
+        (y, x) float32, NaN = no data, of an ensemble with its joint temperature.
+    read
+        Gives (band, y, x) float32 of some of the columns, NaN = no data.
+    temperature
+        The joint temperature.
+    """
+
+    logit: Floats
+    read: Callable[[Span], Floats]
+    temperature: float
+
+    def weights(self) -> dict[Span, Floats]:
+        """Columns of the windows that have a likelihood, and their weights there."""
+        spans = _spans(self.logit.shape[1])
+        return {span: each for span, each in spans.items() if self._predicts_both(span)}
+
+    def likelihood(self, span: Span) -> Floats:
+        """Log-likelihood of water against land, (y, x), in the window of some columns."""
+        image, logit = self.read(span), self.logit[:, slice(*span)]
+        valid = np.asarray(np.isfinite(image).all(axis=0))
+        logits = np.zeros((2, *logit.shape), dtype=np.float32)
+        np.multiply(np.nan_to_num(logit), np.float32(self.temperature), out=logits[1])
+        land, water = local_likelihood(
+            np.nan_to_num(image)[np.newaxis], valid[np.newaxis], logits[np.newaxis]
+        )[0]
         return np.asarray(water - land)
 
-    likelihood = np.zeros(probability.shape, dtype=np.float32)
-    with ThreadPoolExecutor(threads) as pool:
-        for (span, weights), part in zip(spans.items(), pool.map(window, spans), strict=True):
-            likelihood[:, slice(*span)] += weights * part
-    return likelihood
+    def _predicts_both(self, span: Span) -> bool:
+        logit = self.logit[:, slice(*span)]
+        water, land = np.count_nonzero(logit > 0), np.count_nonzero(logit <= 0)
+        return bool(min(water, land) >= FEWEST)
 
 
 def _spans(length: int) -> dict[Span, Floats]:
@@ -163,11 +248,6 @@ def _spans(length: int) -> dict[Span, Floats]:
     return found
 
 
-def _share(percent: Bytes) -> Floats:
-    known = percent != NODATA
-    return np.where(known, percent / np.float32(100), np.float32(np.nan)).astype(np.float32)
-
-
 def _percent(probability: Floats) -> Bytes:
     percent = np.rint(100 * np.nan_to_num(probability)).astype(np.uint8)
     percent[np.isnan(probability)] = NODATA
@@ -175,12 +255,21 @@ def _percent(probability: Floats) -> Bytes:
 
 
 def _logit(probability: Floats) -> Floats:
-    clipped = np.clip(np.nan_to_num(probability, nan=0.5), _SUREST, 1 - _SUREST)
+    clipped = np.clip(probability, _SUREST, 1 - _SUREST)
     return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float32)
 
 
-def _weighed(probability: Floats, likelihood: Floats, weighting: LikelihoodWeighting) -> Floats:
-    share = weighting.weight / weighting.temperature
-    logit = _logit(probability) + share * likelihood
-    weighed = 1 / (1 + np.exp(-logit))
-    return np.where(np.isnan(probability), np.float32(np.nan), weighed).astype(np.float32)
+def _logits_of_percent() -> Floats:
+    """Logit by percent, (256,) float32, NaN of what is no data."""
+    logits = np.full(256, np.nan, dtype=np.float32)
+    logits[:101] = _logit(np.linspace(0, 1, 101, dtype=np.float32))
+    return logits
+
+
+_LOGITS = _logits_of_percent()
+
+
+def _weighed(logit: Floats, likelihood: Floats, weighting: LikelihoodWeighting) -> Floats:
+    share = np.float32(weighting.weight / weighting.temperature)
+    weighed = 1 / (1 + np.exp(-(logit + share * likelihood)))
+    return np.asarray(weighed, dtype=np.float32)

@@ -1,0 +1,289 @@
+"""Mixtures of Gaussians: fitted to a sample of pixels, and their densities at every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from floodloom.arrays import Doubles, Floats
+from floodloom.kernels import jit
+
+LEAST_VARIANCE = 0.02
+"""Of every component in every direction, in units of the inputs: pixels may be all alike."""
+
+_FAINTEST = 1e-9
+_BLOCK = 512  # pixels that are evaluated together
+_LEAST_LOG = np.float32(-80)  # e^-80 is still a normal number of 32 bits
+_LOG_2 = np.float32(0.6931471805599453)
+_LOG2_E = np.float32(1.4426950408889634)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of Gaussians.
+
+    Attributes
+    ----------
+    shares
+        (component,) float64, which sum to 1.
+    means
+        (component, feature) float64.
+    covariances
+        (component, feature, feature) float64.
+    """
+
+    shares: Doubles
+    means: Doubles
+    covariances: Doubles
+
+    @classmethod
+    def divide(cls, sample: Floats, components: int) -> Mixture:
+        """Return a first guess: equal parts of a sample (feature, pixel) along its main axis."""
+        centred = sample - sample.mean(axis=1, keepdims=True)
+        axis = np.linalg.eigh(centred @ centred.T)[1][:, -1]
+        order = np.argsort(axis @ centred, kind="stable")
+        parts = [sample[:, part].astype(np.float64) for part in np.array_split(order, components)]
+        ridge = LEAST_VARIANCE * np.eye(len(sample))
+        return cls(
+            np.array([part.shape[1] for part in parts]) / sample.shape[1],
+            np.stack([part.mean(axis=1) for part in parts]),
+            np.stack([np.atleast_2d(np.cov(part, bias=True)) + ridge for part in parts]),
+        )
+
+    def fit(self, sample: Floats, steps: int) -> Mixture:
+        """Return the mixture after steps of expectation and maximisation on a sample.
+
+        Parameters
+        ----------
+        sample
+            (feature, pixel) float32.
+        steps
+            How many; a single component needs one.
+
+        References
+        ----------
+        Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM
+        algorithm, JRSS B 39(1), 1-38; a ridge keeps components from collapsing.
+        """
+        found = Mixture(self.shares.copy(), self.means.copy(), self.covariances.copy())
+        needed = steps if len(self.shares) > 1 else 1
+        features = np.ascontiguousarray(sample, dtype=np.float32)
+        _fit(features, needed, found.shares, found.means, found.covariances)
+        return found
+
+    def log_density(self, features: Floats) -> Floats:
+        """Return the log-density, up to a constant, of (feature, pixel) float32 as (pixel,)."""
+        return np.asarray(log_densities([self], features)[0])
+
+
+def log_densities(mixtures: Sequence[Mixture], features: Floats) -> Floats:
+    """Return the log-density of each mixture, up to a constant.
+
+    Parameters
+    ----------
+    mixtures
+        Of the same features.
+    features
+        (feature, pixel) float32.
+
+    Returns
+    -------
+    ndarray
+        (mixture, pixel) float32, to 1e-6 of what is above -80 beside the greatest component.
+    """
+    densities = np.empty((len(mixtures), features.shape[1]), dtype=np.float32)
+    dense = np.ascontiguousarray(features)
+    for mixture, density in zip(mixtures, densities, strict=True):
+        _log_density(dense, mixture.shares, mixture.means, mixture.covariances, density)
+    return densities
+
+
+@jit()
+def relate_to_likeliest(densities, lowest):  # type: ignore[no-untyped-def]
+    """Turn (mixture, pixel) log-densities into what they are below the greatest, to `lowest`."""
+    greatest = np.empty(_BLOCK, dtype=np.float32)
+    for first in range(0, densities.shape[1], _BLOCK):
+        size = min(_BLOCK, densities.shape[1] - first)
+        greatest[:size] = densities[0, first : first + size]
+        for one in range(1, len(densities)):
+            density = densities[one, first : first + size]
+            for pixel in range(size):
+                greatest[pixel] = max(greatest[pixel], density[pixel])
+        for one in range(len(densities)):
+            density = densities[one, first : first + size]
+            for pixel in range(size):
+                density[pixel] = max(density[pixel] - greatest[pixel], lowest)
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _log_density(features, shares, means, covariances, density):  # type: ignore[no-untyped-def]
+    whitened = _whitened(shares, means, covariances)
+    each, work, total = _buffers(len(shares))
+    for first in range(0, features.shape[1], _BLOCK):
+        size = min(_BLOCK, features.shape[1] - first)
+        _log_joint(features, first, size, whitened, each, work)
+        _exponentials(each, size, work, total)
+        _add_logarithm(work, total, size, density[first : first + size])
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _fit(features, steps, shares, means, covariances):  # type: ignore[no-untyped-def]
+    components, (wide, pixels) = len(shares), features.shape
+    each, work, total = _buffers(components)
+    counts = np.empty(components)
+    for _ in range(steps):
+        whitened = _whitened(shares, means, covariances)
+        counts[:], means[:], covariances[:] = _FAINTEST, 0, 0
+        for first in range(0, pixels, _BLOCK):
+            size = min(_BLOCK, pixels - first)
+            _log_joint(features, first, size, whitened, each, work)
+            _exponentials(each, size, work, total)
+            for k in range(components):
+                belongs = each[k, :size]
+                for pixel in range(size):
+                    belongs[pixel] /= total[pixel]
+                counts[k] += _sum(belongs)
+                for row in range(wide):
+                    weighed = work[:size]
+                    weighed[:] = belongs * features[row, first : first + size]
+                    means[k, row] += _sum(weighed)
+                    for col in range(row + 1):
+                        values = features[col, first : first + size]
+                        covariances[k, row, col] += _dot(weighed, values)
+        for k in range(components):
+            means[k] /= counts[k]
+            for row in range(wide):
+                for col in range(row + 1):
+                    squares = covariances[k, row, col] / counts[k]
+                    covariances[k, row, col] = squares - means[k, row] * means[k, col]
+                    covariances[k, col, row] = covariances[k, row, col]
+                covariances[k, row, row] += LEAST_VARIANCE
+        shares[:] = counts / counts.sum()
+
+
+@jit()
+def _whitened(shares, means, covariances):  # type: ignore[no-untyped-def]
+    """What the log of a component's density is made of, each float32.
+
+    It is `offset - |whiten @ x - centre|^2`, with the inverse of the Cholesky factor of the
+    covariance in `whiten`: (component, feature, feature), (component, feature) and (component,).
+    """
+    components, wide = means.shape
+    whiten = np.zeros((components, wide, wide))
+    centres, offsets = np.zeros((components, wide)), np.log(shares)
+    factor = np.zeros((wide, wide))
+    for k in range(components):
+        for row in range(wide):
+            for col in range(row + 1):
+                rest = covariances[k, row, col]
+                for i in range(col):
+                    rest -= factor[row, i] * factor[col, i]
+                factor[row, col] = np.sqrt(rest) if row == col else rest / factor[col, col]
+        for row in range(wide):
+            for col in range(row):
+                rest = 0.0
+                for i in range(col, row):
+                    rest -= factor[row, i] * whiten[k, i, col]
+                whiten[k, row, col] = rest / factor[row, row]
+            whiten[k, row, row] = 1 / factor[row, row]
+            offsets[k] -= np.log(factor[row, row])
+        whiten[k] *= np.sqrt(0.5)
+        for row in range(wide):
+            for col in range(row + 1):
+                centres[k, row] += whiten[k, row, col] * means[k, col]
+    kind = np.float32
+    return whiten.astype(kind), centres.astype(kind), offsets.astype(kind)
+
+
+@jit(fastmath={"contract", "reassoc"})
+def _sum(values):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for pixel in range(len(values)):
+        total += values[pixel]
+    return total
+
+
+@jit(fastmath={"contract", "reassoc"})
+def _dot(one, other):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for pixel in range(len(one)):
+        total += one[pixel] * other[pixel]
+    return total
+
+
+@jit()
+def _buffers(components):  # type: ignore[no-untyped-def]
+    """Log-densities of each component in a block, one row to work in, and their sum."""
+    each = np.empty((components, _BLOCK), dtype=np.float32)
+    return each, np.empty(_BLOCK, dtype=np.float32), np.empty(_BLOCK, dtype=np.float32)
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _log_joint(features, first, size, whitened, each, work):  # type: ignore[no-untyped-def]
+    """Log-density of each component, with its share, at the pixels of a block."""
+    whiten, centres, offsets = whitened
+    for k in range(len(offsets)):
+        each[k, :size] = offsets[k]
+        for row in range(whiten.shape[1]):
+            work[:size] = -centres[k, row]
+            for col in range(row + 1):
+                factor, values = whiten[k, row, col], features[col, first : first + size]
+                for pixel in range(size):
+                    work[pixel] += factor * values[pixel]
+            for pixel in range(size):
+                each[k, pixel] -= work[pixel] * work[pixel]
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _exponentials(each, size, greatest, total):  # type: ignore[no-untyped-def]
+    """Turn logarithms into exponentials relative to the greatest, which is noted with their sum.
+
+    e^x = 2^n 2^f, with a whole n whose bits are set and a polynomial of f in -1/2..1/2 (Taylor, to
+    2e-7), which compiles to vectors as a call of the library's function doesn't.
+    """
+    for pixel in range(size):
+        greatest[pixel] = each[0, pixel]
+        total[pixel] = 0
+    components = len(each)
+    for k in range(1, components):
+        for pixel in range(size):
+            greatest[pixel] = max(greatest[pixel], each[k, pixel])
+    bits = np.empty(_BLOCK, dtype=np.int32)
+    power = bits.view(np.float32)
+    for k in range(components):
+        for pixel in range(size):
+            doublings = max(each[k, pixel] - greatest[pixel], _LEAST_LOG) * _LOG2_E
+            whole = np.floor(doublings + np.float32(0.5))
+            bits[pixel] = (np.int32(whole) + np.int32(127)) << np.int32(23)
+            x = (doublings - whole) * _LOG_2
+            fraction = np.float32(1 / 720)
+            fraction = fraction * x + np.float32(1 / 120)
+            fraction = fraction * x + np.float32(1 / 24)
+            fraction = fraction * x + np.float32(1 / 6)
+            fraction = fraction * x + np.float32(0.5)
+            fraction = fraction * x + np.float32(1)
+            each[k, pixel] = fraction * x + np.float32(1)
+        for pixel in range(size):
+            each[k, pixel] *= power[pixel]
+            total[pixel] += each[k, pixel]
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _add_logarithm(start, total, size, out):  # type: ignore[no-untyped-def]
+    """Write start + ln total, total from 1 on: m 2^n, and 2 artanh((m - 1) / (m + 1)) of m."""
+    bits = total.view(np.int32)
+    for pixel in range(size):
+        whole = (bits[pixel] >> np.int32(23)) - np.int32(127)
+        bits[pixel] -= whole << np.int32(23)
+        start[pixel] += np.float32(whole) * _LOG_2
+    for pixel in range(size):
+        z = (total[pixel] - np.float32(1)) / (total[pixel] + np.float32(1))
+        square = z * z
+        series = np.float32(1 / 11)
+        series = series * square + np.float32(1 / 9)
+        series = series * square + np.float32(1 / 7)
+        series = series * square + np.float32(1 / 5)
+        series = series * square + np.float32(1 / 3)
+        out[pixel] = start[pixel] + np.float32(2) * z * (series * square + np.float32(1))

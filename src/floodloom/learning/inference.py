@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_an
 from floodloom.learning.network import Execution, default_device, keep_memory
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.models.cropped_decoder import WHOLE, CroppedNetwork, Rim, crop_rim
+from floodloom.models.figures import known_figures
 from floodloom.models.measure import receptive_field
 from floodloom.models.registry import arguments_of, build
 from floodloom.raster.recipe import Accepted, Recipe
@@ -80,8 +82,7 @@ class Ensemble:
     def receptive_field(self) -> int:
         """Return the widest receptive field of the members, px."""
         thin = {_thin(checkpoint) for checkpoint in self.checkpoints}
-        bands = len(self.bands)
-        return max(receptive_field(build(name, **json.loads(a)), bands) for name, a in thin)
+        return max(_receptive_field(name, json.loads(a), len(self.bands)) for name, a in thin)
 
     def _calibrated(
         self, image: Tensor, tta: bool, precision: str, rim: Rim = WHOLE
@@ -280,6 +281,13 @@ def _thin(checkpoint: Checkpoint) -> tuple[str, str]:
     if "width" in arguments_of(checkpoint.architecture):
         arguments["width"] = 4
     return checkpoint.architecture, json.dumps(arguments, sort_keys=True)
+
+
+def _receptive_field(name: str, arguments: dict[str, Any], bands: int) -> int:
+    """What is noted of an architecture with its default arguments; of others, what is measured."""
+    usual = arguments.keys() <= {"in_channels", "classes", "width"}
+    noted = known_figures().get(name) if usual else None
+    return noted.receptive_field if noted else receptive_field(build(name, **arguments), bands)
 
 
 def _require_radar(checkpoint: Checkpoint, path: str | Path, fused: bool) -> None:

@@ -6,6 +6,7 @@ levels, where most of the work is, reach only a few pixels beyond what is wanted
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -66,6 +67,16 @@ def decoder_spans(length: int, wanted: Span, levels: int) -> list[tuple[Span, Sp
         spans.append(((first, last), wanted))
         wanted = max(first // 2 - 1, 0), min(last // 2 + 1, length >> level + 1)
     return [*spans, (wanted, wanted)]
+
+
+def decoder_bands(first: int, last: int) -> list[Span]:
+    """Return bands of rows of an inner part, of `LEAST` rows or some more, one after the other.
+
+    What the finest levels hold of a whole window takes most of the memory.
+    """
+    number = max((last - first) // LEAST, 1)
+    edges = [first + (last - first) * band // number for band in range(number + 1)]
+    return list(pairwise(edges))
 
 
 def crop(image: Tensor, rows: Span, cols: Span, origin: Span = (0, 0)) -> Tensor:

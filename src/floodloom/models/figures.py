@@ -45,9 +45,14 @@ class ModelFigures:
     source: str
 
 
+def known_figures() -> dict[str, ModelFigures]:
+    """Return the figures of floodloom's own architectures with their default arguments."""
+    return {row["name"]: ModelFigures(**row) for row in json.loads(FILE.read_text("utf-8"))}
+
+
 def describe() -> list[ModelFigures]:
     """Return the figures of all architectures by name; of those without any, measured."""
-    known = {row["name"]: ModelFigures(**row) for row in json.loads(FILE.read_text("utf-8"))}
+    known = known_figures()
     return [known[name] if name in known else _measure(name) for name in ARCHITECTURES.names]
 
 

@@ -9,7 +9,15 @@ from torch import Tensor, nn
 from floodloom.models.base import Architecture, Segmenter
 from floodloom.models.blocks import Junction, Normalisation, head
 from floodloom.models.choices import EncoderName, UpsamplingName
-from floodloom.models.cropped_decoder import LEAST, Rim, crop, decoder_spans, make_dense
+from floodloom.models.cropped_decoder import (
+    LEAST,
+    Rim,
+    Span,
+    crop,
+    decoder_bands,
+    decoder_spans,
+    make_dense,
+)
 from floodloom.models.decoder import Merge, Skips
 from floodloom.models.encoder import PlainEncoder, make_encoder
 
@@ -82,19 +90,28 @@ class UNet(Segmenter):
         divided = self.divisor and height % self.divisor == width % self.divisor == 0
         if not divided or min(height - top - bottom, width - left - right) < LEAST:
             return super().cropped_logits(image, rim)
-        levels = len(self.decoder)
-        *rows, low_rows = decoder_spans(height, (top, height - bottom), levels)
-        *cols, low_cols = decoder_spans(width, (left, width - right), levels)
-
         *carried, deepest = self.encoder(image)
+        bands = [
+            self._decode(carried, deepest, rows, (left, width - right))
+            for rows in decoder_bands(top, height - bottom)
+        ]
+        return torch.cat(bands, dim=2) if len(bands) > 1 else bands[0]
+
+    def _decode(self, carried: list[Tensor], deepest: Tensor, rows: Span, cols: Span) -> Tensor:
+        """Return the logits (N, class, y, x) of some rows and columns of the finest level."""
+        levels, (height, width) = len(self.decoder), carried[0].shape[-2:]
+        *tall_spans, low_rows = decoder_spans(height, rows, levels)
+        *wide_spans, low_cols = decoder_spans(width, cols, levels)
         inner = make_dense(crop(deepest, low_rows[1], low_cols[1]), deepest)
         origin = low_rows[1][0], low_cols[1][0]
-        for merge in self.decoder:
-            (tall, kept_rows), (wide, kept_cols) = rows.pop(), cols.pop()
+        for merge, skip in zip(self.decoder, reversed(carried), strict=True):
+            (tall, kept_rows), (wide, kept_cols) = tall_spans.pop(), wide_spans.pop()
             larger = F.interpolate(inner, scale_factor=2, mode="bilinear", align_corners=False)
             larger = crop(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
-            joint = torch.cat([crop(carried.pop(), tall, wide), larger], dim=1)
+            joint = torch.cat([crop(skip, tall, wide), larger], dim=1)
+            del larger
             convolved = merge.get_submodule("convolve")(joint)
+            del joint
             inner = make_dense(crop(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
             origin = kept_rows[0], kept_cols[0]
         return self.head(inner)  # type: ignore[no-any-return]

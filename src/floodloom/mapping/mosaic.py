@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from floodloom.arrays import NODATA, Bytes
+from floodloom.kernels import jit
 from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.log import get_logger
 from floodloom.mapping.backends import Request, accelerate
@@ -80,11 +80,8 @@ class SeamMeter:
     def _measure(self, values: Bytes, borders: Iterable[int]) -> None:
         for border in borders:
             first, last = max(border - _NEAR, 1), min(border + _NEAR, len(values) - 1)
-            step = _steps(values[first - 1 : last + 1])
-            at = border - first
-            if 0 <= at < len(step):
-                self._across += _sums(step[at : at + 1])
-                self._beside += _sums(np.delete(step, at, axis=0))
+            if first <= border <= last:
+                _add_steps(values, first, last, border, self._across, self._beside)
 
 
 def seam_ratio(percent: Bytes, rows: Iterable[int], cols: Iterable[int]) -> float | None:
@@ -94,14 +91,19 @@ def seam_ratio(percent: Bytes, rows: Iterable[int], cols: Iterable[int]) -> floa
     return meter.ratio()
 
 
-def _steps(values: Bytes) -> NDArray[np.float64]:
-    known = values != NODATA
-    steps = np.abs(np.diff(values.astype(np.float64), axis=0))
-    return np.where(known[1:] & known[:-1], steps, np.nan)
-
-
-def _sums(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([np.nansum(steps), np.isfinite(steps).sum()])
+@jit()
+def _add_steps(values, first, last, border, across, beside):  # type: ignore[no-untyped-def]
+    """Add differences of neighbouring lines and their number, at a border and beside it."""
+    for line in range(first, last + 1):
+        total = number = 0
+        for place in range(values.shape[1]):
+            one, other = values[line - 1, place], values[line, place]
+            if one != NODATA and other != NODATA:
+                total += abs(np.int64(one) - np.int64(other))
+                number += 1
+        sums = across if line == border else beside
+        sums[0] += total
+        sums[1] += number
 
 
 def window_borders(windows: Mapping[str, Any]) -> tuple[set[int], set[int]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from floodloom.arrays import NODATA, Bytes, Floats
 from floodloom.errors import CheckpointError
+from floodloom.kernels import jit
 from floodloom.learning.data.samples import Prefetch
 from floodloom.learning.inference import Ensemble
 from floodloom.log import get_logger, track
@@ -33,6 +34,7 @@ MOST_COLUMNS = 2048
 
 _log = get_logger(__name__)
 _STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
+_PERCENT_OF_A_STEP = np.float32(100 / 4095)
 
 
 def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "float32") -> Network:
@@ -265,10 +267,8 @@ class _Blend:
         if window.values is not None:
             (top, bottom), (left, right) = plan.row_rims(index), plan.col_rims(column)
             rows, cols = slice(top, tall - bottom), slice(left, wide - right)
-            steps = np.rint(np.multiply(window.values, _STEPS, out=window.values))
-            steps *= self._weights[0][index, rows, np.newaxis]
-            steps *= self._weights[1][column, cols]
-            total[:, rows, cols] += steps
+            by_row, by_col = self._weights[0][index, rows], self._weights[1][column, cols]
+            _add_weighed(window.values, by_row, by_col, total[:, rows, cols])
 
         ends = (*plan.cols[1:], plan.padded[1])
         done = total[:, :, : ends[column] - first]
@@ -299,14 +299,42 @@ class _Coverage:
             )  # fmt: skip
 
 
+@jit()
+def _add_weighed(values, by_row, by_col, total):  # type: ignore[no-untyped-def]
+    """Add (layer, y, x) values in 0..1, rounded to steps, with the weights of rows and columns."""
+    for layer in range(values.shape[0]):
+        for row in range(values.shape[1]):
+            weight, given, sums = by_row[row], values[layer, row], total[layer, row]
+            for col in range(len(given)):
+                sums[col] += np.rint(given[col] * _STEPS) * weight * by_col[col]
+
+
 def _percent(values: Floats, known: NDArray[np.bool_], seen: _Coverage) -> Bytes:
-    predicted = np.isfinite(values).all(axis=0)  # not where a network overflows
-    values[:, ~predicted] = 0
-    np.clip(values, 0, _STEPS, out=values)  # rows that are done with; copies of a strip are large
-    values *= 100 / _STEPS
-    percent = np.rint(values, out=values).astype(np.uint8)
-    seen.known += int(known.sum())
-    predicted &= known
-    seen.predicted += int(predicted.sum())
-    percent[:, ~predicted] = NODATA
+    percent = np.empty(values.shape, dtype=np.uint8)
+    with_data, predicted = _write_percent(values, known, percent)
+    seen.known += with_data
+    seen.predicted += predicted
     return percent
+
+
+@jit()
+def _write_percent(values, known, percent):  # type: ignore[no-untyped-def]
+    """Write (layer, y, x) steps as percent; return the pixels with data, and those with numbers."""
+    with_data = predicted = 0
+    there = np.empty(known.shape[1], dtype=np.uint8)
+    for row in range(len(known)):
+        for col in range(len(there)):
+            there[col] = known[row, col]
+        with_data += there.sum()
+        for layer in range(len(values)):
+            steps = values[layer, row]
+            for col in range(len(there)):
+                there[col] &= np.uint8(steps[col] - steps[col] == 0)  # finite
+        predicted += there.sum()
+        for layer in range(len(values)):
+            steps, out = values[layer, row], percent[layer, row]
+            for col in range(len(there)):
+                value = min(max(steps[col], np.float32(0)), _STEPS)
+                share = np.int32(np.rint(value * _PERCENT_OF_A_STEP))
+                out[col] = np.uint8(share) if there[col] else np.uint8(NODATA)
+    return with_data, predicted

@@ -10,9 +10,10 @@ from floodloom.models.cropped_decoder import crop_rim
 from floodloom.models.int8_unet import (
     Int8Convolution,
     Int8UNet,
+    Steps,
     can_quantise,
-    record_ranges,
 )
+from floodloom.models.quantisation import observe
 from floodloom.models.registry import build
 
 
@@ -33,9 +34,9 @@ def network(seed: int = 0, **arguments) -> UNet:
 
 
 def quantised(model: UNet, sample: Tensor) -> Int8UNet:
-    with record_ranges(model) as ranges, torch.inference_mode():
+    with observe(model) as seen, torch.inference_mode():
         model(sample)
-    return Int8UNet(model, ranges)
+    return Int8UNet(model, seen)
 
 
 @pytest.mark.parametrize("depth", [2, 4])
@@ -118,4 +119,4 @@ def test_bad_sizes_and_convolutions_say_so() -> None:
     with pytest.raises(ValueError, match="98 x 96 px: not multiples of 4"):
         small(torch.zeros(1, 2, 98, 96))
     with pytest.raises(ValueError, match="fuse the normalisation"):
-        Int8Convolution(nn.Conv2d(2, 8, 3, bias=False), torch.ones(2), 0, 1.0)
+        Int8Convolution(nn.Conv2d(2, 8, 3, bias=False), Steps(torch.ones(2)), None, None)

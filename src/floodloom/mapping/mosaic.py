@@ -95,11 +95,11 @@ def seam_ratio(percent: Bytes, rows: Iterable[int], cols: Iterable[int]) -> floa
 def _add_steps(values, first, last, border, across, beside):  # type: ignore[no-untyped-def]
     """Add differences of neighbouring lines and their number, at a border and beside it."""
     for line in range(first, last + 1):
-        total = number = 0
+        total = number = 0.0
         for place in range(values.shape[1]):
             one, other = values[line - 1, place], values[line, place]
             if one != NODATA and other != NODATA:
-                total += abs(np.int64(one) - np.int64(other))
+                total += abs(float(one) - float(other))
                 number += 1
         sums = across if line == border else beside
         sums[0] += total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ from floodloom.models.architectures.unet import UNet
 from floodloom.models.int8_unet import (
     Int8UNet,
     can_quantise,
-    record_ranges,
     supports_int8,
 )
+from floodloom.models.quantisation import observe
 
 _log = get_logger(__name__)
 
@@ -33,8 +33,7 @@ MOST_CHANGED = 5e-4
 isn't the scene, so it is half of the .1 % that is aimed at."""
 
 _WORTH_IT = 30e6  # px; below, the sample takes longer than it can save
-_SIDE = 256  # px
-_CHUNK = 512  # px; a window in one row of a store's chunks takes half the time to read
+_SIDE = 128  # px, of which a store's chunks are a multiple
 _PLACES = 4
 Windows = list[NDArray[np.float32]]
 Masks = list[NDArray[np.bool_]]
@@ -142,16 +141,15 @@ def _record_exact(
     whether any of its maps isn't finite.
     """
     with ExitStack() as stack:
-        ranges = [stack.enter_context(record_ranges(model)) for model in ensemble.models]
+        seen = [stack.enter_context(observe(model)) for model in ensemble.models]
         exact = water(ensemble, windows)
 
     def in_8_bits() -> Ensemble:
-        models = zip(ensemble.models, ranges, strict=True)
-        quantised = (Int8UNet(m, r) for m, r in models if isinstance(m, UNet))
+        models = zip(ensemble.models, seen, strict=True)
+        quantised = (Int8UNet(m, own) for m, own in models if isinstance(m, UNet))
         return replace(ensemble, models=tuple(quantised))
 
-    overflows = not all(math.isfinite(one) for found in ranges for one in found.values())
-    return exact, in_8_bits, overflows
+    return exact, in_8_bits, any(one.overflow for one in seen)
 
 
 def _candidates(requested: str, ensemble: Ensemble, backend: str) -> list[str]:
@@ -183,16 +181,18 @@ def sample_windows(inputs: xr.DataArray) -> Iterator[NDArray[np.float32]]:
     """
     height, width = inputs.sizes["y"], inputs.sizes["x"]
     tall, wide = (min(_SIDE, length // ALIGNMENT * ALIGNMENT) for length in (height, width))
-    for step in range(_PLACES if tall and wide else 0):
-        row = (height - tall) * (step + 1) // (_PLACES + 1) // _CHUNK * _CHUNK
-        for shift in range(_PLACES):  # along the row until there is data
-            place = (step + shift) % _PLACES
-            col = (width - wide) * (place + 1) // (_PLACES + 1)
-            part = inputs.isel(y=slice(row, row + tall), x=slice(col, col + wide))
-            window = np.asarray(part.transpose("band", "y", "x").values, dtype=np.float32)
-            if np.isfinite(window).all(axis=0).any():
-                yield window
-                break
+    tops, lefts = (_starts(length) for length in (height - tall, width - wide))
+    for top, left in itertools.product(tops, lefts) if tall and wide else ():
+        part = inputs.isel(y=slice(top, top + tall), x=slice(left, left + wide))
+        window = np.asarray(part.transpose("band", "y", "x").values, dtype=np.float32)
+        if np.isfinite(window).all(axis=0).any():
+            yield window
+
+
+def _starts(last: int) -> list[int]:
+    """Where windows begin along an axis, each within a chunk of a store, which is read whole."""
+    starts = (last * place // (_PLACES + 1) // _SIDE * _SIDE for place in range(1, _PLACES + 1))
+    return list(dict.fromkeys(starts))
 
 
 def water(ensemble: Ensemble, windows: Windows, precision: str = "float32") -> Masks:

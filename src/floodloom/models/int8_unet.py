@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +17,12 @@ from floodloom.kernels import jit
 from floodloom.models.architectures.unet import UNet
 from floodloom.models.cropped_decoder import WHOLE, Rim, crop, decoder_spans
 from floodloom.models.export import fuse_batchnorm
+from floodloom.models.quantisation import (
+    IMAGE,
+    Observations,
+    first_convolution,
+    round_weights,
+)
 
 Place = tuple[int, int]
 """First row and column of a part."""
@@ -139,10 +144,7 @@ def _concatenate(skip, at, coarse, origin, out, first, last):  # type: ignore[no
 _STEPS = 255  # of a map after ReLU, from 0
 _MIDDLE = 127  # what stands for 0 among the inputs, which have a sign
 _SIGNED = 127  # steps of inputs on each side of 0
-_INPUT = "image"
-_COARSE = 64  # ranges are rounded up to 1/64, so that another order of adding up changes nothing
-
-Ranges = dict[str, float]
+_HEADROOM = 1.1  # beyond the largest value of a map in the sample
 
 
 def can_quantise(model: nn.Module) -> bool:
@@ -158,34 +160,20 @@ def supports_int8() -> bool:
     return bool(torch.cpu._is_vnni_supported())
 
 
-@contextmanager
-def record_ranges(model: nn.Module) -> Iterator[Ranges]:
-    """Record the largest values in a network while it is used.
+@dataclass(frozen=True)
+class Steps:
+    """What the bytes of a map stand for.
 
-    Yields
-    ------
-    dict
-        By the names of its modules: the largest value that each ReLU has given, and of the inputs
-        the largest on either side of 0. Rounded up a little; infinity where one overflows.
+    Attributes
+    ----------
+    worth
+        (channel,) float32: what a step is worth.
+    zero
+        The byte that stands for 0.
     """
-    ranges: Ranges = {}
 
-    def note(name: str, values: Tensor) -> None:
-        ranges[name] = max(ranges.get(name, 0.0), _round_up(float(values.max())))
-
-    hooks = [
-        module.register_forward_hook(lambda _, __, result, name=name: note(name, result))
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ReLU)
-    ]
-    hooks.append(
-        _first(model).register_forward_pre_hook(lambda _, given: note(_INPUT, given[0].abs()))
-    )
-    try:
-        yield ranges
-    finally:
-        for hook in hooks:
-            hook.remove()
+    worth: Tensor
+    zero: int = 0
 
 
 class Int8Convolution(nn.Module):
@@ -195,40 +183,49 @@ class Int8Convolution(nn.Module):
     ----------
     convolution
         What it stands for, with a bias.
-    steps
-        (band,) float32: what a step of each input channel is worth. It goes into the weights, so
-        that channels of several maps can differ.
-    middle
-        The step that stands for 0 in the input.
+    bands
+        What its bytes stand for.
+    inputs
+        (band and tap, place) float32 that it adds up on a sample; None: not known.
     largest
         Largest value of the result, which becomes bytes; None for float32 without ReLU.
 
     Notes
     -----
-    Processors without VNNI add two products up in 16 bits, which saturate. Weights have 7 bits
-    there, so that 2 x 255 x 63 stays below 2^15.
+    What a step of each input channel is worth goes into the weights, so that channels of several
+    maps can differ. Processors without VNNI add two products up in 16 bits, which saturate. Weights
+    have 7 bits there, so that 2 x 255 x 63 stays below 2^15.
     """
 
     def __init__(
-        self, convolution: nn.Conv2d, steps: Tensor, middle: int, largest: float | None
+        self, convolution: nn.Conv2d, bands: Steps, inputs: Tensor | None, largest: float | None
     ) -> None:
         super().__init__()
         if convolution.bias is None:
             raise ValueError("a convolution without a bias; fuse the normalisation after it first")
-        weight = convolution.weight.detach() * steps[None, :, None, None]
-        weight_steps = 127 if supports_int8() else 63
-        scale = (weight.abs().amax((1, 2, 3)) / weight_steps).clamp(min=1e-12)
-        whole = (weight / scale[:, None, None, None]).round().to(torch.int8)
+        weight, bias = convolution.weight.detach(), convolution.bias.detach().clone()
+        weight = weight * bands.worth[None, :, None, None]
+        most = 127 if supports_int8() else 63
+        scale = (weight.abs().amax((1, 2, 3)) / most).clamp(min=1e-12)
+        if inputs is not None:
+            taps = weight[0, 0].numel()
+            inputs = inputs / bands.worth.repeat_interleave(taps)[:, None]
+        whole = round_weights(weight.flatten(1), scale, inputs, most)
+        if inputs is not None:
+            rest = weight.flatten(1) - whole * scale.double()[:, None]
+            bias += (rest @ inputs.double().mean(dim=1)).float()
+
         padding = [int(size) for size in convolution.padding]
         self._geometry = ([1, 1], padding, [1, 1], 1)
-        self._input = (1.0, middle)
+        self._input = (1.0, bands.zero)
         self._output = (
             (1.0, 0, torch.float32, "none") if largest is None
             else (largest / _STEPS, 0, torch.uint8, "relu")
         )  # fmt: skip
-        packed = torch.ops.onednn.qconv_prepack(whole, scale, *self._input, *self._geometry)
-        zero = torch.zeros(len(scale), dtype=torch.int32)
-        self._weights = (packed, scale, zero, convolution.bias.detach().clone())
+        packed = torch.ops.onednn.qconv_prepack(
+            whole.reshape(weight.shape).to(torch.int8), scale, *self._input, *self._geometry
+        )
+        self._weights = (packed, scale, torch.zeros(len(scale), dtype=torch.int32), bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (N, channel, y, x) uint8, or float32 logits, of (N, band, y, x) uint8."""
@@ -245,35 +242,38 @@ class Int8UNet(nn.Module):
     ----------
     model
         The network, in evaluation mode on the CPU; see `can_quantise`. It is left as it is.
-    ranges
-        What `record_ranges` found of the network on a sample; values beyond are cut off.
+    seen
+        What `observe` found on a sample; values beyond are cut off.
 
     References
     ----------
     Jacob et al. (2018), Quantization and training of neural networks for efficient
     integer-arithmetic-only inference, arXiv 1712.05877, section 2; here weights have a scale per
-    channel, and nothing is trained.
+    channel and are rounded by `round_weights`, and nothing is trained.
     """
 
-    def __init__(self, model: UNet, ranges: Ranges) -> None:
+    def __init__(self, model: UNet, seen: Observations) -> None:
         super().__init__()
         fused = fuse_batchnorm(model)
-        largest = {module: ranges.get(name, 0.0) for name, module in fused.named_modules()}
-        self._to_bytes = _SIGNED / ranges[_INPUT]
+        largest = seen.largest[IMAGE]
+        self._to_bytes = _SIGNED / largest
         self._divisor = model.divisor
-        steps = torch.full((_first(model).in_channels,), ranges[_INPUT] / _SIGNED)
+        bands = Steps(
+            torch.full((first_convolution(model).in_channels,), largest / _SIGNED), _MIDDLE
+        )
         skips: list[Tensor] = []
+        names = {module: name for name, module in fused.named_modules()}
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
-        for number, level in enumerate(fused.encoder.children()):
-            block, steps = _quantise_block(level, largest, steps, 0 if number else _MIDDLE)
+        for level in fused.encoder.children():
+            block, bands = _quantise_block(level, bands, seen, names)
             self.encoder.append(block)
-            skips.append(steps)
+            skips.append(bands.worth)
         skips.pop()
         for merge in fused.decoder:
-            both = torch.cat([skips.pop(), steps])
-            block, steps = _quantise_block(merge.get_submodule("convolve"), largest, both, 0)
+            both = Steps(torch.cat([skips.pop(), bands.worth]))
+            block, bands = _quantise_block(merge.get_submodule("convolve"), both, seen, names)
             self.decoder.append(block)
-        self.head = Int8Convolution(fused.head, steps, 0, None)
+        self.head = Int8Convolution(fused.head, bands, seen.inputs_of("head"), None)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (N, class, y, x) float32 of `image` (N, band, y, x) float32."""
@@ -317,26 +317,16 @@ class Int8UNet(nn.Module):
         return steps.to(torch.uint8).contiguous(memory_format=torch.channels_last)
 
 
-def _first(model: nn.Module) -> nn.Conv2d:
-    """The convolution that sees the image."""
-    return next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
-
-
-def _round_up(value: float) -> float:
-    if not math.isfinite(value):
-        return math.inf
-    return max(math.ceil(value * _COARSE), 1) / _COARSE
-
-
 def _quantise_block(
-    block: nn.Module, largest: dict[nn.Module, float], steps: Tensor, middle: int
-) -> tuple[nn.Sequential, Tensor]:
-    """The convolutions of a block in 8 bits, and what a step of each of its channels is worth."""
+    block: nn.Module, bands: Steps, seen: Observations, names: dict[nn.Module, str]
+) -> tuple[nn.Sequential, Steps]:
+    """The convolutions of a block in 8 bits, and what their bytes stand for."""
     made = nn.Sequential()
     kept = [layer for layer in block.children() if not isinstance(layer, nn.Identity)]
     for convolution, relu in pairwise(kept):
         if isinstance(convolution, nn.Conv2d):
-            made.append(Int8Convolution(convolution, steps, middle, largest[relu]))
-            steps = torch.full((convolution.out_channels,), largest[relu] / _STEPS)
-            middle = 0
-    return made, steps
+            largest = _HEADROOM * seen.largest[names[relu]]
+            inputs = seen.inputs_of(names[convolution])
+            made.append(Int8Convolution(convolution, bands, inputs, largest))
+            bands = Steps(torch.full((convolution.out_channels,), largest / _STEPS))
+    return made, bands

@@ -27,6 +27,7 @@ from floodloom.errors import (
 from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.settings import arguments_of
+from floodloom.start import importing
 from floodloom.workflow.lock import FOLDER, end_with_run
 from floodloom.workflow.sources import source_of
 
@@ -66,7 +67,8 @@ def run_stage(job: Any) -> int:
 
 
 def _call_stage(job: Any) -> None:
-    stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
+    with importing():
+        stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
     values = {name: value for name, value in job.params.items() if name != "digest"}
     settings = values.pop("settings", {})
     arguments = arguments_of(

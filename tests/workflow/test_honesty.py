@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled import unlink_compiled
 from tests.workflow.conftest import REPOSITORY, planned, snakemake
 from tests.workflow.test_workflow import change, edit
 
@@ -36,6 +37,7 @@ def from_products(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A copy of the finished run whose scene a_after comes from a product on disk."""
     folder = tmp_path_factory.mktemp("products") / "copy"
     shutil.copytree(finished, folder, symlinks=True)
+    unlink_compiled(folder / "src" / "floodloom")
     lay_product(folder)
     assert snakemake(folder, GEOCODED).returncode == 0
     return folder

@@ -31,8 +31,6 @@ from floodloom.start import importing
 from floodloom.workflow.lock import FOLDER, end_with_run
 from floodloom.workflow.sources import source_of
 
-_CONNECT_S = 20
-
 
 def run_stage(job: Any) -> int:
     """Run the stage of a job.
@@ -116,7 +114,8 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
     Raises
     ------
     ConfigError
-        If nothing answers at the address, or dask.distributed isn't installed.
+        If nothing answers at the address within `distributed.comm.timeouts.connect` of dask's own
+        configuration, or dask.distributed isn't installed.
     """
     if "://" not in scheduler:
         # Left to choose, dask imports dask.distributed, where that is installed, to no end.
@@ -130,7 +129,7 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
     try:
         from distributed import Client
 
-        client = Client(scheduler, timeout=_CONNECT_S)  # type: ignore[no-untyped-call]
+        client = Client(scheduler)  # type: ignore[no-untyped-call]
     except ImportError as error:
         raise ConfigError(
             f"dask.scheduler: {scheduler} needs dask.distributed; pip install 'floodloom[cluster]'"

@@ -136,7 +136,8 @@ def test_every_local_scheduler_makes_the_same(
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_scheduler_that_does_not_answer_is_one_line(copied: Path) -> None:
+def test_a_scheduler_that_does_not_answer_is_one_line(copied: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
     change(copied, dask={"scheduler": "tcp://127.0.0.1:9"})
     target = str(RUN / "geocoded/a_after.zarr")
     run = snakemake(copied, target, "--forcerun", target)

@@ -21,8 +21,7 @@ from benchmarks.own import own
 from benchmarks.predict import write_scene
 from benchmarks.record import record
 from floodloom.classical.choices import BASELINES
-from floodloom.mapping.scene_inputs import PredictFiles
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.stages.predict import predict
 
 SIDE = 4096

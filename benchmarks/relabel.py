@@ -51,7 +51,7 @@ from floodloom.learning.relabelling.settings import RelabelSettings
 from floodloom.learning.relabelling.target_calibration import note_likelihood
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.log import get_logger, set_up_logging
-from floodloom.mapping.evaluation import predict_tiles
+from floodloom.report.examples import predict_tiles
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles, write_tiles

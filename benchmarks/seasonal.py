@@ -29,7 +29,7 @@ from floodloom.mapping.water import water_occurrence
 from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.raster.placing import mean_percent
 from floodloom.raster.product import FloodClass
-from floodloom.sentinel1.bands import power_to_decibel
+from floodloom.sentinel1.decibel import power_to_decibel
 from floodloom.simulate.series import SEASONAL, Series, make_series
 from floodloom.tiles.inputs import compose_inputs
 

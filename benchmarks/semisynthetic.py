@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from scipy.ndimage import zoom
 
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.opener import quiet_about_georeference
 from floodloom.sentinel1.annotation import Annotation, parse_annotation
 from floodloom.sentinel1.calibrate import Calibration
 from floodloom.sentinel1.noise import calibration_lut, parse_noise

@@ -35,7 +35,8 @@ from benchmarks.semisynthetic import write_elevations, write_product
 from floodloom.dispatch import dask_workers
 from floodloom.files import read_json
 from floodloom.raster.cog import read_raster
-from floodloom.raster.grid import geobox_of, quiet_about_georeference
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.opener import quiet_about_georeference
 from floodloom.raster.store import open_store, write_store
 from floodloom.raster.windows import Window as Block
 from floodloom.sentinel1.geometry import ImageGeometry

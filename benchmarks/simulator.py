@@ -23,7 +23,7 @@ from benchmarks.data import data_root
 from benchmarks.record import record
 from benchmarks.simulator_statistics import describe, homogeneous
 from floodloom.arrays import Floats, Mask
-from floodloom.sentinel1.bands import power_to_decibel
+from floodloom.sentinel1.decibel import power_to_decibel
 from floodloom.simulate.chips import Chip, make_chip
 from floodloom.simulate.place import Cover
 

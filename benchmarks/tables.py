@@ -21,6 +21,7 @@ from benchmarks.relabel_tables import relabel_tables
 from benchmarks.seasonal_tables import seasonal_tables
 from benchmarks.sentinel1_tables import sentinel1_tables
 from benchmarks.simulator_tables import simulator_tables
+from benchmarks.start import start_table
 from benchmarks.train_tables import train_tables
 from benchmarks.zoo_tables import zoo_tables
 from floodloom.files import read_json
@@ -171,6 +172,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "label_shift": label_shift_tables,
     "distill": distill_tables,
     "workflow": lambda result: [dry_run_table(result)],
+    "start": lambda result: [start_table(result)],
 }
 """The tables of each benchmark, in the order of the page."""
 

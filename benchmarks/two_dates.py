@@ -21,8 +21,7 @@ from benchmarks.data import data_root
 from floodloom.adapters import read_png
 from floodloom.arrays import NODATA, Bytes, Floats, Mask
 from floodloom.learning.metrics.pixels import Counts, count
-from floodloom.mapping.scene_inputs import PredictFiles
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.mapping.sources import read_percent
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp, write_store

@@ -39,12 +39,12 @@ def test_local_schedulers_are_honoured() -> None:
         assert os.getpid() not in set(process_of().compute())
 
 
-def test_an_address_that_does_not_answer_is_one_line(monkeypatch) -> None:
-    monkeypatch.setattr("floodloom.dispatch._CONNECT_S", 1)
+def test_an_address_that_does_not_answer_is_one_line() -> None:
     refused = pytest.raises(
         ConfigError, match=r"nothing answers at tcp://127\.0\.0\.1:9 .* threads"
     )
-    with refused, dask_workers("tcp://127.0.0.1:9", 1):
+    soon = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    with refused, soon, dask_workers("tcp://127.0.0.1:9", 1):
         pass
 
 

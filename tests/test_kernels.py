@@ -111,3 +111,52 @@ def test_a_signal_waits_until_a_kernel_is_compiled(tmp_path) -> None:
         [sys.executable, str(module)], env=names, capture_output=True, text=True, check=False
     )
     assert result.stdout == "ended; 1 compiled\n", result.stderr
+
+
+AT_ONCE = """
+import sys
+import numpy as np
+from floodloom.kernels import jit
+
+@jit()
+def total(values):
+    found = values[0] * 0
+    for value in values:
+        found += value
+    return found
+
+@jit()
+def mean(values):
+    return total(values) / values.size
+
+given = np.arange(9, dtype=sys.argv[1])
+sys.stdin.readline()
+print(float(mean(given)), sum(total.stats.cache_misses.values()))
+"""
+
+
+def test_processes_that_compile_a_kernel_at_once_take_turns(tmp_path) -> None:
+    """Each type is compiled once, and loaded as what it is."""
+    module = tmp_path / "module.py"
+    module.write_text(AT_ONCE, encoding="utf-8")
+    cache = tmp_path / "cache"
+    names = {**os.environ, "PYTHONPATH": str(SOURCE.parent), "NUMBA_CACHE_DIR": str(cache)}
+    for compiled in (2, 0):
+        running = [
+            subprocess.Popen(
+                [sys.executable, str(module), kind],
+                env=names,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for kind in ("float32", "float32", "int64", "int64")
+        ]
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        ended = [process.communicate()[0].split() for process in running]
+        assert [float(mean) for mean, _ in ended] == [4.0] * 4
+        assert sum(int(misses) for _, misses in ended) == compiled
+    assert len(machine_code(cache)) == 4

@@ -8,7 +8,8 @@ from io import StringIO
 
 import pytest
 
-from floodloom.log import dask_progress, get_logger, set_up_logging, track
+from floodloom.log import get_logger, set_up_logging, track
+from floodloom.raster.progress import dask_progress
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from floodloom.log import set_up_logging
 from floodloom.outputs import Files
 from floodloom.settings import Settings
 from floodloom.stages import STAGES
+from floodloom.start import importing
 
 app = App(
     name="floodloom",
@@ -97,7 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ[DEBUG] = "1"
     os.environ.setdefault("FLOODLOOM_THREADS", str(os.cpu_count() or 1))
     try:
-        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        with importing():
+            command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
         command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         return _give_up(_misused(error), 1)

@@ -27,10 +27,9 @@ from floodloom.errors import (
 from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.settings import arguments_of
+from floodloom.start import importing
 from floodloom.workflow.lock import FOLDER, end_with_run
 from floodloom.workflow.sources import source_of
-
-_CONNECT_S = 20
 
 
 def run_stage(job: Any) -> int:
@@ -66,7 +65,8 @@ def run_stage(job: Any) -> int:
 
 
 def _call_stage(job: Any) -> None:
-    stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
+    with importing():
+        stage = getattr(importlib.import_module(f"floodloom.stages.{job.rule}"), job.rule)
     values = {name: value for name, value in job.params.items() if name != "digest"}
     settings = values.pop("settings", {})
     arguments = arguments_of(
@@ -114,7 +114,8 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
     Raises
     ------
     ConfigError
-        If nothing answers at the address, or dask.distributed isn't installed.
+        If nothing answers at the address within `distributed.comm.timeouts.connect` of dask's own
+        configuration, or dask.distributed isn't installed.
     """
     if "://" not in scheduler:
         # Left to choose, dask imports dask.distributed, where that is installed, to no end.
@@ -128,7 +129,7 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
     try:
         from distributed import Client
 
-        client = Client(scheduler, timeout=_CONNECT_S)  # type: ignore[no-untyped-call]
+        client = Client(scheduler)  # type: ignore[no-untyped-call]
     except ImportError as error:
         raise ConfigError(
             f"dask.scheduler: {scheduler} needs dask.distributed; pip install 'floodloom[cluster]'"

@@ -10,8 +10,7 @@ from odc.geo.xr import assign_crs, xr_coords
 
 from floodloom.cli import main
 from floodloom.errors import InputError, RecipeMismatchError
-from floodloom.mapping.scene_inputs import PredictFiles
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.mapping.sources import read_percent
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds

@@ -16,8 +16,8 @@ from floodloom.learning.checkpoint import Checkpoint, save_checkpoint
 from floodloom.learning.data.optical import channels_of
 from floodloom.learning.inference import ensemble_of, load_ensemble
 from floodloom.mapping.combine import mean_percent
-from floodloom.mapping.scene_inputs import PredictFiles, optical_bands, with_optical
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.scene_inputs import optical_bands, with_optical
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.models.registry import build
 from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.raster.grid import grid_from_bounds

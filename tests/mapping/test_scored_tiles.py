@@ -8,7 +8,8 @@ import pytest
 
 from floodloom.errors import InputError
 from floodloom.learning.metrics.pixels import confusion_matrix
-from floodloom.learning.relabelling.audit import HeldOutScores, scores_by_event
+from floodloom.learning.relabelling.audit import HeldOutScores
+from floodloom.learning.relabelling.held_out import scores_by_event
 from floodloom.mapping.settings import EvaluateSettings
 from floodloom.stages.evaluate import evaluate
 from floodloom.tiles.store import open_tiles, tile_dataset, write_tiles

@@ -11,6 +11,7 @@ import pytest
 
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.simulate import simulate
+from tests.compiled import copy_compiled
 from tests.conftest import REPOSITORY
 
 SIZE = 256
@@ -44,4 +45,5 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*pip, "wheel", *alone, "-w", folder, source], check=True)
     (wheel,) = folder.glob("*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", wheel], check=True)
+    copy_compiled(folder / "site" / "floodloom")
     return folder / "site"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from floodloom.sentinel1.bands import decibel_to_power, power_to_decibel
+from floodloom.sentinel1.decibel import decibel_to_power, power_to_decibel
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -6,7 +6,7 @@ import pytest
 import rasterio
 
 from floodloom.errors import FloodloomError, InputError
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.opener import quiet_about_georeference
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.geometry import ImageGeometry

@@ -14,7 +14,7 @@ from floodloom.config.load import Scene, load_config
 from floodloom.errors import ConfigError, InputError
 from floodloom.learning.checkpoint import read_metadata
 from floodloom.learning.training.settings import TrainSettings
-from floodloom.mapping.scene_inputs import PredictFiles
+from floodloom.mapping.settings import PredictFiles
 from floodloom.raster.cog import read_raster, write_cog
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.recipe import Recipe

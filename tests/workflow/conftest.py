@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.compiled import link_compiled, unlink_compiled
 from tests.privacy import USER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -70,6 +71,7 @@ def planned(run: subprocess.CompletedProcess[str]) -> set[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny run that has finished; tests must leave it as it is."""
     folder = project(tmp_path_factory.mktemp("tiny"))
+    link_compiled(folder / "src" / "floodloom")
     run = snakemake(folder)
     assert run.returncode == 0, run.stderr[-6000:]
     return folder
@@ -86,4 +88,5 @@ def copied(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished run that a test may change."""
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder, symlinks=True)
+    unlink_compiled(folder / "src" / "floodloom")
     return folder

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled import unlink_compiled
 from tests.workflow.conftest import REPOSITORY, planned, snakemake
 from tests.workflow.test_workflow import change, edit
 
@@ -36,6 +37,7 @@ def from_products(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A copy of the finished run whose scene a_after comes from a product on disk."""
     folder = tmp_path_factory.mktemp("products") / "copy"
     shutil.copytree(finished, folder, symlinks=True)
+    unlink_compiled(folder / "src" / "floodloom")
     lay_product(folder)
     assert snakemake(folder, GEOCODED).returncode == 0
     return folder
@@ -134,7 +136,8 @@ def test_every_local_scheduler_makes_the_same(
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_scheduler_that_does_not_answer_is_one_line(copied: Path) -> None:
+def test_a_scheduler_that_does_not_answer_is_one_line(copied: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
     change(copied, dask={"scheduler": "tcp://127.0.0.1:9"})
     target = str(RUN / "geocoded/a_after.zarr")
     run = snakemake(copied, target, "--forcerun", target)

@@ -13,7 +13,8 @@ from floodloom.classical.histograms import Bins, Scale, TileCounts, count_tiles
 from floodloom.errors import InputError
 from floodloom.raster.store import recipe_of
 from floodloom.raster.windows import box_sum
-from floodloom.sentinel1.bands import CO_POLARISED, POLARISATIONS, power_to_decibel
+from floodloom.sentinel1.bands import CO_POLARISED, POLARISATIONS
+from floodloom.sentinel1.decibel import power_to_decibel
 from floodloom.tiles.inputs import standardised
 
 ROWS = 512

@@ -14,10 +14,8 @@ from floodloom.classical.choices import BASELINES
 from floodloom.classical.scene import BackscatterScene
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.mosaic import acquisition_tags
-from floodloom.mapping.predict import LAYERS
-from floodloom.mapping.scene_inputs import PredictFiles
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.probability import LAYERS, acquisition_tags
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.placing import before_on_grid

@@ -20,7 +20,7 @@ from floodloom.raster.placing import before_on_grid, rows_onto_grid
 from floodloom.raster.rows import ReadRows, Rows, around
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.raster.windows import box_sum
-from floodloom.sentinel1.bands import power_to_decibel
+from floodloom.sentinel1.decibel import power_to_decibel
 
 WINDOW = 7
 """Side of the window whose mean is compared between dates, px."""

@@ -18,7 +18,7 @@ from floodloom.learning.data.optical import bands_behind, channels_of
 from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.inference import load_ensemble
 from floodloom.mapping.mosaic import write_probability
-from floodloom.mapping.predict import LAYERS
+from floodloom.mapping.probability import LAYERS
 from floodloom.mapping.scene_inputs import SceneInputs
 from floodloom.mapping.settings import PredictSettings
 from floodloom.raster.cog import CogProfile, cog_writer

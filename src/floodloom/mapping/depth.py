@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_dilation, distance_transform_edt, generate_binary_structure
-from scipy.ndimage import label as label_patches
+import scipy
 
 from floodloom.arrays import Floats, Mask
 
@@ -29,11 +28,12 @@ def flood_depth(water: Mask, flood: Mask, dry: Mask, elevation: Floats) -> Float
         (y, x) float32, m, 0 or more on flood; NaN elsewhere, and on patches without a shore.
     """
     depth = np.full(water.shape, np.nan, dtype=np.float32)
-    shore = water & binary_dilation(dry, generate_binary_structure(2, 1)) & np.isfinite(elevation)
+    beside_dry = scipy.ndimage.binary_dilation(dry, scipy.ndimage.generate_binary_structure(2, 1))
+    shore = water & beside_dry & np.isfinite(elevation)
     if not shore.any():
         return depth
-    patches, _ = label_patches(water)
-    _, (rows, cols) = distance_transform_edt(~shore, return_indices=True)
+    patches, _ = scipy.ndimage.label(water)
+    _, (rows, cols) = scipy.ndimage.distance_transform_edt(~shore, return_indices=True)
     surface = elevation[rows, cols]
     deep = flood & (patches[rows, cols] == patches) & np.isfinite(elevation)
     depth[deep] = np.maximum(surface - elevation, 0)[deep]

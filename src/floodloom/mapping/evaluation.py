@@ -1,8 +1,7 @@
-"""Scores of maps and of tiles."""
+"""Scores of maps."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,146 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
 
-from floodloom.arrays import IGNORE, NODATA, Bytes, Floats
+from floodloom.arrays import IGNORE, NODATA, Bytes
 from floodloom.errors import InputError
-from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.foreground import ForegroundScores, score_foreground
-from floodloom.learning.metrics.pixels import (
-    Counts,
-    PairScores,
-    count,
-    mean_of_chip_iou,
-    mean_of_chip_macro_jaccard,
-    score_map,
-    score_probability,
-)
-from floodloom.learning.metrics.reliability import Reliability, ReliabilityBins
-from floodloom.learning.relabelling.scene_likelihood import tile_predictor
-from floodloom.log import track
+from floodloom.learning.metrics.pixels import Counts, PairScores, score_map, score_probability
 from floodloom.mapping.settings import EvaluateSettings, event_of
 from floodloom.mapping.sources import open_percent
 from floodloom.raster.foreign import ForeignRaster, Kind, open_foreign
 from floodloom.raster.placing import PlacedRows, require_no_mask, strips
 from floodloom.raster.product import FLOOD_MAP, PROBABILITY, TRUTH, FloodClass, require_product
 from floodloom.raster.rows import ReadRows, RememberedRows, Rows, by_strips
-from floodloom.raster.store import recipe_of
 from floodloom.raster.windows import most_planned, require_pixels
 from floodloom.tiles.labels import classes, open_labels
-from floodloom.tiles.store import open_tiles
-
-
-def predict_tiles(
-    tiles: xr.Dataset,
-    ensemble: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    batch: int,
-) -> NDArray[np.float32]:
-    """Return the probability of class 1 of every tile.
-
-    Parameters
-    ----------
-    tiles
-        Tile store.
-    ensemble
-        From (n, band, y, x), NaN = no data, to class probabilities (n, class, y, x).
-    batch
-        Tiles predicted at once.
-
-    Returns
-    -------
-    ndarray
-        (tile, y, x) float32, NaN where there is no data.
-    """
-    starts = range(0, tiles.sizes["tile"], batch)
-    parts = [
-        ensemble(tiles.image[start : start + batch].values)[:, 1]
-        for start in track(starts, "predicting tiles")
-    ]
-    return np.concatenate(parts) if parts else np.empty((0, 0, 0), dtype=np.float32)
-
-
-_AT_ONCE = 16  # tiles
-
-
-def score_tiles(
-    tiles: Sequence[Path], checkpoints: Sequence[Path], settings: EvaluateSettings, threads: int
-) -> dict[str, Any]:
-    """Pooled and per-chip scores of an ensemble on tiles; class 1 is both flood and water."""
-    store = open_tiles(tiles)
-    ensemble = load_ensemble(checkpoints, threads=threads)
-    names = ", ".join(map(str, tiles))
-    ensemble.recipe.require_inputs(recipe_of(store), names, ensemble.accepts)
-    if (store.split == "test").any():
-        store = store.isel(tile=np.flatnonzero(store.split.values == "test"))
-    chips, further, reliability = _scores_by_tile(store, tile_predictor(ensemble), settings)
-    if not any(chip != Counts() for chip in chips):
-        raise InputError(f"{tiles[0]}: no labelled tile to score; give tiles with labels")
-    by_event = {
-        str(name): _class_scores([chips[i] for i in members])
-        | _further([further[i] for i in members], settings)
-        for name in np.unique(store.event.values)
-        for members in [np.flatnonzero(store.event.values == name)]
-    }
-    pooled = sum(chips, Counts())
-    return {
-        "pooled": _class_scores(chips),
-        "by_event": by_event,
-        "summary": {
-            "count": len(chips),
-            "pooled": pooled.scores(),
-            "mean_of_chip_iou": mean_of_chip_iou(chips),
-            "mean_of_chip_macro_jaccard": mean_of_chip_macro_jaccard(chips),
-            "calibration": reliability.as_dict(),
-            **_further(further, settings),
-        },
-    }
-
-
-def _scores_by_tile(
-    tiles: xr.Dataset, predict: Callable[[Floats], Floats], settings: EvaluateSettings
-) -> tuple[list[Counts], list[ForegroundScores], Reliability]:
-    """Return the counts and the further scores of each tile, and the reliability of all."""
-    chips, further, bins = [], [], ReliabilityBins()
-    for start in track(range(0, tiles.sizes["tile"], _AT_ONCE), "scoring tiles"):
-        part = tiles.isel(tile=slice(start, start + _AT_ONCE))
-        probability = predict(part.image.values)[:, 1]
-        label = _known_classes(part)
-        scored, water = (label != IGNORE) & np.isfinite(probability), label == 1
-        chips += [count(*chip) for chip in zip(probability >= 0.5, water, scored, strict=True)]
-        bins.add_foreground(probability[scored], water[scored])
-        further += [
-            score_foreground(*chip, beta=settings.beta, object_iou=settings.object_iou)
-            for chip in zip(probability, np.where(scored, water, IGNORE), strict=True)
-        ]
-    return chips, further, bins.reliability()
-
-
-def _further(scores: Sequence[ForegroundScores], settings: EvaluateSettings) -> dict[str, Any]:
-    """Return the further scores of images together, with what they depend on."""
-    together = sum(scores, ForegroundScores()).as_dict(settings.beta)
-    keys = {"beta": settings.beta, "object_iou": settings.object_iou}
-    return {"further": {**keys, **together}}
-
-
-def _known_classes(tiles: xr.Dataset) -> NDArray[np.uint8]:
-    """Return the labels of tiles; what is none of their classes would count as land."""
-    label: NDArray[np.uint8] = tiles.label.values
-    number = len(json.loads(tiles.attrs["classes"]))
-    unknown = label[((label < 0) | (label >= number)) & (label != IGNORE)]
-    if unknown.size:
-        raise InputError(
-            f"tiles: label {unknown[0]} is no class; labels must be 0 to {number - 1}, or {IGNORE} "
-            "for pixels to ignore"
-        )
-    return label
-
-
-def _class_scores(chips: Sequence[Counts]) -> dict[str, Any]:
-    pooled = sum(chips, Counts()).scores()
-    return {"flood": pooled, "water": pooled}
-
 
 _KINDS = ("inductive", "transductive")
 _SCORED = (PROBABILITY, FLOOD_MAP, TRUTH)
@@ -170,6 +42,21 @@ def event_names(event: Sequence[str], prediction: Sequence[Path]) -> list[str]:
             f"evaluate: {len(event)} events for {len(prediction)} predictions; give one per map"
         )
     return list(event) or [event_of(path) for path in prediction]
+
+
+def further_scores(
+    scores: Sequence[ForegroundScores], settings: EvaluateSettings
+) -> dict[str, Any]:
+    """Return the further scores of images together, with what they depend on."""
+    together = sum(scores, ForegroundScores()).as_dict(settings.beta)
+    keys = {"beta": settings.beta, "object_iou": settings.object_iou}
+    return {"further": {**keys, **together}}
+
+
+def class_scores(chips: Sequence[Counts]) -> dict[str, Any]:
+    """Return the pooled scores of images whose water is all flood."""
+    pooled = sum(chips, Counts()).scores()
+    return {"flood": pooled, "water": pooled}
 
 
 @dataclass(frozen=True)
@@ -316,4 +203,4 @@ def _holds_classes(raster: ForeignRaster) -> bool:
 
 def _together(pairs: Sequence[Scored], settings: EvaluateSettings) -> dict[str, Any]:
     scores = sum(pairs, Scored()).pair.as_dict()
-    return {**scores, **_further([pair.further for pair in pairs], settings)}
+    return {**scores, **further_scores([pair.further for pair in pairs], settings)}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from rasterio.windows import Window
 
 from floodloom.arrays import NODATA, Bytes
@@ -18,7 +17,8 @@ from floodloom.log import get_logger
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
-from floodloom.mapping.predict import LAYERS, predict_rows, read_ahead, water_network
+from floodloom.mapping.predict import predict_rows, read_ahead, water_network
+from floodloom.mapping.probability import LAYERS, acquisition_tags
 from floodloom.mapping.scene_inputs import SceneInputs
 from floodloom.mapping.settings import PredictSettings
 from floodloom.raster.cog import CogProfile, cog_writer
@@ -210,16 +210,3 @@ def _precision_tags(precision: Precision) -> dict[str, str]:
 
 def _ratio_text(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.4f}"
-
-
-def acquisition_tags(store: xr.Dataset) -> dict[str, str]:
-    """When and from where the scene was taken, as tags."""
-    tags = {
-        "ACQUISITION_TIME": "acquisition_time",
-        "PLATFORM": "platform",
-        "INSTRUMENT_MODE": "instrument_mode",
-        "PRODUCT_TYPE": "product_type",
-        "ORBIT_DIRECTION": "orbit_direction",
-        "RELATIVE_ORBIT": "relative_orbit",
-    }
-    return {tag: str(store.attrs.get(name, "")) for tag, name in tags.items()}

@@ -26,9 +26,6 @@ Network = Callable[[Floats, Rim], Floats]
 """From inputs (n, band, y, x), NaN = no data, and the rim that isn't wanted of them, to
 (n, layer, y, x) in 0..1 without that rim, both float32."""
 
-LAYERS = ("probability of water, percent", "standard deviation of the members, percent")
-"""Bands of a probability mosaic; the second is there where more than one member or view is."""
-
 MOST_COLUMNS = 2048
 """Columns of a scene that are read at once."""
 

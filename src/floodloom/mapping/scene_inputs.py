@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from pydantic import Field
 
 from floodloom.errors import InputError
 from floodloom.learning.data.optical import bands_behind, channels_of
@@ -18,8 +17,7 @@ from floodloom.learning.inference import Ensemble, load_ensemble
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
 from floodloom.log import get_logger
 from floodloom.mapping.predict import MOST_COLUMNS
-from floodloom.mapping.settings import PredictSettings
-from floodloom.outputs import Files, Paths
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.raster.placing import before_on_grid
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel2.pair import Pairing
@@ -102,33 +100,6 @@ def _behind(inputs: xr.DataArray, more: xr.DataArray, names: tuple[str, ...]) ->
     plain = more.drop_vars(list(more.coords)).astype(np.float32)
     both = xr.concat([inputs.drop_vars("band"), plain], dim="band", join="override")
     return both.assign_coords(band=[*radar, *names])
-
-
-class PredictFiles(Files):
-    """What a scene may be mapped with, beside itself and the ensemble."""
-
-    before: Path | None = Field(
-        default=None,
-        description="Scene store before the event, for models with bands that begin with before_ "
-        "and for the baseline `change`; others don't look at it",
-    )
-    optical: Path | None = Field(
-        default=None,
-        description="Optical raster of the same days, for networks that see one; without it, under "
-        "clouds, and if it is refused (with a warning), they go by radar alone, if they have "
-        "learnt that",
-    )
-    dem: Path | None = Field(
-        default=None,
-        description="Elevation raster, or a folder of its tiles, for models with bands that come "
-        "from one, and for baselines: ground that lies high above the drainage is dry to them; "
-        "other models don't look at it",
-    )
-    radar_checkpoint: Paths = Field(
-        default=(),
-        description="Checkpoints of networks that see radar alone, such as the students of "
-        "distill, which map the scene instead if the optical image is refused",
-    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from floodloom.classical.choices import BaselineName
+from floodloom.outputs import Files, Paths
 from floodloom.settings import Settings, of_job
 
 
@@ -185,3 +186,30 @@ def _home() -> Path | None:
         return Path.home()
     except RuntimeError:  # the machine has none
         return None
+
+
+class PredictFiles(Files):
+    """What a scene may be mapped with, beside itself and the ensemble."""
+
+    before: Path | None = Field(
+        default=None,
+        description="Scene store before the event, for models with bands that begin with before_ "
+        "and for the baseline `change`; others don't look at it",
+    )
+    optical: Path | None = Field(
+        default=None,
+        description="Optical raster of the same days, for networks that see one; without it, under "
+        "clouds, and if it is refused (with a warning), they go by radar alone, if they have "
+        "learnt that",
+    )
+    dem: Path | None = Field(
+        default=None,
+        description="Elevation raster, or a folder of its tiles, for models with bands that come "
+        "from one, and for baselines: ground that lies high above the drainage is dry to them; "
+        "other models don't look at it",
+    )
+    radar_checkpoint: Paths = Field(
+        default=(),
+        description="Checkpoints of networks that see radar alone, such as the students of "
+        "distill, which map the scene instead if the optical image is refused",
+    )

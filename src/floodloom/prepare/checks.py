@@ -11,7 +11,6 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from floodloom.errors import InputError
-from floodloom.learning.checkpoint import read_metadata
 from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.prepare.found import Found
 from floodloom.prepare.settings import Datum, OwnFiles
@@ -71,6 +70,8 @@ def require_known_to_model(recipe: Recipe, name: str) -> None:
     RecipeMismatchError
         Naming what differs.
     """
+    from floodloom.learning.checkpoint import read_metadata  # which needs torch
+
     stored = read_metadata(DEFAULT_CHECKPOINT)
     wanted = Recipe.model_validate(stored["recipe"])
     wanted.require_scene(recipe, name, Accepted.model_validate(stored["accepts"]))

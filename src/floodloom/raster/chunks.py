@@ -13,8 +13,6 @@ import json
 import os
 from pathlib import Path
 
-import zarr
-
 from floodloom.errors import InputError, explain
 
 _NOTED = "chunks_written"
@@ -65,6 +63,8 @@ def damage(store: Path) -> str | None:
     """Read a store to the end; return in one line what of it can't be read, None if all can."""
     if not (store / _METADATA).is_file():
         return None
+    import zarr  # slow, and every stage's outputs need this module
+
     for folder in sorted(file.parent for file in store.glob(f"*/{_METADATA}")):
         if folder.name == _NOTED:
             continue

@@ -21,8 +21,8 @@ from rasterio.shutil import copy
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path, part_beside, remove_part, require_replaceable
-from floodloom.raster.grid import geobox_of, quiet_about_georeference
-from floodloom.raster.opener import is_whole, read_through
+from floodloom.raster.grid import geobox_of
+from floodloom.raster.opener import is_whole, quiet_about_georeference, read_through
 from floodloom.raster.product import Colours, Meanings, companions, write_legend
 
 _EXTRA_SAMPLES = 338

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from affine import Affine
@@ -23,11 +19,14 @@ from odc.geo.xr import xr_coords  # whose import registers the `.odc` accessor
 from pyproj import Transformer
 from pyproj.crs import CRS as ProjCRS  # noqa: N811
 from pyproj.exceptions import CRSError
-from rasterio.errors import NotGeoreferencedWarning
 
 from floodloom.arrays import Doubles
 from floodloom.errors import InputError
+from floodloom.raster.opener import open_raster
 from floodloom.raster.windows import SETTING, most_planned
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 Bounds = tuple[float, float, float, float]
 
@@ -329,8 +328,6 @@ def geobox_of(source: xr.Dataset | xr.DataArray | str | Path) -> GeoBox:
 
 
 def _geobox_of_file(path: Path) -> GeoBox:
-    from floodloom.raster.opener import open_raster  # which needs this module
-
     with open_raster(path, "raster") as raster:
         if raster.crs is None:
             return pixel_geobox(raster.height, raster.width)
@@ -340,11 +337,3 @@ def _geobox_of_file(path: Path) -> GeoBox:
 def on_grid(values: NDArray[Any] | da.Array, grid: GeoBox) -> xr.DataArray:
     """Return (y, x) values with the coordinates of a grid, called y and x in degrees, too."""
     return xr.DataArray(values, dims=("y", "x"), coords=xr_coords(grid, always_yx=True))
-
-
-@contextmanager
-def quiet_about_georeference() -> Iterator[None]:
-    """Silence rasterio's warning about files without georeference, where none is expected."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield

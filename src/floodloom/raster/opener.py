@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -10,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from floodloom.errors import InputError
 from floodloom.files import regular_file
 from floodloom.raster.content import TIFF
-from floodloom.raster.grid import quiet_about_georeference
 from floodloom.raster.hdf5 import SIGNATURE, require_alone
 
 VARIABLE = "NETCDF_VARNAME"
@@ -262,3 +263,11 @@ def _blocks(path: str | Path, level: int | None) -> Iterator[tuple[int, int]]:
             start = raster.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band, ovr=level)
             size = raster.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band, ovr=level)
             yield int(start or 0), int(size or 0)
+
+
+@contextmanager
+def quiet_about_georeference() -> Iterator[None]:
+    """Silence rasterio's warning about files without georeference, where none is expected."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield

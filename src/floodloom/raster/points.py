@@ -8,6 +8,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import scipy
 from dask.delayed import delayed
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -15,7 +16,6 @@ from pyproj import CRS
 from rasterio.control import GroundControlPoint
 from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
-from scipy.ndimage import map_coordinates
 
 from floodloom.arrays import Doubles, Floats
 from floodloom.errors import InputError
@@ -241,7 +241,7 @@ def _positions(points: ControlPoints, grid: GeoBox, window: Window) -> tuple[Dou
     )
     nodes = (np.asarray(n * _STEP, dtype=np.float64) for n in (down, across))
     at_nodes = _at(points, grid, *nodes)
-    rows, cols = (map_coordinates(values, centres, order=1) for values in at_nodes)
+    rows, cols = (scipy.ndimage.map_coordinates(values, centres, order=1) for values in at_nodes)
     return rows, cols
 
 
@@ -258,8 +258,12 @@ def _bilinear(values: Floats, rows: Doubles, cols: Doubles, nodata: float) -> Fl
     """Interpolate between the pixels that have data, where most of the weight is theirs."""
     known = np.isfinite(values)
     places = np.stack([rows, cols]) - _HALF
-    weight = map_coordinates(known.astype(np.float32), places, order=1, mode="nearest")
-    summed = map_coordinates(np.where(known, values, 0), places, order=1, mode="nearest")
+    weight = scipy.ndimage.map_coordinates(
+        known.astype(np.float32), places, order=1, mode="nearest"
+    )
+    summed = scipy.ndimage.map_coordinates(
+        np.where(known, values, 0), places, order=1, mode="nearest"
+    )
     seen = _inside(values, rows, cols) & (weight >= _HALF)
     return np.where(seen, summed / np.maximum(weight, _HALF), nodata).astype(np.float32)
 

@@ -19,9 +19,9 @@ from zarr.core.sync import sync
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
-from floodloom.log import dask_progress
 from floodloom.raster.chunks import note_chunks, require_chunks
 from floodloom.raster.cog import write_cog as write_cog  # scripts of users take it from here
+from floodloom.raster.progress import dask_progress
 from floodloom.raster.recipe import Accepted, Recipe
 
 FAST_CODECS = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}

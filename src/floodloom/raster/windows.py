@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # whose parts are imported when they are used
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from floodloom.errors import InputError
 
@@ -157,8 +157,8 @@ def weighted_sum(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     ndarray
         (y, x), of the type of `values`.
     """
-    along = correlate1d(values, weights, axis=0, mode="constant")
-    return np.asarray(correlate1d(along, weights, axis=1, mode="constant"))
+    along = scipy.ndimage.correlate1d(values, weights, axis=0, mode="constant")
+    return np.asarray(scipy.ndimage.correlate1d(along, weights, axis=1, mode="constant"))
 
 
 def box_sum(values: NDArray[Any], side: int) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from floodloom.arrays import IGNORE
 from floodloom.learning.metrics.pixels import count
-from floodloom.mapping.evaluation import predict_tiles
+from floodloom.log import track
 from floodloom.report.images import colour_uri, grey_uri, stretch_limits, to_greys
 from floodloom.tiles.inputs import BEFORE
 
@@ -29,6 +29,35 @@ _CANDIDATES = 48
 _LEAST_KNOWN = 0.5
 _BATCH = 8
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def predict_tiles(
+    tiles: xr.Dataset,
+    ensemble: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    batch: int,
+) -> NDArray[np.float32]:
+    """Return the probability of class 1 of every tile.
+
+    Parameters
+    ----------
+    tiles
+        Tile store.
+    ensemble
+        From (n, band, y, x), NaN = no data, to class probabilities (n, class, y, x).
+    batch
+        Tiles predicted at once.
+
+    Returns
+    -------
+    ndarray
+        (tile, y, x) float32, NaN where there is no data.
+    """
+    starts = range(0, tiles.sizes["tile"], batch)
+    parts = [
+        ensemble(tiles.image[start : start + batch].values)[:, 1]
+        for start in track(starts, "predicting tiles")
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, 0, 0), dtype=np.float32)
 
 
 def example_tiles(tiles: xr.Dataset, network: Network, number: int) -> list[dict[str, Any]]:

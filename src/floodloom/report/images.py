@@ -18,7 +18,8 @@ from floodloom.errors import InputError
 from floodloom.mapping.products import COLOURS
 from floodloom.raster.product import FloodClass
 from floodloom.raster.store import recipe_of
-from floodloom.sentinel1.bands import POLARISATIONS, power_to_decibel
+from floodloom.sentinel1.bands import POLARISATIONS
+from floodloom.sentinel1.decibel import power_to_decibel
 
 GREYS = 63
 """Number of grey steps of a backdrop."""

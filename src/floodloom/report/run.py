@@ -10,10 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from floodloom.errors import InputError
-from floodloom.learning.checkpoint import read_metadata
-from floodloom.learning.inference import load_ensemble
 from floodloom.learning.relabelling.audit import read_audit
-from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.outputs import Files
 from floodloom.report.examples import example_tiles, pseudo_labelled_tiles
 from floodloom.report.results import (
@@ -166,11 +163,16 @@ def run_examples(files: ReportFiles, threads: int) -> list[dict[str, Any]]:
     """Return example tiles as they are predicted where they are scored."""
     if not files.tiles or not files.ensemble:
         return []
+    from floodloom.learning.inference import load_ensemble  # both of which need torch
+    from floodloom.learning.relabelling.scene_likelihood import tile_predictor
+
     ensemble = load_ensemble(files.ensemble, threads=threads)
     return example_tiles(open_tiles(files.tiles), tile_predictor(ensemble), _EXAMPLES)
 
 
 def _trained(path: Path) -> Trained:
+    from floodloom.learning.checkpoint import read_metadata  # which needs torch
+
     return Trained(path.stem, path.parent.name, read_metadata(path))
 
 

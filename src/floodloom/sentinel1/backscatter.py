@@ -9,11 +9,11 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window as RasterWindow
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from floodloom.arrays import Floats
 from floodloom.errors import InputError
@@ -61,8 +61,8 @@ def empty_margins(bands: Sequence[Floats]) -> NDArray[np.bool_]:
         zero |= band == 0
         empty &= (band == 0) | np.isnan(band)
     if zero.any():
-        cores = minimum_filter(empty, MARGIN, mode="constant", cval=1)
-        empty &= maximum_filter(cores, MARGIN, mode="constant", cval=0)
+        cores = scipy.ndimage.minimum_filter(empty, MARGIN, mode="constant", cval=1)
+        empty &= scipy.ndimage.maximum_filter(cores, MARGIN, mode="constant", cval=0)
         return empty
     return zero
 

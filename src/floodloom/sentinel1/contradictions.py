@@ -13,7 +13,8 @@ from floodloom.raster.foreign import Kind
 from floodloom.raster.grid import COARSEST_M, metres_per_pixel
 from floodloom.raster.layers import Layer
 from floodloom.raster.windows import Window
-from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED, decibel_to_power
+from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED
+from floodloom.sentinel1.decibel import decibel_to_power
 from floodloom.sentinel1.settings import BackscatterScale
 
 _LEAST, _MOST = -80.0, 45.0  # dB; noise floors lie near -30, corner reflectors below 40

@@ -9,9 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import gammainc, gammaincinv
 
 from floodloom.kernels import jit
 from floodloom.sentinel1.speckle_moments import (
@@ -92,6 +91,8 @@ def sigma_range(looks: float, share: float = SIGMA) -> tuple[float, float, float
         Standard deviation of the speckle inside.
     """
 
+    gammainc, gammaincinv = scipy.special.gammainc, scipy.special.gammaincinv
+
     def between(low: float, high: float, order: int) -> float:
         shape = looks + order
         return float(gammainc(shape, looks * high) - gammainc(shape, looks * low))
@@ -100,7 +101,9 @@ def sigma_range(looks: float, share: float = SIGMA) -> tuple[float, float, float
         return float(gammaincinv(looks, min(gammainc(looks, looks * low) + share, 1.0)) / looks)
 
     largest = float(gammaincinv(looks, (1 - share) * (1 - 1e-12)) / looks)
-    low = float(brentq(lambda end: between(end, upper(end), 1) - share, 1e-12, largest))
+    low = float(
+        scipy.optimize.brentq(lambda end: between(end, upper(end), 1) - share, 1e-12, largest)
+    )
     high = upper(low)
     second = (looks + 1) / looks * between(low, high, 2) / share
     return low, high, float(np.sqrt(second - 1.0))

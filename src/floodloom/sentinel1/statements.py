@@ -15,7 +15,7 @@ from floodloom.raster.foreign import Kind
 from floodloom.raster.layers import Layer, open_layers
 from floodloom.raster.recipe import Quantity
 from floodloom.raster.windows import Window
-from floodloom.sentinel1.bands import POLARISATIONS, decibel_to_power
+from floodloom.sentinel1.bands import POLARISATIONS
 from floodloom.sentinel1.contradictions import (
     BACKSCATTER,
     require_calibrated,
@@ -27,6 +27,7 @@ from floodloom.sentinel1.contradictions import (
     usable,
     warn_of_order,
 )
+from floodloom.sentinel1.decibel import decibel_to_power
 from floodloom.sentinel1.presets import BackscatterProduct
 from floodloom.sentinel1.producers import several_products
 from floodloom.sentinel1.settings import BackscatterScale, BackscatterSettings

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from floodloom.kernels import jit
 from floodloom.raster.recipe import Flag
@@ -159,7 +159,9 @@ def _rugged_cells(
     tangent = np.sqrt(1 - up**2) / up
     least = _CAUTION * min(float(tangent.min()), float(1 / tangent.max()))
     cells = _steep_cells(elevation, *lattice.metres.min(axis=(0, 1)), least)
-    return np.asarray(binary_dilation(cells, np.ones((3, 3)), iterations=reach // _CELL + 2))
+    return np.asarray(
+        scipy.ndimage.binary_dilation(cells, np.ones((3, 3)), iterations=reach // _CELL + 2)
+    )
 
 
 @jit()

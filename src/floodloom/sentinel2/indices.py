@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from floodloom.arrays import Mask
 
@@ -69,10 +69,10 @@ def seen_by_indices(reflectance: Mapping[str, Image]) -> Mask:
     brightness = visible.mean(axis=0)
     whiteness = np.abs(visible - brightness).sum(axis=0) / np.maximum(brightness, 1e-6)
     cloud = data & (brightness > _CLOUD_BRIGHTNESS) & (whiteness < _CLOUD_WHITENESS * len(bands))
-    cloud = ndimage.binary_opening(cloud)  # roofs and sand bars are no clouds
-    hidden = ndimage.binary_dilation(cloud, iterations=_RIM_PX)
+    cloud = scipy.ndimage.binary_opening(cloud)  # roofs and sand bars are no clouds
+    hidden = scipy.ndimage.binary_dilation(cloud, iterations=_RIM_PX)
     if {"green", "nir"} <= reflectance.keys() and cloud.any():
-        near = ndimage.distance_transform_edt(~cloud) < _SHADOW_REACH_PX
+        near = scipy.ndimage.distance_transform_edt(~cloud) < _SHADOW_REACH_PX
         green, nir = reflectance["green"], reflectance["nir"]
         hidden |= near & (nir < _SHADOW_NIR) & (ndwi(green, nir) < 0)
     seen: Mask = data & ~hidden

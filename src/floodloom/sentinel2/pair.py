@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from scipy import ndimage
 
 from floodloom.log import get_logger
 from floodloom.raster.cog import ACQUIRED
@@ -82,8 +82,8 @@ def clearest(seen: NDArray[np.bool_]) -> Window:
 def _edges(image: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return standardised gradient magnitude, 0 near what isn't seen and towards the rim."""
     filled = np.where(seen, image, np.median(image[seen])).astype(np.float64)
-    magnitude = ndimage.gaussian_gradient_magnitude(filled, _SMOOTHING_PX)
-    inner = ndimage.binary_erosion(seen, iterations=round(3 * _SMOOTHING_PX), border_value=1)
+    magnitude = scipy.ndimage.gaussian_gradient_magnitude(filled, _SMOOTHING_PX)
+    inner = scipy.ndimage.binary_erosion(seen, iterations=round(3 * _SMOOTHING_PX), border_value=1)
     inner = inner if inner.any() else seen
     mean, deviation = magnitude[inner].mean(), magnitude[inner].std()
     standard = np.clip((magnitude - mean) / max(deviation, 1e-12), -3, 3) * inner

@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 
 from floodloom.arrays import Doubles
 from floodloom.raster.grid import grid_from_bounds
-from floodloom.sentinel1.bands import CROSS_POLARISED, decibel_to_power
+from floodloom.sentinel1.bands import CROSS_POLARISED
+from floodloom.sentinel1.decibel import decibel_to_power
 from floodloom.sentinel1.geometry import zero_doppler
 from floodloom.sentinel1.orbit import geodetic_to_earth_fixed
 from floodloom.simulate.acquisition import Acquisition, plan_acquisition

@@ -11,7 +11,7 @@ from pyproj import Transformer
 
 from floodloom.arrays import Doubles
 from floodloom.kernels import jit
-from floodloom.sentinel1.bands import decibel_to_power
+from floodloom.sentinel1.decibel import decibel_to_power
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.orbit import geodetic_to_earth_fixed
 

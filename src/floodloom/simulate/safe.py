@@ -15,7 +15,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from floodloom.arrays import Doubles
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.opener import quiet_about_georeference
 from floodloom.sentinel1.annotation import SPEED_OF_LIGHT
 from floodloom.simulate.acquisition import Acquisition
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from floodloom.mapping.combine import optical_inputs, write_combined
-from floodloom.mapping.scene_inputs import PredictFiles, scene_inputs
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.scene_inputs import scene_inputs
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.sentinel2.settings import PairingSettings

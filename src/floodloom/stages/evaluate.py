@@ -7,7 +7,7 @@ from pathlib import Path
 
 from floodloom.errors import InputError
 from floodloom.files import write_json
-from floodloom.mapping.evaluation import event_names, score_pair, score_tiles, summarise
+from floodloom.mapping.evaluation import event_names, score_pair, summarise
 from floodloom.mapping.settings import EvaluateSettings
 from floodloom.names import require_events
 from floodloom.outputs import writes
@@ -75,5 +75,9 @@ def evaluate(
         score_pair(Path(p), Path(t), settings, min(threads, _MOST_THREADS))
         for p, t in zip(prediction, truth, strict=True)
     ]
-    tested = score_tiles(tiles, checkpoint, settings, threads) if tiles else None
+    tested = None
+    if tiles:
+        from floodloom.mapping.tile_scores import score_tiles  # which needs torch
+
+        tested = score_tiles(tiles, checkpoint, settings, threads)
     return write_json(out, summarise(names, pairs, tested, settings))

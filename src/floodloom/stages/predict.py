@@ -7,9 +7,7 @@ from pathlib import Path
 
 from floodloom.errors import InputError
 from floodloom.mapping.baseline import write_baseline
-from floodloom.mapping.mosaic import write_probability
-from floodloom.mapping.scene_inputs import PredictFiles, scene_inputs
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.models.choices import DEFAULT_CHECKPOINT, NO_DEFAULT
 from floodloom.names import require_events
 from floodloom.outputs import writes
@@ -75,6 +73,9 @@ def predict(
         return write_baseline(scene, Path(out), files, settings, threads)
     if not checkpoint and not DEFAULT_CHECKPOINT.is_file():
         raise InputError(f"predict: {NO_DEFAULT}")
+    from floodloom.mapping.mosaic import write_probability  # both of which need torch
+    from floodloom.mapping.scene_inputs import scene_inputs
+
     networks = checkpoint or (DEFAULT_CHECKPOINT,)
     seen = scene_inputs(scene, networks, files, settings, pairing, threads)
     return write_probability(seen, Path(out), settings, threads)

@@ -14,13 +14,8 @@ from floodloom.arrays import Floats
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Normalisation, Recipe
 from floodloom.raster.store import recipe_of
-from floodloom.sentinel1.bands import (
-    CO_POLARISED,
-    CROSS_POLARISED,
-    POLARISATIONS,
-    RANGES,
-    power_to_decibel,
-)
+from floodloom.sentinel1.bands import CO_POLARISED, CROSS_POLARISED, POLARISATIONS, RANGES
+from floodloom.sentinel1.decibel import power_to_decibel
 
 _RATIO_RANGE = (-15.0, 0.0)
 _FLOOR = 1e-6

@@ -9,9 +9,9 @@ from floodloom.learning.relabelling.audit import (
     KeptArea,
     confidence_histogram,
     kept_area,
-    scores_by_event,
 )
 from floodloom.learning.relabelling.gate import Predictions
+from floodloom.learning.relabelling.held_out import scores_by_event
 
 CONFIDENCE = np.array([[[0.99, 0.96, 0.90], [0.97, 0.80, np.nan]]], dtype=np.float32)
 PREDICTION = np.array([[[0, 0, 0], [1, 1, 1]]], dtype=np.uint8)

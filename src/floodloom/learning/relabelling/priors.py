@@ -7,9 +7,8 @@ and not what a class looks like (label shift).
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
 
 from floodloom.arrays import Doubles
 from floodloom.learning.relabelling.settings import PriorsMethod
@@ -129,13 +128,14 @@ def bias_corrected(logits: Logits, label: NDArray[np.integer]) -> tuple[float, D
     def loss(parameters: Doubles) -> tuple[float, Doubles]:
         bias = np.append(0.0, parameters[1:])
         weighed = parameters[0] * precise + bias
-        error = softmax(weighed, axis=1) - one_hot
+        error = scipy.special.softmax(weighed, axis=1) - one_hot
         slope = np.append((error * precise).sum(axis=1).mean(), error.mean(axis=0)[1:])
-        return float(-(log_softmax(weighed, axis=1) * one_hot).sum(axis=1).mean()), slope
+        likelihood = (scipy.special.log_softmax(weighed, axis=1) * one_hot).sum(axis=1).mean()
+        return float(-likelihood), slope
 
     start = np.append(1.0, np.zeros(precise.shape[1] - 1))
     limits = [(0.05, 20.0)] + [(-10.0, 10.0)] * (precise.shape[1] - 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits).x
+    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits).x
     return float(found[0]), np.append(0.0, found[1:])
 
 
@@ -171,7 +171,7 @@ def estimate_priors(
     if method == "confusion":
         return confusion_priors(predicted, held_out.argmax(axis=1), label)
     scale, bias = bias_corrected(held_out, label)
-    posterior = softmax(scale * np.asarray(target, np.float64) + bias, axis=1)
+    posterior = scipy.special.softmax(scale * np.asarray(target, np.float64) + bias, axis=1)
     return em_priors(posterior, shares_of_labels(label, classes))
 
 

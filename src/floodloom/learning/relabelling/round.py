@@ -24,9 +24,9 @@ from floodloom.learning.relabelling.audit import (
     TileCounts,
     confidence_histogram,
     kept_area,
-    scores_by_event,
 )
 from floodloom.learning.relabelling.gates import GATES
+from floodloom.learning.relabelling.held_out import scores_by_event
 from floodloom.learning.relabelling.labeller import Labeller, calibrate_labeller
 from floodloom.learning.relabelling.members import Members, choose_members
 from floodloom.learning.relabelling.predicted_tiles import GatedTiles, PredictedTiles

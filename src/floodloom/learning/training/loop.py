@@ -29,6 +29,7 @@ from floodloom.learning.loss import Loss, Prediction
 from floodloom.learning.losses import LOSSES
 from floodloom.learning.network import Execution, choose_execution, keep_memory
 from floodloom.learning.training import distributed
+from floodloom.learning.training.adamw import AdamW
 from floodloom.learning.training.schedule import set_rate
 from floodloom.learning.training.settings import TrainingSettings
 from floodloom.learning.training.state import (
@@ -219,7 +220,7 @@ def _run_epoch(
 def _initial_state(
     module: nn.Module, settings: TrainingSettings, execution: Execution
 ) -> TrainingState:
-    optimizer = torch.optim.AdamW(
+    optimizer = AdamW(
         module.parameters(),
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,

@@ -123,8 +123,9 @@ def _cut(annotation: str, parts: int) -> str:
         size.append(int(element.text or "") // parts)  # type: ignore[union-attr]
         element.text = str(size[-1])  # type: ignore[union-attr]
     points = root.findall(_POINTS)
-    values = {child.tag: [_number(point.findtext(child.tag)) for point in points]
-              for child in points[0]}  # fmt: skip
+    values = {
+        child.tag: [_number(point.findtext(child.tag)) for point in points] for child in points[0]
+    }
     axes = np.unique(values["line"]), np.unique(values["pixel"])
     shape = len(axes[0]), len(axes[1])
     # As many tie points as before, between those of the whole image.
@@ -138,9 +139,10 @@ def _cut(annotation: str, parts: int) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _number(text: str | None) -> float | np.datetime64:
+def _number(text: str | None) -> float:
+    """Return a number, or microseconds of a time."""
     text = text or ""
-    return np.datetime64(text, "us").astype(np.int64) if "T" in text else float(text)
+    return float(np.datetime64(text, "us").astype(np.int64)) if "T" in text else float(text)
 
 
 def _text(tag: str, first: float, shift: float) -> str:
@@ -157,7 +159,8 @@ def _write_images(product: Product, annotation: Annotation, dem: Path, role: str
         # The land is the same on both dates, the speckle isn't.
         scene = _Scene(ground, level, _land(annotation.samples, land_db, number))
         draw = np.random.default_rng([seed, number])
-        grains = speckle(draw, _SPECKLE_SIDE, 10.0, 0.0, order=0)
+        side = min(_SPECKLE_SIDE, annotation.samples)
+        grains = speckle(draw, side, 10.0, 0.0, order=0)
         write_measurement(product.path, product, band, partial(_power, scene, grains))
 
 
@@ -211,9 +214,9 @@ def _power(scene: _Scene, grains: Floats, first: int, floor: Floats) -> Floats:
     water = _is_water(scene, first, (height, samples))
     power = 10 ** (np.where(water, land - np.float32(_DARKER_DB), land) / 10)
     draw = np.random.default_rng(first)
-    row, col = draw.integers(_SPECKLE_SIDE, size=2)
-    rows = np.arange(row, row + height) % _SPECKLE_SIDE
-    cols = np.arange(col, col + samples) % _SPECKLE_SIDE
+    row, col = draw.integers(len(grains), size=2)
+    rows = np.arange(row, row + height) % len(grains)
+    cols = np.arange(col, col + samples) % len(grains)
     speckled: Floats = (power + floor) * grains[rows[:, np.newaxis], cols]
     return speckled
 

@@ -86,10 +86,9 @@ def _by_size(sizes: Figures) -> str:
 
 
 def _beside(result: Figures) -> str:
-    snap = result["snap"]
     rows = [
         "One date, and what neighbours take for part of the work in the same run; their imports "
-        "aren't counted. SNAP's figure is a published one, of another machine.\n",
+        "aren't counted.\n",
         "| step | Mpx | seconds | s per Mpx | peak memory, MiB |",
         "|---|---|---|---|---|",
     ]
@@ -109,10 +108,11 @@ def _beside(result: Figures) -> str:
     rows += [
         _row(what, result["beside"][key]) for key, what in theirs.items() if key in result["beside"]
     ]
-    rows.append(
-        f"| {snap['what']}, {snap['cores']} cores ([published]({snap['source']}); to read and "
-        f"write it alone {snap['read_and_write_seconds']:.0f} s) | | {snap['seconds']:.0f} | | |"
+    published = "; ".join(
+        f"{one['what']}: {one['minutes']} minutes ([source]({one['source']}))"
+        for one in result["published"]
     )
+    rows.append(f"\nPublished, of one product and on other machines: {published}.")
     return "\n".join(rows) + "\n"
 
 

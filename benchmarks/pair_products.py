@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from scipy.interpolate import RegularGridInterpolator
-from scipy.ndimage import zoom
 
 from benchmarks.semisynthetic import (
     STRIP,
@@ -39,7 +38,8 @@ _ORBITS = 175  # until the ground track repeats itself
 _WATER = {"before": 0.05, "after": 0.15}
 """Share of the ground that water covers."""
 _LEVEL_DB = {"vv": -9.0, "vh": -16.0}
-_DARKER_DB = 10.0  # water than land
+_DARKER = np.float32(10)  # times, water than land
+_FIELD = 32  # px
 _NODE = 16  # px between places where heights are known
 _ROUGH_M = 30.0  # of the ground, between nodes of the hills
 _SPECKLE_SIDE = 4096
@@ -166,11 +166,11 @@ def _write_images(product: Product, annotation: Annotation, dem: Path, role: str
 
 @dataclass(frozen=True)
 class _Scene:
-    """Heights at nodes (m), the water's level (m), and the land of a strip, dB."""
+    """Heights at nodes (m), the water's level (m), and the backscatter of a strip of land."""
 
     ground: Floats
     level: float
-    land_db: Floats
+    land: Floats
 
 
 def _heights(annotation: Annotation, dem: Path) -> Floats:
@@ -194,30 +194,33 @@ def _heights(annotation: Annotation, dem: Path) -> Floats:
 
 
 def _land(samples: int, level_db: float, seed: int) -> Floats:
-    """Fields, (line of a strip, sample) float32, dB."""
-    coarse = np.random.default_rng(seed).normal(level_db, 2.5, (STRIP // 32 + 1, samples // 32 + 2))
-    return _finer(coarse.astype(np.float32), 32, (STRIP, samples))
+    """Backscatter of fields, (line of a strip, sample) float32, linear power."""
+    draw = np.random.default_rng(seed)
+    nodes = draw.normal(level_db, 2.5, (STRIP // _FIELD + 1, samples // _FIELD + 2))
+    finer: Floats = 10 ** (_finer(nodes.astype(np.float32), _FIELD, (STRIP, samples)) / 10)
+    return finer
 
 
 def _finer(nodes: Floats, step: int, shape: Sequence[int]) -> Floats:
-    """Interpolate between nodes that are `step` apart."""
-    found: Floats = zoom(
-        nodes, [(step * (count - 1) + 1) / count for count in nodes.shape], order=1
-    )
-    return found[: shape[0], : shape[1]]
+    """Interpolate between nodes that are `step` apart, first along columns, then along rows."""
+    next_one = np.arange(step, dtype=np.float32) / step
+    for _ in range(2):
+        first, second = nodes[:-1, np.newaxis], nodes[1:, np.newaxis]
+        weight = next_one[:, np.newaxis]
+        between = first + (second - first) * weight
+        nodes = between.reshape(-1, nodes.shape[1]).T
+    return nodes[: shape[0], : shape[1]]
 
 
 def _power(scene: _Scene, grains: Floats, first: int, floor: Floats) -> Floats:
     """Return the speckled power of lines from `first` on."""
     height, samples = floor.shape
-    land = scene.land_db[:height]
-    water = _is_water(scene, first, (height, samples))
-    power = 10 ** (np.where(water, land - np.float32(_DARKER_DB), land) / 10)
-    draw = np.random.default_rng(first)
-    row, col = draw.integers(len(grains), size=2)
-    rows = np.arange(row, row + height) % len(grains)
-    cols = np.arange(col, col + samples) % len(grains)
-    speckled: Floats = (power + floor) * grains[rows[:, np.newaxis], cols]
+    land = scene.land[:height]
+    power = np.where(_is_water(scene, first, (height, samples)), land / _DARKER, land)
+    row, col = np.random.default_rng(first).integers(len(grains), size=2)
+    lines = np.roll(np.roll(grains, -row, axis=0)[:height], -col, axis=1)
+    repeats = -(-samples // len(grains)), -(-height // len(grains))
+    speckled: Floats = (power + floor) * np.tile(lines, repeats[::-1])[:height, :samples]
     return speckled
 
 

@@ -138,9 +138,9 @@ def products(folder: Path, parts: int) -> PairFiles:
 
 def again(folder: Path, stage: str) -> None:
     """Run the jobs of one stage again."""
-    more = ("--quiet", "--forcerun", stage, "--", *_MADE[stage])
+    more = ("--quiet", "rules", "progress", "host", "reason", "--forcerun", stage)
     watch(
-        [sys.executable, "-m", "snakemake", *command(CORES, *more)[1:]],
+        [sys.executable, "-m", "snakemake", *command(CORES, *more, "--", *_MADE[stage])[1:]],
         folder / "run",
         lambda log, figures: keep(folder, log, figures),
     )

@@ -82,6 +82,10 @@ def _by_size(sizes: Figures) -> str:
         ]
         peaks = [f"{max(job['peak_mib'] for job in jobs):.0f}" if jobs else "" for _, jobs in found]
         rows.append(f"| {stage} | {' | '.join(costs + peaks)} |")
+    loads = [max(job.get("load", 0.0) for job in sizes[name]["jobs"].values()) for name in names]
+    rows.append(
+        f"| greatest load | {' | '.join(f'{load:.1f}' for load in loads)} |{' |' * len(names)}"
+    )
     return "\n".join(rows) + "\n"
 
 

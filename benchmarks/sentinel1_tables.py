@@ -85,9 +85,10 @@ def _beside(result: dict[str, Any]) -> str:
 
 def _row(who: str, what: str, side: int, pair: dict[str, Any]) -> str:
     step, megapixels = pair[who], side**2 / 1e6
+    whole = step.get("seconds_with_start")  # of figures taken before, only the step is known
+    start = "" if whole is None else f"{whole - step['seconds']:.1f}"
     return (
-        f"| {who}, {what} | {megapixels:.0f} | {step['seconds']:.1f} | "
-        f"{step['seconds_with_start'] - step['seconds']:.1f} | "
+        f"| {who}, {what} | {megapixels:.0f} | {step['seconds']:.1f} | {start} | "
         f"{megapixels / step['seconds']:.2f} | "
         f"{pair['sarsen']['seconds'] / step['seconds']:.1f} | {step['peak_mib']:.0f} |"
     )

@@ -7,7 +7,8 @@ metadata. Needs 25 GB of disk below `--work` and half an hour on two quiet cores
 
 What is done already is left as it is, so that a run that was stopped goes on. `--size quarter`
 takes the figures of one size; `--stage predict` takes those of one stage again, and the next whole
-call makes anew what follows from it. Every call records what has been taken so far.
+call makes anew what follows from it; `--anew` keeps the products alone. Every call records what has
+been taken so far.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ SIZES = {"whole": 1, "quarter": 2, "sixteenth": 4}
 SMALL = {"small": 8}
 SARSEN_SIDE = 6000  # px of its map, for which it takes 3 GB
 BLOCK = (1024, 8192)  # lines and samples that xarray-sentinel calibrates
+_NEIGHBOURS = "neighbours.json"
 _DISK_BYTES = 24e9  # products, stores and results of the whole scene
 _RESULTS = Path("results") / NAME
 _MADE = {
@@ -83,8 +85,12 @@ def main() -> None:
                 again(work / size, asked.stage)
     elif not asked.beside:
         for size, parts in {**SMALL, **sizes}.items():  # compiling kernels isn't measured
+            if asked.anew:
+                forget(work / size)
             map_pair(work / size, parts)
     if asked.beside or not (asked.size or asked.stage):
+        if asked.anew:
+            (work / _NEIGHBOURS).unlink(missing_ok=True)
         beside(work)
     if asked.size not in SMALL:
         record("pair", collected(work), command="make bench-pair")
@@ -97,8 +103,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=default, help="folder for all that is made")
     parser.add_argument("--size", choices=[*SIZES, *SMALL], help="this size alone")
     parser.add_argument("--stage", choices=STAGES, help="take this stage again")
+    parser.add_argument("--anew", action="store_true", help="keep nothing but the products")
     parser.add_argument("--beside", action="store_true", help="the neighbours alone")
     return parser.parse_args()
+
+
+def forget(folder: Path) -> None:
+    """Remove what was made and measured of a size, but not its products."""
+    for name in ("run", "figures"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def require_disk(folder: Path, needed: float) -> None:
@@ -167,11 +180,13 @@ def beside(work: Path) -> None:
     if not python.exists():
         environment(work / "neighbours")
     files = products(size, SIZES[size.name])
-    found = work / "neighbours.json"
+    found = work / _NEIGHBOURS
     figures = read_json(found) if found.exists() else {"size": size.name}
     if "calibrate" not in figures:
-        block = other(python, "calibrate", files.after, *map(str, BLOCK))
-        figures["calibrate"] = {**block, "megapixels": BLOCK[0] * BLOCK[1] / 1e6}
+        image = next((size / "run" / _RESULTS / "calibrated").glob("*.zarr"))
+        lines, samples = map(min, BLOCK, open_store(image)["vv"].shape)
+        block = other(python, "calibrate", files.after, str(lines), str(samples))
+        figures["calibrate"] = {**block, "megapixels": lines * samples / 1e6}
         write_json(found, figures)
     if "gtc" not in figures:
         store = geocoded(size)[0]
@@ -207,7 +222,7 @@ def collected(work: Path) -> dict[str, Any]:
             "megapixels_of_map": grid.shape.y * grid.shape.x / 1e6,
             "jobs": jobs,
         }
-    neighbours = work / "neighbours.json"
+    neighbours = work / _NEIGHBOURS
     return {
         "product": PRODUCT.removesuffix(".zip"),
         "relief_m": RELIEF_M,

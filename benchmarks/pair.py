@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,8 @@ _MADE = {
     "report": [f"{_RESULTS}/report.html"],
 }
 """Targets of each stage, which ask for its jobs and no later ones."""
+_JOBS = {"calibrate": 2, "geocode": 2, "predict": 2, "delineate": 1, "report": 1}
+"""How many jobs each stage has."""
 PUBLISHED = (
     {
         "what": (
@@ -77,6 +80,7 @@ PUBLISHED = (
 def main() -> None:
     """Take the figures that are asked for, and record all that were taken."""
     asked = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs then ends, too
     work = asked.work.absolute()
     sizes = {asked.size: {**SIZES, **SMALL}[asked.size]} if asked.size else SIZES
     if asked.stage:
@@ -142,6 +146,11 @@ def map_pair(folder: Path, parts: int) -> None:
     if before == 0 and done:  # of a run that wasn't stopped
         around = seconds - sum(job["seconds"] for job in done)
         write_json(folder / "figures" / "workflow.json", {"seconds": around, "commit": commit()})
+
+    for stage, expected in _JOBS.items():  # some were made while nobody watched
+        figures = folder / "figures"
+        if len([*figures.glob(f"{stage}/*.json"), *figures.glob(f"{stage}.json")]) < expected:
+            again(folder, stage)
 
 
 def products(folder: Path, parts: int) -> PairFiles:

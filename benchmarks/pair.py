@@ -186,7 +186,7 @@ def beside(work: Path) -> None:
     if size is None:
         return
     python = work / "neighbours" / "bin" / "python"
-    if not python.exists():
+    if not list(python.parents[1].glob("lib/*/site-packages/sarsen")):
         environment(work / "neighbours")
     files = products(size, SIZES[size.name])
     found = work / _NEIGHBOURS

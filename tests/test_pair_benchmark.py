@@ -27,7 +27,7 @@ held = bytearray(200 << 20)
 open("out", "wb").write(held[: 20 << 20])
 burn = "import time\\nwhile time.process_time() < .5: pass"
 subprocess.run([sys.executable, "-c", burn])
-subprocess.run([sys.executable, "-c", "import time; held = bytearray(100 << 20); time.sleep(.8)"])
+subprocess.run([sys.executable, "-c", "import time; held = bytearray(100 << 20); time.sleep(4)"])
 """
 RUNNER = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {JOB!r}], check=True)"
 

@@ -1,8 +1,9 @@
 """`make bench-sentinel1`: calibration and geocoding of a full-size product, beside its neighbours.
 
 The product is semi-synthetic: real metadata and measurements made by inverting the calibration.
-FLOODLOOM_DATA names the folder of the real metadata. Needs 20 GB of disk and about half an hour;
-`python -m benchmarks.sentinel1 whole` and `... beside` take a part alone and keep the other.
+FLOODLOOM_DATA names the folder of the real metadata. Needs 20 GB of disk, 14 GB of memory (sarsen
+on the largest map) and about three quarters of an hour. `python -m benchmarks.sentinel1 whole` and
+`... beside` take a part alone and keep the other, `... beside-6000` the map of that side.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +54,24 @@ WORKERS = 2
 STRIP = 1024
 PRODUCT = "S1A_IW_GRDH_1SDV_20200708T182643_20200708T182708_033367_03DDAA_9550.zip"
 NEIGHBOURS = ("sarsen==0.9.6", "xarray-sentinel==0.9.6")
-SIDE_BY_SIDE = {"gtc": (6000, 1), "rtc": (2000, 2)}
+SIDES = (2000, 4000, 6000, 12000)
+"""Maps that sarsen's geocoding and floodloom's are compared on, px."""
+FLATTENED_SIDE = 2000
 TURNS = 3
 CURVE = (2240, 5000, 10000)
 RELIEF_M = 1000.0
 
 Figures = dict[str, float]
+Part = Callable[[Path, Path, Path, dict[str, Any]], None]
 
 
 def main() -> None:
-    """Take all figures, or those of one part, each step in a process of its own."""
-    parts = {"whole": whole, "beside": beside}
-    chosen = sys.argv[1:] or list(parts)
-    if chosen[0] not in parts:
-        print(json.dumps(measured(chosen[0], [Path(argument) for argument in chosen[1:]])))
+    """Take all figures, or those of some parts, each step in a process of its own."""
+    of_sides = {f"beside-{side}": partial(beside, side=side) for side in SIDES}
+    parts: dict[str, Part] = {"whole": whole, **of_sides, "beside-others": beside_others}
+    asked = sys.argv[1:] or list(parts)
+    if asked[0] not in (*parts, "beside"):
+        print(json.dumps(measured(asked[0], [Path(argument) for argument in asked[1:]])))
         return
     path = RESULTS / "sentinel1.json"
     figures: dict[str, Any] = read_json(path) if path.exists() else {}
@@ -74,18 +80,20 @@ def main() -> None:
         warm_up(folder / "small")
         safe, annotation = write_product(data_root("sentinel1_safe") / PRODUCT, folder)
         dem = write_elevations(folder / "dem.tif", annotation, RELIEF_M)
-        for part in chosen:
-            figures |= {**parts[part](safe, dem, folder), f"commit_of_{part}": commit()}
-    figures |= {
-        "product": PRODUCT,
-        "workers": WORKERS,
-        "megapixels_of_image": 2 * annotation.lines * annotation.samples / 1e6,
-    }
-    record("sentinel1", figures, command="make bench-sentinel1")
+        figures |= {
+            "product": PRODUCT,
+            "workers": WORKERS,
+            "megapixels_of_image": 2 * annotation.lines * annotation.samples / 1e6,
+        }
+        for part in parts:
+            if part in asked or (part.startswith("beside") and "beside" in asked):
+                parts[part](safe, dem, folder, figures)
+                figures[f"commit_of_{part.partition('-')[0]}"] = commit()
+                record("sentinel1", figures, command="make bench-sentinel1")
 
 
-def whole(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
-    """Return the figures of the whole way and of the curve."""
+def whole(safe: Path, dem: Path, folder: Path, figures: dict[str, Any]) -> None:
+    """Add the figures of the whole way and of the curve."""
     stores = {name: folder / f"{name}.zarr" for name in ("copy", "gamma0", "beta0", "map", "flat")}
     turns = [
         {step: own("sentinel1", step, safe, fresh(stores[step])) for step in ("copy", "gamma0")}
@@ -109,7 +117,7 @@ def whole(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
         for part in [cut_elevations(dem, stores["map"], side, folder / f"dem-{side}.tif")]
     ]
     curve.append({"megapixels": megapixels, **steps["geocode"]})
-    return {"megapixels_of_map": megapixels, "turns": turns, "whole": steps, "curve": curve}
+    figures |= {"megapixels_of_map": megapixels, "turns": turns, "whole": steps, "curve": curve}
 
 
 def fresh(store: Path) -> Path:
@@ -138,36 +146,54 @@ def warm_up(folder: Path) -> None:
     own("sentinel1", "flatten", folder / "beta0.zarr", files["dem"], folder / "map.zarr")
 
 
-def beside(safe: Path, dem: Path, folder: Path) -> dict[str, Any]:
-    """Return neighbours' and own figures on one elevation raster.
+def beside(safe: Path, dem: Path, folder: Path, figures: dict[str, Any], *, side: int) -> None:
+    """Add sarsen's and own figures of geocoding onto a map of one side, on one elevation raster."""
+    python, single, grid = side_by_side(safe, dem, folder)
+    part = cut_elevations(dem, grid, side, folder / f"side-{side}.tif")
+    theirs = with_start(partial(other, python, "gtc", safe, part, folder / "gtc.tif"))
+    found = figures.setdefault("side_by_side", {}).setdefault("gtc", {})
+    found[str(side)] = compared(theirs, "geocode", single, part)
 
-    Of a neighbour's runs the fastest counts, of floodloom's the median.
-    """
-    python = environment(folder / "neighbours")
-    single, grid = folder / "vv.zarr", folder / "grid.zarr"
-    own("sentinel1", "vv", safe, single)
-    own("sentinel1", "geocode", single, dem, grid)
-    found: dict[str, Any] = {
-        "xarray_sentinel_calibrate": other(python, "calibrate", safe, "1024", "8192"),
-        "xarray_sentinel_megapixels": 1024 * 8192 / 1e6,
-    }
-    for kind, (side, turns) in SIDE_BY_SIDE.items():
-        part = cut_elevations(dem, grid, side, folder / f"side-{kind}.tif")
-        step, out = ("geocode" if kind == "gtc" else "flatten"), folder / f"{kind}.zarr"
-        theirs = [other(python, kind, safe, part, folder / f"{kind}.tif") for _ in range(turns)]
-        ours = [own("sentinel1", step, single, part, fresh(out)) for _ in range(TURNS)]
-        found[kind] = {
-            "megapixels": side**2 / 1e6,
-            "sarsen": min(theirs, key=lambda run: run["seconds"]),
-            "floodloom": middle(ours),
-            "seconds_of_all": {
-                "sarsen": [run["seconds"] for run in theirs],
-                "floodloom": [run["seconds"] for run in ours],
-            },
-        }
+
+def beside_others(safe: Path, dem: Path, folder: Path, figures: dict[str, Any]) -> None:
+    """Add the figures of flattening, of a calibrated block, and how far places are apart."""
+    python, single, grid = side_by_side(safe, dem, folder)
+    part = cut_elevations(dem, grid, FLATTENED_SIDE, folder / "flattened.tif")
+    theirs = with_start(partial(other, python, "rtc", safe, part, folder / "rtc.tif"))
     small = cut_elevations(dem, grid, 1000, folder / "small.tif")
     other(python, "places", safe, small, folder / "places.npz")
-    return {"side_by_side": {**found, "apart": apart(single, small, folder / "places.npz")}}
+    figures.setdefault("side_by_side", {}).update(
+        rtc={str(FLATTENED_SIDE): compared(theirs, "flatten", single, part)},
+        xarray_sentinel_calibrate=other(python, "calibrate", safe, "1024", "8192"),
+        xarray_sentinel_megapixels=1024 * 8192 / 1e6,
+        apart=apart(single, small, folder / "places.npz"),
+    )
+
+
+def side_by_side(safe: Path, dem: Path, folder: Path) -> tuple[Path, Path, Path]:
+    """Return the neighbours' interpreter, VV calibrated, and a map of it whose grid is cut."""
+    neighbours, single, grid = folder / "neighbours", folder / "vv.zarr", folder / "grid.zarr"
+    if not grid.exists():
+        environment(neighbours)
+        own("sentinel1", "vv", safe, single)
+        own("sentinel1", "geocode", single, dem, grid)
+    return neighbours / "bin" / "python", single, grid
+
+
+def compared(theirs: Figures, step: str, scene: Path, dem: Path) -> dict[str, Figures]:
+    """Return a neighbour's figures beside the median of floodloom's on the same elevations."""
+    out = dem.with_suffix(".zarr")
+    ours = [
+        with_start(partial(own, "sentinel1", step, scene, dem, fresh(out))) for _ in range(TURNS)
+    ]
+    return {"sarsen": theirs, "floodloom": middle(ours)}
+
+
+def with_start(step: Callable[[], Figures]) -> Figures:
+    """Run a step, and add the seconds of its process as a whole, with its imports."""
+    began = time.perf_counter()
+    figures = step()
+    return {**figures, "seconds_with_start": time.perf_counter() - began}
 
 
 def other(python: Path, step: str, *arguments: Path | str) -> Figures:

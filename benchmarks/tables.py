@@ -15,6 +15,7 @@ from benchmarks.default_model_tables import default_model_tables
 from benchmarks.delineate_tables import delineate_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.label_shift_tables import label_shift_tables
+from benchmarks.pair_tables import pair_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.relabel_tables import relabel_tables
@@ -159,6 +160,7 @@ def _facts(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "runs": lambda _: [scores_table(), runtime_table()],
     "sentinel1": sentinel1_tables,
+    "pair": pair_tables,
     "default_model": default_model_tables,
     "simulator": simulator_tables,
     "seasonal": seasonal_tables,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from floodloom.kernels import jit
 from floodloom.raster.rows import STRIP, by_strips
 
 SIDE = 512
@@ -201,11 +202,25 @@ def every(values: NDArray[Any], level: int) -> NDArray[Any]:
 
 def mean(values: NDArray[np.float32], level: int) -> NDArray[np.float32]:
     """Return the mean of each block of 2 x 2 without its NaN; NaN where a block has no data."""
-    blocks = np.stack([values[top::2, left::2] for top in (0, 1) for left in (0, 1)])
-    known = np.isfinite(blocks)
-    total = np.where(known, blocks, 0).sum(axis=0)
-    count = known.sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    found: NDArray[np.float32] = _mean(values)
+    return found
+
+
+@jit(error_model="numpy")
+def _mean(values):  # type: ignore[no-untyped-def]
+    height, width = values.shape[0] // 2, values.shape[1] // 2
+    found = np.empty((height, width), dtype=np.float32)
+    nothing = np.float32(0)
+    for row in range(height):
+        upper, lower = values[2 * row], values[2 * row + 1]
+        for col in range(width):
+            total, known = nothing, 0
+            for value in (upper[2 * col], upper[2 * col + 1], lower[2 * col], lower[2 * col + 1]):
+                finite = np.isfinite(value)
+                total += value if finite else nothing
+                known += finite
+            found[row, col] = total / known  # without data 0 / 0, which is NaN
+    return found
 
 
 def fit(

@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from floodloom.arrays import Bytes
+from floodloom.kernels import jit
 from floodloom.mapping.exclusion import REASON_NAMES
 from floodloom.mapping.sources import DATES_BEFORE, rows_of
 from floodloom.raster.areas import crs_name, pixel_areas, pixel_size
@@ -233,7 +234,9 @@ class ValueSums:
 
     def add(self, values: Bytes, start: int) -> None:
         """Add rows from one on, (row, x) uint8."""
-        self._pixels += np.bincount(values.ravel(), minlength=_LARGEST + 1)
+        counted = np.zeros_like(self._pixels)
+        _count(values, counted)
+        self._pixels += counted  # at once, since other threads add theirs
         self._sums += self._areas.whole_sums(values, _LARGEST, start)
 
     def named(self, names: Mapping[int, str]) -> dict[str, dict[str, float]]:
@@ -252,6 +255,13 @@ class ValueSums:
             if self._placed:
                 found[name]["ha"] = round(float(hectares[value]), 2)
         return found
+
+
+@jit()
+def _count(values, pixels):  # type: ignore[no-untyped-def]
+    for row in range(values.shape[0]):
+        for col in range(values.shape[1]):
+            pixels[values[row, col]] += 1
 
 
 def class_shares(classes: Rows, geobox: GeoBox) -> dict[str, dict[str, float]]:

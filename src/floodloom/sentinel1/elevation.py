@@ -317,32 +317,48 @@ def _runs(left: int, right: int, turn: int | None) -> list[tuple[int, int]]:
     return runs
 
 
-@jit()
+@jit(error_model="numpy")
 def _sample(values, place, columns, nodes, start, step, elevation):  # type: ignore[no-untyped-def]
+    """Go along the rows from node to node, so that the first loop is plain arithmetic."""
     top, left, height = place
     row, col = start
     between = np.empty((nodes.shape[1], 3))
     last_row, last_col = values.shape[0] - 1, values.shape[1] - 1
+    width = elevation.shape[1]
+    places = np.empty((3, width))
     for y in range(elevation.shape[0]):
         between_rows(nodes, (row + y) / step, between)
-        for x in range(elevation.shape[1]):
-            position = (col + x) / step
-            node = min(int(position), nodes.shape[1] - 2)
-            w = position - node
-            r = between[node, 0] * (1 - w) + between[node + 1, 0] * w
-            c = between[node, 1] * (1 - w) + between[node + 1, 1] * w
-            up = between[node, 2] * (1 - w) + between[node + 1, 2] * w
+        first = 0
+        while first < width:
+            node = min((col + first) // step, nodes.shape[1] - 2)
+            offset = col + first - node * step
+            count = max(min(step - offset, width - first), 1)  # the last may lie on a node
+            _along(between[node], between[node + 1], offset, step, places[:, first : first + count])
+            first += count
 
-            elevation[y, x] = np.nan
+        for x in range(width):
+            r, c, up = places[0, x], places[1, x], places[2, x]
             if not (-0.5 <= r <= height - 0.5 and columns[0] - 0.5 <= c <= columns[1] + 0.5):
+                elevation[y, x] = np.nan
                 continue
-
             r = np.rint(min(max(r, 0.0), height - 1.0) * _FINEST) / _FINEST
             c = np.rint(min(max(c, columns[0]), columns[1]) * _FINEST) / _FINEST
-            down, right = r - np.floor(r), c - np.floor(c)
-            i, j = int(r) - top, int(np.floor(c)) - left
+            above, before = np.floor(r), np.floor(c)
+            down, right = r - above, c - before
+            i, j = int(above) - top, int(before) - left
             i_next = min(i + 1, last_row) if down > 0.0 else i
             j_next = min(j + 1, last_col) if right > 0.0 else j
             upper = values[i, j] * (1 - right) + values[i, j_next] * right
             lower = values[i_next, j] * (1 - right) + values[i_next, j_next] * right
             elevation[y, x] = upper * (1 - down) + lower * down + up
+
+
+@jit(error_model="numpy")
+def _along(node, after, offset, step, places):  # type: ignore[no-untyped-def]
+    """Fill in raster row, raster column and undulation from one node towards the next."""
+    for i in range(places.shape[1]):
+        w = (offset + i) / step
+        v = 1 - w
+        places[0, i] = node[0] * v + after[0] * w
+        places[1, i] = node[1] * v + after[1] * w
+        places[2, i] = node[2] * v + after[2] * w

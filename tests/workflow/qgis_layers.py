@@ -88,6 +88,7 @@ def picture(layers: list, path: Path) -> None:
 def main(folder: Path, pictures: Path) -> None:
     gdal.UseExceptions()
     found = {}
+    pictures.mkdir()
     for path in sorted(folder.rglob("*.tif")):
         if ".SAFE" not in str(path):
             found[path.relative_to(folder).as_posix()] = raster(path)

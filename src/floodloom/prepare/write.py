@@ -71,7 +71,7 @@ def sheet_text(found: Survey, name: str, out: Path) -> str:
     lines = ["scene\tevent\trole\tsource\tdate"]
     for role, scene, called in rows:
         source = place(scene.path, out)
-        date = "" if _states_time(scene, source) else f"{scene.taken:%Y-%m-%dT%H:%M:%S}"
+        date = "" if _states_time(scene, source) else _written(scene)
         lines.append("\t".join((called, name, role, source, date)).rstrip("\t"))
     return "\n".join(lines) + "\n"
 
@@ -80,8 +80,12 @@ def _states_time(scene: Found, source: str) -> bool:
     """Whether the name of a source states when it was taken, or nobody knows."""
     stated = time_in_name(source)
     if scene.taken is None:
-        return True
+        return scene.day is None
     return stated is not None and abs(scene.taken - stated).total_seconds() < _SAME_S
+
+
+def _written(scene: Found) -> str:
+    return f"{scene.taken:%Y-%m-%dT%H:%M:%S}" if scene.taken else f"{scene.day:%Y-%m-%d}"
 
 
 def _of(scenes: Sequence[Found]) -> Iterator[tuple[int, Found]]:
@@ -89,7 +93,7 @@ def _of(scenes: Sequence[Found]) -> Iterator[tuple[int, Found]]:
 
 
 def _named(role: str, members: Sequence[Found], number: int) -> str:
-    taken = members[0].taken
+    taken = members[0].day
     day = "" if taken is None else f"-{taken:%Y%m%d}"
     return f"{role}{day}" + (f"-{number}" if len(members) > 1 else "")
 
@@ -175,7 +179,7 @@ def _grid(found: Survey) -> str:
 
 
 def _map(found: Survey, name: str) -> str:
-    taken = found.after[0].taken
+    taken = found.after[0].day
     title = f"{name}, {taken:%Y-%m-%d}" if taken else name
     return f"""\
 delineate:

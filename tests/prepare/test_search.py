@@ -284,11 +284,11 @@ def iou(map_file: Path, truth_file: Path) -> float:
 
 
 def permanent(map_file: Path, truth_file: Path) -> float:
-    """Share of the permanent water in view that the map shows as such, or excludes."""
+    """Share of the permanent water in view that the map doesn't take for flood."""
     found, true = both_on_the_map(map_file, truth_file)
     seen = (true == 1) & (found != 255)
     assert seen.any()
-    return float(np.isin(found[seen], (1, 3)).mean())
+    return float((found[seen] != 2).mean())
 
 
 def both_on_the_map(map_file: Path, truth_file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import pytest
 
-from floodloom.dates import group_by_pass, read_date, time_in_name
+from floodloom.dates import day_in_name, group_by_pass, read_date, time_in_name
 
 PRODUCT = "S1A_IW_GRDH_1SDV_20230514T165821_20230514T165846_048532_05D6A1_1234"
 TAKEN = datetime(2023, 5, 14, 16, 58, 21)
@@ -52,3 +52,19 @@ def test_without_times_all_is_one_date_and_beside_several_a_time_is_needed() -> 
     with pytest.raises(LookupError) as caught:
         group_by_pass([TAKEN, date(2023, 4, 1), None])
     assert caught.value.args == (2,)
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        ("a/valley_2023-05-14.tif", date(2023, 5, 14)),
+        ("S1_20230514_vv.tif", date(2023, 5, 14)),
+        ("https://h/2022.01.02/s1.2023.05.14.tif?d=2021-01-01", date(2023, 5, 14)),
+        ("from_2023-05-14_to_2023-05-20.tif", None),
+        ("2023-13-14.tif", None),
+        ("tile_120230514.tif", None),
+        ("2023-05-14/scene.tif", None),
+    ],
+)
+def test_day_in_the_name_of_a_file(name: str, day: date | None) -> None:
+    assert day_in_name(name) == day

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 LONGEST_PASS_S = 3000.0
@@ -11,6 +12,7 @@ LONGEST_PASS_S = 3000.0
 The next pass in the same direction comes a whole orbit later."""
 
 _IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d{6}T\d{6})(?!\d)", re.IGNORECASE)
+_DAY_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)(?!\d)")
 _ISO = re.compile(r"[0-9T:.+Z -]{10,40}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MICROSECONDS = 26  # characters of a time up to there
@@ -31,6 +33,22 @@ def time_in_name(source: str) -> datetime | None:
         if found is not None:
             return _read_compact(found[1])
     return None
+
+
+def day_in_name(source: str) -> date | None:
+    """Return the day that the name of a file states, such as `valley_2023-05-14.tif`; else None.
+
+    Parameters
+    ----------
+    source
+        Path or address; its folders don't count. Of several days none does.
+    """
+    name = re.split(r"[/\\]", re.split(r"[?#]", source, maxsplit=1)[0])[-1]
+    found = set()
+    for year, _, month, day in _DAY_IN_NAME.findall(name):
+        with suppress(ValueError):  # digits that are no day
+            found.add(date(int(year), int(month), int(day)))
+    return found.pop() if len(found) == 1 else None
 
 
 def _read_compact(text: str) -> datetime | None:

@@ -13,8 +13,8 @@ from pystac.validation import stac_validator
 
 from floodloom.errors import InputError
 from floodloom.files import write_json
-from floodloom.mapping.collection import collection_of, items_beside
-from floodloom.mapping.product_set import stac_item, write_item
+from floodloom.mapping.collection import collection_of, items_of
+from floodloom.mapping.item import collection_link, stac_item, write_item
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds, pixel_geobox
 
@@ -40,7 +40,7 @@ def items(tmp_path: Path) -> list[Path]:
 
 
 def test_every_link_leads_to_an_item_and_its_files(tmp_path: Path, items: list[Path]) -> None:
-    content = collection_of("run", "A run", items_beside(items, tmp_path))
+    content = collection_of("run", "A run", items_of(items, tmp_path))
     bare = json.loads(json.dumps(content))
     stac_validator.JsonSchemaSTACValidator().validate_core(
         bare, pystac.STACObjectType.COLLECTION, "1.1.0"
@@ -53,7 +53,7 @@ def test_every_link_leads_to_an_item_and_its_files(tmp_path: Path, items: list[P
 
 
 def test_extent_holds_all_items(tmp_path: Path, items: list[Path]) -> None:
-    extent = collection_of("run", "A run", items_beside(items, tmp_path))["extent"]
+    extent = collection_of("run", "A run", items_of(items, tmp_path))["extent"]
     whole, *each = extent["spatial"]["bbox"]
     assert each == [json.loads(path.read_text())["bbox"] for path in items]
     assert whole == [each[0][0], min(b[1] for b in each), each[1][2], max(b[3] for b in each)]
@@ -75,14 +75,32 @@ def test_extent_without_places_and_across_180_degrees(boxes: Any, expected: Any)
 
 def test_map_without_georeference_is_in_it_too(tmp_path: Path) -> None:
     item = write_map(tmp_path / "plain", None, None)
-    content = collection_of("run", "A run", items_beside([item], tmp_path))
+    content = collection_of("run", "A run", items_of([item], tmp_path))
     assert content["links"][0]["href"] == "./plain/flood.json"
 
 
-def test_what_is_no_item_is_one_line(tmp_path: Path, items: list[Path]) -> None:
-    with pytest.raises(InputError, match=r"flood\.json: lies outside .*gull"):
-        items_beside(items, items[1].parent)
+def test_items_may_lie_elsewhere(tmp_path: Path, items: list[Path]) -> None:
+    beside = tmp_path / "else where"
+    content = collection_of("run", "A run", items_of(items, beside))
+    assert content["links"][0]["href"] == "../maps/tern/flood.json"
+    found = pystac.Collection.from_file(str(write_json(beside / "c.json", content)))
+    assert [item.id for item in found.get_items()] == ["tern", "gull"]
+
+
+def test_an_item_links_back_to_its_collection(tmp_path: Path) -> None:
+    place = tmp_path / "a run" / "collection.json"
+    path = write_map(tmp_path / "a run" / "maps" / "tern", 400000, "2023-05-14T16:58:21")
+    write_item(pystac.Item.from_file(str(path)), path, collection_link(place, path))
+    item = pystac.Item.from_dict(json.loads(path.read_text()))
+    assert item.collection_id == "a run"
+    assert item.get_single_link("collection").href == "../../collection.json"
+    stac_validator.JsonSchemaSTACValidator().validate_core(
+        json.loads(path.read_text()), pystac.STACObjectType.ITEM, "1.1.0"
+    )
+
+
+def test_what_is_no_item_is_one_line(tmp_path: Path) -> None:
     for content in ([], {}, {"type": "Feature"}):
         path = write_json(tmp_path / "i.json", content)
         with pytest.raises(InputError, match=r"i\.json: no STAC item"):
-            items_beside([path], tmp_path)
+            items_of([path], tmp_path)

@@ -11,7 +11,8 @@ from pyproj import Transformer
 from pystac import Item
 from shapely.geometry import shape
 
-from floodloom.mapping.product_set import FloodProducts, Sensor, stac_item
+from floodloom.mapping.item import Sensor, stac_item
+from floodloom.mapping.product_set import FloodProducts
 from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.raster.polygons import footprint, geographic_bounds

@@ -20,6 +20,7 @@ from floodloom.prepare.found import look_at
 from floodloom.sentinel1.settings import BackscatterSettings
 
 SCENES, TILES = "sentinel-1-grd", "cop-dem-glo-30"
+WATER, COVER = "jrc-gsw", "esa-worldcover"
 _CONFORMS = [
     "https://api.stacspec.org/v1.0.0/core",
     "https://api.stacspec.org/v1.0.0/item-search",
@@ -62,10 +63,8 @@ class Api:
             made = {"type": "Catalog", "stac_version": "1.0.0", "id": "here", "description": "."}
             return {**made, "conformsTo": _CONFORMS, "links": [root, *links]}
         if path == "/collections":
-            return {
-                "collections": [collection(name) for name in (SCENES, TILES, "other")],
-                "links": [],
-            }
+            names = sorted({SCENES, "other", *(item["collection"] for item in self.items)})
+            return {"collections": [collection(name) for name in names], "links": []}
         if path == "/search":
             return self._page(query)
         name = path.rpartition("/items/")[2]

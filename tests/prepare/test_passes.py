@@ -32,9 +32,22 @@ def test_one_scene_may_be_all_there_is() -> None:
     assert part_by_date([UNKNOWN], [scene("b.tif", None)])[1] == [[scene("b.tif", None)]]
 
 
+def test_a_day_in_the_name_of_a_file_is_enough() -> None:
+    after, before = scene("valley_2023-05-14.tif", None), scene("valley_20230502.tif", None)
+    assert part_by_date([before, after], []) == ([after], [[before]])
+    assert part_by_date([after], [MAY]) == ([after], [[MAY]])
+
+
+def test_slices_whose_times_nobody_knows_are_of_one_date() -> None:
+    beside = scene("b.tif", None, box=(11, 45, 12, 46))
+    assert part_by_date([UNKNOWN, beside], []) == ([UNKNOWN, beside], [])
+
+
 @pytest.mark.parametrize(
     ("scenes", "before", "said"),
     [
+        ([UNKNOWN, scene("b.tif", None)], [], "b.tif: shows the ground of unknown.tif.* --before"),
+        ([scene("d-2023-05-14.tif", None)], [FLOOD], "at 2023-05-14 16:58, not before d-2023-05"),
         ([MAY], [FLOOD], "a.SAFE: taken at 2023-05-14 16:58, not before may.SAFE"),
         ([FLOOD, MAY, UNKNOWN], [], "unknown.tif: .* when it was taken"),
         ([FLOOD, scene("b.SAFE", "2023-05-14T17:08:00", platform="S1B")], [], "of one pass"),

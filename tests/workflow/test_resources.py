@@ -19,7 +19,7 @@ from tests.workflow.plans import SIMULATED, Wildcards, plan
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 SCENE = Wildcards(scene="one")
-EVENT = Wildcards(event="flood", role="after")
+EVENT = Wildcards(event="flood", role="after", layer="dem")
 OF_STAGE = {"calibrate": SCENE, "geocode": SCENE, "ingest": SCENE, "acquire": SCENE}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,51 @@ PRODUCT = "product"
 
 ELEVATIONS = "data"
 """Key of the asset of a tile of Copernicus DEM."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Tiles of a raster of the whole Earth.
+
+    Attributes
+    ----------
+    title
+        What it is called.
+    collections
+        Names of its collections.
+    asset
+        Key of the asset of a tile.
+    remedy
+        What to do where a catalogue has none of it.
+    """
+
+    title: str
+    collections: re.Pattern[str]
+    asset: str
+    remedy: str
+
+
+LAYERS = {
+    "dem": Layer(
+        "Copernicus DEM",
+        re.compile(r"cop.*dem.*30", re.IGNORECASE),
+        ELEVATIONS,
+        "give --dem, or on flat ground --height, m above the ellipsoid",
+    ),
+    "reference_water": Layer(
+        "JRC Global Surface Water",
+        re.compile(r"jrc.?gsw|global.?surface.?water", re.IGNORECASE),
+        "occurrence",
+        "leave out --reference-water",
+    ),
+    "land_cover": Layer(
+        "ESA WorldCover",
+        re.compile(r"esa.?worldcover", re.IGNORECASE),
+        "map",
+        "leave out --land-cover",
+    ),
+}
+"""Layers that are fetched, by the keys of an event (Pekel et al. 2016; Zanaga et al. 2022)."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +76,13 @@ class Catalogue:
         Address, or path.
     scenes
         Collections of Sentinel-1; None: those whose names state it.
-    elevations
-        Collection of Copernicus DEM GLO-30; None: the one whose name states it.
+    layers
+        Collections of layers by their names; of other catalogues those whose names state it.
     """
 
     source: str
     scenes: tuple[str, ...] | None = None
-    elevations: str | None = None
+    layers: Mapping[str, str] = field(default_factory=dict)
 
 
 CATALOGUES = {
@@ -47,20 +92,36 @@ CATALOGUES = {
         tuple(f"SENTINEL-1{unit}_DP_GRD_HIGH_1" for unit in "ABC"),
     ),
     "earth-search": Catalogue(
-        "https://earth-search.aws.element84.com/v1", ("sentinel-1-grd",), "cop-dem-glo-30"
+        "https://earth-search.aws.element84.com/v1",
+        ("sentinel-1-grd",),
+        {"dem": "cop-dem-glo-30"},
     ),
     "planetary-computer": Catalogue(
-        "https://planetarycomputer.microsoft.com/api/stac/v1", ("sentinel-1-grd",)
+        "https://planetarycomputer.microsoft.com/api/stac/v1",
+        ("sentinel-1-grd",),
+        {
+            "dem": "cop-dem-glo-30",
+            "reference_water": "jrc-gsw",
+            "land_cover": "esa-worldcover",
+        },
     ),
 }
 """Catalogues by name."""
 
-OPEN_ELEVATIONS = CATALOGUES["earth-search"]
-"""Where elevations come from, without a login, for those above that name none."""
+OPEN = {
+    "dem": "earth-search",
+    "reference_water": "planetary-computer",
+    "land_cover": "planetary-computer",
+}
+"""Where layers come from, without a login, for catalogues above that name none."""
+
+SIGNERS = {
+    "blob.core.windows.net": "https://planetarycomputer.microsoft.com/api/sas/v1/sign",
+}
+"""Services that give an address of a host, or of one below it, the right to be read for an hour."""
 
 SCENES = re.compile(r"sentinel-?1.*grd", re.IGNORECASE)
-ELEVATION_TILES = re.compile(r"cop.*dem.*30", re.IGNORECASE)
-"""Names of collections of Sentinel-1 and of Copernicus DEM GLO-30."""
+"""Names of collections of Sentinel-1."""
 
 VERSIONS = ("processing:version", "processing:software", "version")
 """Properties that state the processing baseline."""

@@ -132,6 +132,9 @@ class DaskSettings(Settings):
 LABELLED = ("train", "validation", "blocks")
 """Sides of the split whose labels are trained or validated on."""
 
+Tiles = Annotated[tuple[str, ...], Field(min_length=1)]
+"""STAC items of tiles."""
+
 
 class EventSettings(Settings):
     """One flood event."""
@@ -146,7 +149,7 @@ class EventSettings(Settings):
         default_factory=BackscatterSettings,
         description="What backscatter of others among its scenes is, see docs/inputs.md",
     )
-    dem: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+    dem: str | Tiles | None = Field(
         default=None,
         description="Elevation raster, or a folder of its tiles; or a list of STAC items of tiles, "
         "which are fetched; all rasters are GeoTIFFs",
@@ -158,13 +161,15 @@ class EventSettings(Settings):
     optical: str | None = Field(
         default=None, description="Optical raster: reflectance bands and a cloud mask"
     )
-    reference_water: str | None = Field(
+    reference_water: str | Tiles | None = Field(
         default=None,
         description="Raster of permanent water: 1 water, 0 land, or its occurrence; see "
-        "delineate.reference_minimum",
+        "delineate.reference_minimum. Or a list of STAC items of its tiles, as for `dem`",
     )
-    land_cover: str | None = Field(
-        default=None, description="Land cover raster; see delineate.urban and delineate.vegetation"
+    land_cover: str | Tiles | None = Field(
+        default=None,
+        description="Land cover raster; see delineate.urban and delineate.vegetation. Or a list of "
+        "STAC items of its tiles, as for `dem`",
     )
     zones: str | None = Field(
         default=None,

@@ -8,15 +8,15 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from floodloom.arrays import NODATA, Mask
+from floodloom.arrays import Mask
 from floodloom.classical.baseline import WaterMap, map_water
 from floodloom.classical.choices import BASELINES
 from floodloom.classical.scene import BackscatterScene
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.mapping.probability import LAYERS, acquisition_tags
+from floodloom.mapping.probability import LAYERS, acquisition_tags, probability_profile
 from floodloom.mapping.settings import PredictFiles, PredictSettings
-from floodloom.raster.cog import write_cog
+from floodloom.raster.cog import cog_writer
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.placing import before_on_grid
 from floodloom.raster.store import open_store, recipe_of
@@ -80,9 +80,9 @@ def write_baseline(
         "FLOODLOOM_SEAM_RATIO": "",
         **acquisition_tags(store),
     }
-    return write_cog(
-        found.percent, out, geobox=grid, nodata=NODATA, descriptions=LAYERS[:1], tags=tags
-    )
+    with cog_writer(out, probability_profile(grid, LAYERS[:1], tags)) as raster:
+        raster.write(found.percent, 1)
+    return out
 
 
 def map_by_baseline(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -44,32 +45,30 @@ def collection_of(name: str, title: str, items: Mapping[str, Mapping[str, Any]])
         license="other",
     ).to_dict(include_self_link=False)  # fmt: skip
     found["links"] = [
-        {"rel": "item", "href": f"./{quote(address)}", "type": pystac.MediaType.GEOJSON}
+        {"rel": "item", "href": quote(address), "type": pystac.MediaType.GEOJSON}
         for address in items
     ]
     return found
 
 
-def items_beside(paths: Sequence[Path], folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Read STAC items below a folder, by their paths relative to it.
+def items_of(paths: Sequence[Path], folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Read STAC items, by their paths relative to the folder of their collection.
 
     Raises
     ------
     InputError
-        If one lies elsewhere, can't be read or isn't one.
+        If one can't be read or isn't one.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for path in paths:
-        place = path.resolve()
-        if not place.is_relative_to(folder.resolve()):
-            raise InputError(f"{path}: lies outside {folder}, where its collection is to be")
         content = read_json(path)
         try:
             pystac.Item.from_dict(content)
             list(_times(content["properties"]))
         except (*_NO_ITEM, KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: no STAC item ({error}); run `delineate` again") from error
-        found[place.relative_to(folder.resolve()).as_posix()] = content
+        way = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+        found[way if way.startswith("../") else f"./{way}"] = content
     return found
 
 

@@ -18,10 +18,10 @@ from floodloom.learning.data.optical import bands_behind, channels_of
 from floodloom.learning.data.samples import Standardisation
 from floodloom.learning.inference import load_ensemble
 from floodloom.mapping.mosaic import write_probability
-from floodloom.mapping.probability import LAYERS
+from floodloom.mapping.probability import LAYERS, probability_profile
 from floodloom.mapping.scene_inputs import SceneInputs
 from floodloom.mapping.settings import PredictSettings
-from floodloom.raster.cog import CogProfile, cog_writer
+from floodloom.raster.cog import cog_writer
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.store import open_store
 from floodloom.sentinel2.settings import PairingSettings
@@ -128,7 +128,7 @@ def _write_mean(
         tags = {k: v for k, v in first.tags().items() if k not in _OF_ONE}
         tags |= {**seen.tags, "FLOODLOOM_CHECKPOINT": ", ".join(names)}
         grid = geobox_of(radar.store)
-        profile = CogProfile(grid, "uint8", NODATA, 1, LAYERS[:1], tags=tags)
+        profile = probability_profile(grid, LAYERS[:1], tags)
         with cog_writer(out, profile, threads=threads) as raster:
             for row in range(0, first.height, _ROWS):
                 window = Window(0, row, first.width, min(_ROWS, first.height - row))

@@ -18,10 +18,10 @@ from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import LARGEST, plan_scene
 from floodloom.mapping.precision import Precision, choose_precision, sample
 from floodloom.mapping.predict import predict_rows, read_ahead, water_network
-from floodloom.mapping.probability import LAYERS, acquisition_tags
+from floodloom.mapping.probability import LAYERS, acquisition_tags, probability_profile
 from floodloom.mapping.scene_inputs import SceneInputs
 from floodloom.mapping.settings import PredictSettings
-from floodloom.raster.cog import CogProfile, cog_writer
+from floodloom.raster.cog import cog_writer
 from floodloom.raster.grid import geobox_of
 
 _ROWS = 128  # that seams are measured in at once
@@ -176,7 +176,7 @@ def write_probability(
             "FLOODLOOM_WINDOWS": json.dumps(plan.as_dict()),
         }
         grid, names = geobox_of(seen.store), LAYERS[:layers]
-        profile = CogProfile(grid, "uint8", NODATA, layers, names, tags={**_tags(seen), **made})
+        profile = probability_profile(grid, names, {**_tags(seen), **made})
         seams = SeamMeter(*window_borders(plan.as_dict()))
         with cog_writer(out, profile, threads=threads) as raster:
             for row, percent in predicted:

@@ -19,7 +19,7 @@ from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.mapping.outlines import Outlines, Patches
 from floodloom.raster.areas import pixel_areas
-from floodloom.raster.product import FloodClass
+from floodloom.raster.product import CLASS_COLUMN, FloodClass
 
 CLASS_NAMES = {
     FloodClass.PERMANENT.value: "permanent water",
@@ -29,6 +29,7 @@ CLASS_NAMES = {
 """Classes that become polygons."""
 
 _DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
+_OPTIONS = {"GPKG": {"VERSION": "1.2"}}  # GDAL before 3.7 warns of what is newer
 _REFUSALS = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError)
 _AT_ONCE = 100_000  # polygons that are read back
 
@@ -96,7 +97,7 @@ class PolygonsOfMap:
         self._made.clear()
         order = np.lexsort((first, -size))
         columns: dict[str, NDArray[Any]] = {
-            "class": value[order].astype(np.int32),
+            CLASS_COLUMN: value[order].astype(np.int32),
             "name": np.array([CLASS_NAMES[v] for v in value[order].tolist()], dtype=object),
             "area_ha": size[order] / self._areas.scale / 10_000,
             "likelihood": np.round(mean[order], 1),
@@ -139,7 +140,7 @@ def write_polygons(polygons: FloodPolygons, path: str | Path) -> Path:
             pyogrio.raw.write(
                 temporary, polygons.geometry, list(polygons.columns.values()),
                 list(polygons.columns), layer="flood", driver=driver, geometry_type="Polygon",
-                crs=polygons.crs,
+                crs=polygons.crs, dataset_options=_OPTIONS.get(driver),
             )  # fmt: skip
             back = _areas_of_file(temporary)
         except _REFUSALS as error:

@@ -15,11 +15,12 @@ from floodloom.arrays import Bytes
 from floodloom.errors import InputError
 from floodloom.mapping.exclusion import REASON_NAMES, Reason
 from floodloom.raster.areas import PixelAreas, Wholes
-from floodloom.raster.cog import CogProfile, write_cog
+from floodloom.raster.cog import CogProfile, cog_writer
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.opener import open_raster
-from floodloom.raster.product import FloodClass
+from floodloom.raster.product import CLASS_COLUMN, FloodClass
 from floodloom.raster.rows import ReadRows, Rows
+from floodloom.raster.styles import Ramp
 from floodloom.raster.windows import most_planned, require_pixels
 
 COLOURS = {
@@ -39,6 +40,17 @@ CLASS_TEXTS = {
     FloodClass.NODATA.value: "no data",
 }
 """What the classes mean."""
+
+_LIKELIHOOD = Ramp(
+    {0: (255, 255, 255, 0), 20: (253, 208, 162, 255), 50: (253, 141, 60, 255),
+     100: (166, 54, 3, 255)},
+    "%",
+)  # fmt: skip
+_DEPTH = Ramp(
+    {0: (222, 235, 247, 255), 1: (107, 174, 214, 255), 2: (33, 113, 181, 255),
+     5: (8, 48, 107, 255)},
+    "m",
+)  # fmt: skip
 
 _LARGEST = 255  # value of a byte
 
@@ -64,6 +76,7 @@ def flood_map_profile(geobox: GeoBox, tags: Mapping[str, str]) -> CogProfile:
         descriptions=("flood class", "reason of exclusion"),
         colormap=COLOURS,
         meanings=(CLASS_TEXTS, REASON_TEXTS),
+        patches=CLASS_COLUMN,
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_map"},
     )
 
@@ -109,6 +122,8 @@ def likelihood_profile(geobox: GeoBox, tags: Mapping[str, str]) -> CogProfile:
         dtype="uint8",
         nodata=FloodClass.NODATA.value,
         descriptions=("likelihood of flood, percent",),
+        unit=_LIKELIHOOD.unit,
+        ramp=_LIKELIHOOD,
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_likelihood"},
     )
 
@@ -117,14 +132,18 @@ def write_depth(
     depth: NDArray[np.float32], path: str | Path, *, geobox: GeoBox, tags: Mapping[str, str]
 ) -> Path:
     """Write the depth of the flood, (y, x) float32, m, NaN = no flood or unknown."""
-    return write_cog(
-        depth,
-        path,
+    profile = CogProfile(
         geobox=geobox,
+        dtype="float32",
         nodata=np.nan,
         descriptions=("flood depth, m",),
+        unit=_DEPTH.unit,
+        ramp=_DEPTH,
         tags={**tags, "FLOODLOOM_PRODUCT": "flood_depth"},
     )
+    with cog_writer(path, profile) as raster:
+        raster.write(depth, 1)
+    return Path(path)
 
 
 @dataclass

@@ -136,6 +136,11 @@ class DelineateSettings(Settings):
         description="Name of the event; that of the probability mosaic, or the item's folder, when "
         "not given",
     )
+    collection: str = of_job(
+        default="",
+        description="STAC collection (.json) that `report` writes of the maps, to which the item "
+        "links",
+    )
 
 
 class EvaluateSettings(Settings):

@@ -187,9 +187,15 @@ def _names(zones: gpd.GeoDataFrame) -> list[str]:
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as CSV, whole or not at all; no text in it is a formula to a spreadsheet."""
+    """Write a table as CSV, whole or not at all; no text in it is a formula to a spreadsheet.
+
+    What its columns are lies beside it (.csvt): GDAL and QGIS take all for texts without.
+    """
     texts = table.select_dtypes(exclude="number")
     safe = table.assign(**{str(name): texts[name].map(cell) for name in texts})
     with atomic_path(path) as temporary:
         safe.to_csv(temporary, index=False)
+    kinds = ['"String"' if name in texts else '"Real"' for name in table]
+    with atomic_path(Path(path).with_suffix(".csvt")) as temporary:
+        temporary.write_text(",".join(kinds) + "\n", encoding="utf-8")
     return Path(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from floodloom.arrays import Doubles
-from floodloom.dates import read_time, time_in_name
+from floodloom.dates import day_in_name, read_time, time_in_name
 from floodloom.raster.grid import Bounds, geobox_of, wrap_longitude
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import recipe_of
@@ -71,9 +71,16 @@ class Found:
         return read_time(str(stated)) if stated else time_in_name(str(self.path))
 
     @property
+    def day(self) -> date | None:
+        """When it was taken; a day where no more is known."""
+        return self.taken or day_in_name(str(self.path))
+
+    @property
     def described(self) -> str:
         """Time, orbit and polarisations, in words."""
-        when = f"{self.taken:%Y-%m-%d %H:%M}" if self.taken else "at a time that isn't known"
+        when = f"{self.day:%Y-%m-%d}" if self.day else "at a time that isn't known"
+        if self.taken:
+            when = f"{self.taken:%Y-%m-%d %H:%M}"
         stated = [str(self.facts.get(key) or "") for key in ("platform", "orbit_direction")]
         orbit = [stated[0], stated[1].lower()]
         if number := self.facts.get("relative_orbit"):

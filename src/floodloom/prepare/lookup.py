@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from floodloom.acquire.catalogues import LAYERS
 from floodloom.dates import read_date
 from floodloom.errors import InputError
 from floodloom.prepare.checks import datum_of_elevations
 from floodloom.prepare.choose import choose
 from floodloom.prepare.found import Found
-from floodloom.prepare.search import elevations_of, scenes_of
+from floodloom.prepare.search import scenes_of, tiles_of
 from floodloom.prepare.settings import OwnFiles, Search
 from floodloom.raster.grid import Bounds
 from floodloom.sentinel1.heights import require_datum
@@ -22,6 +23,10 @@ DEFAULT = "copernicus"
 """The catalogue that is taken when none is given."""
 COPERNICUS_DATUM = "egm2008"
 """What the heights of Copernicus DEM are measured from; its files don't state it."""
+
+
+Tiles = tuple[Path | str, ...]
+"""Paths or addresses of STAC items."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Elevations:
 
     settings: dict[str, object]
     described: str
-    dem: Path | tuple[Path | str, ...] | None = None
+    dem: Path | Tiles | None = None
     whence: str = ""
 
 
@@ -140,11 +145,46 @@ def elevations(files: OwnFiles, search: Search, first: Found, box: Bounds) -> El
 
 def _tiles(catalogue: str, box: Bounds) -> Elevations:
     require_datum(COPERNICUS_DATUM)
-    found = elevations_of(catalogue, box)
-    fetched = _fetched("tile", [asset.size for asset in found.values()])
+    tiles, fetched = _found("dem", catalogue, box)
     return Elevations(
         {"dem_heights": COPERNICUS_DATUM},
         f"Copernicus DEM, {COPERNICUS_DATUM} heights; {fetched}",
-        tuple(tile if is_address(tile) else Path(tile) for tile in found),
+        tiles,
         "Copernicus DEM's",
     )
+
+
+def _found(layer: str, catalogue: str, box: Bounds) -> tuple[Tiles, str]:
+    found = tiles_of(layer, catalogue, box)
+    fetched = _fetched("tile", [asset.size for asset in found.values()])
+    return tuple(tile if is_address(tile) else Path(tile) for tile in found), fetched
+
+
+def layers_of(search: Search, box: Bounds) -> tuple[dict[str, Tiles], tuple[str, ...]]:
+    """Look for the layers that are asked for beside elevations.
+
+    Parameters
+    ----------
+    search
+        Which, and the catalogue.
+    box
+        West, south, east and north of what is mapped, degrees.
+
+    Returns
+    -------
+    dict
+        Tiles of each by its key of an event.
+    tuple
+        What they are and how much will be fetched, a line each.
+
+    Raises
+    ------
+    InputError
+        If the catalogue can't be read or has none of one.
+    """
+    found, lines = {}, []
+    for layer in ("reference_water", "land_cover"):
+        if getattr(search, layer):
+            found[layer], fetched = _found(layer, search.catalogue or DEFAULT, box)
+            lines.append(f"{layer.replace('_', ' ')}: {LAYERS[layer].title}; {fetched}")
+    return found, tuple(lines)

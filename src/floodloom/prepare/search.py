@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,9 +22,8 @@ from pystac_client.stac_api_io import StacApiIO
 
 from floodloom.acquire.catalogues import (
     CATALOGUES,
-    ELEVATION_TILES,
-    ELEVATIONS,
-    OPEN_ELEVATIONS,
+    LAYERS,
+    OPEN,
     SCENES,
     Catalogue,
 )
@@ -106,11 +106,13 @@ def scenes_of(name: str, box: Bounds, since: datetime) -> list[Candidate]:
     return found
 
 
-def elevations_of(name: str, box: Bounds) -> dict[str, Asset]:
-    """Look for tiles of Copernicus DEM GLO-30.
+def tiles_of(layer: str, name: str, box: Bounds) -> dict[str, Asset]:
+    """Look for tiles of a layer, such as Copernicus DEM GLO-30.
 
     Parameters
     ----------
+    layer
+        One of `LAYERS`.
     name, box
         As for `scenes_of`. Named catalogues without the tiles leave them to one that is open to
         everybody.
@@ -125,22 +127,34 @@ def elevations_of(name: str, box: Bounds) -> dict[str, Asset]:
     InputError
         If the catalogue can't be read or has none.
     """
-    catalogue = catalogue_of(name)
-    if name in CATALOGUES and catalogue.elevations is None:
-        catalogue = OPEN_ELEVATIONS
+    catalogue, kind = catalogue_of(name), LAYERS[layer]
+    if name in CATALOGUES and layer not in catalogue.layers:
+        catalogue = CATALOGUES[OPEN[layer]]
     west, south, east, north = box
     wide = (west - _AROUND_DEG, south - _AROUND_DEG, east + _AROUND_DEG, north + _AROUND_DEG)
-    collections = None if catalogue.elevations is None else (catalogue.elevations,)
+    collections = (catalogue.layers[layer],) if layer in catalogue.layers else None
+    items = _items(catalogue, collections, kind.collections, wide, None)
     found = {
-        source: asset_of(item["assets"], source, ELEVATIONS)
-        for item, source in _items(catalogue, collections, ELEVATION_TILES, wide, None)
+        source: asset_of(item["assets"], source, kind.asset) for item, source in _newest(items)
     }
     if not found:
-        raise InputError(
-            f"{redact(catalogue.source)}: no Copernicus DEM of the area; give --dem, or on flat "
-            "ground --height, m above the ellipsoid"
-        )
+        raise InputError(f"{redact(catalogue.source)}: no {kind.title} of the area; {kind.remedy}")
     return dict(sorted(found.items()))
+
+
+def _newest(items: list[Item]) -> list[Item]:
+    """Of editions of one tile, which show the same ground, keep the latest by their time."""
+    latest: dict[str, Item] = {}
+    for item, source in items:
+        key = json.dumps(item.get("bbox") or source)
+        if key not in latest or _time(item) > _time(latest[key][0]):
+            latest[key] = item, source
+    return list(latest.values())
+
+
+def _time(item: Mapping[str, Any]) -> str:
+    stated = item.get("properties")
+    return str(stated.get("datetime") or stated.get("start_datetime")) if stated else ""
 
 
 def _items(

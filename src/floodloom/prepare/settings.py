@@ -56,6 +56,16 @@ class Search(Settings):
         "planetary-computer, or the address of a STAC API or catalog.json; elevations come from "
         "it, too, where none are given",
     )
+    reference_water: bool = Field(
+        default=False,
+        description="Fetch JRC Global Surface Water, by which permanent water is known, too; from "
+        "the catalogue, or from Planetary Computer",
+    )
+    land_cover: bool = Field(
+        default=False,
+        description="Fetch ESA WorldCover: built-up land and dense vegetation are excluded; from "
+        "the catalogue, or from Planetary Computer",
+    )
     dates_before: int = Field(
         default=1, ge=1, le=12, description="How many dates before the flood are looked for"
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from odc.geo.geobox import GeoBox
@@ -16,7 +16,7 @@ from floodloom.prepare.checks import (
     shares_seen_before,
 )
 from floodloom.prepare.found import Found, look_at
-from floodloom.prepare.lookup import Scenes, elevations, look_up
+from floodloom.prepare.lookup import Scenes, Tiles, elevations, layers_of, look_up
 from floodloom.prepare.passes import part_by_date
 from floodloom.prepare.settings import Area, OwnFiles, Search
 from floodloom.raster.grid import (
@@ -60,9 +60,11 @@ class Survey:
     chosen
         Why scenes of a catalogue were chosen and others weren't, and what will be fetched; a line
         each.
+    layers
+        Tiles of further rasters that are fetched, by their key of an event.
     """
 
-    dem: Path | tuple[Path | str, ...] | None
+    dem: Path | Tiles | None
     area: Area
     stated: BackscatterSettings
     after: list[Found]
@@ -73,6 +75,7 @@ class Survey:
     elevations: str
     heights_known: str
     chosen: tuple[str, ...] = ()
+    layers: Mapping[str, Tiles] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """Yield what was found, a line each."""
@@ -84,7 +87,7 @@ class Survey:
                 yield f"before: {scene.path}: {scene.described}"
             if share < _WHOLE:
                 yield f"  shows {share:.0%} of the map; elsewhere nothing is known from before"
-        if not self.before:
+        if not self.before and "reference_water" not in self.layers:
             yield (
                 "before: no scene, so water from before isn't separated from the flood, unless "
                 "config.yaml is given reference_water"
@@ -132,6 +135,7 @@ def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSetti
     shares = shares_seen_before(after, before, box)
     covered = united_footprint([scene.footprint for scene in scenes]) if box is None else box
     heights = elevations(files, search, after[0], covered)
+    layers, described = layers_of(search, covered)
     geocode = GeocodeSettings.model_validate({**_placed(scenes, box), **heights.settings})
     within = heights.dem if after[0].is_product and isinstance(heights.dem, Path) else None
     grid = event_grid(
@@ -156,7 +160,8 @@ def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSetti
         grid=grid,
         elevations=heights.described,
         heights_known=heights.whence,
-        chosen=given.reasons,
+        chosen=(*given.reasons, *described),
+        layers=layers,
     )
 
 

@@ -71,7 +71,7 @@ def sheet_text(found: Survey, name: str, out: Path) -> str:
     lines = ["scene\tevent\trole\tsource\tdate"]
     for role, scene, called in rows:
         source = place(scene.path, out)
-        date = "" if _states_time(scene, source) else f"{scene.taken:%Y-%m-%dT%H:%M:%S}"
+        date = "" if _states_time(scene, source) else _written(scene)
         lines.append("\t".join((called, name, role, source, date)).rstrip("\t"))
     return "\n".join(lines) + "\n"
 
@@ -80,8 +80,12 @@ def _states_time(scene: Found, source: str) -> bool:
     """Whether the name of a source states when it was taken, or nobody knows."""
     stated = time_in_name(source)
     if scene.taken is None:
-        return True
+        return scene.day is None
     return stated is not None and abs(scene.taken - stated).total_seconds() < _SAME_S
+
+
+def _written(scene: Found) -> str:
+    return f"{scene.taken:%Y-%m-%dT%H:%M:%S}" if scene.taken else f"{scene.day:%Y-%m-%d}"
 
 
 def _of(scenes: Sequence[Found]) -> Iterator[tuple[int, Found]]:
@@ -89,7 +93,7 @@ def _of(scenes: Sequence[Found]) -> Iterator[tuple[int, Found]]:
 
 
 def _named(role: str, members: Sequence[Found], number: int) -> str:
-    taken = members[0].taken
+    taken = members[0].day
     day = "" if taken is None else f"-{taken:%Y%m%d}"
     return f"{role}{day}" + (f"-{number}" if len(members) > 1 else "")
 
@@ -136,20 +140,27 @@ def _event(found: Survey, name: str, out: Path) -> str:
     if isinstance(found.dem, Path):
         lines.append(f"    dem: {_yaml(place(found.dem, out))}")
     elif found.dem:
-        lines.append("    dem: # STAC items of tiles, which the run fetches")
-        lines += [f"      - {_yaml(place(tile, out))}" for tile in found.dem]
+        lines += _listed("dem", found.dem, out)
     if found.area.aoi is not None:
         lines.append(f"    zones: {_yaml(place(found.area.aoi, out))} # their areas are listed")
     else:
         lines.append("    # zones: districts.gpkg # polygons whose areas are listed")
-    lines += [
-        "    # reference_water: water.tif # permanent water: 1, land: 0; or its occurrence",
-        "    # land_cover: worldcover.tif # built-up land and dense vegetation are excluded",
-    ]
+    unset = {
+        "reference_water": "water.tif # permanent water: 1, land: 0; or its occurrence",
+        "land_cover": "worldcover.tif # built-up land and dense vegetation are excluded",
+    }
+    for layer, text in unset.items():
+        tiles = found.layers.get(layer)
+        lines += _listed(layer, tiles, out) if tiles else [f"    # {layer}: {text}"]
     stated = found.stated.model_dump(mode="json", exclude_defaults=True)
     if stated:
         lines.append(f"    backscatter: {_yaml(stated)}")
     return "\n".join(lines) + "\n"
+
+
+def _listed(key: str, tiles: Sequence[Path | str], out: Path) -> list[str]:
+    head = f"    {key}: # STAC items of tiles, which the run fetches"
+    return [head, *(f"      - {_yaml(place(tile, out))}" for tile in tiles)]
 
 
 def _grid(found: Survey) -> str:
@@ -168,18 +179,23 @@ def _grid(found: Survey) -> str:
 
 
 def _map(found: Survey, name: str) -> str:
-    taken = found.after[0].taken
+    taken = found.after[0].day
     title = f"{name}, {taken:%Y-%m-%d}" if taken else name
     return f"""\
 delineate:
   threshold: 50 # percent from which a pixel is water
   minimum_mapping_unit: 0.3 # ha; smaller patches are left out
-  # maximum_slope: 15 # degrees; steeper ground is excluded
+{_occurrence(found)}  # maximum_slope: 15 # degrees; steeper ground is excluded
 
 report:
   title: {_yaml(title)}
   # baseline: hsba # maps the event, too: the report shows where the two disagree
 """
+
+
+def _occurrence(found: Survey) -> str:
+    text = "  reference_minimum: 50 # percent of occurrence from which water is permanent\n"
+    return text if "reference_water" in found.layers else ""
 
 
 def _yaml(value: Any) -> str:

@@ -23,7 +23,14 @@ from floodloom.errors import InputError
 from floodloom.files import atomic_path, part_beside, remove_part, require_replaceable
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.opener import is_whole, quiet_about_georeference, read_through
-from floodloom.raster.product import Colours, Meanings, companions, write_legend
+from floodloom.raster.styles import (
+    Colours,
+    Meanings,
+    Ramp,
+    companions,
+    write_legend,
+    write_ramp,
+)
 
 _EXTRA_SAMPLES = 338
 _SHORT = 2  # bytes of a value of the tag
@@ -112,11 +119,18 @@ class CogProfile:
         Number of bands.
     descriptions
         One per band.
+    unit
+        Unit of all bands, as programs show it; "" for none.
     colormap
         Colours of the values of the first band, RGBA 0-255; a TIFF holds no alpha but that of
         `nodata`.
     meanings
         Meanings of the values of each band; written beside the file with the colours.
+    patches
+        Column of polygons beside the file, of the same name, that holds the values of the first
+        band.
+    ramp
+        Colours of a quantity; styles with them are written beside the file.
     tags
         Metadata of the file.
     """
@@ -126,8 +140,11 @@ class CogProfile:
     nodata: float
     count: int = 1
     descriptions: Sequence[str] = ()
+    unit: str = ""
     colormap: Colours = field(default_factory=dict)
     meanings: Sequence[Meanings] = ()
+    patches: str | None = None
+    ramp: Ramp | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -173,6 +190,8 @@ def cog_writer(
                 tiled=True, blockxsize=_COG_BLOCK, blockysize=_COG_BLOCK, photometric="MINISBLACK",
             ) as raster:  # fmt: skip
                 raster.descriptions = tuple(profile.descriptions) or (None,) * profile.count
+                if profile.unit:
+                    raster.units = (profile.unit,) * profile.count
                 raster.update_tags(**profile.tags)
                 if profile.colormap:
                     raster.write_colormap(1, dict(profile.colormap))
@@ -199,7 +218,9 @@ def cog_writer(
                     stale.unlink(missing_ok=True)
 
             if profile.meanings:
-                write_legend(path, profile.meanings, profile.colormap)
+                write_legend(path, profile.meanings, profile.colormap, profile.patches)
+            if profile.ramp is not None:
+                write_ramp(path, profile.ramp)
     finally:
         remove_part(plain)
 

@@ -21,6 +21,7 @@ from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.raster.chunks import note_chunks, require_chunks
 from floodloom.raster.cog import write_cog as write_cog  # scripts of users take it from here
+from floodloom.raster.conventions import follow_conventions
 from floodloom.raster.progress import dask_progress
 from floodloom.raster.recipe import Accepted, Recipe
 
@@ -63,6 +64,8 @@ def write_store(
     encoding = {
         str(name): _encoding(variable, chunk, shard) for name, variable in dataset.variables.items()
     }
+    for name in dataset.coords:  # CF allows no unknown coordinates
+        encoding[str(name)]["_FillValue"] = None
     for name, column in list(rechunked.variables.items()):
         column.encoding.clear()
         if column.dtype.kind == "U":  # fixed-length text has no Zarr v3 specification
@@ -72,6 +75,7 @@ def write_store(
             if variable.dims[-2:] == ("y", "x"):
                 variable.attrs["grid_mapping"] = "spatial_ref"
     shown = nullcontext() if progress is None else dask_progress(progress)
+    follow_conventions(rechunked)
     _keep_threads()
     one_thread = {"threading.max_workers": 1}  # else the chunks lie in a file as they get ready
     with atomic_path(path) as temporary, shown, zarr.config.set(FAST_CODECS | one_thread):

@@ -49,6 +49,7 @@ _QUANTITIES: dict[Quantity, str] = {
 _FLATTENED = {"flattened": r"rtc|(?:terrain[ _-])?flattened"}
 _POLARISATIONS = {name: name for name in POLARISATIONS}
 _WHAT = "backscatter"
+_WHERE = ", as an option of the command or in `backscatter` of a configuration"
 _SAMPLES = 4
 _SAMPLE_PX = (256, 1024)
 _SOME = 6
@@ -169,7 +170,7 @@ class _Known:
         such = f", such as {middles[0]:.4g}," if middles else ""
         raise InputError(
             f"{self.name}: nothing states whether its numbers{such} are power, amplitude, digital "
-            "numbers or decibel; state `scale`"
+            f"numbers or decibel; state `scale`{_WHERE}"
         )
 
     def quantity(self, scale: BackscatterScale) -> Quantity:
@@ -187,7 +188,7 @@ class _Known:
         if found is None:
             raise InputError(
                 f"{self.name}: nothing states whether it is sigma0, gamma0 or beta0; state "
-                "`quantity`"
+                f"`quantity`{_WHERE}"
             )
         return found[0]
 

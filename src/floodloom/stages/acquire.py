@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from floodloom.acquire.catalogues import PRODUCT
 from floodloom.acquire.fetch import fetch
 from floodloom.acquire.item import SHA256, Asset, is_item, read_asset
+from floodloom.acquire.signing import signed
 from floodloom.files import atomic_path
 from floodloom.names import require_sha256
 from floodloom.outputs import writes
@@ -49,5 +51,5 @@ def acquire(*, source: str, out: Path, sha256: str | None = None, asset: str = P
         require_sha256(sha256.strip(), "sha256")
         digests.append((SHA256, sha256.strip().lower()))
     with atomic_path(out) as temporary:
-        fetch(wanted, temporary, digests)
+        fetch(replace(wanted, source=signed(wanted.source)), temporary, digests)
     return Path(out)

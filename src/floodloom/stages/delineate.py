@@ -12,14 +12,9 @@ from floodloom.mapping.evidence import (
     read_terrain,
     require_enough,
 )
+from floodloom.mapping.item import collection_link, require_described
 from floodloom.mapping.polygons import require_polygon_file
-from floodloom.mapping.product_set import (
-    FloodMap,
-    FloodProducts,
-    require_described,
-    sensor_of,
-    write_products,
-)
+from floodloom.mapping.product_set import FloodMap, FloodProducts, sensor_of, write_products
 from floodloom.mapping.settings import DelineateSettings, event_of
 from floodloom.mapping.sources import open_probability
 from floodloom.mapping.water import Pace
@@ -82,5 +77,6 @@ def delineate(
     named = settings.event or as_name(after.tags.get("FLOODLOOM_EVENT") or event_of(products.item))
     sensor = sensor_of(after, files.scene)
     zones = None if files.zones is None else read_zones(files.zones)
-    write_products(FloodMap(named, after, found, terrain, sensor, zones), products, pace)
+    link = collection_link(Path(settings.collection), products.item) if settings.collection else {}
+    write_products(FloodMap(named, after, found, terrain, sensor, zones, link), products, pace)
     return products.out

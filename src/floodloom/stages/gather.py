@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from floodloom.acquire.catalogues import ELEVATIONS, file_name
 from floodloom.acquire.fetch import fetch
 from floodloom.acquire.item import read_asset
+from floodloom.acquire.signing import signed
 from floodloom.errors import InputError
 from floodloom.files import GATHERED, atomic_path, write_json
 from floodloom.outputs import writes
@@ -22,7 +24,7 @@ def gather(*, tiles: Sequence[str], out: Path, asset: str = ELEVATIONS) -> Path:
     ----------
     tiles
         Paths or addresses of STAC items, such as those of Copernicus DEM; downloads are those of
-        `acquire`.
+        `acquire`. Files of Planetary Computer are signed by its service.
     out
         Folder to write: the tiles under their own names, and what they came from (gathered.json).
     asset
@@ -45,6 +47,6 @@ def gather(*, tiles: Sequence[str], out: Path, asset: str = ELEVATIONS) -> Path:
             path = temporary / file_name(wanted.source)
             if not path.name or path.exists():
                 raise InputError(f"{redact(wanted.source)}: no name of its own; give other tiles")
-            fetch(wanted, path)
+            fetch(replace(wanted, source=signed(wanted.source)), path)
         write_json(temporary / GATHERED, {"gathered": [redact(str(item)) for item in tiles]})
     return Path(out)

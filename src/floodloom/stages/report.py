@@ -7,8 +7,9 @@ from typing import Any
 
 from floodloom.files import write_json
 from floodloom.log import get_logger
-from floodloom.mapping.collection import collection_of, items_beside
-from floodloom.names import as_name, require_events
+from floodloom.mapping.collection import collection_of, items_of
+from floodloom.mapping.item import collection_id
+from floodloom.names import require_events
 from floodloom.outputs import together, writes
 from floodloom.report.comparison import compare_with_baseline
 from floodloom.report.pages import EventFiles, open_events
@@ -43,7 +44,7 @@ def report(
     map_page
         Map page to write (.html).
     collection
-        STAC collection of the maps to write (.json), beside or above their items.
+        STAC collection of the maps to write (.json); its folder is its identifier.
     event_files
         What there is of each event.
     files
@@ -72,8 +73,8 @@ def report(
     map_text = render_map(settings.title, views, shown)
     written = {"map_page": Path(map_page), "out": Path(out)}
     if collection is not None:
-        items = items_beside(event_files.stac_items, Path(collection).parent)
-        described = collection_of(as_name(settings.title), settings.title, items)
+        items = items_of(event_files.stac_items, Path(collection).parent)
+        described = collection_of(collection_id(Path(collection)), settings.title, items)
         written["collection"] = Path(collection)
     with together(written) as made:
         made["map_page"].write_text(map_text, encoding="utf-8")

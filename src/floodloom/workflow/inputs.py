@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from floodloom.acquire.catalogues import ELEVATIONS, PRODUCT
+from floodloom.acquire.catalogues import LAYERS, PRODUCT
 from floodloom.acquire.item import read_asset
 from floodloom.texts import is_address
 from floodloom.workflow.plan import Plan
@@ -56,8 +56,9 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
     if stage == "acquire":
         return files_on_disk(plan.scenes[wildcards["scene"]].source)
     if stage == "gather":
-        tiles = plan.fetched_tiles(wildcards["event"])
-        return [path for tile in tiles for path in files_on_disk(tile, ELEVATIONS)]
+        layer = wildcards["layer"]
+        tiles = plan.fetched_tiles(wildcards["event"], layer)
+        return [path for tile in tiles for path in files_on_disk(tile, LAYERS[layer].asset)]
     return []
 
 
@@ -194,7 +195,7 @@ def _delineate(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
         "before": before if plan.sees_before(event) else [],
         "before_scene": [path for role in dates if (path := plan.geocoded(event, role))],
         "reference_water": plan.event_file(event, "reference_water"),
-        "land_cover": plan.config.events[event].land_cover,
+        "land_cover": plan.event_file(event, "land_cover"),
         "dem": plan.event_file(event, "dem"),
         "zones": plan.config.events[event].zones,
     }

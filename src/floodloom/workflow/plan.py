@@ -211,16 +211,16 @@ class Plan:
         seen = of_others or not set(TERRAIN).isdisjoint(self.config.tile.bands)
         return self.event_file(event, "dem") if seen else None
 
-    def fetched_tiles(self, event: str) -> tuple[str, ...]:
-        """STAC items of the elevations of an event, which are to be fetched."""
-        given = self.config.events[event].dem
+    def fetched_tiles(self, event: str, layer: str) -> tuple[str, ...]:
+        """STAC items of a layer of an event, which are to be fetched."""
+        given = getattr(self.config.events[event], layer)
         return given if isinstance(given, tuple) else ()
 
     def event_file(self, event: str, key: str) -> str | None:
         """A raster of an event: what the configuration names or asks for, or is simulated."""
         given: str | tuple[str, ...] | None = getattr(self.config.events[event], key)
         if isinstance(given, tuple):
-            return f"resources/elevations/{event}"
+            return f"resources/{key}/{event}"
         if given is not None:
             return given
         if self._is_simulated(event) and key in _SIMULATED:

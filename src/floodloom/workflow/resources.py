@@ -252,7 +252,7 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
 _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "simulate": lambda plan, job: 20 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job: 1000.0,  # 1 GB at 1 MB/s
-    "gather": lambda plan, job: 40.0 * len(plan.fetched_tiles(job.event)),  # 40 MB each
+    "gather": lambda plan, job: 100.0 * len(plan.fetched_tiles(job.event, job.layer)),  # 100 MB
     "calibrate": lambda plan, job: 0.02 * _image(plan, job),
     "geocode": _geocoding_s,
     "ingest": lambda plan, job: 1.0 * _DATASET_MPX,

@@ -51,6 +51,7 @@ rule delineate:
         settings=JOBS.settings("delineate"),
         digest=JOBS.digest("delineate"),
         event="{event}",
+        collection=f"{RUN}/collection.json",
     script:
         "../scripts/stage.py"
 

@@ -49,13 +49,16 @@ rule acquire:
 
 rule gather:
     output:
-        out=directory("resources/elevations/{event}"),
+        out=directory("resources/{layer}/{event}"),
     log:
-        "resources/logs/elevations/{event}.log",
+        "resources/logs/{layer}/{event}.log",
     benchmark:
-        "resources/benchmarks/elevations/{event}.tsv"
+        "resources/benchmarks/{layer}/{event}.tsv"
     wildcard_constraints:
-        event=one_of([event for event in CONFIG.events if PLAN.fetched_tiles(event)]),
+        layer=one_of(LAYERS),
+        event=one_of(
+            [e for e in CONFIG.events for k in LAYERS if PLAN.fetched_tiles(e, k)]
+        ),
     conda:
         "../environment.yml"
     threads: 1
@@ -64,7 +67,8 @@ rule gather:
         runtime=runtime(PLAN, "gather"),
     params:
         digest=JOBS.digest("gather"),
-        tiles=lambda wildcards: list(PLAN.fetched_tiles(wildcards.event)),
+        tiles=lambda wildcards: list(PLAN.fetched_tiles(wildcards.event, wildcards.layer)),
+        asset=lambda wildcards: LAYERS[wildcards.layer].asset,
     script:
         "../scripts/stage.py"
 

@@ -73,6 +73,8 @@ def predict(
                 f"predict: baseline {settings.baseline} takes no checkpoint; leave one of them out"
             )
         return write_baseline(scene, Path(out), files, settings, threads)
+    if settings.arguments:
+        raise InputError("predict: arguments are those of a baseline; choose one, or leave them out")
     if not checkpoint and not DEFAULT_CHECKPOINT.is_file():
         raise InputError(f"predict: {NO_DEFAULT}")
     networks = checkpoint or (DEFAULT_CHECKPOINT,)

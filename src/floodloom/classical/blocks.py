@@ -17,7 +17,7 @@ from floodloom.classical.scene import BackscatterScene
 from floodloom.settings import Settings
 
 Work = Callable[[Floats], Floats]
-"""From the levels of a block (band, y, x) float32, NaN = no data in all bands, to percent (y, x)."""
+"""From levels (band, y, x) float32 of a block, NaN in all bands without data, to percent (y, x)."""
 
 SIDE = 512
 """Side of the blocks of methods whose results don't depend on it, px."""

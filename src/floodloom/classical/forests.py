@@ -105,9 +105,7 @@ def _follow(features, roots, feature, limit, left, right, share, found):  # type
         for tree in range(roots.size):
             node = roots[tree]
             while feature[node] >= 0:
-                if features[pixel, feature[node]] <= limit[node]:
-                    node = left[node]
-                else:
-                    node = right[node]
+                low = features[pixel, feature[node]] <= limit[node]
+                node = left[node] if low else right[node]
             total += share[node]
         found[pixel] = total / roots.size

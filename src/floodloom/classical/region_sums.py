@@ -37,10 +37,11 @@ class RegionSums:
         number = int(names.max()) + 1 if names.size else 0
         values = [band[inside].astype(np.float64) for band in levels]
         total, squares = (
-            np.stack([np.bincount(names, one**power, number) for one in values], axis=1)
-            for power in (1, 2)
+            np.stack([np.bincount(names, one, number) for one in powers], axis=1, dtype=np.float64)
+            for powers in (values, [one**2 for one in values])
         )
-        return cls(np.bincount(names, minlength=number).astype(np.float64), total, squares)
+        count = np.bincount(names, minlength=number).astype(np.float64)
+        return cls(count, total, squares)
 
     @property
     def means(self) -> Doubles:

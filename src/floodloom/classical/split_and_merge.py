@@ -8,7 +8,6 @@ from floodloom.arrays import Doubles, Floats
 from floodloom.classical.region_sums import Labels, RegionSums, neighbours
 from floodloom.kernels import jit
 
-
 RANGE = 3.0
 """How many deviations the means of the squares of a region may differ by."""
 

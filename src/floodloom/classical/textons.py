@@ -38,9 +38,7 @@ class PixelTests:
     places: NDArray[np.int64]
 
     @classmethod
-    def drawn(
-        cls, number: int, bands: int, patch: int, draw: np.random.Generator
-    ) -> PixelTests:
+    def drawn(cls, number: int, bands: int, patch: int, draw: np.random.Generator) -> PixelTests:
         """Draw tests of a patch whose side is `patch` px."""
         reach = patch // 2
         places = draw.integers(-reach, reach + 1, (number, 2, 3))

@@ -72,9 +72,7 @@ def write_baseline(
     require_pixels(height, width, str(scene))
     before = None if files.before is None else _earlier(files.before, store, settings)
     low = None if files.dem is None else low_ground(files.dem, grid)
-    found = map_by_baseline(
-        store, name, arguments=settings.arguments, before=before, low=low
-    )
+    found = map_by_baseline(store, name, arguments=settings.arguments, before=before, low=low)
     get_logger(__name__).info("%s: baseline %s", scene, name)
     tags = {
         "FLOODLOOM_PRODUCT": "water_probability",

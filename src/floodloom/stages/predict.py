@@ -74,7 +74,7 @@ def predict(
             )
         return write_baseline(scene, Path(out), files, settings, threads)
     if settings.arguments:
-        raise InputError("predict: arguments are those of a baseline; choose one, or leave them out")
+        raise InputError("predict: arguments: they are those of a baseline; choose one too")
     if not checkpoint and not DEFAULT_CHECKPOINT.is_file():
         raise InputError(f"predict: {NO_DEFAULT}")
     networks = checkpoint or (DEFAULT_CHECKPOINT,)

@@ -7,8 +7,8 @@ changed, so it isn't found.
 
 from __future__ import annotations
 
-from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.baselines.hsba import fit_hierarchical
+from floodloom.classical.thresholds import threshold_baseline
 
 BASELINE = threshold_baseline(
     fit_hierarchical,

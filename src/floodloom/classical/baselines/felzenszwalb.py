@@ -36,9 +36,7 @@ def segment_felzenszwalb(image: Floats, scale: float, sigma: float, minimum: int
     """Return superpixels (y, x) of an image (y, x, band), 0-1."""
     from skimage.segmentation import felzenszwalb
 
-    found: Labels = felzenszwalb(
-        image, scale=scale, sigma=sigma, min_size=minimum, channel_axis=-1
-    )
+    found: Labels = felzenszwalb(image, scale=scale, sigma=sigma, min_size=minimum, channel_axis=-1)
     return found
 
 

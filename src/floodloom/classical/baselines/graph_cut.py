@@ -30,7 +30,7 @@ class CutArguments(ClassArguments):
     """What boundaries cost."""
 
     smoothness: float = Field(
-        default=1.5, ge=0, le=100, description="Cost of a boundary between two equal pixels"
+        default=0.7, ge=0, le=100, description="Cost of a boundary between two equal pixels"
     )
     contrast: float | None = Field(
         default=None,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.histograms import TileCounts
+from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.tiles import hierarchical_split
 from floodloom.classical.two_classes import LogOdds, classes_of, fit_two_classes
 

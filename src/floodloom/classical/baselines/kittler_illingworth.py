@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.histograms import TILE, TileCounts
+from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.tiles import bimodal_tiles
 from floodloom.classical.two_classes import (
     LogOdds,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.histograms import TileCounts
+from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.two_classes import (
     LEAST_D,
     LogOdds,

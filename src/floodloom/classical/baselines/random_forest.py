@@ -7,6 +7,9 @@ is the mean share of water in the leaves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
+
 import numpy as np
 
 from floodloom.arrays import Floats
@@ -15,13 +18,19 @@ from floodloom.classical.blocks import SIDE, map_blocks
 from floodloom.classical.features import intensity_and_texture
 from floodloom.classical.forests import Forest, ForestArguments
 from floodloom.classical.scene import BackscatterScene
-from floodloom.classical.simulated_training import Chip, draw_pixels, training_chips
+from floodloom.classical.simulated_training import Chip, Seen, draw_pixels, training_chips
 
 WINDOWS = (5, 15)
 """Sides of the squares that texture is taken in, px."""
 
 
-def grow(chips: tuple[Chip, ...], arguments: ForestArguments) -> Forest:
+@lru_cache(maxsize=4)
+def trained(seen: Seen, arguments: ForestArguments) -> Forest:
+    """Return what is grown on simulated chips, once for all scenes that are seen alike."""
+    return grow(training_chips(seen, arguments.chips, arguments.seed), arguments)
+
+
+def grow(chips: Iterable[Chip], arguments: ForestArguments) -> Forest:
     """Return a forest grown on chips."""
     from sklearn.ensemble import RandomForestClassifier
 
@@ -41,8 +50,7 @@ def grow(chips: tuple[Chip, ...], arguments: ForestArguments) -> Forest:
 
 
 def _map(scene: BackscatterScene, arguments: ForestArguments) -> WaterMap:
-    chips = training_chips(scene, arguments.chips, arguments.seed)
-    forest = grow(chips, arguments)
+    forest = trained(Seen.of(scene), arguments)
 
     def work(levels: Floats) -> Floats:
         known = np.isfinite(levels[0])
@@ -52,7 +60,7 @@ def _map(scene: BackscatterScene, arguments: ForestArguments) -> WaterMap:
         return percent
 
     percent = map_blocks(scene, SIDE, max(WINDOWS) // 2, work)
-    return WaterMap(percent, found=f"{arguments.trees} trees of {len(chips)} simulated chips")
+    return WaterMap(percent, found=f"{arguments.trees} trees of {arguments.chips} simulated chips")
 
 
 BASELINE = Baseline(

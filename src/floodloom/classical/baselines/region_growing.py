@@ -34,7 +34,7 @@ class GrowingArguments(Settings):
 
     seed: float = Field(default=0.5, ge=0, description="Greatest distance of a seed, deviations")
     tolerance: float = Field(
-        default=3.0, gt=0, le=20, description="Greatest distance of a region's pixels, deviations"
+        default=1.5, gt=0, le=20, description="Greatest distance of a region's pixels, deviations"
     )
 
     @model_validator(mode="after")

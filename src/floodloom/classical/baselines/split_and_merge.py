@@ -2,8 +2,8 @@
 
 After Horowitz and Pavlidis (1976), Picture segmentation by a tree traversal algorithm, Journal of
 the ACM 23(2), 368-388. What differs: a region is homogeneous by its standard deviation and by the
-range of the means of its squares, not by the range of its pixels, which speckle alone makes large; each block is a picture of its own; regions are water or
-land by their mean levels.
+range of the means of its squares, not by the range of its pixels, which speckle alone makes large;
+each block is a picture of its own; regions are water or land by their mean levels.
 """
 
 from __future__ import annotations

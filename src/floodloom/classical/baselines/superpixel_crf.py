@@ -34,7 +34,7 @@ class FieldArguments(SlicArguments):
     """What boundaries cost."""
 
     smoothness: float = Field(
-        default=2.0,
+        default=0.3,
         ge=0,
         le=100,
         description="Cost of a boundary as long as the side of a superpixel between two equal ones",

@@ -12,7 +12,9 @@ of any scene.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from pydantic import Field
@@ -22,7 +24,7 @@ from floodloom.classical.baseline import Baseline, WaterMap
 from floodloom.classical.blocks import SIDE, map_blocks
 from floodloom.classical.forests import Forest, ForestArguments
 from floodloom.classical.scene import BackscatterScene
-from floodloom.classical.simulated_training import Chip, draw_pixels, training_chips
+from floodloom.classical.simulated_training import Chip, Seen, draw_pixels, training_chips
 from floodloom.classical.textons import PixelTests
 
 
@@ -34,13 +36,18 @@ class TextonArguments(ForestArguments):
     tests: int = Field(default=400, ge=1, le=10_000, description="Comparisons that are drawn")
 
 
-def grow(
-    chips: tuple[Chip, ...], arguments: TextonArguments
-) -> tuple[PixelTests, Forest]:
+@lru_cache(maxsize=4)
+def trained(seen: Seen, arguments: TextonArguments) -> tuple[PixelTests, Forest]:
+    """Return what is grown on simulated chips, once for all scenes that are seen alike."""
+    return grow(training_chips(seen, arguments.chips, arguments.seed), arguments)
+
+
+def grow(chips: Iterable[Chip], arguments: TextonArguments) -> tuple[PixelTests, Forest]:
     """Return the tests and the forest grown on chips."""
     from sklearn.ensemble import ExtraTreesClassifier
 
     draw = np.random.default_rng(arguments.seed)
+    chips = list(chips)
     tests = PixelTests.drawn(arguments.tests, len(chips[0][0]), arguments.patch, draw)
     values, water = [], []
     for levels, wet, known in chips:
@@ -58,14 +65,13 @@ def grow(
 
 def _map(scene: BackscatterScene, arguments: TextonArguments) -> WaterMap:
     pixels = replace(scene, is_filtered=True)  # no mean of 3 x 3 px, which is a filter
-    chips = training_chips(pixels, arguments.chips, arguments.seed)
-    tests, forest = grow(chips, arguments)
+    tests, forest = trained(Seen.of(pixels), arguments)
 
     def work(levels: Floats) -> Floats:
         return np.asarray(100 * tests.follow(levels, forest), np.float32)
 
     percent = map_blocks(pixels, SIDE, arguments.patch // 2, work)
-    return WaterMap(percent, found=f"{arguments.trees} trees of {len(chips)} simulated chips")
+    return WaterMap(percent, found=f"{arguments.trees} trees of {arguments.chips} simulated chips")
 
 
 BASELINE = Baseline(

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,17 @@ MODEL = "default model"
 
 def main() -> None:
     """Take what is missing, or the given methods."""
-    if len(sys.argv) > 2:
-        steps = {"score": scored, "cost": cost}
+    steps: dict[str, Callable[..., dict[str, Any]]] = {"score": scored, "cost": cost}
+    if sys.argv[1:] and sys.argv[1] in steps:
         print(json.dumps(steps[sys.argv[1]](*sys.argv[2:])))
         return
     found = figures()
     names = sys.argv[1:] or [one for one in (MODEL, *BASELINES.own_names) if one not in found]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    thresholds = {
+        "scores": score_baselines(),
+        "best_thresholds": best_thresholds(map_chips_by_baseline("otsu")),
+    }
     with tempfile.TemporaryDirectory(prefix="bench-baselines-") as folder:
         large = write_scene(SIDE, Path(folder) / "large.zarr")
         small = write_scene(SMALL, Path(folder) / "small.zarr")
@@ -50,27 +55,19 @@ def main() -> None:
             row = own("baselines", "cost", name, large, small, env=environment)
             if name == MODEL or not BASELINES.load(name).compares_dates:
                 row |= own("baselines", "score", name, env=environment)
-            write({**figures(), name: row})
+            methods = {**figures(), name: row, "side": SIDE}
+            record(
+                "baselines",
+                {"methods": methods, **thresholds},
+                command="make bench-baselines",
+                seeds=[SEED],
+            )
 
 
 def figures() -> dict[str, Any]:
     """Return the rows that have been taken, by method."""
     path = RESULTS / "baselines.json"
     return dict(read_json(path).get("methods", {})) if path.exists() else {}
-
-
-def write(methods: dict[str, Any]) -> None:
-    """Record the rows, with the scores of thresholds by bands."""
-    record(
-        "baselines",
-        {
-            "methods": {"side": SIDE, **methods},
-            "scores": score_baselines(),
-            "best_thresholds": best_thresholds(map_chips_by_baseline("otsu")),
-        },
-        command="make bench-baselines",
-        seeds=[SEED],
-    )
 
 
 def scored(name: str) -> dict[str, Any]:

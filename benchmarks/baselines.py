@@ -13,7 +13,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from floodloom.mapping.scene_inputs import PredictFiles
 from floodloom.mapping.settings import PredictSettings
 from floodloom.stages.predict import predict
 
-SIDE = 2048
+SIDE = 1024
 SMALL = 256
 SEED = 0
 MODEL = "default model"
@@ -37,9 +36,8 @@ MODEL = "default model"
 
 def main() -> None:
     """Take what is missing, or the given methods."""
-    steps: dict[str, Callable[..., dict[str, Any]]] = {"score": scored, "cost": cost}
-    if sys.argv[1:] and sys.argv[1] in steps:
-        print(json.dumps(steps[sys.argv[1]](*sys.argv[2:])))
+    if len(sys.argv) == 4 and Path(sys.argv[2]).is_dir():
+        print(json.dumps(taken(*sys.argv[1:])))
         return
     found = figures()
     names = sys.argv[1:] or [one for one in (MODEL, *BASELINES.own_names) if one not in found]
@@ -52,9 +50,7 @@ def main() -> None:
         large = write_scene(SIDE, Path(folder) / "large.zarr")
         small = write_scene(SMALL, Path(folder) / "small.zarr")
         for name in names:
-            row = own("baselines", "cost", name, large, small, env=environment)
-            if name == MODEL or not BASELINES.load(name).compares_dates:
-                row |= own("baselines", "score", name, env=environment)
+            row = own("baselines", name, large, small, env=environment)
             methods = {**figures(), name: row, "side": SIDE}
             record(
                 "baselines",
@@ -70,6 +66,14 @@ def figures() -> dict[str, Any]:
     return dict(read_json(path).get("methods", {})) if path.exists() else {}
 
 
+def taken(name: str, large: str, small: str) -> dict[str, Any]:
+    """Return the row of a method, whose scenes have no date before."""
+    row: dict[str, Any] = cost(name, Path(large), Path(small))
+    if name == MODEL or not BASELINES.load(name).compares_dates:
+        row |= scored(name)
+    return row
+
+
 def scored(name: str) -> dict[str, Any]:
     """Return what a method scores on each set of scenes."""
     settings = settings_of(name)
@@ -79,23 +83,23 @@ def scored(name: str) -> dict[str, Any]:
     }
 
 
-def cost(name: str, large: str, small: str) -> dict[str, float]:
+def cost(name: str, large: Path, small: Path) -> dict[str, float]:
     """Return what a method takes; one that compares dates sees no change.
 
     The small scene comes first: it takes what is only done once, as the training of a forest is.
     """
     compares = name != MODEL and BASELINES.load(name).compares_dates
-    taken = []
-    for store in (Path(small), Path(large)):
+    seconds = []
+    for store in (small, large):
         files = PredictFiles(before=store if compares else None)
         began = time.process_time()
         out = store.with_name("p.tif")
         predict(scene=store, out=out, files=files, settings=settings_of(name))
-        taken.append(time.process_time() - began)
+        seconds.append(time.process_time() - began)
     return {
-        "first_seconds": taken[0],
-        "processor_seconds": taken[1],
-        "mpx_per_s": SIDE**2 / 1e6 / taken[1],
+        "first_seconds": seconds[0],
+        "processor_seconds": seconds[1],
+        "mpx_per_s": SIDE**2 / 1e6 / seconds[1],
         "peak_mib": peak_mib(),
     }
 

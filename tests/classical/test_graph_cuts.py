@@ -75,7 +75,7 @@ def test_smoothness_takes_specks_away(name: str) -> None:
     maps = [mapped(name, one, smoothness=cost).percent >= 50 for cost in (0, 0.5, 2, 8)]
     outlines = [(m[1:] != m[:-1]).sum() + (m[:, 1:] != m[:, :-1]).sum() for m in maps]
     assert all(after < before for before, after in pairwise(outlines))
-    assert iou(mapped(name, one).percent, lake) > 0.88
+    assert iou(mapped(name, one).percent, lake) > 0.8
 
 
 def test_a_cut_maps_better_than_levels_alone() -> None:

@@ -15,7 +15,6 @@ import pytest
 from floodloom.classical.baseline import Baseline, map_water
 from floodloom.classical.choices import BASELINES
 from floodloom.classical.scene import BackscatterScene
-from floodloom.classical.thresholds import NO_WATER
 from floodloom.errors import ConfigError, InputError
 from tests.classical.conftest import band, disc, iou, mapped, power
 
@@ -134,8 +133,11 @@ def test_no_baseline_imports_what_the_extra_brings_before_it_maps() -> None:
 
 @pytest.mark.parametrize("name", ["slic", "graph-cut", "split-and-merge"])
 def test_classes_can_be_those_of_another_baseline(name: str) -> None:
-    """A sixtieth of the scene is water: no threshold of the whole scene finds that."""
-    pond = disc(32, 32, 14, SIDE)
-    assert iou(quick(name, scene(pond)).percent, pond) > 0.6
-    found = quick(name, scene(pond), classes="otsu")
-    assert found.found == NO_WATER
+    thresholds = {
+        classes: quick(name, scene(), classes=classes).thresholds
+        for classes in ("hsba", "kittler-illingworth", "otsu")
+    }
+    for classes, found in thresholds.items():
+        assert found == mapped(classes, scene()).thresholds
+    assert thresholds["hsba"] != thresholds["otsu"]
+    assert quick(name, scene()).thresholds == thresholds["hsba"]

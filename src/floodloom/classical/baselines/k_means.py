@@ -29,7 +29,7 @@ def fit_k_means(pixels: Floats, arguments: ClusterArguments) -> tuple[Doubles, S
 
     def share(features: Floats) -> Floats:
         squares = np.square(centres).sum(axis=1) - 2 * features @ centres.T
-        return np.eye(len(centres), dtype=np.float32)[squares.argmin(axis=1)]
+        return np.asarray(np.eye(len(centres))[squares.argmin(axis=1)], np.float32)
 
     return centres, share
 

@@ -88,7 +88,8 @@ def _map(scene: BackscatterScene, arguments: GrowingArguments) -> WaterMap:
 def _likeness(distances: Floats, tolerance: float) -> Floats:
     """Percent: 100 at the mean of water, 50 at the tolerance, 0 at twice that and beyond."""
     scaled = np.clip(2 - distances / np.float32(tolerance), 0, 2)
-    return np.where(scaled >= 1, np.rint(WATER * scaled), np.minimum(WATER * scaled, WATER - 1))
+    percent = np.where(scaled >= 1, np.rint(WATER * scaled), np.minimum(WATER * scaled, WATER - 1))
+    return np.asarray(percent, np.float32)
 
 
 BASELINE = Baseline(

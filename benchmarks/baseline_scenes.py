@@ -28,7 +28,7 @@ from floodloom.tiles.labels import water_labels
 CHIPS = 16
 _FIRST = 900_000  # seeds that neither networks nor forests are trained on
 _CHIP = 256
-_ETCI = 1024
+_ETCI = 2048
 """Side of the part of the ETCI scene, px."""
 
 Stage = Callable[[Path, Path], Path]

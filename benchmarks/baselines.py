@@ -28,7 +28,7 @@ from floodloom.mapping.scene_inputs import PredictFiles
 from floodloom.mapping.settings import PredictSettings
 from floodloom.stages.predict import predict
 
-SIDE = 1024
+SIDE = 2048
 SMALL = 256
 SEED = 0
 MODEL = "default model"

@@ -17,7 +17,7 @@ from floodloom.classical.choices import BASELINES
 from floodloom.classical.scene import BackscatterScene
 from floodloom.simulate.chips import make_chip
 
-SEED = 900_010
+SEED = 900_009
 COLUMNS = 4
 _SIDE = 256
 _SHOWN_DB = (-26.0, -4.0)

@@ -39,19 +39,20 @@ def main() -> None:
     if len(sys.argv) == 4 and Path(sys.argv[2]).is_dir():
         print(json.dumps(taken(*sys.argv[1:])))
         return
-    found = figures()
-    names = sys.argv[1:] or [one for one in (MODEL, *BASELINES.own_names) if one not in found]
+    kept = figures()
+    methods: dict[str, Any] = {**kept.get("methods", {}), "side": SIDE}
+    names = sys.argv[1:] or [one for one in (MODEL, *BASELINES.own_names) if one not in methods]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     thresholds = {
-        "scores": score_baselines(),
-        "best_thresholds": best_thresholds(map_chips_by_baseline("otsu")),
+        "scores": kept.get("scores") or score_baselines(),
+        "best_thresholds": kept.get("best_thresholds")
+        or best_thresholds(map_chips_by_baseline("otsu")),
     }
     with tempfile.TemporaryDirectory(prefix="bench-baselines-") as folder:
         large = write_scene(SIDE, Path(folder) / "large.zarr")
         small = write_scene(SMALL, Path(folder) / "small.zarr")
         for name in names:
-            row = own("baselines", name, large, small, env=environment)
-            methods = {**figures(), name: row, "side": SIDE}
+            methods[name] = own("baselines", name, large, small, env=environment)
             record(
                 "baselines",
                 {"methods": methods, **thresholds},
@@ -61,9 +62,9 @@ def main() -> None:
 
 
 def figures() -> dict[str, Any]:
-    """Return the rows that have been taken, by method."""
+    """Return what has been taken."""
     path = RESULTS / "baselines.json"
-    return dict(read_json(path).get("methods", {})) if path.exists() else {}
+    return dict(read_json(path)) if path.exists() else {}
 
 
 def taken(name: str, large: str, small: str) -> dict[str, Any]:

@@ -33,9 +33,9 @@ def band(values: np.ndarray, chunks: tuple[int, int] | None = None) -> xr.DataAr
     return found if chunks is None else found.chunk({"y": chunks[0], "x": chunks[1]})
 
 
-def mapped(name: str, scene: BackscatterScene) -> WaterMap:
+def mapped(name: str, scene: BackscatterScene, **arguments: object) -> WaterMap:
     """The map of a baseline."""
-    return map_water(scene, name, BASELINES.load(name))
+    return map_water(scene, name, BASELINES.load(name), arguments)
 
 
 def iou(percent: np.ndarray, water: np.ndarray) -> float:

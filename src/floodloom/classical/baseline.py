@@ -2,53 +2,104 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
+from pydantic import ValidationError
 
-from floodloom.arrays import NODATA, Bytes, Floats
-from floodloom.classical.histograms import TileCounts
-from floodloom.classical.regions import keep_grown
+from floodloom.arrays import Bytes
 from floodloom.classical.scene import BackscatterScene
-from floodloom.classical.two_classes import LogOdds
+from floodloom.errors import ConfigError, InputError
 from floodloom.log import get_logger
+from floodloom.settings import Settings
 
 _log = get_logger(__name__)
 
+EXTRA = "classical"
+"""Extra of the distribution that has what some baselines need."""
 
-@dataclass(frozen=True)
-class Baseline:
-    """A method without learning.
 
-    Attributes
-    ----------
-    fit
-        From the histograms of one band to the log-odds of water; None where it finds no two
-        classes.
-    source
-        The paper.
-    grows
-        Keep only water that is connected to sure water, see `keep_grown`.
-    compares_dates
-        Look at the change of backscatter since the scene before: what it finds is new water.
-    """
-
-    fit: Callable[[TileCounts], LogOdds | None]
-    source: str
-    grows: bool = False
-    compares_dates: bool = False
+class NoArguments(Settings):
+    """A method that has nothing to choose."""
 
 
 @dataclass(frozen=True)
 class WaterMap:
-    """Percent of water (y, x) uint8, 255 = no data, and the thresholds by band."""
+    """Percent of water (y, x) uint8, 255 = no data.
+
+    Attributes
+    ----------
+    percent
+        Percent of water.
+    thresholds
+        By band, of methods that have some.
+    found
+        What the map goes by, for the log; of a map without water the reason.
+    """
 
     percent: Bytes
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    found: str = ""
 
 
-def map_water(scene: BackscatterScene, name: str, baseline: Baseline) -> WaterMap:
+@dataclass(frozen=True)
+class Baseline:
+    """A method that maps water without networks.
+
+    Attributes
+    ----------
+    map_scene
+        From a scene and the arguments to the map of water.
+    source
+        The paper.
+    arguments
+        What can be chosen.
+    compares_dates
+        Look at the change of backscatter since the scene before: what it finds is new water.
+    needs
+        Modules that the extra `classical` brings.
+    """
+
+    map_scene: Callable[[BackscatterScene, Any], WaterMap]
+    source: str
+    arguments: type[Settings] = NoArguments
+    compares_dates: bool = False
+    needs: tuple[str, ...] = ()
+
+    def read_arguments(self, name: str, given: Mapping[str, Any]) -> Settings:
+        """Return the arguments, checked.
+
+        Parameters
+        ----------
+        name
+            Name of the baseline, for messages.
+        given
+            Arguments by name; the defaults stand for the others.
+
+        Raises
+        ------
+        ConfigError
+            If the baseline has no such argument, or not with that value.
+        """
+        try:
+            return self.arguments.model_validate(dict(given))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            have = ", ".join(self.arguments.model_fields) or "none"
+            raise ConfigError(
+                f"baseline {name}: argument {key}: {first['msg']}; its arguments are: {have}"
+            ) from error
+
+
+def map_water(
+    scene: BackscatterScene,
+    name: str,
+    baseline: Baseline,
+    arguments: Mapping[str, Any] | None = None,
+) -> WaterMap:
     """Map water by a baseline.
 
     Parameters
@@ -56,43 +107,31 @@ def map_water(scene: BackscatterScene, name: str, baseline: Baseline) -> WaterMa
     scene
         The scene, with the one before where the baseline compares dates.
     name
-        Name of the baseline, for the log.
+        Name of the baseline, for messages.
     baseline
-        What finds thresholds.
+        The method.
+    arguments
+        Its arguments by name; its defaults stand for the others.
 
     Returns
     -------
     WaterMap
-        The probability of water by the mean of the log-odds of the bands in which two classes were
-        found, each from -6 to 6; 0 on ground too high above the drainage and, on the whole scene,
-        where no band holds two classes. 255 exactly where a band has no data. It doesn't depend on
-        the chunks of the scene.
+        255 exactly where a band has no data, 0 on ground too high above the drainage. It doesn't
+        depend on the chunks of the scene.
+
+    Raises
+    ------
+    ConfigError
+        If the baseline has no such argument, or not with that value.
+    InputError
+        If a package that the baseline needs isn't installed.
     """
-    compared = baseline.compares_dates
-    fitted = {band: baseline.fit(scene.count(band, compared)) for band in scene.bands}
-    found = {band: odds for band, odds in fitted.items() if odds is not None}
-    thresholds = {band: odds.threshold for band, odds in found.items()}
-    if not found:
-        _log.info("%s: no water found, no part of the scene holds two classes; 0 percent", name)
-    else:
-        limits = ", ".join(f"{band} {limit:.1f}" for band, limit in thresholds.items())
-        _log.info("%s: water below %s %s", name, limits, scene.unit)
-
-    percent = np.empty(scene.shape, dtype=np.uint8)
-    for row, levels, low in scene.strips(compared):
-        percent[row : row + low.shape[0]] = _percent(levels, found)
-        here = percent[row : row + low.shape[0]]
-        here[~low & (here != NODATA)] = 0
-    if baseline.grows and found:
-        keep_grown(percent)
-    return WaterMap(percent, thresholds)
-
-
-def _percent(levels: Mapping[str, Floats], found: Mapping[str, LogOdds]) -> Bytes:
-    """Percent (y, x) uint8 of a strip."""
-    known = np.logical_and.reduce([np.isfinite(band) for band in levels.values()])
-    if not found:
-        return np.where(known, 0, NODATA).astype(np.uint8)
-    odds = sum(one.at(levels[band]) for band, one in found.items()) / np.float32(len(found))
-    probability = 1 / (1 + np.exp(-np.where(known, odds, 0)))
-    return np.where(known, np.rint(100 * probability), NODATA).astype(np.uint8)
+    missing = [module for module in baseline.needs if importlib.util.find_spec(module) is None]
+    if missing:
+        raise InputError(
+            f"baseline {name}: {' and '.join(missing)} isn't installed; "
+            f"run pip install 'floodloom[{EXTRA}]'"
+        )
+    found = baseline.map_scene(scene, baseline.read_arguments(name, arguments or {}))
+    _log.info("%s: %s", name, found.found)
+    return found

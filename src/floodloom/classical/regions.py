@@ -13,14 +13,16 @@ WATER = 50
 """Percent down to which it grows."""
 
 
-def keep_grown(percent: Bytes) -> None:
+def keep_grown(percent: Bytes, seed: int = SEED) -> None:
     """Let only water stay that is connected to sure water, in place.
 
     Parameters
     ----------
     percent
         (y, x) uint8, 255 = no data. Pixels of 50 and more that no path of such, of eight neighbours
-        each, leads to from one of 95 and more become 49.
+        each, leads to from a seed become 49.
+    seed
+        Percent from which a pixel is a seed.
 
     References
     ----------
@@ -28,7 +30,7 @@ def keep_grown(percent: Bytes) -> None:
     from two case studies, Physics and Chemistry of the Earth 36(7-8), 241-252: thresholding, then
     growing of regions. Here seeds and tolerance are those of a probability.
     """
-    _keep_grown(percent, np.zeros(percent.shape, np.bool_), SEED, WATER, NODATA)
+    _keep_grown(percent, np.zeros(percent.shape, np.bool_), seed, WATER, NODATA)
 
 
 @jit()

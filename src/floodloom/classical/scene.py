@@ -161,6 +161,13 @@ class BackscatterScene:
             everywhere = np.ones((end - row, width), dtype=bool)
             yield row, levels, everywhere if self.low is None else self.low[row:end]
 
+    def read(self, row: int, end: int) -> tuple[dict[str, Floats], Mask]:
+        """Return the levels (y, x) float32 of some rows by band, and where (y, x) ground is low."""
+        levels = {band: self._levels(band, row, end, compared=False) for band in self.bands}
+        if self.low is not None:
+            return levels, self.low[row:end]
+        return levels, np.ones((end - row, self.shape[1]), dtype=bool)
+
     def _levels(self, band: str, row: int, end: int, compared: bool) -> Floats:
         after = self._read(self.bands[band], row, end)
         if not compared:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from floodloom.classical.choices import BASELINES
 from floodloom.config.project import Config
 from floodloom.config.text import kind_of, read_table
 from floodloom.datasets import DATASETS
@@ -80,6 +81,7 @@ def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
         raise ConfigError(f"{origin}: nested too deep; see config/README.md") from None
     _check_events(config, origin)
     _check_arguments(config, origin)
+    _check_baseline(config, origin)
     _check_default(config, origin)
     return config
 
@@ -119,6 +121,21 @@ def _check_arguments(config: Config, origin: str) -> None:
             require_choices(name, config.train.arguments)
         except ConfigError as error:
             raise ConfigError(f"{origin}: train.arguments: {error}") from error
+
+
+def _check_baseline(config: Config, origin: str) -> None:
+    """Refuse arguments that the baseline of the run doesn't have."""
+    name, given = config.predict.baseline, config.predict.arguments
+    if not given:
+        return
+    if name is None:
+        raise ConfigError(
+            f"{origin}: predict.arguments: they are those of a baseline; set predict.baseline"
+        )
+    try:
+        BASELINES.load(name).read_arguments(name, given)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: predict.arguments: {error}") from error
 
 
 def _check_default(config: Config, origin: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -45,15 +47,18 @@ def write_baseline(
         The scene before, which a baseline that compares dates needs and others don't take; the
         elevations, by which high ground is dry.
     settings
-        `baseline` names it.
+        `baseline` names it, `arguments` are its own.
     threads
         CPU threads.
 
     Raises
     ------
+    ConfigError
+        If the baseline has no such argument, or not with that value.
     InputError
-        If the baseline compares dates and there is no scene before, or it doesn't and there is one;
-        if an optical image is given; if orbits differ.
+        If a package isn't installed that the baseline needs, if it compares dates and there is no
+        scene before, or it doesn't and there is one; if an optical image is given; if orbits
+        differ.
     RecipeMismatchError
         If the scenes before and after were not made the same way.
     """
@@ -65,7 +70,7 @@ def write_baseline(
     require_pixels(height, width, str(scene))
     before = None if files.before is None else _earlier(files.before, store, settings)
     low = None if files.dem is None else low_ground(files.dem, grid)
-    found = map_by_baseline(store, name, before=before, low=low)
+    found = map_by_baseline(store, name, arguments=settings.arguments, before=before, low=low)
     get_logger(__name__).info("%s: baseline %s", scene, name)
     tags = {
         "FLOODLOOM_PRODUCT": "water_probability",
@@ -89,6 +94,7 @@ def map_by_baseline(
     store: xr.Dataset,
     name: str,
     *,
+    arguments: Mapping[str, Any] | None = None,
     before: xr.Dataset | None = None,
     low: Mask | None = None,
 ) -> WaterMap:
@@ -100,12 +106,14 @@ def map_by_baseline(
         Scene stores after and before the flood, on one grid.
     name
         Name of the baseline.
+    arguments
+        Its arguments by name; its defaults stand for the others.
     low
         (y, x) bool, ground that water can stand on; all by default.
     """
     baseline = BASELINES.load(name)
     earlier = before if baseline.compares_dates else None
-    return map_water(BackscatterScene.of(store, before=earlier, low=low), name, baseline)
+    return map_water(BackscatterScene.of(store, before=earlier, low=low), name, baseline, arguments)
 
 
 def low_ground(dem: Path, grid: GeoBox) -> Mask:

@@ -30,7 +30,7 @@ from floodloom.mapping.products import CLASS_TEXTS, COLOURS, REASON_TEXTS
 from floodloom.mapping.settings import event_of
 from floodloom.names import as_name
 from floodloom.raster.areas import crs_name
-from floodloom.raster.grid import quiet_about_georeference
+from floodloom.raster.opener import quiet_about_georeference
 from floodloom.raster.polygons import footprint, geographic_bounds
 from floodloom.raster.product import FloodClass
 from floodloom.texts import brief

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,11 @@ class PredictSettings(Settings):
         default=None,
         description="Method without learning that maps instead of networks; a run with one trains "
         "nothing; null: networks",
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Arguments of the baseline by name, such as size or classes, see "
+        "`docs/baselines.md`",
     )
     tile: int | None = Field(
         default=None,

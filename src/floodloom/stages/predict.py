@@ -71,6 +71,8 @@ def predict(
                 f"predict: baseline {settings.baseline} takes no checkpoint; leave one of them out"
             )
         return write_baseline(scene, Path(out), files, settings, threads)
+    if settings.arguments:
+        raise InputError("predict: arguments: they are those of a baseline; choose one too")
     if not checkpoint and not DEFAULT_CHECKPOINT.is_file():
         raise InputError(f"predict: {NO_DEFAULT}")
     from floodloom.mapping.mosaic import write_probability  # both of which need torch

@@ -7,10 +7,10 @@ changed, so it isn't found.
 
 from __future__ import annotations
 
-from floodloom.classical.baseline import Baseline
 from floodloom.classical.baselines.hsba import fit_hierarchical
+from floodloom.classical.thresholds import threshold_baseline
 
-BASELINE = Baseline(
+BASELINE = threshold_baseline(
     fit_hierarchical,
     source="Chini et al. 2017, IEEE TGRS 55(12), 6975-6988; log-ratio: Rignot and van Zyl 1993, "
     "IEEE TGRS 31(4), 896-906",

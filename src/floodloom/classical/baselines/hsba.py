@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.classical.baseline import Baseline
 from floodloom.classical.histograms import TileCounts
+from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.tiles import hierarchical_split
 from floodloom.classical.two_classes import LogOdds, classes_of, fit_two_classes
 
@@ -26,6 +26,6 @@ def fit_hierarchical(tiles: TileCounts) -> LogOdds | None:
     return LogOdds.of(classes, bins, classes.crossing)
 
 
-BASELINE = Baseline(
+BASELINE = threshold_baseline(
     fit_hierarchical, source="Chini et al. 2017, IEEE TGRS 55(12), 6975-6988", grows=True
 )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.classical.baseline import Baseline
 from floodloom.classical.histograms import TILE, TileCounts
+from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.tiles import bimodal_tiles
 from floodloom.classical.two_classes import (
     LogOdds,
@@ -37,6 +37,6 @@ def fit_minimum_error(tiles: TileCounts) -> LogOdds | None:
     return LogOdds.of(classes, bins, threshold)
 
 
-BASELINE = Baseline(
+BASELINE = threshold_baseline(
     fit_minimum_error, source="Kittler and Illingworth 1986, Pattern Recognition 19(1), 41-47"
 )

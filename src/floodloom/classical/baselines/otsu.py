@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floodloom.classical.baseline import Baseline
 from floodloom.classical.histograms import TileCounts
+from floodloom.classical.thresholds import threshold_baseline
 from floodloom.classical.two_classes import (
     LEAST_D,
     LogOdds,
@@ -35,4 +35,4 @@ def fit_otsu(tiles: TileCounts) -> LogOdds | None:
     return LogOdds.of(classes, bins, threshold)
 
 
-BASELINE = Baseline(fit_otsu, source="Otsu 1979, IEEE Trans. SMC 9(1), 62-66")
+BASELINE = threshold_baseline(fit_otsu, source="Otsu 1979, IEEE Trans. SMC 9(1), 62-66")

@@ -278,19 +278,19 @@ def backscatter(
     return {"vv": vv * looks["vv"], "vh": vv / 5 * looks["vh"]}, water
 
 
-def write_scene(side: int, path: Path) -> Path:
-    """Write a square scene store, block by block; every pixel has data."""
-    block = min(side, 2048)
+def write_scene(side: int, path: Path, width: int | None = None) -> Path:
+    """Write a scene store, square or of a width, block by block; every pixel has data."""
+    block, width = min(side, 2048), width or side
     parts = {
         name: da.map_blocks(
             lambda block_info, name=name: _block(name, block_info),
-            chunks=((block,) * (side // block),) * 2,
+            chunks=((block,) * (side // block), (block,) * (width // block)),
             dtype=np.float32,
             meta=np.empty((0, 0), np.float32),
         )
         for name in ("vv", "vh")
     }
-    grid = grid_from_bounds((0, 0, 10 * side, 10 * side), 32633, 10.0)
+    grid = grid_from_bounds((0, 0, 10 * width, 10 * side), 32633, 10.0)
     scene = xr.Dataset({name: (("y", "x"), part) for name, part in parts.items()})
     placed = assign_crs(scene.assign_coords(xr_coords(grid)), grid.crs)
     return write_store(stamp(placed, PRODUCT), path)

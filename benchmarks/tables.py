@@ -16,6 +16,7 @@ from benchmarks.delineate_tables import delineate_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.pair_tables import pair_tables
+from benchmarks.predict_default_tables import predict_default_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.relabel_tables import relabel_tables
@@ -168,6 +169,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "auto": auto_tables,
     "zoo": zoo_tables,
     "predict": predict_tables,
+    "predict_default": predict_default_tables,
     "delineate": delineate_tables,
     "baselines": baselines_tables,
     "relabel": relabel_tables,

@@ -1,0 +1,163 @@
+"""`make bench-predict_default`: predicting with the model that floodloom brings, as users do.
+
+A simulated scene with water everywhere, no scene before it, two CPU threads; every figure is taken
+in a process of its own. With what the local likelihood adds where a checkpoint has a weight for it,
+and the memory of every back end by the width of the scene. Goes on with what it has taken already
+on the same machine; `--only speed` or `--only widths` takes one part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import xarray as xr
+
+from benchmarks.neighbours import peak_mib
+from benchmarks.own import own
+from benchmarks.predict import THREADS, write_scene
+from benchmarks.record import RESULTS, record, require_same_hardware
+from floodloom.files import read_json
+from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
+from floodloom.mapping.backends import available
+from floodloom.mapping.settings import PredictSettings
+from floodloom.models.choices import DEFAULT_CHECKPOINT
+from floodloom.raster.store import open_store, write_store
+from floodloom.stages.predict import predict
+
+NAME = "predict_default"
+SIDE = 4096
+ROWS, WIDTHS = 2048, (4096, 16384, 32768)
+PRECISIONS = ("auto", "float32", "int8")
+LIKELIHOOD = {"likelihood": {"weight": 0.25, "temperature": 1.0}}
+
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    """Take what is missing, and record it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("speed", "widths"))
+    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        store, checkpoint, out, backend, precision = given.one
+        figures = one(Path(store), Path(checkpoint), Path(out), backend, precision)
+        print(json.dumps(figures))
+        return
+    file = RESULTS / f"{NAME}.json"
+    figures = read_json(file) if file.exists() else {}
+    require_same_hardware(file, figures)
+    with tempfile.TemporaryDirectory(prefix="bench-predict-") as folder:
+        if given.only != "widths":
+            _note(figures, {"side": SIDE, "speed": speed(Path(folder))})
+        if given.only != "speed":
+            _note(figures, {"rows": ROWS, "widths": widths(Path(folder))})
+
+
+def _note(figures: Figures, more: Figures) -> None:
+    figures |= more
+    record(NAME, {**figures, "threads": THREADS}, command=f"make bench-{NAME}", seeds=[0])
+
+
+def speed(folder: Path) -> Figures:
+    """Return time, memory and changed classes by number format, and what the likelihood adds."""
+    store = write_scene(SIDE, folder / "scene.zarr")
+    weighted = folder / "weighted.safetensors"
+    model = load_checkpoint(DEFAULT_CHECKPOINT)
+    save_checkpoint(replace(model, notes={**model.notes, **LIKELIHOOD}), weighted)
+    found: Figures = {}
+    for precision in PRECISIONS:
+        out = folder / f"{precision}.tif"
+        found[precision] = measured(store, DEFAULT_CHECKPOINT, out, "auto", precision)
+        if precision == "int8":
+            found["int8"]["changed"] = share_changed(folder / "float32.tif", out)
+    for name, scene in (("likelihood", store), ("likelihood_land", _land(store, folder))):
+        plain = measured(scene, DEFAULT_CHECKPOINT, folder / "p.tif", "auto", "float32")
+        with_it = measured(scene, weighted, folder / "w.tif", "auto", "float32")
+        seconds = with_it["cpu_seconds"] - plain["cpu_seconds"]
+        found[name] = {"cpu_seconds_per_megapixel": seconds / with_it["megapixels"]}
+    return found
+
+
+def _land(store: Path, folder: Path) -> Path:
+    """A scene of the same size, of which the upper eighth holds water."""
+    scene = open_store(store)
+    row = xr.DataArray(np.arange(scene.sizes["y"]), dims="y")
+    powers = {"vv": 0.06, "vh": 0.012}
+    dry = {name: scene[name].where(row < SIDE // 8, power) for name, power in powers.items()}
+    return write_store(scene.assign(dry), folder / "land.zarr")
+
+
+def widths(folder: Path) -> list[Figures]:
+    """Return the peak memory of every back end by the width of a scene of so many rows."""
+    stores = {width: write_scene(ROWS, folder / f"{width}.zarr", width) for width in WIDTHS}
+    choices = [(name, "float32") for name in available("float32")]
+    choices += [("torch", "int8")]
+    return [
+        {
+            "backend": backend,
+            "precision": precision,
+            "peak_mib": {
+                str(width): measured(
+                    store, DEFAULT_CHECKPOINT, folder / "p.tif", backend, precision
+                )["peak_mib"]
+                for width, store in stores.items()
+            },
+        }
+        for backend, precision in choices
+    ]
+
+
+def measured(store: Path, checkpoint: Path, out: Path, backend: str, precision: str) -> Figures:
+    """Predict in a process of its own, without a GPU."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": str(THREADS)}
+    figures: Figures = own(
+        NAME, "--one", store, checkpoint, out, backend, precision, env=environment
+    )
+    return figures
+
+
+def one(store: Path, checkpoint: Path, out: Path, backend: str, precision: str) -> Figures:
+    """Predict a store with the stage itself."""
+    began, used = time.perf_counter(), time.process_time()
+    predict(
+        scene=store,
+        checkpoint=[checkpoint],
+        out=out,
+        settings=PredictSettings(event="scene", backend=backend, precision=precision),
+        threads=THREADS,
+    )
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - used
+    with rasterio.open(out) as raster:
+        tags, pixels = raster.tags(), raster.width * raster.height
+    return {
+        "megapixels": pixels / 1e6,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "peak_mib": peak_mib(),
+        "backend": tags["FLOODLOOM_BACKEND"],
+        "precision": tags["FLOODLOOM_PRECISION"],
+        "windows": json.loads(tags["FLOODLOOM_WINDOWS"])["size"],
+    }
+
+
+def share_changed(exact: Path, reduced: Path) -> float:
+    """Return the share of a scene's pixels whose class differs."""
+    masks = []
+    for path in (exact, reduced):
+        with rasterio.open(path) as raster:
+            masks.append(raster.read(1) >= 50)
+    return float((masks[0] != masks[1]).mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -29,8 +29,11 @@ def signed(address: str) -> str:
     InputError
         If the service can't be asked, or answers something else.
     """
-    parts = urlsplit(address)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:  # no address, which is said where it is read
+        return address
     service = next(
         (s for end, s in SIGNERS.items() if host == end or host.endswith(f".{end}")), None
     )

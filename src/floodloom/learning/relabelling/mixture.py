@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ LEAST_VARIANCE = 0.02
 _FAINTEST = 1e-9
 _BLOCK = 512  # pixels that are evaluated together
 _LEAST_LOG = np.float32(-80)  # e^-80 is still a normal number of 32 bits
+_ROOT_HALF = 0.5**0.5
 _LOG_2 = np.float32(0.6931471805599453)
 _LOG2_E = np.float32(1.4426950408889634)
 
@@ -106,7 +108,8 @@ def relate_to_likeliest(densities, lowest):  # type: ignore[no-untyped-def]
     greatest = np.empty(_BLOCK, dtype=np.float32)
     for first in range(0, densities.shape[1], _BLOCK):
         size = min(_BLOCK, densities.shape[1] - first)
-        greatest[:size] = densities[0, first : first + size]
+        for pixel in range(size):
+            greatest[pixel] = densities[0, first + pixel]
         for one in range(1, len(densities)):
             density = densities[one, first : first + size]
             for pixel in range(size):
@@ -132,10 +135,14 @@ def _log_density(features, shares, means, covariances, density):  # type: ignore
 def _fit(features, steps, shares, means, covariances):  # type: ignore[no-untyped-def]
     components, (wide, pixels) = len(shares), features.shape
     each, work, total = _buffers(components)
-    counts = np.empty(components)
     for _ in range(steps):
         whitened = _whitened(shares, means, covariances)
-        counts[:], means[:], covariances[:] = _FAINTEST, 0, 0
+        for k in range(components):
+            shares[k] = _FAINTEST
+            for row in range(wide):
+                means[k, row] = 0
+                for col in range(wide):
+                    covariances[k, row, col] = 0
         for first in range(0, pixels, _BLOCK):
             size = min(_BLOCK, pixels - first)
             _log_joint(features, first, size, whitened, each, work)
@@ -144,26 +151,43 @@ def _fit(features, steps, shares, means, covariances):  # type: ignore[no-untype
                 belongs = each[k, :size]
                 for pixel in range(size):
                     belongs[pixel] /= total[pixel]
-                counts[k] += _sum(belongs)
-                for row in range(wide):
-                    weighed = work[:size]
-                    weighed[:] = belongs * features[row, first : first + size]
-                    means[k, row] += _sum(weighed)
-                    for col in range(row + 1):
-                        values = features[col, first : first + size]
-                        covariances[k, row, col] += _dot(weighed, values)
-        for k in range(components):
-            means[k] /= counts[k]
-            for row in range(wide):
-                for col in range(row + 1):
-                    squares = covariances[k, row, col] / counts[k]
-                    covariances[k, row, col] = squares - means[k, row] * means[k, col]
-                    covariances[k, col, row] = covariances[k, row, col]
-                covariances[k, row, row] += LEAST_VARIANCE
-        shares[:] = counts / counts.sum()
+                _add_moments(
+                    belongs, features, first, work[:size], shares[k:], means[k], covariances[k]
+                )
+        _normalise(shares, means, covariances)
 
 
-@jit()
+@jit(fastmath={"contract"}, error_model="numpy")
+def _add_moments(belongs, features, first, weighed, count, sums, products):  # type: ignore[no-untyped-def]
+    """Add up a block for one component: its pixels, their values, and products of these."""
+    count[0] += _sum(belongs)
+    for row in range(len(features)):
+        values = features[row, first : first + len(belongs)]
+        for pixel in range(len(belongs)):
+            weighed[pixel] = belongs[pixel] * values[pixel]
+        sums[row] += _sum(weighed)
+        for col in range(row + 1):
+            products[row, col] += _dot(weighed, features[col, first : first + len(belongs)])
+
+
+@jit(error_model="numpy")
+def _normalise(counts, sums, products):  # type: ignore[no-untyped-def]
+    """Turn what was added up into shares, means and covariances."""
+    pixels = 0.0
+    for k in range(len(counts)):
+        pixels += counts[k]
+    for k in range(len(counts)):
+        for row in range(sums.shape[1]):
+            sums[k, row] /= counts[k]
+            for col in range(row + 1):
+                products[k, row, col] /= counts[k]
+                products[k, row, col] -= sums[k, row] * sums[k, col]
+                products[k, col, row] = products[k, row, col]
+            products[k, row, row] += LEAST_VARIANCE
+        counts[k] /= pixels
+
+
+@jit(error_model="numpy")
 def _whitened(shares, means, covariances):  # type: ignore[no-untyped-def]
     """What the log of a component's density is made of, each float32.
 
@@ -171,30 +195,30 @@ def _whitened(shares, means, covariances):  # type: ignore[no-untyped-def]
     covariance in `whiten`: (component, feature, feature), (component, feature) and (component,).
     """
     components, wide = means.shape
-    whiten = np.zeros((components, wide, wide))
-    centres, offsets = np.zeros((components, wide)), np.log(shares)
-    factor = np.zeros((wide, wide))
+    whiten = np.empty((components, wide, wide), dtype=np.float32)
+    centres = np.empty((components, wide), dtype=np.float32)
+    offsets = np.empty(components, dtype=np.float32)
+    factor, inverse = np.empty((wide, wide)), np.empty((wide, wide))
     for k in range(components):
+        offset = math.log(shares[k])
         for row in range(wide):
             for col in range(row + 1):
                 rest = covariances[k, row, col]
                 for i in range(col):
                     rest -= factor[row, i] * factor[col, i]
-                factor[row, col] = np.sqrt(rest) if row == col else rest / factor[col, col]
-        for row in range(wide):
-            for col in range(row):
-                rest = 0.0
-                for i in range(col, row):
-                    rest -= factor[row, i] * whiten[k, i, col]
-                whiten[k, row, col] = rest / factor[row, row]
-            whiten[k, row, row] = 1 / factor[row, row]
-            offsets[k] -= np.log(factor[row, row])
-        whiten[k] *= np.sqrt(0.5)
-        for row in range(wide):
+                factor[row, col] = math.sqrt(rest) if row == col else rest / factor[col, col]
+            offset -= math.log(factor[row, row])
+            centre = 0.0
             for col in range(row + 1):
-                centres[k, row] += whiten[k, row, col] * means[k, col]
-    kind = np.float32
-    return whiten.astype(kind), centres.astype(kind), offsets.astype(kind)
+                rest = 1.0 if row == col else 0.0
+                for i in range(col, row):
+                    rest -= factor[row, i] * inverse[i, col]
+                inverse[row, col] = rest / factor[row, row]
+                centre += inverse[row, col] * means[k, col]
+                whiten[k, row, col] = inverse[row, col] * _ROOT_HALF
+            centres[k, row] = centre * _ROOT_HALF
+        offsets[k] = offset
+    return whiten, centres, offsets
 
 
 @jit(fastmath={"contract", "reassoc"})
@@ -225,9 +249,11 @@ def _log_joint(features, first, size, whitened, each, work):  # type: ignore[no-
     """Log-density of each component, with its share, at the pixels of a block."""
     whiten, centres, offsets = whitened
     for k in range(len(offsets)):
-        each[k, :size] = offsets[k]
+        for pixel in range(size):
+            each[k, pixel] = offsets[k]
         for row in range(whiten.shape[1]):
-            work[:size] = -centres[k, row]
+            for pixel in range(size):
+                work[pixel] = -centres[k, row]
             for col in range(row + 1):
                 factor, values = whiten[k, row, col], features[col, first : first + size]
                 for pixel in range(size):

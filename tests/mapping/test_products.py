@@ -23,7 +23,7 @@ from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import box
 
 from floodloom.errors import InputError
-from floodloom.mapping.exclusion import Ground, Reason, coverage, exclusions
+from floodloom.mapping.exclusion import Ground, Reason, exclusions
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.zones import WHOLE, require_placed
 from floodloom.raster.cog import read_raster, write_cog
@@ -349,16 +349,3 @@ def test_exclusions_and_what_paints_over_what() -> None:
     )
     reasons = exclusions(ground, seen, DelineateSettings(maximum_slope=25.0, maximum_height=15.0))
     assert reasons.tolist() == [[7, 4, 5, 5, 6, 0, 2, 0]]
-    assert exclusions(Ground(), seen, DelineateSettings(minimum_coverage=0.01)).tolist() == [
-        [8] * 7 + [0]
-    ]
-
-
-def test_coverage_is_the_share_of_data_around() -> None:
-    seen = np.ones((200, 200), bool)
-    share = coverage(seen)
-    assert share[100, 100] == 1
-    assert share[100, 0] == pytest.approx(33 / 65)
-    assert share[0, 0] == pytest.approx((33 / 65) ** 2)
-    seen[:, 100:] = False
-    assert coverage(seen)[100, 99] == pytest.approx(33 / 65)

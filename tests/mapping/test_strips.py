@@ -233,7 +233,6 @@ def written(folder: Path, threads: int) -> Path:
         "dem": folder / "dem.tif",
         "maximum_slope": 6.0,
         "maximum_height": 40.0,
-        "minimum_coverage": 0.6,
         "event": "e",
         "threads": threads,
         **{

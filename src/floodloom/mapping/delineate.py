@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from floodloom.arrays import Bytes, Mask
-from floodloom.mapping.exclusion import Ground, exclusions, reach
+from floodloom.mapping.exclusion import Ground, exclusions
 from floodloom.mapping.exclusion import Reason as Reason
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.mapping.water import USUAL, Pace, minimum_area, water_extent
@@ -112,10 +112,8 @@ class Delineation:
         """
         rows = slice(start, self.shape[0] if stop is None else stop)
         water, flood = self.water[rows], self.flood[rows]
-        after, inner = around(self.evidence.after, rows.start, rows.stop, reach(self.settings))
-        seen = after != FloodClass.NODATA.value
-        reasons = exclusions(self.evidence.ground, seen, self.settings, rows.start, inner)
-        seen = seen[inner]
+        seen = self.evidence.after[rows] != FloodClass.NODATA.value
+        reasons = exclusions(self.evidence.ground, seen, self.settings, rows.start)
         unchanged = self._unchanged(rows)
         for reason, mask in (
             (Reason.UNCHANGED, unchanged),

@@ -8,13 +8,10 @@ from enum import IntEnum
 
 import numpy as np
 
-from floodloom.arrays import Bytes, Floats, Mask
+from floodloom.arrays import Bytes, Mask
 from floodloom.mapping.settings import DelineateSettings
 from floodloom.raster.recipe import Flag
 from floodloom.raster.rows import Rows
-from floodloom.raster.windows import box_sum
-
-_NEIGHBOURHOOD = 65  # px, about what a network looks at
 
 
 class Reason(IntEnum):
@@ -28,7 +25,6 @@ class Reason(IntEnum):
     DENSE_VEGETATION = 5
     STEEP = 6
     ABOVE_DRAINAGE = 7
-    LOW_COVERAGE = 8
     UNCHANGED = 9
     SEASONAL = 10
 
@@ -41,7 +37,6 @@ REASON_NAMES = {
     Reason.DENSE_VEGETATION.value: "dense vegetation",
     Reason.STEEP.value: "steep slope",
     Reason.ABOVE_DRAINAGE.value: "high above the drainage",
-    Reason.LOW_COVERAGE.value: "too little data around",
     Reason.UNCHANGED.value: "water, but backscatter as before the flood",
     Reason.SEASONAL.value: "water, and on some dates before the flood, too",
 }
@@ -67,7 +62,6 @@ def exclusions(
     seen: Mask,
     settings: DelineateSettings,
     start: int = 0,
-    inner: slice = slice(None),
 ) -> Bytes:
     """Return why each pixel of some rows is excluded.
 
@@ -76,38 +70,27 @@ def exclusions(
     ground
         What is known of the ground.
     seen
-        (row, x) bool: where there is data, with `reach` further rows above and below.
+        (row, x) bool: where there is data.
     settings
         From where on a pixel is excluded.
     start
         The first of the rows.
-    inner
-        Where they lie in `seen`.
 
     Returns
     -------
     ndarray
         (row, x) uint8, see `Reason`; of several reasons the one that distorts the image most.
     """
-    within = seen[inner]
-    reasons = np.zeros(within.shape, dtype=np.uint8)
-    rows = slice(start, start + len(within))
-    for reason, mask in _masks(ground, seen, inner, settings, rows):
+    reasons = np.zeros(seen.shape, dtype=np.uint8)
+    for reason, mask in _masks(ground, settings, slice(start, start + len(seen))):
         np.putmask(reasons, mask, reason.value)
-    return reasons * within
-
-
-def reach(settings: DelineateSettings) -> int:
-    """Return how many rows around those that are asked for matter to `exclusions`."""
-    return _NEIGHBOURHOOD // 2 if settings.minimum_coverage > 0 else 0
+    return reasons * seen
 
 
 def _masks(
-    ground: Ground, seen: Mask, inner: slice, settings: DelineateSettings, rows: slice
+    ground: Ground, settings: DelineateSettings, rows: slice
 ) -> Iterator[tuple[Reason, Mask]]:
     """Masks in the order in which they are painted over one another."""
-    if settings.minimum_coverage > 0:
-        yield Reason.LOW_COVERAGE, coverage(seen)[inner] < settings.minimum_coverage
     if ground.height is not None and settings.maximum_height is not None:
         yield Reason.ABOVE_DRAINAGE, ground.height[rows] > settings.maximum_height
     if ground.land_cover is not None:
@@ -120,9 +103,3 @@ def _masks(
         flags = ground.flags[rows]
         yield Reason.SHADOW, (flags & Flag.SHADOW.value) > 0
         yield Reason.LAYOVER, (flags & Flag.LAYOVER.value) > 0
-
-
-def coverage(seen: Mask) -> Floats:
-    """Return the share of pixels with data around each, beyond the raster there being none."""
-    count = box_sum(seen.astype(np.int32), _NEIGHBOURHOOD)
-    return np.asarray(count / _NEIGHBOURHOOD**2, dtype=np.float32)

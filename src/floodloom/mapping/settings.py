@@ -118,12 +118,6 @@ class DelineateSettings(Settings):
         ge=0,
         description="Ground higher above the nearest drainage is excluded, m",
     )
-    minimum_coverage: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Pixels with a smaller share of data within 32 px are excluded",
-    )
     urban: tuple[int, ...] = Field(
         default=(50,), description="Values of the land cover that are built-up (ESA WorldCover)"
     )

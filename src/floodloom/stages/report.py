@@ -66,16 +66,18 @@ def report(
     """
     require_events(*settings.events, *settings.before_events, *settings.truth_events)
     opened = open_events(event_files, settings, Path(map_page).parent)
+    written = {"map_page": Path(map_page), "out": Path(out)}
+    if collection is not None:  # before the pages, which take minutes
+        items = items_of(event_files.stac_items, Path(collection).parent)
+        described = collection_of(collection_id(Path(collection)), settings.title, items)
+        written["collection"] = Path(collection)
+
     shown = run_examples(files, threads)
     views = [_view(layers, settings, len(opened), threads) for layers in opened]
     sections = run_sections(files, settings, tuple(STAGES))
     page = render_report(settings.title, views=views, examples=shown, **sections)
     map_text = render_map(settings.title, views, shown)
-    written = {"map_page": Path(map_page), "out": Path(out)}
-    if collection is not None:
-        items = items_of(event_files.stac_items, Path(collection).parent)
-        described = collection_of(collection_id(Path(collection)), settings.title, items)
-        written["collection"] = Path(collection)
+
     with together(written) as made:
         made["map_page"].write_text(map_text, encoding="utf-8")
         made["out"].write_text(page, encoding="utf-8")

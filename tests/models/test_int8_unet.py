@@ -43,7 +43,7 @@ def quantised(model: UNet, sample: Tensor) -> Int8UNet:
 @pytest.mark.parametrize("weights", ["of the processor", "of 7 bits"])
 def test_logits_stay_near_those_of_float32(depth, weights, monkeypatch) -> None:
     if weights == "of 7 bits":
-        monkeypatch.setattr("floodloom.models.int8_unet.supports_int8", lambda: False)
+        monkeypatch.setattr("floodloom.models.int8_unet.supports_vnni", lambda: False)
     model = network(depth=depth)
     with torch.inference_mode():
         exact = model(image(2))

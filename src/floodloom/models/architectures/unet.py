@@ -21,6 +21,10 @@ from floodloom.models.cropped_decoder import (
 from floodloom.models.decoder import Merge, Skips
 from floodloom.models.encoder import PlainEncoder, make_encoder
 
+_BANDED = 2
+"""Finest levels of the decoder that are computed by bands: they take most of the memory, and the
+rows that bands have in common are few there."""
+
 
 class UNet(Segmenter):
     """U-Net with padded convolutions; `width=64, upsampling="transposed"` is the paper's.
@@ -91,30 +95,43 @@ class UNet(Segmenter):
         if not divided or min(height - top - bottom, width - left - right) < LEAST:
             return super().cropped_logits(image, rim)
         *carried, deepest = self.encoder(image)
+        coarse, fine = self.decoder[:-_BANDED], self.decoder[-_BANDED:]
+        rows, cols = (top, height - bottom), (left, width - right)
+        low_rows, low_cols = (
+            decoder_spans(length, span, len(fine))[-1][1]
+            for length, span in ((height, rows), (width, cols))
+        )
+        inner, origin = _decode(coarse, carried[len(fine) :], deepest, (0, 0), low_rows, low_cols)
         bands = [
-            self._decode(carried, deepest, rows, (left, width - right))
-            for rows in decoder_bands(top, height - bottom)
+            self.head(_decode(fine, carried[: len(fine)], inner, origin, band, cols)[0])
+            for band in decoder_bands(*rows)
         ]
         return torch.cat(bands, dim=2) if len(bands) > 1 else bands[0]
 
-    def _decode(self, carried: list[Tensor], deepest: Tensor, rows: Span, cols: Span) -> Tensor:
-        """Return the logits (N, class, y, x) of some rows and columns of the finest level."""
-        levels, (height, width) = len(self.decoder), carried[0].shape[-2:]
-        *tall_spans, low_rows = decoder_spans(height, rows, levels)
-        *wide_spans, low_cols = decoder_spans(width, cols, levels)
-        inner = make_dense(crop(deepest, low_rows[1], low_cols[1]), deepest)
-        origin = low_rows[1][0], low_cols[1][0]
-        for merge, skip in zip(self.decoder, reversed(carried), strict=True):
-            (tall, kept_rows), (wide, kept_cols) = tall_spans.pop(), wide_spans.pop()
-            larger = F.interpolate(inner, scale_factor=2, mode="bilinear", align_corners=False)
-            larger = crop(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
-            joint = torch.cat([crop(skip, tall, wide), larger], dim=1)
-            del larger
-            convolved = merge.get_submodule("convolve")(joint)
-            del joint
-            inner = make_dense(crop(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
-            origin = kept_rows[0], kept_cols[0]
-        return self.head(inner)  # type: ignore[no-any-return]
+
+def _decode(
+    merges: nn.ModuleList, skips: list[Tensor], coarse: Tensor, origin: Span, rows: Span, cols: Span
+) -> tuple[Tensor, Span]:
+    """Return some rows and columns of the last of these levels, and where they begin.
+
+    `skips` are the encoder's maps, finest first; `origin` is where the coarser map begins.
+    """
+    height, width = (skips[0] if skips else coarse).shape[-2:]
+    *tall_spans, low_rows = decoder_spans(height, rows, len(merges))
+    *wide_spans, low_cols = decoder_spans(width, cols, len(merges))
+    inner = make_dense(crop(coarse, low_rows[1], low_cols[1], origin), coarse)
+    origin = low_rows[1][0], low_cols[1][0]
+    for merge, skip in zip(merges, reversed(skips), strict=True):
+        (tall, kept_rows), (wide, kept_cols) = tall_spans.pop(), wide_spans.pop()
+        larger = F.interpolate(inner, scale_factor=2, mode="bilinear", align_corners=False)
+        larger = crop(larger, tall, wide, (2 * origin[0], 2 * origin[1]))
+        joint = torch.cat([crop(skip, tall, wide), larger], dim=1)
+        del larger
+        convolved = merge.get_submodule("convolve")(joint)
+        del joint
+        inner = make_dense(crop(convolved, kept_rows, kept_cols, (tall[0], wide[0])), convolved)
+        origin = kept_rows[0], kept_cols[0]
+    return inner, origin
 
 
 ARCHITECTURE = Architecture(UNet, "Ronneberger et al. 2015, arXiv 1505.04597")

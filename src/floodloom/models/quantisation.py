@@ -16,7 +16,7 @@ IMAGE = "image"
 
 _COARSE = 64  # ranges are rounded up to 1/64, so that another order of adding up changes nothing
 _MOST_INPUTS = 432  # of a convolution whose inputs are observed: 48 channels of 3x3 px
-_PLACES = 32  # along a side of a map, at which inputs are observed
+_PLACES = 16  # along a side of a map, at which inputs are observed
 _RIDGE = 0.1  # of the mean square of the inputs; with less, other ground than the sample's loses
 
 

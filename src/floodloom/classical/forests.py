@@ -26,6 +26,20 @@ class ForestArguments(Settings):
     pixels: int = Field(default=400, ge=1, le=16_384, description="Pixels that are drawn of each")
     seed: int = Field(default=0, ge=0, description="Seed of chips, pixels and trees")
 
+    def of_scikit_learn(self) -> dict[str, Any]:
+        """Return what scikit-learn's forests are made with."""
+        return {
+            "n_estimators": self.trees,
+            "max_depth": self.depth,
+            "min_samples_leaf": self.leaf,
+            "random_state": self.seed,
+        }
+
+    @property
+    def described(self) -> str:
+        """What maps, for the log."""
+        return f"{self.trees} trees of {self.chips} simulated chips"
+
 
 @dataclass(frozen=True)
 class Forest:

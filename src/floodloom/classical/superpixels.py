@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from floodloom.arrays import Floats
+from floodloom.classical.baseline import WaterMap
+from floodloom.classical.pixel_classes import ClassArguments
+from floodloom.classical.region_classes import map_regions
 from floodloom.classical.region_sums import Labels
+from floodloom.classical.scene import BackscatterScene
 
 Segment = Callable[[Floats], Labels]
 """From an image (y, x, band) float32, 0-1, without gaps, to superpixels (y, x)."""
@@ -44,3 +49,11 @@ def superpixels(levels: Floats, segment: Segment, *, has_power: bool) -> Labels:
     found = segment(np.ascontiguousarray(np.moveaxis(image, 0, -1), np.float32))
     parts = label(np.where(known, found - found.min() + 1, 0), background=0, connectivity=1)
     return np.asarray(parts - 1, np.int32)
+
+
+def map_superpixels(
+    scene: BackscatterScene, arguments: ClassArguments, segment: Segment
+) -> WaterMap:
+    """Map water by superpixels, as `floodloom.classical.region_classes.map_regions` does."""
+    regions = partial(superpixels, segment=segment, has_power=scene.has_power)
+    return map_regions(scene, arguments, regions)

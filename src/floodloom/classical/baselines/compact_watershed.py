@@ -15,10 +15,9 @@ from pydantic import Field
 from floodloom.arrays import Floats
 from floodloom.classical.baseline import Baseline, WaterMap
 from floodloom.classical.pixel_classes import ClassArguments
-from floodloom.classical.region_classes import map_regions
 from floodloom.classical.region_sums import Labels
 from floodloom.classical.scene import BackscatterScene
-from floodloom.classical.superpixels import superpixels
+from floodloom.classical.superpixels import map_superpixels
 
 
 class WatershedArguments(ClassArguments):
@@ -45,9 +44,7 @@ def segment_watershed(image: Floats, size: int, compactness: float) -> Labels:
 
 def _map(scene: BackscatterScene, arguments: WatershedArguments) -> WaterMap:
     segment = partial(segment_watershed, size=arguments.size, compactness=arguments.compactness)
-    return map_regions(
-        scene, arguments, partial(superpixels, segment=segment, has_power=scene.has_power)
-    )
+    return map_superpixels(scene, arguments, segment)
 
 
 BASELINE = Baseline(

@@ -14,10 +14,9 @@ from pydantic import Field
 from floodloom.arrays import Floats
 from floodloom.classical.baseline import Baseline, WaterMap
 from floodloom.classical.pixel_classes import ClassArguments
-from floodloom.classical.region_classes import map_regions
 from floodloom.classical.region_sums import Labels
 from floodloom.classical.scene import BackscatterScene
-from floodloom.classical.superpixels import superpixels
+from floodloom.classical.superpixels import map_superpixels
 
 
 class FelzenszwalbArguments(ClassArguments):
@@ -47,9 +46,7 @@ def _map(scene: BackscatterScene, arguments: FelzenszwalbArguments) -> WaterMap:
         sigma=arguments.sigma,
         minimum=arguments.minimum,
     )
-    return map_regions(
-        scene, arguments, partial(superpixels, segment=segment, has_power=scene.has_power)
-    )
+    return map_superpixels(scene, arguments, segment)
 
 
 BASELINE = Baseline(

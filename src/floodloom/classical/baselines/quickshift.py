@@ -15,10 +15,9 @@ from pydantic import Field
 from floodloom.arrays import Floats
 from floodloom.classical.baseline import Baseline, WaterMap
 from floodloom.classical.pixel_classes import ClassArguments
-from floodloom.classical.region_classes import map_regions
 from floodloom.classical.region_sums import Labels
 from floodloom.classical.scene import BackscatterScene
-from floodloom.classical.superpixels import superpixels
+from floodloom.classical.superpixels import map_superpixels
 
 _SEED = 0  # of the noise that decides between equal densities
 
@@ -63,9 +62,7 @@ def _map(scene: BackscatterScene, arguments: QuickshiftArguments) -> WaterMap:
         reach=arguments.reach,
         ratio=arguments.ratio,
     )
-    return map_regions(
-        scene, arguments, partial(superpixels, segment=segment, has_power=scene.has_power)
-    )
+    return map_superpixels(scene, arguments, segment)
 
 
 BASELINE = Baseline(

@@ -40,12 +40,7 @@ def grow(chips: Iterable[Chip], arguments: ForestArguments) -> Forest:
         rows, cols = draw_pixels(known, arguments.pixels, draw)
         pixels.append(intensity_and_texture(levels, WINDOWS)[:, rows, cols].T)
         water.append(wet[rows, cols])
-    forest = RandomForestClassifier(
-        arguments.trees,
-        max_depth=arguments.depth,
-        min_samples_leaf=arguments.leaf,
-        random_state=arguments.seed,
-    )
+    forest = RandomForestClassifier(**arguments.of_scikit_learn())
     return Forest.of(forest.fit(np.concatenate(pixels), np.concatenate(water)))
 
 
@@ -60,7 +55,7 @@ def _map(scene: BackscatterScene, arguments: ForestArguments) -> WaterMap:
         return percent
 
     percent = map_blocks(scene, SIDE, max(WINDOWS) // 2, work)
-    return WaterMap(percent, found=f"{arguments.trees} trees of {arguments.chips} simulated chips")
+    return WaterMap(percent, found=arguments.described)
 
 
 BASELINE = Baseline(

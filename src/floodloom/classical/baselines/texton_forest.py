@@ -54,12 +54,7 @@ def grow(chips: Iterable[Chip], arguments: TextonArguments) -> tuple[PixelTests,
         rows, cols = draw_pixels(known, arguments.pixels, draw)
         values.append(tests.values(levels, rows, cols))
         water.append(wet[rows, cols])
-    forest = ExtraTreesClassifier(
-        arguments.trees,
-        max_depth=arguments.depth,
-        min_samples_leaf=arguments.leaf,
-        random_state=arguments.seed,
-    )
+    forest = ExtraTreesClassifier(**arguments.of_scikit_learn())
     return tests, Forest.of(forest.fit(np.concatenate(values), np.concatenate(water)))
 
 
@@ -71,7 +66,7 @@ def _map(scene: BackscatterScene, arguments: TextonArguments) -> WaterMap:
         return np.asarray(100 * tests.follow(levels, forest), np.float32)
 
     percent = map_blocks(pixels, SIDE, arguments.patch // 2, work)
-    return WaterMap(percent, found=f"{arguments.trees} trees of {arguments.chips} simulated chips")
+    return WaterMap(percent, found=arguments.described)
 
 
 BASELINE = Baseline(

@@ -79,6 +79,7 @@ def test_a_job_ends_when_its_run_is_killed(tmp_path, start) -> None:
 def test_a_run_waits_for_jobs_of_one_that_was_killed(tmp_path, start) -> None:
     run, job = start(OWNER), start(JOB)
     os.kill(job.pid, signal.SIGSTOP)  # works on, and doesn't look
+    os.waitpid(job.pid, os.WUNTRACED)  # until then its threads may run on
     run.kill()
     run.wait()
     refused = pytest.raises(LockedError, match="a job of a run that was killed still works")

@@ -216,18 +216,39 @@ def test_fringe_of_a_lake_is_not_flood() -> None:
     assert (classes == 2).sum() == 6 * 17
 
 
+def test_water_between_a_lake_and_flood_beyond_its_shore_is_flood() -> None:
+    lake = np.zeros((30, 30), "uint8")
+    lake[:, :8] = 100
+    after = lake.copy()
+    after[:, 8] = 100  # mixed pixels, all along
+    after[10:20, 8:20] = 100
+    for reference in (None, (lake > 0).astype("uint8")):
+        found = delineate_flood(Evidence(after, lake, reference=reference), rules())
+        classes, _ = found.read()
+        assert (classes[:, :8] == 1).all()
+        assert (classes[9:21, 8] == 2).all()
+        assert (classes[:9, 8] == 1).all()
+        assert (classes[21:, 8] == 1).all()
+        assert (classes[10:20, 9:20] == 2).all()
+
+
 def test_flood_is_what_was_land_with_confidence() -> None:
-    """Columns: water before, then doubt, then land; each grows by a buffer of two pixels."""
+    """Columns: water before, then doubt, then land; both grow by a buffer of two pixels."""
     after = np.full((12, 40), 100, "uint8")
     before = np.zeros((12, 40), "uint8")
     before[:, :10] = 90
     before[:, 10:15] = 21
     before[:, 15:20] = 19
+    after[:, 17:] = 0
     classes, reasons = delineate_flood(Evidence(after, before), rules(shore_buffer=2)).read()
     assert (classes[:, :12] == 1).all()
     assert (classes[:, 12:17] == 3).all()
     assert (reasons[:, 12:17] == Reason.BEFORE_UNKNOWN.value).all()
-    assert (classes[:, 17:] == 2).all()
+    assert (classes[:, 17:] == 0).all()
+    after[:, 17:] = 100
+    classes, reasons = delineate_flood(Evidence(after, before), rules(shore_buffer=2)).read()
+    assert (classes[:, 12:15] == 3).all()
+    assert (classes[:, 15:] == 2).all()
     land = np.zeros_like(before)
     trusted, _ = delineate_flood(
         Evidence(after, before, reference=land), rules(shore_buffer=2)

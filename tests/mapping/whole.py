@@ -46,9 +46,14 @@ def classified(
     water = sieved(seen & (after >= settings.threshold), seen, least, areas)
     earlier = sieved(known & (before >= settings.threshold), known, least, areas)
     maybe = known & (before >= settings.before_threshold)
-    permanent, doubtful = (
+    shores = [
         binary_dilation(mask, np.ones((3, 3)), iterations=settings.shore_buffer)
         for mask in (earlier, maybe)
+    ]
+    beyond = water & known & ~shores[0] & ~shores[1]
+    flooded = binary_dilation(beyond, np.ones((3, 3)), iterations=settings.shore_buffer)
+    permanent, doubtful = (
+        mask | shore & ~flooded for mask, shore in zip((earlier, maybe), shores, strict=True)
     )
     flood = sieved(water & ~permanent, water, least, areas)
     classes = water.astype("uint8")

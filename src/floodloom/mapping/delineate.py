@@ -8,6 +8,7 @@ but for `floodloom.raster.sieve`, which measures patches whole wherever strips c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -148,7 +149,9 @@ def delineate_flood(
 
     Between `before_threshold` and `threshold` neither is certain, and water is excluded: as flood,
     the edges of rivers and lakes would be flooded in every scene; as permanent water, a flood would
-    be missed. The shore buffer takes in mixed pixels, and the error of geocoding between scenes.
+    be missed. The shore buffer takes in mixed pixels, and the error of geocoding between scenes: a
+    rim of water that is no wider belongs to what it surrounds. Where there is flood beyond the
+    buffer, the water between is flood, too.
 
     Of several dates before, water on `permanent_occurrence` percent of them or more is permanent.
     On fewer it is seasonal, and from `before_threshold` percent on excluded: it isn't known
@@ -175,13 +178,14 @@ def delineate_flood(
     with ThreadPoolExecutor(pace.threads) as pool:
         after = pool.submit(water_extent, evidence.after, settings, areas, evidence.decibel, pace)
         before = pool.submit(_water_before, evidence, settings, pace)
-        water, (permanent, seasonal, doubtful) = after.result(), before.result()
+        water, earlier = after.result(), before.result()
 
     def part(start: int, stop: int) -> tuple[Bytes, Mask, Mask]:
-        grown = [_grown(m, start, stop, settings.shore_buffer) for m in (permanent, seasonal)]
-        wet = water[start:stop]
-        values = np.where(grown[0], LAND, WATER).astype(np.uint8) * wet
-        return values, grown[1], doubtful[start:stop]
+        permanent, seasonal, doubtful = _with_shores(
+            water, earlier, start, stop, settings.shore_buffer
+        )
+        values = np.where(permanent, LAND, WATER).astype(np.uint8) * water[start:stop]
+        return values, seasonal, doubtful | earlier.unknown[start:stop]
 
     height, width = evidence.after.shape
     sieve = Sieve(areas, minimum_area(settings, areas))
@@ -193,17 +197,21 @@ def delineate_flood(
     return Delineation(evidence, settings, water, sieve.finish(), sometimes, maybe)
 
 
-def _water_before(
-    evidence: Evidence, settings: DelineateSettings, pace: Pace
-) -> tuple[Rows, Rows, Rows]:
-    """Where (y, x) water is permanent, where it is seasonal, and where it is uncertain.
+@dataclass(frozen=True)
+class _WaterBefore:
+    """Where (y, x) there was water before the flood: always, at times, perhaps, and not known."""
 
-    The uncertain is grown by the shore buffer; the others aren't yet.
-    """
+    permanent: Rows
+    seasonal: Rows
+    doubtful: Rows
+    unknown: Rows
+
+
+def _water_before(evidence: Evidence, settings: DelineateSettings, pace: Pace) -> _WaterBefore:
     height, width = evidence.after.shape
     if evidence.before is None and evidence.reference is None:
         none = ReadRows((height, width), lambda a, b: np.zeros((b - a, width), dtype=bool))
-        return none, none, none
+        return _WaterBefore(none, none, none, none)
     extent = None
     if evidence.before is not None and evidence.occurrence is None:
         areas = evidence.pixel_areas()
@@ -212,15 +220,27 @@ def _water_before(
     def part(start: int, stop: int) -> tuple[Mask, ...]:
         return _before(evidence, settings, extent, slice(start, stop))
 
-    water, sometimes, maybe, unknown = found = tuple(StoredMask(width) for _ in range(4))
+    found = tuple(StoredMask(width) for _ in range(4))
     for _, masks in by_strips(part, height, rows=pace.rows):
         for whole, mask in zip(found, masks, strict=True):
             whole.append(mask)
+    return _WaterBefore(*found)
 
-    def doubtful(start: int, stop: int) -> Mask:
-        return _grown(maybe, start, stop, settings.shore_buffer) | unknown[start:stop]
 
-    return water, sometimes, ReadRows((height, width), doubtful)
+def _with_shores(
+    water: Rows, earlier: _WaterBefore, start: int, stop: int, buffer: int
+) -> Iterator[Mask]:
+    """Permanent, seasonal and doubtful water of some rows, each with its shore.
+
+    That is what lies within the buffer, but for water that is within the buffer of flood beyond it.
+    """
+    layers = (water, earlier.unknown, earlier.permanent, earlier.seasonal, earlier.doubtful)
+    wet, unknown, *masks = (around(layer, start, stop, 2 * buffer)[0] for layer in layers)
+    _, inner = around(water, start, stop, 2 * buffer)
+    grown = [_grown(mask, buffer) for mask in masks]
+    beside_flood = _grown(wet & ~np.logical_or.reduce([unknown, *grown]), buffer)
+    for mask, with_buffer in zip(masks, grown, strict=True):
+        yield (mask | with_buffer & ~beside_flood)[inner]
 
 
 def _before(
@@ -247,17 +267,16 @@ def _before(
     return water, sometimes, maybe, ~known
 
 
-def _grown(mask: Rows, start: int, stop: int, pixels: int) -> Mask:
-    """Rows of a mask with all pixels that lie within some of it, also diagonally."""
-    values, inner = around(mask, start, stop, pixels)
+def _grown(mask: Mask, pixels: int) -> Mask:
+    """All pixels that lie within some of a mask, also diagonally."""
     for _ in range(pixels):
-        across = values.copy()
-        across[:, 1:] |= values[:, :-1]
-        across[:, :-1] |= values[:, 1:]
-        values = across.copy()
-        values[1:] |= across[:-1]
-        values[:-1] |= across[1:]
-    return values[inner]
+        across = mask.copy()
+        across[:, 1:] |= mask[:, :-1]
+        across[:, :-1] |= mask[:, 1:]
+        mask = across.copy()
+        mask[1:] |= across[:-1]
+        mask[:-1] |= across[1:]
+    return mask
 
 
 def flood_likelihood(evidence: Evidence) -> Rows:

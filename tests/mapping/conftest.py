@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,7 @@ def untrained(seed: int = 0, *, temperature: float = 1.0, recipe: Recipe = INPUT
     )
 
 
+@cache
 def fitted(steps: int = 60, *, recipe: Recipe = INPUTS, **arguments) -> Checkpoint:
     """A checkpoint that has learnt to see the water of `flooded`, so that it is mostly sure."""
     torch.manual_seed(0)

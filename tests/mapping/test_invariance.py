@@ -85,20 +85,25 @@ def test_every_valid_pixel_of_the_simulated_scene_is_predicted(simulated, refere
     assert np.ptp(reference[known].astype(int)) == 100
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
-@pytest.mark.parametrize(("tile", "cores"), [(96, 1), (256, 2), (512, 2)])
-def test_reduced_precision_does_not_depend_on_the_windows_either(
-    precision, tile, cores, threads
-) -> None:
-    power, _ = flooded(900, 700, seed=5)
+@pytest.fixture(scope="module", params=["bfloat16", "int8"])
+def reduced(request) -> tuple[str, xr.DataArray, Ensemble, np.ndarray]:
+    """A number format, a scene, an ensemble, and the scene's percents in one window by it."""
+    power, _ = flooded(600, 500, seed=5)
     power[0, 100:140, 50:90] = np.nan
     inputs, ensemble = as_inputs(power), ensemble_of([fitted(width=8)])
-    threads(1)
-    whole, _ = predicted(inputs, ensemble, 1024, precision=precision)
-    threads(cores)
-    assert_same(predicted(inputs, ensemble, tile, precision)[0], whole)
+    whole, _ = predicted(inputs, ensemble, 1024, request.param)
     exact, _ = predicted(inputs, ensemble, 1024)
     assert 0 < ((whole >= 50) != (exact >= 50)).mean() < 1e-3
+    return request.param, inputs, ensemble, whole
+
+
+@pytest.mark.parametrize(("tile", "cores"), [(96, 1), (256, 2), (512, 1)])
+def test_reduced_precision_does_not_depend_on_the_windows_either(
+    reduced, tile, cores, threads
+) -> None:
+    precision, inputs, ensemble, whole = reduced
+    threads(cores)
+    assert_same(predicted(inputs, ensemble, tile, precision)[0], whole)
 
 
 @pytest.fixture(scope="module")

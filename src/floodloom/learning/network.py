@@ -100,6 +100,17 @@ def keep_memory() -> None:
         mallopt(-8, 1)  # M_ARENA_MAX
 
 
+def return_memory() -> None:
+    """Give back to the kernel what glibc keeps.
+
+    What is freed lies scattered between what lives on, and more and more of it: reading, writing
+    and layers of several sizes take turns.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def supports_bfloat16(device: torch.device) -> bool:
     """Return whether a processor has instructions for bfloat16, not only a detour."""
     if device.type == "cuda":

@@ -81,8 +81,8 @@ class DelineateSettings(Settings):
     shore_buffer: int = Field(
         default=1,
         ge=0,
-        description="Pixels around what was or may have been water that are taken for the same, where "
-        "no flood goes on beyond them",
+        description="Pixels around what was or may have been water that are taken for the same, "
+        "where no flood goes on beyond them",
     )
     refine: Literal["none", "majority", "crf", "paul-ganju"] = Field(
         default="none",

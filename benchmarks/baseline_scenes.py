@@ -26,7 +26,7 @@ from floodloom.simulate.chips import make_chip
 from floodloom.tiles.labels import water_labels
 
 CHIPS = 16
-_FIRST = 900_000  # seeds that neither networks nor forests are trained on
+_FIRST = 7_000_000  # seeds that nothing was trained, chosen or looked at with
 _CHIP = 256
 _ETCI = 2048
 """Side of the part of the ETCI scene, px."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from floodloom.learning.losses import LOSSES
-from floodloom.models.choices import ARCHITECTURES, EncoderName, ModelName, UpsamplingName
+from floodloom.models.choices import ARCHITECTURES, ENCODERS, ModelName
+from floodloom.registry import Registry
 from floodloom.settings import Settings, of_job
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Schedule = Literal["cosine", "constant", "plain-cosine"]
 Balance = Annotated[float, Field(ge=0, le=1)] | Literal["presence"]
 Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou", "epoch"]
 Precision = Literal["auto", "float32", "bfloat16"]
+_NAMED_IN_ARGUMENTS: dict[str, Registry[Any]] = {"encoder": ENCODERS, "branch": ARCHITECTURES}
 
 
 class NetworkSettings(Settings):
@@ -29,19 +31,13 @@ class NetworkSettings(Settings):
 
     model: ModelName = of_job(default="unet", description="Architecture, see `floodloom models`")
     width: int = Field(default=16, ge=1, description="Channels of the network's first level")
-    encoder: EncoderName | None = Field(
-        default=None, description="Encoder of the architecture; null: its own plain one"
-    )
     encoder_weights: Path | None = Field(
         default=None, description="File (.safetensors) with ImageNet weights for the encoder"
     )
-    upsampling: UpsamplingName | None = Field(
-        default=None, description="How the decoder enlarges; null: the architecture's own choice"
-    )
     arguments: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further arguments of the architecture by name, such as depth, norm, skips or "
-        "stacks, see `docs/models.md`",
+        description="Arguments of the architecture by name, such as encoder, upsampling, depth, "
+        "norm, skips or stacks, see `docs/models.md`",
     )
 
     @field_validator("arguments")
@@ -51,12 +47,14 @@ class NetworkSettings(Settings):
         return {name: _plain(value) for name, value in arguments.items()}
 
     def modules(self, *keys: str) -> tuple[str, ...]:
-        """Return the modules of what is chosen by name, that of a late fusion's branch, too."""
-        branch = self.arguments.get("branch")
+        """Return the modules of what is chosen by name, an encoder or a branch of fusion, too."""
         looked_at = not keys or "arguments" in keys
-        more: tuple[str, ...] = ()
-        if looked_at and isinstance(branch, str) and branch in ARCHITECTURES.names:
-            more = (ARCHITECTURES.module(branch),)
+        named = self.arguments if looked_at else {}
+        more = [
+            registry.module(named[argument])
+            for argument, registry in _NAMED_IN_ARGUMENTS.items()
+            if named.get(argument) in registry.names
+        ]
         return tuple(dict.fromkeys((*super().modules(*keys), *more)))
 
 

@@ -174,9 +174,6 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         "own (pseudo) or one for all tiles, drawn together (joint), or by what the moving average "
         "of the weights (`average`) predicts of them during training",
     )
-    tensorboard: bool = Field(
-        default=False, description="Draw the history in TensorBoard, beside the checkpoint"
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -165,8 +165,7 @@ def fit(
     progress = load_state(sidecars.state, identity, state)
     weights = sampling_weights(training.statistics.counts, settings.balance, training.pseudo)
     steps = math.ceil(len(training.tiles) / settings.batch)
-    size = settings.micro_batch or settings.batch
-    step = _Step(state, state.kept, objective, loss, execution, size)
+    step = _Step(state, state.kept, objective, loss, execution, settings.batch)
 
     for epoch in range(progress.epochs, settings.epochs):
         started = time.perf_counter()
@@ -358,8 +357,8 @@ class _Step:
         """Go on with half as many tiles at once."""
         if distributed.processes().size > 1:
             raise TrainingError(
-                f"out of GPU memory with {self.size} tiles at once; set `micro_batch` below "
-                f"{self.size} (several processes can't shrink it on their own)"
+                f"out of GPU memory with {self.size} tiles at once; lower `batch`, or take one "
+                "process, which adds up the gradients of fewer tiles by itself"
             )
         if self.size == 1:
             raise TrainingError(

@@ -64,11 +64,6 @@ class OptimiserSettings(Settings):
     seed: int = of_job(default=0, description="Seed of the weights, the draw and the augmentation")
     epochs: int = Field(default=15, ge=1, description="Passes over the tiles")
     batch: int = Field(default=8, ge=1, description="Tiles per step")
-    micro_batch: int | None = Field(
-        default=None,
-        ge=1,
-        description="Tiles whose gradients are computed at once and added up; null: the batch",
-    )
     loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")
     schedule: Schedule = Field(

@@ -245,7 +245,7 @@ def _identity(
     module: nn.Module, training: TrainingSet, validation: Tiles, *settings: object
 ) -> str:
     """Return a digest of where a training starts, of its tiles and of how it goes."""
-    tiles = f"{training.tiles.identity()}{validation.identity()}{training.pseudo_share}"
+    tiles = f"{training.tiles.identity()}{validation.identity()}"
     digest = hashlib.sha256(f"{settings!r}{tiles}".encode())
     for name, tensor in module.state_dict().items():
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
@@ -258,7 +258,7 @@ def _draw(
 ) -> Draw:
     if training.pseudo is None:
         return draw_epoch(weights, steps, batch, generator)
-    return draw_mixture(weights, training.pseudo, training.pseudo_share, steps, batch, generator)
+    return draw_mixture(weights, training.pseudo, steps, batch, generator)
 
 
 def _batches(

@@ -157,12 +157,6 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         description="Share of the pseudo-labelled tiles in the last statistics of batch "
         "normalisation, where they come from another sensor or product; as in relabelling",
     )
-    pseudo_share: float | None = Field(
-        default=0.5,
-        gt=0,
-        lt=1,
-        description="Share of each batch that is pseudo-labelled; null: that of all tiles",
-    )
     consistency: Consistency = Field(
         default="pseudo",
         description="How unlabelled tiles teach: by the labels of the round, with a loss of their "

@@ -24,7 +24,7 @@ _OF_TRAIN = dict.fromkeys(
         *NetworkSettings.model_fields,
         *AugmentationSettings.model_fields,
     }
-    - {"model", "seed", "epochs"},
+    - {"model", "seed", "epochs", "memory_gib"},
     "train",
 )
 

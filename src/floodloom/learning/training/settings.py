@@ -103,11 +103,8 @@ class SamplingSettings(Settings):
 class ReadingSettings(Settings):
     """How tiles are read; no result depends on it."""
 
-    memory_gib: float = Field(
-        default=4.0,
-        ge=0,
-        repr=False,
-        description="Tiles that take more are read from disk as they are drawn, GiB",
+    memory_gib: Annotated[float, Field(ge=0, repr=False)] = of_job(
+        default=4.0, description="Tiles that take more are read from disk as they are drawn, GiB"
     )
 
 

@@ -77,14 +77,11 @@ class DistillationTerms(Settings):
     attention_weight: float = Field(
         default=0.0, ge=0, description="Weight of the divergence of the channels' spatial attention"
     )
-    relation_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the difference of the affinities of regions"
-    )
 
     @property
     def on_features(self) -> bool:
         """Whether any term needs the teacher's features."""
-        return self.feature_weight + self.attention_weight + self.relation_weight > 0
+        return self.feature_weight + self.attention_weight > 0
 
 
 class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, AugmentationSettings):

@@ -24,6 +24,8 @@ from floodloom.tiles.settings import Split, TileSettings
 from floodloom.tiles.store import tile_dataset
 
 BLOCK_SPLITS = ("train", "validation", "test")
+LEAST_VALID = 0.5
+"""Least share of pixels with data in a tile."""
 
 
 def split_blocks(tiles: xr.Dataset, shares: Sequence[float]) -> xr.Dataset:
@@ -209,7 +211,7 @@ def _windows(
         window
         for window in windows
         if min(window.height, window.width) == settings.size
-        and valid[window.slices].mean() >= settings.minimum_valid
+        and valid[window.slices].mean() >= LEAST_VALID
     ]
 
 

@@ -44,9 +44,6 @@ class TileSettings(PairingSettings):
         description="Class-balanced tiles drawn at random per labelled scene, instead of the "
         "regular plan",
     )
-    minimum_valid: float = Field(
-        default=0.5, ge=0, le=1, description="Least share of pixels with data in a tile"
-    )
     block_shares: tuple[float, ...] = Field(
         default=(0.6, 0.2, 0.2),
         min_length=3,

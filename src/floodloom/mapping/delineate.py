@@ -25,6 +25,9 @@ from floodloom.raster.product import FloodClass
 from floodloom.raster.rows import ReadRows, Rows, StoredMask, around, by_strips
 from floodloom.raster.sieve import LAND, WATER, Sieve
 
+PERMANENT_OCCURRENCE = 50
+"""Percent of the dates before the flood from which water on them is permanent."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -150,7 +153,7 @@ def delineate_flood(
     the edges of rivers and lakes would be flooded in every scene; as permanent water, a flood would
     be missed. The shore buffer takes in mixed pixels, and the error of geocoding between scenes.
 
-    Of several dates before, water on `permanent_occurrence` percent of them or more is permanent.
+    Of several dates before, water on half of them or more is permanent.
     On fewer it is seasonal, and from `before_threshold` percent on excluded: it isn't known
     whether it would be there without the flood.
 
@@ -237,7 +240,7 @@ def _before(
         water |= extent[rows]
     if evidence.occurrence is not None:
         occurrence = evidence.occurrence[rows]
-        water |= occurrence >= settings.permanent_occurrence
+        water |= occurrence >= PERMANENT_OCCURRENCE
         sometimes |= occurrence >= settings.before_threshold
     if evidence.reference is not None:
         reference = evidence.reference[rows]

@@ -71,13 +71,6 @@ class DelineateSettings(Settings):
         "to the threshold water is excluded. Of several dates, their mean, and the percent of them "
         "with water",
     )
-    permanent_occurrence: int = Field(
-        default=50,
-        ge=1,
-        le=100,
-        description="Percent of the dates before the flood, where there are several, from which "
-        "water on them is permanent; on fewer it is seasonal",
-    )
     shore_buffer: int = Field(
         default=1,
         ge=0,
@@ -151,12 +144,6 @@ class EvaluateSettings(Settings):
         le=100,
         description="β of Fβ and of weighted Fβ: recall counts β times as much as precision; "
         "published weighted Fβ have 1",
-    )
-    object_iou: float = Field(
-        default=0.5,
-        ge=0,
-        lt=1,
-        description="A predicted and a true object are a pair where their IoU exceeds this",
     )
     event: tuple[str, ...] = of_job(
         default=(),

@@ -52,13 +52,9 @@ class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         default=(),
         description="Optical channels and indices (ndwi, mndwi) that it sees; none: all",
     )
-    radar: bool = Field(default=True, description="The teacher sees the radar bands, too")
-    optical_drop: float = Field(
-        default=0.3,
-        ge=0,
-        le=1,
-        description="Probability that a tile loses its optical image, so that the network works "
-        "without it",
+    radar: bool = Field(
+        default=True,
+        description="The teacher sees the radar bands, too, and learns to do with them alone",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,10 +28,8 @@ class PredictSettings(Settings):
         description="Arguments of the baseline by name, such as size or classes, see "
         "`docs/baselines.md`",
     )
-    tile: int | None = Field(
+    tile: Annotated[int | None, Field(ge=64, multiple_of=32)] = of_job(
         default=None,
-        ge=64,
-        multiple_of=32,
         description="Largest side of a window, px; when not given, 1024 in float32, 1408 in "
         "bfloat16, 1600 in int8",
     )

@@ -161,7 +161,7 @@ def test_same_ground_on_both_sides_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "plan",
-    [{"split": "holdout"}, {"size": 16}, {"block_shares": (0.5, 0.5, 0.5)}],
+    [{"split": "holdout"}, {"size": 16}, {"bands": ()}],
 )
 def test_senseless_plans_are_refused(plan: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="TileSettings"):

@@ -32,9 +32,7 @@ _OF_TRAIN = dict.fromkeys(
 class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     """Training of the teacher that sees optical images; all else is as in `train`."""
 
-    shared: ClassVar[Mapping[str, str]] = {
-        key: section for key, section in _OF_TRAIN.items() if key != "width"
-    }
+    shared: ClassVar[Mapping[str, str]] = _OF_TRAIN
 
     epochs: int = Field(
         default=45,

@@ -179,7 +179,11 @@ def untrained(
     bands = () if optical is None else optical.channels
     bands = (*recipe.bands, *bands) if fused or optical is None else bands
     require_choices(network.model, network.arguments)
-    arguments = {"in_channels": len(bands), "classes": len(classes), "width": network.width}
+    arguments: dict[str, Any] = {
+        "in_channels": len(bands),
+        "classes": len(classes),
+        "width": network.width,
+    }
     chosen = dict(network.arguments)
     if fused and network.model == "late_fusion":
         first = len(recipe.bands)

@@ -46,7 +46,6 @@ DISTILLATIONS: dict[str, DistillationTerms] = {
     "logit_where_clear": DistillationTerms(),
     "hfd": DistillationTerms(feature_weight=1.0, logit_weight=0.0),
     "attention": DistillationTerms(logit_weight=0.0, attention_weight=1.0),
-    "relation": DistillationTerms(logit_weight=0.0, relation_weight=1.0),
     "hfd+logit": DistillationTerms(feature_weight=0.5),
     "logit_as_long": DistillationTerms(),
 }

@@ -130,7 +130,7 @@ class Bench:
         given = {**PRESETS.load(method).get("train", {})}
         given["batch_statistics"] = settings.batch_statistics
         if not self.budget.own:
-            given.pop("encoder", None)
+            given.pop("arguments", None)
         return self._rounds(method, settings, given, config.run.rounds, bool(config.run.fine_tuned))
 
     def supervised(self, store: str, member: int) -> Path:

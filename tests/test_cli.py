@@ -174,7 +174,7 @@ def values_of(stage: str, name: str, kind: Any) -> list[str]:
     return FIXED.get(name, {float: ["-1", "2", "3.5", "4"]}.get(kind, ["1", "2", "3", "4"]))
 
 
-FIXED = {"db_range": ["-30", "5"], "block_shares": ["0.5", "0.25", "0.25"]}
+FIXED = {"db_range": ["-30", "5"]}
 
 
 def test_unknown_options_are_still_named(capsys) -> None:

@@ -25,7 +25,7 @@ KEYS = [
 ]
 
 
-MOST_KEYS = 128
+MOST_KEYS = 110
 """A key more is one more to read for everybody: take another out for it."""
 
 

@@ -32,6 +32,10 @@ def test_shipped_configurations_are_valid(path: Path) -> None:
         ({"distill": {}}, r"teach: not set"),
         ({"teach": {"batch": 4}}, r"teach.batch: set train.batch, which holds here, too"),
         ({"train": {"batch_statistics": 0}}, r"set relabel.batch_statistics, which holds here"),
+        (
+            {"train": {"encoder": "vgg16"}},
+            r"did you mean `arguments: \{encoder: …\}`\?; see config/",
+        ),
         ({"train": {"acceptance": 0}}, r"unknown key, did you mean `relabel.acceptance`\?"),
         ({"relabel": {"flips": 0.5}}, r"relabel\.flips: unknown key: take it out; see config/"),
         ({"run": {"name": "r", "optical": True}}, r"run\.optical: needs a teacher"),

@@ -100,8 +100,6 @@ def test_water_on_half_of_the_dates_is_permanent_and_on_fewer_no_flood(tmp_path)
     classes, reasons = run(tmp_path, before=mosaics(tmp_path))
     assert bands(classes) == [2, 3, 1, 1, 2, 1]
     assert bands(reasons) == [0, Reason.SEASONAL.value, 0, 0, 0, 0]
-    classes, reasons = run(tmp_path, before=mosaics(tmp_path), permanent_occurrence=67)
-    assert bands(classes) == [2, 3, 3, 1, 2, 1]
     classes, _ = run(tmp_path, before=mosaics(tmp_path), before_threshold=40)
     assert bands(classes) == [2, 2, 1, 1, 2, 1]
 

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
 from floodloom.arrays import Bytes
-from floodloom.learning.metrics.foreground import score_foreground
+from floodloom.learning.metrics.foreground import OBJECT_IOU, score_foreground
 from floodloom.learning.metrics.pixels import Counts
 from floodloom.mapping.settings import EvaluateSettings
 from floodloom.raster.cog import write_cog
@@ -20,7 +20,7 @@ from floodloom.stages.evaluate import evaluate
 
 SHAPE = (1031, 67)
 GRID = GeoBox(SHAPE, Affine(10, 0, 500000, 0, -10, 5000000), "EPSG:32633")
-SCORED_WITH = {"beta": EvaluateSettings().beta, "object_iou": EvaluateSettings().object_iou}
+SCORED_WITH = {"beta": EvaluateSettings().beta, "object_iou": OBJECT_IOU}
 
 
 def written(folder: Path, name: str, values: Bytes, product: str, grid: GeoBox = GRID) -> Path:

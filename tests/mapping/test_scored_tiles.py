@@ -47,12 +47,10 @@ def test_an_event_without_labels_has_no_score(checkpoints, tmp_path) -> None:
     assert 0 < scores["tiles"]["mean_of_chip_macro_jaccard"] < 1
 
 
-def test_further_scores_come_by_event_and_together_and_follow_their_keys(
-    checkpoints, tmp_path
-) -> None:
+def test_further_scores_come_by_event_and_together_and_follow_beta(checkpoints, tmp_path) -> None:
     tiles = [stored(tmp_path / "t.zarr", truth())]
     found = []
-    for settings in (EvaluateSettings(), EvaluateSettings(beta=1, object_iou=0)):
+    for settings in (EvaluateSettings(), EvaluateSettings(beta=1)):
         out = evaluate(
             tiles=tiles, checkpoint=checkpoints[:1], out=tmp_path / "e.json", settings=settings
         )
@@ -64,7 +62,8 @@ def test_further_scores_come_by_event_and_together_and_follow_their_keys(
     assert sum(event["objects"]["fn"] for event in events) == usual["further"]["objects"]["fn"]
     assert other["further"]["pooled"]["f_beta"] == pytest.approx(other["water"]["f1"])
     assert usual["further"]["pooled"]["f_beta"] != other["further"]["pooled"]["f_beta"]
-    assert usual["further"]["objects"]["tp"] < other["further"]["objects"]["tp"]
+    assert usual["further"]["object_iou"] == 0.5
+    assert usual["further"]["objects"] == other["further"]["objects"]
     counts = usual["water"]
     right = (counts["tp"] + counts["tn"]) / sum(counts[name] for name in ("tp", "fp", "fn", "tn"))
     assert usual["further"]["pooled"]["accuracy"] == pytest.approx(right)

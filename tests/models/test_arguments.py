@@ -19,6 +19,7 @@ from floodloom.models.registry import require_choices
         ("deeplabv3plus", {"output_stride": 8, "image_pooling": False}),
         ("late_fusion", {"groups": [[0], [1, 2]], "branch": "linknet"}),
         ("octconv", {"share": 0.5}),
+        ("linknet", {"encoder": "resnet18", "upsampling": "nearest"}),
     ],
 )
 def test_what_an_architecture_has_is_accepted(model, arguments):
@@ -26,12 +27,19 @@ def test_what_an_architecture_has_is_accepted(model, arguments):
 
 
 WRONG = [
-    ("unet", {"stacks": 3}, "model 'unet': argument 'stacks' is none of depth, skips, norm"),
+    (
+        "unet",
+        {"stacks": 3},
+        "model 'unet': argument 'stacks' is none of depth, encoder, upsampling",
+    ),
     ("unet", {"depth": "x"}, "model 'unet': argument depth is 'x', but whole number is expected"),
     ("unet", {"norm": "layer"}, "argument norm is 'layer', but batch or group is expected"),
     ("unet", {"width": 8}, "argument 'width' is none of"),
     ("pspnet", {"output_stride": 7}, "argument output_stride is 7, but 8 or 16 or 32 is expected"),
     ("late_fusion", {"branch": "none"}, "argument branch is 'none', but deconvnet or "),
+    ("segnet", {"encoder": "vgg16"}, "model 'segnet': argument 'encoder' is none of upsampling"),
+    ("unet", {"encoder": "vgg99"}, "argument encoder is 'vgg99', but alexnet or "),
+    ("unet", {"upsampling": "cubic"}, "argument upsampling is 'cubic', but nearest or bilinear "),
     ("hrnet", {"modules": 3}, "argument modules is 3, but a list of whole number is expected"),
     ("hourglass", {"stacks": 10**9}, "argument stacks is 1000000000, but .* numbers up to 16384"),
 ]
@@ -69,6 +77,15 @@ def test_numbers_and_lists_of_the_command_line_are_read():
     given = {"depth": "3", "norm": "group", "modules": "[1, 4, 3]", "alone": "true"}
     read = NetworkSettings(arguments=given).arguments
     assert read == {"depth": 3, "norm": "group", "modules": [1, 4, 3], "alone": True}
+
+
+def test_a_network_depends_on_the_code_of_its_encoder():
+    settings = NetworkSettings(model="unet", arguments={"encoder": "resnet18"})
+    assert settings.modules() == (
+        "floodloom.models.architectures.unet",
+        "floodloom.models.encoders.resnet18",
+    )
+    assert settings.modules("model") == ("floodloom.models.architectures.unet",)
 
 
 def test_a_late_fusion_depends_on_the_code_of_its_branch():

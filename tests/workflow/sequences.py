@@ -46,7 +46,7 @@ SETTINGS: dict[tuple[str, ...], tuple[Any, ...]] = {
     ("tile", "size"): (64, 128),
     ("train", "learning_rate"): (0.001, 0.002),
     ("relabel", "tta"): (True, False),
-    ("predict", "tile"): (512, 1024),
+    ("predict", "tta"): (False, True),
     ("delineate", "threshold"): (40, 50),
     ("run", "rounds"): (0, 1),
     ("events", "flood", "dem"): ("dem.tif", "other-dem.tif"),

@@ -98,7 +98,7 @@ def test_teacher_and_students_are_trained_as_train_says(make: Callable[..., Jobs
     train = {"batch": 4, "epochs": 3, "width": 8, "loss": "focal"}
     jobs = make(train=train, teach={"epochs": 9, "labels": "water_index"}, distill={})
     taught, distilled = (jobs.settings(stage) for stage in ("teach", "distill"))
-    assert (taught["batch"], taught["epochs"], taught["width"]) == (4, 9, 16)
+    assert (taught["batch"], taught["epochs"], taught["width"]) == (4, 9, 8)
     assert (distilled["batch"], distilled["epochs"], distilled["width"]) == (4, 15, 8)
     assert taught["loss"] == distilled["loss"] == "focal"
     assert taught["labels"] == distilled["labels"] == "water_index"

@@ -118,7 +118,7 @@ def test_how_a_preset_of_relabelling_trains_is_its_own_matter(stage: str) -> Non
     both = {"teach": {}, "distill": {}, "relabel": {"preset": "paul-ganju"}}
     asked = plan([SCENES[0]], run={"name": "r"}, **both).settings(stage)
     usual = plan([SCENES[0]], run={"name": "r"}, teach={}, distill={}).settings(stage)
-    assert asked == {**usual, "encoder": "mobilenet_v2"}
+    assert asked == {**usual, "arguments": {"encoder": "mobilenet_v2"}}
     chosen = plan([SCENES[0]], run={"name": "r"}, train={"loss": "dice"}, **both)
     assert chosen.settings(stage)["loss"] == "dice"
 

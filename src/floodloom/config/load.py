@@ -167,6 +167,9 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         if model is None:
             return ""
     key = str(location[-1])
+    arguments = model.model_fields.get("arguments")
+    if arguments is not None and key in re.findall(r"\w+", arguments.description or ""):
+        return f", did you mean `arguments: {{{key}: …}}`?"
     others = [name for name in Config.model_fields if key in _keys_of(name)]
     if len(others) == 1:
         return f", did you mean `{others[0]}.{key}`?"

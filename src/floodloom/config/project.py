@@ -140,8 +140,9 @@ class EventSettings(Settings):
     """One flood event."""
 
     split: Split = Field(
-        description="Side of the split; `blocks` splits the event's own ground, or a data set as "
-        "it is published, `target` events give no labels and are mapped"
+        description="Side of the split; `blocks` splits the event's own ground from west to east "
+        "(60 % training, 20 % validation, 20 % test), or a data set as it is published, `target` "
+        "events give no labels and are mapped"
     )
     mapped: bool = Field(default=False, description="Predict and map this event too")
     seed: int | None = Field(default=None, description="Seed of a simulated event")

@@ -190,7 +190,11 @@ def untrained(
     bands = () if optical is None else optical.channels
     bands = (*recipe.bands, *bands) if fused or optical is None else bands
     require_choices(network.model, network.arguments)
-    arguments = {"in_channels": len(bands), "classes": len(classes), **_arguments(network)}
+    arguments: dict[str, Any] = {
+        "in_channels": len(bands),
+        "classes": len(classes),
+        "width": network.width,
+    }
     chosen = dict(network.arguments)
     if fused and network.model == "late_fusion":
         first = len(recipe.bands)
@@ -224,12 +228,6 @@ def _positions(groups: Sequence[Sequence[int | str]], bands: tuple[str, ...]) ->
                 "bands of `tile.bands`"
             )
     return [[bands.index(str(band)) for band in group] for group in groups]
-
-
-def _arguments(network: NetworkSettings) -> dict[str, Any]:
-    """Return what a checkpoint keeps of it beside the architecture's name."""
-    chosen = {"encoder": network.encoder, "upsampling": network.upsampling}
-    return {"width": network.width} | {k: value for k, value in chosen.items() if value}
 
 
 def require_fit(checkpoint: Checkpoint, tiles: xr.Dataset, path: str) -> None:

@@ -26,6 +26,9 @@ from floodloom.raster.product import FloodClass
 from floodloom.raster.rows import ReadRows, Rows, StoredMask, around, by_strips
 from floodloom.raster.sieve import LAND, WATER, Sieve
 
+PERMANENT_OCCURRENCE = 50
+"""Percent of the dates before the flood from which water on them is permanent."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -153,7 +156,7 @@ def delineate_flood(
     rim of water that is no wider belongs to what it surrounds. Where there is flood beyond the
     buffer, the water between is flood, too.
 
-    Of several dates before, water on `permanent_occurrence` percent of them or more is permanent.
+    Of several dates before, water on half of them or more is permanent.
     On fewer it is seasonal, and from `before_threshold` percent on excluded: it isn't known
     whether it would be there without the flood.
 
@@ -257,7 +260,7 @@ def _before(
         water |= extent[rows]
     if evidence.occurrence is not None:
         occurrence = evidence.occurrence[rows]
-        water |= occurrence >= settings.permanent_occurrence
+        water |= occurrence >= PERMANENT_OCCURRENCE
         sometimes |= occurrence >= settings.before_threshold
     if evidence.reference is not None:
         reference = evidence.reference[rows]

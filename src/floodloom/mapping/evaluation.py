@@ -12,7 +12,11 @@ import numpy as np
 
 from floodloom.arrays import IGNORE, NODATA, Bytes
 from floodloom.errors import InputError
-from floodloom.learning.metrics.foreground import ForegroundScores, score_foreground
+from floodloom.learning.metrics.foreground import (
+    OBJECT_IOU,
+    ForegroundScores,
+    score_foreground,
+)
 from floodloom.learning.metrics.pixels import Counts, PairScores, score_map, score_probability
 from floodloom.mapping.settings import EvaluateSettings, event_of
 from floodloom.mapping.sources import open_percent
@@ -49,7 +53,7 @@ def further_scores(
 ) -> dict[str, Any]:
     """Return the further scores of images together, with what they depend on."""
     together = sum(scores, ForegroundScores()).as_dict(settings.beta)
-    keys = {"beta": settings.beta, "object_iou": settings.object_iou}
+    keys = {"beta": settings.beta, "object_iou": OBJECT_IOU}
     return {"further": {**keys, **together}}
 
 
@@ -151,7 +155,6 @@ def score_pair(
         ReadRows((height, width), lambda a, b: flood(*compared(a, b))[1]),
         scale=100,
         beta=settings.beta,
-        object_iou=settings.object_iou,
         threads=threads,
     )
     return Scored(pair, further)

@@ -40,8 +40,7 @@ class DelineateFiles(Files):
     before: Paths = Field(
         default=(),
         description="Probability mosaics before the flood, of one date or several, known by their "
-        "tag ACQUISITION_TIME: what is water there, or on permanent_occurrence of the dates, is "
-        "permanent",
+        "tag ACQUISITION_TIME: what is water there, or on half of the dates, is permanent",
     )
     before_scene: Paths = Field(
         default=(),

@@ -214,7 +214,7 @@ def _require_what_is_seen(
     if optical is None and bands and not alone:
         raise InputError(
             f"{names}: hasn't learnt to do without its optical image; give `optical`, or teach "
-            "with `optical_drop`"
+            "with `teach.radar`"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,10 +28,8 @@ class PredictSettings(Settings):
         description="Arguments of the baseline by name, such as size or classes, see "
         "`docs/baselines.md`",
     )
-    tile: int | None = Field(
+    tile: Annotated[int | None, Field(ge=64, multiple_of=32)] = of_job(
         default=None,
-        ge=64,
-        multiple_of=32,
         description="Largest side of a window, px; when not given, 1024 in float32, 1408 in "
         "bfloat16, 1600 in int8",
     )
@@ -70,13 +68,6 @@ class DelineateSettings(Settings):
         description="Percent from which a pixel may have been water before the flood; from there "
         "to the threshold water is excluded. Of several dates, their mean, and the percent of them "
         "with water",
-    )
-    permanent_occurrence: int = Field(
-        default=50,
-        ge=1,
-        le=100,
-        description="Percent of the dates before the flood, where there are several, from which "
-        "water on them is permanent; on fewer it is seasonal",
     )
     shore_buffer: int = Field(
         default=1,
@@ -152,12 +143,6 @@ class EvaluateSettings(Settings):
         le=100,
         description="β of Fβ and of weighted Fβ: recall counts β times as much as precision; "
         "published weighted Fβ have 1",
-    )
-    object_iou: float = Field(
-        default=0.5,
-        ge=0,
-        lt=1,
-        description="A predicted and a true object are a pair where their IoU exceeds this",
     )
     event: tuple[str, ...] = of_job(
         default=(),

@@ -79,7 +79,7 @@ def _scores_by_tile(
         chips += [count(*chip) for chip in zip(probability >= 0.5, water, scored, strict=True)]
         bins.add_foreground(probability[scored], water[scored])
         further += [
-            score_foreground(*chip, beta=settings.beta, object_iou=settings.object_iou)
+            score_foreground(*chip, beta=settings.beta)
             for chip in zip(probability, np.where(scored, water, IGNORE), strict=True)
         ]
     return chips, further, bins.reliability()

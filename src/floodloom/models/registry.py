@@ -125,8 +125,8 @@ MOST = 16_384
 INPUTS = ("in_channels", "classes")
 """Arguments that the tiles decide."""
 
-SET_ELSEWHERE = (*INPUTS, "width", "encoder", "upsampling")
-"""Those and the ones that have a key of their own in a configuration."""
+SET_ELSEWHERE = (*INPUTS, "width")
+"""Those and the one that has a key of its own in a configuration."""
 
 _FROM_NOUGHT = ("groups",)  # numbers of bands, which begin with 0
 _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}

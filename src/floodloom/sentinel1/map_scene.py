@@ -32,6 +32,7 @@ from floodloom.sentinel1.settings import BackscatterSettings, GeocodeSettings
 from floodloom.sentinel1.speckle import despeckle
 
 _LOOKS = 4.4
+_SPECKLE_WINDOW = 5  # px; narrow rivers stay
 _CALIBRATED = "geometry"
 _OWN_TO_IMAGE = (_CALIBRATED, "footprint", POINTS)
 
@@ -153,9 +154,7 @@ def map_scene(
     if settings.speckle_filter != "none":
         for band in bands:
             images = [mosaic[band] for mosaic in mosaics if band in mosaic]
-            layers[band] = despeckle(
-                images, settings.speckle_filter, settings.speckle_window, _LOOKS
-            )
+            layers[band] = despeckle(images, settings.speckle_filter, _SPECKLE_WINDOW, _LOOKS)
     return stamp(_dataset(layers, grid, scenes, note), _recipe(recipe, grid, settings))
 
 
@@ -203,7 +202,7 @@ def _recipe(recipe: Recipe, grid: GeoBox, settings: GeocodeSettings) -> Recipe:
     if settings.flatten:
         update |= {"quantity": "gamma0", "flattened": True}
     if settings.speckle_filter != "none":
-        update["speckle_filter"] = f"{settings.speckle_filter}-{settings.speckle_window}"
+        update["speckle_filter"] = f"{settings.speckle_filter}-{_SPECKLE_WINDOW}"
     return recipe.model_copy(update=update)
 
 

@@ -70,8 +70,7 @@ class GeocodeSettings(Settings):
     )
     speckle_filter: Literal[
         "none", "boxcar", "lee", "lee_sigma", "refined_lee", "gamma_map", "multitemporal"
-    ] = Field(default="none", description="Speckle filter after geocoding")
-    speckle_window: int = Field(default=5, ge=3, description="Side of the filter's window, px; odd")
+    ] = Field(default="none", description="Speckle filter after geocoding, by windows of 5 x 5 px")
 
 
 BackscatterScale = Literal["db", "power", "amplitude", "dn"]

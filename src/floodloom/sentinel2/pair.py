@@ -131,6 +131,7 @@ _DATES = (
     ACQUIRED, "SENSING_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "PRODUCT_START_TIME",
     "datetime", "DATETIME", "TIFFTAG_DATETIME",
 )  # fmt: skip
+_GREATEST_PX = 10.0  # a shift beyond this is no matter of geolocation
 _RIGHT_PX = 0.75  # a shift below the accuracy of either product's geolocation
 _log = get_logger(__name__)
 
@@ -203,11 +204,11 @@ def pair_optical(
     found = Pairing(image, float(clear.mean()), gap_days=gap)
     if not clear.any():
         return _refused(path, image, "it shows no clear ground of the scene", gap)
-    if radar is None or not settings.optical_shift:
+    if radar is None:
         return found
     shift = _shift(xr.DataArray(radar, dims=("y", "x")), image, clear)
     found = replace(found, shift=shift)
-    reason = _too_far(shift, settings.optical_shift)
+    reason = _too_far(shift)
     if reason:
         return _refused(path, image, reason, gap, shift)
     return _registered(path, found, lambda down, right: on_grid(geobox.translate_pix(right, down)))
@@ -235,11 +236,11 @@ def _shift(radar: xr.DataArray, image: xr.DataArray, clear: NDArray[np.bool_]) -
     return estimate_shift(radar[rows, cols].values, image[:, rows, cols].values)
 
 
-def _too_far(shift: Shift | None, greatest: float) -> str:
+def _too_far(shift: Shift | None) -> str:
     """Return why an image lies too far off, if it does."""
-    if shift is None or not shift.sure or shift.length <= greatest:
+    if shift is None or not shift.sure or shift.length <= _GREATEST_PX:
         return ""
-    return f"it is off the scene by {_described(shift)}, more than {greatest:g} px"
+    return f"it is off the scene by {_described(shift)}, more than {_GREATEST_PX:g} px"
 
 
 def _described(shift: Shift) -> str:

@@ -19,9 +19,3 @@ class PairingSettings(Settings):
         description="Greatest time between optical image and scene, days; null: any. An image "
         "that is further away in time is left out",
     )
-    optical_shift: float = Field(
-        default=10.0,
-        ge=0,
-        description="Shift up to which an optical image is moved onto the scene, px; one that is "
-        "further off is left out; 0 doesn't look",
-    )

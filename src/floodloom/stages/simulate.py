@@ -13,8 +13,9 @@ from floodloom.raster.cog import ACQUIRED, write_cog
 from floodloom.simulate.event import AFTER, image_event, make_event, product_content
 from floodloom.simulate.optical import CHANNELS, optical_image
 from floodloom.simulate.safe import write_safe
-from floodloom.simulate.settings import SimulateSettings
+from floodloom.simulate.settings import SPACING_M, SimulateSettings
 
+_FLOOD_DEPTH_M = 2.5  # above the drainage: the plain is flooded, its edge is not
 _RELIEF_M = 40.0  # standard deviation of the hills' height: valleys to flood, slopes to lie over
 _CLOUD_SHARE = 0.3  # of the optical image: enough to show what a network does under clouds
 
@@ -55,8 +56,8 @@ def simulate(
     place = make_event(
         settings.seed or 0,
         settings.size,
-        settings.spacing,
-        settings.flood_depth,
+        SPACING_M,
+        _FLOOD_DEPTH_M,
         _RELIEF_M,
     )
     grid = place.geobox

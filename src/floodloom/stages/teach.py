@@ -12,6 +12,7 @@ from floodloom.digest import code_digest
 from floodloom.learning.checkpoint import save_checkpoint
 from floodloom.learning.data.augmentation import Augmentation, radar_noise
 from floodloom.learning.data.optical import (
+    OPTICAL_DROP,
     choose_labels,
     fused_samples,
     has_optical,
@@ -44,7 +45,7 @@ def teach(
     ----------
     tiles
         Tile stores. Tiles without a clear optical pixel are left out, unless the network learns to
-        do without (`settings.optical_drop`).
+        do without, by radar.
     out
         Checkpoint (.safetensors) whose inputs are optical channels, behind the radar bands if it
         takes those.
@@ -61,8 +62,7 @@ def teach(
     torch.set_num_threads(threads)
     opened = choose_labels(locate_tiles(open_tiles(tiles), tiles), settings.labels)
     names = optical_channels(opened, settings.channels)
-    missing_too = settings.radar and settings.optical_drop > 0
-    seen = opened if missing_too else select(opened, has_optical(opened))
+    seen = opened if settings.radar else select(opened, has_optical(opened))
     training, validation = training_and_validation(seen)
     standardisation = standardise_optical(training, names)
     load = partial(
@@ -72,7 +72,7 @@ def teach(
     noise = radar_noise(start.recipe, settings.speckle_looks, settings.offset_db)
     augmentation = Augmentation(second_sensor=len(start.recipe.bands), elastic=settings.elastic)
     if settings.radar:
-        augmentation = replace(augmentation, noise=noise, sensor_drop=settings.optical_drop)
+        augmentation = replace(augmentation, noise=noise, sensor_drop=OPTICAL_DROP)
     tiles_seen = load_tiles(training, settings.memory_gib, load)
     learned = train_checkpoint(
         start,

@@ -12,6 +12,7 @@ from floodloom.log import get_logger
 from floodloom.names import require_events
 from floodloom.outputs import writes
 from floodloom.raster.store import open_store
+from floodloom.tiles.cut import LEAST_VALID
 from floodloom.tiles.overlay import Wanted, cut_scene, labelled_scenes
 from floodloom.tiles.settings import TileSettings
 from floodloom.tiles.store import concatenate_tiles, write_tiles
@@ -80,8 +81,8 @@ def tile(
         ])  # fmt: skip
     if tiles.sizes["tile"] == 0:
         raise InputError(
-            f"{out}: no tile of {settings.size} px holds {settings.minimum_valid:.0%} valid "
-            "pixels; lower `size` or `minimum_valid`, or check the scene's footprint"
+            f"{out}: no tile of {settings.size} px holds {LEAST_VALID:.0%} valid pixels; lower "
+            "`size`, or check the scene's footprint"
         )
     get_logger(__name__).info("%s: %d tiles", out, tiles.sizes["tile"])
     return write_tiles(tiles, out)

@@ -75,7 +75,7 @@ def train(
             settings,
             audit=None if audit is None else read_audit(audit),
             in_round=bool(pseudo),
-            sidecars=Sidecars.of(Path(out), tensorboard=settings.tensorboard),
+            sidecars=Sidecars.of(Path(out)),
         )
         if processes.is_first:
             code = code_digest("train", settings.modules())

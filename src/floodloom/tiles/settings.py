@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from floodloom.datasets import DataSetName
 from floodloom.raster.recipe import Normalisation
@@ -13,7 +13,6 @@ from floodloom.sentinel2.settings import PairingSettings
 from floodloom.settings import of_job
 
 Split = Literal["train", "validation", "test", "target", "blocks"]
-_ROUNDING = 1e-6
 
 
 class TileSettings(PairingSettings):
@@ -44,15 +43,6 @@ class TileSettings(PairingSettings):
         description="Class-balanced tiles drawn at random per labelled scene, instead of the "
         "regular plan",
     )
-    minimum_valid: float = Field(
-        default=0.5, ge=0, le=1, description="Least share of pixels with data in a tile"
-    )
-    block_shares: tuple[float, ...] = Field(
-        default=(0.6, 0.2, 0.2),
-        min_length=3,
-        max_length=3,
-        description="Shares of training, validation and test ground for events with split `blocks`",
-    )
     seed: int = of_job(default=0, description="Seed of the random draw")
     event: str = of_job(default="", description="Name of the event, for the index")
     split: Split = of_job(
@@ -64,10 +54,3 @@ class TileSettings(PairingSettings):
         default=None, description="Name of a published data set, instead of `scene`"
     )
     root: Path | None = of_job(default=None, description="Folder of that data set")
-
-    @field_validator("block_shares")
-    @classmethod
-    def _whole(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
-        if abs(sum(shares) - 1) > _ROUNDING:
-            raise ValueError(f"{shares} don't sum to 1; correct them")
-        return shares

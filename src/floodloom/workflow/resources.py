@@ -14,6 +14,7 @@ import snakemake.script as snakemake_script
 from floodloom.config.load import DATASET, SIMULATED
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.training.settings import TrainSettings
+from floodloom.simulate.settings import SPACING_M
 from floodloom.workflow.plan import Plan
 
 _FUNCTIONS = 4096
@@ -126,7 +127,7 @@ def map_megapixels(plan: Plan, event: str) -> float:
     # No map has pixels of decimetres: so small a number is degrees.
     metres = resolution if resolution >= 0.1 else resolution * _METRES_PER_DEGREE
     if _is_from(plan, event, SIMULATED):
-        side = plan.config.simulate.size * plan.config.simulate.spacing / metres
+        side = plan.config.simulate.size * SPACING_M / metres
         return 2 * side**2 / 1e6  # the image lies askew on the map
     if _is_from(plan, event, DATASET) or not plan.scene_of(event, "after"):
         return _DATASET_MPX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from floodloom.learning.data.training_set import draw_epoch, sampling_weights
+from floodloom.learning.data.training_set import draw_epoch, draw_mixture, sampling_weights
 from floodloom.learning.training.distributed import Processes
 
 COUNTS = torch.tensor([[0, 16], [0, 0], *[[16, 0]] * 8])
@@ -23,6 +23,14 @@ def test_tiles_come_as_often_as_their_weights_say():
     draw = draw_epoch(weights, 2000, 5, torch.Generator().manual_seed(0))
     assert abs((draw.tile == 0).float().mean().item() - 0.7) < 0.02
     assert len(draw.seed.unique()) == draw.seed.numel()
+
+
+def test_half_of_every_batch_is_pseudo_labelled_however_few_tiles_are():
+    pseudo = torch.arange(20) >= 18
+    weights = torch.where(pseudo, 1 / 2, 1 / 18).double()
+    draw = draw_mixture(weights, pseudo, 7, 8, torch.Generator().manual_seed(0))
+    assert (pseudo[draw.tile].sum(dim=1) == 4).all()
+    assert torch.equal(pseudo[draw.partner], pseudo[draw.tile])
 
 
 def test_processes_share_every_batch_and_nothing_is_lost():

@@ -71,9 +71,7 @@ def batch(count=2, clear=True, seed=0):
     )
 
 
-ALL_TERMS = DistillationTerms(
-    feature_weight=0.5, logit_weight=0.5, attention_weight=0.5, relation_weight=0.5
-)
+ALL_TERMS = DistillationTerms(feature_weight=0.5, logit_weight=0.5, attention_weight=0.5)
 
 
 @pytest.fixture
@@ -111,7 +109,7 @@ def test_terms_add_up_by_their_weights(reach):
         settings = DistillationTerms(**{**none, **weights})
         return objective_of(guide, settings)(distiller, batch())
 
-    names = ("feature_weight", "logit_weight", "attention_weight", "relation_weight")
+    names = ("feature_weight", "logit_weight", "attention_weight")
     plain = value()
     each = [value(**{name: 1.0}) - plain for name in names]
     assert all(term > 0.001 for term in each)
@@ -171,7 +169,6 @@ TERMS = {
     "feature": DistillationTerms(logit_weight=0.0, feature_weight=1.0),
     "logit": DistillationTerms(),
     "attention": DistillationTerms(logit_weight=0.0, attention_weight=1.0),
-    "relation": DistillationTerms(logit_weight=0.0, relation_weight=1.0),
 }
 
 

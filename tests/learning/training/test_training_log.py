@@ -1,14 +1,13 @@
-"""The record of a training: lines, TensorBoard, and the batch that broke it."""
+"""The record of a training: lines, and the batch that broke it."""
 
 from __future__ import annotations
 
-import importlib.util
+import json
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from floodloom.errors import ConfigError, TrainingError
+from floodloom.errors import TrainingError
 from floodloom.learning.training.state import (
     Progress,
     RunningLoss,
@@ -18,26 +17,14 @@ from floodloom.learning.training.state import (
 )
 
 
-def record(epoch: int) -> dict:
-    return {"epoch": epoch, "loss": 1 / epoch, "validation_loss": 0.5, "iou": 0.1, "seconds": 1.0}
-
-
-def test_tensorboard_shows_the_history(tmp_path):
-    sidecars = Sidecars.of(tmp_path / "model.safetensors", tensorboard=True)
-    history = tuple(record(epoch) for epoch in (1, 2, 3))
+def test_the_history_has_a_line_for_each_epoch(tmp_path):
+    sidecars = Sidecars.of(tmp_path / "model.safetensors")
+    fixed = {"validation_loss": 0.5, "iou": 0.1, "seconds": 1.0}
+    history = tuple({"epoch": epoch, "loss": 1 / epoch, **fixed} for epoch in (1, 2, 3))
     for count in (1, 2, 3):
         log_epoch(Progress(history[:count]), 3, sidecars)
-    events = EventAccumulator(str(tmp_path / "model.tensorboard")).Reload()
-    assert set(events.Tags()["scalars"]) == {"loss", "validation_loss", "iou", "seconds"}
-    found = [(event.step, event.value) for event in events.Scalars("loss")]
-    assert found == [(epoch, pytest.approx(1 / epoch)) for epoch in (1, 2, 3)]
-
-
-def test_tensorboard_that_is_missing_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert Sidecars.of(tmp_path / "model.safetensors").board is None
-    with pytest.raises(ConfigError, match=r"pip install floodloom\[tensorboard\]"):
-        Sidecars.of(tmp_path / "model.safetensors", tensorboard=True)
+    lines = (tmp_path / "model.history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == list(history)
 
 
 def test_a_loss_that_is_no_number_names_its_batch():

@@ -26,6 +26,8 @@ from floodloom.tiles.inputs import BEFORE
 
 INDICES = {"ndwi": (ndwi, "green", "nir"), "mndwi": (mndwi, "green", "swir")}
 """Index, and the two channels that it is made of."""
+OPTICAL_DROP = 0.3
+"""Probability that a tile loses its image in training, so that the network learns radar alone."""
 
 _log = get_logger(__name__)
 _DOUBT = 0.05  # the sign of an index nearer to 0 than this is uncertain

@@ -145,14 +145,11 @@ class TrainingSet:
         What their labelled pixels hold.
     pseudo
         (tile,) bool: tiles without true labels; None if all have theirs.
-    pseudo_share
-        Share of each batch that those make up; None: that of all tiles.
     """
 
     tiles: Tiles
     statistics: ClassStatistics
     pseudo: Tensor | None = None
-    pseudo_share: float | None = 0.5
 
     @classmethod
     def of(
@@ -162,7 +159,6 @@ class TrainingSet:
         *,
         labelled: bool = True,
         pseudo: Tensor | None = None,
-        pseudo_share: float | None = 0.5,
     ) -> TrainingSet:
         """Take the statistics of tiles.
 
@@ -181,7 +177,7 @@ class TrainingSet:
         """
         needed = labelled and pseudo is None
         statistics = class_statistics(tiles, classes, labelled=needed)
-        return cls(tiles, statistics, pseudo, pseudo_share)
+        return cls(tiles, statistics, pseudo)
 
     @property
     def classes(self) -> int:
@@ -251,12 +247,11 @@ class Draw:
 def draw_mixture(
     weights: Tensor,
     pseudo: Tensor,
-    share: float | None,
     steps: int,
     batch: int,
     generator: torch.Generator,
 ) -> Draw:
-    """Draw an epoch whose batches all hold the same share of pseudo-labelled tiles.
+    """Draw an epoch of whose batches half is pseudo-labelled.
 
     Parameters
     ----------
@@ -264,9 +259,6 @@ def draw_mixture(
         (tile,) probabilities of being drawn within the labelled and the pseudo-labelled tiles.
     pseudo
         (tile,) bool, True for the pseudo-labelled ones.
-    share
-        Share of a batch that they make up, 0-1; None: as many as there are of all tiles. At least
-        one tile of either kind is in each batch.
     steps, batch, generator
         As for `draw_epoch`.
 
@@ -283,8 +275,7 @@ def draw_mixture(
     """
     if batch < 2:
         raise TrainingError(f"batch {batch}: labelled and pseudo-labelled tiles need at least 2")
-    share = float(pseudo.double().mean()) if share is None else share
-    many = min(max(round(share * batch), 1), batch - 1)
+    many = round(batch / 2)
     labelled = draw_epoch(weights * ~pseudo, steps, batch - many, generator)
     others = draw_epoch(weights * pseudo, steps, many, generator)
     place = torch.cat([(torch.arange(n) + 0.5) / n for n in (batch - many, many)])

@@ -24,7 +24,7 @@ _OF_TRAIN = dict.fromkeys(
         *NetworkSettings.model_fields,
         *AugmentationSettings.model_fields,
     }
-    - {"model", "seed", "epochs"},
+    - {"model", "seed", "epochs", "memory_gib"},
     "train",
 )
 
@@ -32,9 +32,7 @@ _OF_TRAIN = dict.fromkeys(
 class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     """Training of the teacher that sees optical images; all else is as in `train`."""
 
-    shared: ClassVar[Mapping[str, str]] = {
-        key: section for key, section in _OF_TRAIN.items() if key != "width"
-    }
+    shared: ClassVar[Mapping[str, str]] = _OF_TRAIN
 
     epochs: int = Field(
         default=45,
@@ -52,13 +50,9 @@ class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         default=(),
         description="Optical channels and indices (ndwi, mndwi) that it sees; none: all",
     )
-    radar: bool = Field(default=True, description="The teacher sees the radar bands, too")
-    optical_drop: float = Field(
-        default=0.3,
-        ge=0,
-        le=1,
-        description="Probability that a tile loses its optical image, so that the network works "
-        "without it",
+    radar: bool = Field(
+        default=True,
+        description="The teacher sees the radar bands, too, and learns to do with them alone",
     )
 
 
@@ -77,14 +71,11 @@ class DistillationTerms(Settings):
     attention_weight: float = Field(
         default=0.0, ge=0, description="Weight of the divergence of the channels' spatial attention"
     )
-    relation_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the difference of the affinities of regions"
-    )
 
     @property
     def on_features(self) -> bool:
         """Whether any term needs the teacher's features."""
-        return self.feature_weight + self.attention_weight + self.relation_weight > 0
+        return self.feature_weight + self.attention_weight > 0
 
 
 class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, AugmentationSettings):

@@ -28,7 +28,6 @@ from floodloom.learning.distillation.terms import (
     feature_loss,
     find_shift,
     logit_loss,
-    relation_loss,
     shift_tiles,
 )
 from floodloom.learning.loss import Loss, Prediction
@@ -141,8 +140,6 @@ def _on_features(
     settings: DistillationTerms,
 ) -> Tensor:
     value = torch.zeros((), device=weight.device)
-    if settings.relation_weight:
-        value = value + settings.relation_weight * relation_loss(features, target, weight)
     aligned = module.alignment(features)
     if settings.feature_weight:
         value = value + settings.feature_weight * feature_loss(aligned, target, weight)

@@ -179,7 +179,7 @@ def require_teacher(
     if identical and ours != theirs:
         raise CheckpointError(
             f"{path}: is {_described(*theirs)}, but the student is {_described(*ours)}; with "
-            "`distill.student: identical` both must be one, so set `teach.model` and `teach.width`"
+            "`distill.student: identical` both must be one, so give them one `model` and `width`"
         )
     if teacher.inputs == "fused":
         student.recipe.require_inputs(teacher.recipe, path)

@@ -11,7 +11,6 @@ from torch import Tensor
 from floodloom.models.blocks import resize
 
 _CHANNEL_TEMPERATURE = 4.0  # Shu et al. 2021, section 4.1
-_NODES = 8  # along each side, as regions of a feature map are related
 _BETTER = 0.7  # a shift must bring the divergence below this share of the unshifted one
 
 
@@ -112,30 +111,6 @@ def attention_loss(aligned: list[Tensor], target: list[Tensor], weight: Tensor) 
 def _attention(features: Tensor, counts: Tensor) -> Tensor:
     hidden = features.flatten(2) / _CHANNEL_TEMPERATURE
     return F.log_softmax(hidden.masked_fill(~counts, -1e4), dim=2)
-
-
-def relation_loss(features: list[Tensor], target: list[Tensor], weight: Tensor) -> Tensor:
-    """Return the squared difference of the affinities of regions, mean over pairs and scales.
-
-    The affinity of two of the 8 by 8 regions is the cosine of their mean features (Liu et al.
-    2019, equations 2 and 3), so the networks may differ in their channels.
-    """
-    pairs = list(_pairs(features, target))
-    total = torch.zeros((), device=weight.device)
-    for ours, theirs in pairs:
-        share = _share(weight, ours)
-        held = F.adaptive_avg_pool2d(share, (_NODES, _NODES)).flatten(1)
-        both = held.unsqueeze(1) * held.unsqueeze(2)
-        difference = (_affinity(ours, share) - _affinity(theirs, share)).square()
-        total = total + (difference * both).sum() / both.sum().clamp(min=1e-6)
-    return total / len(pairs)
-
-
-def _affinity(features: Tensor, share: Tensor) -> Tensor:
-    pooled = F.adaptive_avg_pool2d(features * share.unsqueeze(1), (_NODES, _NODES))
-    nodes = F.normalize(pooled.flatten(2), dim=1, eps=1e-6)
-    with torch.autocast(nodes.device.type, enabled=False):  # cosines differ by less than bfloat16
-        return nodes.transpose(1, 2) @ nodes
 
 
 def _pairs(ours: list[Tensor], theirs: list[Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -27,6 +27,9 @@ from floodloom.learning.metrics.strips import Strip, each_strip
 from floodloom.learning.metrics.weighted import weighted_errors, weighted_score
 from floodloom.raster.rows import STRIP, Rows
 
+OBJECT_IOU = 0.5
+"""A predicted and a true object are a pair where their IoU exceeds this."""
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -109,7 +112,7 @@ def score_foreground(
     *,
     scale: float = 1.0,
     beta: float,
-    object_iou: float,
+    object_iou: float = OBJECT_IOU,
     rows: int = STRIP,
     threads: int = 1,
 ) -> ForegroundScores:

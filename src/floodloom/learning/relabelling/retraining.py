@@ -191,7 +191,6 @@ def _train(
         len(start.classes),
         labelled=tiles.pseudo is None,
         pseudo=apart,
-        pseudo_share=settings.pseudo_share,
     )
 
     # Labels of adapted networks are another sensor's, whose statistics stay apart.
@@ -199,7 +198,7 @@ def _train(
     objective = semisupervised_objective(
         settings.consistency,
         strong_views(start.recipe),
-        separate_batchnorm=settings.pseudo_share is not None and other_sensor,
+        separate_batchnorm=other_sensor,
     )
     noise = radar_noise(start.recipe, settings.speckle_looks, settings.offset_db)
     return train_checkpoint(

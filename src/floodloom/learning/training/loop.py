@@ -165,8 +165,7 @@ def fit(
     progress = load_state(sidecars.state, identity, state)
     weights = sampling_weights(training.statistics.counts, settings.balance, training.pseudo)
     steps = math.ceil(len(training.tiles) / settings.batch)
-    size = settings.micro_batch or settings.batch
-    step = _Step(state, state.kept, objective, loss, execution, size)
+    step = _Step(state, state.kept, objective, loss, execution, settings.batch)
 
     for epoch in range(progress.epochs, settings.epochs):
         started = time.perf_counter()
@@ -246,7 +245,7 @@ def _identity(
     module: nn.Module, training: TrainingSet, validation: Tiles, *settings: object
 ) -> str:
     """Return a digest of where a training starts, of its tiles and of how it goes."""
-    tiles = f"{training.tiles.identity()}{validation.identity()}{training.pseudo_share}"
+    tiles = f"{training.tiles.identity()}{validation.identity()}"
     digest = hashlib.sha256(f"{settings!r}{tiles}".encode())
     for name, tensor in module.state_dict().items():
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
@@ -259,7 +258,7 @@ def _draw(
 ) -> Draw:
     if training.pseudo is None:
         return draw_epoch(weights, steps, batch, generator)
-    return draw_mixture(weights, training.pseudo, training.pseudo_share, steps, batch, generator)
+    return draw_mixture(weights, training.pseudo, steps, batch, generator)
 
 
 def _batches(
@@ -358,8 +357,8 @@ class _Step:
         """Go on with half as many tiles at once."""
         if distributed.processes().size > 1:
             raise TrainingError(
-                f"out of GPU memory with {self.size} tiles at once; set `micro_batch` below "
-                f"{self.size} (several processes can't shrink it on their own)"
+                f"out of GPU memory with {self.size} tiles at once; lower `batch`, or take one "
+                "process, which adds up the gradients of fewer tiles by itself"
             )
         if self.size == 1:
             raise TrainingError(

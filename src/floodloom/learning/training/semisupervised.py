@@ -212,7 +212,7 @@ def split_by_label(batch: Samples) -> tuple[Samples, Samples]:
     if not len(labelled) or not len(others):
         raise TrainingError(
             f"{len(labelled)} labelled and {len(others)} other tiles in a part of a batch: both "
-            "are needed; raise `batch` or `micro_batch`"
+            "are needed; raise `batch`"
         )
     return batch.take(labelled), batch.take(others)
 

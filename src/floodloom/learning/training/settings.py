@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from floodloom.learning.losses import LOSSES
-from floodloom.models.choices import ARCHITECTURES, EncoderName, ModelName, UpsamplingName
+from floodloom.models.choices import ARCHITECTURES, ENCODERS, ModelName
+from floodloom.registry import Registry
 from floodloom.settings import Settings, of_job
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Schedule = Literal["cosine", "constant", "plain-cosine"]
 Balance = Annotated[float, Field(ge=0, le=1)] | Literal["presence"]
 Monitor = Literal["iou", "f1", "miou", "accuracy", "mean_of_chip_iou", "epoch"]
 Precision = Literal["auto", "float32", "bfloat16"]
+_NAMED_IN_ARGUMENTS: dict[str, Registry[Any]] = {"encoder": ENCODERS, "branch": ARCHITECTURES}
 
 
 class NetworkSettings(Settings):
@@ -29,19 +31,13 @@ class NetworkSettings(Settings):
 
     model: ModelName = of_job(default="unet", description="Architecture, see `floodloom models`")
     width: int = Field(default=16, ge=1, description="Channels of the network's first level")
-    encoder: EncoderName | None = Field(
-        default=None, description="Encoder of the architecture; null: its own plain one"
-    )
     encoder_weights: Path | None = Field(
         default=None, description="File (.safetensors) with ImageNet weights for the encoder"
     )
-    upsampling: UpsamplingName | None = Field(
-        default=None, description="How the decoder enlarges; null: the architecture's own choice"
-    )
     arguments: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further arguments of the architecture by name, such as depth, norm, skips or "
-        "stacks, see `docs/models.md`",
+        description="Arguments of the architecture by name, such as encoder, upsampling, depth, "
+        "norm, skips or stacks, see `docs/models.md`",
     )
 
     @field_validator("arguments")
@@ -51,12 +47,14 @@ class NetworkSettings(Settings):
         return {name: _plain(value) for name, value in arguments.items()}
 
     def modules(self, *keys: str) -> tuple[str, ...]:
-        """Return the modules of what is chosen by name, that of a late fusion's branch, too."""
-        branch = self.arguments.get("branch")
+        """Return the modules of what is chosen by name, an encoder or a branch of fusion, too."""
         looked_at = not keys or "arguments" in keys
-        more: tuple[str, ...] = ()
-        if looked_at and isinstance(branch, str) and branch in ARCHITECTURES.names:
-            more = (ARCHITECTURES.module(branch),)
+        named = self.arguments if looked_at else {}
+        more = [
+            registry.module(named[argument])
+            for argument, registry in _NAMED_IN_ARGUMENTS.items()
+            if named.get(argument) in registry.names
+        ]
         return tuple(dict.fromkeys((*super().modules(*keys), *more)))
 
 
@@ -66,11 +64,6 @@ class OptimiserSettings(Settings):
     seed: int = of_job(default=0, description="Seed of the weights, the draw and the augmentation")
     epochs: int = Field(default=15, ge=1, description="Passes over the tiles")
     batch: int = Field(default=8, ge=1, description="Tiles per step")
-    micro_batch: int | None = Field(
-        default=None,
-        ge=1,
-        description="Tiles whose gradients are computed at once and added up; null: the batch",
-    )
     loss: LossName = Field(default="ce_dice", description="Loss on the labelled pixels")
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate")
     schedule: Schedule = Field(
@@ -110,11 +103,8 @@ class SamplingSettings(Settings):
 class ReadingSettings(Settings):
     """How tiles are read; no result depends on it."""
 
-    memory_gib: float = Field(
-        default=4.0,
-        ge=0,
-        repr=False,
-        description="Tiles that take more are read from disk as they are drawn, GiB",
+    memory_gib: Annotated[float, Field(ge=0, repr=False)] = of_job(
+        default=4.0, description="Tiles that take more are read from disk as they are drawn, GiB"
     )
 
 
@@ -164,20 +154,11 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         description="Share of the pseudo-labelled tiles in the last statistics of batch "
         "normalisation, where they come from another sensor or product; as in relabelling",
     )
-    pseudo_share: float | None = Field(
-        default=0.5,
-        gt=0,
-        lt=1,
-        description="Share of each batch that is pseudo-labelled; null: that of all tiles",
-    )
     consistency: Consistency = Field(
         default="pseudo",
         description="How unlabelled tiles teach: by the labels of the round, with a loss of their "
         "own (pseudo) or one for all tiles, drawn together (joint), or by what the moving average "
         "of the weights (`average`) predicts of them during training",
-    )
-    tensorboard: bool = Field(
-        default=False, description="Draw the history in TensorBoard, beside the checkpoint"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import swa_utils
 
-from floodloom.errors import CheckpointError, ConfigError, TrainingError
+from floodloom.errors import CheckpointError, TrainingError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.models.tensors import digest_of, open_safetensors, read_tensors
@@ -194,30 +193,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Sidecars:
-    """Files beside the output.
-
-    One JSON line per epoch, the state of a killed training, and a folder for TensorBoard.
-    """
+    """Files beside the output: one JSON line per epoch, and the state of a killed training."""
 
     history: Path | None = None
     state: Path | None = None
-    board: Path | None = None
 
     @classmethod
-    def of(cls, out: Path, *, tensorboard: bool = False) -> Sidecars:
-        """Return the usual names beside `out`.
-
-        Raises
-        ------
-        ConfigError
-            If TensorBoard is chosen but isn't installed.
-        """
-        if tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise ConfigError(
-                "tensorboard: not installed; `pip install floodloom[tensorboard]` or leave it off"
-            )
-        board = out.with_suffix(".tensorboard") if tensorboard else None
-        return cls(out.with_suffix(".history.jsonl"), out.with_suffix(".state.safetensors"), board)
+    def of(cls, out: Path) -> Sidecars:
+        """Return the usual names beside `out`."""
+        return cls(out.with_suffix(".history.jsonl"), out.with_suffix(".state.safetensors"))
 
 
 def log_epoch(progress: Progress, epochs: int, sidecars: Sidecars) -> None:
@@ -233,8 +217,6 @@ def log_epoch(progress: Progress, epochs: int, sidecars: Sidecars) -> None:
         record["seconds"],
     )
     write_history(sidecars, progress.history)
-    if sidecars.board is not None:
-        _draw(sidecars.board, record)
 
 
 def write_history(sidecars: Sidecars, history: Sequence[Mapping[str, Any]]) -> None:
@@ -243,16 +225,6 @@ def write_history(sidecars: Sidecars, history: Sequence[Mapping[str, Any]]) -> N
         rows = "".join(json.dumps(row) + "\n" for row in history)
         with atomic_path(sidecars.history) as temporary:
             temporary.write_text(rows, encoding="utf-8")
-
-
-def _draw(folder: Path, record: dict[str, Any]) -> None:
-    """Add an epoch's numbers to TensorBoard; a file per epoch, so that a kill loses none."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(folder)) as board:
-        for name, value in record.items():
-            if name != "epoch":
-                board.add_scalar(name, value, record["epoch"])
 
 
 def progress_bar(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

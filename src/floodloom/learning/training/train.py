@@ -62,7 +62,6 @@ def train_checkpoint(
     bands = start.channels or start.recipe.bands
     record = training_record(
         settings,
-        pseudo_share=training.pseudo_share,
         sensor_drop=0.0 if augmentation is None else augmentation.sensor_drop,
         **describe_statistics(training.statistics, start.recipe, bands),
     )

@@ -9,6 +9,6 @@ from __future__ import annotations
 from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
-    "teach": {"radar": False, "optical_drop": 0.0},
+    "teach": {"radar": False},
     "distill": {"student": "fresh", "temperature": 1.0, "unlabelled": 10.0},
 }

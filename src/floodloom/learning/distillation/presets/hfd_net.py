@@ -10,7 +10,7 @@ from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
     "run": {"models": ["hfd_net"]},
-    "teach": {"model": "hfd_net", "radar": False, "optical_drop": 0.0},
+    "teach": {"model": "hfd_net", "radar": False},
     "distill": {
         "student": "identical",
         "feature_weight": 1.0,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from floodloom.learning.relabelling.presets import Preset
 
 preset: Preset = {
-    "teach": {"radar": False, "optical_drop": 0.0},
+    "teach": {"radar": False},
     "distill": {
         "student": "fresh",
         "attention_weight": 1.0,

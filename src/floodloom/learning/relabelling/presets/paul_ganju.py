@@ -11,7 +11,7 @@ preset: Preset = {
     "run": {"models": ["unet", "unetplusplus"], "rounds": 2, "fine_tuned": ["unet"]},
     "tile": {"bands": ["vv", "vh", "one_minus_ratio"]},
     "train": {
-        "encoder": "mobilenet_v2",
+        "arguments": {"encoder": "mobilenet_v2"},
         "loss": "dice",
         "epochs": 15,
         "fine_tune_epochs": 20,

@@ -81,7 +81,8 @@ def test_a_job_that_takes_too_much_memory_is_tried_again_with_more(
     cluster: Path, fresh: Path
 ) -> None:
     target = "results/tiny/simulated/a/before.SAFE"
-    found = on_slurm(fresh, "--set-resources", "simulate:mem_mb=150*attempt**4", "--", target)
+    more = "simulate:mem_mb=150*attempt**4"
+    found = on_slurm(fresh, "--set-resources", more, "--", target)
     assert found.returncode == 0, (found.stdout + found.stderr)[-6000:]
     assert "Exceeded job memory limit" in (cluster / "slurmd.log").read_text()
     assert "Trying to restart job" in found.stdout + found.stderr

@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from floodloom.dates import read_time
+
 PRODUCT = "product"
 """Key of the asset that is a scene's product."""
 
 ELEVATIONS = "data"
 """Key of the asset of a tile of Copernicus DEM."""
+
+BACKSCATTER = "backscatter"
+"""What is fetched of scenes that others have corrected for the terrain (RTC)."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,16 @@ class Catalogue:
         Address, or path.
     scenes
         Collections of Sentinel-1; None: those whose names state it.
+    corrected
+        Collections of Sentinel-1 that others have corrected for the terrain; None: those whose
+        names state it.
     layers
         Collections of layers by their names; of other catalogues those whose names state it.
     """
 
     source: str
     scenes: tuple[str, ...] | None = None
+    corrected: tuple[str, ...] | None = None
     layers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,11 +103,12 @@ CATALOGUES = {
     "earth-search": Catalogue(
         "https://earth-search.aws.element84.com/v1",
         ("sentinel-1-grd",),
-        {"dem": "cop-dem-glo-30"},
+        layers={"dem": "cop-dem-glo-30"},
     ),
     "planetary-computer": Catalogue(
         "https://planetarycomputer.microsoft.com/api/stac/v1",
-        ("sentinel-1-grd",),
+        ("sentinel-1-rtc",),  # its products can't be fetched as a whole
+        ("sentinel-1-rtc",),
         {
             "dem": "cop-dem-glo-30",
             "reference_water": "jrc-gsw",
@@ -109,11 +119,13 @@ CATALOGUES = {
 """Catalogues by name."""
 
 OPEN = {
+    BACKSCATTER: "planetary-computer",
     "dem": "earth-search",
     "reference_water": "planetary-computer",
     "land_cover": "planetary-computer",
 }
-"""Where layers come from, without a login, for catalogues above that name none."""
+"""Where layers and terrain-corrected scenes come from, without a login, for catalogues above that
+name none."""
 
 SIGNERS = {
     "blob.core.windows.net": "https://planetarycomputer.microsoft.com/api/sas/v1/sign",
@@ -122,6 +134,8 @@ SIGNERS = {
 
 SCENES = re.compile(r"sentinel-?1.*grd", re.IGNORECASE)
 """Names of collections of Sentinel-1."""
+CORRECTED = re.compile(r"(sentinel-?1|s1).*(?<![a-z])rtc(?![a-z])|(?<![a-z])rtc-s1", re.IGNORECASE)
+"""Names of collections of Sentinel-1, and of items, that others have corrected for the terrain."""
 
 VERSIONS = ("processing:version", "processing:software", "version")
 """Properties that state the processing baseline."""
@@ -133,6 +147,7 @@ PRODUCT_TYPES = ("sar:product_type", "product:type", "s1:product_type")
 _OPEN_BUCKETS = {"copernicus-dem-30m": "https://copernicus-dem-30m.s3.amazonaws.com"}
 """Buckets that are open to everybody, and their addresses."""
 _WEB = ("http://", "https://")
+_PLATFORM = re.compile(r"s(?:entinel-?)?1([a-z])", re.IGNORECASE)
 
 
 def product_key(assets: Mapping[str, Any]) -> str | None:
@@ -174,6 +189,38 @@ def href_of(asset: Mapping[str, Any]) -> str | None:
         bucket, _, key = href.removeprefix("s3://").partition("/")
         return f"{_OPEN_BUCKETS[bucket]}/{key}" if bucket in _OPEN_BUCKETS else href
     return href
+
+
+def scene_facts(stated: Mapping[str, Any]) -> dict[str, str | int]:
+    """Return what the properties of an item state of how a scene was taken.
+
+    Parameters
+    ----------
+    stated
+        Properties.
+
+    Returns
+    -------
+    dict
+        `acquisition_time` (ISO 8601, UTC), `platform` (S1A), `relative_orbit`, `orbit_direction`,
+        as far as they are stated.
+
+    Raises
+    ------
+    ValueError
+        If the time is none.
+    """
+    found: dict[str, str | int] = {}
+    when = stated.get("start_datetime") or stated.get("datetime")
+    if when:
+        found["acquisition_time"] = read_time(str(when).removesuffix("Z")).isoformat()
+    if platform := _PLATFORM.search(str(stated.get("platform") or "")):
+        found["platform"] = f"S1{platform[1].upper()}"
+    if isinstance(orbit := stated.get("sat:relative_orbit"), int):
+        found["relative_orbit"] = orbit
+    if direction := stated.get("sat:orbit_state"):
+        found["orbit_direction"] = str(direction).lower()
+    return found
 
 
 def file_name(address: str) -> str:

@@ -239,7 +239,7 @@ def read_asset(source: str, key: str = PRODUCT) -> Asset:
     InputError
         If the item can't be read, has no such asset, or states of it what can't be read.
     """
-    return asset_of(_assets(source), source, key)
+    return asset_of(read_item(source)["assets"], source, key)
 
 
 def asset_of(assets: Mapping[str, Any], source: str, key: str = PRODUCT) -> Asset:
@@ -266,17 +266,25 @@ def asset_of(assets: Mapping[str, Any], source: str, key: str = PRODUCT) -> Asse
     return Asset(_located(href, source, shown), *_facts(asset, f"{shown}: {key}"))
 
 
-def _assets(source: str) -> Mapping[str, Any]:
+def read_item(source: str) -> Mapping[str, Any]:
+    """Read a STAC item, which has assets.
+
+    Raises
+    ------
+    InputError
+        If it can't be read or is something else.
+    """
     text = read_text(source, "a STAC item; give the address of an item")
     try:
-        assets = json.loads(text)["assets"]
+        item = json.loads(text)
+        assets = item["assets"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{redact(source)}: not a STAC item; give the address of an item"
         ) from error
-    if not isinstance(assets, Mapping):
+    if not isinstance(item, Mapping) or not isinstance(assets, Mapping):
         raise InputError(f"{redact(source)}: not a STAC item; give the address of an item")
-    return assets
+    return item
 
 
 def read_text(source: str, what: str) -> bytes:

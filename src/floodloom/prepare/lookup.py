@@ -17,6 +17,7 @@ from floodloom.prepare.search import scenes_of, tiles_of
 from floodloom.prepare.settings import OwnFiles, Search
 from floodloom.raster.grid import Bounds
 from floodloom.sentinel1.heights import require_datum
+from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.texts import brief, is_address, redact
 
 DEFAULT = "copernicus"
@@ -38,7 +39,9 @@ class Scenes:
     reasons: tuple[str, ...] = ()
 
 
-def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
+def look_up(
+    files: OwnFiles, search: Search, box: Bounds | None, backscatter: BackscatterSettings
+) -> Scenes:
     """Choose scenes of a catalogue.
 
     Parameters
@@ -49,6 +52,8 @@ def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
         Date and catalogue.
     box
         West, south, east and north of the area, degrees.
+    backscatter
+        What is stated of scenes that others have corrected for the terrain.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
         raise InputError("date: where is the flood? Give --bbox, --place or --aoi as well")
     since = _begin(str(search.date))
     name = search.catalogue or DEFAULT
-    candidates = scenes_of(name, box, since)
+    candidates = scenes_of(name, box, since, corrected=search.rtc, backscatter=backscatter)
     choice = choose(candidates, box, since, search.dates_before)
     if not choice.after:
         problems = {one.problem for one in candidates if one.problem and one.taken >= since}

@@ -21,7 +21,9 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
 from floodloom.acquire.catalogues import (
+    BACKSCATTER,
     CATALOGUES,
+    CORRECTED,
     LAYERS,
     OPEN,
     SCENES,
@@ -33,6 +35,7 @@ from floodloom.log import get_logger
 from floodloom.prepare.candidates import Candidate, candidate_of
 from floodloom.prepare.checks import common
 from floodloom.raster.grid import Bounds
+from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.texts import brief, is_address, redact
 
 _BEFORE, _AFTER = timedelta(days=60), timedelta(days=12)
@@ -73,7 +76,17 @@ def catalogue_of(name: str) -> Catalogue:
     return CATALOGUES.get(name) or Catalogue(name)
 
 
-def scenes_of(name: str, box: Bounds, since: datetime) -> list[Candidate]:
+_NOTHING = BackscatterSettings()
+
+
+def scenes_of(
+    name: str,
+    box: Bounds,
+    since: datetime,
+    *,
+    corrected: bool = False,
+    backscatter: BackscatterSettings = _NOTHING,
+) -> list[Candidate]:
     """Look for scenes of Sentinel-1.
 
     Parameters
@@ -84,6 +97,11 @@ def scenes_of(name: str, box: Bounds, since: datetime) -> list[Candidate]:
         West, south, east and north of the area, degrees.
     since
         Begin of the flood, UTC.
+    corrected
+        Look for scenes that others have corrected for the terrain. Named catalogues without any
+        leave them to one that is open to everybody.
+    backscatter
+        What is stated of these.
 
     Raises
     ------
@@ -91,16 +109,20 @@ def scenes_of(name: str, box: Bounds, since: datetime) -> list[Candidate]:
         If the catalogue can't be read or has none.
     """
     catalogue = catalogue_of(name)
+    if corrected and name in CATALOGUES and catalogue.corrected is None:
+        catalogue = CATALOGUES[OPEN[BACKSCATTER]]
+    collections = catalogue.corrected if corrected else catalogue.scenes
+    kind, pattern = ("RTC", CORRECTED) if corrected else ("GRD", SCENES)
     found = []
     span = (since - _BEFORE, since + _AFTER)
-    for item, source in _items(catalogue, catalogue.scenes, SCENES, box, span):
+    for item, source in _items(catalogue, collections, pattern, box, span):
         try:
-            found.append(candidate_of(item, source))
+            found.append(candidate_of(item, source, backscatter))
         except InputError as error:
             get_logger(__name__).warning("%s: left out", error)
     if not found:
         raise InputError(
-            f"{redact(catalogue.source)}: no scene of Sentinel-1 (GRD) of the area from "
+            f"{redact(catalogue.source)}: no scene of Sentinel-1 ({kind}) of the area from "
             f"{span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}; try another catalogue or date"
         )
     return found

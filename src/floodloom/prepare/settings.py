@@ -66,6 +66,12 @@ class Search(Settings):
         description="Fetch ESA WorldCover: built-up land and dense vegetation are excluded; from "
         "the catalogue, or from Planetary Computer",
     )
+    rtc: bool = Field(
+        default=False,
+        description="Look for scenes that others have corrected for the terrain (RTC): nothing is "
+        "calibrated, and no elevations are needed; from the catalogue, or from Planetary Computer, "
+        "which has no other scenes",
+    )
     dates_before: int = Field(
         default=1, ge=1, le=12, description="How many dates before the flood are looked for"
     )

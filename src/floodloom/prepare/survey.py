@@ -128,7 +128,7 @@ def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSetti
         One line that names the file and what to do.
     """
     box = box_of(area)
-    given = _given(files, stated) if search.date is None else look_up(files, search, box)
+    given = _given(files, stated) if search.date is None else look_up(files, search, box, stated)
     after, before = given.after, given.before
     scenes = [*after, *(scene for members in before for scene in members)]
     require_alike(scenes, stated)

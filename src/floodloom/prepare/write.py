@@ -64,15 +64,20 @@ def write_event(found: Survey, name: str, out: Path) -> list[Path]:
 
 
 def sheet_text(found: Survey, name: str, out: Path) -> str:
-    """Return the scene sheet: `date` only where the names of the sources don't state it."""
+    """Return the scene sheet: `date` only where the names of the sources don't state it.
+
+    `assets` is there where the scenes are assets of STAC items.
+    """
     rows = [("after", scene, _named("after", found.after, at)) for at, scene in _of(found.after)]
     for members in found.before:
         rows += [("before", s, _named("before", members, at)) for at, s in _of(members)]
-    lines = ["scene\tevent\trole\tsource\tdate"]
+    of_items = any(scene.assets for _, scene, _ in rows)
+    lines = ["scene\tevent\trole\tsource\tdate" + "\tassets" * of_items]
     for role, scene, called in rows:
         source = place(scene.path, out)
         date = "" if _states_time(scene, source) else _written(scene)
-        lines.append("\t".join((called, name, role, source, date)).rstrip("\t"))
+        cells = (called, name, role, source, date, ",".join(scene.assets))
+        lines.append("\t".join(cells).rstrip("\t"))
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from floodloom.acquire.catalogues import LAYERS, PRODUCT
+from floodloom.acquire.catalogues import PRODUCT
 from floodloom.acquire.item import read_asset
 from floodloom.texts import is_address
 from floodloom.workflow.plan import Plan
@@ -56,9 +56,11 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
     if stage == "acquire":
         return files_on_disk(plan.scenes[wildcards["scene"]].source)
     if stage == "gather":
-        layer = wildcards["layer"]
-        tiles = plan.fetched_tiles(wildcards["event"], layer)
-        return [path for tile in tiles for path in files_on_disk(tile, LAYERS[layer].asset)]
+        of = (wildcards["event"], wildcards["layer"])
+        assets = plan.fetched_assets(*of)
+        tiles = plan.fetched_tiles(*of)
+        found = (path for t in tiles for a in assets for path in files_on_disk(t, a))
+        return list(dict.fromkeys(found))
     return []
 
 

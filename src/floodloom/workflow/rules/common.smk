@@ -1,4 +1,3 @@
-from floodloom.acquire.catalogues import LAYERS
 from floodloom.names import PATTERN
 from floodloom.workflow.sources import stand_in
 from floodloom.workflow.inputs import reads_data_set

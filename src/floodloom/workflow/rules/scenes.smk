@@ -55,10 +55,8 @@ rule gather:
     benchmark:
         "resources/benchmarks/{layer}/{event}.tsv"
     wildcard_constraints:
-        layer=one_of(LAYERS),
-        event=one_of(
-            [e for e in CONFIG.events for k in LAYERS if PLAN.fetched_tiles(e, k)]
-        ),
+        layer=one_of(PLAN.gathered),
+        event=one_of([name for names in PLAN.gathered.values() for name in names]),
     conda:
         "../environment.yml"
     threads: 1
@@ -68,7 +66,9 @@ rule gather:
     params:
         digest=JOBS.digest("gather"),
         tiles=lambda wildcards: list(PLAN.fetched_tiles(wildcards.event, wildcards.layer)),
-        asset=lambda wildcards: LAYERS[wildcards.layer].asset,
+        asset=lambda wildcards: list(
+            PLAN.fetched_assets(wildcards.event, wildcards.layer)
+        ),
     script:
         "../scripts/stage.py"
 

@@ -26,6 +26,10 @@ BACKSCATTER = "backscatter"
 """What is fetched of scenes that others have corrected for the terrain (RTC)."""
 
 
+AROUND = 32
+"""Pixels of a raster around a map by which neighbours are found."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """Tiles of a raster of the whole Earth.
@@ -40,12 +44,15 @@ class Layer:
         Key of the asset of a tile.
     remedy
         What to do where a catalogue has none of it.
+    margin
+        Pixels that are needed around a map.
     """
 
     title: str
     collections: re.Pattern[str]
     asset: str
     remedy: str
+    margin: int = AROUND
 
 
 LAYERS = {
@@ -54,6 +61,7 @@ LAYERS = {
         re.compile(r"cop.*dem.*30", re.IGNORECASE),
         ELEVATIONS,
         "give --dem, or on flat ground --height, m above the ellipsoid",
+        margin=200,  # water comes from there (`floodloom.sentinel1.relief`)
     ),
     "reference_water": Layer(
         "JRC Global Surface Water",
@@ -69,6 +77,11 @@ LAYERS = {
     ),
 }
 """Layers that are fetched, by the keys of an event (Pekel et al. 2016; Zanaga et al. 2022)."""
+
+
+def margin_of(layer: str) -> int:
+    """Return how many pixels of a layer, or of a scene's bands, are needed around a map."""
+    return LAYERS[layer].margin if layer in LAYERS else AROUND
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from floodloom.acquire.catalogues import ELEVATIONS, file_name, scene_facts
+from floodloom.acquire.catalogues import AROUND, ELEVATIONS, file_name, scene_facts
 from floodloom.acquire.fetch import fetch
 from floodloom.acquire.item import Asset, asset_of, read_item
 from floodloom.acquire.signing import signed
+from floodloom.acquire.window import Area, Outcome, fetch_part
 from floodloom.errors import InputError
 from floodloom.files import GATHERED, atomic_path, write_json
+from floodloom.log import get_logger
 from floodloom.outputs import writes
-from floodloom.texts import redact
+from floodloom.raster.grid import grid_from_bounds
+from floodloom.texts import is_address, redact
+
+_log = get_logger(__name__)
 
 
 @writes("out", reads=("tiles",))
-def gather(*, tiles: Sequence[str], out: Path, asset: Sequence[str] = (ELEVATIONS,)) -> Path:
+def gather(
+    *,
+    tiles: Sequence[str],
+    out: Path,
+    asset: Sequence[str] = (ELEVATIONS,),
+    bounds: Sequence[float] | None = None,
+    epsg: int | None = None,
+    resolution: float = 10.0,
+    margin: int = AROUND,
+) -> Path:
     """Fetch the tiles of a raster, or the bands of a scene, and verify them; leave all or none.
 
     Parameters
@@ -31,6 +45,16 @@ def gather(*, tiles: Sequence[str], out: Path, asset: Sequence[str] = (ELEVATION
         when and how its scene was taken (gathered.json).
     asset
         Keys of the assets of each item, which may state their size and digest.
+    bounds
+        Left, bottom, right, top of the map, in the units of `epsg`. Of a GeoTIFF on the web of
+        which that needs less than half, the part alone is fetched, if the server sends parts; a
+        part can't be verified by a digest.
+    epsg
+        EPSG code of the map, without which files are fetched as a whole.
+    resolution
+        Pixel spacing of the map.
+    margin
+        Pixels of each raster that are needed around the map.
 
     Returns
     -------
@@ -40,14 +64,21 @@ def gather(*, tiles: Sequence[str], out: Path, asset: Sequence[str] = (ELEVATION
     Raises
     ------
     InputError
-        If a file can't be read to its end, isn't what its item states, or two have one name.
+        If a file can't be read to its end, isn't what its item states, or two have one name; if
+        none shows anything of the map.
     """
+    area = None
+    if bounds is not None and epsg is not None:
+        left, bottom, right, top = bounds
+        area = Area(grid_from_bounds((left, bottom, right, top), epsg, resolution), margin)
     with atomic_path(out) as temporary:
         temporary.mkdir()
         items = [read_item(str(source)) for source in tiles]
         for source, item in zip(tiles, items, strict=True):
             for key in asset:
-                _fetch(asset_of(item["assets"], str(source), key), temporary)
+                _fetch(asset_of(item["assets"], str(source), key), temporary, area)
+        if not any(temporary.iterdir()):
+            raise InputError(f"{redact(str(tiles[0]))}: shows nothing of the map; give other tiles")
         note: dict[str, Any] = {"gathered": [redact(str(source)) for source in tiles]}
         if len(items) == 1:
             note["scene"] = _facts(items[0])
@@ -55,11 +86,17 @@ def gather(*, tiles: Sequence[str], out: Path, asset: Sequence[str] = (ELEVATION
     return Path(out)
 
 
-def _fetch(wanted: Asset, folder: Path) -> None:
+def _fetch(wanted: Asset, folder: Path, area: Area | None) -> None:
     path = folder / file_name(wanted.source)
     if not path.name or path.exists():
         raise InputError(f"{redact(wanted.source)}: no name of its own; give other tiles")
-    fetch(replace(wanted, source=signed(wanted.source)), path)
+    source, outcome = signed(wanted.source), Outcome.WHOLE
+    if area is not None and is_address(source):
+        outcome = fetch_part(source, path, area)
+    if outcome is Outcome.WHOLE:
+        fetch(replace(wanted, source=source), path)
+    elif outcome is Outcome.ELSEWHERE:
+        _log.info("%s: shows nothing of the map; left out", redact(source))
 
 
 def _facts(item: Mapping[str, Any]) -> dict[str, str | int]:

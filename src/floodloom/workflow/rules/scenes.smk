@@ -65,10 +65,16 @@ rule gather:
         runtime=runtime(PLAN, "gather"),
     params:
         digest=JOBS.digest("gather"),
-        tiles=lambda wildcards: list(PLAN.fetched_tiles(wildcards.event, wildcards.layer)),
+        tiles=lambda wildcards: list(
+            PLAN.fetched_tiles(wildcards.event, wildcards.layer)
+        ),
         asset=lambda wildcards: list(
             PLAN.fetched_assets(wildcards.event, wildcards.layer)
         ),
+        bounds=lambda wildcards: CONFIG.geocode.bounds,
+        epsg=lambda wildcards: CONFIG.geocode.epsg,
+        resolution=lambda wildcards: CONFIG.geocode.resolution,
+        margin=lambda wildcards: margin_of(wildcards.layer),
     script:
         "../scripts/stage.py"
 

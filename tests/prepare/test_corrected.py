@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.affinity import translate
 
@@ -19,6 +20,7 @@ from floodloom.prepare.found import look_at
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.settings import BackscatterSettings, CalibrateSettings, GeocodeSettings
 from floodloom.stages.calibrate import calibrate
+from floodloom.stages.gather import gather
 from floodloom.stages.geocode import geocode
 from tests.prepare.catalogue import CORRECTED, Api, item, served
 from tests.prepare.test_search import floodloom, iou, place
@@ -72,6 +74,7 @@ def corrected_item(own: Path, product: str, name: str, **other: object) -> dict:
         "sar:polarizations": ["VV", "VH"],
         "sat:orbit_state": str(found.facts["orbit_direction"]).lower(),
         "sat:relative_orbit": found.facts["relative_orbit"],
+        "proj:shape": [1000, 500],
         "proj:transform": [10.0, 0.0, 500000.0, 0.0, -10.0, 5000000.0],
     }
     folder = other.pop("folder", f"/{product}/measurement")
@@ -127,6 +130,7 @@ def test_the_right_corrected_pair_is_written_down(own, api, tmp_path) -> None:
         "before pre_rtc: relative orbit 44, too, 12 days earlier",
         "not one-band_rtc: without VH",
         "not too-early_rtc: relative orbit 117, not 44",
+        "fetches: 2 scenes, 8.0 MB",
         "elevations: none; the scenes are terrain-corrected",
         "taken for: scale power, quantity gamma0 (Planetary Computer sentinel-1-rtc)",
     ):
@@ -166,6 +170,53 @@ def test_a_corrected_pair_becomes_a_map(own, api, tmp_path) -> None:
     assert iou(out / "results/beira/maps/beira/flood.tif", own / "truth.tif") > 0.3
     assert telling(tmp_path, [SECRET]) == []
     assert SECRET not in run.stdout + run.stderr
+
+
+SIDE = 1500
+BOUNDS = (506_000.0, 4_992_000.0, 508_000.0, 4_994_000.0)
+
+
+@pytest.fixture
+def wide(tmp_path: Path, monkeypatch) -> Iterator[Api]:
+    """A scene that is much larger than what is mapped."""
+    monkeypatch.setenv(TOKENS, f"127.0.0.1={SECRET}")
+    grid = GeoBox((SIDE, SIDE), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
+    power = np.random.default_rng(0).gamma(4, 0.02, (2, SIDE, SIDE)).astype("float32")
+    power[:, :, 700:710] = np.nan
+    folder = tmp_path / "wide" / "measurement"
+    folder.mkdir(parents=True)
+    for band, values in zip(BANDS, power, strict=True):
+        write_band(values, grid, folder / f"iw-{band}.rtc.tiff")
+    assets = {band: {"href": f"/iw-{band}.rtc.tiff"} for band in BANDS}
+    when = "2023-05-14T16:58:21"
+    one = item("wide_rtc", when, grid.extent.to_crs("EPSG:4326").geom, assets, collection=CORRECTED)
+    files = {f"/{path.name}": path for path in folder.iterdir()}
+    with served(Api(items=[one], files=files, secret=SECRET)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_part_of_a_scene_is_mapped_as_the_whole_is(wide, tmp_path, ranges) -> None:
+    wide.ranges = ranges
+    settings = GeocodeSettings(bounds=BOUNDS, epsg=32633, resolution=10.0)
+    source = f"{wide.address}/collections/{CORRECTED}/items/wide_rtc?sig={SECRET}"
+    place = {"bounds": BOUNDS, "epsg": 32633}
+    part = gather(tiles=[source], out=tmp_path / "part", asset=BANDS, **place)
+    came = dict(wide.sent)
+    whole = gather(tiles=[source], out=tmp_path / "whole", asset=BANDS)
+    for path in sorted(whole.glob("*.tiff")):
+        share = came[f"/{path.name}"] / path.stat().st_size
+        assert share < 0.15 if ranges else share >= 1
+    stores = [
+        open_store(geocode(scene=folder, out=tmp_path / f"{folder.name}.zarr", settings=settings))
+        for folder in (part, whole)
+    ]
+    assert stores[0].attrs["acquisition_time"] == "2023-05-14T16:58:21"
+    for name in (*BANDS, "flags"):
+        assert np.array_equal(stores[0][name], stores[1][name], equal_nan=True)
+    assert stores[0].odc.geobox == stores[1].odc.geobox
+    assert np.isnan(stores[0].vv).any()
+    assert telling(tmp_path, [SECRET]) == []
 
 
 def geocoded(out: Path) -> str:

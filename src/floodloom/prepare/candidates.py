@@ -153,6 +153,14 @@ def _first(stated: Mapping[str, Any], names: tuple[str, ...]) -> str:
     return next((str(stated[name]) for name in names if stated.get(name)), "")
 
 
+def outline_of(item: Mapping[str, Any]) -> shapely.geometry.base.BaseGeometry:
+    """Return what an item covers, degrees; nothing where it doesn't state it."""
+    try:
+        return _outline(item["geometry"])
+    except _BROKEN:
+        return shapely.Polygon()
+
+
 def _outline(geometry: Mapping[str, Any]) -> shapely.geometry.base.BaseGeometry:
     """Return what an item covers, in one piece: east of 180 degrees across the antimeridian."""
     outline = shapely.make_valid(shape(geometry))

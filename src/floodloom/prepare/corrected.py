@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from floodloom.acquire.item import Asset, asset_of
+from floodloom.acquire.item import asset_of
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Recipe
 from floodloom.sentinel1.producers import product_named
@@ -72,7 +73,7 @@ def corrected_of(
         return Corrected("Sentinel-1 RTC", problem="has no image of a polarisation")
     assets = {one: asset_of(item["assets"], source, keys[one]) for one in bands}
     chosen = tuple(keys[one] for one in bands)
-    size = _total(list(assets.values()))
+    size = _total([asset.size or _uncompressed(item, keys[one]) for one, asset in assets.items()])
     paths = [unquote(urlsplit(asset.source).path) for asset in assets.values()]
     try:
         product = product_named(paths)
@@ -98,9 +99,17 @@ def corrected_of(
     return Corrected(product.title, bands, chosen, recipe, reasons, size)
 
 
-def _total(assets: Sequence[Asset]) -> int | None:
-    known = [asset.size for asset in assets if asset.size is not None]
-    return sum(known) if len(known) == len(assets) else None
+def _total(sizes: Sequence[int | None]) -> int | None:
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def _uncompressed(item: Mapping[str, Any], key: str) -> int | None:
+    """Return the bytes of an image in float32, whose shape the projection extension states."""
+    stated = item["assets"][key].get("proj:shape") or item["properties"].get("proj:shape")
+    if not isinstance(stated, list | tuple) or not all(type(n) is int for n in stated):
+        return None
+    return 4 * math.prod(stated) if stated else None
 
 
 def _spacing(item: Mapping[str, Any]) -> float | None:

@@ -28,12 +28,14 @@ from floodloom.acquire.catalogues import (
     OPEN,
     SCENES,
     Catalogue,
+    Layer,
 )
-from floodloom.acquire.item import Asset, asset_of, read_text
+from floodloom.acquire.item import asset_of, read_text
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.prepare.candidates import Candidate, candidate_of
+from floodloom.prepare.candidates import Candidate, candidate_of, outline_of
 from floodloom.prepare.checks import common
+from floodloom.prepare.sizes import Size, size_of_part
 from floodloom.raster.grid import Bounds
 from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.texts import brief, is_address, redact
@@ -128,7 +130,7 @@ def scenes_of(
     return found
 
 
-def tiles_of(layer: str, name: str, box: Bounds) -> dict[str, Asset]:
+def tiles_of(layer: str, name: str, box: Bounds, *, is_part: bool = False) -> dict[str, Size]:
     """Look for tiles of a layer, such as Copernicus DEM GLO-30.
 
     Parameters
@@ -138,11 +140,13 @@ def tiles_of(layer: str, name: str, box: Bounds) -> dict[str, Asset]:
     name, box
         As for `scenes_of`. Named catalogues without the tiles leave them to one that is open to
         everybody.
+    is_part
+        Whether the box is all that is needed of them.
 
     Returns
     -------
     dict
-        What is known of each by the path or address of its item.
+        Size of each by the path or address of its item.
 
     Raises
     ------
@@ -156,12 +160,16 @@ def tiles_of(layer: str, name: str, box: Bounds) -> dict[str, Asset]:
     wide = (west - _AROUND_DEG, south - _AROUND_DEG, east + _AROUND_DEG, north + _AROUND_DEG)
     collections = (catalogue.layers[layer],) if layer in catalogue.layers else None
     items = _items(catalogue, collections, kind.collections, wide, None)
-    found = {
-        source: asset_of(item["assets"], source, kind.asset) for item, source in _newest(items)
-    }
+    needed = box if is_part else None
+    found = {source: _size(item, source, kind, needed) for item, source in _newest(items)}
     if not found:
         raise InputError(f"{redact(catalogue.source)}: no {kind.title} of the area; {kind.remedy}")
     return dict(sorted(found.items()))
+
+
+def _size(item: Mapping[str, Any], source: str, kind: Layer, box: Bounds | None) -> Size:
+    asset = asset_of(item["assets"], source, kind.asset)
+    return size_of_part(asset.size, outline_of(item), box, kind.margin)
 
 
 def _newest(items: list[Item]) -> list[Item]:

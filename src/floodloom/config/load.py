@@ -23,6 +23,7 @@ from floodloom.errors import ConfigError
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT, NO_DEFAULT
 from floodloom.names import require_name, require_sha256
 from floodloom.sentinel1.producers import is_backscatter
+from floodloom.sentinel1.settings import FETCH
 from floodloom.settings import of_jobs
 from floodloom.texts import brief, is_address, redact, shorten
 
@@ -360,7 +361,7 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
                 require_path(given, folder, f"events.{name}.{key}:")
             for item in given if isinstance(given, tuple) else ():
                 require_item(item, folder, f"events.{name}.{key}:")
-    if config.calibrate.orbit is not None:
+    if config.calibrate.orbit not in (None, FETCH):
         require_path(str(config.calibrate.orbit), folder, "calibrate.orbit:")
     if config.data_root is not None and not (folder / config.data_root).is_dir():
         raise ConfigError(f"data_root: {config.data_root} not found; {_remedy(config.dataset)}")

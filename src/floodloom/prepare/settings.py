@@ -66,6 +66,11 @@ class Search(Settings):
         description="Fetch ESA WorldCover: built-up land and dense vegetation are excluded; from "
         "the catalogue, or from Planetary Computer",
     )
+    orbits: bool = Field(
+        default=False,
+        description="Fetch the precise orbit of each product, or the restituted one as long as "
+        "there is no other, instead of the product's own state vectors",
+    )
     rtc: bool = Field(
         default=False,
         description="Look for scenes that others have corrected for the terrain (RTC): nothing is "

@@ -16,6 +16,7 @@ from floodloom.files import atomic_path
 from floodloom.prepare.found import Found
 from floodloom.prepare.run import CONFIG, shown
 from floodloom.prepare.survey import Survey
+from floodloom.sentinel1.settings import FETCH
 
 SHEET = "scenes.tsv"
 _SAME_S = 60.0
@@ -119,8 +120,15 @@ def config_text(found: Survey, name: str, out: Path) -> str:
 
     All others, and what each means, are in config/README.md of the source.
     """
-    parts = [_HEAD, _run(name), _event(found, name, out), _grid(found), _map(found, name)]
-    return "\n".join(parts)
+    parts = [
+        _HEAD,
+        _run(name),
+        _event(found, name, out),
+        _orbits(found),
+        _grid(found),
+        _map(found, name),
+    ]
+    return "\n".join(part for part in parts if part)
 
 
 _HEAD = """\
@@ -166,6 +174,11 @@ def _event(found: Survey, name: str, out: Path) -> str:
 def _listed(key: str, tiles: Sequence[Path | str], out: Path) -> list[str]:
     head = f"    {key}: # STAC items of tiles, which the run fetches"
     return [head, *(f"      - {_yaml(place(tile, out))}" for tile in tiles)]
+
+
+def _orbits(found: Survey) -> str:
+    text = f"calibrate:\n  orbit: {FETCH} # that of each product, precise or else restituted\n"
+    return text if found.orbits else ""
 
 
 def _grid(found: Survey) -> str:

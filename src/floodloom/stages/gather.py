@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from floodloom.acquire.catalogues import AROUND, ELEVATIONS, file_name, scene_facts
 from floodloom.acquire.fetch import fetch
 from floodloom.acquire.item import Asset, asset_of, read_item
 from floodloom.acquire.signing import signed
-from floodloom.acquire.window import Area, Outcome, fetch_part
 from floodloom.errors import InputError
 from floodloom.files import GATHERED, atomic_path, write_json
 from floodloom.log import get_logger
 from floodloom.outputs import writes
-from floodloom.raster.grid import grid_from_bounds
 from floodloom.texts import is_address, redact
+
+if TYPE_CHECKING:
+    from floodloom.acquire.window import Area
 
 _log = get_logger(__name__)
 
@@ -69,8 +70,7 @@ def gather(
     """
     area = None
     if bounds is not None and epsg is not None:
-        left, bottom, right, top = bounds
-        area = Area(grid_from_bounds((left, bottom, right, top), epsg, resolution), margin)
+        area = _area(bounds, epsg, resolution, margin)
     with atomic_path(out) as temporary:
         temporary.mkdir()
         items = [read_item(str(source)) for source in tiles]
@@ -86,17 +86,28 @@ def gather(
     return Path(out)
 
 
+def _area(bounds: Sequence[float], epsg: int, resolution: float, margin: int) -> Area:
+    from floodloom.acquire.window import Area  # with grids, which whole files don't need
+    from floodloom.raster.grid import grid_from_bounds
+
+    left, bottom, right, top = bounds
+    return Area(grid_from_bounds((left, bottom, right, top), epsg, resolution), margin)
+
+
 def _fetch(wanted: Asset, folder: Path, area: Area | None) -> None:
     path = folder / file_name(wanted.source)
     if not path.name or path.exists():
         raise InputError(f"{redact(wanted.source)}: no name of its own; give other tiles")
-    source, outcome = signed(wanted.source), Outcome.WHOLE
+    source = signed(wanted.source)
     if area is not None and is_address(source):
+        from floodloom.acquire.window import Outcome, fetch_part
+
         outcome = fetch_part(source, path, area)
-    if outcome is Outcome.WHOLE:
-        fetch(replace(wanted, source=source), path)
-    elif outcome is Outcome.ELSEWHERE:
-        _log.info("%s: shows nothing of the map; left out", redact(source))
+        if outcome is Outcome.ELSEWHERE:
+            _log.info("%s: shows nothing of the map; left out", redact(source))
+        if outcome is not Outcome.WHOLE:
+            return
+    fetch(replace(wanted, source=source), path)
 
 
 def _facts(item: Mapping[str, Any]) -> dict[str, str | int]:

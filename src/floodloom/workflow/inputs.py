@@ -51,8 +51,9 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
     list
         Orbit files of a scene; STAC items that name what is fetched, and that, on disk.
     """
-    if stage == "calibrate" and plan.config.calibrate.orbit is not None:
-        return orbit_files(plan.config.calibrate.orbit, plan.scenes[wildcards["scene"]].source)
+    orbit = plan.config.calibrate.orbit
+    if stage == "calibrate" and isinstance(orbit, Path):
+        return orbit_files(orbit, plan.scenes[wildcards["scene"]].source)
     if stage == "acquire":
         return files_on_disk(plan.scenes[wildcards["scene"]].source)
     if stage == "gather":
@@ -111,7 +112,12 @@ def _may_cover(file: Path, image: re.Match[str]) -> bool:
 
 
 def _calibrate(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
-    return {"safe": plan.product(wildcards["scene"])}
+    scene = wildcards["scene"]
+    return {"safe": plan.product(scene), "orbit": plan.fetched_orbit(scene)}
+
+
+def _orbit(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
+    return {"product": plan.product(wildcards["scene"])}
 
 
 def _geocode(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
@@ -236,6 +242,7 @@ def _truths(plan: Plan) -> list[str]:
 
 
 _INPUTS: dict[str, Callable[[Plan, Mapping[str, str]], Inputs]] = {
+    "orbit": _orbit,
     "calibrate": _calibrate,
     "geocode": _geocode,
     "tile": _tile,

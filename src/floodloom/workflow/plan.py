@@ -16,6 +16,7 @@ from floodloom.config.project import LABELLED, Config
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
 from floodloom.sentinel1.bands import TERRAIN
 from floodloom.sentinel1.producers import is_backscatter
+from floodloom.sentinel1.settings import FETCH
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.settings import Settings, of_jobs
 from floodloom.texts import is_address
@@ -104,6 +105,8 @@ class Plan:
             return {}
         left_out = of_jobs(type(section)) - section.shared.keys()
         found = dict(section.model_dump(mode="json", exclude=left_out))
+        if found.get("orbit") == FETCH:  # which is an input then
+            del found["orbit"]
         if stage == "predict" and self.config.run.optical:
             # An optical image is brought onto a scene that is mapped with it as onto tiles.
             found |= self.config.tile.model_dump(mode="json", include=_PAIRING)
@@ -190,6 +193,10 @@ class Plan:
         if scene.assets:
             return f"resources/{BACKSCATTER}/{name}"
         return f"resources/{name}.zip" if _is_fetched(scene) else scene.source
+
+    def fetched_orbit(self, scene: str) -> str | None:
+        """Where the orbit file of a product lies that is to be fetched, or None."""
+        return f"resources/orbits/{scene}" if self.config.calibrate.orbit == FETCH else None
 
     def calibrated(self, event: str, role: str) -> list[str]:
         """Calibrated stores of one pass, or backscatter of others."""

@@ -220,6 +220,7 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "simulate": lambda plan, job, threads: 1500 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job, threads: 0.0,
     "gather": lambda plan, job, threads: 0.0,
+    "orbit": lambda plan, job, threads: 0.0,
     # Each thread holds a strip or block, and has the next one read.
     "calibrate": lambda plan, job, threads: 300 * threads,
     "geocode": lambda plan, job, threads: 300 * threads + 0.5 * _map(plan, job),
@@ -258,6 +259,7 @@ _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
         * len(plan.fetched_tiles(job.event, job.layer))
         for _ in plan.fetched_assets(job.event, job.layer)
     ),
+    "orbit": lambda plan, job: 60.0,
     "calibrate": lambda plan, job: 0.02 * _image(plan, job),
     "geocode": _geocoding_s,
     "ingest": lambda plan, job: 1.0 * _DATASET_MPX,

@@ -79,6 +79,29 @@ rule gather:
         "../scripts/stage.py"
 
 
+rule orbit:
+    input:
+        unpack(JOBS.inputs("orbit")),
+    output:
+        out=directory("resources/orbits/{scene}"),
+    log:
+        "resources/logs/orbits/{scene}.log",
+    benchmark:
+        "resources/benchmarks/orbits/{scene}.tsv"
+    wildcard_constraints:
+        scene=one_of(PLAN.processed),
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(PLAN, "orbit"),
+        runtime=runtime(PLAN, "orbit"),
+    params:
+        digest=JOBS.digest("orbit"),
+    script:
+        "../scripts/stage.py"
+
+
 rule calibrate:
     input:
         unpack(JOBS.inputs("calibrate")),

@@ -26,6 +26,8 @@ BACKSCATTER = "backscatter"
 """What is fetched of scenes that others have corrected for the terrain (RTC)."""
 
 
+OPTICAL = "optical"
+"""Key of an event for images beside its scenes, whose bands are put together."""
 AROUND = 32
 """Pixels of a raster around a map by which neighbours are found."""
 
@@ -40,8 +42,8 @@ class Layer:
         What it is called.
     collections
         Names of its collections.
-    asset
-        Key of the asset of a tile.
+    assets
+        Keys of the assets of a tile, as `asset_key` takes them.
     remedy
         What to do where a catalogue has none of it.
     margin
@@ -50,7 +52,7 @@ class Layer:
 
     title: str
     collections: re.Pattern[str]
-    asset: str
+    assets: tuple[str, ...]
     remedy: str
     margin: int = AROUND
 
@@ -59,24 +61,41 @@ LAYERS = {
     "dem": Layer(
         "Copernicus DEM",
         re.compile(r"cop.*dem.*30", re.IGNORECASE),
-        ELEVATIONS,
+        (ELEVATIONS,),
         "give --dem, or on flat ground --height, m above the ellipsoid",
         margin=200,  # water comes from there (`floodloom.sentinel1.relief`)
     ),
     "reference_water": Layer(
         "JRC Global Surface Water",
         re.compile(r"jrc.?gsw|global.?surface.?water", re.IGNORECASE),
-        "occurrence",
+        ("occurrence",),
         "leave out --reference-water",
     ),
     "land_cover": Layer(
         "ESA WorldCover",
         re.compile(r"esa.?worldcover", re.IGNORECASE),
-        "map",
+        ("map",),
         "leave out --land-cover",
+    ),
+    OPTICAL: Layer(
+        "Sentinel-2 L2A",
+        re.compile(r"sentinel-?2.*l2a", re.IGNORECASE),
+        ("blue", "green", "red", "nir", "swir", "swir_2", "scl"),
+        "leave out --optical",
     ),
 }
 """Layers that are fetched, by the keys of an event (Pekel et al. 2016; Zanaga et al. 2022)."""
+
+_ALSO = {
+    "blue": ("B02",),
+    "green": ("B03",),
+    "red": ("B04",),
+    "nir": ("B08",),
+    "swir": ("swir16", "B11"),
+    "swir_2": ("swir22", "B12"),
+    "scl": ("SCL",),
+}
+"""What catalogues call bands: Earth Search by their colours, Planetary Computer by numbers."""
 
 
 def margin_of(layer: str) -> int:
@@ -116,7 +135,7 @@ CATALOGUES = {
     "earth-search": Catalogue(
         "https://earth-search.aws.element84.com/v1",
         ("sentinel-1-grd",),
-        layers={"dem": "cop-dem-glo-30"},
+        layers={"dem": "cop-dem-glo-30", OPTICAL: "sentinel-2-l2a"},
     ),
     "planetary-computer": Catalogue(
         "https://planetarycomputer.microsoft.com/api/stac/v1",
@@ -126,6 +145,7 @@ CATALOGUES = {
             "dem": "cop-dem-glo-30",
             "reference_water": "jrc-gsw",
             "land_cover": "esa-worldcover",
+            OPTICAL: "sentinel-2-l2a",
         },
     ),
 }
@@ -136,6 +156,7 @@ OPEN = {
     "dem": "earth-search",
     "reference_water": "planetary-computer",
     "land_cover": "planetary-computer",
+    OPTICAL: "earth-search",
 }
 """Where layers and terrain-corrected scenes come from, without a login, for catalogues above that
 name none."""
@@ -161,6 +182,21 @@ _OPEN_BUCKETS = {"copernicus-dem-30m": "https://copernicus-dem-30m.s3.amazonaws.
 """Buckets that are open to everybody, and their addresses."""
 _WEB = ("http://", "https://")
 _PLATFORM = re.compile(r"s(?:entinel-?)?1([a-z])", re.IGNORECASE)
+
+
+def asset_key(assets: Mapping[str, Any], key: str) -> str | None:
+    """Return under which key an asset is among others, or None.
+
+    Parameters
+    ----------
+    assets
+        Of an item.
+    key
+        Its own, `product`, or the name of a band of Sentinel-2, such as `green`.
+    """
+    if key == PRODUCT:
+        return product_key(assets)
+    return next((name for name in (key, *_ALSO.get(key, ())) if name in assets), None)
 
 
 def product_key(assets: Mapping[str, Any]) -> str | None:

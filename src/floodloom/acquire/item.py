@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from floodloom.acquire.catalogues import PRODUCT, href_of, product_key
+from floodloom.acquire.catalogues import PRODUCT, asset_key, href_of
 from floodloom.acquire.download import open_source
 from floodloom.acquire.web import SCHEMES
 from floodloom.errors import InputError
@@ -82,7 +82,8 @@ def read_asset(source: str, key: str = PRODUCT) -> Asset:
     source
         Path or address of the item.
     key
-        Key of the asset; `product` finds it under the names that catalogues give it, too.
+        Key of the asset; `product` and bands of Sentinel-2, such as `green`, are found under the
+        names that catalogues give them, too.
 
     Raises
     ------
@@ -108,8 +109,7 @@ def asset_of(assets: Mapping[str, Any], source: str, key: str = PRODUCT) -> Asse
         If there is no such asset, or what is stated of it can't be read.
     """
     shown = redact(source)
-    found = product_key(assets) if key == PRODUCT else key
-    asset = assets.get(found or key)
+    asset = assets.get(asset_key(assets, key) or key)
     if not isinstance(asset, Mapping) or (href := href_of(asset)) is None:
         known = ", ".join(sorted(assets)[:_SOME]) or "none"
         raise InputError(f"{shown}: no asset {key!r}; it has {known}: set `asset` to one of these")

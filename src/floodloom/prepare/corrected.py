@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,12 @@ from urllib.parse import unquote, urlsplit
 
 from floodloom.acquire.item import asset_of
 from floodloom.errors import InputError
+from floodloom.prepare.sizes import size_of_bands
 from floodloom.raster.recipe import Recipe
 from floodloom.sentinel1.producers import product_named
 from floodloom.sentinel1.settings import BackscatterSettings
 
+_BYTES = 4  # float32
 _WANTED = ("vv", "vh", "hh", "hv")
 
 
@@ -73,7 +74,7 @@ def corrected_of(
         return Corrected("Sentinel-1 RTC", problem="has no image of a polarisation")
     assets = {one: asset_of(item["assets"], source, keys[one]) for one in bands}
     chosen = tuple(keys[one] for one in bands)
-    size = _total([asset.size or _uncompressed(item, keys[one]) for one, asset in assets.items()])
+    size = size_of_bands(item, chosen, _BYTES)
     paths = [unquote(urlsplit(asset.source).path) for asset in assets.values()]
     try:
         product = product_named(paths)
@@ -97,19 +98,6 @@ def corrected_of(
     )
     reasons = f"scale {states.scale}, quantity {states.quantity} ({product.title})"
     return Corrected(product.title, bands, chosen, recipe, reasons, size)
-
-
-def _total(sizes: Sequence[int | None]) -> int | None:
-    known = [size for size in sizes if size is not None]
-    return sum(known) if len(known) == len(sizes) else None
-
-
-def _uncompressed(item: Mapping[str, Any], key: str) -> int | None:
-    """Return the bytes of an image in float32, whose shape the projection extension states."""
-    stated = item["assets"][key].get("proj:shape") or item["properties"].get("proj:shape")
-    if not isinstance(stated, list | tuple) or not all(type(n) is int for n in stated):
-        return None
-    return 4 * math.prod(stated) if stated else None
 
 
 def _spacing(item: Mapping[str, Any]) -> float | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from floodloom.acquire.catalogues import AROUND, LAYERS
+from floodloom.acquire.catalogues import AROUND, LAYERS, OPTICAL
 from floodloom.dates import read_date
 from floodloom.errors import InputError
 from floodloom.prepare.candidates import Candidate
 from floodloom.prepare.checks import datum_of_elevations
 from floodloom.prepare.choose import choose
 from floodloom.prepare.found import Found
+from floodloom.prepare.optical import image_beside
 from floodloom.prepare.search import scenes_of, tiles_of
 from floodloom.prepare.settings import OwnFiles, Search
 from floodloom.prepare.sizes import fetched, size_of_part
@@ -168,12 +169,15 @@ def _tiles(catalogue: str, box: Bounds, is_part: bool) -> Elevations:
 
 def _found(layer: str, catalogue: str, box: Bounds, is_part: bool) -> tuple[Tiles, str]:
     found = tiles_of(layer, catalogue, box, is_part=is_part)
-    tiles = tuple(tile if is_address(tile) else Path(tile) for tile in found)
-    return tiles, fetched("tile", list(found.values()))
+    return _as_paths(found), fetched("tile", list(found.values()))
+
+
+def _as_paths(sources: Iterable[str]) -> Tiles:
+    return tuple(source if is_address(source) else Path(source) for source in sources)
 
 
 def layers_of(
-    search: Search, box: Bounds, *, is_part: bool
+    search: Search, box: Bounds, taken: datetime | None, *, is_part: bool
 ) -> tuple[dict[str, Tiles], tuple[str, ...]]:
     """Look for the layers that are asked for beside elevations.
 
@@ -183,6 +187,8 @@ def layers_of(
         Which, and the catalogue.
     box, is_part
         As for `elevations`.
+    taken
+        When the scene of the flood was taken, beside which an optical image is looked for.
 
     Returns
     -------
@@ -201,4 +207,10 @@ def layers_of(
         if getattr(search, layer):
             found[layer], amount = _found(layer, search.catalogue or DEFAULT, box, is_part)
             lines.append(f"{layer.replace('_', ' ')}: {LAYERS[layer].title}; {amount}")
+    if search.optical:
+        if taken is None:
+            raise InputError("optical: nothing states when the scene was taken; leave it out")
+        image = image_beside(search.catalogue or DEFAULT, box, taken)
+        found[OPTICAL] = _as_paths(image.sources)
+        lines.append(f"optical: {image.reason}, when a run distils")
     return found, tuple(lines)

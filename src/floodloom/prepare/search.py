@@ -26,6 +26,7 @@ from floodloom.acquire.catalogues import (
     CORRECTED,
     LAYERS,
     OPEN,
+    OPTICAL,
     SCENES,
     Catalogue,
     Layer,
@@ -153,9 +154,7 @@ def tiles_of(layer: str, name: str, box: Bounds, *, is_part: bool = False) -> di
     InputError
         If the catalogue can't be read or has none.
     """
-    catalogue, kind = catalogue_of(name), LAYERS[layer]
-    if name in CATALOGUES and layer not in catalogue.layers:
-        catalogue = CATALOGUES[OPEN[layer]]
+    catalogue, kind = _with_layer(layer, name), LAYERS[layer]
     west, south, east, north = box
     wide = (west - _AROUND_DEG, south - _AROUND_DEG, east + _AROUND_DEG, north + _AROUND_DEG)
     collections = (catalogue.layers[layer],) if layer in catalogue.layers else None
@@ -168,8 +167,28 @@ def tiles_of(layer: str, name: str, box: Bounds, *, is_part: bool = False) -> di
 
 
 def _size(item: Mapping[str, Any], source: str, kind: Layer, box: Bounds | None) -> Size:
-    asset = asset_of(item["assets"], source, kind.asset)
+    asset = asset_of(item["assets"], source, kind.assets[0])
     return size_of_part(asset.size, outline_of(item), box, kind.margin)
+
+
+def images_of(name: str, box: Bounds, span: tuple[datetime, datetime]) -> list[Item]:
+    """Look for images of Sentinel-2 L2A of a place and time; each with where its item lies.
+
+    Raises
+    ------
+    InputError
+        If the catalogue can't be read.
+    """
+    catalogue, kind = _with_layer(OPTICAL, name), LAYERS[OPTICAL]
+    collections = (catalogue.layers[OPTICAL],) if OPTICAL in catalogue.layers else None
+    return _items(catalogue, collections, kind.collections, box, span)
+
+
+def _with_layer(layer: str, name: str) -> Catalogue:
+    """Return a catalogue, or one that is open to everybody where a named one lacks a layer."""
+    catalogue = catalogue_of(name)
+    lacks = name in CATALOGUES and layer not in catalogue.layers
+    return CATALOGUES[OPEN[layer]] if lacks else catalogue
 
 
 def _newest(items: list[Item]) -> list[Item]:

@@ -66,6 +66,11 @@ class Search(Settings):
         description="Fetch ESA WorldCover: built-up land and dense vegetation are excluded; from "
         "the catalogue, or from Planetary Computer",
     )
+    optical: bool = Field(
+        default=False,
+        description="Look for the clearest image of Sentinel-2 within days of the scene, from "
+        "which a run learns that distils; from the catalogue, or from Earth Search",
+    )
     orbits: bool = Field(
         default=False,
         description="Fetch the precise orbit of each product, or the restituted one as long as "

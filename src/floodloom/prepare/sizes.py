@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from floodloom.acquire.catalogues import asset_key
 from floodloom.acquire.window import LESS
 from floodloom.prepare.checks import common
 from floodloom.raster.grid import METRES_PER_DEGREE, Bounds
@@ -48,6 +51,46 @@ def size_of_part(whole: int | None, outline: BaseGeometry, box: Bounds | None, m
     seen = common(outline, shapely.box(*box).buffer(around, join_style="mitre"))
     share = seen.area / outline.area
     return Size(whole, round(share * whole)) if share <= LESS else Size(whole)
+
+
+def size_of_bands(
+    item: Mapping[str, Any], keys: Sequence[str], itemsize: int, side: int | None = None
+) -> int | None:
+    """Return the bytes of some assets: as stated, or of as many pixels without compression.
+
+    Parameters
+    ----------
+    item
+        JSON of a STAC item.
+    keys
+        Of its assets, as `floodloom.acquire.catalogues.asset_key` takes them.
+    itemsize
+        Bytes of a pixel.
+    side
+        Pixels along a side where the projection extension doesn't state them.
+
+    Returns
+    -------
+    int or None
+        None where one isn't known.
+    """
+    assets = item["assets"]
+    sizes = [
+        _bytes(item, assets.get(asset_key(assets, key) or key), itemsize, side) for key in keys
+    ]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def _bytes(item: Mapping[str, Any], asset: Any, itemsize: int, side: int | None) -> int | None:
+    if not isinstance(asset, Mapping):
+        return None
+    if type(stated := asset.get("file:size")) is int:
+        return stated
+    shape = asset.get("proj:shape") or item["properties"].get("proj:shape")
+    if isinstance(shape, list | tuple) and shape and all(type(n) is int for n in shape):
+        return itemsize * math.prod(shape)
+    return None if side is None else itemsize * side * side
 
 
 def fetched(what: str, sizes: Sequence[Size]) -> str:

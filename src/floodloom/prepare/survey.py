@@ -149,7 +149,7 @@ def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSetti
     shares = shares_seen_before(after, before, box)
     covered = united_footprint([scene.footprint for scene in scenes]) if box is None else box
     heights = elevations(files, search, after[0], covered, is_part=box is not None)
-    layers, described = layers_of(search, covered, is_part=box is not None)
+    layers, described = layers_of(search, covered, after[0].taken, is_part=box is not None)
     geocode = GeocodeSettings.model_validate({**_placed(scenes, box), **heights.settings})
     within = heights.dem if after[0].is_product and isinstance(heights.dem, Path) else None
     grid = event_grid(

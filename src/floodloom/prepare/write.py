@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from floodloom.acquire.catalogues import OPTICAL
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.dates import time_in_name
 from floodloom.errors import InputError
@@ -165,6 +166,8 @@ def _event(found: Survey, name: str, out: Path) -> str:
     for layer, text in unset.items():
         tiles = found.layers.get(layer)
         lines += _listed(layer, tiles, out) if tiles else [f"    # {layer}: {text}"]
+    if tiles := found.layers.get(OPTICAL):
+        lines += _listed(OPTICAL, tiles, out)
     stated = found.stated.model_dump(mode="json", exclude_defaults=True)
     if stated:
         lines.append(f"    backscatter: {_yaml(stated)}")

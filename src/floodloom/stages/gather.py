@@ -12,8 +12,9 @@ from floodloom.acquire.fetch import fetch
 from floodloom.acquire.item import Asset, asset_of, read_item
 from floodloom.acquire.signing import signed
 from floodloom.errors import InputError
-from floodloom.files import GATHERED, atomic_path, write_json
+from floodloom.files import GATHERED, atomic_path, remove, write_json
 from floodloom.log import get_logger
+from floodloom.names import as_name
 from floodloom.outputs import writes
 from floodloom.texts import is_address, redact
 
@@ -33,6 +34,7 @@ def gather(
     epsg: int | None = None,
     resolution: float = 10.0,
     margin: int = AROUND,
+    stack: bool = False,
 ) -> Path:
     """Fetch the tiles of a raster, or the bands of a scene, and verify them; leave all or none.
 
@@ -56,6 +58,9 @@ def gather(
         Pixel spacing of the map.
     margin
         Pixels of each raster that are needed around the map.
+    stack
+        Put the assets of each item together as one GeoTIFF, on the finest of their grids, whose
+        bands are described by the keys: an image of Sentinel-2 L2A with its classification.
 
     Returns
     -------
@@ -75,8 +80,12 @@ def gather(
         temporary.mkdir()
         items = [read_item(str(source)) for source in tiles]
         for source, item in zip(tiles, items, strict=True):
-            for key in asset:
-                _fetch(asset_of(item["assets"], str(source), key), temporary, area)
+            wanted = {key: asset_of(item["assets"], str(source), key) for key in asset}
+            if stack:
+                _stack(wanted, item, temporary, area)
+            else:
+                for one in wanted.values():
+                    _fetch(one, temporary, area)
         if not any(temporary.iterdir()):
             raise InputError(f"{redact(str(tiles[0]))}: shows nothing of the map; give other tiles")
         note: dict[str, Any] = {"gathered": [redact(str(source)) for source in tiles]}
@@ -84,6 +93,23 @@ def gather(
             note["scene"] = _facts(items[0])
         write_json(temporary / GATHERED, note)
     return Path(out)
+
+
+def _stack(
+    wanted: Mapping[str, Asset], item: Mapping[str, Any], folder: Path, area: Area | None
+) -> None:
+    """Fetch the bands of an item beside one another, and put them together."""
+    from floodloom.acquire.stack import stack_bands, tags_of
+
+    apart = folder / "bands"
+    apart.mkdir()
+    for one in wanted.values():
+        _fetch(one, apart, area)
+    bands = {key: apart / file_name(one.source) for key, one in wanted.items()}
+    if all(path.exists() for path in bands.values()):  # else it shows nothing of the map
+        name = as_name(str(item.get("id") or "image"))
+        stack_bands(bands, folder / f"{name}.tif", tags_of(item))
+    remove(apart)
 
 
 def _area(bounds: Sequence[float], epsg: int, resolution: float, margin: int) -> Area:

@@ -242,7 +242,7 @@ class Plan:
 
     def fetched_assets(self, name: str, layer: str) -> tuple[str, ...]:
         """Assets of these items."""
-        return self.scenes[name].assets if layer == BACKSCATTER else (LAYERS[layer].asset,)
+        return self.scenes[name].assets if layer == BACKSCATTER else LAYERS[layer].assets
 
     def event_file(self, event: str, key: str) -> str | None:
         """A raster of an event: what the configuration names or asks for, or is simulated."""

@@ -75,6 +75,7 @@ rule gather:
         epsg=lambda wildcards: CONFIG.geocode.epsg,
         resolution=lambda wildcards: CONFIG.geocode.resolution,
         margin=lambda wildcards: margin_of(wildcards.layer),
+        stack=lambda wildcards: wildcards.layer == OPTICAL,
     script:
         "../scripts/stage.py"
 

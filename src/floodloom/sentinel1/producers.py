@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from floodloom.dates import read_time
 from floodloom.errors import InputError
 from floodloom.files import GATHERED
 from floodloom.raster.content import format_of
@@ -103,7 +104,10 @@ def _gathered(path: Path) -> dict[str, str | int]:
         return {}
     try:
         facts = json.loads(note.read_bytes()[:HEAD_BYTES]).get("scene", {})
-        return {k: facts[k] for k, kind in _TAKEN.items() if isinstance(facts.get(k), kind)}
+        found = {k: facts[k] for k, kind in _TAKEN.items() if isinstance(facts.get(k), kind)}
+        if "acquisition_time" in found:
+            read_time(str(found["acquisition_time"]))
+        return found
     except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{note}: damaged; fetch the scene again") from error
 

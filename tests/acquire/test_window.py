@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -309,6 +312,29 @@ def only_with_secret(parts: Parts) -> Callable[[BaseHTTPRequestHandler], None]:
             answer(b"no", status=403)(handler)
 
     return send
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(server, parts, tmp_path) -> None:
+    source = item(tmp_path, f"{server.address}/large.tif")
+    words = ["gather", "--tiles", source, "--out", tmp_path / "t", "--epsg", EPSG]
+    limit = (100_000, 100_000)
+    run = subprocess.run(
+        [sys.executable, "-m", "floodloom.cli", *map(str, [*words, "--bounds", *BOUNDS])],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1
+    last = run.stderr.strip().splitlines()[-1]
+    assert "free some space or write elsewhere" in last or "raise the limit of file sizes" in last
+    assert "Traceback" not in run.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["item.json"]
+
+
+def test_blocks_beyond_counting_are_not_counted(
+    server, parts, large, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("floodloom.acquire.window._MOST_BLOCKS", 3)
+    assert fetched(server, tmp_path).read_bytes() == large.read_bytes()
 
 
 def test_ranges_that_nearly_touch_are_one_request() -> None:

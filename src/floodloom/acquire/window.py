@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterWindow
 
@@ -36,6 +39,7 @@ SOURCE = "FLOODLOOM_SOURCE"
 LESS = 0.5
 """Share of a file up to which a part of it is fetched: a whole one can be verified."""
 _TALL = 512  # px that are fetched at a time
+_MOST_BLOCKS = 1 << 18  # whose places are looked up
 _AROUND = 16  # bytes before and after a block, which COGs use for its size
 _log = get_logger(__name__)
 
@@ -100,6 +104,8 @@ def _fetch(remote: Remote, shown: str, path: Path, area: Area) -> Outcome:
             part = part_of(grid_of(raster, shown, points=False), area.grid, margin=area.margin)
             if part is None:
                 return Outcome.ELSEWHERE
+            if _count(raster, part) > _MOST_BLOCKS:
+                return Outcome.WHOLE
             needed = sum(b - a for a, b in merged(_ranges(raster, part), remote.size))
             if remote.failure is None and remote.received + needed > LESS * remote.size:
                 return Outcome.WHOLE
@@ -112,7 +118,7 @@ def _fetch(remote: Remote, shown: str, path: Path, area: Area) -> Outcome:
     if remote.failure is not None:
         raise remote.failure
     if not is_whole(path):
-        raise InputError(f"{shown}: its part can't be written; look for room on the disk")
+        raise _unwritten(shown)
     _log.info(
         "%s: %.1f of %.1f MB, the part that the map needs",
         shown, remote.received / 1e6, remote.size / 1e6,
@@ -127,12 +133,22 @@ def _can_be_cut(raster: rasterio.DatasetReader) -> bool:
     return raster.count > 0 and raster.crs is not None and not apart
 
 
-def _ranges(raster: rasterio.DatasetReader, part: Window) -> Iterator[Range]:
-    """Yield where the blocks lie in the file that a part of the raster is stored in."""
-    seen: set[int] = set()
+def _blocks(raster: rasterio.DatasetReader, part: Window) -> tuple[range, range]:
+    """Return rows and columns of the blocks that a part of the raster is stored in."""
     height, width = raster.block_shapes[0]
     rows = range(part.row // height, -(-(part.row + part.height) // height))
-    columns = range(part.col // width, -(-(part.col + part.width) // width))
+    return rows, range(part.col // width, -(-(part.col + part.width) // width))
+
+
+def _count(raster: rasterio.DatasetReader, part: Window) -> int:
+    rows, columns = _blocks(raster, part)
+    return len(rows) * len(columns) * int(raster.count)
+
+
+def _ranges(raster: rasterio.DatasetReader, part: Window) -> Iterator[Range]:
+    """Yield where these blocks lie in the file."""
+    seen: set[int] = set()
+    rows, columns = _blocks(raster, part)
     for band in raster.indexes:
         for row in rows:
             for column in columns:
@@ -151,21 +167,42 @@ def _bytes(raster: rasterio.DatasetReader, part: Window) -> int:
 def _write(
     remote: Remote, raster: rasterio.DatasetReader, part: Window, path: Path, shown: str
 ) -> None:
-    with quiet_about_georeference(), rasterio.open(path, "w", **_profile(raster, part)) as target:
+    with _target(path, _profile(raster, part), shown) as target:
         _describe(raster, target)
         strips = list(_strips(raster, part))
         for strip in track(strips, f"fetching a part of {shown.rpartition('/')[2]}"):
             remote.expect(_ranges(raster, strip))
-            values = raster.read(
-                window=RasterWindow(strip.col, strip.row, strip.width, strip.height)
-            )
-            target.write(
-                values, window=RasterWindow(0, strip.row - part.row, strip.width, strip.height)
-            )
-        place = f"{part.width} x {part.height} px from column {part.col}, row {part.row}"
+            values = _read(raster, strip, shown)
+            place = RasterWindow(0, strip.row - part.row, strip.width, strip.height)
+            target.write(values, window=place)
+        where = f"{part.width} x {part.height} px from column {part.col}, row {part.row}"
         whole = f"{raster.width} x {raster.height}"
-        note = f"{place} of {whole}; {remote.received} of {remote.size} bytes"
+        note = f"{where} of {whole}; {remote.received} of {remote.size} bytes"
         target.update_tags(**{SOURCE: shown, PART: note})
+
+
+def _read(raster: rasterio.DatasetReader, strip: Window, shown: str) -> NDArray[Any]:
+    place = RasterWindow(strip.col, strip.row, strip.width, strip.height)
+    try:
+        values: NDArray[Any] = raster.read(window=place)
+    except rasterio.errors.RasterioError as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(f"{shown}: its part can't be read ({reason}); fetch it again") from error
+    return values
+
+
+@contextmanager
+def _target(path: Path, profile: dict[str, Any], shown: str) -> Iterator[Any]:
+    """Open the part for writing; of a full disk GDAL says only that a write has failed."""
+    try:
+        with quiet_about_georeference(), rasterio.open(path, "w", **profile) as target:
+            yield target
+    except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+        raise _unwritten(shown) from error
+
+
+def _unwritten(shown: str) -> InputError:
+    return InputError(f"{shown}: its part can't be written; free some space or write elsewhere")
 
 
 def _profile(raster: rasterio.DatasetReader, part: Window) -> dict[str, Any]:

@@ -125,16 +125,13 @@ class Plan:
     @property
     def fetched(self) -> list[str]:
         """Scenes whose products are downloaded, or named by a STAC item on disk."""
-        found = ((name, scene) for name, scene in self.scenes.items() if _is_fetched(scene))
-        return [name for name, scene in found if not scene.assets]
+        return [n for n, scene in self.scenes.items() if _is_fetched(scene) and not scene.assets]
 
     @property
     def gathered(self) -> dict[str, list[str]]:
         """Events or scenes of which the tiles of a layer, or the bands, are fetched, by layer."""
-        found = {
-            key: [event for event in self.config.events if self.fetched_tiles(event, key)]
-            for key in LAYERS
-        }
+        events = self.config.events
+        found = {key: [e for e in events if self.fetched_tiles(e, key)] for key in LAYERS}
         bands = [name for name, scene in self.scenes.items() if scene.assets]
         return {**found, BACKSCATTER: bands}
 

@@ -46,6 +46,8 @@ class Parts:
         How many answers are cut off, and how many say that they come later.
     ranges
         Whether it sends parts at all.
+    heeds
+        Whether it heeds If-Range.
     sent
         Bytes that it has sent.
     """
@@ -55,6 +57,7 @@ class Parts:
     busy: int = 0
     ranges: bool = True
     mark: str = '"a"'
+    heeds: bool = True
     sent: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(3))
 
@@ -64,7 +67,7 @@ class Parts:
             self.busy -= 1
             answer(b"", status=503, **{"Retry-After": "0"})(handler)
             return
-        same = handler.headers.get("If-Range") in (None, self.mark)
+        same = not self.heeds or handler.headers.get("If-Range") in (None, self.mark)
         first, last = 0, len(self.body) - 1
         if asked and self.ranges and same:
             first, last = (int(n or len(self.body)) for n in asked[6:].split("-"))
@@ -227,7 +230,7 @@ def test_a_server_that_stays_busy_is_one_line(server, parts, tmp_path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["item.json"]
 
 
-@pytest.mark.parametrize("why", ["no parts", "no area", "most of it", "changed"])
+@pytest.mark.parametrize("why", ["no parts", "no area", "most of it", "changed", "changed unsaid"])
 def test_else_the_whole_file_comes(server, parts, large, tmp_path, why) -> None:
     options: dict[str, object] = {}
     if why == "no parts":
@@ -236,8 +239,8 @@ def test_else_the_whole_file_comes(server, parts, large, tmp_path, why) -> None:
         options = {"bounds": None}
     if why == "most of it":
         options = {"bounds": (500_000.0, 4_970_000.0, 530_000.0, 4_990_000.0)}
-    if why == "changed":
-        server.answers["/large.tif"] = Changing(large.read_bytes())
+    if why.startswith("changed"):
+        server.answers["/large.tif"] = Changing(large.read_bytes(), heeds=why == "changed")
     assert fetched(server, tmp_path, **options).read_bytes() == large.read_bytes()
 
 

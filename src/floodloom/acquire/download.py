@@ -128,6 +128,10 @@ def read_part(source: str, part: Part, limits: TimeLimits) -> Received:
     limits.pause()
     download = _Download(source, part.last - part.first + 1, limits, part)
     content = b"".join(download.blocks())
+    if part.mark is not None and download.mark != part.mark:  # some servers don't heed If-Range
+        raise NoPartsError(
+            f"{redact(source)}: has changed since a part of it came; fetch all of it"
+        )
     if len(content) != min(part.last + 1, download.size) - part.first:
         raise InputError(f"{redact(source)}: the server sent less than was asked for; try again")
     return Received(content, download.size, download.mark)

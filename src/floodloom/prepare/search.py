@@ -115,7 +115,8 @@ def scenes_of(
     if corrected and name in CATALOGUES and catalogue.corrected is None:
         catalogue = CATALOGUES[OPEN[BACKSCATTER]]
     collections = catalogue.corrected if corrected else catalogue.scenes
-    kind, pattern = ("RTC", CORRECTED) if corrected else ("GRD", SCENES)
+    is_corrected = corrected or collections == catalogue.corrected is not None
+    kind, pattern = ("RTC", CORRECTED) if is_corrected else ("GRD", SCENES)
     found = []
     span = (since - _BEFORE, since + _AFTER)
     for item, source in _items(catalogue, collections, pattern, box, span):

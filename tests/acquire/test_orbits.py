@@ -146,7 +146,7 @@ def test_an_index_names_no_file_of_the_machine(server, monkeypatch) -> None:
 
 def test_a_listing_that_is_no_template_is_one_line(monkeypatch) -> None:
     monkeypatch.setenv(LISTING, "https://h/{kind}/{nothing}?token=s3cret")
-    with pytest.raises(InputError, match=r"FLOODLOOM_ORBITS: .*correct it") as caught:
+    with pytest.raises(InputError, match=r"FLOODLOOM_ORBIT_LISTING: .*correct it") as caught:
         listed_orbits("POEORB", "S1A", "20230514")
     assert "s3cret" not in str(caught.value)
 

@@ -20,7 +20,7 @@ from floodloom.texts import redact
 
 KINDS = ("POEORB", "RESORB")
 """Precise orbits, 20 days later, within 1 cm; restituted ones, three hours later, within 5 cm."""
-LISTING = "FLOODLOOM_ORBITS"
+LISTING = "FLOODLOOM_ORBIT_LISTING"
 """Variable with the address of another listing, such as that of a mirror: a page on which the names
 of orbit files stand, with {kind} (POEORB, RESORB), {mission} (S1A) and {day} (20230514) where its
 address has them."""

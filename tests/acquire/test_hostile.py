@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from floodloom.acquire import item, web
+from floodloom.acquire import download, item, web
 from floodloom.errors import InputError
 from floodloom.stages.acquire import acquire
 
@@ -384,7 +384,7 @@ def test_what_can_not_go_on_is_refused(
 def test_a_download_that_makes_way_may_break_off_often(
     server, tmp_path, product, monkeypatch
 ) -> None:
-    monkeypatch.setattr(item, "_PROGRESS", len(product) // 20)
+    monkeypatch.setattr(download, "_PROGRESS", len(product) // 20)
     server.answers["/x.zip"] = broken = Broken(product, 0.1, {"ETag": '"a"'})
     out = acquire(source=f"{server.address}/x.zip", out=tmp_path / "o.zip")
     assert out.read_bytes() == product

@@ -40,7 +40,7 @@ def test_what_is_fetched_is_signed_and_the_signature_shown_nowhere(
 ) -> None:
     item = tmp_path / "item.json"
     item.write_text(json.dumps({"assets": {"map": {"href": f"{store.address}/tile.tif"}}}))
-    gather(tiles=[str(item)], out=tmp_path / "cover", asset="map")
+    gather(tiles=[str(item)], out=tmp_path / "cover", asset=["map"])
     assert (tmp_path / "cover" / "tile.tif").read_bytes() == geotiff
     acquire(source=f"{store.address}/tile.tif", out=tmp_path / "t.tif")
     assert (tmp_path / "t.tif").read_bytes() == geotiff

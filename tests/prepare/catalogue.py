@@ -20,7 +20,7 @@ from floodloom.prepare.found import look_at
 from floodloom.sentinel1.settings import BackscatterSettings
 
 SCENES, TILES = "sentinel-1-grd", "cop-dem-glo-30"
-WATER, COVER = "jrc-gsw", "esa-worldcover"
+WATER, COVER, CORRECTED = "jrc-gsw", "esa-worldcover", "sentinel-1-rtc"
 _CONFORMS = [
     "https://api.stacspec.org/v1.0.0/core",
     "https://api.stacspec.org/v1.0.0/item-search",
@@ -43,6 +43,10 @@ class Api:
         Token that has to come along with the request for a file; addresses are signed by it, too.
     broken
         How many times a file is cut off in the middle.
+    ranges
+        Whether it sends parts of files.
+    sent
+        Bytes of files that it has sent, by path.
     asked
         Paths of the requests that came.
     """
@@ -52,6 +56,8 @@ class Api:
     files: dict[str, Path] = field(default_factory=dict)
     secret: str = ""
     broken: int = 0
+    ranges: bool = True
+    sent: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def answer(self, path: str, query: dict[str, list[str]]) -> dict[str, Any] | None:
@@ -110,7 +116,7 @@ def served(api: Api) -> Iterator[Api]:
             parts = urlsplit(self.path)
             api.asked.append(parts.path)
             if parts.path in api.files:
-                self._send_file(api.files[parts.path].read_bytes())
+                self._send_file(parts.path, api.files[parts.path].read_bytes())
                 return
             page = api.answer(parts.path, parse_qs(parts.query))
             self._send(404 if page is None else 200, json.dumps(page).encode())
@@ -123,20 +129,24 @@ def served(api: Api) -> Iterator[Api]:
             self.end_headers()
             self.wfile.write(body)
 
-        def _send_file(self, body: bytes) -> None:
+        def _send_file(self, path: str, body: bytes) -> None:
             if api.secret and self.headers.get("Authorization") != f"Bearer {api.secret}":
                 self._send(401, b"who are you?")
                 return
-            start = int(self.headers.get("Range", "bytes=0-")[6:-1])
-            rest, size = body[start:], len(body)
-            self.send_response(206 if start else 200)
+            asked = self.headers.get("Range") if api.ranges else None
+            first, _, last = (asked or "bytes=0-").removeprefix("bytes=").partition("-")
+            start, size = int(first), len(body)
+            rest = body[start : int(last) + 1 if last else size]
+            self.send_response(206 if asked else 200)
             self.send_header("Content-Length", str(len(rest)))
-            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+            if asked:
+                self.send_header("Content-Range", f"bytes {start}-{start + len(rest) - 1}/{size}")
             self.send_header("ETag", '"a"')
             self.end_headers()
             if api.broken:
                 api.broken -= 1
                 rest = rest[: len(rest) // 2]
+            api.sent[path] = api.sent.get(path, 0) + len(rest)
             self.wfile.write(rest)
 
         def log_message(self, *_: object) -> None:

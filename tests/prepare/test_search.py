@@ -22,6 +22,7 @@ from rasterio.warp import transform
 from shapely.affinity import translate
 
 from floodloom.acquire.credentials import TOKENS
+from floodloom.acquire.orbits import LISTING
 from floodloom.cli import main
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.errors import ConfigError, InputError
@@ -31,6 +32,7 @@ from floodloom.sentinel1.settings import BackscatterSettings
 from tests.prepare.catalogue import COVER, TILES, WATER, Api, item, item_of, served, static
 from tests.privacy import telling
 from tests.sentinel1.test_heights import undulation, write_grid
+from tests.sentinel1.test_product import orbit_file
 
 SINCE = datetime(2023, 5, 14)
 SECRET = "s3cret-t0ken"
@@ -57,6 +59,13 @@ def stored(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, values in layers.items():
         with rasterio.open(folder / f"{name}.tif", "w", **profile) as raster:
             raster.write(values.astype(profile["dtype"]), 1)
+    for kind, name, day in (("POEORB", "pre", 20230501), ("RESORB", "post", 20230513)):
+        listed = folder / "orbits" / kind
+        valid = f"V{day}T225942_{day + 2}T005942"
+        file = f"S1A_OPER_AUX_{kind}_OPOD_20230603T080617_{valid}.EOF"
+        listed.mkdir(parents=True)
+        orbit_file(own / f"{name}.SAFE", listed, file)
+        (listed / "index.html").write_text(f'<a href="{file}">{file}</a>')
     (folder / "data" / "proj").mkdir(parents=True)
     write_grid(folder / "data" / "proj" / "us_nga_egm08_25.tif")
     return folder
@@ -116,7 +125,11 @@ def api(own: Path, stored: Path, monkeypatch) -> Iterator[Api]:
     monkeypatch.setenv(TOKENS, f"127.0.0.1={SECRET}")
     monkeypatch.setenv("XDG_DATA_HOME", str(stored / "data"))
     files = {f"/{path.name}": path for path in stored.iterdir() if path.is_file()}
+    for path in (stored / "orbits").rglob("*.*"):
+        place = f"/{path.relative_to(stored)}"
+        files[place.removesuffix("index.html")] = path
     with served(Api(items=offered(own, stored), files=files, secret=SECRET)) as running:
+        monkeypatch.setenv(LISTING, f"{running.address}/orbits/{{kind}}/")
         yield running
 
 
@@ -192,6 +205,17 @@ def test_layers_come_from_a_catalogue(own, api, tmp_path) -> None:
     assert config.delineate.reference_minimum == 50
 
 
+def test_orbits_are_asked_for(own, api, tmp_path) -> None:
+    given = ("--scenes", own / "post.SAFE", "--dem", own / "dem.tif", "--orbits")
+    run = floodloom({}, "init", *given, "--before", own / "pre.SAFE", "--out", tmp_path / "x")
+    assert run.returncode == 0, run.stderr
+    said = "orbits: precise, or restituted where there is no other; fetches: 2 files, 9.2 MB"
+    assert said in run.stdout
+    content = yaml.safe_load((tmp_path / "x" / "config.yaml").read_text())
+    assert content["calibrate"] == {"orbit": "fetch"}
+    assert load_config(content).calibrate.orbit == "fetch"
+
+
 @pytest.mark.parametrize("layer", ["reference-water", "land-cover"])
 def test_a_catalogue_without_a_layer_is_one_line(own, api, tmp_path, layer) -> None:
     api.items = [one for one in api.items if one["collection"] not in (WATER, COVER)]
@@ -243,10 +267,10 @@ def test_a_place_and_a_date_become_a_map(own, api, installed, tmp_path) -> None:
     site, out = {"PYTHONPATH": str(installed)}, tmp_path / "beira"
     api.broken = 2
     given = ("map", "--bbox", place(own), "--date", "2023-05-14", "--catalogue", api.address)
-    given = (*given, "--reference-water", "--out", out, "--cores", 2)
+    given = (*given, "--reference-water", "--orbits", "--out", out, "--cores", 2)
     listed = floodloom(site, *given, "--dry-run")
     assert listed.returncode == 0, listed.stderr
-    for rule in ("acquire", "gather", "delineate"):
+    for rule in ("acquire", "gather", "orbit", "delineate"):
         assert rule in listed.stdout + listed.stderr
     assert not (out / "resources").exists()
 
@@ -264,6 +288,8 @@ def test_a_place_and_a_date_become_a_map(own, api, installed, tmp_path) -> None:
         assert str(results / name) in run.stdout
     assert iou(results / "maps/beira/flood.tif", own / "truth.tif") > 0.5
     assert (out / "resources/reference_water/beira/occurrence.tif").is_file()
+    orbits = sorted(path.name[:26] for path in out.glob("resources/orbits/*/*.EOF"))
+    assert orbits == ["S1A_OPER_AUX_POEORB_OPOD_2", "S1A_OPER_AUX_RESORB_OPOD_2"]
     assert permanent(results / "maps/beira/flood.tif", own / "truth.tif") > 0.9
     with (results / "maps/beira/areas.csv").open() as table:
         flood = float(next(csv.DictReader(table))["flood"])

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,35 @@ def test_planetary_computer_folder_names_the_granule(tmp_path) -> None:
         assert scene.attrs["relative_orbit"] == RELATIVE_ORBIT
     opera = read_backscatter(write_opera(tmp_path / "opera"))
     assert scene.attrs["fingerprint"] == opera.attrs["fingerprint"]
+
+
+def test_what_was_fetched_is_taken_for_what_its_item_states(tmp_path) -> None:
+    folder = tmp_path / "after"
+    for number, band in enumerate(("vv", "vh")):
+        write(folder / f"iw-{band}.rtc.tiff", power(number), nodata=-32768)
+    stated = {
+        "acquisition_time": "2020-07-08T18:26:43", "platform": "S1A", "relative_orbit": 45,
+        "orbit_direction": "descending", "title": "not asked for",
+    }  # fmt: skip
+    note = folder / "gathered.json"
+    note.write_text(json.dumps({"gathered": ["https://h/items/a_rtc"], "scene": stated}))
+    scene = read_backscatter(folder)
+    require_bands(scene)
+    assert {name: scene.attrs[name] for name in stated} == {
+        **stated, "title": "Planetary Computer sentinel-1-rtc",
+    }  # fmt: skip
+    note.write_text(json.dumps({"gathered": [], "scene": {"relative_orbit": "45", "platform": 1}}))
+    assert "relative_orbit" not in read_backscatter(folder).attrs
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"scene": 5}', '{"scene": {"acquisition_time": "x"}}', "[" * 10_000]
+)
+def test_a_damaged_note_of_what_was_fetched_is_one_line(tmp_path, text: str) -> None:
+    write(tmp_path / "iw-vv.rtc.tiff", power(), nodata=-32768)
+    (tmp_path / "gathered.json").write_text(text)
+    with pytest.raises(InputError, match=r"gathered\.json: damaged; fetch the scene again"):
+        read_backscatter(tmp_path)
 
 
 def test_striped_files_and_stores_keep_the_values(tmp_path) -> None:

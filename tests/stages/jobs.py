@@ -12,8 +12,10 @@ import rasterio
 from affine import Affine
 
 from floodloom.stages import STAGES
+from tests.sentinel1.test_product import DAY, orbit_file
 
 Arguments = dict[str, Any]
+PRECISE = f"S1A_OPER_AUX_POEORB_OPOD_20230603T080617_{DAY}.EOF"
 _SIZE = 128
 _NETWORK = {"width": 2, "epochs": 1, "precision": "float32"}
 
@@ -28,6 +30,9 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
         },
         "acquire": {"source": have / "after.zip", "out": out / "fetched.zip"},
         "gather": {"tiles": [have / "tile.json"], "out": out / "elevations"},
+        "orbit": {
+            "product": have / "after.SAFE", "source": have / "orbits", "out": out / "orbit",
+        },
         "calibrate": {"safe": have / "after.SAFE", "out": out / "calibrated.zarr"},
         "geocode": {
             "scene": [have / "calibrated.zarr"], "dem": have / "dem.tif",
@@ -97,6 +102,7 @@ def prepare(have: Path, run: Any) -> None:
             run(stage, arguments(stage, have, have))
         if stage == "simulate":
             _zip(have / "after.SAFE", have / "after.zip")
+            orbit_file(have / "after.SAFE", have / "orbits", PRECISE)
             (have / "tile.json").write_text('{"assets": {"data": {"href": "dem.tif"}}}')
         if stage == "tile":
             target = arguments(stage, have, have) | {"split": "target", "out": have / "target.zarr"}

@@ -21,7 +21,7 @@ STARTS: tuple[dict[str, set[str]], ...] = (
         "stages.acquire": NUMBERS,
         "stages.gather": NUMBERS,
         **dict.fromkeys(
-            [f"stages.{s}" for s in ("calibrate", "geocode", "ingest", "tile")], RASTERS
+            [f"stages.{s}" for s in ("orbit", "calibrate", "geocode", "ingest", "tile")], RASTERS
         ),
         **dict.fromkeys([f"stages.{s}" for s in ("predict", "evaluate")], RASTERS),
         **dict.fromkeys([f"stages.{s}" for s in ("delineate", "report")], FEATURES),

@@ -1,16 +1,18 @@
 """Which files the stages read, for a mosaic, companions, a data set and downloads."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from floodloom.config import load
+from floodloom.config.load import load_config, load_scenes
 from floodloom.errors import ConfigError
 from floodloom.workflow import plan as plans
 from floodloom.workflow.inputs import inputs, named_by_settings, orbit_files, reads_data_set
-from floodloom.workflow.plan import targets
+from floodloom.workflow.plan import Plan, targets
 from floodloom.workflow.sources import belonging
 from tests.workflow.plans import SCENES, plan
 
@@ -229,3 +231,56 @@ def test_a_baseline_and_a_checkpoint_are_not_both_taken(default: str) -> None:
         plan(predict={"baseline": "hsba"}, run={"name": "r", "checkpoint": "default"})
     with pytest.raises(ConfigError, match=r"baseline.*hsba"):
         plan(predict={"baseline": "threshold"})
+
+
+def test_what_items_name_is_gathered(tmp_path: Path) -> None:
+    """Tiles of an event, the image beside it, and the bands of a scene, each in its own folder."""
+    items = [f"https://h/items/{name}" for name in ("a", "b")]
+    content = {
+        "run": {"name": "r", "checkpoint": "default"},
+        "scenes": "scenes.tsv",
+        "events": {"e": {"split": "target", "dem": items, "optical": items[:1]}},
+    }
+    (tmp_path / "scenes.tsv").write_text(
+        "scene\tevent\trole\tsource\tdate\tassets\n"
+        "post\te\tafter\thttps://h/items/post_rtc\t2023-05-14\tvv,vh\n"
+        "pre\te\tbefore\thttps://h/pre.zip\t2023-05-02\n"
+    )
+    config = load_config(content)
+    found = Plan(config, load_scenes(config, tmp_path))
+    assert found.gathered == {
+        "dem": ["e"], "optical": ["e"], "backscatter": ["post"], "reference_water": [],
+        "land_cover": [],
+    }  # fmt: skip
+    assert found.fetched == ["pre"]
+    assert found.product("post") == "resources/backscatter/post"
+    assert found.calibrated("e", "after") == ["resources/backscatter/post"]
+    assert found.fetched_tiles("post", "backscatter") == ("https://h/items/post_rtc",)
+    assert found.fetched_assets("post", "backscatter") == ("vv", "vh")
+    assert found.fetched_assets("e", "optical")[-1] == "scl"
+    assert found.event_file("e", "optical") == "resources/optical/e"
+    assert found.event_file("e", "dem") == "resources/dem/e"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("https://h/post.zip\t\tvv", "https://h/post.zip isn't a STAC item; leave them out"),
+        ("https://h/items/a\t\tvv,vv", "must be names with commas"),
+        ("https://h/items/a\t\tvv,{vh}", "must be names with commas"),
+        ("https://h/items/a?sig=s3cret\t\tvv", "with a login or a query"),
+        ("gone.json\t\tvv", "gone.json not found"),
+    ],
+)
+def test_assets_that_can_not_be_are_one_line(tmp_path: Path, row: str, said: str) -> None:
+    content = {
+        "run": {"name": "r", "checkpoint": "default"},
+        "scenes": "scenes.tsv",
+        "events": {"e": {"split": "target"}},
+    }
+    (tmp_path / "scenes.tsv").write_text(
+        f"scene\tevent\trole\tsource\tdate\tassets\npost\te\tafter\t{row}\n"
+    )
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        load_scenes(load_config(content), tmp_path)
+    assert "s3cret" not in str(caught.value)

@@ -14,11 +14,22 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from floodloom.dates import read_time
+
 PRODUCT = "product"
 """Key of the asset that is a scene's product."""
 
 ELEVATIONS = "data"
 """Key of the asset of a tile of Copernicus DEM."""
+
+BACKSCATTER = "backscatter"
+"""What is fetched of scenes that others have corrected for the terrain (RTC)."""
+
+
+OPTICAL = "optical"
+"""Key of an event for images beside its scenes, whose bands are put together."""
+AROUND = 32
+"""Pixels of a raster around a map by which neighbours are found."""
 
 
 @dataclass(frozen=True)
@@ -31,39 +42,65 @@ class Layer:
         What it is called.
     collections
         Names of its collections.
-    asset
-        Key of the asset of a tile.
+    assets
+        Keys of the assets of a tile, as `asset_key` takes them.
     remedy
         What to do where a catalogue has none of it.
+    margin
+        Pixels that are needed around a map.
     """
 
     title: str
     collections: re.Pattern[str]
-    asset: str
+    assets: tuple[str, ...]
     remedy: str
+    margin: int = AROUND
 
 
 LAYERS = {
     "dem": Layer(
         "Copernicus DEM",
         re.compile(r"cop.*dem.*30", re.IGNORECASE),
-        ELEVATIONS,
+        (ELEVATIONS,),
         "give --dem, or on flat ground --height, m above the ellipsoid",
+        margin=200,  # water comes from there (`floodloom.sentinel1.relief`)
     ),
     "reference_water": Layer(
         "JRC Global Surface Water",
         re.compile(r"jrc.?gsw|global.?surface.?water", re.IGNORECASE),
-        "occurrence",
+        ("occurrence",),
         "leave out --reference-water",
     ),
     "land_cover": Layer(
         "ESA WorldCover",
         re.compile(r"esa.?worldcover", re.IGNORECASE),
-        "map",
+        ("map",),
         "leave out --land-cover",
+    ),
+    OPTICAL: Layer(
+        "Sentinel-2 L2A",
+        re.compile(r"sentinel-?2.*l2a", re.IGNORECASE),
+        ("blue", "green", "red", "nir", "swir", "swir_2", "scl"),
+        "leave out --optical",
     ),
 }
 """Layers that are fetched, by the keys of an event (Pekel et al. 2016; Zanaga et al. 2022)."""
+
+_ALSO = {
+    "blue": ("B02",),
+    "green": ("B03",),
+    "red": ("B04",),
+    "nir": ("B08",),
+    "swir": ("swir16", "B11"),
+    "swir_2": ("swir22", "B12"),
+    "scl": ("SCL",),
+}
+"""What catalogues call bands: Earth Search by their colours, Planetary Computer by numbers."""
+
+
+def margin_of(layer: str) -> int:
+    """Return how many pixels of a layer, or of a scene's bands, are needed around a map."""
+    return LAYERS[layer].margin if layer in LAYERS else AROUND
 
 
 @dataclass(frozen=True)
@@ -76,12 +113,16 @@ class Catalogue:
         Address, or path.
     scenes
         Collections of Sentinel-1; None: those whose names state it.
+    corrected
+        Collections of Sentinel-1 that others have corrected for the terrain; None: those whose
+        names state it.
     layers
         Collections of layers by their names; of other catalogues those whose names state it.
     """
 
     source: str
     scenes: tuple[str, ...] | None = None
+    corrected: tuple[str, ...] | None = None
     layers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,26 +135,31 @@ CATALOGUES = {
     "earth-search": Catalogue(
         "https://earth-search.aws.element84.com/v1",
         ("sentinel-1-grd",),
-        {"dem": "cop-dem-glo-30"},
+        layers={"dem": "cop-dem-glo-30", OPTICAL: "sentinel-2-l2a"},
     ),
     "planetary-computer": Catalogue(
         "https://planetarycomputer.microsoft.com/api/stac/v1",
-        ("sentinel-1-grd",),
+        ("sentinel-1-rtc",),  # its products can't be fetched as a whole
+        ("sentinel-1-rtc",),
         {
             "dem": "cop-dem-glo-30",
             "reference_water": "jrc-gsw",
             "land_cover": "esa-worldcover",
+            OPTICAL: "sentinel-2-l2a",
         },
     ),
 }
 """Catalogues by name."""
 
 OPEN = {
+    BACKSCATTER: "planetary-computer",
     "dem": "earth-search",
     "reference_water": "planetary-computer",
     "land_cover": "planetary-computer",
+    OPTICAL: "earth-search",
 }
-"""Where layers come from, without a login, for catalogues above that name none."""
+"""Where layers and terrain-corrected scenes come from, without a login, for catalogues above that
+name none."""
 
 SIGNERS = {
     "blob.core.windows.net": "https://planetarycomputer.microsoft.com/api/sas/v1/sign",
@@ -122,6 +168,8 @@ SIGNERS = {
 
 SCENES = re.compile(r"sentinel-?1.*grd", re.IGNORECASE)
 """Names of collections of Sentinel-1."""
+CORRECTED = re.compile(r"(sentinel-?1|s1).*(?<![a-z])rtc(?![a-z])|(?<![a-z])rtc-s1", re.IGNORECASE)
+"""Names of collections of Sentinel-1, and of items, that others have corrected for the terrain."""
 
 VERSIONS = ("processing:version", "processing:software", "version")
 """Properties that state the processing baseline."""
@@ -133,6 +181,22 @@ PRODUCT_TYPES = ("sar:product_type", "product:type", "s1:product_type")
 _OPEN_BUCKETS = {"copernicus-dem-30m": "https://copernicus-dem-30m.s3.amazonaws.com"}
 """Buckets that are open to everybody, and their addresses."""
 _WEB = ("http://", "https://")
+_PLATFORM = re.compile(r"s(?:entinel-?)?1([a-z])", re.IGNORECASE)
+
+
+def asset_key(assets: Mapping[str, Any], key: str) -> str | None:
+    """Return under which key an asset is among others, or None.
+
+    Parameters
+    ----------
+    assets
+        Of an item.
+    key
+        Its own, `product`, or the name of a band of Sentinel-2, such as `green`.
+    """
+    if key == PRODUCT:
+        return product_key(assets)
+    return next((name for name in (key, *_ALSO.get(key, ())) if name in assets), None)
 
 
 def product_key(assets: Mapping[str, Any]) -> str | None:
@@ -174,6 +238,38 @@ def href_of(asset: Mapping[str, Any]) -> str | None:
         bucket, _, key = href.removeprefix("s3://").partition("/")
         return f"{_OPEN_BUCKETS[bucket]}/{key}" if bucket in _OPEN_BUCKETS else href
     return href
+
+
+def scene_facts(stated: Mapping[str, Any]) -> dict[str, str | int]:
+    """Return what the properties of an item state of how a scene was taken.
+
+    Parameters
+    ----------
+    stated
+        Properties.
+
+    Returns
+    -------
+    dict
+        `acquisition_time` (ISO 8601, UTC), `platform` (S1A), `relative_orbit`, `orbit_direction`,
+        as far as they are stated.
+
+    Raises
+    ------
+    ValueError
+        If the time is none.
+    """
+    found: dict[str, str | int] = {}
+    when = stated.get("start_datetime") or stated.get("datetime")
+    if when:
+        found["acquisition_time"] = read_time(str(when).removesuffix("Z")).isoformat()
+    if platform := _PLATFORM.search(str(stated.get("platform") or "")):
+        found["platform"] = f"S1{platform[1].upper()}"
+    if isinstance(orbit := stated.get("sat:relative_orbit"), int):
+        found["relative_orbit"] = orbit
+    if direction := stated.get("sat:orbit_state"):
+        found["orbit_direction"] = str(direction).lower()
+    return found
 
 
 def file_name(address: str) -> str:

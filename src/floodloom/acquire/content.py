@@ -37,7 +37,7 @@ def from_product(blocks: Iterator[bytes], source: str) -> Iterator[bytes]:
         head += block
         if len(head) >= _HEAD:
             break
-    _require_start(head, source)
+    require_start(head, source)
     yield head
     yield from blocks
 
@@ -59,14 +59,15 @@ def require_product(path: Path, source: str) -> None:
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    _require_start(head, source)
+    require_start(head, source)
     if head.startswith(_ZIP):
         _require_safe(path, source)
     elif not is_whole(path, sparse=True):
         raise InputError(f"{source}: the GeoTIFF is cut short or damaged; fetch it again")
 
 
-def _require_start(head: bytes, source: str) -> None:
+def require_start(head: bytes, source: str) -> None:
+    """Check that a file begins as a zip or a GeoTIFF does; InputError that says what it is."""
     if not head.startswith((_ZIP, *TIFF)):
         raise InputError(f"{source}: {_kind(head[:_HEAD])}, no product; {_remedy(head[:_HEAD])}")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from floodloom.acquire.content import from_product, require_product
-from floodloom.acquire.item import LARGEST, Asset, hasher, open_source
+from floodloom.acquire.download import LARGEST, open_source
+from floodloom.acquire.item import Asset, hasher
 from floodloom.errors import InputError
 from floodloom.log import track
 from floodloom.texts import redact
@@ -36,7 +37,7 @@ def fetch(wanted: Asset, path: Path, digests: Sequence[tuple[int, str]] = ()) ->
     expected = [*([] if wanted.digest is None else [wanted.digest]), *digests]
     made = [hasher(kind) for kind, _ in expected]
     most = LARGEST if wanted.size is None else min(LARGEST, wanted.size)
-    _require_space(path.parent, wanted.size or 0, shown)
+    require_space(path.parent, wanted.size or 0, shown)
 
     with open_source(wanted.source, most) as blocks, path.open("wb") as target:
         blocks = from_product(blocks, shown)
@@ -51,7 +52,8 @@ def fetch(wanted: Asset, path: Path, digests: Sequence[tuple[int, str]] = ()) ->
         _require_digest(digest, stated, shown)
 
 
-def _require_space(folder: Path, size: int, shown: str) -> None:
+def require_space(folder: Path, size: int, shown: str) -> None:
+    """Check that a folder has room for some bytes; InputError that names `shown`."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise InputError(

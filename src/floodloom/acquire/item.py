@@ -1,172 +1,22 @@
-"""Products behind addresses and STAC items, downloaded and verified."""
+"""What STAC items state of files: where they lie, how large they are and their digests."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-import math
-import re
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from floodloom.acquire import web
-from floodloom.acquire.catalogues import PRODUCT, href_of, product_key
-from floodloom.acquire.web import (
-    SCHEMES,
-    TimeLimits,
-    TooSlowError,
-    UnreachableError,
-    open_address,
-    reason_of,
-)
+from floodloom.acquire.catalogues import PRODUCT, asset_key, href_of
+from floodloom.acquire.download import open_source
+from floodloom.acquire.web import SCHEMES
 from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.texts import brief, is_address, redact
-
-LARGEST = 10 << 30
-"""Bytes of the largest download; Sentinel-1's largest products have about 8 GB."""
-
-_BLOCK = 1 << 20
-_PROGRESS = 10 << 20
-_PROGRESS_SHARE = 0.01
-"""Bytes, or share of the whole, after which a download that breaks off has as many tries again."""
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-
-
-@contextmanager
-def open_source(source: str, most: int = LARGEST) -> Iterator[Iterator[bytes]]:
-    """Give the blocks of a file or of the content of an address.
-
-    Parameters
-    ----------
-    source
-        Path or http(s):// address.
-    most
-        Bytes that an address may send at most.
-
-    Yields
-    ------
-    Iterator
-        Blocks of bytes, at most 1 MiB each.
-
-    Raises
-    ------
-    InputError
-        If it can't be read, is larger than `most`, takes too long, or ends before its
-        Content-Length.
-    """
-    if is_address(source):
-        yield _Download(source, most).blocks()
-        return
-    with _file(source) as stream:
-        yield iter(lambda: stream.read(_BLOCK), b"")
-
-
-def _file(source: str) -> IO[bytes]:
-    path = Path(source)
-    if not path.exists():
-        raise InputError(f"{path}: product not found; check the path")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; use it where it lies, or give a zip of it")
-    if not path.is_file():
-        raise InputError(f"{path}: a pipe or a device; give a file")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}); check it") from error
-
-
-class _Download:
-    def __init__(self, source: str, most: int) -> None:
-        self._source, self._most, self._shown = source, most, redact(source)
-        self._limits = TimeLimits()
-        self._received = 0
-        self._begun, self._tries = 0, 0
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield all that the server has, with new requests for the rest where one breaks off."""
-        response = open_address(self._source, self._limits)
-        total, mark = response.length, _mark(response)
-        self._require_room(total or 0)
-        while True:
-            broken = yield from self._read(response, total)
-            if broken is None:
-                return
-            response = self._again(mark, total, broken)
-
-    def _read(self, response: Any, total: int | None) -> Generator[bytes, None, str | None]:
-        """Yield the blocks of one response; return why it broke off, or None if it is whole."""
-        with response:
-            while total is None or self._received < total:
-                want = _BLOCK if total is None else min(_BLOCK, total - self._received)
-                try:
-                    block = response.read1(want)
-                except TooSlowError as error:
-                    raise InputError(
-                        f"{self._shown}: too slow ({error}); try again later"
-                    ) from None
-                except TimeoutError as error:
-                    raise InputError(
-                        f"{self._shown}: {self._broke_off(error)}; try again"
-                    ) from None
-                except (OSError, http.client.HTTPException) as error:
-                    return self._broke_off(error)
-                if not block:
-                    break
-                self._received += len(block)
-                self._require_room(self._received)
-                yield block
-        if total is None or self._received == total:
-            return None
-        return f"{self._received} bytes came but the server states {total}"
-
-    def _again(self, mark: str | None, total: int | None, broken: str) -> Any:
-        """Request the rest after a pause, as often as the download makes way."""
-        if self._received >= self._begun + min(_PROGRESS, _PROGRESS_SHARE * (total or math.inf)):
-            self._tries, self._begun = 0, self._received
-        while mark is not None and self._tries < len(web.PAUSES_S):
-            time.sleep(web.PAUSES_S[self._tries])
-            self._tries += 1
-            with suppress(UnreachableError):
-                return self._rest(mark, total, broken)
-        raise InputError(f"{self._shown}: {broken}; try again")
-
-    def _rest(self, mark: str, total: int | None, broken: str) -> Any:
-        """Request what is missing; what comes must be the rest of the same content."""
-        self._limits.pause()
-        wanted = {"Range": f"bytes={self._received}-", "If-Range": mark}
-        response = open_address(self._source, self._limits, wanted)
-        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        stated = None if found is None or found[2] == "*" else int(found[2])
-        if found is None or int(found[1]) != self._received or stated not in (None, total):
-            response.close()
-            raise InputError(f"{self._shown}: {broken}; try again")
-        return response
-
-    def _require_room(self, size: int) -> None:
-        if size > self._most:
-            raise InputError(
-                f"{self._shown}: more than the {self._most} bytes that it may have; check the "
-                "address, or fetch it by hand and give its path"
-            )
-
-    def _broke_off(self, error: Exception) -> str:
-        return f"broke off after {self._received} bytes ({reason_of(error)})"
-
-
-def _mark(response: Any) -> str | None:
-    """Return the validator of this content, if the server sends a strong one."""
-    tag, changed = response.headers.get("ETag"), response.headers.get("Last-Modified")
-    mark = tag if tag and not tag.startswith("W/") else changed
-    return None if mark is None else str(mark)
-
 
 _LARGEST = 16 << 20
 """Bytes of the largest item; most have a few thousand."""
@@ -232,14 +82,15 @@ def read_asset(source: str, key: str = PRODUCT) -> Asset:
     source
         Path or address of the item.
     key
-        Key of the asset; `product` finds it under the names that catalogues give it, too.
+        Key of the asset; `product` and bands of Sentinel-2, such as `green`, are found under the
+        names that catalogues give them, too.
 
     Raises
     ------
     InputError
         If the item can't be read, has no such asset, or states of it what can't be read.
     """
-    return asset_of(_assets(source), source, key)
+    return asset_of(read_item(source)["assets"], source, key)
 
 
 def asset_of(assets: Mapping[str, Any], source: str, key: str = PRODUCT) -> Asset:
@@ -258,25 +109,32 @@ def asset_of(assets: Mapping[str, Any], source: str, key: str = PRODUCT) -> Asse
         If there is no such asset, or what is stated of it can't be read.
     """
     shown = redact(source)
-    found = product_key(assets) if key == PRODUCT else key
-    asset = assets.get(found or key)
+    asset = assets.get(asset_key(assets, key) or key)
     if not isinstance(asset, Mapping) or (href := href_of(asset)) is None:
         known = ", ".join(sorted(assets)[:_SOME]) or "none"
         raise InputError(f"{shown}: no asset {key!r}; it has {known}: set `asset` to one of these")
     return Asset(_located(href, source, shown), *_facts(asset, f"{shown}: {key}"))
 
 
-def _assets(source: str) -> Mapping[str, Any]:
+def read_item(source: str) -> Mapping[str, Any]:
+    """Read a STAC item, which has assets.
+
+    Raises
+    ------
+    InputError
+        If it can't be read or is something else.
+    """
     text = read_text(source, "a STAC item; give the address of an item")
     try:
-        assets = json.loads(text)["assets"]
+        item = json.loads(text)
+        assets = item["assets"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{redact(source)}: not a STAC item; give the address of an item"
         ) from error
-    if not isinstance(assets, Mapping):
+    if not isinstance(item, Mapping) or not isinstance(assets, Mapping):
         raise InputError(f"{redact(source)}: not a STAC item; give the address of an item")
-    return assets
+    return item
 
 
 def read_text(source: str, what: str) -> bytes:

@@ -51,6 +51,8 @@ A tab-separated file with one row per scene:
 | `source` | path of a SAFE folder, zip, STAC item or [backscatter of others](../docs/inputs.md), \
 URL of a zip or item, `simulated`, `dataset` |
 | `sha256` | optional: digest of the file behind a URL |
+| `assets` | optional: assets of a STAC item that are the bands of a \
+terrain-corrected scene (RTC), such as `vv,vh` |
 | `date` | optional: when the scene was taken, `2023-05-14` or `2023-05-14T16:58:21`, where the \
 name of its source doesn't state it |
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from floodloom.acquire.item import is_item
 from floodloom.classical.choices import BASELINES
+from floodloom.config.paths import require_item, require_path, require_web
 from floodloom.config.project import Config
 from floodloom.config.text import kind_of, read_table
 from floodloom.datasets import DATASETS
@@ -21,15 +23,16 @@ from floodloom.errors import ConfigError
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT, NO_DEFAULT
 from floodloom.names import require_name, require_sha256
 from floodloom.sentinel1.producers import is_backscatter
+from floodloom.sentinel1.settings import FETCH
 from floodloom.settings import of_jobs
 from floodloom.texts import brief, is_address, redact, shorten
 
 _COLUMNS = ("scene", "event", "role", "source")
-_OPTIONAL = ("sha256", "date")
+_OPTIONAL = ("sha256", "date", "assets")
 _ROLES = ("before", "after")
 _MOST_SCENES = 10_000
 _SOME = 20  # names that a message lists
-_WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
+_ASSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SIMULATED = "simulated"
 DATASET = "dataset"
 
@@ -40,6 +43,8 @@ class Scene:
 
     `role` is `after`, or that of its date before the flood: `before`, `before-2`, `before-3`, …;
     `date` is when it was taken, a time or a day, None where neither sheet nor name states it.
+    `assets` are those of a STAC item that are its bands, where others have corrected it for the
+    terrain.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Scene:
     source: str
     sha256: str | None = None
     date: date | None = None
+    assets: tuple[str, ...] = ()
 
 
 def load_config(content: Mapping[str, Any], origin: str = "config") -> Config:
@@ -279,16 +285,30 @@ def _scene(row: Mapping[str, str], config: Config, where: str, folder: Path) -> 
         raise ConfigError(f"{where}: role {brief(values['role'])} must be `before` or `after`")
     source = values["source"]
     if is_address(source):
-        _require_web(source, f"{where}: source")
+        require_web(source, f"{where}: source")
     elif source not in (SIMULATED, DATASET):
-        _require(source, folder, f"{where}: source")
+        require_path(source, folder, f"{where}: source")
     if source == DATASET and config.dataset is None:
         raise ConfigError(f"{where}: source is `dataset`, but the key `dataset` is not set")
     if values["sha256"]:
         require_sha256(values["sha256"], f"{where}: sha256", ConfigError)
     taken = _date(values["date"], where) if values["date"] else time_in_name(source)
     digest = values["sha256"] or None
-    return Scene(values["scene"], values["event"], values["role"], source, digest, taken)
+    assets = _assets(values["assets"], source, folder, where)
+    return Scene(values["scene"], values["event"], values["role"], source, digest, taken, assets)
+
+
+def _assets(text: str, source: str, folder: Path, where: str) -> tuple[str, ...]:
+    """Return the assets of a STAC item that a row names."""
+    if not text:
+        return ()
+    named = tuple(part.strip() for part in text.split(","))
+    if not all(map(_ASSET.fullmatch, named)) or len(set(named)) < len(named):
+        raise ConfigError(f"{where}: assets {brief(text)} must be names with commas, like vv,vh")
+    if not is_item(source):
+        raise ConfigError(f"{where}: assets: {redact(source)} isn't a STAC item; leave them out")
+    require_item(source, folder, f"{where}: source")
+    return named
 
 
 def _date(text: str, where: str) -> date:
@@ -319,48 +339,13 @@ def _check_statements(scenes: Mapping[str, Scene], config: Config, folder: Path)
     for name, event in config.events.items():
         sources = [scene.source for scene in scenes.values() if scene.event == name]
         local = (folder / source for source in sources if not is_address(source))
-        if event.backscatter.model_fields_set and not any(map(is_backscatter, local)):
+        fetched = any(scene.assets for scene in scenes.values() if scene.event == name)
+        stated = event.backscatter.model_fields_set and not fetched
+        if stated and not any(map(is_backscatter, local)):
             raise ConfigError(
                 f"events.{name}.backscatter: no scene of {name} is backscatter of others, which "
                 "floodloom doesn't calibrate; take it out"
             )
-
-
-def _require_web(source: str, where: str) -> None:
-    if not source.isprintable():
-        raise ConfigError(f"{where} {redact(source)}: signs that can't be seen; take them out")
-    if not source.lower().startswith(("http://", "https://")):
-        raise ConfigError(
-            f"{where} {redact(source)}: only http and https are fetched; give such an address, "
-            "or the path of a file"
-        )
-
-
-def _require_item(source: str, folder: Path, where: str) -> None:
-    """Refuse what isn't there, and addresses with what opens them: Snakemake records settings."""
-    if not is_address(source):
-        _require(source, folder, where)
-        return
-    _require_web(source, where)
-    if redact(source) != source:
-        raise ConfigError(
-            f"{where} {redact(source)}: with a login or a query, which may be secret; give an "
-            "address without, and the login in the environment or netrc"
-        )
-
-
-def _require(path: str, folder: Path, where: str) -> None:
-    try:
-        found = (folder / path).exists()
-    except (OSError, ValueError):  # a name that no file system takes
-        found = False
-    if not found:
-        raise ConfigError(f"{where} {path} not found; check the path")
-    if _WILDCARD.search(path):
-        raise ConfigError(
-            f"{where} {path}: Snakemake takes what stands in braces for a wildcard; rename it, or "
-            "give a link to it"
-        )
 
 
 def check_paths(config: Config, folder: Path | None = None) -> None:
@@ -376,11 +361,11 @@ def check_paths(config: Config, folder: Path | None = None) -> None:
         for key in ("dem", "labels", "optical", "reference_water", "land_cover", "zones"):
             given = getattr(event, key)
             if isinstance(given, str):
-                _require(given, folder, f"events.{name}.{key}:")
+                require_path(given, folder, f"events.{name}.{key}:")
             for item in given if isinstance(given, tuple) else ():
-                _require_item(item, folder, f"events.{name}.{key}:")
-    if config.calibrate.orbit is not None:
-        _require(str(config.calibrate.orbit), folder, "calibrate.orbit:")
+                require_item(item, folder, f"events.{name}.{key}:")
+    if config.calibrate.orbit not in (None, FETCH):
+        require_path(str(config.calibrate.orbit), folder, "calibrate.orbit:")
     if config.data_root is not None and not (folder / config.data_root).is_dir():
         raise ConfigError(f"data_root: {config.data_root} not found; {_remedy(config.dataset)}")
 

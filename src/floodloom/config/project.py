@@ -159,8 +159,10 @@ class EventSettings(Settings):
         default=None,
         description="Label raster: 0 dry, 1 permanent water, 2 flood; all else is unknown",
     )
-    optical: str | None = Field(
-        default=None, description="Optical raster: reflectance bands and a cloud mask"
+    optical: str | Tiles | None = Field(
+        default=None,
+        description="Optical raster: reflectance bands and a cloud mask. Or a list of STAC items "
+        "of Sentinel-2 L2A of one pass, as for `dem`",
     )
     reference_water: str | Tiles | None = Field(
         default=None,

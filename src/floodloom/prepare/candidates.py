@@ -15,19 +15,26 @@ from numpy.typing import NDArray
 from shapely.errors import ShapelyError
 from shapely.geometry import shape
 
-from floodloom.acquire.catalogues import PROCESSED, PRODUCT_TYPES, VERSIONS
+from floodloom.acquire.catalogues import (
+    CORRECTED,
+    PROCESSED,
+    PRODUCT_TYPES,
+    VERSIONS,
+    scene_facts,
+)
 from floodloom.acquire.item import asset_of
 from floodloom.dates import read_time
 from floodloom.errors import InputError
+from floodloom.prepare.corrected import Corrected, corrected_of
 from floodloom.prepare.found import Found
 from floodloom.sentinel1.bands import POLARISATIONS
 from floodloom.sentinel1.presets import facts_of
+from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.texts import brief, is_address
 
 _OF_CODE = {"SV": ("vv",), "SH": ("hh",), "DV": ("vv", "vh"), "DH": ("hh", "hv")}
 """Polarisations by their code in the name of a product."""
 _CODE = re.compile(r"_1S([SD][VH])_")
-_PLATFORM = re.compile(r"s(?:entinel-?)?1([a-z])", re.IGNORECASE)
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, ShapelyError)
 
 
@@ -46,7 +53,7 @@ class Candidate:
     version
         Processing baseline and time of processing, "" where not stated.
     size
-        Bytes of its product, None if that isn't stated.
+        Bytes of its product or its bands, None if that isn't stated.
     problem
         Why it can't be fetched or mapped, "" if it can.
     """
@@ -69,7 +76,12 @@ class Candidate:
         return [int(number) for number in re.findall(r"\d{1,9}", self.version[0])], self.version[1]
 
 
-def candidate_of(item: Mapping[str, Any], source: str) -> Candidate:
+_NOTHING = BackscatterSettings()
+
+
+def candidate_of(
+    item: Mapping[str, Any], source: str, backscatter: BackscatterSettings = _NOTHING
+) -> Candidate:
     """Take a STAC item for a scene of Sentinel-1.
 
     Parameters
@@ -79,6 +91,8 @@ def candidate_of(item: Mapping[str, Any], source: str) -> Candidate:
         of a product.
     source
         Path or address of the item.
+    backscatter
+        What is stated of scenes that others have corrected for the terrain.
 
     Raises
     ------
@@ -86,60 +100,65 @@ def candidate_of(item: Mapping[str, Any], source: str) -> Candidate:
         If it states no time or no place.
     """
     try:
-        return _candidate(item, source)
+        return _candidate(item, source, backscatter)
     except _BROKEN as error:
         name = brief(str(item.get("id"))) if isinstance(item, Mapping) else "an item"
         raise InputError(f"{name}: states no time or place that can be read") from error
 
 
-def _candidate(item: Mapping[str, Any], source: str) -> Candidate:
+def _candidate(item: Mapping[str, Any], source: str, backscatter: BackscatterSettings) -> Candidate:
     name, stated = str(item["id"]), item["properties"]
-    facts = {**facts_of(name), **_facts(stated)}
+    facts = {**facts_of(name), **scene_facts(stated)}
     read_time(str(facts["acquisition_time"]))
     code = _CODE.search(name)
     given = stated.get("sar:polarizations") or (_OF_CODE[code[1]] if code else ())
     polarisations = {str(one).lower() for one in given}
+    shown = tuple(one for one in POLARISATIONS if one in polarisations)
     kind = _first(stated, PRODUCT_TYPES) or str(facts.get("product_type", ""))
     mode = str(stated.get("sar:instrument_mode") or facts.get("instrument_mode", ""))
+    if CORRECTED.search(f"{item.get('collection') or ''}/{name}"):
+        made = corrected_of(item, source, shown, backscatter)
+        shown = made.polarisations or shown
+        kind = made.title
+    else:
+        made = _product(item, source, kind)
+        kind = f"Sentinel-1 {mode} {'GRD' if 'GRD' in kind else kind}".strip()
     outline = _outline(item["geometry"])
     found = Found(
         path=source if is_address(source) else Path(source),
-        kind=f"Sentinel-1 {mode} {'GRD' if 'GRD' in kind else kind}".strip(),
-        polarisations=tuple(one for one in POLARISATIONS if one in polarisations),
+        kind=kind,
+        polarisations=shown,
         footprint=outline.bounds,
         outline=outline,
         facts=facts,
+        recipe=made.recipe,
+        reasons=made.reasons,
+        assets=made.assets,
     )
-    size, problem = None, ""
-    if "GRD" not in kind:
-        problem = f"is {kind or 'of no stated type'}, not GRD"
-    elif "relative_orbit" not in facts:
-        problem = "states no relative orbit"
-    try:
-        size = asset_of(item["assets"], source).size
-    except InputError:
-        problem = problem or "has no product that can be fetched as a whole"
+    problem = made.problem or ("" if "relative_orbit" in facts else "states no relative orbit")
     version = (_first(stated, VERSIONS), _first(stated, PROCESSED))
-    return Candidate(found, name, mode, version, size, problem)
+    return Candidate(found, name, mode, version, made.size, problem)
 
 
-def _facts(stated: Mapping[str, Any]) -> dict[str, str | int]:
-    """Return what properties state, under the names that scenes have for it."""
-    found: dict[str, str | int] = {}
-    when = stated.get("start_datetime") or stated.get("datetime")
-    if when:
-        found["acquisition_time"] = read_time(str(when).removesuffix("Z")).isoformat()
-    if platform := _PLATFORM.search(str(stated.get("platform") or "")):
-        found["platform"] = f"S1{platform[1].upper()}"
-    if isinstance(orbit := stated.get("sat:relative_orbit"), int):
-        found["relative_orbit"] = orbit
-    if direction := stated.get("sat:orbit_state"):
-        found["orbit_direction"] = str(direction).lower()
-    return found
+def _product(item: Mapping[str, Any], source: str, kind: str) -> Corrected:
+    """Return what is known of a product as a whole, which floodloom corrects itself."""
+    problem = "" if "GRD" in kind else f"is {kind or 'of no stated type'}, not GRD"
+    try:
+        return Corrected(size=asset_of(item["assets"], source).size, problem=problem)
+    except InputError:
+        return Corrected(problem=problem or "has no product that can be fetched as a whole")
 
 
 def _first(stated: Mapping[str, Any], names: tuple[str, ...]) -> str:
     return next((str(stated[name]) for name in names if stated.get(name)), "")
+
+
+def outline_of(item: Mapping[str, Any]) -> shapely.geometry.base.BaseGeometry:
+    """Return what an item covers, degrees; nothing where it doesn't state it."""
+    try:
+        return _outline(item["geometry"])
+    except _BROKEN:
+        return shapely.Polygon()
 
 
 def _outline(geometry: Mapping[str, Any]) -> shapely.geometry.base.BaseGeometry:

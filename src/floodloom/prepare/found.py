@@ -48,6 +48,8 @@ class Found:
         What the numbers of others' backscatter mean; None of a product, which is calibrated.
     reasons
         What was taken for what of others' backscatter, and why.
+    assets
+        Assets of the STAC item that are its bands; none where one is the whole product.
     """
 
     path: Path | str
@@ -58,6 +60,7 @@ class Found:
     facts: Mapping[str, object]
     recipe: Recipe | None = None
     reasons: str = ""
+    assets: tuple[str, ...] = ()
 
     @property
     def is_product(self) -> bool:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from floodloom.acquire.catalogues import LAYERS
+from floodloom.acquire.catalogues import AROUND, LAYERS, OPTICAL
 from floodloom.dates import read_date
 from floodloom.errors import InputError
+from floodloom.prepare.candidates import Candidate
 from floodloom.prepare.checks import datum_of_elevations
 from floodloom.prepare.choose import choose
 from floodloom.prepare.found import Found
+from floodloom.prepare.optical import image_beside
 from floodloom.prepare.search import scenes_of, tiles_of
 from floodloom.prepare.settings import OwnFiles, Search
+from floodloom.prepare.sizes import fetched, size_of_part
 from floodloom.raster.grid import Bounds
 from floodloom.sentinel1.heights import require_datum
+from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.texts import brief, is_address, redact
 
 DEFAULT = "copernicus"
@@ -38,7 +42,9 @@ class Scenes:
     reasons: tuple[str, ...] = ()
 
 
-def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
+def look_up(
+    files: OwnFiles, search: Search, box: Bounds | None, backscatter: BackscatterSettings
+) -> Scenes:
     """Choose scenes of a catalogue.
 
     Parameters
@@ -49,6 +55,8 @@ def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
         Date and catalogue.
     box
         West, south, east and north of the area, degrees.
+    backscatter
+        What is stated of scenes that others have corrected for the terrain.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
         raise InputError("date: where is the flood? Give --bbox, --place or --aoi as well")
     since = _begin(str(search.date))
     name = search.catalogue or DEFAULT
-    candidates = scenes_of(name, box, since)
+    candidates = scenes_of(name, box, since, corrected=search.rtc, backscatter=backscatter)
     choice = choose(candidates, box, since, search.dates_before)
     if not choice.after:
         problems = {one.problem for one in candidates if one.problem and one.taken >= since}
@@ -73,8 +81,17 @@ def look_up(files: OwnFiles, search: Search, box: Bounds | None) -> Scenes:
     return Scenes(
         [one.found for one in choice.after],
         [[one.found for one in members] for members in choice.before],
-        (*choice.reasons, _fetched("product", [one.size for one in chosen])),
+        (*choice.reasons, _fetched(chosen, box)),
     )
+
+
+def _fetched(chosen: Sequence[Candidate], box: Bounds) -> str:
+    corrected = [one for one in chosen if one.found.assets]
+    sizes = [
+        size_of_part(one.size, one.found.outline, box if one in corrected else None, AROUND)
+        for one in chosen
+    ]
+    return fetched("scene" if corrected else "product", sizes)
 
 
 def _begin(text: str) -> datetime:
@@ -87,14 +104,6 @@ def _begin(text: str) -> datetime:
     return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
 
 
-def _fetched(what: str, sizes: Sequence[int | None]) -> str:
-    """Return in words how many files will be fetched, and how large they are together."""
-    known = [size for size in sizes if size is not None]
-    unknown = len(sizes) - len(known)
-    count = f"fetches: {len(sizes)} {what}{'s' * (len(sizes) > 1)}, {sum(known) / 1e6:,.1f} MB"
-    return f"{count} and {unknown} of a size that isn't stated" if unknown else count
-
-
 @dataclass(frozen=True)
 class Elevations:
     """Settings of heights, where they come from, what is known of them, and whence, in words."""
@@ -105,7 +114,9 @@ class Elevations:
     whence: str = ""
 
 
-def elevations(files: OwnFiles, search: Search, first: Found, box: Bounds) -> Elevations:
+def elevations(
+    files: OwnFiles, search: Search, first: Found, box: Bounds, *, is_part: bool
+) -> Elevations:
     """Find out which elevations are used: those that are given, or Copernicus DEM of a catalogue.
 
     Parameters
@@ -118,6 +129,8 @@ def elevations(files: OwnFiles, search: Search, first: Found, box: Bounds) -> El
         A scene of the flood.
     box
         West, south, east and north of what is mapped, degrees.
+    is_part
+        Whether that is less than what the scenes show, so that parts of tiles do.
 
     Raises
     ------
@@ -140,35 +153,42 @@ def elevations(files: OwnFiles, search: Search, first: Found, box: Bounds) -> El
             f"{first.path}: a product needs elevations to be put on a map; give --dem, or on flat "
             "ground --height, m above the ellipsoid, or a --catalogue that has Copernicus DEM"
         )
-    return _tiles(search.catalogue or DEFAULT, box)
+    return _tiles(search.catalogue or DEFAULT, box, is_part)
 
 
-def _tiles(catalogue: str, box: Bounds) -> Elevations:
+def _tiles(catalogue: str, box: Bounds, is_part: bool) -> Elevations:
     require_datum(COPERNICUS_DATUM)
-    tiles, fetched = _found("dem", catalogue, box)
+    tiles, amount = _found("dem", catalogue, box, is_part)
     return Elevations(
         {"dem_heights": COPERNICUS_DATUM},
-        f"Copernicus DEM, {COPERNICUS_DATUM} heights; {fetched}",
+        f"Copernicus DEM, {COPERNICUS_DATUM} heights; {amount}",
         tiles,
         "Copernicus DEM's",
     )
 
 
-def _found(layer: str, catalogue: str, box: Bounds) -> tuple[Tiles, str]:
-    found = tiles_of(layer, catalogue, box)
-    fetched = _fetched("tile", [asset.size for asset in found.values()])
-    return tuple(tile if is_address(tile) else Path(tile) for tile in found), fetched
+def _found(layer: str, catalogue: str, box: Bounds, is_part: bool) -> tuple[Tiles, str]:
+    found = tiles_of(layer, catalogue, box, is_part=is_part)
+    return _as_paths(found), fetched("tile", list(found.values()))
 
 
-def layers_of(search: Search, box: Bounds) -> tuple[dict[str, Tiles], tuple[str, ...]]:
+def _as_paths(sources: Iterable[str]) -> Tiles:
+    return tuple(source if is_address(source) else Path(source) for source in sources)
+
+
+def layers_of(
+    search: Search, box: Bounds, taken: datetime | None, *, is_part: bool
+) -> tuple[dict[str, Tiles], tuple[str, ...]]:
     """Look for the layers that are asked for beside elevations.
 
     Parameters
     ----------
     search
         Which, and the catalogue.
-    box
-        West, south, east and north of what is mapped, degrees.
+    box, is_part
+        As for `elevations`.
+    taken
+        When the scene of the flood was taken, beside which an optical image is looked for.
 
     Returns
     -------
@@ -185,6 +205,12 @@ def layers_of(search: Search, box: Bounds) -> tuple[dict[str, Tiles], tuple[str,
     found, lines = {}, []
     for layer in ("reference_water", "land_cover"):
         if getattr(search, layer):
-            found[layer], fetched = _found(layer, search.catalogue or DEFAULT, box)
-            lines.append(f"{layer.replace('_', ' ')}: {LAYERS[layer].title}; {fetched}")
+            found[layer], amount = _found(layer, search.catalogue or DEFAULT, box, is_part)
+            lines.append(f"{layer.replace('_', ' ')}: {LAYERS[layer].title}; {amount}")
+    if search.optical:
+        if taken is None:
+            raise InputError("optical: nothing states when the scene was taken; leave it out")
+        image = image_beside(search.catalogue or DEFAULT, box, taken)
+        found[OPTICAL] = _as_paths(image.sources)
+        lines.append(f"optical: {image.reason}, when a run distils")
     return found, tuple(lines)

@@ -21,18 +21,24 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
 from floodloom.acquire.catalogues import (
+    BACKSCATTER,
     CATALOGUES,
+    CORRECTED,
     LAYERS,
     OPEN,
+    OPTICAL,
     SCENES,
     Catalogue,
+    Layer,
 )
-from floodloom.acquire.item import Asset, asset_of, read_text
+from floodloom.acquire.item import asset_of, read_text
 from floodloom.errors import InputError
 from floodloom.log import get_logger
-from floodloom.prepare.candidates import Candidate, candidate_of
+from floodloom.prepare.candidates import Candidate, candidate_of, outline_of
 from floodloom.prepare.checks import common
+from floodloom.prepare.sizes import Size, size_of_part
 from floodloom.raster.grid import Bounds
+from floodloom.sentinel1.settings import BackscatterSettings
 from floodloom.texts import brief, is_address, redact
 
 _BEFORE, _AFTER = timedelta(days=60), timedelta(days=12)
@@ -73,7 +79,17 @@ def catalogue_of(name: str) -> Catalogue:
     return CATALOGUES.get(name) or Catalogue(name)
 
 
-def scenes_of(name: str, box: Bounds, since: datetime) -> list[Candidate]:
+_NOTHING = BackscatterSettings()
+
+
+def scenes_of(
+    name: str,
+    box: Bounds,
+    since: datetime,
+    *,
+    corrected: bool = False,
+    backscatter: BackscatterSettings = _NOTHING,
+) -> list[Candidate]:
     """Look for scenes of Sentinel-1.
 
     Parameters
@@ -84,6 +100,11 @@ def scenes_of(name: str, box: Bounds, since: datetime) -> list[Candidate]:
         West, south, east and north of the area, degrees.
     since
         Begin of the flood, UTC.
+    corrected
+        Look for scenes that others have corrected for the terrain. Named catalogues without any
+        leave them to one that is open to everybody.
+    backscatter
+        What is stated of these.
 
     Raises
     ------
@@ -91,22 +112,27 @@ def scenes_of(name: str, box: Bounds, since: datetime) -> list[Candidate]:
         If the catalogue can't be read or has none.
     """
     catalogue = catalogue_of(name)
+    if corrected and name in CATALOGUES and catalogue.corrected is None:
+        catalogue = CATALOGUES[OPEN[BACKSCATTER]]
+    collections = catalogue.corrected if corrected else catalogue.scenes
+    is_corrected = corrected or collections == catalogue.corrected is not None
+    kind, pattern = ("RTC", CORRECTED) if is_corrected else ("GRD", SCENES)
     found = []
     span = (since - _BEFORE, since + _AFTER)
-    for item, source in _items(catalogue, catalogue.scenes, SCENES, box, span):
+    for item, source in _items(catalogue, collections, pattern, box, span):
         try:
-            found.append(candidate_of(item, source))
+            found.append(candidate_of(item, source, backscatter))
         except InputError as error:
             get_logger(__name__).warning("%s: left out", error)
     if not found:
         raise InputError(
-            f"{redact(catalogue.source)}: no scene of Sentinel-1 (GRD) of the area from "
+            f"{redact(catalogue.source)}: no scene of Sentinel-1 ({kind}) of the area from "
             f"{span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}; try another catalogue or date"
         )
     return found
 
 
-def tiles_of(layer: str, name: str, box: Bounds) -> dict[str, Asset]:
+def tiles_of(layer: str, name: str, box: Bounds, *, is_part: bool = False) -> dict[str, Size]:
     """Look for tiles of a layer, such as Copernicus DEM GLO-30.
 
     Parameters
@@ -116,30 +142,54 @@ def tiles_of(layer: str, name: str, box: Bounds) -> dict[str, Asset]:
     name, box
         As for `scenes_of`. Named catalogues without the tiles leave them to one that is open to
         everybody.
+    is_part
+        Whether the box is all that is needed of them.
 
     Returns
     -------
     dict
-        What is known of each by the path or address of its item.
+        Size of each by the path or address of its item.
 
     Raises
     ------
     InputError
         If the catalogue can't be read or has none.
     """
-    catalogue, kind = catalogue_of(name), LAYERS[layer]
-    if name in CATALOGUES and layer not in catalogue.layers:
-        catalogue = CATALOGUES[OPEN[layer]]
+    catalogue, kind = _with_layer(layer, name), LAYERS[layer]
     west, south, east, north = box
     wide = (west - _AROUND_DEG, south - _AROUND_DEG, east + _AROUND_DEG, north + _AROUND_DEG)
     collections = (catalogue.layers[layer],) if layer in catalogue.layers else None
     items = _items(catalogue, collections, kind.collections, wide, None)
-    found = {
-        source: asset_of(item["assets"], source, kind.asset) for item, source in _newest(items)
-    }
+    needed = box if is_part else None
+    found = {source: _size(item, source, kind, needed) for item, source in _newest(items)}
     if not found:
         raise InputError(f"{redact(catalogue.source)}: no {kind.title} of the area; {kind.remedy}")
     return dict(sorted(found.items()))
+
+
+def _size(item: Mapping[str, Any], source: str, kind: Layer, box: Bounds | None) -> Size:
+    asset = asset_of(item["assets"], source, kind.assets[0])
+    return size_of_part(asset.size, outline_of(item), box, kind.margin)
+
+
+def images_of(name: str, box: Bounds, span: tuple[datetime, datetime]) -> list[Item]:
+    """Look for images of Sentinel-2 L2A of a place and time; each with where its item lies.
+
+    Raises
+    ------
+    InputError
+        If the catalogue can't be read.
+    """
+    catalogue, kind = _with_layer(OPTICAL, name), LAYERS[OPTICAL]
+    collections = (catalogue.layers[OPTICAL],) if OPTICAL in catalogue.layers else None
+    return _items(catalogue, collections, kind.collections, box, span)
+
+
+def _with_layer(layer: str, name: str) -> Catalogue:
+    """Return a catalogue, or one that is open to everybody where a named one lacks a layer."""
+    catalogue = catalogue_of(name)
+    lacks = name in CATALOGUES and layer not in catalogue.layers
+    return CATALOGUES[OPEN[layer]] if lacks else catalogue
 
 
 def _newest(items: list[Item]) -> list[Item]:

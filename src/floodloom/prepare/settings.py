@@ -66,6 +66,22 @@ class Search(Settings):
         description="Fetch ESA WorldCover: built-up land and dense vegetation are excluded; from "
         "the catalogue, or from Planetary Computer",
     )
+    optical: bool = Field(
+        default=False,
+        description="Look for the clearest image of Sentinel-2 within days of the scene, from "
+        "which a run learns that distils; from the catalogue, or from Earth Search",
+    )
+    orbits: bool = Field(
+        default=False,
+        description="Fetch the precise orbit of each product, or the restituted one as long as "
+        "there is no other, instead of the product's own state vectors",
+    )
+    rtc: bool = Field(
+        default=False,
+        description="Look for scenes that others have corrected for the terrain (RTC): nothing is "
+        "calibrated, and no elevations are needed; from the catalogue, or from Planetary Computer, "
+        "which has no other scenes",
+    )
     dates_before: int = Field(
         default=1, ge=1, le=12, description="How many dates before the flood are looked for"
     )

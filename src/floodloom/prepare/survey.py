@@ -19,6 +19,7 @@ from floodloom.prepare.found import Found, look_at
 from floodloom.prepare.lookup import Scenes, Tiles, elevations, layers_of, look_up
 from floodloom.prepare.passes import part_by_date
 from floodloom.prepare.settings import Area, OwnFiles, Search
+from floodloom.prepare.sizes import Size, fetched
 from floodloom.raster.grid import (
     Bounds,
     projected_bounds,
@@ -30,6 +31,7 @@ from floodloom.sentinel1.settings import BackscatterSettings, GeocodeSettings
 _WORLD = "EPSG:4326"
 _FINEST_M = 10.0
 _WHOLE = 0.995
+_ORBIT_BYTES = 4_600_000  # of a day, 10 s apart
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Survey:
         each.
     layers
         Tiles of further rasters that are fetched, by their key of an event.
+    orbits
+        Whether orbit files of products are fetched.
     """
 
     dem: Path | Tiles | None
@@ -76,6 +80,7 @@ class Survey:
     heights_known: str
     chosen: tuple[str, ...] = ()
     layers: Mapping[str, Tiles] = field(default_factory=dict)
+    orbits: bool = False
 
     def lines(self) -> Iterator[str]:
         """Yield what was found, a line each."""
@@ -96,6 +101,10 @@ class Survey:
             if scene.reasons:
                 yield f"taken for: {scene.reasons}"
         yield f"elevations: {self.elevations}"
+        if self.orbits:
+            count = len(self.after) + sum(map(len, self.before))
+            size = fetched("file", [Size(_ORBIT_BYTES)] * count)
+            yield f"orbits: precise, or restituted where there is no other; {size}"
         height, width = self.grid.shape.yx
         square_km = height * width * self.grid.resolution.x**2 / 1e6
         yield (
@@ -128,14 +137,19 @@ def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSetti
         One line that names the file and what to do.
     """
     box = box_of(area)
-    given = _given(files, stated) if search.date is None else look_up(files, search, box)
+    given = _given(files, stated) if search.date is None else look_up(files, search, box, stated)
     after, before = given.after, given.before
     scenes = [*after, *(scene for members in before for scene in members)]
     require_alike(scenes, stated)
+    if search.orbits and not after[0].is_product:
+        raise InputError(
+            f"{after[0].path}: terrain-corrected by others, with orbits of their own; leave out "
+            "--orbits"
+        )
     shares = shares_seen_before(after, before, box)
     covered = united_footprint([scene.footprint for scene in scenes]) if box is None else box
-    heights = elevations(files, search, after[0], covered)
-    layers, described = layers_of(search, covered)
+    heights = elevations(files, search, after[0], covered, is_part=box is not None)
+    layers, described = layers_of(search, covered, after[0].taken, is_part=box is not None)
     geocode = GeocodeSettings.model_validate({**_placed(scenes, box), **heights.settings})
     within = heights.dem if after[0].is_product and isinstance(heights.dem, Path) else None
     grid = event_grid(
@@ -162,6 +176,7 @@ def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSetti
         heights_known=heights.whence,
         chosen=(*given.reasons, *described),
         layers=layers,
+        orbits=search.orbits,
     )
 
 

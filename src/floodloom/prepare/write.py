@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from floodloom.acquire.catalogues import OPTICAL
 from floodloom.config.load import check_paths, load_config, load_scenes
 from floodloom.dates import time_in_name
 from floodloom.errors import InputError
@@ -16,6 +17,7 @@ from floodloom.files import atomic_path
 from floodloom.prepare.found import Found
 from floodloom.prepare.run import CONFIG, shown
 from floodloom.prepare.survey import Survey
+from floodloom.sentinel1.settings import FETCH
 
 SHEET = "scenes.tsv"
 _SAME_S = 60.0
@@ -64,15 +66,20 @@ def write_event(found: Survey, name: str, out: Path) -> list[Path]:
 
 
 def sheet_text(found: Survey, name: str, out: Path) -> str:
-    """Return the scene sheet: `date` only where the names of the sources don't state it."""
+    """Return the scene sheet: `date` only where the names of the sources don't state it.
+
+    `assets` is there where the scenes are assets of STAC items.
+    """
     rows = [("after", scene, _named("after", found.after, at)) for at, scene in _of(found.after)]
     for members in found.before:
         rows += [("before", s, _named("before", members, at)) for at, s in _of(members)]
-    lines = ["scene\tevent\trole\tsource\tdate"]
+    of_items = any(scene.assets for _, scene, _ in rows)
+    lines = ["scene\tevent\trole\tsource\tdate" + "\tassets" * of_items]
     for role, scene, called in rows:
         source = place(scene.path, out)
         date = "" if _states_time(scene, source) else _written(scene)
-        lines.append("\t".join((called, name, role, source, date)).rstrip("\t"))
+        cells = (called, name, role, source, date, ",".join(scene.assets))
+        lines.append("\t".join(cells).rstrip("\t"))
     return "\n".join(lines) + "\n"
 
 
@@ -114,8 +121,15 @@ def config_text(found: Survey, name: str, out: Path) -> str:
 
     All others, and what each means, are in config/README.md of the source.
     """
-    parts = [_HEAD, _run(name), _event(found, name, out), _grid(found), _map(found, name)]
-    return "\n".join(parts)
+    parts = [
+        _HEAD,
+        _run(name),
+        _event(found, name, out),
+        _orbits(found),
+        _grid(found),
+        _map(found, name),
+    ]
+    return "\n".join(part for part in parts if part)
 
 
 _HEAD = """\
@@ -152,6 +166,8 @@ def _event(found: Survey, name: str, out: Path) -> str:
     for layer, text in unset.items():
         tiles = found.layers.get(layer)
         lines += _listed(layer, tiles, out) if tiles else [f"    # {layer}: {text}"]
+    if tiles := found.layers.get(OPTICAL):
+        lines += _listed(OPTICAL, tiles, out)
     stated = found.stated.model_dump(mode="json", exclude_defaults=True)
     if stated:
         lines.append(f"    backscatter: {_yaml(stated)}")
@@ -161,6 +177,11 @@ def _event(found: Survey, name: str, out: Path) -> str:
 def _listed(key: str, tiles: Sequence[Path | str], out: Path) -> list[str]:
     head = f"    {key}: # STAC items of tiles, which the run fetches"
     return [head, *(f"      - {_yaml(place(tile, out))}" for tile in tiles)]
+
+
+def _orbits(found: Survey) -> str:
+    text = f"calibrate:\n  orbit: {FETCH} # that of each product, precise or else restituted\n"
+    return text if found.orbits else ""
 
 
 def _grid(found: Survey) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -65,14 +66,22 @@ def open_raster(
 
 @contextmanager
 def open_tiff(
-    path: str, what: str, name: str, *, alone: bool = True, level: int | None = None
+    path: str,
+    what: str,
+    name: str,
+    *,
+    alone: bool = True,
+    level: int | None = None,
+    opener: Callable[..., Any] | None = None,
 ) -> Iterator[rasterio.DatasetReader]:
     """Open what GDAL finds under a path, as a GeoTIFF and nothing else; see `open_raster`.
 
-    `name` is what it is called in messages; `alone`: nothing beside it is read.
+    `name` is what it is called in messages; `alone`: nothing beside it is read; `opener` gives the
+    file in place of the disk.
     """
     settings = {**_CLOSED, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR" if alone else "FALSE"}
-    options = {} if level is None else {"overview_level": level}
+    options: dict[str, Any] = {} if level is None else {"overview_level": level}
+    options |= {} if opener is None else {"opener": opener}
     try:
         with (
             quiet_about_georeference(),

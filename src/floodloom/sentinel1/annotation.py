@@ -101,6 +101,16 @@ class Annotation:
     conversion: RangeConversion
     grid: GeolocationGrid
 
+    @property
+    def duration(self) -> float:
+        """Seconds from the first line to the last."""
+        return (self.lines - 1) * self.azimuth_time_interval
+
+    @property
+    def last_line_time(self) -> np.datetime64:
+        """When the last line was taken, UTC."""
+        return self.first_line_time + np.timedelta64(round(self.duration * 1e9), "ns")
+
 
 def parse_annotation(root: ET.Element, source: str) -> Annotation:
     """Read an annotation.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -227,17 +228,38 @@ def find_orbit_file(source: Path, mission: str, start: np.datetime64, stop: np.d
             f"{source}: no orbit file named as ESA names them (S1A_OPER_AUX_POEORB_…_V…_….EOF or "
             ".EOF.zip); keep the names under which they were fetched"
         )
-    fitting = [file for file in named if _covers(file, mission, start, stop)]
-    if not fitting:
+    best = best_orbit([file.name for file in named], mission, start, stop)
+    if best is None:
         raise InputError(
             f"{source}: no orbit file of {mission} covers {start}..{stop} among {len(named)}; "
             "fetch that day's, or leave `orbit` out to use the product's own state vectors"
         )
-    return max(fitting, key=lambda file: ("POEORB" in file.name.upper(), file.name))
+    return next(file for file in named if file.name == best)
 
 
-def _covers(file: Path, mission: str, start: np.datetime64, stop: np.datetime64) -> bool:
-    match = _NAME.match(file.name)
+def best_orbit(
+    names: Iterable[str], mission: str, start: np.datetime64, stop: np.datetime64
+) -> str | None:
+    """Return the name of the orbit file that covers an image best.
+
+    Parameters
+    ----------
+    names
+        Of orbit files.
+    mission, start, stop
+        As for `find_orbit_file`.
+
+    Returns
+    -------
+    str or None
+        Of several a precise one, else the one produced last; None if none covers the image.
+    """
+    fitting = [name for name in names if _covers(name, mission, start, stop)]
+    return max(fitting, key=lambda name: ("POEORB" in name.upper(), name), default=None)
+
+
+def _covers(name: str, mission: str, start: np.datetime64, stop: np.datetime64) -> bool:
+    match = _NAME.match(name)
     if match is None or match["mission"].upper() != mission:
         return False
     try:

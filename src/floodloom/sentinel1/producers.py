@@ -6,12 +6,15 @@ polarisations at most.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from floodloom.dates import read_time
 from floodloom.errors import InputError
+from floodloom.files import GATHERED
 from floodloom.raster.content import format_of
 from floodloom.sentinel1.presets import (
     HEAD_BYTES,
@@ -57,11 +60,56 @@ def find_product(path: Path) -> BackscatterProduct:
     """
     if not path.exists():
         raise InputError(f"{path}: product not found; check the path")
+    found = _find(path)
     return replace(
-        _find(path),
+        found,
+        attributes={**_gathered(path), **found.attributes},
         given=None if path.is_dir() else path,
         within=path if path.is_dir() else None,
     )
+
+
+def product_named(paths: Sequence[str]) -> BackscatterProduct:
+    """Return what the names of files state that aren't here yet.
+
+    Parameters
+    ----------
+    paths
+        Of the files of one product, with their folders.
+
+    Raises
+    ------
+    InputError
+        If what the names state can't be.
+    """
+    files = [Path(path) for path in paths]
+    for preset in PRESETS:
+        for match, bands in _groups(files, preset.names, re.Pattern.fullmatch):
+            return preset.read(match, bands)
+    return BackscatterProduct(title="backscatter of others", bands={}, others=tuple(files))
+
+
+_TAKEN = {
+    "acquisition_time": str,
+    "platform": str,
+    "orbit_direction": str,
+    "relative_orbit": int,
+}
+
+
+def _gathered(path: Path) -> dict[str, str | int]:
+    """Return what the STAC item of files states that `gather` has fetched into a folder."""
+    note = path / GATHERED
+    if not note.is_file():
+        return {}
+    try:
+        facts = json.loads(note.read_bytes()[:HEAD_BYTES]).get("scene", {})
+        found = {k: facts[k] for k, kind in _TAKEN.items() if isinstance(facts.get(k), kind)}
+        if "acquisition_time" in found:
+            read_time(str(found["acquisition_time"]))
+        return found
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{note}: damaged; fetch the scene again") from error
 
 
 def _find(path: Path) -> BackscatterProduct:

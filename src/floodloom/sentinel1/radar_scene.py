@@ -27,7 +27,7 @@ from floodloom.sentinel1.geometry import ImageGeometry, image_geometry
 from floodloom.sentinel1.noise import calibration_lut, parse_noise
 from floodloom.sentinel1.orbit import find_orbit_file, fit_orbit, read_orbit_file
 from floodloom.sentinel1.product import Measurement, Product
-from floodloom.sentinel1.settings import CalibrateSettings
+from floodloom.sentinel1.settings import FETCH, CalibrateSettings, OrbitSource
 
 FLAGS = "flags"
 """Name of the flags layer; polarisations stand beside it."""
@@ -254,7 +254,7 @@ def calibrated_scene(
     return stamp(xr.Dataset(described, attrs=scene.facts), scene.recipe)
 
 
-def _facts(product: Product, annotation: Annotation, orbit: Path | None) -> dict[str, Any]:
+def _facts(product: Product, annotation: Annotation, orbit: OrbitSource) -> dict[str, Any]:
     """Return the attributes of the store."""
     return {
         "title": f"{product.mission} {product.mode} {product.product_type}",
@@ -305,17 +305,19 @@ def _tables(product: Product, band: str, samples: int, settings: CalibrateSettin
     )
 
 
-def _geometry(annotation: Annotation, product: Product, orbit: Path | None) -> ImageGeometry:
+def _geometry(annotation: Annotation, product: Product, orbit: OrbitSource) -> ImageGeometry:
     if orbit is None:
         with _named(product.path):
             return image_geometry(annotation)
-    duration = (annotation.lines - 1) * annotation.azimuth_time_interval
-    start = annotation.first_line_time
-    stop = start + np.timedelta64(round(duration * 1e9), "ns")
+    if orbit == FETCH:
+        raise InputError(
+            f"orbit {FETCH}: a run fetches it; give the folder that `floodloom orbit` writes"
+        )
+    start, stop = annotation.first_line_time, annotation.last_line_time
     file = find_orbit_file(Path(orbit), product.mission, start, stop)
     states = read_orbit_file(file, start)
     with _named(file):
-        return image_geometry(annotation, fit_orbit(*states, 0.0, duration))
+        return image_geometry(annotation, fit_orbit(*states, 0.0, annotation.duration))
 
 
 @contextmanager

@@ -12,6 +12,10 @@ from floodloom.settings import Settings
 Coefficient = Literal["beta0", "sigma0", "gamma0", "dn"]
 """What a product can be calibrated to; dn leaves the squared digital numbers."""
 
+FETCH = "fetch"
+"""In place of orbit files: those that cover each product are fetched."""
+OrbitSource = Literal["fetch"] | Path | None
+
 
 class CalibrateSettings(Settings):
     """From digital numbers to backscatter in radar geometry."""
@@ -27,10 +31,11 @@ class CalibrateSettings(Settings):
         "not given",
     )
     remove_noise: bool = Field(default=True, description="Subtract the thermal noise")
-    orbit: Path | None = Field(
+    orbit: OrbitSource = Field(
         default=None,
         description="Orbit file (.EOF, also zipped) or a folder of them with its subfolders; "
-        "when not given, the product's own state vectors",
+        "`fetch`: the one that covers each product, precise or else restituted, which the run "
+        "fetches; when not given, the product's own state vectors",
     )
 
 

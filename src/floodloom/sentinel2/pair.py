@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from floodloom.log import get_logger
 from floodloom.raster.cog import ACQUIRED
-from floodloom.raster.opener import open_raster
+from floodloom.raster.foreign import Kind, open_foreign
 from floodloom.raster.windows import Window, plan_windows
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.sentinel2.warp import optical_on_grid
@@ -275,8 +275,7 @@ def _refused(
 
 
 def _date(path: str | Path) -> str:
-    with open_raster(path, "optical image") as raster:
-        tags = raster.tags()
+    tags = open_foreign(path, Kind("optical image"), bands=None).tags
     return next((tags[name] for name in _DATES if tags.get(name)), "")
 
 

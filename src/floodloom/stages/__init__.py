@@ -3,7 +3,8 @@
 STAGES = {
     "simulate": "A seed: SAFE products before and after a flood, elevation, optical image, truth.",
     "acquire": "A path, URL or STAC item: the product on disk, verified.",
-    "gather": "STAC items of tiles (elevations, water, land cover): a folder of them, verified.",
+    "gather": "STAC items of tiles or of a scene's bands: a folder of the files, verified.",
+    "orbit": "A SAFE product: the orbit file that covers it.",
     "calibrate": "A SAFE product: backscatter in radar geometry, thermal noise removed.",
     "geocode": "Backscatter in radar geometry: a scene on a map grid.",
     "ingest": "A scene of a published data set: a scene store and its labels.",

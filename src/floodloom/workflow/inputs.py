@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from floodloom.acquire.catalogues import LAYERS, PRODUCT
+from floodloom.acquire.catalogues import PRODUCT
 from floodloom.acquire.item import read_asset
 from floodloom.texts import is_address
 from floodloom.workflow.plan import Plan
@@ -51,14 +51,17 @@ def named_by_settings(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> l
     list
         Orbit files of a scene; STAC items that name what is fetched, and that, on disk.
     """
-    if stage == "calibrate" and plan.config.calibrate.orbit is not None:
-        return orbit_files(plan.config.calibrate.orbit, plan.scenes[wildcards["scene"]].source)
+    orbit = plan.config.calibrate.orbit
+    if stage == "calibrate" and isinstance(orbit, Path):
+        return orbit_files(orbit, plan.scenes[wildcards["scene"]].source)
     if stage == "acquire":
         return files_on_disk(plan.scenes[wildcards["scene"]].source)
     if stage == "gather":
-        layer = wildcards["layer"]
-        tiles = plan.fetched_tiles(wildcards["event"], layer)
-        return [path for tile in tiles for path in files_on_disk(tile, LAYERS[layer].asset)]
+        of = (wildcards["event"], wildcards["layer"])
+        assets = plan.fetched_assets(*of)
+        tiles = plan.fetched_tiles(*of)
+        found = (path for t in tiles for a in assets for path in files_on_disk(t, a))
+        return list(dict.fromkeys(found))
     return []
 
 
@@ -109,7 +112,12 @@ def _may_cover(file: Path, image: re.Match[str]) -> bool:
 
 
 def _calibrate(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
-    return {"safe": plan.product(wildcards["scene"])}
+    scene = wildcards["scene"]
+    return {"safe": plan.product(scene), "orbit": plan.fetched_orbit(scene)}
+
+
+def _orbit(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
+    return {"product": plan.product(wildcards["scene"])}
 
 
 def _geocode(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
@@ -234,6 +242,7 @@ def _truths(plan: Plan) -> list[str]:
 
 
 _INPUTS: dict[str, Callable[[Plan, Mapping[str, str]], Inputs]] = {
+    "orbit": _orbit,
     "calibrate": _calibrate,
     "geocode": _geocode,
     "tile": _tile,

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from floodloom.acquire.catalogues import BACKSCATTER, LAYERS
 from floodloom.acquire.item import is_item
 from floodloom.classical.choices import BASELINES
 from floodloom.config.load import DATASET, SIMULATED, Scene
@@ -15,6 +16,7 @@ from floodloom.config.project import LABELLED, Config
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
 from floodloom.sentinel1.bands import TERRAIN
 from floodloom.sentinel1.producers import is_backscatter
+from floodloom.sentinel1.settings import FETCH
 from floodloom.sentinel2.settings import PairingSettings
 from floodloom.settings import Settings, of_jobs
 from floodloom.texts import is_address
@@ -103,6 +105,8 @@ class Plan:
             return {}
         left_out = of_jobs(type(section)) - section.shared.keys()
         found = dict(section.model_dump(mode="json", exclude=left_out))
+        if found.get("orbit") == FETCH:  # which is an input then
+            del found["orbit"]
         if stage == "predict" and self.config.run.optical:
             # An optical image is brought onto a scene that is mapped with it as onto tiles.
             found |= self.config.tile.model_dump(mode="json", include=_PAIRING)
@@ -121,14 +125,23 @@ class Plan:
     @property
     def fetched(self) -> list[str]:
         """Scenes whose products are downloaded, or named by a STAC item on disk."""
-        return [name for name, scene in self.scenes.items() if _is_fetched(scene)]
+        return [n for n, scene in self.scenes.items() if _is_fetched(scene) and not scene.assets]
+
+    @property
+    def gathered(self) -> dict[str, list[str]]:
+        """Events or scenes of which the tiles of a layer, or the bands, are fetched, by layer."""
+        events = self.config.events
+        found = {key: [e for e in events if self.fetched_tiles(e, key)] for key in LAYERS}
+        bands = [name for name, scene in self.scenes.items() if scene.assets]
+        return {**found, BACKSCATTER: bands}
 
     @cached_property
     def of_others(self) -> frozenset[str]:
         """Scenes that others have calibrated."""
         sources = {name: self.scenes[name].source for name in self.processed}
         local = {n: s for n, s in sources.items() if s != SIMULATED and not is_address(s)}
-        return frozenset(name for name, source in local.items() if is_backscatter(Path(source)))
+        found = (name for name, source in local.items() if is_backscatter(Path(source)))
+        return frozenset([*self.gathered[BACKSCATTER], *found])
 
     def backscatter(self, scene: str) -> dict[str, Any]:
         """What the configuration states of a scene that others have calibrated."""
@@ -174,12 +187,18 @@ class Plan:
         scene = self.scenes[name]
         if scene.source == SIMULATED:
             return f"{self.folder}/simulated/{scene.event}/{scene.role}.SAFE"
+        if scene.assets:
+            return f"resources/{BACKSCATTER}/{name}"
         return f"resources/{name}.zip" if _is_fetched(scene) else scene.source
+
+    def fetched_orbit(self, scene: str) -> str | None:
+        """Where the orbit file of a product lies that is to be fetched, or None."""
+        return f"resources/orbits/{scene}" if self.config.calibrate.orbit == FETCH else None
 
     def calibrated(self, event: str, role: str) -> list[str]:
         """Calibrated stores of one pass, or backscatter of others."""
         return [
-            scene.source
+            self.product(scene.name)
             if scene.name in self.of_others
             else f"{self.folder}/calibrated/{scene.name}.zarr"
             for scene in self.pass_of(event, role)
@@ -211,10 +230,16 @@ class Plan:
         seen = of_others or not set(TERRAIN).isdisjoint(self.config.tile.bands)
         return self.event_file(event, "dem") if seen else None
 
-    def fetched_tiles(self, event: str, layer: str) -> tuple[str, ...]:
-        """STAC items of a layer of an event, which are to be fetched."""
-        given = getattr(self.config.events[event], layer)
+    def fetched_tiles(self, name: str, layer: str) -> tuple[str, ...]:
+        """STAC items of a layer of an event, or of a scene's bands, which are to be fetched."""
+        if layer == BACKSCATTER:
+            return (self.scenes[name].source,)
+        given = getattr(self.config.events[name], layer)
         return given if isinstance(given, tuple) else ()
+
+    def fetched_assets(self, name: str, layer: str) -> tuple[str, ...]:
+        """Assets of these items."""
+        return self.scenes[name].assets if layer == BACKSCATTER else LAYERS[layer].assets
 
     def event_file(self, event: str, key: str) -> str | None:
         """A raster of an event: what the configuration names or asks for, or is simulated."""

@@ -11,6 +11,7 @@ import snakemake.common as snakemake_common
 import snakemake.rules as snakemake_rules
 import snakemake.script as snakemake_script
 
+from floodloom.acquire.catalogues import BACKSCATTER
 from floodloom.config.load import DATASET, SIMULATED
 from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.training.settings import TrainSettings
@@ -220,6 +221,7 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "simulate": lambda plan, job, threads: 1500 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job, threads: 0.0,
     "gather": lambda plan, job, threads: 0.0,
+    "orbit": lambda plan, job, threads: 0.0,
     # Each thread holds a strip or block, and has the next one read.
     "calibrate": lambda plan, job, threads: 300 * threads,
     "geocode": lambda plan, job, threads: 300 * threads + 0.5 * _map(plan, job),
@@ -253,7 +255,12 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
 _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "simulate": lambda plan, job: 20 * plan.config.simulate.size**2 / 1e6,
     "acquire": lambda plan, job: 1000.0,  # 1 GB at 1 MB/s
-    "gather": lambda plan, job: 100.0 * len(plan.fetched_tiles(job.event, job.layer)),  # 100 MB
+    "gather": lambda plan, job: sum(  # 100 MB a tile, 2 GB a band, at 1 MB/s
+        (2000.0 if job.layer == BACKSCATTER else 100.0)
+        * len(plan.fetched_tiles(job.event, job.layer))
+        for _ in plan.fetched_assets(job.event, job.layer)
+    ),
+    "orbit": lambda plan, job: 60.0,
     "calibrate": lambda plan, job: 0.02 * _image(plan, job),
     "geocode": _geocoding_s,
     "ingest": lambda plan, job: 1.0 * _DATASET_MPX,

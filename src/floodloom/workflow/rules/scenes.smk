@@ -55,10 +55,8 @@ rule gather:
     benchmark:
         "resources/benchmarks/{layer}/{event}.tsv"
     wildcard_constraints:
-        layer=one_of(LAYERS),
-        event=one_of(
-            [e for e in CONFIG.events for k in LAYERS if PLAN.fetched_tiles(e, k)]
-        ),
+        layer=one_of(PLAN.gathered),
+        event=one_of([name for names in PLAN.gathered.values() for name in names]),
     conda:
         "../environment.yml"
     threads: 1
@@ -67,8 +65,40 @@ rule gather:
         runtime=runtime(PLAN, "gather"),
     params:
         digest=JOBS.digest("gather"),
-        tiles=lambda wildcards: list(PLAN.fetched_tiles(wildcards.event, wildcards.layer)),
-        asset=lambda wildcards: LAYERS[wildcards.layer].asset,
+        tiles=lambda wildcards: list(
+            PLAN.fetched_tiles(wildcards.event, wildcards.layer)
+        ),
+        asset=lambda wildcards: list(
+            PLAN.fetched_assets(wildcards.event, wildcards.layer)
+        ),
+        bounds=lambda wildcards: CONFIG.geocode.bounds,
+        epsg=lambda wildcards: CONFIG.geocode.epsg,
+        resolution=lambda wildcards: CONFIG.geocode.resolution,
+        margin=lambda wildcards: margin_of(wildcards.layer),
+        stack=lambda wildcards: wildcards.layer == OPTICAL,
+    script:
+        "../scripts/stage.py"
+
+
+rule orbit:
+    input:
+        unpack(JOBS.inputs("orbit")),
+    output:
+        out=directory("resources/orbits/{scene}"),
+    log:
+        "resources/logs/orbits/{scene}.log",
+    benchmark:
+        "resources/benchmarks/orbits/{scene}.tsv"
+    wildcard_constraints:
+        scene=one_of(PLAN.processed),
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(PLAN, "orbit"),
+        runtime=runtime(PLAN, "orbit"),
+    params:
+        digest=JOBS.digest("orbit"),
     script:
         "../scripts/stage.py"
 

@@ -127,7 +127,7 @@ def test_each_pass_is_mapped_once_and_put_in_the_catalogue(api, runs, clock, tmp
     looked(api, tmp_path)
     names = ["20261101T170000-044", "20261108T170000-117"]
     assert runs.mapped == names
-    api.items += [scene(12)]
+    clock.days, api.items = 13, [*api.items, scene(12)]
     looked(api, tmp_path, looks=3)
     names.append("20261113T170000-044")
     assert runs.mapped == names

@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo demo-train test test-kills test-export fuzz setup check format docs docs-site figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export test-soak fuzz setup check format docs docs-site figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
@@ -24,6 +24,9 @@ test-kills: setup ## 25 kills of a tiny run, 60 of every stage, and 200 random s
 
 test-export: setup ## Every network as ONNX; `make test` exports those that differ most
 	FLOODLOOM_EVERY_NETWORK=1 $(BIN)/pytest -n $(or $(WORKERS),2) tests/models/test_export.py
+
+test-soak: setup ## MINUTES of a watch that is killed, cut off and given broken files; 30 when not given
+	FLOODLOOM_SOAK_MINUTES=$(or $(MINUTES),30) $(BIN)/pytest -s tests/prepare/test_soak.py
 
 fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
 	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py

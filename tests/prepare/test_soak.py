@@ -1,4 +1,4 @@
-"""A watch under faults, run after run: nothing is lost, repeated or left behind (`make test-soak`)."""
+"""`make test-soak`: a watch under faults; nothing is lost, repeated or left behind."""
 
 from __future__ import annotations
 

@@ -55,6 +55,11 @@ app.command(
     sort_key=-1,
 )
 app.command(
+    "floodloom.watch.commands:watch",
+    help="An area: every new pass of Sentinel-1 is mapped as soon as a catalogue has it.",
+    sort_key=-0.5,
+)
+app.command(
     "floodloom.stages.combine:combine",
     help="A scene, an optical image, and a network of each trained without pairs: one probability.",
     sort_key=50,

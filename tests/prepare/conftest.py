@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from tests.compiled import copy_compiled
 from tests.conftest import REPOSITORY
 
 SIZE = 256
+collect_ignore = [] if "FLOODLOOM_SOAK_MINUTES" in os.environ else ["test_soak.py"]
+"""`make test-soak` alone runs for so long."""
 
 
 @pytest.fixture(scope="session")

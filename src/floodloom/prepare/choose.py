@@ -58,10 +58,8 @@ def choose(candidates: Sequence[Candidate], box: Bounds, since: datetime, dates:
         How many dates before the flood are wanted: of the same relative orbit, direction and
         polarisations; those that show all of the area first, and of these the latest.
     """
-    usable, reasons = _usable(sorted(candidates, key=lambda one: (one.taken, one.name)))
     area = shapely.box(*box)
-    seeing = [one for one in usable if _share([one], area) > 0]
-    passes = [_needed(one, area) for one in _passes(seeing)]
+    passes, reasons = _passes_over(candidates, area)
     later = [one for one in passes if one[0].taken >= since]
     earlier = [one for one in reversed(passes) if one[-1].taken < since]
     if not later:
@@ -74,6 +72,53 @@ def choose(candidates: Sequence[Candidate], box: Bounds, since: datetime, dates:
         return whole and compared, whole, 0.0 if whole else share
 
     after = max(later, key=rank)  # the first of several
+    before = _alike(after, earlier, area)[:dates]
+    return Choice(
+        after,
+        before,
+        [*reasons, *_why_after(after, later, area, since), *_why_before(before, earlier, after)],
+    )
+
+
+def choose_each(
+    candidates: Sequence[Candidate], box: Bounds, since: datetime, dates: int
+) -> list[Choice]:
+    """Choose each pass since a time that shows some of an area, and what it is compared with.
+
+    Parameters
+    ----------
+    candidates, box, dates
+        As for `choose`; what is compared with a pass is earlier than it, but not than `since`.
+    since
+        UTC.
+
+    Returns
+    -------
+    list
+        By time.
+    """
+    area = shapely.box(*box)
+    passes, _ = _passes_over(candidates, area)
+    found = []
+    for place, after in enumerate(passes):
+        if after[0].taken >= since:
+            earlier = passes[:place][::-1]
+            before = _alike(after, earlier, area)[:dates]
+            found.append(Choice(after, before, list(_why_before(before, earlier, after))))
+    return found
+
+
+def _passes_over(
+    candidates: Sequence[Candidate], area: BaseGeometry
+) -> tuple[list[Pass], list[str]]:
+    """Passes that show some of an area, by time, and why other scenes are left out."""
+    usable, reasons = _usable(sorted(candidates, key=lambda one: (one.taken, one.name)))
+    seeing = [one for one in usable if _share([one], area) > 0]
+    return [_needed(one, area) for one in _passes(seeing)], reasons
+
+
+def _alike(after: Pass, earlier: Sequence[Pass], area: BaseGeometry) -> list[Pass]:
+    """What a pass can be compared with: what shows all of it first, and of these the latest."""
     seen = common(_outline(after), area)
 
     def wanted(one: Pass) -> tuple[bool, float]:
@@ -81,12 +126,7 @@ def choose(candidates: Sequence[Candidate], box: Bounds, since: datetime, dates:
         return share < WHOLE, 0.0 if share >= WHOLE else -share
 
     alike = [one for one in earlier if not _difference(one, after) and _share(one, seen) > 0]
-    before = sorted(alike, key=wanted)[:dates]  # the latest of several
-    return Choice(
-        after,
-        before,
-        [*reasons, *_why_after(after, later, area, since), *_why_before(before, earlier, after)],
-    )
+    return sorted(alike, key=wanted)
 
 
 def _usable(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:

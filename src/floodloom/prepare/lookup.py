@@ -12,7 +12,7 @@ from floodloom.dates import read_date
 from floodloom.errors import InputError
 from floodloom.prepare.candidates import Candidate
 from floodloom.prepare.checks import datum_of_elevations
-from floodloom.prepare.choose import choose
+from floodloom.prepare.choose import Choice, choose, choose_each
 from floodloom.prepare.found import Found
 from floodloom.prepare.optical import image_beside
 from floodloom.prepare.search import scenes_of, tiles_of
@@ -67,7 +67,7 @@ def look_up(
         raise InputError("date: scenes are given, which have dates of their own; leave one out")
     if box is None:
         raise InputError("date: where is the flood? Give --bbox, --place or --aoi as well")
-    since = _begin(str(search.date))
+    since = begin_of(str(search.date), "date")
     name = search.catalogue or DEFAULT
     candidates = scenes_of(name, box, since, corrected=search.rtc, backscatter=backscatter)
     choice = choose(candidates, box, since, search.dates_before)
@@ -77,6 +77,34 @@ def look_up(
             f"{redact(name)}: no scene of the area since {since:%Y-%m-%d %H:%M} can be used "
             f"({', '.join(sorted(problems)) or 'all are earlier'}); try another catalogue or date"
         )
+    return _scenes(choice, box)
+
+
+def passes_since(
+    since: datetime, until: datetime, search: Search, box: Bounds, backscatter: BackscatterSettings
+) -> list[Scenes]:
+    """Return each pass over an area in a span of time, with what it is compared with.
+
+    Parameters
+    ----------
+    since, until
+        UTC.
+    search, box, backscatter
+        As for `look_up`; `date` doesn't count.
+
+    Raises
+    ------
+    InputError
+        If the catalogue can't be read.
+    """
+    candidates = scenes_of(
+        search.catalogue or DEFAULT,
+        box, since, until=until, corrected=search.rtc, backscatter=backscatter,
+    )  # fmt: skip
+    return [_scenes(one, box) for one in choose_each(candidates, box, since, search.dates_before)]
+
+
+def _scenes(choice: Choice, box: Bounds) -> Scenes:
     chosen = [*choice.after, *(one for members in choice.before for one in members)]
     return Scenes(
         [one.found for one in choice.after],
@@ -94,12 +122,19 @@ def _fetched(chosen: Sequence[Candidate], box: Bounds) -> str:
     return fetched("scene" if corrected else "product", sizes)
 
 
-def _begin(text: str) -> datetime:
+def begin_of(text: str, what: str) -> datetime:
+    """Return a date and time, or the begin of a day, UTC.
+
+    Raises
+    ------
+    InputError
+        If it is neither; `what` names it.
+    """
     try:
         day = read_date(text)
     except ValueError:
         raise InputError(
-            f"date {brief(text)}: not a date; give one like 2023-05-14 or 2023-05-14T16:00:00"
+            f"{what} {brief(text)}: not a date; give one like 2023-05-14 or 2023-05-14T16:00:00"
         ) from None
     return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
 

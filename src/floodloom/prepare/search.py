@@ -87,6 +87,7 @@ def scenes_of(
     box: Bounds,
     since: datetime,
     *,
+    until: datetime | None = None,
     corrected: bool = False,
     backscatter: BackscatterSettings = _NOTHING,
 ) -> list[Candidate]:
@@ -100,6 +101,8 @@ def scenes_of(
         West, south, east and north of the area, degrees.
     since
         Begin of the flood, UTC.
+    until
+        End of what is looked for, UTC; 12 days after `since` when not given.
     corrected
         Look for scenes that others have corrected for the terrain. Named catalogues without any
         leave them to one that is open to everybody.
@@ -118,7 +121,7 @@ def scenes_of(
     is_corrected = corrected or collections == catalogue.corrected is not None
     kind, pattern = ("RTC", CORRECTED) if is_corrected else ("GRD", SCENES)
     found = []
-    span = (since - _BEFORE, since + _AFTER)
+    span = (since - _BEFORE, until or since + _AFTER)
     for item, source in _items(catalogue, collections, pattern, box, span):
         try:
             found.append(candidate_of(item, source, backscatter))

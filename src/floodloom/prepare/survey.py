@@ -138,6 +138,22 @@ def survey(files: OwnFiles, area: Area, search: Search, stated: BackscatterSetti
     """
     box = box_of(area)
     given = _given(files, stated) if search.date is None else look_up(files, search, box, stated)
+    return survey_scenes(given, files, area, search, stated)
+
+
+def survey_scenes(
+    given: Scenes, files: OwnFiles, area: Area, search: Search, stated: BackscatterSettings
+) -> Survey:
+    """Find out what goes with scenes that are known: the grid, elevations and other layers.
+
+    Parameters
+    ----------
+    given
+        The scenes.
+    files, area, search, stated
+        As for `survey`.
+    """
+    box = box_of(area)
     after, before = given.after, given.before
     scenes = [*after, *(scene for members in before for scene in members)]
     require_alike(scenes, stated)

@@ -145,10 +145,15 @@ def _distill(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     return {"tiles": plan.distilled_tiles(), "teacher": plan.teacher}
 
 
+def _pretrain(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
+    return {"tiles": plan.pretrained_tiles()}
+
+
 def _train(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     number = int(wildcards["round"])
     if number == 0:
-        return {"tiles": plan.labelled_tiles()}
+        init = plan.pretrains and plan.pretrained(wildcards["model"], wildcards["seed"])
+        return {"tiles": plan.labelled_tiles(), "init": init}
     return {
         "tiles": plan.labelled_tiles(),
         "pseudo": [plan.pseudo_tiles(number)],
@@ -239,6 +244,7 @@ _INPUTS: dict[str, Callable[[Plan, Mapping[str, str]], Inputs]] = {
     "tile": _tile,
     "teach": _teach,
     "distill": _distill,
+    "pretrain": _pretrain,
     "train": _train,
     "relabel": _relabel,
     "predict": _predict,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from floodloom.acquire.item import is_item
 from floodloom.classical.choices import BASELINES
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import LABELLED, Config
+from floodloom.learning.training.settings import OF_PRETRAINING
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
 from floodloom.sentinel1.bands import TERRAIN
 from floodloom.sentinel1.producers import is_backscatter
@@ -21,6 +22,8 @@ from floodloom.texts import is_address
 
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
+_SECTION = {"pretrain": "train"}
+"""Sections of stages that have none of their own."""
 _PAIRING = set(PairingSettings.model_fields)
 
 
@@ -65,6 +68,12 @@ class Plan:
         return self.config.distill is not None and self.baseline is None
 
     @property
+    def pretrains(self) -> bool:
+        """Whether networks learn without labels before they are trained."""
+        trained = self.baseline is None and self.checkpoint is None
+        return trained and self.config.train.pretraining is not None
+
+    @property
     def compares_dates(self) -> bool:
         """Whether what maps looks at the scene before the flood itself."""
         if self.baseline is not None:
@@ -91,10 +100,14 @@ class Plan:
 
     def section(self, stage: str) -> Settings | None:
         """The section of a stage, with what it shares with others; None of one that isn't run."""
-        section = getattr(self.config, stage, None)
+        section = getattr(self.config, _SECTION.get(stage, stage), None)
         if not isinstance(section, Settings):
             return None
         return section.model_copy(update=self.config.shared_with(section))
+
+    def keys(self, stage: str, known: Collection[str]) -> set[str]:
+        """Those of the known settings of a section that its stage goes by: nearly always all."""
+        return set(known) & OF_PRETRAINING if stage == "pretrain" else set(known)
 
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
@@ -103,6 +116,7 @@ class Plan:
             return {}
         left_out = of_jobs(type(section)) - section.shared.keys()
         found = dict(section.model_dump(mode="json", exclude=left_out))
+        found = {key: found[key] for key in self.keys(stage, found)}
         if stage == "predict" and self.config.run.optical:
             # An optical image is brought onto a scene that is mapped with it as onto tiles.
             found |= self.config.tile.model_dump(mode="json", include=_PAIRING)
@@ -255,8 +269,10 @@ class Plan:
         return [event for event in mapped if self.event_file(event, "labels")]
 
     def transductive_events(self) -> list[str]:
-        """Events whose scenes, without their labels, take part in relabelling or distillation."""
-        return self.of_split("target") if self.rounds else self.unlabelled_pairs()
+        """Events whose scenes, without their labels, take part in any training."""
+        if self.rounds or self.pretrains:
+            return self.of_split("target")
+        return self.unlabelled_pairs()
 
     def unlabelled_pairs(self) -> list[str]:
         """Events without labels whose optical images teach."""
@@ -299,6 +315,14 @@ class Plan:
         pairs = [f"{self.folder}/tiles/{event}.zarr" for event in self.unlabelled_pairs()]
         return [*self.labelled_tiles(), *pairs]
 
+    def pretrained_tiles(self) -> list[str]:
+        """What is learnt from without labels: tiles of training events, and of targets."""
+        return self.tiles("train", "blocks", "target")
+
+    def pretrained(self, model: str, seed: int | str) -> str:
+        """The checkpoint of a network that has learnt without labels."""
+        return f"{self.folder}/models/pretrained/{model}-{seed}.safetensors"
+
     def example_tiles(self) -> list[str]:
         """Tile stores of which the report shows some: scored ones, or those trained on."""
         trained = self.rounds > 0 or (self.checkpoint is None and self.baseline is None)
@@ -324,6 +348,12 @@ class Plan:
         distilled = number == 0 and self.config.distill is not None
         kind = "distilled" if distilled else f"round-{number}"
         return f"{self.folder}/models/{kind}/{model}-{seed}.safetensors"
+
+    def pretrained_models(self) -> list[str]:
+        """What every member of the ensemble begins with, if anything is learnt before."""
+        run = self.config.run
+        pairs = [(model, seed) for model in run.models for seed in run.seeds]
+        return [self.pretrained(*pair) for pair in pairs] if self.pretrains else []
 
     def ensemble(self, number: int) -> list[str]:
         """The checkpoints of a round; none where a baseline maps."""
@@ -367,6 +397,7 @@ def targets(plan: Plan) -> dict[str, list[str]]:
         "tiled": [f"{run}/tiles/{event}.zarr" for event in plan.config.events],
         "taught": [plan.teacher] if plan.distills else [],
         "distilled": plan.ensemble(0) if plan.distills else [],
+        "pretrained": plan.pretrained_models(),
         "trained": plan.ensemble(0),
         "relabelled": plan.ensemble(plan.rounds),
         "predicted": [path for event in mapped if (path := plan.mosaic(event, "after"))],

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from floodloom.learning.losses import LOSSES
+from floodloom.learning.unsupervised.tasks import TASKS
 from floodloom.models.choices import ARCHITECTURES, EncoderName, ModelName, UpsamplingName
 from floodloom.settings import Settings, of_job
 
 if TYPE_CHECKING:
     LossName = str
+    TaskName = str
 else:
     LossName = LOSSES.choice()
+    TaskName = TASKS.choice()
 Consistency = Literal["pseudo", "joint", "unimatch", "mean-teacher"]
 Schedule = Literal["cosine", "constant", "plain-cosine"]
 Balance = Annotated[float, Field(ge=0, le=1)] | Literal["presence"]
@@ -32,8 +35,11 @@ class NetworkSettings(Settings):
     encoder: EncoderName | None = Field(
         default=None, description="Encoder of the architecture; null: its own plain one"
     )
-    encoder_weights: Path | None = Field(
-        default=None, description="File (.safetensors) with ImageNet weights for the encoder"
+    encoder_weights: TaskName | Path | None = Field(
+        default=None,
+        description="Where weights begin: file (.safetensors) with ImageNet weights for the "
+        "encoder; or what the network learns first, without labels, from the run's tiles for "
+        "training and of the target (docs/unsupervised.md)",
     )
     upsampling: UpsamplingName | None = Field(
         default=None, description="How the decoder enlarges; null: the architecture's own choice"
@@ -49,6 +55,16 @@ class NetworkSettings(Settings):
     def _read_numbers(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """The command line gives text; no argument is a text that is a number or a list."""
         return {name: _plain(value) for name, value in arguments.items()}
+
+    @property
+    def pretraining(self) -> str | None:
+        """What is learnt without labels first, if anything."""
+        return self.encoder_weights if isinstance(self.encoder_weights, str) else None
+
+    @property
+    def weights_file(self) -> Path | None:
+        """File with weights for the encoder, if there is one."""
+        return self.encoder_weights if isinstance(self.encoder_weights, Path) else None
 
     def modules(self, *keys: str) -> tuple[str, ...]:
         """Return the modules of what is chosen by name, that of a late fusion's branch, too."""
@@ -179,6 +195,15 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
     tensorboard: bool = Field(
         default=False, description="Draw the history in TensorBoard, beside the checkpoint"
     )
+
+
+OF_PRETRAINING = frozenset({
+    *NetworkSettings.model_fields,
+    *AugmentationSettings.model_fields,
+    *ReadingSettings.model_fields,
+    *("epochs", "batch", "learning_rate", "schedule", "weight_decay", "precision", "seed"),
+})  # fmt: skip
+"""Settings of `train` that `pretrain` goes by, too."""
 
 
 def _plain(value: Any) -> Any:

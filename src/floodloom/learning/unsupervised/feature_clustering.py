@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -78,8 +79,7 @@ class ClusteringNetwork(nn.Module):
         super().__init__()
         widths = [bands, *[channels] * layers]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths)
         )
         self.norms = nn.ModuleList(MaskedNorm(channels) for _ in range(layers))
         self.last = nn.Conv2d(channels, channels, 1)
@@ -119,7 +119,8 @@ class Clustering:
 
         Labels that the images learnt from don't have are left out.
         """
-        return self.network(image, valid)[:, self.labels].argmax(dim=1)
+        response: Tensor = self.network(image, valid)
+        return response[:, self.labels].argmax(dim=1)
 
 
 def clustering_loss(response: Tensor, valid: Tensor, weight: float) -> Tensor:
@@ -178,7 +179,8 @@ def learn_clusters(
             if count <= least or step == iterations:
                 break
             descent.zero_grad(set_to_none=True)
-            clustering_loss(response, valid, weight).backward()
+            loss = clustering_loss(response, valid, weight)
+            loss.backward()  # type: ignore[no-untyped-call]
             descent.step()
         network.load_state_dict(kept)
         network.eval()

@@ -46,8 +46,8 @@ class KimArguments(Settings):
     iterations: int = Field(
         default=100, ge=1, le=1000, description="Most steps of learning; the paper has up to 1000"
     )
-    window: int = Field(default=128, ge=32, le=1024, description="Side of a window, px")
-    windows: int = Field(default=2, ge=1, le=64, description="Most windows that are learnt from")
+    window: int = Field(default=64, ge=32, le=1024, description="Side of a window, px")
+    windows: int = Field(default=4, ge=1, le=64, description="Most windows that are learnt from")
     seed: int = Field(default=0, ge=0, description="Seed of the network's first weights")
 
 

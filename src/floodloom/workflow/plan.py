@@ -116,7 +116,8 @@ class Plan:
             return {}
         left_out = of_jobs(type(section)) - section.shared.keys()
         found = dict(section.model_dump(mode="json", exclude=left_out))
-        found = {key: found[key] for key in self.keys(stage, found)}
+        kept = self.keys(stage, found)
+        found = {key: value for key, value in found.items() if key in kept}
         if stage == "predict" and self.config.run.optical:
             # An optical image is brought onto a scene that is mapped with it as onto tiles.
             found |= self.config.tile.model_dump(mode="json", include=_PAIRING)

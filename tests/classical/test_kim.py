@@ -76,6 +76,32 @@ def test_windows_reach_from_the_darkest_to_the_brightest() -> None:
     assert max(levels) > -9
 
 
+def rough(reference: np.ndarray | None) -> BackscatterScene:
+    """Water under wind, brighter than water usually is, among brighter land."""
+    vv, vh = power(LAKE, wet=-13.5, dry=-6.0), power(LAKE, 1, wet=-20.5, dry=-12.0)
+    return BackscatterScene({"vv": band(vv), "vh": band(vh)}, reference=reference)
+
+
+def test_reference_water_tells_how_dark_water_is() -> None:
+    """Half of the lake is known; it is the lake's level that counts, not where the half lies."""
+    half = LAKE.copy()
+    half[:, 40:] = False
+    assert (mapped("kim", rough(None), **QUICK).percent == 0).all()
+    assert iou(mapped("kim", rough(half), **QUICK).percent, LAKE) > 0.8
+
+
+def test_a_reservoir_that_has_fallen_dry_makes_no_land_water() -> None:
+    dry = ~LAKE & disc(80, 20, 15, 96)
+    windows = draw_windows(rough(dry), 48, 4)
+    assert windows is not None
+    assert windows.reference.sum() > 100
+    np.testing.assert_allclose(windows.water_limits(rough(dry)), [-12.0, -19.0])
+    display = BackscatterScene(rough(None).bands, has_power=False, reference=dry)
+    found = draw_windows(display, 48, 4)
+    assert found is not None
+    np.testing.assert_array_equal(found.water_limits(display), found.middle)
+
+
 def test_a_scene_without_data_is_no_data() -> None:
     empty = BackscatterScene({"vv": band(np.full((60, 70), np.nan, np.float32))})
     assert draw_windows(empty, 32, 2) is None

@@ -177,7 +177,8 @@ def _predict(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     if plan.baseline is not None:
         before = plan.compares_dates and plan.geocoded(event, "before")
         scene, dem = plan.geocoded(event, role), plan.event_file(event, "dem")
-        return {"scene": scene, "before": before, "dem": dem}
+        water = plan.sees_reference and plan.event_file(event, "reference_water")
+        return {"scene": scene, "before": before, "dem": dem, "reference_water": water}
     optical = plan.config.run.optical and role == "after" and plan.event_file(event, "optical")
     students = plan.members(plan.rounds)
     return {

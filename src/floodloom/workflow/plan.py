@@ -68,6 +68,11 @@ class Plan:
         return self.config.distill is not None and self.baseline is None
 
     @property
+    def sees_reference(self) -> bool:
+        """Whether what maps looks at water that is always there."""
+        return self.baseline is not None and BASELINES.load(self.baseline).sees_reference
+
+    @property
     def pretrains(self) -> bool:
         """Whether networks learn without labels before they are trained."""
         trained = self.baseline is None and self.checkpoint is None
@@ -107,7 +112,11 @@ class Plan:
 
     def keys(self, stage: str, known: Collection[str]) -> set[str]:
         """Those of the known settings of a section that its stage goes by: nearly always all."""
-        return set(known) & OF_PRETRAINING if stage == "pretrain" else set(known)
+        if stage == "pretrain":
+            return set(known) & OF_PRETRAINING
+        if stage == "predict" and not self.sees_reference:
+            return set(known) - {"reference_minimum"}
+        return set(known)
 
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""

@@ -6,7 +6,8 @@ Differentiable Feature Clustering, IEEE TIP 29, 8055-8068, arXiv 2007.09990, see
 as the paper does from an image. Of a larger one the network learns from some windows at once, as
 the authors' demo_ref.py does from several images, and is then applied to the whole scene as it is,
 with the statistics of the windows: so the map depends on no block. The labels are named by their
-backscatter in the windows; the percent is 0 or 100.
+backscatter in the windows and, where it is known, by that of water that is always there; the
+percent is 0 or 100.
 """
 
 from __future__ import annotations
@@ -68,8 +69,7 @@ def _map(scene: BackscatterScene, arguments: KimArguments) -> WaterMap:
         seed=arguments.seed,
     )
     means, counts = _described(learnt, sample)
-    limits = np.array([scene.scale(band, False).greatest_mean for band in scene.bands])
-    water = darker_clusters(means, counts, limits)
+    water = darker_clusters(means, counts, sample.water_limits(scene))
     steps = f"{len(water)} labels after {len(learnt.counts) - 1} steps"
     if not water.any():
         darkest = levels_text(scene, means[means.mean(axis=1).argmin()])
@@ -100,4 +100,5 @@ BASELINE = Baseline(
     _map,
     source="Kim, Kanezaki and Tanaka 2020, IEEE TIP 29, 8055-8068, arXiv 2007.09990",
     arguments=KimArguments,
+    sees_reference=True,
 )

@@ -4,8 +4,9 @@ After Van Gansbeke et al. (2021), Unsupervised Semantic Segmentation by Contrast
 Proposals, arXiv 2102.06191, see `floodloom.learning.unsupervised.tasks.mask_contrast`: a small
 U-Net learns from windows of the scene which pixels are salient and which regions are alike, and
 k-means divides the salient pixels by their embeddings. The clusters are named by their backscatter
-in the windows. What differs from the paper: k-means is on pixels, not on one prototype for each
-image, as a window has many regions; and the network learns from one scene, not from a data set.
+in the windows and, where it is known, by that of water that is always there. What differs from the
+paper: k-means is on pixels, not on one prototype for each image, as a window has many regions; and
+the network learns from one scene, not from a data set.
 """
 
 from __future__ import annotations
@@ -99,8 +100,7 @@ def _named(
     there = np.unique(groups[sample.valid])
     means = np.stack([sample.levels(groups == one) for one in there])
     counts = np.array([(groups == one).sum() for one in there], np.float64)
-    limits = np.array([scene.scale(band, False).greatest_mean for band in scene.bands])
-    dark = darker_clusters(means, counts, limits)
+    dark = darker_clusters(means, counts, sample.water_limits(scene))
     water = np.zeros(arguments.clusters, bool)
     of_salient = there < arguments.clusters
     water[there[of_salient]] = dark[of_salient]
@@ -125,5 +125,6 @@ BASELINE = Baseline(
     _map,
     source="Van Gansbeke et al. 2021, ICCV, arXiv 2102.06191",
     arguments=MaskContrastArguments,
+    sees_reference=True,
     needs=("sklearn",),
 )

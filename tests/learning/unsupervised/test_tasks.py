@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from floodloom.cli import main
 from floodloom.errors import CheckpointError, InputError
 from floodloom.learning.checkpoint import load_checkpoint
 from floodloom.learning.data.augmentation import Augmentation
 from floodloom.learning.data.samples import Samples, radar_samples
+from floodloom.learning.distillation.settings import DistillSettings, TeachSettings
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.loss import mask_contrast, prototypes
 from floodloom.learning.training.settings import TrainSettings
@@ -279,6 +281,13 @@ def test_what_is_missing_is_named(stores, tmp_path: Path, capsys) -> None:
     assert main(["train", *words, "--out", str(out)]) == 1
     assert "give the checkpoint of `floodloom pretrain` as init" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", [TeachSettings, DistillSettings])
+def test_teachers_and_students_begin_with_files_alone(kind) -> None:
+    assert kind(encoder_weights="x.safetensors").weights_file == Path("x.safetensors")
+    with pytest.raises(ValidationError, match="masked is for `train` alone"):
+        kind(encoder_weights="masked")
 
 
 def test_a_task_sees_what_a_tile_store_holds(make_tiles) -> None:

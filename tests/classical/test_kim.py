@@ -12,7 +12,7 @@ from floodloom.classical.baselines import kim
 from floodloom.classical.clusters import darker_clusters
 from floodloom.classical.sample_windows import draw_windows
 from floodloom.classical.scene import BackscatterScene
-from tests.classical.conftest import band, disc, iou, mapped, power
+from tests.classical.conftest import band, disc, iou, mapped, power, simulated_chip
 
 LAKE = disc(40, 40, 26, 96)
 QUICK = {"window": 48, "windows": 2, "iterations": 40}
@@ -34,6 +34,14 @@ def test_a_lake_is_found(found) -> None:
     assert LAKE.mean() < 0.25
     assert iou(found.percent, LAKE) > 0.8
     assert " of them water, up to vv -1" in found.found
+
+
+@pytest.mark.parametrize("seed", [900_012, 900_013, 900_021])
+def test_the_simulators_water_is_found(seed: int) -> None:
+    """By .25 of IoU more than by calling all water, which is the better of the trivial maps."""
+    one, water = simulated_chip(seed)
+    percent = mapped("kim", one, **QUICK).percent
+    assert iou(percent, water) > water.mean() + 0.25
 
 
 def test_no_data_stay_no_data(found) -> None:

@@ -18,7 +18,7 @@ from floodloom.learning.unsupervised.tasks.mask_contrast import Embedding, MaskC
 from floodloom.models.registry import build
 
 _SPAN = 3.0  # standard deviations that are the input's -1 to 1
-_LOOKS, _OFFSET_DB, _GAIN_JITTER = 20.0, 1.0, 0.3  # of the views
+_LOOKS, _OFFSET_DB, _GAIN_JITTER = 20.0, 1.0, 0.1  # of the views
 _LEAST = 32  # px, smallest side that networks take
 
 

@@ -146,7 +146,7 @@ def _distill(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
 
 
 def _pretrain(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
-    return {"tiles": plan.pretrained_tiles()}
+    return {"tiles": plan.tiles("train", "blocks", "target")}
 
 
 def _train(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,8 @@ class Plan:
         """Those of the known settings of a section that its stage goes by: nearly always all."""
         if stage == "pretrain":
             return set(known) & OF_PRETRAINING
-        if stage == "predict" and not self.sees_reference:
-            return set(known) - {"reference_minimum"}
-        return set(known)
+        unseen = stage == "predict" and not self.sees_reference
+        return set(known) - ({"reference_minimum"} if unseen else set())
 
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
@@ -301,14 +301,8 @@ class Plan:
 
     def map_products(self, event: str) -> list[str]:
         """All that `delineate` makes of an event."""
-        names = [
-            "flood.tif",
-            "flood.gpkg",
-            "flood.fgb",
-            "flood.json",
-            "likelihood.tif",
-            "areas.csv",
-        ]
+        names = [*(f"flood.{kind}" for kind in ("tif", "gpkg", "fgb", "json"))]
+        names += ["likelihood.tif", "areas.csv"]
         names += ["depth.tif"] if self.config.run.depth else []
         return [f"{self.folder}/maps/{event}/{name}" for name in names]
 
@@ -324,10 +318,6 @@ class Plan:
         """What students learn from: labels, and pairs of radar and optical image without labels."""
         pairs = [f"{self.folder}/tiles/{event}.zarr" for event in self.unlabelled_pairs()]
         return [*self.labelled_tiles(), *pairs]
-
-    def pretrained_tiles(self) -> list[str]:
-        """What is learnt from without labels: tiles of training events, and of targets."""
-        return self.tiles("train", "blocks", "target")
 
     def pretrained(self, model: str, seed: int | str) -> str:
         """The checkpoint of a network that has learnt without labels."""
@@ -359,12 +349,6 @@ class Plan:
         kind = "distilled" if distilled else f"round-{number}"
         return f"{self.folder}/models/{kind}/{model}-{seed}.safetensors"
 
-    def pretrained_models(self) -> list[str]:
-        """What every member of the ensemble begins with, if anything is learnt before."""
-        run = self.config.run
-        pairs = [(model, seed) for model in run.models for seed in run.seeds]
-        return [self.pretrained(*pair) for pair in pairs] if self.pretrains else []
-
     def ensemble(self, number: int) -> list[str]:
         """The checkpoints of a round; none where a baseline maps."""
         run = self.config.run
@@ -395,7 +379,7 @@ def _is_fetched(scene: Scene) -> bool:
 
 def targets(plan: Plan) -> dict[str, list[str]]:
     """Return what each target asks for, by its name: one for every stage that others wait for."""
-    run = plan.folder
+    run, models, seeds = plan.folder, plan.config.run.models, plan.config.run.seeds
     mapped = plan.mapped_events()
     return {
         "calibrated": [
@@ -407,7 +391,7 @@ def targets(plan: Plan) -> dict[str, list[str]]:
         "tiled": [f"{run}/tiles/{event}.zarr" for event in plan.config.events],
         "taught": [plan.teacher] if plan.distills else [],
         "distilled": plan.ensemble(0) if plan.distills else [],
-        "pretrained": plan.pretrained_models(),
+        "pretrained": [plan.pretrained(*one) for one in product(models, seeds) if plan.pretrains],
         "trained": plan.ensemble(0),
         "relabelled": plan.ensemble(plan.rounds),
         "predicted": [path for event in mapped if (path := plan.mosaic(event, "after"))],

@@ -37,7 +37,7 @@ def test_training_starts_from_what_is_learnt_of_all_tiles_without_labels() -> No
 
 @pytest.mark.parametrize("weights", [None, "imagenet.safetensors"])
 def test_nothing_is_pretrained_unless_a_task_is_named(weights: str | None) -> None:
-    usual = plan(train={"encoder_weights": weights, "encoder": "resnet18"})
+    usual = plan(train={"encoder_weights": weights})
     assert not usual.pretrains
     assert "init" not in inputs(usual, "train", {"round": "0", **JOB})
     assert targets(usual)["pretrained"] == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from floodloom.arrays import Doubles, Floats, Mask
-from floodloom.classical.blocks import Block, scene_blocks
+from floodloom.classical.blocks import SIDE, scene_blocks
 from floodloom.classical.scene import BackscatterScene
 
 _ENOUGH = 0.5  # of the data that the fullest window has
@@ -85,42 +87,57 @@ def draw_windows(scene: BackscatterScene, side: int, number: int) -> SampleWindo
         Of those that have half as many data as the fullest one or more; None without any data.
     """
     means, shares, places = [], [], []
-    for block in scene_blocks(scene, side, 0):
-        levels = _seen(block)
-        known = np.isfinite(levels[0])
+    for window in _windows(scene, side):
+        known = np.isfinite(window.levels[0])
         if known.any():
-            means.append(float(levels[:, known].mean()))
+            means.append(float(window.levels[:, known].mean()))
             shares.append(known.sum())
-            places.append((block.row, block.col))
+            places.append(window.place)
     if not places:
         return None
     full = np.flatnonzero(np.array(shares) >= _ENOUGH * max(shares))
     order = full[np.argsort(np.array(means)[full], kind="stable")]
     chosen = order[np.linspace(0, len(order) - 1, min(number, len(order))).round().astype(int)]
     wanted = {places[one] for one in chosen}
-    found = [b for b in scene_blocks(scene, side, 0) if (b.row, b.col) in wanted]
-    return _standardised([_seen(b) for b in found], [_reference(scene, b) for b in found])
+    return _standardised([one for one in _windows(scene, side) if one.place in wanted])
 
 
-def _seen(block: Block) -> Floats:
-    return np.where(block.low, block.levels, np.float32(np.nan))
+@dataclass(frozen=True)
+class _Window:
+    """Levels (band, y, x), NaN where none count; (y, x) bool; first row and column in the scene."""
+
+    levels: Floats
+    reference: Mask
+    place: tuple[int, int]
 
 
-def _reference(scene: BackscatterScene, block: Block) -> Mask:
-    height, width = block.low.shape
+def _windows(scene: BackscatterScene, side: int) -> Iterator[_Window]:
+    """Yield the windows of a scene, which is read in blocks of several."""
+    for block in scene_blocks(scene, side * max(SIDE // side, 1), 0):
+        levels = np.where(block.low, block.levels, np.float32(np.nan))
+        height, width = block.low.shape
+        for row, col in product(range(0, height, side), range(0, width, side)):
+            inside = np.ascontiguousarray(levels[:, row : row + side, col : col + side])
+            place = block.row + row, block.col + col
+            yield _Window(inside, _reference(scene, place, inside.shape[1:]), place)
+
+
+def _reference(scene: BackscatterScene, place: tuple[int, int], shape: tuple[int, ...]) -> Mask:
     if scene.reference is None:
-        return np.zeros((height, width), bool)
-    rows, cols = slice(block.row, block.row + height), slice(block.col, block.col + width)
+        return np.zeros(shape, bool)
+    rows, cols = (slice(at, at + size) for at, size in zip(place, shape, strict=True))
     return scene.reference[rows, cols]
 
 
-def _standardised(windows: list[Floats], references: list[Mask]) -> SampleWindows:
-    height, width = (max(one.shape[axis] for one in windows) for axis in (1, 2))
-    levels = np.full((len(windows), len(windows[0]), height, width), np.nan, np.float32)
+def _standardised(windows: list[_Window]) -> SampleWindows:
+    height, width = (max(one.levels.shape[axis] for one in windows) for axis in (1, 2))
+    bands = len(windows[0].levels)
+    levels = np.full((len(windows), bands, height, width), np.nan, np.float32)
     reference = np.zeros((len(windows), height, width), bool)
-    for place, (one, water) in enumerate(zip(windows, references, strict=True)):
-        levels[place, :, : one.shape[1], : one.shape[2]] = one
-        reference[place, : one.shape[1], : one.shape[2]] = water
+    for place, one in enumerate(windows):
+        rows, cols = (slice(0, size) for size in one.reference.shape)
+        levels[place, :, rows, cols] = one.levels
+        reference[place, rows, cols] = one.reference
     valid = np.isfinite(levels[:, 0])
     pixels = levels.transpose(1, 0, 2, 3)[:, valid].astype(np.float64)
     middle, spread = pixels.mean(axis=1), np.maximum(pixels.std(axis=1), 1e-3)

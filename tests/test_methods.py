@@ -10,10 +10,12 @@ from typing import NamedTuple, get_args
 import pytest
 import yaml
 
+from floodloom.classical.choices import BASELINES
 from floodloom.cli import app
 from floodloom.config.load import load_config
 from floodloom.learning.losses import LOSSES
 from floodloom.learning.relabelling.presets import PRESETS
+from floodloom.learning.unsupervised.tasks import TASKS
 from floodloom.models.choices import ARCHITECTURES, ENCODERS, UpsamplingName
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -98,8 +100,8 @@ def test_a_method_has_a_row_and_a_source(method: Method) -> None:
 def test_whatever_can_be_chosen_is_a_method() -> None:
     keys = {value for method in METHODS for value in re.findall(r"[\w-]+", method.key)}
     chosen = (
-        *ARCHITECTURES.names, *ENCODERS.names, *LOSSES.names, *PRESETS.names,
-        *get_args(UpsamplingName),
+        *ARCHITECTURES.names, *BASELINES.own_names, *ENCODERS.names, *LOSSES.names,
+        *PRESETS.names, *TASKS.names, *get_args(UpsamplingName),
     )  # fmt: skip
     assert set(chosen) - keys == set()
 

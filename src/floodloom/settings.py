@@ -100,7 +100,7 @@ def _chosen(value: Any, registries: tuple[Registry[Any], ...]) -> Iterator[str]:
     for part in value if isinstance(value, tuple) else (value,):
         if isinstance(part, Settings):
             yield from part.modules()
-        elif part is not None:
+        elif isinstance(part, str):  # else a file that stands in place of a name, or nothing
             for registry in registries:
                 yield registry.module(part)
 

@@ -8,6 +8,8 @@ import xarray as xr
 from floodloom.classical.baseline import WaterMap, map_water
 from floodloom.classical.choices import BASELINES
 from floodloom.classical.scene import BackscatterScene
+from floodloom.simulate.chips import make_chip
+from floodloom.tiles.labels import water_labels
 
 LOOKS = 4.4
 SIDE = 768
@@ -42,3 +44,11 @@ def iou(percent: np.ndarray, water: np.ndarray) -> float:
     """Intersection over union of the water of a map with the truth."""
     found = (percent >= 50) & (percent != 255)
     return float((found & water).sum() / (found | water).sum())
+
+
+def simulated_chip(seed: int, side: int = 128) -> tuple[BackscatterScene, np.ndarray]:
+    """Upper left part of a chip of the simulator, and where its truth is water."""
+    chip = make_chip(seed, 2 * side)
+    values = np.where(chip.valid, chip.after, np.nan).astype(np.float32)[:, :side, :side]
+    bands = {name: band(one) for name, one in zip(chip.polarisations, values, strict=True)}
+    return BackscatterScene(bands), water_labels(chip.label)[:side, :side] == 1

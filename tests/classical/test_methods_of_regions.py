@@ -24,11 +24,14 @@ SEGMENTS = ("compact-watershed", "felzenszwalb", "quickshift", "slic")
 BY_CLASSES = ("graph-cut", "split-and-merge", "superpixel-crf", *SEGMENTS)
 CLUSTERS = ("gaussian-mixture", "k-means")
 FORESTS = ("random-forest", "texton-forest")
-ALL = ("region-growing", *BY_CLASSES, *CLUSTERS, *FORESTS)
+LEARNING = ("kim", "mask-contrast")
+ALL = ("region-growing", *BY_CLASSES, *CLUSTERS, *FORESTS, *LEARNING)
 QUICK = {
     **{name: {"block": 128, "overlap": 16} for name in BY_CLASSES},
     **{name: {"sample": 5000} for name in CLUSTERS},
     **{name: {"chips": 16, "trees": 8} for name in FORESTS},
+    "kim": {"window": 48, "windows": 3, "iterations": 25},
+    "mask-contrast": {"window": 48, "windows": 16, "epochs": 20, "block": 128},
 }
 
 
@@ -126,7 +129,7 @@ def test_no_baseline_imports_what_the_extra_brings_before_it_maps() -> None:
         "import sys\nfrom floodloom.classical.choices import BASELINES\n"
         "[BASELINES.load(name) for name in BASELINES.own_names]\n"
         "import floodloom.stages.predict\n"
-        "sys.exit(bool({'skimage', 'sklearn'} & set(sys.modules)))"
+        "sys.exit(bool({'skimage', 'sklearn', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

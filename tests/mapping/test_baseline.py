@@ -87,6 +87,19 @@ def test_elevations_make_high_ground_dry(after, tmp_path) -> None:
     assert wet[LAKE & (height < 10)].mean() > 0.98
 
 
+def test_reference_water_is_read_for_what_learns_from_it(after, tmp_path) -> None:
+    """Of two lakes one is known, and both are mapped."""
+    write_cog(LAKE.astype(np.uint8), tmp_path / "water.tif", geobox=GRID, nodata=255)
+    arguments = {"window": 64, "windows": 2, "iterations": 20}
+    found = predict(
+        scene=after,
+        out=tmp_path / "p.tif",
+        files=PredictFiles(reference_water=tmp_path / "water.tif"),
+        settings=PredictSettings(baseline="kim", arguments=arguments),
+    )
+    assert iou(read_percent(found).percent, LAKE | FLOOD) > 0.8
+
+
 def test_what_doesn_t_fit_together_is_named(after, before, tmp_path) -> None:
     def refused(match: str, name: str = "hsba", error=InputError, **arguments) -> None:
         settings = PredictSettings(baseline=name)
@@ -96,6 +109,8 @@ def test_what_doesn_t_fit_together_is_named(after, before, tmp_path) -> None:
     refused(r"hsba takes no checkpoint", checkpoint=[tmp_path / "c.safetensors"])
     refused(r"change: compares two dates; give the scene before", name="change")
     refused(r"hsba: sees one date; leave .*before\.zarr out", files=PredictFiles(before=before))
+    water = PredictFiles(reference_water=tmp_path / "water.tif")
+    refused(r"hsba: sees no reference water; leave .*water\.tif out", files=water)
     refused(r"hsba: sees radar alone", files=PredictFiles(optical=tmp_path / "o.tif"))
     other = store(tmp_path / "other.zarr", LAKE, Recipe(quantity="sigma0", spacing=10.0))
     refused("quantity", "change", RecipeMismatchError, files=PredictFiles(before=other))

@@ -52,6 +52,10 @@ def arguments(stage: str, have: Path, out: Path) -> Arguments:
             "tiles": [have / "tiles.zarr"], "teacher": have / "teacher.safetensors",
             "out": out / "student.safetensors", **_NETWORK,
         },
+        "pretrain": {
+            "tiles": [have / "tiles.zarr", have / "target.zarr"], "encoder_weights": "masked",
+            "out": out / "pretrained.safetensors", **_NETWORK,
+        },
         "train": {"tiles": [have / "tiles.zarr"], "out": out / "model.safetensors", **_NETWORK},
         "relabel": {
             "tiles": [have / "target.zarr"], "validation": [have / "tiles.zarr"],

@@ -29,7 +29,8 @@ def call(stage: str, given: Arguments) -> Any:
 
 def inputs(stage: str, given: Arguments) -> list[Path]:
     values = [given[name] for name in function(stage).inputs if name in given]
-    return [path for value in values for path in (value if isinstance(value, list) else [value])]
+    several = [value if isinstance(value, list) else [value] for value in values]
+    return [path for paths in several for path in paths if isinstance(path, Path)]  # not names
 
 
 def laid(stage: str, folder: Path) -> Arguments:

@@ -30,7 +30,7 @@ STARTS: tuple[dict[str, set[str]], ...] = (
     {
         "stages.simulate": SIMULATION,
         **dict.fromkeys(
-            [f"stages.{s}" for s in ("teach", "distill", "train", "relabel")], NETWORKS
+            [f"stages.{s}" for s in ("teach", "distill", "pretrain", "train", "relabel")], NETWORKS
         ),
     },
 )

@@ -58,6 +58,8 @@ class Baseline:
         What can be chosen.
     compares_dates
         Look at the change of backscatter since the scene before: what it finds is new water.
+    sees_reference
+        Look at water that is always there, where it is known.
     needs
         Modules that the extra `classical` brings.
     """
@@ -66,6 +68,7 @@ class Baseline:
     source: str
     arguments: type[Settings] = NoArguments
     compares_dates: bool = False
+    sees_reference: bool = False
     needs: tuple[str, ...] = ()
 
     def read_arguments(self, name: str, given: Mapping[str, Any]) -> Settings:

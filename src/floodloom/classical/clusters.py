@@ -66,6 +66,37 @@ def water_clusters(means: Doubles, limits: Doubles) -> Mask:
     return np.asarray(level == level.min())
 
 
+def darker_clusters(means: Doubles, counts: Doubles, limits: Doubles) -> Mask:
+    """Return which of many clusters are water, by their backscatter alone.
+
+    Parameters
+    ----------
+    means
+        (cluster, band) mean levels.
+    counts
+        (cluster,) pixels.
+    limits
+        As `water_clusters` takes them.
+
+    Returns
+    -------
+    ndarray
+        (cluster,) bool: where there are limits those of `water_clusters`, else all clusters up to
+        the split of greatest variance between both sides (Otsu 1979); of one cluster none.
+    """
+    if np.isfinite(limits).all():
+        return water_clusters(means, limits)
+    level = means.mean(axis=1)
+    order = np.argsort(level)
+    share = np.cumsum(counts[order])[:-1] / counts.sum()
+    moment = np.cumsum((counts * level)[order]) / counts.sum()
+    between = (moment[-1] * share - moment[:-1]) ** 2 / np.maximum(share * (1 - share), 1e-12)
+    water = np.zeros(len(level), bool)
+    if len(between):
+        water[order[: int(between.argmax()) + 1]] = True
+    return water
+
+
 def map_clusters(scene: BackscatterScene, arguments: ClusterArguments, fit: Fit) -> WaterMap:
     """Map the clusters of a scene that are water.
 
@@ -102,15 +133,16 @@ def map_clusters(scene: BackscatterScene, arguments: ClusterArguments, fit: Fit)
         return percent.reshape(block.shape[1:])
 
     if not water.any():
-        darkest = _text(scene, levels[levels.mean(axis=1).argmin()])
+        darkest = levels_text(scene, levels[levels.mean(axis=1).argmin()])
         return WaterMap(no_water(scene), found=f"no water found, no cluster below {darkest}")
     percent = map_blocks(scene, SIDE, arguments.window // 2, work)
-    named = _text(scene, levels[water].max(axis=0))
+    named = levels_text(scene, levels[water].max(axis=0))
     return WaterMap(
         percent, found=f"{water.sum()} of {len(water)} clusters are water, up to {named}"
     )
 
 
-def _text(scene: BackscatterScene, levels: Doubles) -> str:
+def levels_text(scene: BackscatterScene, levels: Doubles) -> str:
+    """Return the level of each band with its name and their unit, for the log."""
     parts = (f"{band} {level:.1f}" for band, level in zip(scene.bands, levels, strict=True))
     return f"{', '.join(parts)} {scene.unit}"

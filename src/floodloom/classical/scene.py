@@ -54,6 +54,8 @@ class BackscatterScene:
         Whether speckle was filtered; where it wasn't, levels are those of means of 3 x 3 px.
     low
         (y, x) bool, ground that water can stand on; None: all.
+    reference
+        (y, x) bool, where water is always; None: not known.
     """
 
     bands: Mapping[str, xr.DataArray]
@@ -62,10 +64,16 @@ class BackscatterScene:
     is_calibrated: bool = True
     is_filtered: bool = False
     low: Mask | None = None
+    reference: Mask | None = None
 
     @classmethod
     def of(
-        cls, store: xr.Dataset, *, before: xr.Dataset | None = None, low: Mask | None = None
+        cls,
+        store: xr.Dataset,
+        *,
+        before: xr.Dataset | None = None,
+        low: Mask | None = None,
+        reference: Mask | None = None,
     ) -> BackscatterScene:
         """Return a scene store as baselines see it.
 
@@ -77,6 +85,8 @@ class BackscatterScene:
             Scene store before the flood, made the same way and on the same grid.
         low
             (y, x) bool, ground that water can stand on; all by default.
+        reference
+            (y, x) bool, where water is always; not known by default.
 
         Raises
         ------
@@ -105,6 +115,7 @@ class BackscatterScene:
             is_calibrated=recipe.quantity in _BACKSCATTER,
             is_filtered=recipe.speckle_filter != "none",
             low=low,
+            reference=reference,
         )
 
     @property

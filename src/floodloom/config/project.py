@@ -263,6 +263,14 @@ class Config(Settings):
             raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
         if self.run.checkpoint is not None and self.distill is not None:
             raise ValueError("run.checkpoint: nothing is distilled then; take `distill` out")
+        if self.train.pretraining is not None:
+            others = {"distill": self.distill, "run.checkpoint": self.run.checkpoint}
+            for other, given in others.items():
+                if given is not None:
+                    raise ValueError(
+                        f"train.encoder_weights: {self.train.pretraining} is learnt for weights "
+                        f"that nothing begins with, as {other} brings them; take one of both out"
+                    )
         if self.gives_no_labels and self.run.rounds and self.predict.baseline is None:
             raise ValueError(
                 "run.rounds: without labels nothing shows whether relabelling helps; add an event "

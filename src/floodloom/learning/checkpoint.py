@@ -216,6 +216,8 @@ def _first(error: ValidationError) -> str:
 
 
 FORMAT = "floodloom-checkpoint-1"
+PRETRAINING = "pretraining"
+"""Entry of `training` that names what was learnt without labels."""
 _DIGEST = "digest"
 _REMEDY = (
     "pickled checkpoints (.pt, .pth, .ckpt) are never loaded, train one with `floodloom train`"
@@ -269,6 +271,11 @@ class Checkpoint:
     notes: Mapping[str, Any] = field(default_factory=dict)
     code: str = ""
     accepts: Accepted | None = None
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it has learnt without labels alone, so that its classifier knows nothing."""
+        return PRETRAINING in self.training
 
     @property
     def works_without_optical(self) -> bool:

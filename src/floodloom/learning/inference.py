@@ -232,6 +232,11 @@ def load_ensemble(
     torch.set_num_threads(threads)
     checkpoints = [load_checkpoint(path) for path in several]
     for path, checkpoint in zip(several, checkpoints, strict=True):
+        if checkpoint.is_pretrained:
+            raise CheckpointError(
+                f"{path}: its network was pretrained and has seen no label; train it with "
+                "`floodloom train --init`"
+            )
         if optical:
             _require_optical(checkpoint, path)
         else:

@@ -206,7 +206,7 @@ def untrained(
         chosen["groups"] = _positions(chosen["groups"], bands)
     arguments |= chosen
     torch.manual_seed(seed)
-    model = build(network.model, **arguments, encoder_weights=network.encoder_weights)
+    model = build(network.model, **arguments, encoder_weights=network.weights_file)
     fresh = Checkpoint(network.model, arguments, classes, recipe, model.state_dict())
     if optical is None:
         return replace(fresh, accepts=accepted_of(tiles))

@@ -18,6 +18,7 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.mapping.probability import LAYERS, acquisition_tags, probability_profile
 from floodloom.mapping.settings import PredictFiles, PredictSettings
+from floodloom.mapping.sources import read_reference
 from floodloom.raster.cog import cog_writer
 from floodloom.raster.grid import geobox_of
 from floodloom.raster.placing import before_on_grid
@@ -45,7 +46,7 @@ def write_baseline(
         Cloud-optimised GeoTIFF to write: percent, 255 = no data, as networks' is.
     files
         The scene before, which a baseline that compares dates needs and others don't take; the
-        elevations, by which high ground is dry.
+        elevations, by which high ground is dry; reference water, for those that learn from it.
     settings
         `baseline` names it, `arguments` are its own.
     threads
@@ -70,7 +71,13 @@ def write_baseline(
     require_pixels(height, width, str(scene))
     before = None if files.before is None else _earlier(files.before, store, settings)
     low = None if files.dem is None else low_ground(files.dem, grid)
-    found = map_by_baseline(store, name, arguments=settings.arguments, before=before, low=low)
+    reference = None
+    if files.reference_water is not None:
+        classes = read_reference(files.reference_water, grid, settings.reference_minimum)
+        reference = np.asarray(classes[:] == 1)
+    found = map_by_baseline(
+        store, name, arguments=settings.arguments, before=before, low=low, reference=reference
+    )
     get_logger(__name__).info("%s: baseline %s", scene, name)
     tags = {
         "FLOODLOOM_PRODUCT": "water_probability",
@@ -97,6 +104,7 @@ def map_by_baseline(
     arguments: Mapping[str, Any] | None = None,
     before: xr.Dataset | None = None,
     low: Mask | None = None,
+    reference: Mask | None = None,
 ) -> WaterMap:
     """Return the map of water that a baseline makes of a scene store.
 
@@ -110,10 +118,13 @@ def map_by_baseline(
         Its arguments by name; its defaults stand for the others.
     low
         (y, x) bool, ground that water can stand on; all by default.
+    reference
+        (y, x) bool, where water is always; not known by default.
     """
     baseline = BASELINES.load(name)
     earlier = before if baseline.compares_dates else None
-    return map_water(BackscatterScene.of(store, before=earlier, low=low), name, baseline, arguments)
+    scene = BackscatterScene.of(store, before=earlier, low=low, reference=reference)
+    return map_water(scene, name, baseline, arguments)
 
 
 def low_ground(dem: Path, grid: GeoBox) -> Mask:
@@ -144,6 +155,10 @@ def _require_files(name: str, files: PredictFiles) -> None:
     if compares and files.before is None:
         raise InputError(
             f"baseline {name}: compares two dates; give the scene before, or choose hsba"
+        )
+    if files.reference_water is not None and not BASELINES.load(name).sees_reference:
+        raise InputError(
+            f"baseline {name}: sees no reference water; leave {files.reference_water} out"
         )
     if not compares and files.before is not None:
         raise InputError(f"baseline {name}: sees one date; leave {files.before} out")

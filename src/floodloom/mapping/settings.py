@@ -16,7 +16,11 @@ from floodloom.settings import Settings, of_job
 class PredictSettings(Settings):
     """Mosaic-level prediction."""
 
-    shared: ClassVar[Mapping[str, str]] = {"mixed_orbits": "delineate", "calibrate": "relabel"}
+    shared: ClassVar[Mapping[str, str]] = {
+        "mixed_orbits": "delineate",
+        "reference_minimum": "delineate",
+        "calibrate": "relabel",
+    }
 
     baseline: BaselineName | None = Field(
         default=None,
@@ -51,6 +55,9 @@ class PredictSettings(Settings):
     )
     mixed_orbits: bool = Field(
         default=False, description="Accept a pre-event scene of the other orbit direction"
+    )
+    reference_minimum: int | None = Field(
+        default=None, description="Value of the reference water of a baseline, as for `delineate`"
     )
     event: str = of_job(default="", description="Name of the event, for the file's tags")
 
@@ -197,6 +204,11 @@ class PredictFiles(Files):
         description="Elevation raster, or a folder of its tiles, for models with bands that come "
         "from one, and for baselines: ground that lies high above the drainage is dry to them; "
         "other models don't look at it",
+    )
+    reference_water: Path | None = Field(
+        default=None,
+        description="Raster of permanent water, for the baselines `kim` and `mask-contrast`, which "
+        "learn from it how dark water is; others don't take it",
     )
     radar_checkpoint: Paths = Field(
         default=(),

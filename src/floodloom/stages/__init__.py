@@ -11,6 +11,7 @@ STAGES = {
     "tile": "Scenes, labels and optical images, or a data set: a tile store.",
     "teach": "Tiles with optical images: the optical teacher.",
     "distill": "Teacher and tiles: a model that needs radar alone.",
+    "pretrain": "Tiles without their labels: a network to start training from.",
     "train": "Tiles: a trained model.",
     "relabel": "Ensemble and unlabelled tiles: pseudo labels, with an audit.",
     "predict": "A scene and an ensemble: the probability of water.",

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from floodloom.digest import code_digest
+from floodloom.errors import InputError
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.data.zarr_tiles import locate_tiles
 from floodloom.learning.network import require_fit, untrained
@@ -17,6 +18,7 @@ from floodloom.learning.relabelling.retraining import RoundTiles, train_round
 from floodloom.learning.training.distributed import join_processes
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.learning.training.state import Sidecars
+from floodloom.learning.unsupervised.pretraining import starting
 from floodloom.outputs import writes
 from floodloom.tiles.store import open_tiles
 
@@ -47,7 +49,8 @@ def train(
         Pseudo-labelled tile stores to train on as well.
     init
         Checkpoint to fine-tune; its architecture is kept. If what was learned is refused, its
-        weights are kept, too. With nothing but empty pseudo-labelled stores it is passed on.
+        weights are kept, too. With nothing but empty pseudo-labelled stores it is passed on. One
+        of `pretrain` takes the place of random weights instead.
     audit
         Audit of the round of relabelling, whose limits the new model must keep to as well.
     settings
@@ -65,6 +68,13 @@ def train(
     before = None if init is None else load_checkpoint(init)
     fresh = untrained(opened, settings, settings.seed)
     require_fit(before or fresh, opened, str(init))
+    if before is not None and before.is_pretrained:
+        fresh, before = starting(before), None
+    elif before is None and settings.pretraining is not None:
+        raise InputError(
+            f"train: encoder_weights {settings.pretraining}: give the checkpoint of `floodloom "
+            "pretrain` as init"
+        )
     labelled_by_round = locate_tiles(open_tiles(pseudo), pseudo) if pseudo else None
     round_tiles = RoundTiles.load(opened, labelled_by_round, settings)
     with join_processes() as processes:

@@ -153,10 +153,15 @@ def _distill(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     return {"tiles": plan.distilled_tiles(), "teacher": plan.teacher}
 
 
+def _pretrain(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
+    return {"tiles": plan.tiles("train", "blocks", "target")}
+
+
 def _train(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     number = int(wildcards["round"])
     if number == 0:
-        return {"tiles": plan.labelled_tiles()}
+        init = plan.pretrains and plan.pretrained(wildcards["model"], wildcards["seed"])
+        return {"tiles": plan.labelled_tiles(), "init": init}
     return {
         "tiles": plan.labelled_tiles(),
         "pseudo": [plan.pseudo_tiles(number)],
@@ -180,7 +185,8 @@ def _predict(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
     if plan.baseline is not None:
         before = plan.compares_dates and plan.geocoded(event, "before")
         scene, dem = plan.geocoded(event, role), plan.event_file(event, "dem")
-        return {"scene": scene, "before": before, "dem": dem}
+        water = plan.sees_reference and plan.event_file(event, "reference_water")
+        return {"scene": scene, "before": before, "dem": dem, "reference_water": water}
     optical = plan.config.run.optical and role == "after" and plan.event_file(event, "optical")
     students = plan.members(plan.rounds)
     return {
@@ -248,6 +254,7 @@ _INPUTS: dict[str, Callable[[Plan, Mapping[str, str]], Inputs]] = {
     "tile": _tile,
     "teach": _teach,
     "distill": _distill,
+    "pretrain": _pretrain,
     "train": _train,
     "relabel": _relabel,
     "predict": _predict,

@@ -52,7 +52,7 @@ def chosen_modules(plan: Plan, stage: str, wildcards: Mapping[str, str]) -> tupl
     section = plan.section(stage)
     found: list[str] = []
     if section is not None:
-        keys = type(section).model_fields.keys()
+        keys = plan.keys(stage, type(section).model_fields)
         of_job = {key: wildcards[key] for key in of_jobs(type(section)) & wildcards.keys()}
         found += section.model_copy(update=of_job).modules(*(keys - _DATA_ALONE))
     if reads_data_set(plan, stage, wildcards):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from floodloom.acquire.item import is_item
 from floodloom.classical.choices import BASELINES
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import LABELLED, Config
+from floodloom.learning.training.settings import OF_PRETRAINING
 from floodloom.models.choices import DEFAULT, DEFAULT_CHECKPOINT
 from floodloom.sentinel1.bands import TERRAIN
 from floodloom.sentinel1.producers import is_backscatter
@@ -23,6 +25,8 @@ from floodloom.texts import is_address
 
 _SIMULATED = {"dem": "dem.tif", "labels": "truth.tif", "optical": "optical.tif"}
 
+_SECTION = {"pretrain": "train"}
+"""Sections of stages that have none of their own."""
 _PAIRING = set(PairingSettings.model_fields)
 
 
@@ -67,6 +71,17 @@ class Plan:
         return self.config.distill is not None and self.baseline is None
 
     @property
+    def sees_reference(self) -> bool:
+        """Whether what maps looks at water that is always there."""
+        return self.baseline is not None and BASELINES.load(self.baseline).sees_reference
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether networks learn without labels before they are trained."""
+        trained = self.baseline is None and self.checkpoint is None
+        return trained and self.config.train.pretraining is not None
+
+    @property
     def compares_dates(self) -> bool:
         """Whether what maps looks at the scene before the flood itself."""
         if self.baseline is not None:
@@ -93,10 +108,17 @@ class Plan:
 
     def section(self, stage: str) -> Settings | None:
         """The section of a stage, with what it shares with others; None of one that isn't run."""
-        section = getattr(self.config, stage, None)
+        section = getattr(self.config, _SECTION.get(stage, stage), None)
         if not isinstance(section, Settings):
             return None
         return section.model_copy(update=self.config.shared_with(section))
+
+    def keys(self, stage: str, known: Collection[str]) -> set[str]:
+        """Those of the known settings of a section that its stage goes by: nearly always all."""
+        if stage == "pretrain":
+            return set(known) & OF_PRETRAINING
+        unseen = stage == "predict" and not self.sees_reference
+        return set(known) - ({"reference_minimum"} if unseen else set())
 
     def settings(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage, from its section of the configuration."""
@@ -107,6 +129,8 @@ class Plan:
         found = dict(section.model_dump(mode="json", exclude=left_out))
         if found.get("orbit") == FETCH:  # which is an input then
             del found["orbit"]
+        kept = self.keys(stage, found)
+        found = {key: value for key, value in found.items() if key in kept}
         if stage == "predict" and self.config.run.optical:
             # An optical image is brought onto a scene that is mapped with it as onto tiles.
             found |= self.config.tile.model_dump(mode="json", include=_PAIRING)
@@ -280,8 +304,10 @@ class Plan:
         return [event for event in mapped if self.event_file(event, "labels")]
 
     def transductive_events(self) -> list[str]:
-        """Events whose scenes, without their labels, take part in relabelling or distillation."""
-        return self.of_split("target") if self.rounds else self.unlabelled_pairs()
+        """Events whose scenes, without their labels, take part in any training."""
+        if self.rounds or self.pretrains:
+            return self.of_split("target")
+        return self.unlabelled_pairs()
 
     def unlabelled_pairs(self) -> list[str]:
         """Events without labels whose optical images teach."""
@@ -300,14 +326,8 @@ class Plan:
 
     def map_products(self, event: str) -> list[str]:
         """All that `delineate` makes of an event."""
-        names = [
-            "flood.tif",
-            "flood.gpkg",
-            "flood.fgb",
-            "flood.json",
-            "likelihood.tif",
-            "areas.csv",
-        ]
+        names = [*(f"flood.{kind}" for kind in ("tif", "gpkg", "fgb", "json"))]
+        names += ["likelihood.tif", "areas.csv"]
         names += ["depth.tif"] if self.config.run.depth else []
         return [f"{self.folder}/maps/{event}/{name}" for name in names]
 
@@ -323,6 +343,10 @@ class Plan:
         """What students learn from: labels, and pairs of radar and optical image without labels."""
         pairs = [f"{self.folder}/tiles/{event}.zarr" for event in self.unlabelled_pairs()]
         return [*self.labelled_tiles(), *pairs]
+
+    def pretrained(self, model: str, seed: int | str) -> str:
+        """The checkpoint of a network that has learnt without labels."""
+        return f"{self.folder}/models/pretrained/{model}-{seed}.safetensors"
 
     def example_tiles(self) -> list[str]:
         """Tile stores of which the report shows some: scored ones, or those trained on."""
@@ -380,7 +404,7 @@ def _is_fetched(scene: Scene) -> bool:
 
 def targets(plan: Plan) -> dict[str, list[str]]:
     """Return what each target asks for, by its name: one for every stage that others wait for."""
-    run = plan.folder
+    run, models, seeds = plan.folder, plan.config.run.models, plan.config.run.seeds
     mapped = plan.mapped_events()
     return {
         "calibrated": [
@@ -392,6 +416,7 @@ def targets(plan: Plan) -> dict[str, list[str]]:
         "tiled": [f"{run}/tiles/{event}.zarr" for event in plan.config.events],
         "taught": [plan.teacher] if plan.distills else [],
         "distilled": plan.ensemble(0) if plan.distills else [],
+        "pretrained": [plan.pretrained(*one) for one in product(models, seeds) if plan.pretrains],
         "trained": plan.ensemble(0),
         "relabelled": plan.ensemble(plan.rounds),
         "predicted": [path for event in mapped if (path := plan.mosaic(event, "after"))],

@@ -191,7 +191,8 @@ def _training_s(plan: Plan, stage: str, networks: float = 1.0) -> float:
     settings = _training(plan, stage)
     if settings is None:
         return 0.0
-    tiles = _tiles(plan, plan.of_split("train", "validation", "blocks"))
+    others = ("target",) if stage == "pretrain" else ()
+    tiles = _tiles(plan, plan.of_split("train", "validation", "blocks", *others))
     steps = settings.epochs * max(tiles / settings.batch, 1.0)
     return 3 * networks * steps * _step(plan, settings)
 
@@ -229,6 +230,8 @@ _MEMORY: dict[str, Callable[[Plan, Any, int], float]] = {
     "tile": lambda plan, job, threads: 1024 + 0.5 * _map(plan, job),
     "teach": lambda plan, job, threads: _training_mib(plan, "teach"),
     "distill": lambda plan, job, threads: _training_mib(plan, "distill", networks=1.5),
+    # Two networks, one of which follows the other.
+    "pretrain": lambda plan, job, threads: _training_mib(plan, "pretrain", networks=2.0),
     "train": lambda plan, job, threads: _training_mib(plan, "train"),
     # Batches of a network that predicts, and blocks of tiles.
     "relabel": lambda plan, job, threads: 1600 * _step(plan, plan.config.train),
@@ -267,6 +270,7 @@ _SECONDS: dict[str, Callable[[Plan, Any], float]] = {
     "tile": lambda plan, job: 60 + 0.1 * _map(plan, job),
     "teach": lambda plan, job: _training_s(plan, "teach"),
     "distill": lambda plan, job: _training_s(plan, "distill", networks=1.5),
+    "pretrain": lambda plan, job: _training_s(plan, "pretrain", networks=2.0),
     "train": lambda plan, job: _training_s(plan, "train"),
     "relabel": lambda plan, job: _relabelling_s(plan),
     "predict": lambda plan, job: _predicting_s(

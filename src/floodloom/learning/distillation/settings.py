@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from floodloom.learning.distillation.presets import PRESETS
 from floodloom.learning.training.settings import (
@@ -29,7 +30,18 @@ _OF_TRAIN = dict.fromkeys(
 )
 
 
-class TeachSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
+class DistilledNetworkSettings(NetworkSettings):
+    """What is built; it begins with no weights that are learnt without labels."""
+
+    @field_validator("encoder_weights")
+    @classmethod
+    def _require_file(cls, weights: str | Path | None) -> str | Path | None:
+        if isinstance(weights, str):
+            raise ValueError(f"{weights} is for `train` alone; give a file of weights")
+        return weights
+
+
+class TeachSettings(TrainingSettings, DistilledNetworkSettings, AugmentationSettings):
     """Training of the teacher that sees optical images; all else is as in `train`."""
 
     shared: ClassVar[Mapping[str, str]] = _OF_TRAIN
@@ -78,7 +90,9 @@ class DistillationTerms(Settings):
         return self.feature_weight + self.attention_weight > 0
 
 
-class DistillSettings(DistillationTerms, TrainingSettings, NetworkSettings, AugmentationSettings):
+class DistillSettings(
+    DistillationTerms, TrainingSettings, DistilledNetworkSettings, AugmentationSettings
+):
     """Training of a radar student beside the teacher; all else is as in `train` and `teach`."""
 
     shared: ClassVar[Mapping[str, str]] = {**_OF_TRAIN, "labels": "teach"}

@@ -44,10 +44,11 @@ def continuity(response: Tensor, valid: Tensor) -> Tensor:
     """
     value = torch.zeros((), device=response.device)
     for axis in (-2, -1):
-        pairs = valid.unfold(axis, 2, 1).all(dim=-1).unsqueeze(1)
+        count = valid.shape[axis] - 1
+        pairs = (valid.narrow(axis, 0, count) & valid.narrow(axis, 1, count)).unsqueeze(1)
         summed = sum_over_processes((response.diff(dim=axis).abs() * pairs).sum())
-        count = sum_over_processes(pairs.sum().to(response.dtype)) * response.shape[1]
-        value = value + summed / count.clamp(min=1)
+        compared = sum_over_processes(pairs.sum().to(response.dtype)) * response.shape[1]
+        value = value + summed / compared.clamp(min=1)
     return value
 
 

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from floodloom.learning.losses import LOSSES
+from floodloom.learning.unsupervised.tasks import TASKS
 from floodloom.models.choices import ARCHITECTURES, ENCODERS, ModelName
 from floodloom.registry import Registry
 from floodloom.settings import Settings, of_job
 
 if TYPE_CHECKING:
     LossName = str
+    TaskName = str
 else:
     LossName = LOSSES.choice()
+    TaskName = TASKS.choice()
 Consistency = Literal["pseudo", "joint", "unimatch", "mean-teacher"]
 Schedule = Literal["cosine", "constant", "plain-cosine"]
 Balance = Annotated[float, Field(ge=0, le=1)] | Literal["presence"]
@@ -31,8 +34,11 @@ class NetworkSettings(Settings):
 
     model: ModelName = of_job(default="unet", description="Architecture, see `floodloom models`")
     width: int = Field(default=16, ge=1, description="Channels of the network's first level")
-    encoder_weights: Path | None = Field(
-        default=None, description="File (.safetensors) with ImageNet weights for the encoder"
+    encoder_weights: TaskName | Path | None = Field(
+        default=None,
+        description="Where weights begin: file (.safetensors) with ImageNet weights for the "
+        "encoder; or what the network learns first, without labels, from the run's tiles for "
+        "training and of the target (docs/unsupervised.md)",
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict,
@@ -45,6 +51,16 @@ class NetworkSettings(Settings):
     def _read_numbers(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """The command line gives text; no argument is a text that is a number or a list."""
         return {name: _plain(value) for name, value in arguments.items()}
+
+    @property
+    def pretraining(self) -> str | None:
+        """What is learnt without labels first, if anything."""
+        return self.encoder_weights if isinstance(self.encoder_weights, str) else None
+
+    @property
+    def weights_file(self) -> Path | None:
+        """File with weights for the encoder, if there is one."""
+        return self.encoder_weights if isinstance(self.encoder_weights, Path) else None
 
     def modules(self, *keys: str) -> tuple[str, ...]:
         """Return the modules of what is chosen by name, an encoder or a branch of fusion, too."""
@@ -160,6 +176,15 @@ class TrainSettings(TrainingSettings, NetworkSettings, AugmentationSettings):
         "own (pseudo) or one for all tiles, drawn together (joint), or by what the moving average "
         "of the weights (`average`) predicts of them during training",
     )
+
+
+OF_PRETRAINING = frozenset({
+    *NetworkSettings.model_fields,
+    *AugmentationSettings.model_fields,
+    *ReadingSettings.model_fields,
+    *("epochs", "batch", "learning_rate", "schedule", "weight_decay", "precision", "seed"),
+})  # fmt: skip
+"""Settings of `train` that `pretrain` goes by, too."""
 
 
 def _plain(value: Any) -> Any:

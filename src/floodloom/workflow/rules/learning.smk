@@ -46,6 +46,31 @@ rule distill:
         "../scripts/stage.py"
 
 
+rule pretrain:
+    input:
+        unpack(JOBS.inputs("pretrain")),
+    output:
+        out=f"{RUN}/models/pretrained/{{model}}-{{seed}}.safetensors",
+    log:
+        f"{RUN}/logs/pretrain/{{model}}-{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/pretrain/{{model}}-{{seed}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 8
+    resources:
+        mem_mb=mem_mb(PLAN, "pretrain"),
+        runtime=runtime(PLAN, "pretrain"),
+        gpu=1,
+    params:
+        settings=JOBS.settings("pretrain"),
+        digest=JOBS.digest("pretrain"),
+        model="{model}",
+        seed=lambda wildcards: int(wildcards.seed),
+    script:
+        "../scripts/stage.py"
+
+
 rule train:
     input:
         unpack(JOBS.inputs("train")),

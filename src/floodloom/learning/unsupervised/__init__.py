@@ -1,0 +1,1 @@
+"""Learning without labels: clusters of one scene, contrasts of dark regions, pretraining."""

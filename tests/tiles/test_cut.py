@@ -100,6 +100,17 @@ def test_random_tiles_are_balanced_and_reproducible() -> None:
     assert (tiles.row.values != cut(samples=60, seed=4).row.values).any()
 
 
+def test_few_labelled_pixels_lie_anywhere_in_their_tiles() -> None:
+    few = source()
+    label = np.full_like(few.label, IGNORE)
+    label[100, 120], label[40, 260] = 0, 1
+    tiles = cut(dataclasses.replace(few, label=label), samples=40, minimum_valid=0.0)
+    assert tiles.sizes["tile"] == 40
+    assert ((tiles.label != IGNORE).sum(("y", "x")) >= 1).all()
+    assert [(tiles.label == value).sum() for value in (0, 1)] == [20, 20]
+    assert len(set(zip(tiles.row.values, tiles.col.values, strict=True))) > 30
+
+
 def test_blocks_share_no_pixel() -> None:
     tiles = cut(split="blocks", size=32, stride=16, minimum_valid=0.0)
     columns = {

@@ -215,13 +215,10 @@ def tile_dataset(
         coordinates["channel"] = list(channels)
     for name, values in index.items():
         coordinates[name] = ("tile", np.asarray(values, dtype=_COLUMN_TYPES.get(name, str)))
-    pixels = max(label[0].size if len(label) else 1, 1)
     if valid is None:
         valid = np.asarray(np.isfinite(image).all(axis=1).mean(axis=(1, 2)))
     coordinates["valid_fraction"] = ("tile", valid.astype(np.float32))
-    for value, name in enumerate(classes):
-        share = (label == value).reshape(len(label), -1).sum(axis=1) / pixels
-        coordinates[f"fraction_{name}"] = ("tile", share.astype(np.float32))
+    coordinates |= _class_fractions(label, classes)
     attrs = {
         "recipe": recipe.model_dump_json(),
         "fingerprint": recipe.fingerprint,
@@ -229,6 +226,23 @@ def tile_dataset(
     }
     tiles = xr.Dataset(variables, coordinates, attrs=attrs)
     return tiles if accepts is None else state_accepted(tiles, accepts)
+
+
+def _class_fractions(label: np.ndarray, classes: Sequence[str]) -> dict[str, object]:
+    """Return the share of each class in all pixels of each tile, as columns of the index."""
+    pixels = max(label[0].size if len(label) else 1, 1)
+    shares = [(label == value).reshape(len(label), -1).sum(axis=1) for value in range(len(classes))]
+    return {
+        f"fraction_{name}": ("tile", (share / pixels).astype(np.float32))
+        for name, share in zip(classes, shares, strict=True)
+    }
+
+
+def with_labels(tiles: xr.Dataset, label: np.ndarray) -> xr.Dataset:
+    """Return tiles with other labels (tile, y, x) uint8, 255 = ignore, and their fractions."""
+    classes = json.loads(tiles.attrs["classes"])
+    labelled = tiles.assign(label=(tiles["label"].dims, label, tiles["label"].attrs))
+    return labelled.assign_coords(_class_fractions(label, classes))
 
 
 def state_accepted(tiles: xr.Dataset, accepts: Accepted) -> xr.Dataset:

@@ -5,7 +5,8 @@ Each (data set, amount of labels, method, seed) that has finished is kept in
 goes on. What hasn't been run is no row of the table.
 
 python -m benchmarks.labels [--data-sets ombria stac] [--amounts clicks-10 ...]
-    [--methods festa ...] [--seeds 0 1 2] [--repeat] [--data ../shared/data] [--work results/labels] [--threads 2]
+    [--methods festa ...] [--seeds 0 1 2] [--repeat] [--data ../shared/data]
+    [--work results/labels] [--threads 2]
 
 It is cut to what two cores can do: chips of half the size, U-Net of width 8, 240 steps.
 """
@@ -25,6 +26,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from benchmarks.labels_protocols import AMOUNTS, DATA, labelled_pixels, write_case
+from benchmarks.labels_tables import FITTING, OF_PIXELS
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.arrays import IGNORE
 from floodloom.config.load import load_config
@@ -124,13 +126,6 @@ METHODS: dict[str, Method] = {
     "all-flood": lambda case: lambda tiles: np.ones(tiles["label"].shape, dtype=np.float32),
 }
 """What is learnt from a case, by name. `all-flood` is the trivial map."""
-
-FITTING: dict[str, tuple[str, ...]] = {
-    "images": ("supervised", "image-level"),
-    "none": ("all-flood",),
-}
-"""Methods by amount of labels where they aren't those of pixels, which `OF_PIXELS` are."""
-OF_PIXELS = ("supervised", "ce-dice", "festa", "pseudo-labelled")
 
 
 def score(predictor: Predictor, unseen: Path) -> dict[str, float]:

@@ -84,7 +84,7 @@ def test_festa_learns_from_points_and_lines(tmp_path: Path) -> None:
                       "precision": "float32"},
         },
     )  # fmt: skip
-    run = snakemake(folder, "evaluated")
+    run = snakemake(folder)
     assert run.returncode == 0, run.stderr[-4000:]
     results = folder / "results" / "few"
     tiles = open_tiles(results / "tiles" / "chips.zarr")
@@ -96,3 +96,4 @@ def test_festa_learns_from_points_and_lines(tmp_path: Path) -> None:
     assert all(np.isfinite(epoch["loss"]) for epoch in history)
     summary = json.loads((results / "evaluation" / "summary.json").read_text())
     assert summary["flood"]["iou"] > 0.6
+    assert (results / "report.html").stat().st_size > 0

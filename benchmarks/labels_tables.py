@@ -37,38 +37,44 @@ FITTING = {"images": OF_IMAGES, "none": OF_NOTHING}
 
 
 def labels_tables(result: dict[str, Any]) -> list[str]:
-    """Return the IoU of every amount of labels and method, one table for each data set."""
+    """Return the IoU by amount of labels and method, one table for each data set."""
     tables = [
         "Pooled IoU of flood on events that nothing was learnt from, by seed where there are "
-        "several. Labels are set by a simulated annotator (`floodloom annotate`); of the labelled "
-        "chips a fifth isn't trained on. Every network has the same number of steps.\n"
+        "several, and in parentheses its share of what cross-entropy has with all labels. Labels "
+        "are set by a simulated annotator (`floodloom annotate`); of the labelled chips a fifth "
+        "isn't trained on. Every network has the same number of steps.\n"
     ]
     for data_set, title in DATA_SETS.items():
-        rows = [
-            f"| {title} | labelled pixels | method | IoU | of all labels' | precision | recall |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        found = result["rows"].get(data_set, {})
-        for amount, what in AMOUNTS.items():
-            for method, name in FITTING.get(amount, OF_PIXELS).items():
-                rows.append(_row(found, amount, method, f"{what} | {{}} | {name}"))
-        tables.append("\n".join(rows) + "\n")
-    return tables
+        found = {a: methods for a, methods in result["rows"].get(data_set, {}).items() if methods}
+        of_pixels = {a: found[a] for a in AMOUNTS if a in found and a not in FITTING}
+        tables.append(_table(of_pixels, found, title, OF_PIXELS))
+        for amount, methods in FITTING.items():
+            if amount in found:
+                tables.append(_table({amount: found[amount]}, found, title, methods))
+        missing = "; ".join(what for amount, what in AMOUNTS.items() if amount not in found)
+        tables.append(f"Not measured of {data_set}: {missing}.\n" if missing else "")
+    return [table for table in tables if table]
 
 
-def _row(found: dict[str, Any], amount: str, method: str, title: str) -> str:
-    seeds = found.get(amount, {}).get(method, {})
-    if not seeds:
-        return f"| {title.format('')} | not measured |  |  |  |"
+def _table(rows: dict[str, Any], found: dict[str, Any], title: str, methods: dict[str, str]) -> str:
+    if not rows:
+        return ""
     dense = found.get("chips-100", {}).get("supervised", {})
-    shares = [
-        f"{one['iou'] / dense[seed]['iou']:.0%}" if seed in dense else ""
+    lines = [
+        f"| {title} | labelled pixels | {' | '.join(methods.values())} |",
+        "|---|---|" + "---|" * len(methods),
+    ]
+    for amount, by_method in rows.items():
+        pixels = next(iter(next(iter(by_method.values())).values()))["labelled_pixels"]
+        cells = [_cell(by_method.get(method, {}), dense) for method in methods]
+        lines.append(f"| {AMOUNTS[amount]} | {pixels:,} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(seeds: dict[str, dict[str, float]], dense: dict[str, dict[str, float]]) -> str:
+    if not seeds:
+        return "not measured"
+    return ", ".join(
+        f"{one['iou']:.3f}" + (f" ({one['iou'] / dense[seed]['iou']:.0%})" if seed in dense else "")
         for seed, one in seeds.items()
-    ]
-    columns = [
-        ", ".join(f"{one[key]:.3f}" for one in seeds.values())
-        for key in ("iou", "precision", "recall")
-    ]
-    columns.insert(1, ", ".join(filter(None, shares)))
-    pixels = next(iter(seeds.values()))["labelled_pixels"]
-    return f"| {title.format(f'{pixels:,}')} | {' | '.join(columns)} |"
+    )

@@ -249,6 +249,8 @@ def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> No
     found = {"clicks-3": {"festa": {"0": scores, "2": {**scores, "iou": 0.3}}}}
     found["chips-100"] = {"supervised": {"0": {**scores, "iou": 0.8}}}
     text = "\n".join(labels_tables({"rows": {"stac": found}}))
-    assert "| 3 clicks a chip | 1,234 | FESTA | 0.400, 0.300 | 50% |" in text
-    assert text.count("not measured") == 2 * (12 * len(OF_PIXELS) + 2 + 1) - 2
+    assert "| 3 clicks a chip | 1,234 | not measured | not measured | 0.400 (50%), 0.300 |" in text
+    assert "| all chips in full | 1,234 | 0.800 (100%) | not measured |" in text
+    assert text.count("| not measured ") == 2 * (len(OF_PIXELS) - 1)
+    assert "Not measured of ombria: 1 % of the chips, at least two; 5 %" in text
     assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac"]

@@ -89,7 +89,7 @@ class Case:
         )  # fmt: skip
         current = self.trained("supervised")
         previous = None
-        for number in range(1, config.run.rounds + 1):
+        for number in range(1, (config.run.rounds or 1) + 1):
             pseudo = self.folder / f"{preset}-{number}.zarr"
             audit = pseudo.with_suffix(".json")
             relabel(

@@ -242,6 +242,15 @@ def test_unseen_events_give_no_label(tmp_path, amount, chips, pixels) -> None:
         assert (labelled.tile_label == 1).all()
 
 
+def test_seeds_leave_different_events_out(tmp_path) -> None:
+    tiles = few_labels(12, 4)
+    left_out = []
+    for seed in range(3):
+        write_case(tiles, AMOUNTS["none"], seed, tmp_path / str(seed))
+        left_out += np.unique(open_tiles(tmp_path / str(seed) / "unseen.zarr").event).tolist()
+    assert len(left_out) == len({*left_out}) == 3
+
+
 def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> None:
     assert [*AMOUNTS] == [*TITLES]
     assert {*LABEL_METHODS} == {*OF_PIXELS, *(m for kind in FITTING.values() for m in kind)}

@@ -166,6 +166,18 @@ def test_same_ground_on_both_sides_is_refused() -> None:
     refuse_leaks(concatenate_tiles([training, elsewhere]))
 
 
+def test_neighbours_share_no_ground_where_north_is_not_up() -> None:
+    grid = grid_from_bounds((260000, 7000000, 263000, 7002000), 32633, 10.0)  # 4° off
+    image = xr.concat([wrap_xr(np.zeros((200, 300), "float32"), grid)] * 2, "band")
+    turned = Source(image, np.zeros((200, 300), "uint8"), "event", "s", "ascending-1")
+    tiles = cut(turned, split="blocks")
+    assert set(tiles.split.values) == {"train", "validation", "test"}
+    refuse_leaks(tiles)
+    moved = cut(turned, split="validation", stride=50)
+    with pytest.raises(InputError, match="show the same place on the same pass"):
+        refuse_leaks(concatenate_tiles([cut(turned), moved]))
+
+
 @pytest.mark.parametrize(
     "plan",
     [{"split": "holdout"}, {"minimum_valid": 1.5}, {"block_shares": (0.5, 0.5, 0.5)}],

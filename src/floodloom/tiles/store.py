@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dask.array as da
@@ -274,11 +274,28 @@ def refuse_leaks(tiles: xr.Dataset) -> None:
     inset_x, inset_y = (right - left) * _INSET, (top - bottom) * _INSET
     boxes = shapely.box(left + inset_x, bottom + inset_y, right - inset_x, top - inset_y)
     tree = shapely.STRtree(boxes[training])
+    same_pass, apart = tiles.orbit_pass.values, _apart_in_pixels(tiles)
     for one, other in tree.query(boxes[held_out], predicate="overlaps").T:
         first, second = training[other], held_out[one]
-        if tiles.orbit_pass.values[first] == tiles.orbit_pass.values[second]:
+        if same_pass[first] == same_pass[second] and not apart(first, second):
             raise InputError(
                 f"split: training tile {tiles.tile_id.values[first]} and "
                 f"{tiles.split.values[second]} tile {tiles.tile_id.values[second]} show the same "
                 "place on the same pass; put their events on one side"
             )
+
+
+def _apart_in_pixels(tiles: xr.Dataset) -> Callable[[int, int], bool]:
+    """Return whether two tiles are of one scene and share none of its pixels.
+
+    On a grid that isn't north-up in degrees the boxes of neighbours overlap.
+    """
+    event, scene, row, col = (tiles[name].values for name in ("event", "scene", "row", "col"))
+    size = tiles.sizes["y"]
+
+    def apart(first: int, second: int) -> bool:
+        one_scene = scene[first] == scene[second] and event[first] == event[second]
+        distance = max(abs(row[first] - row[second]), abs(col[first] - col[second]))
+        return bool(one_scene and distance >= size)
+
+    return apart

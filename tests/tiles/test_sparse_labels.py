@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import geopandas as gpd
@@ -9,7 +10,15 @@ import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from shapely.geometry import LineString, MultiPoint, Point, Polygon, box
+from shapely.geometry import (
+    GeometryCollection,
+    LineString,
+    MultiLineString,
+    MultiPoint,
+    Point,
+    Polygon,
+    box,
+)
 from shapely.geometry.base import BaseGeometry
 
 from floodloom.errors import InputError
@@ -125,6 +134,33 @@ def test_features_across_180_degrees_and_beyond_the_scene(tmp_path) -> None:
     assert abs(rows - 5).max() <= 1
     assert abs(cols - (5, 25)).max() <= 1
     np.testing.assert_array_equal(label[rows, cols], (2, 0))
+
+
+def test_what_is_empty_or_mixed_is_no_trouble(tmp_path) -> None:
+    marks = [
+        None,
+        Point(),
+        GeometryCollection([Point(*at(1.5, 2.5), 30.0), box(*at(22, 30), *at(20, 32))]),
+        MultiLineString([[at(9.5, 0.5), at(9.5, 3.5)], [at(12.5, 5.5), at(14.5, 5.5)]]),
+    ]
+    path = tmp_path / "labels.gpkg"
+    gpd.GeoDataFrame({"class": [0, 0, 2, 0]}, geometry=marks, crs=32633).to_file(path)
+    label = burn_sparse_labels(path, GRID)
+    assert (label == 2).sum() == 5
+    assert (label[1, 2], label[20, 30]) == (2, 2)
+    assert (label == 0).sum() == 7
+
+
+def test_many_points_are_quick(tmp_path) -> None:
+    draw = np.random.default_rng(0)
+    places = draw.uniform(0, (30, 40), (20_000, 2))
+    marks = [Point(at(row, col)) for row, col in places]
+    path = write(tmp_path / "labels.gpkg", marks, **{"class": [0] * len(marks)})
+    expected_label = np.full((30, 40), 255)
+    expected_label[tuple(places.astype(int).T)] = 0
+    began = time.process_time()
+    np.testing.assert_array_equal(burn_sparse_labels(path, GRID), expected_label)
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(

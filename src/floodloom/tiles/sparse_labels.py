@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
 from rasterio.features import rasterize
+from shapely import GeometryType
 from shapely.geometry.base import BaseGeometry
 
 from floodloom.arrays import IGNORE
@@ -30,6 +31,8 @@ CLASS, WIDTH = "class", "width_px"
 """Columns of a file of sparse labels: the class of each, and how wide a point or a line is, px."""
 
 _WHAT = "file of sparse labels"
+_THIN = (GeometryType.POINT, GeometryType.LINESTRING, GeometryType.LINEARRING)
+_AREAL = (GeometryType.POLYGON, GeometryType.MULTIPOLYGON, GeometryType.GEOMETRYCOLLECTION)
 _WIDEST = 1000.0
 _TURN = 360.0
 _log = get_logger(__name__)
@@ -144,18 +147,19 @@ def _in_pixels(features: gpd.GeoDataFrame, geobox: GeoBox, path: Path) -> list[B
     def of_map(places: Coordinates) -> Coordinates:
         return np.stack(to_pixels @ (places[:, 0], places[:, 1]), axis=1)
 
-    found = [shapely.transform(area, of_map) for area in on_map(features, geobox)]
+    areal = features[np.isin(shapely.get_type_id(features.geometry.values), _AREAL)]
+    areas = shapely.transform(np.array(on_map(areal, geobox), dtype=object), of_map)
+    parts, of_feature = shapely.get_parts(features.geometry.values, return_index=True)
+    parts, of_part = shapely.get_parts(shapely.force_2d(parts), return_index=True)
+    thin = np.isin(shapely.get_type_id(parts), _THIN) & ~shapely.is_empty(parts)
+    widths = np.asarray(_widths(features, path))[of_feature[of_part]][thin]
     place = _placing(features, geobox)
-    for geometry, width in zip(features.geometry, _widths(features, path), strict=True):
-        for part in shapely.get_parts(shapely.get_parts([shapely.force_2d(geometry)])):
-            if part is None or part.is_empty or part.geom_type == "Polygon":
-                continue
-            placed = shapely.transform(part, lambda places: of_map(place(places)))
-            if not np.isfinite(shapely.get_coordinates(placed)).all():
-                continue  # on the other side of the world
-            if placed.geom_type == "Point":
-                placed = shapely.Point(np.floor([placed.x, placed.y]) + 0.5)
-            found.append(placed.buffer(width / 2))
+    placed = shapely.transform(parts[thin], lambda places: of_map(place(places)))
+    near = np.isfinite(shapely.bounds(placed)).all(axis=1)  # not on the other side of the world
+    placed, widths = placed[near], widths[near]
+    is_point = shapely.get_type_id(placed) == GeometryType.POINT
+    placed[is_point] = shapely.transform(placed[is_point], lambda places: np.floor(places) + 0.5)
+    found = [*areas, *shapely.buffer(placed, widths / 2)]
     return [area for area in found if not area.is_empty]
 
 

@@ -25,6 +25,7 @@ from floodloom.log import get_logger
 from floodloom.raster.features import read_features
 from floodloom.raster.grid import transformer
 from floodloom.raster.polygons import Coordinates, on_map
+from floodloom.texts import brief
 from floodloom.tiles.label_files import CLASSES, REMEDY, files_of_classes
 
 CLASS, WIDTH = "class", "width_px"
@@ -136,7 +137,9 @@ def _class(value: Any, path: Path) -> int:
     except ValueError:
         number = float("nan")
     if number not in CLASSES.values():
-        raise InputError(f"{path}: column `{CLASS}` holds {value!r}, which is no class; {REMEDY}")
+        raise InputError(
+            f"{path}: column `{CLASS}` holds {brief(value)}, which is no class; {REMEDY}"
+        )
     return int(number)
 
 
@@ -190,7 +193,7 @@ def _widths(features: gpd.GeoDataFrame, path: Path) -> list[float]:
             width = float("nan")
         if not 1 <= width <= _WIDEST:
             raise InputError(
-                f"{path}: column `{WIDTH}` holds {value!r}; give 1 to {_WIDEST:g} px, or take the "
+                f"{path}: column `{WIDTH}` holds {brief(value)}; give 1 to {_WIDEST:g} px, or take the "
                 "column away"
             )
         widths.append(width)

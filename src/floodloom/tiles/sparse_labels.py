@@ -193,8 +193,8 @@ def _widths(features: gpd.GeoDataFrame, path: Path) -> list[float]:
             width = float("nan")
         if not 1 <= width <= _WIDEST:
             raise InputError(
-                f"{path}: column `{WIDTH}` holds {brief(value)}; give 1 to {_WIDEST:g} px, or take the "
-                "column away"
+                f"{path}: column `{WIDTH}` holds {brief(value)}; give 1 to {_WIDEST:g} px, or take "
+                "the column away"
             )
         widths.append(width)
     return widths

@@ -26,6 +26,7 @@ Annotator = Callable[[Labels, np.random.Generator], Labels]
 """From labels (y, x) uint8, 255 = unknown, to those of them that are given, 255 elsewhere."""
 
 _NEARLY = 0.7  # of the best place's distance: no person finds the very middle
+_AT_ONCE = 64  # tiles that are read
 _EIGHT = np.ones((3, 3), dtype=np.bool_)
 
 
@@ -36,6 +37,11 @@ def clicks(count: int) -> Annotator:
     has the most pixels for each click so far, the next one included, and there to a place drawn
     from those that lie far from the region's edge and from its earlier clicks. Fewer clicks of the
     same random state are the first of more.
+
+    Parameters
+    ----------
+    count
+        Clicks, from 1; fewer are set only where all pixels are.
     """
     return partial(_click, count)
 
@@ -44,14 +50,24 @@ def scribbles(count: int) -> Annotator:
     """Return the annotator who draws so many lines, 1 px wide, along the middles of regions.
 
     The classes take turns, and which begins is drawn; the largest regions are first. A line is the
-    longest way along the medial axis of a region. Fewer are drawn where there aren't as many
-    regions.
+    longest way along the medial axis of a region.
+
+    Parameters
+    ----------
+    count
+        Lines, from 1; fewer are drawn where there aren't as many regions.
     """
     return partial(_scribble, count)
 
 
 def random_share(share: float) -> Annotator:
-    """Return the annotator who labels a random share of the labelled pixels, at least one."""
+    """Return the annotator who labels pixels at random.
+
+    Parameters
+    ----------
+    share
+        Share of the labelled pixels, 0-1; at least one is labelled.
+    """
     return partial(_draw_share, share)
 
 
@@ -60,6 +76,13 @@ def annotate_tiles(tiles: xr.Dataset, settings: AnnotateSettings) -> xr.Dataset:
 
     What is drawn in a tile depends on the seed and on its name, not on the tiles beside it. Pixels
     without data get no label.
+
+    Parameters
+    ----------
+    tiles
+        Tile store with dense labels, see `floodloom.tiles.store.open_tiles`.
+    settings
+        What is set in each tile.
 
     Raises
     ------
@@ -73,13 +96,14 @@ def annotate_tiles(tiles: xr.Dataset, settings: AnnotateSettings) -> xr.Dataset:
     else:
         annotator = random_share(settings.share or 1.0)
     label = tiles["label"].values.copy()
+    names = tiles["tile_id"].values.astype(str)
     learnt = np.flatnonzero(np.isin(tiles["split"].values, ("train", "validation")))
-    for tile in learnt.tolist():
-        known = np.isfinite(tiles["image"][tile].values).all(axis=0)
-        dense = np.where(known, label[tile], np.uint8(IGNORE))
-        name = str(tiles["tile_id"].values[tile])
-        random = np.random.default_rng([settings.seed, crc32(name.encode())])
-        label[tile] = annotator(dense, random)
+    for part in np.array_split(learnt, -(-learnt.size // _AT_ONCE) or 1):
+        valid = np.isfinite(tiles["image"][part].values).all(axis=1)
+        for tile, known in zip(part, valid, strict=True):
+            dense = np.where(known, label[tile], np.uint8(IGNORE))
+            random = np.random.default_rng([settings.seed, crc32(names[tile].encode())])
+            label[tile] = annotator(dense, random)
     if not (label[learnt] != IGNORE).any():
         raise InputError("annotate: no training or validation tile is labelled; give labelled ones")
     return with_labels(tiles, label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from shapely.geometry import (
 from shapely.geometry.base import BaseGeometry
 
 from floodloom.errors import InputError
+from floodloom.raster.cog import write_cog
 from floodloom.raster.grid import pixel_geobox
+from floodloom.stages.evaluate import evaluate
 from floodloom.tiles.labels import labels_on_grid
 from floodloom.tiles.sparse_labels import burn_sparse_labels
 
@@ -186,3 +189,16 @@ def test_a_scene_without_a_place_takes_no_features(tmp_path) -> None:
     path = write(tmp_path / "labels.gpkg", [Point(at(5, 5))], **{"class": [0]})
     with pytest.raises(InputError, match="both need a CRS"):
         labels_on_grid(path, pixel_geobox(30, 40))
+
+
+def test_a_map_is_scored_where_it_is_labelled(tmp_path) -> None:
+    places = [(2, 3, "flood"), (4, 30, "flood"), (20, 5, "dry"), (25, 35, "dry"), (9, 9, "dry")]
+    points = [Point(at(row + 0.5, col + 0.5)) for row, col, _ in places]
+    truth = write(tmp_path / "truth.gpkg", points, **{"class": [name for *_, name in places]})
+    flood = np.zeros((30, 40), np.uint8)
+    flood[:, :10] = 2  # finds one of two, and makes up two of three
+    tags = {"FLOODLOOM_PRODUCT": "flood_map"}
+    path = write_cog(flood, tmp_path / "flood.tif", geobox=GRID, nodata=255, tags=tags)
+    out = evaluate(prediction=[path], truth=[truth], out=tmp_path / "scores.json")
+    scores = json.loads(out.read_text())["flood"]
+    assert [scores[name] for name in ("tp", "fp", "fn", "tn")] == [1, 2, 1, 1]

@@ -125,8 +125,10 @@ METHODS: dict[str, Method] = {
     "image-level": lambda case: case.network(case.relabelled("image-level")),
     "all-flood": lambda case: lambda tiles: np.ones(tiles["label"].shape, dtype=np.float32),
 }
-"""What is learnt from a case, by name; its title stands in `benchmarks.labels_tables`. `all-flood` is
-the trivial map."""
+"""What is learnt from a case, by name; titles stand in `benchmarks.labels_tables`.
+
+`all-flood` is the trivial map.
+"""
 
 
 def score(predictor: Predictor, unseen: Path) -> dict[str, float]:

@@ -113,6 +113,15 @@ def test_a_scribble_runs_along_the_middle_from_end_to_end() -> None:
     assert (sparse == 0).sum() > 40
 
 
+def test_a_scribble_does_not_follow_the_edge_of_a_tile() -> None:
+    label = np.zeros((40, 60), np.uint8)
+    label[:, 30:] = 1
+    rows, cols = np.nonzero(given(scribbles(2), label) != IGNORE)
+    middle = (rows > 16) & (rows < 24)
+    assert middle.sum() >= 14
+    assert set(cols[middle] // 5) <= {2, 3, 8, 9}  # 15 and 45 are the middles
+
+
 def test_a_share_is_that_share() -> None:
     label = dense()
     sparse = given(random_share(0.01), label)

@@ -198,7 +198,9 @@ def _longest_line(region: NDArray[np.bool_], random: np.random.Generator) -> NDA
         raise InputError(
             "scribbles: skimage isn't installed; run pip install 'floodloom[classical]'"
         ) from error
-    axis = np.flatnonzero(medial_axis(region, rng=random))
+    # Without a margin the axis would run along the tile's edge where a region reaches it.
+    inside = medial_axis(np.pad(region, 1), rng=random)[1:-1, 1:-1]
+    axis = np.flatnonzero(inside)
     graph = _neighbours(axis, region.shape)
     # Of a tree the farthest place from anywhere is an end of the longest way; loops are few.
     end = breadth_first_order(graph, 0, directed=False, return_predecessors=False)[-1]

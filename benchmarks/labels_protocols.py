@@ -96,12 +96,12 @@ def write_case(tiles: xr.Dataset, amount: Amount, seed: int, folder: Path) -> No
 
 
 def labelled_pixels(folder: Path) -> int:
-    """Return how many pixels of a case are labelled, each chip counted once."""
+    """Return how many pixels of a case are labelled, each tile counted once."""
     path = folder / "labelled.zarr"
     if not path.exists():
         return 0
     tiles = open_tiles(path)
-    _, once = np.unique(tiles["scene"].values, return_index=True)
+    _, once = np.unique(tiles["tile_id"].values, return_index=True)
     return int((tiles["label"].values[once] != IGNORE).sum())
 
 

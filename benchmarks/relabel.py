@@ -131,7 +131,8 @@ class Bench:
         given["batch_statistics"] = settings.batch_statistics
         if not self.budget.own:
             given.pop("arguments", None)
-        return self._rounds(method, settings, given, config.run.rounds, bool(config.run.fine_tuned))
+        rounds = config.run.rounds or 1
+        return self._rounds(method, settings, given, rounds, bool(config.run.fine_tuned))
 
     def supervised(self, store: str, member: int) -> Path:
         """Return a network trained on the labelled tiles of a store, trained once."""

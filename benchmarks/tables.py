@@ -15,6 +15,7 @@ from benchmarks.default_model_tables import default_model_tables
 from benchmarks.delineate_tables import delineate_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.label_shift_tables import label_shift_tables
+from benchmarks.labels_tables import labels_tables
 from benchmarks.pair_tables import pair_tables
 from benchmarks.predict_default_tables import predict_default_tables
 from benchmarks.predict_tables import predict_tables
@@ -174,6 +175,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "baselines": baselines_tables,
     "relabel": relabel_tables,
     "label_shift": label_shift_tables,
+    "labels": labels_tables,
     "distill": distill_tables,
     "workflow": lambda result: [dry_run_table(result)],
     "start": lambda result: [start_table(result)],

@@ -9,11 +9,17 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shrunk
 from benchmarks.label_shift_pixels import PixelClassifier
 from benchmarks.label_shift_tables import label_shift_tables
+from benchmarks.labels import METHODS as LABEL_METHODS
+from benchmarks.labels_figure import draw
+from benchmarks.labels_protocols import AMOUNTS, labelled_pixels, write_case
+from benchmarks.labels_tables import AMOUNTS as TITLES
+from benchmarks.labels_tables import FITTING, OF_PIXELS, labels_tables
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
 from benchmarks.relabel_protocols import halves
@@ -25,6 +31,7 @@ from floodloom.learning.losses import LOSSES
 from floodloom.models.choices import UpsamplingName
 from floodloom.models.registry import build, require_arguments
 from floodloom.raster.recipe import Recipe
+from floodloom.tiles.store import open_tiles, tile_dataset
 
 SIZE = 64
 
@@ -190,3 +197,69 @@ def test_a_published_size_can_be_set_in_a_configuration(name: str) -> None:
     require_arguments(name, {"in_channels": 3, "classes": 2, **arguments})
     with torch.device("meta"):
         build(name, 3, 2, **arguments)
+
+
+def few_labels(count: int, events: int) -> xr.Dataset:
+    """Tiles of several events, of which half of each is flooded."""
+    label = np.zeros((count, SIZE, SIZE), dtype=np.uint8)
+    label[:, : SIZE // 2] = 1
+    names = [f"chip-{number}" for number in range(count)]
+    index: dict[str, list[object]] = {
+        "tile_id": list(names),
+        "event": [f"event-{number % events}" for number in range(count)],
+        "scene": list(names),
+        "split": ["train"] * count,
+        "row": [0] * count,
+        "col": [0] * count,
+    }
+    recipe = Recipe(quantity="display").for_inputs(("backscatter",), normalisation="scene")
+    image = np.zeros((count, 1, SIZE, SIZE), dtype=np.float32)
+    return tile_dataset(image, label, index, recipe, ["dry", "flood"])
+
+
+@pytest.mark.parametrize(
+    ("amount", "chips", "pixels"),
+    [("chips-50", 21, 21 * SIZE**2), ("chips-1", 2, 2 * SIZE**2), ("clicks-10", 42, 420),
+     ("pixels-1", 42, 42 * round(0.01 * SIZE**2)), ("images", 42, 0)],
+)  # fmt: skip
+def test_unseen_events_give_no_label(tmp_path, amount, chips, pixels) -> None:
+    tiles = few_labels(60, 10)
+    write_case(tiles, AMOUNTS[amount], 3, tmp_path)
+    labelled, unseen, unlabelled = (
+        open_tiles(tmp_path / f"{name}.zarr") for name in ("labelled", "unseen", "unlabelled")
+    )
+    assert len(np.unique(unseen.event)) == 3
+    assert not set(unseen.event.values) & {*labelled.event.values, *unlabelled.event.values}
+    assert (unseen.label != IGNORE).all()
+    assert (unlabelled.label == IGNORE).all()
+    assert len(np.unique(labelled.scene)) == chips
+    assert labelled_pixels(tmp_path) == pixels
+    train = labelled.scene.values[labelled.split.values == "train"]
+    held = labelled.scene.values[labelled.split.values == "validation"]
+    assert not {*train} & {*held}
+    assert len(train) >= 34
+    if amount == "images":
+        assert (labelled.tile_label == 1).all()
+
+
+def test_seeds_leave_different_events_out(tmp_path) -> None:
+    tiles = few_labels(12, 4)
+    left_out = []
+    for seed in range(3):
+        write_case(tiles, AMOUNTS["none"], seed, tmp_path / str(seed))
+        left_out += np.unique(open_tiles(tmp_path / str(seed) / "unseen.zarr").event).tolist()
+    assert len(left_out) == len({*left_out}) == 3
+
+
+def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> None:
+    assert [*AMOUNTS] == [*TITLES]
+    assert {*LABEL_METHODS} == {*OF_PIXELS, *(m for kind in FITTING.values() for m in kind)}
+    scores = {"iou": 0.4, "precision": 0.5, "recall": 0.6, "labelled_pixels": 1234}
+    found = {"clicks-3": {"festa": {"0": scores, "2": {**scores, "iou": 0.3}}}}
+    found["chips-100"] = {"supervised": {"0": {**scores, "iou": 0.8}}}
+    text = "\n".join(labels_tables({"rows": {"stac": found}}))
+    assert "| 3 clicks a chip | 1,234 | not measured | not measured | 0.400 (50%), 0.300 |" in text
+    assert "| all chips in full | 1,234 | 0.800 (100%) | not measured |" in text
+    assert text.count("| not measured ") == 2 * (len(OF_PIXELS) - 1)
+    assert "Not measured of ombria: 1 % of the chips, at least two; 5 %" in text
+    assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac"]

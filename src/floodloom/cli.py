@@ -64,6 +64,11 @@ app.command(
     help="A scene, an optical image, and a network of each trained without pairs: one probability.",
     sort_key=50,
 )
+app.command(
+    "floodloom.stages.annotate:annotate",
+    help="Tiles with dense labels: the same with the few that an annotator would have set.",
+    sort_key=51,
+)
 
 
 @app.command(sort_key=100)

@@ -20,10 +20,12 @@ from floodloom.raster.grid import geobox_of
 from floodloom.sentinel1.backscatter import scene_of
 from floodloom.sentinel1.presets import BackscatterProduct
 from floodloom.sentinel1.settings import BackscatterSettings
+from floodloom.tiles.label_files import ENDINGS, holds_features
 from floodloom.tiles.labels import place_labels, require_declared
 from floodloom.tiles.outlines import burn_labels
 from floodloom.tiles.overlay import LabelledScene
 from floodloom.tiles.settings import Split
+from floodloom.tiles.sparse_labels import burn_sparse_labels, names_classes
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,6 @@ class Part:
 
 def _no_part(root: Path, name: str) -> Part:
     return Part()
-
-
-_OUTLINES = (".gpkg", ".fgb", ".geojson", ".json", ".shp")
 
 
 @dataclass(frozen=True)
@@ -220,15 +219,24 @@ def _outlined(root: Path, layout: Layout, name: str, geobox: GeoBox) -> NDArray[
         return None
     flood, area, permanent = (_vector_file(root / folder, name) for folder in layout.outlines)
     if flood is None:
-        return None
+        by_class = root / layout.outlines[0] / name
+        return burn_sparse_labels(by_class, geobox) if holds_features(by_class) else None
+    if names_classes(flood):
+        if area is not None:
+            raise InputError(
+                f"{area}: the area of outlines, but {flood} has the `class` of each feature; "
+                "take away the area, or the column"
+            )
+        return burn_sparse_labels(flood, geobox)
     if area is None:
         raise InputError(
             f"{flood}: where was looked for floods isn't known; put the area, as polygons, into "
-            f"{root / layout.outlines[1]}/{name}{flood.suffix}"
+            f"{root / layout.outlines[1]}/{name}{flood.suffix}, or name what each feature shows in "
+            "a column `class`"
         )
     return burn_labels(flood, area, geobox, permanent)
 
 
 def _vector_file(folder: Path, name: str) -> Path | None:
-    paths = (folder / f"{name}{ending}" for ending in _OUTLINES)
+    paths = (folder / f"{name}{ending}" for ending in ENDINGS)
     return next((path for path in paths if path.exists()), None)

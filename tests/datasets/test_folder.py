@@ -82,6 +82,32 @@ def test_outlines_without_an_area_are_refused(chips) -> None:
         folder.DATASET.scene(chips, NAME)
 
 
+def test_features_with_their_classes_leave_all_else_unknown(chips) -> None:
+    grid = geobox_of(folder.DATASET.scene(chips, NAME).scene)
+    places = [Point(grid.affine @ (col + 0.5, row + 0.5)) for row, col in ((5, 9), (50, 70))]
+    frame = gpd.GeoDataFrame({"CLASS": ["dry", "water"]}, geometry=places, crs=str(grid.crs))
+    frame.to_file(chips / "labels" / f"{NAME}.shp")
+    expected = np.full((512, 512), 255)
+    expected[5, 9], expected[50, 70] = 0, 2
+    np.testing.assert_array_equal(folder.DATASET.scene(chips, NAME).label, expected)
+
+    frame.to_file(chips / "areas" / f"{NAME}.gpkg")
+    with pytest.raises(InputError, match=r"has the `class` of each feature; take away the area"):
+        folder.DATASET.scene(chips, NAME)
+
+
+def test_a_folder_of_a_chip_has_a_file_for_each_class(chips) -> None:
+    grid = geobox_of(folder.DATASET.scene(chips, NAME).scene)
+    (chips / "labels" / NAME).mkdir()
+    for name, col in (("dry", 9), ("flood", 70)):
+        place = Point(grid.affine @ (col + 0.5, 5.5))
+        frame = gpd.GeoDataFrame(geometry=[place], crs=str(grid.crs))
+        frame.to_file(chips / "labels" / NAME / f"{name}.gpkg")
+    expected = np.full((512, 512), 255)
+    expected[5, 9], expected[5, 70] = 0, 2
+    np.testing.assert_array_equal(folder.DATASET.scene(chips, NAME).label, expected)
+
+
 @pytest.mark.parametrize(
     ("geometry", "crs", "message"),
     [

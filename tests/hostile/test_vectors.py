@@ -189,3 +189,76 @@ def test_polygons_of_another_kind_of_file_are_refused(name: str, trial: Trial) -
     )
     probability = trial.event / "probability.tif"
     trial.refuses("delineate", "--probability", probability, *made, words=(name,))
+
+
+def labelled(trial: Trial, labels: Path) -> tuple[object, ...]:
+    given = ("--scene", trial.event / "scene.zarr", "--labels", labels, "--size", 32)
+    return ("tile", *given, "--out", trial.out / "tiles.zarr")
+
+
+OF_SHAPES_ALONE = ("points", "several points", "lines", "a corner that isn't a number")
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in OF_SHAPES_ALONE])
+def test_a_broken_file_of_labels_is_refused(name: str, trial: Trial) -> None:
+    make, words = CASES[name]
+    trial.refuses(*labelled(trial, make(trial)), words=words)
+
+
+def with_properties(content: str) -> Callable[[Trial], Path]:
+    shape = json.dumps(shapely.geometry.mapping(Point(0, 0)))
+    feature = f'{{"type": "Feature", "properties": {content}, "geometry": {shape}}}'
+    return text("x.geojson", f'{{"type": "FeatureCollection", "features": [{feature}]}}')
+
+
+def by_class(trial: Trial) -> Path:
+    folder = trial.given / "labels"
+    folder.mkdir()
+    (folder / "dry.gpkg").symlink_to(trial.event / "truth.tif")
+    return folder
+
+
+UNLABELLED: dict[str, tuple[Callable[[Trial], Path], Words]] = {
+    "no class": (layer("x.gpkg", [INSIDE]), ("x.gpkg", "class")),
+    "a class that isn't there": (layer("x.gpkg", [INSIDE], **{"class": [7]}), ("class", "7")),
+    "a list of classes": (with_properties('{"class": [0, 1]}'), ("class", "[0, 1]")),
+    "an object for a class": (with_properties('{"class": {"a": 1}}'), ("class",)),
+    "a class of a megabyte": (with_properties(f'{{"class": "{"x" * 10**6}"}}'), ("class",)),
+    "a class that moves the terminal": (with_properties('{"class": "\\u001b[2J\\n"}'), ("class",)),
+    "a class that isn't a number": (with_properties('{"class": NaN}'), ("class", "nan")),
+    "endless width": (with_properties('{"class": 0, "width_px": 1e999}'), ("width_px", "inf")),
+    "no width": (with_properties('{"class": 0, "width_px": -1}'), ("width_px", "-1")),
+    "a list of widths": (with_properties('{"class": 0, "width_px": [1]}'), ("width_px",)),
+    "a raster under the name of a class": (by_class, ("dry.gpkg",)),
+}
+
+
+@pytest.mark.parametrize("name", UNLABELLED)
+def test_features_that_label_nothing_are_refused(name: str, trial: Trial) -> None:
+    make, words = UNLABELLED[name]
+    trial.refuses(*labelled(trial, make(trial)), words=words)
+
+
+ODDLY_LABELLED = {
+    "no feature": layer("x.gpkg", [], **{"class": []}),
+    "a shape that crosses itself": layer("x.gpkg", [BOW], **{"class": ["dry"]}),
+    "a point that isn't a number": layer(
+        "x.gpkg", [Point(float("nan"), 1.0), Point(float("inf"), 1.0)], **{"class": [0, 0]}
+    ),
+    "a line around the Earth": layer(
+        "x.geojson", [LineString([(-180, 0), (180, 0)])], crs="EPSG:4326", **{"class": [0]}
+    ),
+    "the whole Earth": layer(
+        "x.geojson", [box(-180, -90, 180, 90)], crs="EPSG:4326", **{"class": ["dry"]}
+    ),
+    "a hundred thousand points": layer(
+        "x.fgb",
+        [Point(450200 + i % 300, 5080200 + i // 300) for i in range(100_000)],
+        **{"class": [0] * 100_000},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODDLY_LABELLED)
+def test_odd_features_label_what_they_cover(name: str, trial: Trial) -> None:
+    trial.accepts(*labelled(trial, ODDLY_LABELLED[name](trial)))

@@ -104,6 +104,17 @@ def test_random_tiles_are_balanced_and_reproducible() -> None:
     assert (tiles.row.values != cut(samples=60, seed=4).row.values).any()
 
 
+def test_few_labelled_pixels_lie_anywhere_in_their_tiles() -> None:
+    few = source()
+    label = np.full_like(few.label, IGNORE)
+    label[100, 120], label[40, 260] = 0, 1
+    tiles = cut(dataclasses.replace(few, label=label), samples=40, minimum_valid=0.0)
+    assert tiles.sizes["tile"] == 40
+    assert ((tiles.label != IGNORE).sum(("y", "x")) >= 1).all()
+    assert [(tiles.label == value).sum() for value in (0, 1)] == [20, 20]
+    assert len(set(zip(tiles.row.values, tiles.col.values, strict=True))) > 30
+
+
 def test_blocks_share_no_pixel() -> None:
     tiles = cut(source(from_x=0), split="blocks", size=32, stride=16)
     columns = {
@@ -157,6 +168,18 @@ def test_same_ground_on_both_sides_is_refused() -> None:
     refuse_leaks(placeless.assign_coords(nowhere))
     elsewhere = cut(source("other", orbit_pass="descending-7"), split="validation", stride=50)
     refuse_leaks(concatenate_tiles([training, elsewhere]))
+
+
+def test_neighbours_share_no_ground_where_north_is_not_up() -> None:
+    grid = grid_from_bounds((260000, 7000000, 263000, 7002000), 32633, 10.0)  # 4° off
+    image = xr.concat([wrap_xr(np.zeros((200, 300), "float32"), grid)] * 2, "band")
+    turned = Source(image, np.zeros((200, 300), "uint8"), "event", "s", "ascending-1")
+    tiles = cut(turned, split="blocks")
+    assert set(tiles.split.values) == {"train", "validation", "test"}
+    refuse_leaks(tiles)
+    moved = cut(turned, split="validation", stride=50)
+    with pytest.raises(InputError, match="show the same place on the same pass"):
+        refuse_leaks(concatenate_tiles([cut(turned), moved]))
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,9 @@ class EventSettings(Settings):
     )
     labels: str | None = Field(
         default=None,
-        description="Label raster: 0 dry, 1 permanent water, 2 flood; all else is unknown",
+        description="Label raster: 0 dry, 1 permanent water, 2 flood; all else is unknown. Or "
+        "points, lines and polygons with a column `class`, or a folder of a file for each class; "
+        "all beside them is unknown",
     )
     optical: str | Tiles | None = Field(
         default=None,

@@ -40,7 +40,8 @@ def evaluate(
     prediction
         Flood maps or probability mosaics; those of others go by their numbers.
     truth
-        Label rasters, one per prediction: 0 dry, 1 permanent water, 2 flood; others are unknown.
+        Labels, one per prediction, as for `tile`: rasters of 0 dry, 1 permanent water and 2 flood,
+        all else unknown; or points, lines and polygons with their classes.
     tiles
         Tile stores; the test split is scored, or everything labelled if there is none.
     checkpoint

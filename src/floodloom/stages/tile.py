@@ -41,7 +41,8 @@ def tile(
     before
         Pre-event scene store, for bands that begin with `before_`.
     labels
-        Label raster: 0 dry, 1 permanent water, 2 flood, 255 unknown.
+        Label raster: 0 dry, 1 permanent water, 2 flood, 255 unknown; or points, lines and polygons
+        with their classes, beside which all is unknown.
     optical
         Optical raster of the same days: reflectance bands and, if there is one, a cloud mask or
         scene classification.

@@ -78,7 +78,8 @@ def balanced_windows(
     Returns
     -------
     list of Window
-        Windows inside the raster, moved inward where a centre lies near the edge.
+        Windows inside the raster, moved inward where a centre lies near the edge. Where a pixel is
+        drawn again, as it is of sparse labels, it lies anywhere in its window.
 
     Raises
     ------
@@ -98,11 +99,17 @@ def balanced_windows(
     classes = [int(value) for value in np.unique(label[usable])]
     if not classes:
         raise InputError("tiles: no labelled pixel has data; check that labels overlay the scene")
-    windows = []
+    windows: list[Window] = []
+    seen: set[Window] = set()
     for position, value in enumerate(classes):
         share = count // len(classes) + (position < count % len(classes))
-        centres = _drawn(usable & (label == value), share, drawn)
-        windows += [_centred(row, col, size, label.shape) for row, col in centres]
+        for row, col in _drawn(usable & (label == value), share, drawn):
+            window = _window_at(row - size // 2, col - size // 2, size, label.shape)
+            if window in seen:
+                down, right = drawn.integers(0, size, 2)
+                window = _window_at(row - int(down), col - int(right), size, label.shape)
+            windows.append(window)
+            seen.add(window)
     return windows
 
 
@@ -119,9 +126,11 @@ def _drawn(
     ]
 
 
-def _centred(row: int, col: int, size: int, shape: tuple[int, int]) -> Window:
-    top = int(np.clip(row - size // 2, 0, shape[0] - size))
-    left = int(np.clip(col - size // 2, 0, shape[1] - size))
+def _window_at(top: int, left: int, size: int, shape: tuple[int, int]) -> Window:
+    """Return the window with this corner, moved inward where it reaches beyond the raster."""
+    top, left = (
+        int(np.clip(at, 0, side - size)) for at, side in zip((top, left), shape, strict=True)
+    )
     return Window(top, left, size, size)
 
 

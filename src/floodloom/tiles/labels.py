@@ -16,18 +16,20 @@ from floodloom.raster.foreign import ForeignRaster, Kind, count_bytes, open_fore
 from floodloom.raster.placing import Code, PlacedRows, require_no_mask, strips
 from floodloom.raster.product import FLOOD_MAP, TRUTH, require_product
 from floodloom.raster.rows import Rows, by_strips
+from floodloom.tiles.label_files import holds_features
 
 _LABELS = Kind("label raster", low=0, high=2, whole=True, unknown=(IGNORE,))
 
 
 def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
-    """Read a label raster onto a grid by nearest neighbour.
+    """Read labels onto a grid, of a raster by nearest neighbour.
 
     Parameters
     ----------
     path
         Raster of 0 dry, 1 permanent water, 2 flood; what is no class, or no data as the file
-        declares it, is unknown. So is what a flood map of floodloom's excludes.
+        declares it, is unknown. So is what a flood map of floodloom's excludes. Or points, lines
+        and polygons with their classes, see `floodloom.tiles.sparse_labels.burn_sparse_labels`.
     geobox
         Grid of the scene. Without a CRS, the raster must have the same size.
 
@@ -40,13 +42,14 @@ def labels_on_grid(path: str | Path, geobox: GeoBox) -> NDArray[np.uint8]:
     ------
     InputError
         If the raster can't be opened or placed, declares a class as no data, is another product of
-        floodloom's, holds numbers but no class, or 0 and 255 alone without declaring what 255 is.
+        floodloom's, holds numbers but no class, or 0 and 255 alone without declaring what 255 is;
+        or as `burn_sparse_labels`.
     """
     return open_labels(path, geobox)[0][:]
 
 
 def open_labels(path: str | Path, geobox: GeoBox) -> tuple[Rows, NDArray[np.int64]]:
-    """Open a label raster on a grid; parameters, labels and errors are those of `labels_on_grid`.
+    """Open labels on a grid; parameters, labels and errors are those of `labels_on_grid`.
 
     Returns
     -------
@@ -55,15 +58,20 @@ def open_labels(path: str | Path, geobox: GeoBox) -> tuple[Rows, NDArray[np.int6
     counts
         (256,) int64: how often each value occurs.
     """
+    if holds_features(path):
+        from floodloom.tiles.sparse_labels import burn_sparse_labels  # brings GeoPandas
+
+        label = burn_sparse_labels(path, geobox)
+        return label, count_bytes(label)
     raster = open_foreign(path, _LABELS)
     require_product(raster, (TRUTH, FLOOD_MAP), "labels, or a flood map")
-    label = _placed(raster, geobox, classes, (0, 1, 2))
-    strips = by_strips(lambda start, stop: count_bytes(label[start:stop]), label.shape[0])
+    placed = _placed(raster, geobox, classes, (0, 1, 2))
+    strips = by_strips(lambda start, stop: count_bytes(placed[start:stop]), placed.shape[0])
     counts: NDArray[np.int64] = sum((part for _, part in strips), np.zeros(256, dtype=np.int64))
     if counts[IGNORE] == counts.sum():
         _require_no_other(raster)
     require_declared(raster, counts)
-    return label, counts
+    return placed, counts
 
 
 def require_declared(raster: ForeignRaster, counts: NDArray[np.int64]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from floodloom.datasets import DataSetName
 from floodloom.raster.recipe import Normalisation
 from floodloom.sentinel2.settings import PairingSettings
-from floodloom.settings import of_job
+from floodloom.settings import Settings, of_job
 
 Split = Literal["train", "validation", "test", "target", "blocks"]
 
@@ -54,3 +54,25 @@ class TileSettings(PairingSettings):
         default=None, description="Name of a published data set, instead of `scene`"
     )
     root: Path | None = of_job(default=None, description="Folder of that data set")
+
+
+class AnnotateSettings(Settings):
+    """What a simulated annotator sets in each tile; one of three."""
+
+    clicks: int | None = Field(
+        default=None, ge=1, description="Pixels in the inside of the regions of all classes"
+    )
+    scribbles: int | None = Field(
+        default=None, ge=1, description="Lines along the middles of the largest regions"
+    )
+    share: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the labelled pixels, drawn at random"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of what is drawn")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> AnnotateSettings:
+        given = [self.clicks, self.scribbles, self.share]
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("give one of clicks, scribbles and share")
+        return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dask.array as da
@@ -215,13 +215,10 @@ def tile_dataset(
         coordinates["channel"] = list(channels)
     for name, values in index.items():
         coordinates[name] = ("tile", np.asarray(values, dtype=_COLUMN_TYPES.get(name, str)))
-    pixels = max(label[0].size if len(label) else 1, 1)
     if valid is None:
         valid = np.asarray(np.isfinite(image).all(axis=1).mean(axis=(1, 2)))
     coordinates["valid_fraction"] = ("tile", valid.astype(np.float32))
-    for value, name in enumerate(classes):
-        share = (label == value).reshape(len(label), -1).sum(axis=1) / pixels
-        coordinates[f"fraction_{name}"] = ("tile", share.astype(np.float32))
+    coordinates |= _class_fractions(label, classes)
     attrs = {
         "recipe": recipe.model_dump_json(),
         "fingerprint": recipe.fingerprint,
@@ -229,6 +226,23 @@ def tile_dataset(
     }
     tiles = xr.Dataset(variables, coordinates, attrs=attrs)
     return tiles if accepts is None else state_accepted(tiles, accepts)
+
+
+def _class_fractions(label: np.ndarray, classes: Sequence[str]) -> dict[str, object]:
+    """Return the share of each class in all pixels of each tile, as columns of the index."""
+    pixels = max(label[0].size if len(label) else 1, 1)
+    shares = [(label == value).reshape(len(label), -1).sum(axis=1) for value in range(len(classes))]
+    return {
+        f"fraction_{name}": ("tile", (share / pixels).astype(np.float32))
+        for name, share in zip(classes, shares, strict=True)
+    }
+
+
+def with_labels(tiles: xr.Dataset, label: np.ndarray) -> xr.Dataset:
+    """Return tiles with other labels (tile, y, x) uint8, 255 = ignore, and their fractions."""
+    classes = json.loads(tiles.attrs["classes"])
+    labelled = tiles.assign(label=(tiles["label"].dims, label, tiles["label"].attrs))
+    return labelled.assign_coords(_class_fractions(label, classes))
 
 
 def state_accepted(tiles: xr.Dataset, accepts: Accepted) -> xr.Dataset:
@@ -260,11 +274,28 @@ def refuse_leaks(tiles: xr.Dataset) -> None:
     inset_x, inset_y = (right - left) * _INSET, (top - bottom) * _INSET
     boxes = shapely.box(left + inset_x, bottom + inset_y, right - inset_x, top - inset_y)
     tree = shapely.STRtree(boxes[training])
+    same_pass, apart = tiles.orbit_pass.values, _apart_in_pixels(tiles)
     for one, other in tree.query(boxes[held_out], predicate="overlaps").T:
         first, second = training[other], held_out[one]
-        if tiles.orbit_pass.values[first] == tiles.orbit_pass.values[second]:
+        if same_pass[first] == same_pass[second] and not apart(first, second):
             raise InputError(
                 f"split: training tile {tiles.tile_id.values[first]} and "
                 f"{tiles.split.values[second]} tile {tiles.tile_id.values[second]} show the same "
                 "place on the same pass; put their events on one side"
             )
+
+
+def _apart_in_pixels(tiles: xr.Dataset) -> Callable[[int, int], bool]:
+    """Return whether two tiles are of one scene and share none of its pixels.
+
+    On a grid that isn't north-up in degrees the boxes of neighbours overlap.
+    """
+    event, scene, row, col = (tiles[name].values for name in ("event", "scene", "row", "col"))
+    size = tiles.sizes["y"]
+
+    def apart(first: int, second: int) -> bool:
+        one_scene = scene[first] == scene[second] and event[first] == event[second]
+        distance = max(abs(row[first] - row[second]), abs(col[first] - col[second]))
+        return bool(one_scene and distance >= size)
+
+    return apart

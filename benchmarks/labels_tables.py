@@ -1,0 +1,80 @@
+"""The tables of `make bench-labels`, and which methods learn from what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DATA_SETS = {
+    "ombria": "OMBRIA, chips of half the size, events left out",
+    "stac": "STAC Overflow, tiles of four chips, a flood left out",
+}
+AMOUNTS = {
+    "chips-1": "1 % of the chips, at least two",
+    "chips-5": "5 % of the chips",
+    "chips-10": "10 % of the chips",
+    "chips-50": "50 % of the chips",
+    "chips-100": "all chips in full",
+    "clicks-1": "1 click a chip",
+    "clicks-3": "3 clicks a chip",
+    "clicks-10": "10 clicks a chip",
+    "clicks-30": "30 clicks a chip",
+    "clicks-100": "100 clicks a chip",
+    "scribbles-4": "4 scribbles a chip",
+    "pixels-1": "1 % of the pixels",
+    "images": "whether a chip holds flood",
+    "none": "nothing",
+}
+OF_PIXELS = {
+    "supervised": "cross-entropy",
+    "ce-dice": "cross-entropy and Dice",
+    "festa": "FESTA",
+    "pseudo-labelled": "pseudo labels",
+}
+OF_IMAGES = {"supervised": "cross-entropy", "image-level": "image-level"}
+OF_NOTHING = {"all-flood": "flood everywhere"}
+FITTING = {"images": OF_IMAGES, "none": OF_NOTHING}
+"""Methods that learn from an amount of labels, with their titles; `OF_PIXELS` from all others."""
+
+
+def labels_tables(result: dict[str, Any]) -> list[str]:
+    """Return the IoU by amount of labels and method, one table for each data set."""
+    tables = [
+        "Pooled IoU of flood on events that nothing was learnt from, by seed where there are "
+        "several, and in parentheses its share of what cross-entropy has with all labels. Labels "
+        "are set by a simulated annotator (`floodloom annotate`); of the labelled chips a fifth "
+        "isn't trained on. Every network has the same number of steps.\n"
+    ]
+    for data_set, title in DATA_SETS.items():
+        found = {a: methods for a, methods in result["rows"].get(data_set, {}).items() if methods}
+        of_pixels = {a: found[a] for a in AMOUNTS if a in found and a not in FITTING}
+        tables.append(_table(of_pixels, found, title, OF_PIXELS))
+        for amount, methods in FITTING.items():
+            if amount in found:
+                tables.append(_table({amount: found[amount]}, found, title, methods))
+        missing = "; ".join(what for amount, what in AMOUNTS.items() if amount not in found)
+        tables.append(f"Not measured of {data_set}: {missing}.\n" if missing else "")
+    return [table for table in tables if table]
+
+
+def _table(rows: dict[str, Any], found: dict[str, Any], title: str, methods: dict[str, str]) -> str:
+    if not rows:
+        return ""
+    dense = found.get("chips-100", {}).get("supervised", {})
+    lines = [
+        f"| {title} | labelled pixels | {' | '.join(methods.values())} |",
+        "|---|---|" + "---|" * len(methods),
+    ]
+    for amount, by_method in rows.items():
+        pixels = next(iter(next(iter(by_method.values())).values()))["labelled_pixels"]
+        cells = [_cell(by_method.get(method, {}), dense) for method in methods]
+        lines.append(f"| {AMOUNTS[amount]} | {pixels:,} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(seeds: dict[str, dict[str, float]], dense: dict[str, dict[str, float]]) -> str:
+    if not seeds:
+        return "not measured"
+    return ", ".join(
+        f"{one['iou']:.3f}" + (f" ({one['iou'] / dense[seed]['iou']:.0%})" if seed in dense else "")
+        for seed, one in seeds.items()
+    )

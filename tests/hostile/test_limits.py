@@ -179,20 +179,6 @@ CASES: dict[str, tuple[Callable[[Trial], Command], Words]] = {
         ("1,230,000",),
     ),
     "a simulation of nothing": (lambda t: ("simulate", "--size", 0, *_simulated(t)), ("size", "0")),
-    "a speckle window of nothing": (
-        lambda t: (
-            "geocode",
-            "--scene",
-            t.event / "calibrated.zarr",
-            "--speckle-filter",
-            "lee",
-            "--speckle-window",
-            0,
-            "--out",
-            t.out / "g.zarr",
-        ),
-        ("window", "0"),
-    ),
     "no such reference system": (
         lambda t: (
             "geocode",

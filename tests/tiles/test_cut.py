@@ -108,7 +108,7 @@ def test_few_labelled_pixels_lie_anywhere_in_their_tiles() -> None:
     few = source()
     label = np.full_like(few.label, IGNORE)
     label[100, 120], label[40, 260] = 0, 1
-    tiles = cut(dataclasses.replace(few, label=label), samples=40, minimum_valid=0.0)
+    tiles = cut(dataclasses.replace(few, label=label), samples=40)
     assert tiles.sizes["tile"] == 40
     assert ((tiles.label != IGNORE).sum(("y", "x")) >= 1).all()
     assert [(tiles.label == value).sum() for value in (0, 1)] == [20, 20]

@@ -26,7 +26,7 @@ test-export: setup ## Every network as ONNX; `make test` exports those that diff
 	FLOODLOOM_EVERY_NETWORK=1 $(BIN)/pytest -n $(or $(WORKERS),2) tests/models/test_export.py
 
 test-cluster: setup ## The tiny run on a real SLURM of one node, made here as root of Debian's packages
-	PATH=$$PATH:/usr/sbin command -v slurmctld slurmd munged > /dev/null || { apt-get update -qq \
+	test -x /usr/sbin/slurmd -a -x /usr/sbin/munged || { apt-get update -qq \
 		&& apt-get install -qq -y --no-install-recommends slurm-wlm munge > /dev/null; }
 	FLOODLOOM_CLUSTER=1 $(BIN)/pytest -s tests/cluster
 

@@ -21,6 +21,7 @@ from floodloom.settings import groups
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages import STAGES
 from floodloom.stages.simulate import simulate
+from tests.simulated import lay_event
 
 
 def run(*arguments: object) -> int:
@@ -65,14 +66,7 @@ def test_models_are_listed(capsys) -> None:
 
 def test_from_a_product_to_scores(tmp_path, capsys) -> None:
     """What the README shows, on a very small event."""
-    simulate(
-        out_before=tmp_path / "before.SAFE",
-        out_after=tmp_path / "after.SAFE",
-        dem=tmp_path / "dem.tif",
-        optical=tmp_path / "optical.tif",
-        truth=tmp_path / "truth.tif",
-        settings=SimulateSettings(size=192),
-    )
+    lay_event(tmp_path, size=192)
     c, g, t = (tmp_path / name for name in ("c.zarr", "g.zarr", "t.zarr"))
     m, p, e = (tmp_path / name for name in ("m.safetensors", "p.tif", "e.json"))
     dem, truth = tmp_path / "dem.tif", tmp_path / "truth.tif"

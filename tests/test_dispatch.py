@@ -17,11 +17,10 @@ from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import read_ahead
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.settings import CalibrateSettings, GeocodeSettings
-from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
-from floodloom.stages.simulate import simulate
 from floodloom.workflow.sources import stand_in
+from tests.simulated import lay_event
 
 
 def process_of() -> da.Array:
@@ -60,14 +59,7 @@ def test_rows_are_read_into_this_process_whoever_reads(scheduler: str) -> None:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("files")
-    simulate(
-        out_before=folder / "before.SAFE",
-        out_after=folder / "after.SAFE",
-        dem=folder / "dem.tif",
-        optical=folder / "optical.tif",
-        truth=folder / "truth.tif",
-        settings=SimulateSettings(size=160),
-    )
+    lay_event(folder, size=160)
     return folder
 
 

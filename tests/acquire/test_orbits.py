@@ -14,14 +14,13 @@ from floodloom.errors import InputError
 from floodloom.raster.store import open_store
 from floodloom.sentinel1.geometry import ImageGeometry
 from floodloom.sentinel1.settings import CalibrateSettings
-from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.orbit import orbit
-from floodloom.stages.simulate import simulate
 from floodloom.workflow.inputs import inputs
 from floodloom.workflow.plan import Plan
 from tests.acquire.conftest import Server, answer
 from tests.sentinel1.test_product import DAY, orbit_file
+from tests.simulated import lay_event
 
 SHIFT = 900.0
 OTHER_DAY = "V20230512T225942_20230514T005942"
@@ -32,14 +31,7 @@ RESTITUTED = f"S1A_OPER_AUX_RESORB_OPOD_20230514T200617_{DAY}.EOF"
 @pytest.fixture(scope="module")
 def safe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("product")
-    return simulate(
-        out_before=folder / "before.SAFE",
-        out_after=folder / "after.SAFE",
-        dem=folder / "dem.tif",
-        optical=folder / "optical.tif",
-        truth=folder / "truth.tif",
-        settings=SimulateSettings(size=128),
-    )
+    return lay_event(folder, size=128)
 
 
 def bucket(names: list[str], token: str = "") -> bytes:

@@ -19,10 +19,7 @@ from tests.cluster.slurm import end_daemon, missing, slurm, start_daemon
 from tests.compiled import link_compiled
 from tests.workflow.conftest import environment, project
 
-pytestmark = [
-    pytest.mark.skipif(bool(missing()), reason=f"no SLURM here: lacks {', '.join(missing())}"),
-    pytest.mark.xdist_group("cluster"),
-]
+pytestmark = pytest.mark.xdist_group("cluster")
 PROFILE = "src/floodloom/workflow/profiles/slurm"
 QUICK = (
     "--slurm-status-command=squeue",  # there is no accounting
@@ -37,6 +34,7 @@ QUICK = (
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Folder of the cluster's state."""
+    assert not missing(), f"no SLURM can be started here: {', '.join(missing())} missing"
     folder = tmp_path_factory.mktemp("slurm")
     with slurm(folder):
         yield folder

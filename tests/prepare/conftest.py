@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from floodloom.simulate.settings import SimulateSettings
-from floodloom.stages.simulate import simulate
 from tests.compiled import copy_compiled
 from tests.conftest import REPOSITORY
+from tests.simulated import lay_event
 
 SIZE = 256
 collect_ignore = [] if "FLOODLOOM_SOAK_MINUTES" in os.environ else ["test_soak.py"]
@@ -24,14 +23,7 @@ collect_ignore = [] if "FLOODLOOM_SOAK_MINUTES" in os.environ else ["test_soak.p
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with post.SAFE, pre.SAFE, dem.tif and truth.tif; tests leave it as it is."""
     folder = tmp_path_factory.mktemp("own")
-    simulate(
-        out_before=folder / "pre.SAFE",
-        out_after=folder / "post.SAFE",
-        dem=folder / "dem.tif",
-        optical=folder / "optical.tif",
-        truth=folder / "truth.tif",
-        settings=SimulateSettings(size=SIZE, seed=21),
-    )
+    lay_event(folder, before="pre.SAFE", after="post.SAFE", size=SIZE, seed=21)
     return folder
 
 

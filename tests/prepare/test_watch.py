@@ -233,7 +233,7 @@ def test_faults_in_any_order_lose_and_repeat_nothing(api, runs, clock, tmp_path)
     looked(api, tmp_path)
     assert len(runs.mapped) == len(set(runs.mapped)) == 30
     assert set(states(tmp_path).values()) == {"mapped"}
-    assert not list(tmp_path.rglob("*.part*"))
+    assert not list(tmp_path.rglob(".*.part*"))
 
 
 def test_one_watches_at_a_time(api, runs, tmp_path) -> None:

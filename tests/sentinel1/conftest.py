@@ -13,8 +13,7 @@ from floodloom.raster.grid import grid_from_bounds
 from floodloom.simulate.event import EPSG, Overflight, look_at, product_content
 from floodloom.simulate.render import render_sigma0
 from floodloom.simulate.safe import write_safe
-from floodloom.simulate.settings import SimulateSettings
-from floodloom.stages.simulate import simulate
+from tests.simulated import lay_event
 
 EAST, NORTH = 500_000.0, 5_090_000.0
 
@@ -76,11 +75,4 @@ def place_of(tmp_path, monkeypatch) -> Callable[..., Place]:
 def safe(tmp_path_factory) -> Path:
     """A small simulated product."""
     folder = tmp_path_factory.mktemp("product")
-    return simulate(
-        out_before=folder / "before.SAFE",
-        out_after=folder / "after.SAFE",
-        dem=folder / "dem.tif",
-        optical=folder / "optical.tif",
-        truth=folder / "truth.tif",
-        settings=SimulateSettings(size=128),
-    )
+    return lay_event(folder, size=128)

@@ -12,10 +12,9 @@ from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.simulate.event import band_noise, image_event, make_event, product_content
 from floodloom.simulate.render import digital_numbers, render_sigma0
 from floodloom.simulate.safe import write_safe
-from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.calibrate import calibrate
 from floodloom.stages.geocode import geocode
-from floodloom.stages.simulate import simulate
+from tests.simulated import lay_event
 
 SIZE = 256
 
@@ -28,14 +27,7 @@ def event():
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("event")
-    simulate(
-        out_before=folder / "before.SAFE",
-        out_after=folder / "after.SAFE",
-        dem=folder / "dem.tif",
-        optical=folder / "optical.tif",
-        truth=folder / "truth.tif",
-        settings=SimulateSettings(seed=5, size=SIZE),
-    )
+    lay_event(folder, seed=5, size=SIZE)
     return folder
 
 

@@ -162,15 +162,14 @@ def _has_room(watch: Watch, ledger: Ledger) -> bool:
     if watch.settings.disk_gib is None:
         return True
     limit = watch.settings.disk_gib * _GIB
-    for name, entry in ledger.mapped():
-        if size_of(watch.out) <= limit:
-            return True
-        if not entry.cleared:
-            clear(watch.out, name)
-            entry.cleared = True
-            ledger.write(watch.out)
-            _log.info("%s: what its map was made from is removed", name)
-    if size_of(watch.out) <= limit:
+    kept = [(name, entry) for name, entry in ledger.mapped() if not entry.cleared]
+    while (size := size_of(watch.out)) > limit and kept:
+        name, entry = kept.pop(0)
+        clear(watch.out, name)
+        entry.cleared = True
+        ledger.write(watch.out)
+        _log.info("%s: what its map was made from is removed", name)
+    if size <= limit:
         return True
     _log.warning(
         "%s takes more than %g GiB and holds nothing that may go; what is waiting waits",

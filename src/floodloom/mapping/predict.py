@@ -32,7 +32,8 @@ MOST_COLUMNS = 2048
 
 _log = get_logger(__name__)
 _WINDOWS_OF_MEMORY = 8
-"""Windows after which memory is returned, which takes 6 % of the time of one."""
+"""Windows after which memory is returned: what is kept grows with each, and returning it takes 6 %
+of the time of one."""
 _STEPS = np.float32(4095)  # odd, so that no step lies at half a percent, where blending could tip
 _PERCENT_OF_A_STEP = np.float32(100 / 4095)
 

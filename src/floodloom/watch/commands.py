@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from pathlib import Path
 
@@ -86,8 +85,9 @@ def watch(
 
 def _looks(watched: Watch, ledger: Ledger) -> list[str]:
     """Look as often as asked, and return what failed the last time."""
-    settings = watched.settings
-    for number in itertools.count(1):
+    settings, number = watched.settings, 0
+    while True:
+        number += 1
         is_last = number == settings.looks
         failed: list[str] = []
         try:
@@ -99,4 +99,3 @@ def _looks(watched: Watch, ledger: Ledger) -> list[str]:
         if is_last:
             return failed
         time.sleep(settings.every * _MINUTE_S)
-    raise AssertionError("a count without end")

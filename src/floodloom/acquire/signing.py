@@ -32,7 +32,7 @@ def signed(address: str) -> str:
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
-    except ValueError:  # no address, which is said where it is read
+    except ValueError:  # no address, which is refused where it is read
         return address
     service = next(
         (s for end, s in SIGNERS.items() if host == end or host.endswith(f".{end}")), None

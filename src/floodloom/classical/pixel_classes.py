@@ -1,4 +1,4 @@
-"""Which thresholds tell water from land for methods that join pixels to regions."""
+"""Which thresholds separate water from land for methods that join pixels to regions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _FITS: dict[str, Fit] = {
 
 
 class ClassArguments(BlockArguments):
-    """Blocks, and what tells water from land in them."""
+    """Blocks, and what separates water from land in them."""
 
     classes: Literal["hsba", "kittler-illingworth", "otsu"] = Field(
         default="hsba",
-        description="Baseline whose thresholds and probabilities of levels tell water from land",
+        description="Baseline whose thresholds and probabilities separate water from land",
     )
 
     def odds(self, scene: BackscatterScene) -> WaterOdds:

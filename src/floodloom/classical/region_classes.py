@@ -32,7 +32,7 @@ def map_regions(scene: BackscatterScene, arguments: ClassArguments, regions: Reg
     scene
         The scene.
     arguments
-        Its blocks, and what tells water from land.
+        Its blocks, and what separates water from land.
     regions
         Divides a block.
     """

@@ -18,7 +18,7 @@ _SAME = 0.5
 def part_by_date(
     scenes: Sequence[Found], before: Sequence[Found]
 ) -> tuple[list[Found], list[list[Found]]]:
-    """Tell the pass of the flood from those before it.
+    """Separate the pass of the flood from those before it.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from pathlib import Path
 from floodloom.errors import InputError
 
 ENDINGS = (".gpkg", ".fgb", ".geojson", ".json", ".shp")
-"""What files of features end in; of which format one is, its content tells."""
+"""What files of features end in; the format of one is found by its content."""
 
 CLASSES = {"dry": 0, "permanent_water": 1, "flood": 2, "water": 2}
 """Names of the classes, by which features or whole files are labelled; `water` may be permanent."""

@@ -93,7 +93,7 @@ def _named(
     cluster: NDArray[Any],
     arguments: MaskContrastArguments,
 ) -> tuple[Mask, str]:
-    """Return which clusters are water, and what tells it; the rest of the ground is beside them."""
+    """Return which clusters are water, and by what; the rest of the ground is beside them."""
     groups = np.full(salient.shape, arguments.clusters)
     groups[salient] = cluster
     groups[~sample.valid] = -1

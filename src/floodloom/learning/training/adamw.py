@@ -12,7 +12,7 @@ _Compilable = torch.optim.AdamW
 class AdamW(_Compilable):
     """AdamW that isn't to be compiled; its steps are those of `torch.optim.AdamW`, bit for bit.
 
-    That one tells the compiler, `torch._dynamo`, to leave it alone, and has to import it for that:
+    That one keeps the compiler, `torch._dynamo`, away from it, and has to import it for that:
     a thousand modules, which take as long as all of PyTorch does, in every process that trains.
     """
 

@@ -1,4 +1,4 @@
-"""Hidden patches, whose backscatter the network tells from what is around them.
+"""Hidden patches, whose backscatter the network predicts from what is around them.
 
 After Xie et al. (2022), SimMIM: A Simple Framework for Masked Image Modeling, arXiv 2111.09886: a
 random share of .6 of the patches is hidden, a head of one layer predicts the raw values, and the

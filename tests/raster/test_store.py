@@ -1,3 +1,4 @@
+import time
 from xml.etree import ElementTree as ET
 
 import dask.array as da
@@ -60,6 +61,27 @@ def test_failed_write_leaves_the_old_store_and_no_leftovers(tmp_path) -> None:
         write_store(bad, tmp_path / "s.zarr")
     assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
     assert open_store(tmp_path / "s.zarr").vv.notnull().any()
+
+
+def test_no_thread_writes_on_after_another_failed(tmp_path) -> None:
+    ended = []
+
+    def made(block, block_info=None):
+        if block_info[0]["chunk-location"] == (0, 0):
+            raise OSError("cut off")
+        time.sleep(0.5)
+        ended.append(block_info[0])
+        return block
+
+    blocks = da.zeros((256, 64), chunks=64, dtype="float32").map_blocks(made, dtype="float32")
+    dataset = xr.Dataset({"vv": (("y", "x"), blocks)})
+    with pytest.raises(OSError, match="cut off"):
+        write_store(dataset, tmp_path / "s.zarr", chunk=64, shard=64)
+    before = len(ended)
+    assert not list(tmp_path.iterdir())
+    time.sleep(0.8)
+    assert len(ended) == before
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_store_and_foreign_folder_are_refused(tmp_path) -> None:

@@ -6,13 +6,18 @@ import asyncio
 import math
 import os
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import dask
 import xarray as xr
 import zarr
+from dask.base import get_scheduler, named_schedulers
+from dask.system import CPU_COUNT
+from dask.threaded import ContextAwareThreadPoolExecutor
 from pydantic import ValidationError
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.sync import sync
@@ -79,7 +84,10 @@ def write_store(
     _keep_threads()
     one_thread = {"threading.max_workers": 1}  # else the chunks lie in a file as they get ready
     with atomic_path(path) as temporary, shown, zarr.config.set(FAST_CODECS | one_thread):
-        rechunked.to_zarr(temporary, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+        with _threads_that_end():
+            rechunked.to_zarr(
+                temporary, mode="w", zarr_format=3, consolidated=False, encoding=encoding
+            )
         note_chunks(temporary)
     return Path(path)
 
@@ -101,6 +109,19 @@ def scratch_array(path: Path, shape: tuple[int, ...], dtype: str) -> zarr.Array[
         return zarr.create_array(
             path, shape=shape, chunks=chunks, dtype=dtype, compressors=_COMPRESSOR
         )
+
+
+@contextmanager
+def _threads_that_end() -> Iterator[None]:
+    """Compute by threads that end here; dask's own write on after one of them has failed."""
+    given = dask.config.get("pool", None)
+    used = get_scheduler()  # type: ignore[no-untyped-call]
+    if given is not None or used not in (None, named_schedulers["threads"]):
+        yield
+        return
+    workers = dask.config.get("num_workers", None) or CPU_COUNT
+    with ContextAwareThreadPoolExecutor(workers) as pool, dask.config.set(pool=pool):
+        yield
 
 
 @cache

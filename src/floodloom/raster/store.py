@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,6 @@ import xarray as xr
 import zarr
 from dask.base import get_scheduler, named_schedulers
 from dask.system import CPU_COUNT
-from dask.threaded import ContextAwareThreadPoolExecutor
 from pydantic import ValidationError
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.sync import sync
@@ -120,7 +120,7 @@ def _threads_that_end() -> Iterator[None]:
         yield
         return
     workers = dask.config.get("num_workers", None) or CPU_COUNT
-    with ContextAwareThreadPoolExecutor(workers) as pool, dask.config.set(pool=pool):
+    with ThreadPoolExecutor(workers) as pool, dask.config.set(pool=pool):
         yield
 
 

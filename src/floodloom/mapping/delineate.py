@@ -3,7 +3,8 @@
 A map is made in three passes over strips of rows: water on each date without small patches; flood,
 without small patches; and the classes, as they are written. What one pass hands to the next are
 masks of a bit per pixel, compressed. No pass looks further than a strip and some rows around it,
-but for `floodloom.raster.sieve`, which measures patches whole wherever strips cut them.
+but for `floodloom.raster.sieve`, which measures patches whole wherever strips cut them, and
+`floodloom.mapping.vegetation`, which adds flood under plants to that of open water.
 """
 
 from __future__ import annotations

@@ -67,6 +67,9 @@ def flooded_vegetation(
     Saale, Remote Sensing 7, 2015), and none of dense tropical ones on a single date.
     """
     height = flood.shape[0]
+    parts = by_strips(lambda start, stop: flood[start:stop].any(), height, rows=pace.rows)
+    if not any(is_there for _, is_there in parts):
+        return None
     limits = find_limits(_samples(pair, land, height))
     if limits is None:
         return None

@@ -9,9 +9,10 @@ def vegetation_tables(result: dict[str, Any]) -> list[str]:
     """Return the IoU of flood with and without flooded vegetation, and what is called so."""
     rows = [
         f"Simulated events of {result['size']} px by their seeds, mapped by `floodloom map`; "
-        "simulated chips of 256 px, whose weather and season differ between the dates; real tiles "
-        "whose display values are taken for decibels, which floodloom itself doesn't do. Excluded "
-        "flood counts as missed. Pixels that are called flooded vegetation, true and false.\n",
+        "simulated chips of 256 px, as far as they have two polarisations, whose weather and "
+        "season differ between the dates; real tiles whose display values are taken for decibels, "
+        "which floodloom itself doesn't do. Excluded flood counts as missed. Pixels that are "
+        "called flooded vegetation, true and false.\n",
         "| maps | IoU before | IoU after | called, true | called, false | of pixels |",
         "|---|---|---|---|---|---|",
     ]

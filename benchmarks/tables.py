@@ -26,6 +26,7 @@ from benchmarks.sentinel1_tables import sentinel1_tables
 from benchmarks.simulator_tables import simulator_tables
 from benchmarks.start import start_table
 from benchmarks.train_tables import train_tables
+from benchmarks.vegetation_tables import vegetation_tables
 from benchmarks.zoo_tables import zoo_tables
 from floodloom.files import read_json
 
@@ -166,6 +167,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "default_model": default_model_tables,
     "simulator": simulator_tables,
     "seasonal": seasonal_tables,
+    "vegetation": vegetation_tables,
     "train": train_tables,
     "auto": auto_tables,
     "zoo": zoo_tables,

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from pyproj import Transformer
 
+from floodloom.mapping.exclusion import Reason
+from floodloom.report.pages import map_page
 from floodloom.report.scene import event_view
 from floodloom.report.sheet import sheet_of
 from tests.report.conftest import Files
@@ -46,6 +48,23 @@ def test_doubtful_flood_is_to_be_looked_at_first(event: Files) -> None:
     assert "0\u202f% of the flood a likelihood of water of 90" in doubtful.sure[0]
     first = "50\u202f% of the flood has a likelihood below"
     assert any(line.startswith(first) for line in doubtful.checks)
+
+
+def test_flooded_vegetation_is_told_from_open_water(event: Files) -> None:
+    layers = opened(event)
+    view = event_view(layers)
+    assert view["vegetation"] is None
+    assert not any("vegetation" in line for line in sheet_of(view, None).sure)
+
+    reasons = layers.reasons[:].copy()
+    reasons[20:30, 30:60] = Reason.UNDER_PLANTS.value
+    view = event_view(replace(layers, reasons=reasons))
+    assert view["vegetation"]["pixels"] == 300
+    assert list(view["excluded"]) == ["layover"]
+    assert any(
+        line.startswith("0.03 km² of the flood are flooded") for line in sheet_of(view, None).sure
+    )
+    assert "flooded vegetation: brighter than before" in map_page("dunlin", [view], [])
 
 
 def test_scores_are_put_into_words(event: Files) -> None:

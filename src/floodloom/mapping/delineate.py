@@ -3,7 +3,8 @@
 A map is made in three passes over strips of rows: water on each date without small patches; flood,
 without small patches; and the classes, as they are written. What one pass hands to the next are
 masks of a bit per pixel, compressed. No pass looks further than a strip and some rows around it,
-but for `floodloom.raster.sieve`, which measures patches whole wherever strips cut them.
+but for `floodloom.raster.sieve`, which measures patches whole wherever strips cut them, and
+`floodloom.mapping.vegetation`, which adds flood under plants to that of open water.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from functools import cache
 
 import numpy as np
 
-from floodloom.arrays import Bytes, Mask
+from floodloom.arrays import NODATA, Bytes, Mask
+from floodloom.mapping.brightening import Pair
 from floodloom.mapping.exclusion import Ground, exclusions
 from floodloom.mapping.exclusion import Reason as Reason
 from floodloom.mapping.settings import DelineateSettings
+from floodloom.mapping.vegetation import flooded_vegetation, grown
 from floodloom.mapping.water import USUAL, Pace, minimum_area, water_extent
 from floodloom.raster.areas import PixelAreas, pixel_areas
 from floodloom.raster.grid import pixel_geobox
@@ -57,6 +60,8 @@ class Evidence:
         None.
     areas
         Areas of the pixels, m²; None: each is 1.
+    pair
+        Backscatter on both dates, where flood under plants is looked for; or None.
     """
 
     after: Rows
@@ -70,6 +75,7 @@ class Evidence:
     occurrence: Rows | None = None
     dates: tuple[str, ...] = ()
     z_score: Rows | None = None
+    pair: Pair | None = None
 
     def pixel_areas(self) -> PixelAreas:
         """Return the areas of the pixels; without a grid each is 1."""
@@ -89,6 +95,8 @@ class Delineation:
         (y, x) bool: water after the flood, and the flood among it.
     seasonal, doubtful
         (y, x) bool: where there was water on some dates before, and where there may have been.
+    plants
+        (y, x) bool: flood under plants, which is no part of `water`; None: none.
     """
 
     evidence: Evidence
@@ -97,6 +105,7 @@ class Delineation:
     flood: Rows
     seasonal: Rows
     doubtful: Rows
+    plants: Rows | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -112,7 +121,7 @@ class Delineation:
         classes
             (row, x) uint8, see `FloodClass`.
         reasons
-            (row, x) uint8, see `Reason`; 0 outside excluded pixels.
+            (row, x) uint8, see `Reason`; 0 outside excluded pixels and flood under plants.
         """
         rows = slice(start, self.shape[0] if stop is None else stop)
         water, flood = self.water[rows], self.flood[rows]
@@ -129,8 +138,17 @@ class Delineation:
         classes = water.astype(np.uint8)  # permanent is 1, dry 0
         np.putmask(classes, flood, FloodClass.FLOOD.value)
         np.putmask(classes, reasons > 0, FloodClass.EXCLUDED.value)
+        if self.plants is not None:
+            self._show(self.plants[rows], classes, reasons)
         np.putmask(classes, ~seen, FloodClass.NODATA.value)
         return classes, reasons
+
+    @staticmethod
+    def _show(plants: Mask, classes: Bytes, reasons: Bytes) -> None:
+        """Put flood under plants on the map: radar sees it, dense as they may be otherwise."""
+        shown = plants & ((reasons == 0) | (reasons == Reason.DENSE_VEGETATION.value))
+        np.putmask(classes, shown, FloodClass.FLOOD.value)
+        np.putmask(reasons, shown, Reason.UNDER_PLANTS.value)
 
     def _unchanged(self, rows: slice) -> Mask | None:
         evidence, settings = self.evidence, self.settings
@@ -197,7 +215,48 @@ def delineate_flood(
         sieve.add(values)
         sometimes.append(some)
         maybe.append(may)
-    return Delineation(evidence, settings, water, sieve.finish(), sometimes, maybe)
+    flood = sieve.finish()
+    plants = _under_plants(evidence, settings, water, earlier, flood, pace)
+    return Delineation(evidence, settings, water, flood, sometimes, maybe, plants)
+
+
+def _under_plants(
+    evidence: Evidence,
+    settings: DelineateSettings,
+    water: Rows,
+    earlier: _WaterBefore,
+    flood: Rows,
+    pace: Pace,
+) -> Rows | None:
+    """Return flood under plants, (y, x) bool, without small patches or small holes; or None."""
+    if evidence.pair is None:
+        return None
+    areas = evidence.pixel_areas()
+    least = minimum_area(settings, areas)
+
+    def land(start: int, stop: int) -> Mask:
+        low = evidence.after[start:stop] < settings.before_threshold
+        return np.asarray(earlier.land(start, stop) & ~water[start:stop] & low)
+
+    found = flooded_vegetation(evidence.pair, land, flood, least / areas.columns.mean(), pace)
+    if found is None:
+        return None
+
+    def part(start: int, stop: int) -> Bytes:
+        rows = slice(start, stop)
+        wet = np.where(found[rows] | water[rows], WATER, LAND)
+        return np.asarray(wet * (evidence.after[rows] != NODATA), np.uint8)
+
+    sieve = Sieve(areas, least)
+    height, width = evidence.after.shape
+    for _, values in by_strips(part, height, rows=pace.rows, threads=pace.threads):
+        sieve.add(values)
+    joined = sieve.finish()
+
+    def read(start: int, stop: int) -> Mask:
+        return np.asarray(joined[start:stop] & ~water[start:stop] & earlier.land(start, stop))
+
+    return ReadRows((height, width), read)
 
 
 @dataclass(frozen=True)
@@ -208,6 +267,11 @@ class _WaterBefore:
     seasonal: Rows
     doubtful: Rows
     unknown: Rows
+
+    def land(self, start: int, stop: int) -> Mask:
+        """Where some rows, (row, x), are known to have been land."""
+        layers = (self.permanent, self.seasonal, self.doubtful, self.unknown)
+        return np.asarray(~np.logical_or.reduce([layer[start:stop] for layer in layers]))
 
 
 def _water_before(evidence: Evidence, settings: DelineateSettings, pace: Pace) -> _WaterBefore:
@@ -240,9 +304,9 @@ def _with_shores(
     layers = (water, earlier.unknown, earlier.permanent, earlier.seasonal, earlier.doubtful)
     wet, unknown, *masks = (around(layer, start, stop, 2 * buffer)[0] for layer in layers)
     _, inner = around(water, start, stop, 2 * buffer)
-    grown = [_grown(mask, buffer) for mask in masks]
-    beside_flood = _grown(wet & ~np.logical_or.reduce([unknown, *grown]), buffer)
-    for mask, with_buffer in zip(masks, grown, strict=True):
+    wider = [grown(mask, buffer) for mask in masks]
+    beside_flood = grown(wet & ~np.logical_or.reduce([unknown, *wider]), buffer)
+    for mask, with_buffer in zip(masks, wider, strict=True):
         yield (mask | with_buffer & ~beside_flood)[inner]
 
 
@@ -268,18 +332,6 @@ def _before(
         water |= reference == 1
         maybe &= reference != 0
     return water, sometimes, maybe, ~known
-
-
-def _grown(mask: Mask, pixels: int) -> Mask:
-    """All pixels that lie within some of a mask, also diagonally."""
-    for _ in range(pixels):
-        across = mask.copy()
-        across[:, 1:] |= mask[:, :-1]
-        across[:, :-1] |= mask[:, 1:]
-        mask = across.copy()
-        mask[1:] |= across[:-1]
-        mask[:-1] |= across[1:]
-    return mask
 
 
 def flood_likelihood(evidence: Evidence) -> Rows:

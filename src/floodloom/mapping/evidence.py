@@ -10,6 +10,7 @@ from pydantic import Field
 
 from floodloom.errors import InputError
 from floodloom.log import get_logger
+from floodloom.mapping.brightening import Pair, read_pair
 from floodloom.mapping.change import read_change
 from floodloom.mapping.delineate import Evidence
 from floodloom.mapping.earlier import SECONDS, read_before, read_decibels, scenes_by_date
@@ -44,8 +45,8 @@ class DelineateFiles(Files):
     )
     before_scene: Paths = Field(
         default=(),
-        description="Scene stores before the flood, for minimum_change, minimum_z_score and "
-        "refinements that look at them",
+        description="Scene stores before the flood, against which flooded vegetation is brighter, "
+        "and for minimum_change, minimum_z_score and refinements that look at them",
     )
     reference_water: Path | None = Field(
         default=None,
@@ -132,6 +133,7 @@ def read_evidence(
         ground=_ground(grid, files, terrain, settings),
         areas=pixel_areas(grid),
         decibel=_decibel(grid, files.scene, settings),
+        pair=_pair(grid, files),
         **_change(grid, files, settings),
         **_water_before(grid, files, after, settings, pace),
     )
@@ -173,6 +175,13 @@ def _ground(
 def _decibel(grid: GeoBox, scene: Path | None, settings: DelineateSettings) -> Rows | None:
     """Return the backscatter after the flood, if the refinement looks at it."""
     return None if scene is None or not _looks_at_edges(settings) else read_decibel(scene, grid)
+
+
+def _pair(grid: GeoBox, files: DelineateFiles) -> Pair | None:
+    """Return the backscatter of both dates, if it can show flood under plants."""
+    if files.scene is None or not files.before_scene:
+        return None
+    return read_pair(files.scene, files.before_scene, grid)
 
 
 def _change(grid: GeoBox, files: DelineateFiles, settings: DelineateSettings) -> dict[str, Any]:

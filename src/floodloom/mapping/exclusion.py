@@ -1,4 +1,4 @@
-"""Where radar can't show whether there is a flood, and why."""
+"""Where radar can't show whether there is a flood, and why; and where it shows one otherwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floodloom.raster.rows import Rows
 
 
 class Reason(IntEnum):
-    """Why a pixel is excluded."""
+    """Why a pixel is excluded; `UNDER_PLANTS` is no exclusion but how flood was seen."""
 
     NONE = 0
     LAYOVER = 1
@@ -27,6 +27,7 @@ class Reason(IntEnum):
     ABOVE_DRAINAGE = 7
     UNCHANGED = 9
     SEASONAL = 10
+    UNDER_PLANTS = 11
 
 
 REASON_NAMES = {
@@ -40,7 +41,10 @@ REASON_NAMES = {
     Reason.UNCHANGED.value: "water, but backscatter as before the flood",
     Reason.SEASONAL.value: "water, and on some dates before the flood, too",
 }
-"""What the reasons mean."""
+"""What the reasons of exclusion mean."""
+
+UNDER_PLANTS = {Reason.UNDER_PLANTS.value: "flooded vegetation: brighter than before"}
+"""What the value of flood means that was seen under plants; other flood was seen as open water."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,12 @@ CLASS_NAMES = {
 }
 """Classes that become polygons."""
 
+VEGETATION = FloodClass.EXCLUDED.value + 1
+"""Value of flooded vegetation among patches; its polygons are of the class flood, with a name of
+their own."""
+
+_NAMES = {**CLASS_NAMES, VEGETATION: "flooded vegetation"}
+
 _DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
 _OPTIONS = {"GPKG": {"VERSION": "1.2"}}  # GDAL before 3.7 warns of what is newer
 _REFUSALS = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError)
@@ -75,7 +81,7 @@ class PolygonsOfMap:
         Parameters
         ----------
         classes
-            (row, x) uint8, see `FloodClass`.
+            (row, x) uint8, see `FloodClass`, and `VEGETATION`.
         likelihood
             (row, x) uint8 percent of water.
         """
@@ -97,8 +103,10 @@ class PolygonsOfMap:
         self._made.clear()
         order = np.lexsort((first, -size))
         columns: dict[str, NDArray[Any]] = {
-            CLASS_COLUMN: value[order].astype(np.int32),
-            "name": np.array([CLASS_NAMES[v] for v in value[order].tolist()], dtype=object),
+            CLASS_COLUMN: np.where(
+                value[order] == VEGETATION, FloodClass.FLOOD.value, value[order]
+            ).astype(np.int32),
+            "name": np.array([_NAMES[v] for v in value[order].tolist()], dtype=object),
             "area_ha": size[order] / self._areas.scale / 10_000,
             "likelihood": np.round(mean[order], 1),
         }
@@ -108,7 +116,7 @@ class PolygonsOfMap:
         return FloodPolygons(columns, outline[order], None if crs is None else crs.to_wkt())
 
 
-_WANTED = np.array([c if c in CLASS_NAMES else 0 for c in range(256)], dtype=np.uint8)
+_WANTED = np.array([c if c in _NAMES else 0 for c in range(256)], dtype=np.uint8)
 
 
 def require_polygon_file(path: str | Path) -> str:

@@ -16,8 +16,9 @@ from floodloom.arrays import Bytes, Floats
 from floodloom.log import get_logger
 from floodloom.mapping.delineate import Delineation, flood_likelihood
 from floodloom.mapping.depth import flood_depth
+from floodloom.mapping.exclusion import Reason
 from floodloom.mapping.item import Sensor, stac_item, write_item
-from floodloom.mapping.polygons import FloodPolygons, PolygonsOfMap, write_polygons
+from floodloom.mapping.polygons import VEGETATION, FloodPolygons, PolygonsOfMap, write_polygons
 from floodloom.mapping.products import (
     AreaSums,
     flood_map_profile,
@@ -42,7 +43,9 @@ from floodloom.sentinel1.relief import Elevation
 class FloodProducts(Files):
     """What is written of an event."""
 
-    out: Path = Field(description="Flood map to write: class, and reason of exclusion")
+    out: Path = Field(
+        description="Flood map to write: class, and reason of exclusion or flooded vegetation"
+    )
     vectors: Path = Field(description="GeoPackage (.gpkg) or FlatGeobuf (.fgb) to write")
     item: Path = Field(description="STAC item to write (.json)")
     flatgeobuf: Path | None = Field(
@@ -174,7 +177,8 @@ def _write_rasters(
             for writer, values in zip(writers, (bands, likely[np.newaxis]), strict=False):
                 writer.write(values, window=place)
             sums.add(bands[0], bands[1], start)
-            polygons.add(bands[0], shown)
+            under_plants = bands[1] == Reason.UNDER_PLANTS.value
+            polygons.add(np.where(under_plants, np.uint8(VEGETATION), bands[0]), shown)
     facts = {
         "event": flood.event,
         "date": tags.get("ACQUISITION_TIME", "")[:10],
@@ -196,13 +200,17 @@ def _describe(flood: FloodMap, sums: AreaSums, files: Mapping[str, Path], item: 
     named = {name: value for name, value in tags.items() if value and name != DATES_BEFORE}
     provenance = {name.lower(): value for name, value in named.items()}
     facts = {"area_ha": areas, "excluded_ha": excluded, "floodloom": provenance}
+    if vegetation := sums.of_vegetation():
+        facts["flooded_vegetation_ha"] = vegetation
     if flood.found.evidence.dates:
         facts["dates_before"] = list(flood.found.evidence.dates)
     acquired = tags.get("ACQUISITION_TIME")
     described = stac_item(flood.event, grid, acquired, files, facts, sensor=flood.sensor)
     write_item(described, item, flood.collection)
     why = ", ".join(f"{reason} {area:.1f}" for reason, area in excluded.items())
+    why = f" ({why})" if why else ""
+    under = f" ({vegetation:.1f} under plants)" if vegetation else ""
     get_logger(__name__).info(
-        "%s: flood %.1f ha, excluded %.1f ha%s",
-        flood.event, areas["flood"], areas["excluded"], f" ({why})" if why else "",
+        "%s: flood %.1f ha%s, excluded %.1f ha%s",
+        flood.event, areas["flood"], under, areas["excluded"], why,
     )  # fmt: skip

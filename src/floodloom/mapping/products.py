@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from floodloom.arrays import Bytes
 from floodloom.errors import InputError
-from floodloom.mapping.exclusion import REASON_NAMES, Reason
+from floodloom.mapping.exclusion import REASON_NAMES, UNDER_PLANTS, Reason
 from floodloom.raster.areas import PixelAreas, Wholes
 from floodloom.raster.cog import CogProfile, cog_writer
 from floodloom.raster.grid import geobox_of
@@ -57,6 +57,7 @@ _LARGEST = 255  # value of a byte
 REASON_TEXTS = {
     Reason.NONE.value: "not excluded",
     **REASON_NAMES,
+    **UNDER_PLANTS,
     FloodClass.NODATA.value: CLASS_TEXTS[FloodClass.NODATA.value],
 }
 """What the values of a flood map's second band mean."""
@@ -65,15 +66,15 @@ REASON_TEXTS = {
 def flood_map_profile(geobox: GeoBox, tags: Mapping[str, str]) -> CogProfile:
     """Describe the file of a flood map.
 
-    Classes are band 1, reasons of exclusion band 2, 255 = no data in both. Names of the values and
-    a style lie beside it, see `floodloom.raster.product`.
+    Classes are band 1, reasons of exclusion and flooded vegetation band 2, 255 = no data in both.
+    Names of the values and a style lie beside it, see `floodloom.raster.product`.
     """
     return CogProfile(
         geobox=geobox,
         dtype="uint8",
         nodata=FloodClass.NODATA.value,
         count=2,
-        descriptions=("flood class", "reason of exclusion"),
+        descriptions=("flood class", "reason of exclusion, flooded vegetation"),
         colormap=COLOURS,
         meanings=(CLASS_TEXTS, REASON_TEXTS),
         patches=CLASS_COLUMN,
@@ -173,6 +174,10 @@ class AreaSums:
         """Return the area that each reason excludes by its text, ha, where it excludes any."""
         found = self._named(self.reasons, {text: value for value, text in REASON_NAMES.items()})
         return {text: area for text, area in found.items() if area > 0}
+
+    def of_vegetation(self) -> float:
+        """Return the area of the flood that was seen under plants, ha."""
+        return self._named(self.reasons, {"": Reason.UNDER_PLANTS.value})[""]
 
     def _named(self, sums: Wholes, meanings: Mapping[str, int]) -> dict[str, float]:
         hectares = sums / self.areas.scale / 10_000

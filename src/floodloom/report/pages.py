@@ -16,7 +16,7 @@ from pydantic import Field
 
 from floodloom import __version__
 from floodloom.errors import InputError
-from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.mapping.exclusion import REASON_NAMES, UNDER_PLANTS
 from floodloom.mapping.products import describe_map, rows_of_map
 from floodloom.mapping.settings import event_of
 from floodloom.mapping.sources import open_percent
@@ -51,7 +51,7 @@ def map_page(
         Tiles, as `floodloom.report.examples.example_tiles` gives them.
     """
     events = [{key: view[key] for key in view.keys() - _OF_REPORT} for view in views]
-    data = {"events": events, "reasons": REASON_NAMES}
+    data = {"events": events, "reasons": {**REASON_NAMES, **UNDER_PLANTS}}
     template = _environment().get_template("map.html")
     return template.render(title=title, data=_script_json(data), views=views, examples=examples)
 
@@ -89,7 +89,8 @@ def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -
         "Scores are made from counts summed over everything and divided once. Means over chips "
         "have their own name; the two differ where chips differ.",
         "Radar sees smooth open water. Wind, dense vegetation, buildings and smooth dry ground "
-        "(tarmac, sand) mislead it.",
+        "(tarmac, sand) mislead it. Flooded vegetation is what has become brighter beside open "
+        "flood water; more may lie hidden.",
     ]
     if any(knows_no_water_before(view) for view in views):
         notes.append(

@@ -15,7 +15,7 @@ from pyproj import Transformer
 
 from floodloom.arrays import Bytes
 from floodloom.kernels import jit
-from floodloom.mapping.exclusion import REASON_NAMES
+from floodloom.mapping.exclusion import REASON_NAMES, UNDER_PLANTS
 from floodloom.mapping.sources import DATES_BEFORE, rows_of
 from floodloom.raster.areas import crs_name, pixel_areas, pixel_size
 from floodloom.raster.grid import geobox_of
@@ -97,7 +97,8 @@ def event_view(
     dict
         name, height, width (px); layers, the levels of each, see `floodloom.report.layers`;
         pictures, small images of after, before and map as data URIs; likely, shares of the flood
-        by its likelihood; hasTruth; areas; excluded, the area of each reason; predicted, what the
+        by its likelihood; hasTruth; areas; excluded, the area of each reason; vegetation, that
+        of flood under plants, if there is any; predicted, what the
         prediction was made with; places; crs and pixel (m); products and zones.
     """
     height, width = layers.classes.shape
@@ -121,6 +122,7 @@ def event_view(
         "sensor": "" if layers.scene is None else _sensor(layers.scene),
         "areas": sums[0].named(_CLASS_NAMES),
         "excluded": _some(sums[1].named(REASON_NAMES)),
+        "vegetation": next(iter(_some(sums[1].named(UNDER_PLANTS)).values()), None),
         "predicted": _predicted(layers.predicted),
         "places": _places(layers.geobox),
         "crs": crs_name(layers.geobox),

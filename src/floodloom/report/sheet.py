@@ -97,6 +97,11 @@ def _sure(view: Mapping[str, Any], scores: Mapping[str, Any] | None) -> list[str
             f"The model gives {high} of the flood a likelihood of water of 90\u202f% or more, "
             f"{middle} one of 70 to 90\u202f%, and {low} less."
         )
+    if view.get("vegetation"):
+        lines.append(
+            f"{area(view['vegetation'])} of the flood are flooded vegetation: land beside open "
+            "flood water that has become brighter. It is less certain than open water."
+        )
     if scores is None:
         lines.append("Nobody has checked this map against what was seen on the ground.")
         return lines
@@ -143,7 +148,7 @@ def _checks(view: Mapping[str, Any]) -> list[str]:
             "other direction of flight, or an optical one, sees other ground."
         )
     lines += [
-        "Water under trees, between buildings and roughened by wind stays hidden from radar.",
+        "Much water under trees, between buildings and roughened by wind stays hidden from radar.",
         "Runways, wide roads, sand and smooth wet fields may be taken for water.",
     ]
     return lines

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 
+from benchmarks.record import RESULTS
 from benchmarks.scale_plan import (
     CORE,
     KEPT,
@@ -20,6 +22,8 @@ from benchmarks.scale_plan import (
     stage_costs,
 )
 from benchmarks.scale_queue import Site, passes, simulate
+from benchmarks.workflow import REPOSITORY
+from floodloom.files import read_json
 
 
 def erlang_c(servers: int, load: float) -> float:
@@ -97,6 +101,27 @@ def test_passes_arrive_in_order_at_their_rate() -> None:
     assert (np.diff(arrivals) >= 0).all()
     assert arrivals[-1] <= 3 * 86_400
     assert len(np.unique(arrivals)) == 300
+
+
+def test_the_page_states_what_was_recorded() -> None:
+    found = read_json(RESULTS / "scale.json")
+    page = (REPOSITORY / "docs" / "scale.md").read_text()
+    for needs_of in found["plan"]["needs"].values():
+        for text in (
+            f"{needs_of['core_seconds_per_scene']:,} processor seconds",
+            f"| {needs_of['cores_at_least']:.1f} |",
+            f"{needs_of['products_tb_per_year']:,.0f} TB",
+            f"{needs_of['compute_usd_per_month']:,} USD",
+            f"{needs_of['storage_usd_per_month_after_a_year']:,} USD",
+        ):
+            assert text in page, text
+    assert f"{found['dry_run']['cpu_seconds']:.0f} processor seconds" in page
+    stated = re.search(r"within an hour, 90 % within two \| (\d+) \| (\d+) \|", page)
+    assert stated is not None
+    for name, cores in zip(SCENARIOS, stated.groups(), strict=True):
+        hours = found["plan"]["latency"][name]["cores"][cores]["hours"]
+        assert hours["50"] <= 1.0
+        assert hours["90"] <= 2.0
 
 
 def test_costs_are_proportional_and_every_assumption_has_a_source() -> None:

@@ -46,7 +46,7 @@ class Assumptions:
 
 SOURCES = {
     "core_hour": "c5.2xlarge of AWS, USD 0.34 an hour for 8 virtual cores on demand, an example "
-    "price of https://docs.aws.amazon.com/autoscaling/ec2/userguide/"
+    "price of https://docs.amazonaws.cn/en_us/autoscaling/ec2/userguide/"
     "weights-spot-price-per-unit-hour-example.html, read on 2026-12-02",
     "gpu_hour": "g5.xlarge of AWS in us-east-1, on demand, June 2026, as quoted by a third party",
     "gb_month": "assumed: about what object storage of large providers costs; give your own",

@@ -2,7 +2,7 @@
 
 Each reader of `readers.py` runs in a process of its own under libFuzzer (by atheris), which
 stops it at 5 s for one input or 1 GB of memory. What it finds lies beneath `results/fuzzing`, and
-further runs go on from there; `corpus.zip` beside this file holds the inputs that all begin with.
+further runs go on from there; `corpus.tar.xz` beside this file holds what all begin with.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import time
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CORPUS = Path(__file__).parent / "corpus.zip"
+CORPUS = Path(__file__).parent / "corpus.tar.xz"
+LARGEST = 200_000
+"""Bytes that the corpus in the repository may have."""
+_KEPT = 40
+"""Inputs of a reader that are kept, the smallest."""
 SECONDS, MEGABYTES = 5, 1000
 """What one input may take."""
 _MOST_FINDINGS = 5
@@ -70,7 +74,8 @@ def fuzz(name: str, folder: Path, runs: int) -> Tally:
     place = folder / name
     (place / "corpus").mkdir(parents=True, exist_ok=True)
     (place / "findings").mkdir(exist_ok=True)
-    _unpack(name, place / "corpus")
+    for file, content in kept(name).items():
+        (place / "corpus" / file).write_bytes(content)
     tally = _read(place)
     left = runs
     while left > 0 and len(tally.findings) < _MOST_FINDINGS:
@@ -124,14 +129,26 @@ def _reason(text: str) -> str:
     return (raised or ["".join(one) for one in ended] or [text[-200:]])[-1][:300]
 
 
-def _unpack(name: str, corpus: Path) -> None:
-    """Lay the inputs that are kept in the repository beside those that are there."""
-    if CORPUS.exists():
-        with zipfile.ZipFile(CORPUS) as kept:
-            for member in kept.namelist():
-                reader, _, file = member.partition("/")
-                if reader == name:
-                    (corpus / file).write_bytes(kept.read(member))
+def kept(name: str) -> dict[str, bytes]:
+    """Return the inputs of a reader that are kept in the repository, by their names."""
+    if not CORPUS.exists():
+        return {}
+    with tarfile.open(CORPUS) as archive:
+        members = [one for one in archive if one.name.startswith(f"{name}/")]
+        files = ((one.name.partition("/")[2], archive.extractfile(one)) for one in members)
+        return {file: content.read() for file, content in files if content is not None}
+
+
+def keep(folder: Path) -> None:
+    """Put the smallest inputs of each reader's corpus into the repository."""
+    with tarfile.open(CORPUS, "w:xz", preset=9) as archive:
+        for corpus in sorted(folder.glob("*/corpus")):
+            found = (path for path in corpus.iterdir() if not path.name.startswith("seed-"))
+            for path in sorted(found, key=lambda one: (one.stat().st_size, one.name))[:_KEPT]:
+                member = tarfile.TarInfo(f"{corpus.parent.name}/{path.name[:12]}")
+                member.size = path.stat().st_size
+                with path.open("rb") as content:
+                    archive.addfile(member, content)
 
 
 def make_event_once(folder: Path) -> None:
@@ -169,7 +186,11 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10_000, help="inputs of each reader")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "results" / "fuzzing")
     parser.add_argument("readers", nargs="*", choices=[*READERS, []], help="all when not given")
+    parser.add_argument("--keep", action="store_true", help="put the corpus into the repository")
     given = parser.parse_args()
+    if given.keep:
+        keep(given.folder)
+        return 0
     make_event_once(given.folder)
     tallies = {}
     for name in given.readers or READERS:

@@ -53,7 +53,7 @@ _AROUND_DEG = 0.02
 """Beyond an area, for the corners of a map that is turned against it."""
 _REMEDY = f"give {', '.join(CATALOGUES)}, or the address of a STAC API or of a catalog.json"
 _LIBRARIES = (pystac.errors, pystac_client.errors, pystac_client.exceptions)
-_NO_CATALOGUE = (
+_NO_CATALOGUE: tuple[type[Exception], ...] = (
     *(
         error
         for module in _LIBRARIES

@@ -112,5 +112,7 @@ def measure(scenes: int) -> dict[str, Any]:
         lay_small(folder, scenes)
         first, again = run_cost(folder), run_cost(folder)
         results = folder / "results" / _RUN
-        stored = {path.name: bytes_below(path) for path in sorted(results.iterdir())}
+        stored = {
+            path.name: bytes_below(path) for path in sorted(results.iterdir()) if path.is_dir()
+        }
     return {"scenes": scenes, "run": first, "again": again, "bytes": stored}

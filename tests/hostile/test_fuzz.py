@@ -12,7 +12,8 @@ import tarfile
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from .fuzz_coverage import CORPUS, LARGEST, kept
+from . import fuzz_coverage
+from .fuzz_coverage import CORPUS, LARGEST, Tally, keep, kept, table
 from .harness import Trial, alarm
 from .reader import names, refused
 from .readers import READERS
@@ -60,3 +61,25 @@ def test_the_corpus_is_small_and_of_known_readers() -> None:
         found = {name.partition("/")[0] for name in archive.getnames()}
     assert found
     assert found <= set(READERS)
+
+
+def test_what_is_kept_is_found_again_by_its_reader(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(fuzz_coverage, "CORPUS", tmp_path / "corpus.tar.xz")
+    for reader, inputs in {"item": (b"{}", b"\0" * 99), "item-of-scene": (b"[]",)}.items():
+        corpus = tmp_path / reader / "corpus"
+        corpus.mkdir(parents=True)
+        (corpus / "seed-0").write_bytes(b"made by the code")
+        for number, content in enumerate(inputs):
+            (corpus / f"{number}").write_bytes(content)
+    assert kept("item") == {}
+    keep(tmp_path)
+    assert kept("item") == {"0": b"{}", "1": b"\0" * 99}
+    assert kept("item-of-scene") == {"0": b"[]"}
+    assert kept("zip") == {}
+
+
+def test_the_table_names_what_was_found() -> None:
+    found = table({"item": Tally(2000, 4.0, 98, 18, 486, ["KeyError: 'x' (crash-1)"])})
+    assert found.splitlines()[1].split() == ["item", "2,000", "500", "98", "18", "486", "1"]
+    assert "KeyError: 'x' (crash-1)" in found
+    assert found.splitlines()[-1].split() == ["all", "2,000"]

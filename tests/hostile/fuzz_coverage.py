@@ -26,7 +26,7 @@ _KEPT = 40
 SECONDS, MEGABYTES = 5, 1000
 """What one input may take."""
 _MOST_FINDINGS = 5
-"""Findings of a reader after which it is left, until they are mended."""
+"""Findings of a reader after which it is left: mend them, and remove its folder to begin anew."""
 _FINAL = {
     "executions": r"stat::number_of_executed_units:\s*(\d+)",
     "peak_mib": r"stat::peak_rss_mb:\s*(\d+)",

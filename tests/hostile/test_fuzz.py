@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 
@@ -83,3 +84,11 @@ def test_the_table_names_what_was_found() -> None:
     assert found.splitlines()[1].split() == ["item", "2,000", "500", "98", "18", "486", "1"]
     assert "KeyError: 'x' (crash-1)" in found
     assert found.splitlines()[-1].split() == ["all", "2,000"]
+
+
+@pytest.mark.parametrize("form", ["zarr-2", "zarr-3"])
+@pytest.mark.parametrize("value", [True, 3, 0.5, "gzip", {}, [True], [None]])
+def test_codecs_of_any_type_are_read_or_refused(form: str, value: object, trial: Trial) -> None:
+    reader = READERS[form](trial)
+    for key in ("filters", "codecs", "index_codecs", "compressor"):
+        refused(reader.read, json.dumps({**json.loads(reader.seeds[0]), key: value}).encode())

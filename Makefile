@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo demo-train test test-kills test-export test-cluster test-soak fuzz setup check format docs docs-site figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export test-cluster test-soak fuzz fuzz-coverage audit setup check format docs docs-site figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
@@ -35,6 +35,21 @@ test-soak: setup ## MINUTES of a watch that is killed, cut off and given broken 
 
 fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
 	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py
+
+fuzz-coverage: setup ## RUNS inputs for each reader of files, led by the lines that they reach; goes on where it stopped
+	$(BIN)/pip install --quiet atheris==3.0.0
+	FLOODLOOM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile.fuzz_coverage \
+		--runs $(or $(RUNS),10000) $(READERS)
+
+audit: setup ## Licences of all dependencies, a bill of materials, known vulnerabilities (needs pypi.org)
+	$(BIN)/python -m audit.licences
+	test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit \
+		&& .venv-audit/bin/pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0; }
+	mkdir -p results
+	.venv-audit/bin/cyclonedx-py environment --output-reproducible --output-file results/sbom.json \
+		$(BIN)/python
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt \
+		--vulnerability-service $(or $(SERVICE),pypi)
 
 setup: $(STAMP) ## Virtual environment with the pinned dependencies
 

@@ -21,6 +21,7 @@ from benchmarks.predict_default_tables import predict_default_tables
 from benchmarks.predict_tables import predict_tables
 from benchmarks.record import RESULTS
 from benchmarks.relabel_tables import relabel_tables
+from benchmarks.scale_tables import scale_tables
 from benchmarks.seasonal_tables import seasonal_tables
 from benchmarks.sentinel1_tables import sentinel1_tables
 from benchmarks.simulator_tables import simulator_tables
@@ -180,6 +181,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "labels": labels_tables,
     "distill": distill_tables,
     "workflow": lambda result: [dry_run_table(result)],
+    "scale": scale_tables,
     "start": lambda result: [start_table(result)],
 }
 """The tables of each benchmark, in the order of the page."""

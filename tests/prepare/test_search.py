@@ -350,6 +350,26 @@ def test_what_leads_nowhere_is_one_line(own, api, tmp_path, capsys, arguments, s
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"type": "Feature", "id": "a", "stac_version": "1.0.0", "links": []}',
+        '{"type": "Catalog", "id": 1, "links": {}}',
+        '{"type": "Catalog", "stac_version": "1.0.0", "id": "c", "links": [{"href": "x"}]}',
+        '{"type": "Catalog", "stac_version": 7, "id": "c", "description": "", "links": []}',
+        '{"type": null, "stac_version": "1.0.0", "id": "c", "description": "", "links": [0]}',
+        "{}",
+        "[]",
+        "3",
+    ],
+)
+def test_another_json_file_is_no_catalogue(content: str, tmp_path) -> None:
+    path = tmp_path / "catalog.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"not a STAC catalogue|no scene of Sentinel-1"):
+        scenes_of(str(path), (14.0, 45.0, 15.0, 46.0), datetime(2023, 5, 14))
+
+
 def named(page: dict) -> dict:
     """A page of a search whose next one is asked for otherwise."""
     return {**page, "links": [{"rel": "next", "href": "http://h/search", "method": "POST"}]}

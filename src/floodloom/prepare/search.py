@@ -13,11 +13,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pystac
+import pystac.errors
+import pystac_client.errors
+import pystac_client.exceptions
 import shapely
 from pystac.link import Link
 from pystac_client import Client
 from pystac_client.conformance import ConformanceClasses
-from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
 from floodloom.acquire.catalogues import (
@@ -50,17 +52,23 @@ _PER_PAGE = 100
 _AROUND_DEG = 0.02
 """Beyond an area, for the corners of a map that is turned against it."""
 _REMEDY = f"give {', '.join(CATALOGUES)}, or the address of a STAC API or of a catalog.json"
-_NO_CATALOGUE = (
-    pystac.STACError,
-    APIError,
-    UnicodeError,
-    ValueError,
-    KeyError,
-    TypeError,
+_LIBRARIES = (pystac.errors, pystac_client.errors, pystac_client.exceptions)
+_NO_CATALOGUE: tuple[type[Exception], ...] = (
+    *(
+        error
+        for module in _LIBRARIES
+        for error in vars(module).values()
+        if isinstance(error, type) and issubclass(error, Exception)
+    ),
+    ArithmeticError,
+    AssertionError,
     AttributeError,
+    LookupError,
     RecursionError,
+    TypeError,
+    ValueError,
 )
-"""What reading something else raises."""
+"""What reading something else raises; the errors of the libraries have no base in common."""
 
 Item = tuple[Mapping[str, Any], str]
 """JSON of an item, and where it lies."""

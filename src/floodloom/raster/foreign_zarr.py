@@ -199,8 +199,10 @@ def _codecs(content: Any) -> Iterator[str]:
     """Yield the names of the codecs in the metadata of an array, however they are nested."""
     if not isinstance(content, dict):
         return
-    found = [content.get("compressor"), *(content.get("filters") or [])]
-    found += [*(content.get("codecs") or []), *(content.get("index_codecs") or [])]
+    found = [content.get("compressor")]
+    for key in ("filters", "codecs", "index_codecs"):
+        stated = content.get(key)
+        found += stated if isinstance(stated, list) else [stated]
     for codec in filter(None, found):
         named = codec if isinstance(codec, dict) else {"name": str(codec)}
         yield str(named.get("name", named.get("id", ""))).removeprefix("numcodecs.")

@@ -1,0 +1,1 @@
+"""What floodloom depends on: licences, vulnerabilities, a bill of materials (`make audit`)."""

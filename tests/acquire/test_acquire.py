@@ -123,7 +123,7 @@ def test_refusals_of_the_server_say_what_to_do(server, tmp_path, status, remedy)
         ("http://me:s3cret@127.0.0.1:port/x.zip", "not a valid address"),
         ("http://[me:s3cret@x/x.zip", "not a valid address"),
         ("https:///x.zip?s3cret", "https can't be fetched; give an http"),
-        ("s3://bucket/x.zip?s3cret", "s3 can't be fetched; give an http"),
+        ("s3://bucket/x.zip?s3cret", "not of the form s3://bucket/key"),
         ("ftp://me:s3cret@host/x.zip", "ftp can't be fetched; give an http"),
     ],
 )

@@ -78,7 +78,10 @@ def test_mistakes_are_one_line_that_names_the_key(change: dict, message: str) ->
             HEADER + "a\te\tafter\tfile:///etc/x.zip\n",
             r"row 2: source file:///etc/x\.zip: only http",
         ),
-        (HEADER + "a\te\tafter\ts3://me:pw@b/x.zip\n", r"row 2: source s3://b/x\.zip: only http"),
+        (
+            HEADER + "a\te\tafter\ts3://me:pw@b/x.zip\n",
+            r"row 2: source:? s3://b/x\.zip: not of the form s3",
+        ),
         (HEADER + "a\te\tafter\tFTP://h/x.zip?t=1\n", r"row 2: source FTP://h/x\.zip: only"),
         (HEADER + "a\te\tafter\tdataset\n", r"row 2: source is `dataset`, but"),
         (HEADER + "a\te\tafter\tsimulated\nb\te\tafter\tsimulated\n", r"'a' and 'b' are both"),

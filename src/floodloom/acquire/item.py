@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from floodloom.acquire.bucket import SCHEME as BUCKET
 from floodloom.acquire.catalogues import PRODUCT, asset_key, href_of
 from floodloom.acquire.download import open_source
 from floodloom.acquire.web import SCHEMES
@@ -169,10 +170,11 @@ def _located(href: str, item: str, shown: str) -> str:
             scheme = urlsplit(address).scheme
         except ValueError:
             raise InputError(f"{shown}: an asset without a valid address; check the item") from None
-        if scheme not in SCHEMES:
+        # Credentials of buckets are for what an own item names, not for one of the web.
+        if scheme not in (SCHEMES if is_address(item) else (*SCHEMES, BUCKET)):
             raise InputError(
-                f"{shown}: its asset lies at {redact(address)}, but only http(s) addresses are "
-                "fetched; get it by hand and give its path"
+                f"{shown}: its asset lies at {redact(address)}, but only http(s) addresses, and "
+                "s3 in an item on disk, are fetched; get it by hand and give its path"
             )
         return address
     folder = Path(item).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlencode, urlsplit
 
+from floodloom.acquire.bucket import in_bucket, presigned
 from floodloom.acquire.catalogues import SIGNERS
 from floodloom.acquire.item import read_text
 from floodloom.errors import InputError
@@ -12,7 +13,7 @@ from floodloom.texts import redact
 
 
 def signed(address: str) -> str:
-    """Return an address with a signature, if it lies on a host that wants one.
+    """Return an address with a signature, if it lies in a bucket or on a host that wants one.
 
     Parameters
     ----------
@@ -27,8 +28,11 @@ def signed(address: str) -> str:
     Raises
     ------
     InputError
-        If the service can't be asked, or answers something else.
+        If the service can't be asked, or answers something else; if an object of a bucket can't be
+        signed.
     """
+    if in_bucket(address):
+        return presigned(address)
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""

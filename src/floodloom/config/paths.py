@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from floodloom.errors import ConfigError
+from floodloom.acquire.bucket import in_bucket, parts_of
+from floodloom.errors import ConfigError, InputError
 from floodloom.texts import is_address, redact
 
 _WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
@@ -15,10 +16,15 @@ def require_web(source: str, where: str) -> None:
     """Refuse addresses that aren't fetched; ConfigError that begins with `where`."""
     if not source.isprintable():
         raise ConfigError(f"{where} {redact(source)}: signs that can't be seen; take them out")
-    if not source.lower().startswith(("http://", "https://")):
+    if in_bucket(source):
+        try:
+            parts_of(source)
+        except InputError as error:
+            raise ConfigError(f"{where} {error}") from None
+    elif not source.lower().startswith(("http://", "https://")):
         raise ConfigError(
-            f"{where} {redact(source)}: only http and https are fetched; give such an address, "
-            "or the path of a file"
+            f"{where} {redact(source)}: only http, https and s3 are fetched; give such an "
+            "address, or the path of a file"
         )
 
 

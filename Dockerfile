@@ -1,0 +1,35 @@
+# For processors: docker build -t floodloom .
+# For GPUs: docker build --build-arg ACCELERATOR=cuda -t floodloom:cuda .
+# To run: docker run --read-only --tmpfs /tmp --volume "$PWD:/work" --user "$(id -u)" floodloom map …
+ARG PYTHON=3.11
+FROM docker.io/library/python:${PYTHON}-slim-bookworm AS build
+ARG ACCELERATOR=cpu
+WORKDIR /source
+RUN python -m venv /opt/floodloom
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY src src
+# PyPI's own wheels of torch are those for CUDA, with its libraries.
+RUN case "$ACCELERATOR" in \
+      cpu) index="--extra-index-url https://download.pytorch.org/whl/cpu" ;; \
+      cuda) index="" ;; \
+      *) echo "ACCELERATOR is $ACCELERATOR, not cpu or cuda" >&2; exit 1 ;; \
+    esac \
+    && /opt/floodloom/bin/pip install --no-cache-dir $index --constraint constraints.txt \
+      '.[classical,cluster,s3]'
+
+FROM docker.io/library/python:${PYTHON}-slim-bookworm
+COPY --from=build /opt/floodloom /opt/floodloom
+# The root file system may be read-only: what is cached lies in /tmp, results in /work.
+ENV PATH=/opt/floodloom/bin:/usr/local/bin:/usr/bin:/bin
+ENV HOME=/tmp
+# Snakemake asks for the name of a user, who may be any (--user).
+ENV USER=floodloom
+ENV XDG_CACHE_HOME=/tmp/cache
+ENV NUMBA_CACHE_DIR=/tmp/numba
+ENV MPLCONFIGDIR=/tmp/matplotlib
+ENV PYTHONDONTWRITEBYTECODE=1
+RUN install --directory --owner=10001 --group=10001 /work
+USER 10001:10001
+WORKDIR /work
+ENTRYPOINT ["floodloom"]
+CMD ["--help"]

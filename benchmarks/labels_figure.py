@@ -10,13 +10,17 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.labels_tables import DATA_SETS, OF_PIXELS
+from benchmarks.labels_tables import DATA_SETS, OF_NOTHING, fitting
 from benchmarks.record import RESULTS
 from floodloom.files import read_json
 
 _MARKERS = {"chips": "o", "clicks": "^", "pixels": "s", "scribbles": "D"}
+_LINES = ("-", "--", ":", "-.", (0, (1, 3)))  # of what needs no label
+Points = list[tuple[int, list[float]]]
+"""Labelled pixels of an amount, and the IoU of every seed."""
 
 
 def main() -> None:
@@ -27,30 +31,50 @@ def main() -> None:
 def draw(rows: dict[str, Any]) -> Figure:
     """Return the figure: an axis for each data set, a colour for each method."""
     measured = [name for name in DATA_SETS if rows.get(name)]
-    figure = Figure(figsize=(5.5 * len(measured), 4), layout="constrained")
+    figure = Figure(figsize=(7 * len(measured), 4.5), layout="constrained")
     axes = figure.subplots(1, len(measured), squeeze=False)[0]
     for axis, data_set in zip(axes, measured, strict=True):
-        for number, (method, title) in enumerate(OF_PIXELS.items()):
+        for number, (method, title) in enumerate(fitting(data_set, "chips-100").items()):
             for kind, marker in _MARKERS.items():
-                points = sorted(_points(rows[data_set], kind, method))
-                if points:
-                    pixels, scores = zip(*points, strict=True)
-                    style = {"marker": marker, "color": f"C{number}", "label": f"{title}, {kind}"}
-                    axis.plot(pixels, scores, linestyle="-" if len(points) > 1 else "none", **style)
+                points = _points(rows[data_set], kind, method)
+                _draw_points(axis, points, marker=marker, color=f"C{number}", label=title)
+        unlabelled = rows[data_set].get("none", {})
+        for line, (method, title) in zip(_LINES, OF_NOTHING.items(), strict=True):
+            if method in unlabelled:
+                level = mean(_ious(unlabelled[method]))
+                axis.axhline(level, color="0.5", linestyle=line, linewidth=1, label=title)
         axis.set(xscale="log", xlabel="labelled pixels", ylabel="IoU of flood", title=data_set)
+        axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=7)
+        handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+        axis.legend(
+            handles.values(), handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
     return figure
 
 
-def _points(found: dict[str, Any], kind: str, method: str) -> list[tuple[float, float]]:
-    """Return labelled pixels and mean IoU of the amounts of a kind."""
+def _draw_points(axis: Axes, points: Points, **style: str) -> None:
+    """Draw the mean of the seeds against labelled pixels, and a dot for every seed."""
+    if not points:
+        return
+    pixels, scores = zip(*points, strict=True)
+    axis.plot(pixels, [mean(one) for one in scores], linewidth=1.2, markersize=5, **style)
+    for number, one in points:
+        axis.plot([number] * len(one), one, ".", color=style["color"], alpha=0.4, markersize=4)
+
+
+def _points(found: dict[str, Any], kind: str, method: str) -> Points:
+    """Return the points of the amounts of a kind, by their labelled pixels."""
     by_seed = [
-        list(methods[method].values())
+        methods[method]
         for amount, methods in found.items()
-        if amount.startswith(kind) and method in methods
+        if amount.startswith(kind) and methods.get(method)
     ]
-    return [(one[0]["labelled_pixels"], mean(row["iou"] for row in one)) for one in by_seed]
+    return sorted((next(iter(one.values()))["labelled_pixels"], _ious(one)) for one in by_seed)
+
+
+def _ious(by_seed: dict[str, dict[str, float]]) -> list[float]:
+    return [one["iou"] for one in by_seed.values()]
 
 
 if __name__ == "__main__":

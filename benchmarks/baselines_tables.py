@@ -29,11 +29,7 @@ def baselines_tables(result: dict[str, Any]) -> list[str]:
         "nothing was fitted to them but the last rows, single thresholds for all chips that were "
         "chosen on them. Pixels count as water from 50 percent on.\n",
         "\n".join(lines) + "\n",
-        *(
-            _methods(dict(result["methods"]), result.get("sliding_window"))
-            if "methods" in result
-            else []
-        ),
+        *(_methods(result) if "methods" in result else []),
     ]
 
 

@@ -151,7 +151,8 @@ class Case:
 
 def _epochs(tiles: int) -> int:
     """Return how many passes over so many tiles are nearest to the steps of every training."""
-    return max(round(STEPS / -(-tiles // TRAINING["batch"])), 1)
+    steps: int = -(-tiles // TRAINING["batch"])
+    return max(round(STEPS / steps), 1)
 
 
 Method = Callable[[Case], Predictor]

@@ -37,7 +37,7 @@ def draw(rows: dict[str, Any]) -> Figure:
         for number, (method, title) in enumerate(fitting(data_set, "chips-100").items()):
             for kind, marker in _MARKERS.items():
                 points = _points(rows[data_set], kind, method)
-                _draw_points(axis, points, marker=marker, color=f"C{number}", label=title)
+                _draw_points(axis, points, f"C{number}", marker, title)
         unlabelled = rows[data_set].get("none", {})
         for line, (method, title) in zip(_LINES, OF_NOTHING.items(), strict=True):
             if method in unlabelled:
@@ -53,14 +53,15 @@ def draw(rows: dict[str, Any]) -> Figure:
     return figure
 
 
-def _draw_points(axis: Axes, points: Points, **style: str) -> None:
+def _draw_points(axis: Axes, points: Points, color: str, marker: str, title: str) -> None:
     """Draw the mean of the seeds against labelled pixels, and a dot for every seed."""
     if not points:
         return
     pixels, scores = zip(*points, strict=True)
-    axis.plot(pixels, [mean(one) for one in scores], linewidth=1.2, markersize=5, **style)
+    means = [mean(one) for one in scores]
+    axis.plot(pixels, means, linewidth=1.2, markersize=5, color=color, marker=marker, label=title)
     for number, one in points:
-        axis.plot([number] * len(one), one, ".", color=style["color"], alpha=0.4, markersize=4)
+        axis.plot([number] * len(one), one, ".", color=color, alpha=0.4, markersize=4)
 
 
 def _points(found: dict[str, Any], kind: str, method: str) -> Points:

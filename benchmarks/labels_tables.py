@@ -64,7 +64,7 @@ def labels_tables(result: dict[str, Any]) -> list[str]:
         "isn't trained on. Every network has the same number of steps, and those that are "
         "pretrained or relabelled as many again.\n"
     ]
-    for data_set, title in DATA_SETS.items():
+    for data_set, title in result.get("titles", DATA_SETS).items():
         found = {a: methods for a, methods in result["rows"].get(data_set, {}).items() if methods}
         of_pixels = {a: found[a] for a in AMOUNTS if a in found and a not in FITTING}
         tables.append(_table(of_pixels, found, title, fitting(data_set, "chips-100")))

@@ -29,18 +29,22 @@ def main() -> None:
 
 
 def draw(rows: dict[str, Any]) -> Figure:
-    """Return the figure: an axis for each data set, a colour for each method."""
+    """Return the figure: an axis for each data set, a colour for each method.
+
+    Seeds leave different ground out, so only those are drawn that everything was measured with.
+    """
     measured = [name for name in DATA_SETS if rows.get(name)]
     figure = Figure(figsize=(7 * len(measured), 4.5), layout="constrained")
     axes = figure.subplots(1, len(measured), squeeze=False)[0]
     for axis, data_set in zip(axes, measured, strict=True):
+        found = _of_common_seeds(rows[data_set])
         for number, (method, title) in enumerate(fitting(data_set, "chips-100").items()):
             for kind, marker in _MARKERS.items():
-                points = _points(rows[data_set], kind, method)
+                points = _points(found, kind, method)
                 _draw_points(axis, points, f"C{number}", marker, title)
-        unlabelled = rows[data_set].get("none", {})
+        unlabelled = found.get("none", {})
         for line, (method, title) in zip(_LINES, OF_NOTHING.items(), strict=True):
-            if method in unlabelled:
+            if unlabelled.get(method):
                 level = mean(_ious(unlabelled[method]))
                 axis.axhline(level, color="0.5", linestyle=line, linewidth=1, label=title)
         axis.set(xscale="log", xlabel="labelled pixels", ylabel="IoU of flood", title=data_set)
@@ -51,6 +55,18 @@ def draw(rows: dict[str, Any]) -> Figure:
             handles.values(), handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5)
         )
     return figure
+
+
+def _of_common_seeds(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of the seeds that every method of every amount was measured with."""
+    seeds = [{*by_seed} for methods in found.values() for by_seed in methods.values()]
+    common = sorted(set.intersection(*seeds)) if seeds else []
+    return {
+        amount: {
+            method: {seed: by_seed[seed] for seed in common} for method, by_seed in methods.items()
+        }
+        for amount, methods in found.items()
+    }
 
 
 def _draw_points(axis: Axes, points: Points, color: str, marker: str, title: str) -> None:

@@ -266,3 +266,15 @@ def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> No
     assert text.count("| not measured ") == 2 * (len(OF_PIXELS) - 1)
     assert "Not measured of ombria: 1 % of the chips, at least two; 5 %" in text
     assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac"]
+
+
+def test_a_figure_of_few_labels_draws_the_seeds_that_all_have() -> None:
+    scores = {"iou": 0.4, "labelled_pixels": 1234}
+    found = {
+        "chips-5": {"supervised": {"0": scores}},
+        "none": {"otsu": {"0": {**scores, "iou": 0.5}, "1": {**scores, "iou": 0.9}}},
+    }
+    (axis,) = draw({"stac": found}).axes
+    levels = {line.get_label(): float(np.mean(line.get_ydata())) for line in axis.lines}
+    assert levels["cross-entropy"] == 0.4
+    assert levels["Otsu"] == 0.5

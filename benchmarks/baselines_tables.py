@@ -29,13 +29,14 @@ def baselines_tables(result: dict[str, Any]) -> list[str]:
         "nothing was fitted to them but the last rows, single thresholds for all chips that were "
         "chosen on them. Pixels count as water from 50 percent on.\n",
         "\n".join(lines) + "\n",
-        *(_methods(dict(result["methods"])) if "methods" in result else []),
+        *(_methods(result) if "methods" in result else []),
     ]
 
 
-def _methods(methods: dict[str, Any]) -> list[str]:
-    """Return what every method scores and takes."""
-    side = methods.pop("side")
+def _methods(result: dict[str, Any]) -> list[str]:
+    """Return what every method scores and takes, and how the sliding window was trained."""
+    methods = dict(result["methods"])
+    side, window = methods.pop("side"), result.get("sliding_window")
     sets = ("simulator", "etci2021", "stac-overflow")
     rows = [
         "| method | simulator IoU, F1 | ETCI IoU, F1 | STAC IoU, F1 | Mpx/s of one processor | "
@@ -57,6 +58,16 @@ def _methods(methods: dict[str, Any]) -> list[str]:
         "values, and the four chips of STAC Overflow; all pixels of a set together. Time and "
         f"memory are those of a simulated scene of {side} × {side} px, from the store to the "
         "GeoTIFF, after a scene of 256 px that takes what is only done once, such as the training "
-        "of a forest.\n",
+        f"of a forest.{_training(window)}\n",
         "\n".join(rows) + "\n",
     ]
+
+
+def _training(window: dict[str, int] | None) -> str:
+    if window is None:
+        return ""
+    return (
+        f" The sliding window, a network of width {window['width']} that classifies a window for "
+        f"each pixel, was trained before, in {window['epochs']} passes over {window['chips']} "
+        f"simulated chips of {window['side']} px."
+    )

@@ -1,4 +1,4 @@
-"""`make bench-labels`: flood IoU on unseen events against how much is labelled, and how.
+"""`make bench-labels`: flood IoU on unseen ground against how much is labelled, and how.
 
 Each (data set, amount of labels, method, seed) that has finished is kept in
 `benchmarks/results/labels.json`, its stores and networks in `--work`, so a run that was stopped
@@ -8,7 +8,7 @@ python -m benchmarks.labels [--data-sets ombria stac] [--amounts clicks-10 ...]
     [--methods festa ...] [--seeds 0 1 2] [--repeat] [--data ../shared/data]
     [--work results/labels] [--threads 2]
 
-It is cut to what two cores can do: chips of half the size, U-Net of width 8, 240 steps.
+It is cut to what two cores can do: parts of 64 px, U-Net of width 8, 240 steps of four.
 """
 
 from __future__ import annotations
@@ -25,8 +25,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from benchmarks.labels_protocols import AMOUNTS, DATA, labelled_pixels, write_case
-from benchmarks.labels_tables import FITTING, OF_PIXELS
+from benchmarks.labels_protocols import (
+    AMOUNTS,
+    DATA,
+    labelled_pixels,
+    map_stac_tiles,
+    write_case,
+)
+from benchmarks.labels_tables import fitting
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.arrays import IGNORE
 from floodloom.config.load import load_config
@@ -38,7 +44,10 @@ from floodloom.learning.relabelling.presets import PRESETS
 from floodloom.learning.relabelling.scene_likelihood import tile_predictor
 from floodloom.learning.training.settings import TrainSettings
 from floodloom.log import get_logger, set_up_logging
+from floodloom.mapping.settings import PredictSettings
+from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.report.examples import predict_tiles
+from floodloom.stages.pretrain import pretrain
 from floodloom.stages.relabel import relabel
 from floodloom.stages.train import train
 from floodloom.tiles.store import open_tiles
@@ -56,11 +65,16 @@ Predictor = Callable[[xr.Dataset], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Case:
-    """An amount of labels of a data set: the folder of its stores, the seed, and the threads."""
+    """An amount of labels of a data set: the folder of its stores, the seed, and the threads.
+
+    `ground` holds all tiles that may be learnt from, without labels; `data` all data sets.
+    """
 
     folder: Path
     seed: int
     threads: int
+    ground: Path
+    data: Path
 
     def trained(self, name: str, *, pseudo: Sequence[Path] = (), **given: Any) -> Path:
         """Return a network of the labelled tiles, trained once; arguments as those of `train`."""
@@ -70,7 +84,7 @@ class Case:
         files = {key: given.pop(key) for key in ("init", "audit") if key in given}
         stores = [self.folder / "labelled.zarr", *pseudo]
         tiles = sum(int((open_tiles(store).split.values == "train").sum()) for store in stores)
-        epochs = max(round(STEPS / -(-tiles // TRAINING["batch"])), 1)
+        epochs = _epochs(tiles)
         settings = {**TRAINING, "epochs": epochs, "fine_tune_epochs": epochs, **given}
         return train(
             tiles=stores[:1],
@@ -80,6 +94,20 @@ class Case:
             settings=TrainSettings(seed=self.seed, **settings),
             **files,
         )
+
+    def pretrained(self, task: str) -> Path:
+        """Return the network that begins with what a task teaches without labels."""
+        start = self.ground.with_name(f"{task}.safetensors")
+        if not start.exists():
+            epochs = _epochs(open_tiles(self.ground).sizes["tile"])
+            settings = {**TRAINING, "epochs": epochs, "encoder_weights": task}
+            pretrain(
+                tiles=[self.ground],
+                out=start,
+                threads=self.threads,
+                settings=TrainSettings(seed=self.seed, **settings),
+            )
+        return self.trained(f"pretrained-{task}", init=start)
 
     def relabelled(self, preset: str) -> Path:
         """Return the network after the rounds of a preset, which go on from plain supervision."""
@@ -115,6 +143,17 @@ class Case:
         predictor = tile_predictor(ensemble, tta=False)
         return lambda tiles: predict_tiles(tiles, predictor, 16)
 
+    def unlearnt(self, baseline: str | None) -> Predictor:
+        """Return what a baseline maps, or the model in the package."""
+        settings = PredictSettings(baseline=baseline)
+        return lambda tiles: map_stac_tiles(tiles, self.data, settings)
+
+
+def _epochs(tiles: int) -> int:
+    """Return how many passes over so many tiles are nearest to the steps of every training."""
+    steps: int = -(-tiles // TRAINING["batch"])
+    return max(round(STEPS / steps), 1)
+
 
 Method = Callable[[Case], Predictor]
 METHODS: dict[str, Method] = {
@@ -122,7 +161,16 @@ METHODS: dict[str, Method] = {
     "ce-dice": lambda case: case.network(case.trained("ce-dice", loss="ce_dice")),
     "festa": lambda case: case.network(case.trained("festa", loss="festa")),
     "pseudo-labelled": lambda case: case.network(case.relabelled("pixel-gate")),
+    "pretrained-masked": lambda case: case.network(case.pretrained("masked")),
+    "pretrained-contrast": lambda case: case.network(case.pretrained("mask-contrast")),
+    "default-start": lambda case: case.network(
+        case.trained("default-start", init=DEFAULT_CHECKPOINT)
+    ),
     "image-level": lambda case: case.network(case.relabelled("image-level")),
+    "default-model": lambda case: case.unlearnt(None),
+    "otsu": lambda case: case.unlearnt("otsu"),
+    "kim": lambda case: case.unlearnt("kim"),
+    "mask-contrast": lambda case: case.unlearnt("mask-contrast"),
     "all-flood": lambda case: lambda tiles: np.ones(tiles["label"].shape, dtype=np.float32),
 }
 """What is learnt from a case, by name; titles stand in `benchmarks.labels_tables`.
@@ -160,25 +208,30 @@ def _run_case(
 ) -> None:
     """Run the methods of one amount of labels and one seed, and write the figures after each."""
     kept = rows.setdefault(data_set, {}).setdefault(amount, {})
-    fitting = FITTING.get(amount, OF_PIXELS)
-    names = [name for name in asked.methods if name in fitting]
+    names = [name for name in asked.methods if name in fitting(data_set, amount)]
     left = [m for m in names if asked.repeat or str(seed) not in kept.get(m, {})]
     if not left:
         return
-    folder = asked.work / f"{data_set}-{seed}" / amount
     if asked.repeat:
-        shutil.rmtree(folder, ignore_errors=True)
-    if not (folder / "unseen.zarr").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        tiles = DATA[data_set](asked.data, asked.work)
-        write_case(tiles, AMOUNTS[amount], seed, folder)
+        shutil.rmtree(asked.work / f"{data_set}-{seed}" / amount, ignore_errors=True)
+    folder, ground = (_written(data_set, one, seed, asked) for one in (amount, "none"))
     for method in left:
-        predictor = METHODS[method](Case(folder, seed, asked.threads))
-        found = score(predictor, folder / "unseen.zarr")
+        case = Case(folder, seed, asked.threads, ground / "unlabelled.zarr", asked.data)
+        found = score(METHODS[method](case), folder / "unseen.zarr")
         found["labelled_pixels"] = labelled_pixels(folder)
         _log.info("%s, %s, %s, seed %d: %s", data_set, amount, method, seed, found)
         kept.setdefault(method, {})[str(seed)] = found
         _record(rows)
+
+
+def _written(data_set: str, amount: str, seed: int, asked: argparse.Namespace) -> Path:
+    """Return the folder of the stores of an amount of labels, which are written once."""
+    folder: Path = asked.work / f"{data_set}-{seed}" / amount
+    if not (folder / "unseen.zarr").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        ground = DATA[data_set](asked.data, asked.work, seed)
+        write_case(ground, AMOUNTS[amount], seed, folder)
+    return folder
 
 
 def _record(rows: dict[str, Any]) -> None:

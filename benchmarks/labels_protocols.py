@@ -1,12 +1,14 @@
-"""The data of `make bench-labels`: real chips whose labels are made few, and unseen events.
+"""The data of `make bench-labels`: real chips whose labels are made few, and ground left out.
 
-Events are left out whole: what is scored shows floods that nothing was learnt from. Of the others'
-chips some, or a few pixels of each, are labelled; a fifth of the labelled chips, at least one, is
-held out for calibration, and the rest are there without labels.
+What is scored lies in the floods that are learnt from, beside the ground that is: how much is
+labelled is to count, not how alike floods are. Of the other ground some tiles, or a few pixels of
+each, are labelled; a fifth of the labelled tiles, at least one, is held out for calibration, and
+the rest are there without labels.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,37 +17,87 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from benchmarks.relabel_protocols import ombria_by_share
-from floodloom.arrays import IGNORE
+from benchmarks.distill_ombria import shrunk
+from floodloom.adapters import SceneAdapter, chip_tiles
+from floodloom.arrays import IGNORE, NODATA
+from floodloom.datasets import DATASETS, ombria
+from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.sources import read_percent
+from floodloom.raster.store import write_store
+from floodloom.stages.predict import predict
 from floodloom.stages.tile import tile
 from floodloom.tiles.annotator import annotate_tiles
 from floodloom.tiles.settings import AnnotateSettings, TileSettings
 from floodloom.tiles.store import concatenate_tiles, open_tiles, with_labels, write_tiles
 
 STORES = ("labelled", "unlabelled", "unseen")
-_UNSEEN = 0.3  # share of the events that is scored
+_CHIP, _SIDE = 512, 64  # px, of chips and tiles of STAC Overflow
 _HELD_OUT = 0.2  # share of the labelled chips that isn't trained on
 _LEAST = 96  # training tiles, so that an epoch is no shorter with few of them
 
 
-def ombria_tiles(data: Path, work: Path) -> xr.Dataset:
-    """Return chips of OMBRIA at half size, at most ten for each event."""
-    return ombria_by_share(data / "ombria", 2)[0]
+@dataclass(frozen=True)
+class Ground:
+    """Tiles, and which of them are scored and never learnt from, (tile,) bool."""
+
+    tiles: xr.Dataset
+    unseen: NDArray[np.bool_]
 
 
-def stac_tiles(data: Path, work: Path) -> xr.Dataset:
-    """Return the four labelled chips of STAC Overflow, each of a flood of its own, in tiles."""
+def ombria_ground(data: Path, work: Path, seed: int) -> Ground:
+    """Return the chips of OMBRIA at half size, of which those of its test set are unseen."""
+    tiles = chip_tiles(ombria.chips(data / "ombria")).drop_vars(
+        ["optical", "channel"], errors="ignore"
+    )
+    return Ground(shrunk(tiles, 2), tiles["split"].values == "test")
+
+
+def stac_ground(data: Path, work: Path, seed: int) -> Ground:
+    """Return the four labelled chips of STAC Overflow in tiles; a quarter of each is unseen.
+
+    Seeds leave out one quarter after the other.
+    """
     out = work / "stac.zarr"
     if not out.exists():
         root = data / "c2s_stac_overflow"
-        settings = TileSettings(dataset="stac-overflow", root=root, split="train", size=128)
+        settings = TileSettings(dataset="stac-overflow", root=root, split="train", size=_SIDE)
         tile(out=out, settings=settings)
     tiles = open_tiles(out).load()
     labelled = (tiles["label"].values != IGNORE).any(axis=(1, 2))
-    return tiles.isel(tile=np.flatnonzero(labelled))
+    tiles = tiles.isel(tile=np.flatnonzero(labelled))
+    lower, right = (tiles[name].values >= _CHIP // 2 for name in ("row", "col"))
+    return Ground(tiles, 2 * lower + right == seed % 4)
 
 
-DATA: dict[str, Callable[[Path, Path], xr.Dataset]] = {"ombria": ombria_tiles, "stac": stac_tiles}
+def map_stac_tiles(tiles: xr.Dataset, data: Path, settings: PredictSettings) -> NDArray[np.float32]:
+    """Return the probability of flood of tiles, (tile, y, x), from maps of their whole scenes.
+
+    The scenes are mapped as a user does, by the model in the package or by a baseline.
+    """
+    adapter = DATASETS.load("stac-overflow")
+    if not isinstance(adapter, SceneAdapter):
+        raise TypeError("stac-overflow: no scenes")
+    found = np.full(tiles["label"].shape, np.nan, dtype=np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        store, out = Path(folder) / "scene.zarr", Path(folder) / "p.tif"
+        for scene in adapter.scenes(data / "c2s_stac_overflow"):
+            of_scene = np.flatnonzero(tiles["scene"].values == scene.name)
+            if not of_scene.size:
+                continue
+            write_store(scene.scene, store)
+            percent = read_percent(predict(scene=store, out=out, settings=settings)).percent[:]
+            probability = np.where(percent == NODATA, np.nan, percent / 100)
+            for one in of_scene:
+                row, col = (int(tiles[name].values[one]) for name in ("row", "col"))
+                found[one] = probability[row : row + _SIDE, col : col + _SIDE]
+    return found
+
+
+DATA: dict[str, Callable[[Path, Path, int], Ground]] = {
+    "ombria": ombria_ground,
+    "stac": stac_ground,
+}
+"""The ground of each data set, by the folder of all data, a folder to work in, and a seed."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +124,15 @@ AMOUNTS = {
 """The rows of the table: percent of the chips, clicks or lines a chip, percent of the pixels."""
 
 
-def write_case(tiles: xr.Dataset, amount: Amount, seed: int, folder: Path) -> None:
-    """Write the stores of one amount of labels and one choice of events, and what they hold."""
-    draw = np.random.default_rng(0)
-    unseen = _unseen(tiles, seed, draw)
-    ground = np.flatnonzero(~unseen)
-    order = draw.permutation(ground)
+def write_case(ground: Ground, amount: Amount, seed: int, folder: Path) -> None:
+    """Write the stores of one amount of labels, of tiles that a seed chooses, and of the unseen."""
+    tiles, unseen = ground.tiles, ground.unseen
+    seen = np.flatnonzero(~unseen)
+    order = np.random.default_rng(seed).permutation(seen)
     count = min(max(round(amount.chips * order.size), 2), order.size) if amount.chips else 0
     chosen, rest = order[:count], order[count:]
     if rest.size == 0:
-        rest = ground  # as if they had no labels
+        rest = seen  # as if they had no labels
     if amount.images:
         whole = (tiles["label"].values == 1).any(axis=(1, 2)).astype(np.uint8)
         tiles = tiles.assign_coords(tile_label=("tile", whole))
@@ -103,18 +154,6 @@ def labelled_pixels(folder: Path) -> int:
     tiles = open_tiles(path)
     _, once = np.unique(tiles["tile_id"].values, return_index=True)
     return int((tiles["label"].values[once] != IGNORE).sum())
-
-
-def _unseen(tiles: xr.Dataset, seed: int, draw: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which tiles are of events that are left out, (tile,) bool; each has some flood.
-
-    Seeds leave out one event after the other, so that the first three have none in common.
-    """
-    event = tiles["event"].values
-    flooded = (tiles["label"].values == 1).any(axis=(1, 2))
-    names = draw.permutation(np.unique(event[flooded]))
-    count = max(round(_UNSEEN * np.unique(event).size), 1)
-    return np.isin(event, np.roll(names, -seed * count)[:count])
 
 
 def _labelled(chosen: xr.Dataset, amount: Amount, seed: int) -> xr.Dataset:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 DATA_SETS = {
-    "ombria": "OMBRIA, chips of half the size, events left out",
-    "stac": "STAC Overflow, tiles of four chips, a flood left out",
+    "ombria": "OMBRIA, chips of half the size, its test set left out",
+    "stac": "STAC Overflow, tiles of four chips, a quarter of each left out",
 }
 AMOUNTS = {
     "chips-1": "1 % of the chips, at least two",
@@ -29,27 +29,48 @@ OF_PIXELS = {
     "ce-dice": "cross-entropy and Dice",
     "festa": "FESTA",
     "pseudo-labelled": "pseudo labels",
+    "pretrained-masked": "pretrained, masked",
+    "pretrained-contrast": "pretrained, contrast",
+    "default-start": "from the model in the package",
 }
 OF_IMAGES = {"supervised": "cross-entropy", "image-level": "image-level"}
-OF_NOTHING = {"all-flood": "flood everywhere"}
+OF_NOTHING = {
+    "all-flood": "flood everywhere",
+    "otsu": "Otsu",
+    "kim": "Kim",
+    "mask-contrast": "MaskContrast",
+    "default-model": "the model in the package",
+}
 FITTING = {"images": OF_IMAGES, "none": OF_NOTHING}
 """Methods that learn from an amount of labels, with their titles; `OF_PIXELS` from all others."""
+
+_OF_SCENES = frozenset({"otsu", "kim", "mask-contrast", "default-model", "default-start"})
+"""Methods that need VV and VH of a scene, which OMBRIA's chips aren't."""
+
+
+def fitting(data_set: str, amount: str) -> dict[str, str]:
+    """Return the methods of an amount of labels of a data set, and their titles."""
+    methods = FITTING.get(amount, OF_PIXELS)
+    left_out = _OF_SCENES if data_set == "ombria" else frozenset()
+    return {name: title for name, title in methods.items() if name not in left_out}
 
 
 def labels_tables(result: dict[str, Any]) -> list[str]:
     """Return the IoU by amount of labels and method, one table for each data set."""
     tables = [
-        "Pooled IoU of flood on events that nothing was learnt from, by seed where there are "
+        "Pooled IoU of flood on ground that nothing was learnt from, by seed where there are "
         "several, and in parentheses its share of what cross-entropy has with all labels. Labels "
         "are set by a simulated annotator (`floodloom annotate`); of the labelled chips a fifth "
-        "isn't trained on. Every network has the same number of steps.\n"
+        "isn't trained on. Every network has the same number of steps, and those that are "
+        "pretrained or relabelled as many again.\n"
     ]
-    for data_set, title in DATA_SETS.items():
+    for data_set, title in result.get("titles", DATA_SETS).items():
         found = {a: methods for a, methods in result["rows"].get(data_set, {}).items() if methods}
         of_pixels = {a: found[a] for a in AMOUNTS if a in found and a not in FITTING}
-        tables.append(_table(of_pixels, found, title, OF_PIXELS))
-        for amount, methods in FITTING.items():
+        tables.append(_table(of_pixels, found, title, fitting(data_set, "chips-100")))
+        for amount in FITTING:
             if amount in found:
+                methods = fitting(data_set, amount)
                 tables.append(_table({amount: found[amount]}, found, title, methods))
         missing = "; ".join(what for amount, what in AMOUNTS.items() if amount not in found)
         tables.append(f"Not measured of {data_set}: {missing}.\n" if missing else "")

@@ -17,9 +17,9 @@ from benchmarks.label_shift_pixels import PixelClassifier
 from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.labels import METHODS as LABEL_METHODS
 from benchmarks.labels_figure import draw
-from benchmarks.labels_protocols import AMOUNTS, labelled_pixels, write_case
+from benchmarks.labels_protocols import AMOUNTS, Ground, labelled_pixels, write_case
 from benchmarks.labels_tables import AMOUNTS as TITLES
-from benchmarks.labels_tables import FITTING, OF_PIXELS, labels_tables
+from benchmarks.labels_tables import FITTING, OF_PIXELS, fitting, labels_tables
 from benchmarks.ombria_events import event_of_chips
 from benchmarks.record import hardware, require_same_hardware
 from benchmarks.relabel_protocols import halves
@@ -222,14 +222,15 @@ def few_labels(count: int, events: int) -> xr.Dataset:
     [("chips-50", 21, 21 * SIZE**2), ("chips-1", 2, 2 * SIZE**2), ("clicks-10", 42, 420),
      ("pixels-1", 42, 42 * round(0.01 * SIZE**2)), ("images", 42, 0)],
 )  # fmt: skip
-def test_unseen_events_give_no_label(tmp_path, amount, chips, pixels) -> None:
+def test_unseen_ground_gives_no_label(tmp_path, amount, chips, pixels) -> None:
     tiles = few_labels(60, 10)
-    write_case(tiles, AMOUNTS[amount], 3, tmp_path)
+    left_out = np.isin(tiles.event.values, ["event-0", "event-4", "event-7"])
+    write_case(Ground(tiles, left_out), AMOUNTS[amount], 3, tmp_path)
     labelled, unseen, unlabelled = (
         open_tiles(tmp_path / f"{name}.zarr") for name in ("labelled", "unseen", "unlabelled")
     )
-    assert len(np.unique(unseen.event)) == 3
-    assert not set(unseen.event.values) & {*labelled.event.values, *unlabelled.event.values}
+    assert {*unseen.scene.values} == {*tiles.scene.values[left_out]}
+    assert not {*unseen.scene.values} & {*labelled.scene.values, *unlabelled.scene.values}
     assert (unseen.label != IGNORE).all()
     assert (unlabelled.label == IGNORE).all()
     assert len(np.unique(labelled.scene)) == chips
@@ -242,13 +243,13 @@ def test_unseen_events_give_no_label(tmp_path, amount, chips, pixels) -> None:
         assert (labelled.tile_label == 1).all()
 
 
-def test_seeds_leave_different_events_out(tmp_path) -> None:
-    tiles = few_labels(12, 4)
-    left_out = []
-    for seed in range(3):
-        write_case(tiles, AMOUNTS["none"], seed, tmp_path / str(seed))
-        left_out += np.unique(open_tiles(tmp_path / str(seed) / "unseen.zarr").event).tolist()
-    assert len(left_out) == len({*left_out}) == 3
+def test_seeds_label_different_chips(tmp_path) -> None:
+    ground = Ground(few_labels(40, 4), np.arange(40) < 10)
+    labelled = []
+    for seed in range(2):
+        write_case(ground, AMOUNTS["chips-50"], seed, tmp_path / str(seed))
+        labelled.append({*open_tiles(tmp_path / str(seed) / "labelled.zarr").scene.values})
+    assert labelled[0] != labelled[1]
 
 
 def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> None:
@@ -258,8 +259,22 @@ def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> No
     found = {"clicks-3": {"festa": {"0": scores, "2": {**scores, "iou": 0.3}}}}
     found["chips-100"] = {"supervised": {"0": {**scores, "iou": 0.8}}}
     text = "\n".join(labels_tables({"rows": {"stac": found}}))
+    assert "kim" in fitting("stac", "none")
+    assert "kim" not in fitting("ombria", "none")
     assert "| 3 clicks a chip | 1,234 | not measured | not measured | 0.400 (50%), 0.300 |" in text
     assert "| all chips in full | 1,234 | 0.800 (100%) | not measured |" in text
     assert text.count("| not measured ") == 2 * (len(OF_PIXELS) - 1)
     assert "Not measured of ombria: 1 % of the chips, at least two; 5 %" in text
     assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac"]
+
+
+def test_a_figure_of_few_labels_draws_the_seeds_that_all_have() -> None:
+    scores = {"iou": 0.4, "labelled_pixels": 1234}
+    found = {
+        "chips-5": {"supervised": {"0": scores}},
+        "none": {"otsu": {"0": {**scores, "iou": 0.5}, "1": {**scores, "iou": 0.9}}},
+    }
+    (axis,) = draw({"stac": found}).axes
+    levels = {line.get_label(): float(np.mean(line.get_ydata())) for line in axis.lines}
+    assert levels["cross-entropy"] == 0.4
+    assert levels["Otsu"] == 0.5

@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo demo-train test test-kills test-export test-cluster test-soak fuzz setup check format docs docs-site figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export test-cluster test-soak test-load fuzz setup check format docs docs-site figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
@@ -32,6 +32,9 @@ test-cluster: setup ## The tiny run on a real SLURM of one node, made here as ro
 
 test-soak: setup ## MINUTES of a watch that is killed, cut off and given broken files; 30 when not given
 	FLOODLOOM_SOAK_MINUTES=$(or $(MINUTES),30) $(BIN)/pytest -s tests/prepare/test_soak.py
+
+test-load: setup ## SCENES small scenes queue on two cores for 6 GB, one of them broken; 64 when not given
+	FLOODLOOM_LOAD_SCENES=$(or $(SCENES),64) $(BIN)/pytest -s tests/workflow/test_load.py
 
 fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
 	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py

@@ -72,14 +72,14 @@ def _require_workers(client: Client, address: str) -> None:
     """Raise ConfigError unless there are workers, all of which see the files of this folder."""
     limit = dask.config.get(_CONNECTING)
     try:
-        client.wait_for_workers(1, timeout=limit)  # type: ignore[no-untyped-call]
+        client.wait_for_workers(1, timeout=limit)
     except TimeoutError as error:
         raise ConfigError(
             f"dask.scheduler: {address} has no workers after {limit}; start some"
         ) from error
     with NamedTemporaryFile(dir=".", prefix=".floodloom-") as probe:
         name = Path(probe.name).name
-        seen = client.run(os.path.exists, name, on_error="return")  # type: ignore[no-untyped-call]
+        seen = client.run(os.path.exists, name, on_error="return")
     blind = sorted(worker for worker, sees in seen.items() if sees is False)
     if blind:
         raise ConfigError(

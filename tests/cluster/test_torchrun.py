@@ -16,12 +16,12 @@ import rasterio
 import torch
 
 from floodloom.learning.checkpoint import load_checkpoint
-from floodloom.learning.settings import PredictSettings
+from floodloom.mapping.settings import PredictSettings
 from floodloom.stages.predict import predict
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.xdist_group("cluster")
-EPOCHS = 40
+EPOCHS = 5
 
 
 def train(
@@ -54,7 +54,7 @@ def finish(started: subprocess.Popen[str]) -> str:
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:
-    return load_checkpoint(model).module.state_dict()
+    return dict(load_checkpoint(model).weights)
 
 
 def percent(alone: Path, model: Path) -> np.ndarray:

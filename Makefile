@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo demo-train test test-kills test-export test-cluster test-s3 test-container test-soak fuzz fuzz-coverage audit setup check format docs docs-site figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export test-cluster test-s3 test-container test-soak test-load fuzz fuzz-coverage audit setup check format docs docs-site figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
@@ -25,7 +25,7 @@ test-kills: setup ## 25 kills of a tiny run, 60 of every stage, and 200 random s
 test-export: setup ## Every network as ONNX; `make test` exports those that differ most
 	FLOODLOOM_EVERY_NETWORK=1 $(BIN)/pytest -n $(or $(WORKERS),2) tests/models/test_export.py
 
-test-cluster: setup ## The tiny run on a real SLURM of one node, made here as root of Debian's packages
+test-cluster: setup ## The tiny run on a SLURM of one node (as root, of Debian's packages), on dask, by torchrun
 	test -x /usr/sbin/slurmd -a -x /usr/sbin/munged || { apt-get update -qq \
 		&& apt-get install -qq -y --no-install-recommends slurm-wlm munge > /dev/null; }
 	FLOODLOOM_CLUSTER=1 $(BIN)/pytest -s tests/cluster
@@ -39,8 +39,11 @@ test-container: setup ## The tiny demo as the container's user, on a root file s
 		&& apt-get install -qq -y --no-install-recommends bubblewrap > /dev/null; }
 	FLOODLOOM_CLOUD=1 $(BIN)/pytest -s tests/cloud/test_root.py
 
-test-soak: setup ## MINUTES of a watch that is killed, cut off and given broken files; 30 when not given
+test-soak: setup ## MINUTES of a watch with kills, cuts, full disks and broken files; 30 when not given
 	FLOODLOOM_SOAK_MINUTES=$(or $(MINUTES),30) $(BIN)/pytest -s tests/prepare/test_soak.py
+
+test-load: setup ## SCENES small scenes queue on two cores for 6 GB, one of them broken; 64 when not given
+	FLOODLOOM_LOAD_SCENES=$(or $(SCENES),64) $(BIN)/pytest -s tests/workflow/test_load.py
 
 fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
 	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py

@@ -16,8 +16,8 @@ from typing import Any
 import dask
 from dask.base import named_schedulers
 
+from floodloom.cluster import cluster_workers
 from floodloom.errors import (
-    ConfigError,
     details,
     end_status,
     one_line,
@@ -28,6 +28,7 @@ from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.settings import arguments_of
 from floodloom.start import importing
+from floodloom.workflow.failures import forget_failure, note_failure
 from floodloom.workflow.lock import FOLDER, end_with_run
 from floodloom.workflow.sources import source_of
 
@@ -52,6 +53,8 @@ def run_stage(job: Any) -> int:
     try:
         end_with_run(FOLDER, job.config["run"]["name"])
         _send_output_to(job.log)
+        for path in job.log:
+            forget_failure(Path(path))
         set_up_logging()
         unwind_on_signals()
         for path in job.output:
@@ -87,9 +90,11 @@ def _give_up(job: Any, terminal: int, error: BaseException, status: int) -> int:
             remove(Path(path))
     reason = one_line(error)
     subject = " ".join([job.rule, *map(str, job.wildcards)])
-    text = f"floodloom: {subject} failed: {reason}; log: {', '.join(job.log)}\n"
+    text = f"{subject} failed: {reason}; log: {', '.join(job.log)}"
     with suppress(OSError):  # a full disk takes no log
-        os.write(terminal, text.encode(errors="replace"))
+        os.write(terminal, f"floodloom: {text}\n".encode(errors="replace"))
+        for path in job.log:
+            note_failure(Path(path), text)
         sys.stderr.write(details(error))
         get_logger(f"floodloom.{job.rule}").error("%s", reason)
     return status
@@ -113,9 +118,8 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
 
     Raises
     ------
-    ConfigError
-        If nothing answers at the address within `distributed.comm.timeouts.connect` of dask's own
-        configuration, or dask.distributed isn't installed.
+    FloodloomError
+        As `floodloom.cluster.cluster_workers` does, where it is an address.
     """
     if "://" not in scheduler:
         # Left to choose, dask imports dask.distributed, where that is installed, to no end.
@@ -126,19 +130,7 @@ def dask_workers(scheduler: str, threads: int) -> Iterator[None]:
         ):
             yield
         return
-    try:
-        from distributed import Client
-
-        client = Client(scheduler)  # type: ignore[no-untyped-call]
-    except ImportError as error:
-        raise ConfigError(
-            f"dask.scheduler: {scheduler} needs dask.distributed; pip install 'floodloom[cluster]'"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"dask.scheduler: nothing answers at {scheduler} ({error}); start it or use threads"
-        ) from error
-    with client:
+    with cluster_workers(scheduler):
         yield
 
 

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from benchmarks.compare import differences
+from tests.cluster.conftest import tiny_project
 from tests.cluster.slurm import end_daemon, missing, slurm, start_daemon
-from tests.compiled import link_compiled
-from tests.workflow.conftest import environment, project
+from tests.workflow.conftest import environment
 
 pytestmark = pytest.mark.xdist_group("cluster")
 PROFILE = "src/floodloom/workflow/profiles/slurm"
@@ -43,9 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
     """A project in which nothing has run yet."""
-    folder = project(tmp_path / "project")
-    link_compiled(folder / "src" / "floodloom")
-    return folder
+    return tiny_project(tmp_path / "project")
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,11 +61,7 @@ def on_slurm(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run(folder, "--profile", PROFILE, *QUICK, *arguments)
 
 
-def test_a_run_on_slurm_is_that_of_one_machine(cluster: Path, fresh: Path, tmp_path: Path) -> None:
-    alone = project(tmp_path / "alone")
-    link_compiled(alone / "src" / "floodloom")
-    expected = run(alone, "--cores", "2")
-    assert expected.returncode == 0, expected.stderr[-6000:]
+def test_a_run_on_slurm_is_that_of_one_machine(cluster: Path, fresh: Path, alone: Path) -> None:
     found = on_slurm(fresh)
     assert found.returncode == 0, (found.stdout + found.stderr)[-6000:]
     assert "has been submitted with SLURM jobid" in found.stdout + found.stderr

@@ -43,6 +43,8 @@ class Api:
         Token that has to come along with the request for a file; addresses are signed by it, too.
     broken
         How many times a file is cut off in the middle.
+    away
+        Whether connections end without an answer.
     ranges
         Whether it sends parts of files.
     sent
@@ -56,6 +58,7 @@ class Api:
     files: dict[str, Path] = field(default_factory=dict)
     secret: str = ""
     broken: int = 0
+    away: bool = False
     ranges: bool = True
     sent: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -115,6 +118,8 @@ def served(api: Api) -> Iterator[Api]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             api.asked.append(parts.path)
+            if api.away:
+                return
             if parts.path in api.files:
                 self._send_file(parts.path, api.files[parts.path].read_bytes())
                 return

@@ -19,6 +19,8 @@ SHEET = "scene\tevent\trole\tsource\n" + "".join(
     f"{event}_{role}\t{event}\t{role}\tsimulated\n"
     for event, role in [("a", "after"), ("b", "after"), ("c", "before"), ("c", "after")]
 )
+collect_ignore = [] if "FLOODLOOM_LOAD_SCENES" in os.environ else ["test_load.py"]
+"""`make test-load` alone runs for so long."""
 
 
 def project(folder: Path, code: Path = REPOSITORY) -> Path:

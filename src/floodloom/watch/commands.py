@@ -92,7 +92,7 @@ def _looks(watched: Watch, ledger: Ledger) -> list[str]:
         failed: list[str] = []
         try:
             failed = look(watched, ledger)
-        except FloodloomError as error:
+        except (FloodloomError, OSError) as error:  # a full disk takes no ledger
             if is_last:
                 raise
             get_logger(__name__).error("%s; it is tried again", one_line(error))

@@ -164,6 +164,16 @@ def test_every_process_has_its_part():
         Processes(0, 3).part(8)
 
 
+def test_processes_that_do_not_see_the_same_state_are_refused(monkeypatch):
+    def gather(held, value):
+        held[:] = [value, 0]
+
+    monkeypatch.setattr("torch.distributed.all_gather_object", gather)
+    Processes(0, 2).require_same_epoch(0)
+    with pytest.raises(TrainingError, match=r"after epochs \[0, 3\]: not all see the state"):
+        Processes(0, 2).require_same_epoch(3)
+
+
 def test_alone_nothing_is_exchanged():
     tensor = torch.ones(2, requires_grad=True)
     assert sum_over_processes(tensor) is tensor

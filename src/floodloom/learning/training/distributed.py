@@ -58,6 +58,18 @@ class Processes:
         distributed.broadcast_object_list(held, src=0)
         return held[0]
 
+    def require_same_epoch(self, epochs: int) -> None:
+        """Raise TrainingError in all processes unless all go on after the same epoch."""
+        if self.size == 1:
+            return
+        of_all = [epochs] * self.size
+        distributed.all_gather_object(of_all, epochs)
+        if len(set(of_all)) > 1:
+            raise TrainingError(
+                f"the processes would go on after epochs {sorted(set(of_all))}: not all see the "
+                "state of the training; write `out` to a file system that their machines share"
+            )
+
     def sum(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes, without gradients."""
         if self.size > 1:

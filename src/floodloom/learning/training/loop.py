@@ -163,6 +163,7 @@ def fit(
             module, training, validation, settings, execution, objective, augmentation
         )
     progress = load_state(sidecars.state, identity, state)
+    processes.require_same_epoch(progress.epochs)
     weights = sampling_weights(training.statistics.counts, settings.balance, training.pseudo)
     steps = math.ceil(len(training.tiles) / settings.batch)
     step = _Step(state, state.kept, objective, loss, execution, settings.batch)

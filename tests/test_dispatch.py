@@ -10,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from distributed import LocalCluster  # its defaults must be there before one is set for a while
 
 from floodloom.dispatch import dask_workers, run_stage
 from floodloom.errors import ConfigError, InputError
@@ -64,8 +65,6 @@ def files(tmp_path_factory) -> Path:
 
 
 def test_other_processes_make_the_same_scene(files, tmp_path, monkeypatch) -> None:
-    from distributed import LocalCluster
-
     monkeypatch.setattr("floodloom.sentinel1.radar_scene._STRIP", 64)
     monkeypatch.setattr("floodloom.sentinel1.geocode._LARGEST", 64)
     made = []

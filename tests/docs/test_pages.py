@@ -29,7 +29,7 @@ PAGES = sorted([
 ])  # fmt: skip
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _OTHERS = {
-    ".", ".venv/bin/pre-commit", "cd", "conda", "docker", "export", "gdal2tiles.py",
+    ".", ".venv/bin/pre-commit", "cd", "conda", "dask", "docker", "export", "gdal2tiles.py",
     "gdal_translate", "gdalinfo", "git", "pip", "python3",
 }  # fmt: skip
 """Programs of others, or commands that other tests run."""

@@ -38,6 +38,7 @@ DISK_MIB = 300
 SINCE = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"
 BALLAST = "ballast"
 START_S = 20.0
+"""Seconds in which a watch has begun, also on a busy machine."""
 QUEUE = 2
 """Passes that wait at any time."""
 SETTLING = 0.2

@@ -230,7 +230,7 @@ def test_a_catalogue_without_a_layer_is_one_line(own, api, tmp_path, layer) -> N
     ("dem", "said"),
     [
         (["https://h/items/a?sig=s3cret"], "https://h/items/a: with a login or a query"),
-        (["ftp://h/items/a"], "only http and https"),
+        (["ftp://h/items/a"], "only http, https and s3"),
         (["gone.json"], "gone.json not found"),
         ("https://h/items/a", "https://h/items/a not found"),
         ([], "dem"),

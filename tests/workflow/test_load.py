@@ -68,7 +68,6 @@ def test_many_scenes_keep_to_their_memory_and_one_that_fails_is_named(queue: Pat
     (failure,) = (run / LISTED).read_text().splitlines()
     assert failure.startswith(f"calibrate {BROKEN}-after failed: ")
     assert "broken.zip" in failure
-    assert "floodloom: 1 job failed" in said
     assert failure in said
 
     most = max(one.tree_mib for one in sampler.taken) * _MB_PER_MIB

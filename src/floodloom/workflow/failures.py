@@ -30,7 +30,8 @@ def list_failures(run: Path) -> str:
     Returns
     -------
     str
-        How many jobs failed, and a line for each; empty where none did or all have been made since.
+        How many jobs failed, and a line for each; empty where fewer than two did, of which the run
+        has shown the reason, or all have been made since.
     """
     listed = run / LISTED
     noted = sorted((run / "logs").rglob(f"*{_SUFFIX}"))
@@ -39,5 +40,6 @@ def list_failures(run: Path) -> str:
         return ""
     lines = [file.read_text(encoding="utf-8").strip() for file in noted]
     listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    jobs = "1 job" if len(lines) == 1 else f"{len(lines)} jobs"
-    return "\n".join([f"floodloom: {jobs} failed, also listed in {listed}:", *lines])
+    if len(lines) == 1:
+        return ""
+    return "\n".join([f"floodloom: {len(lines)} jobs failed, also listed in {listed}:", *lines])

@@ -1,21 +1,16 @@
-# For processors: docker build -t floodloom .
-# For GPUs: docker build --build-arg ACCELERATOR=cuda -t floodloom:cuda .
+# For GPUs: docker build -t floodloom:cuda .
+# For processors: docker build --build-arg TORCH_INDEX=… -t floodloom . with the address of the index
+# of PyTorch's CPU wheels (pytorch.org, "Start locally"); PyPI's are those for CUDA.
 # To run: docker run --read-only --tmpfs /tmp --volume "$PWD:/work" --user "$(id -u)" floodloom map …
 ARG PYTHON=3.11
 FROM docker.io/library/python:${PYTHON}-slim-bookworm AS build
-ARG ACCELERATOR=cpu
+ARG TORCH_INDEX=""
 WORKDIR /source
 RUN python -m venv /opt/floodloom
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY src src
-# PyPI's own wheels of torch are those for CUDA, with its libraries.
-RUN case "$ACCELERATOR" in \
-      cpu) index="--extra-index-url https://download.pytorch.org/whl/cpu" ;; \
-      cuda) index="" ;; \
-      *) echo "ACCELERATOR is $ACCELERATOR, not cpu or cuda" >&2; exit 1 ;; \
-    esac \
-    && /opt/floodloom/bin/pip install --no-cache-dir $index --constraint constraints.txt \
-      '.[classical,cluster,s3]'
+RUN /opt/floodloom/bin/pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+      --constraint constraints.txt '.[classical,cluster,s3]'
 
 FROM docker.io/library/python:${PYTHON}-slim-bookworm
 COPY --from=build /opt/floodloom /opt/floodloom

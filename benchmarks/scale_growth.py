@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.workflow import REPOSITORY
+from benchmarks.workflow import lay_code
 from floodloom.simulate.settings import SimulateSettings
 from floodloom.stages.simulate import simulate
 
@@ -35,11 +35,8 @@ def lay_small(folder: Path, scenes: int) -> None:
     scenes
         Events with one product each, mapped by the model that floodloom brings.
     """
-    for name in ("profiles", "src"):
-        shutil.copytree(REPOSITORY / name, folder / name)
-    shutil.copy(REPOSITORY / "Snakefile", folder)
+    lay_code(folder)
     sources = folder / "sources"
-    sources.mkdir()
     made = {"dem": "dem.tif", "optical": "optical.tif", "truth": "truth.tif"}
     files = {name: folder / file for name, file in made.items()}
     safes = {f"out_{role}": folder / f"{role}.SAFE" for role in ("before", "after")}
@@ -52,7 +49,6 @@ def lay_small(folder: Path, scenes: int) -> None:
         events[event] = {"split": "target", "dem": f"sources/{event}.tif"}
         rows.append(f"{event}\t{event}\tafter\tsources/{event}.SAFE")
     (folder / "scenes.tsv").write_text("\n".join(rows) + "\n")
-    (folder / "config").mkdir()
     config: dict[str, Any] = {
         "run": {"name": _RUN, "checkpoint": "default"},
         "scenes": "scenes.tsv",

@@ -27,6 +27,15 @@ EVENTS = 500
 TURNS = 5
 
 
+def lay_code(folder: Path) -> None:
+    """Lay the workflow and its package into a folder, beside empty ones for its own files."""
+    for name in ("profiles", "src"):
+        shutil.copytree(REPOSITORY / name, folder / name, dirs_exist_ok=True)
+    shutil.copy(REPOSITORY / "Snakefile", folder)
+    (folder / "config").mkdir()
+    (folder / "sources").mkdir()
+
+
 def lay_project(folder: Path, events: int) -> None:
     """Lay a copy of the project into a folder, whose run has two scenes of each event.
 
@@ -38,11 +47,7 @@ def lay_project(folder: Path, events: int) -> None:
         Flood events, each with a product before and one after: ten give labels, two are validated
         on, all others are mapped.
     """
-    for name in ("profiles", "src"):
-        shutil.copytree(REPOSITORY / name, folder / name, dirs_exist_ok=True)
-    shutil.copy(REPOSITORY / "Snakefile", folder)
-    (folder / "config").mkdir()
-    (folder / "sources").mkdir()
+    lay_code(folder)
     sections: dict[str, dict[str, str]] = {}
     rows = ["scene\tevent\trole\tsource"]
     for number in range(events):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -161,47 +162,39 @@ for _form in _MUTATIONS:
     reader(_form)(partial(_backscatter, _form))
 
 
+def _metadata(place: Trial, name: str, inner: str, read: Callable[[Path], object]) -> Reader:
+    """Metadata of a store, or of what lies within it, read by a function of the store."""
+    store = place.copy(name)
+    path = store / inner / "zarr.json"
+    seeds = (path.read_bytes(),)
+
+    def read_content(content: bytes) -> None:
+        path.write_bytes(content)
+        read(store)
+
+    return Reader(seeds, read_content, (TEXT, JSON), is_slow=True)
+
+
+def _recipe(store: Path) -> None:
+    assert recipe_of(open_store(store)).fingerprint
+
+
 @reader("scene-store")
 def scene_store(place: Trial) -> Reader:
     """Metadata of a scene store: its group's, with the recipe."""
-    store = place.copy("scene.zarr")
-    path = store / "zarr.json"
-    seeds = (path.read_bytes(),)
-
-    def read(content: bytes) -> None:
-        path.write_bytes(content)
-        found = open_store(store)
-        assert recipe_of(found).fingerprint
-
-    return Reader(seeds, read, (TEXT, JSON), is_slow=True)
+    return _metadata(place, "scene.zarr", "", _recipe)
 
 
 @reader("scene-array")
 def scene_array(place: Trial) -> Reader:
     """Metadata of an array of a scene store, and its numbers."""
-    store = place.copy("scene.zarr")
-    path = store / "vv" / "zarr.json"
-    seeds = (path.read_bytes(),)
-
-    def read(content: bytes) -> None:
-        path.write_bytes(content)
-        open_store(store)
-
-    return Reader(seeds, read, (TEXT, JSON), is_slow=True)
+    return _metadata(place, "scene.zarr", "vv", open_store)
 
 
 @reader("tile-store")
 def tile_store(place: Trial) -> Reader:
     """Metadata of a tile store."""
-    store = place.copy("tiles.zarr")
-    path = store / "zarr.json"
-    seeds = (path.read_bytes(),)
-
-    def read(content: bytes) -> None:
-        path.write_bytes(content)
-        open_tiles(store)
-
-    return Reader(seeds, read, (TEXT, JSON), is_slow=True)
+    return _metadata(place, "tiles.zarr", "", open_tiles)
 
 
 _GRID = GeoBox.from_bbox((450000, 5080000, 450320, 5080320), crs="EPSG:32633", shape=(32, 32))

@@ -148,7 +148,7 @@ class Trial:
         assert len(line) <= _LONGEST, f"{len(line)} characters: {line[:200]}"
         missing = [word for word in words if word not in line]
         assert not missing, f"{missing} not in: {line}"
-        assert outcome.left == was
+        assert outcome.left == was, f"left: {outcome.left}, before: {was}"
         return outcome
 
     def accepts(self, *arguments: object, **how: object) -> Outcome:

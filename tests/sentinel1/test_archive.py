@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import struct
+import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,9 @@ import pytest
 from floodloom.errors import InputError
 from floodloom.files import part_beside
 from floodloom.raster.store import open_store
-from floodloom.sentinel1.product import open_product
+from floodloom.sentinel1.product import Measurement, open_product
+from floodloom.sentinel1.radar_scene import read_radar_scene, unpack
+from floodloom.sentinel1.settings import CalibrateSettings
 from floodloom.stages.calibrate import calibrate
 
 KINDS = ("annotation", "calibration", "noise", "measurement")
@@ -233,3 +237,26 @@ def test_a_measurement_larger_than_its_image_is_refused(safe, tmp_path) -> None:
     with file.open("r+b") as content:
         content.truncate(80 << 20)
     refused(pack(copy, tmp_path / "p.zip"), tmp_path, "measurement.* bytes, too many for 128 x 128")
+
+
+def test_a_measurement_that_is_being_unpacked_as_another_fails_goes_too(
+    safe, tmp_path, monkeypatch
+) -> None:
+    """The thread that unpacks it doesn't stop: nothing may be removed before it has ended."""
+    product = open_product(pack(safe, tmp_path / "x.zip"))
+    images = read_radar_scene(product, CalibrateSettings()).measurements
+    begun = threading.Event()
+
+    def require_whole(image: Measurement, copy: Path) -> None:
+        if "-vv-" in image.name:
+            assert begun.wait(30)
+            raise InputError("damaged")
+        begun.set()
+        time.sleep(0.5)
+        copy.write_bytes(b"unpacked")
+
+    monkeypatch.setattr(Measurement, "require_whole", require_whole)
+    with pytest.raises(InputError, match="damaged"), unpack(images, tmp_path / "out" / "s.zarr"):
+        pass
+    time.sleep(1)
+    assert list((tmp_path / "out").iterdir()) == []

@@ -6,18 +6,13 @@ import asyncio
 import math
 import os
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dask
 import xarray as xr
 import zarr
-from dask.base import get_scheduler, named_schedulers
-from dask.system import CPU_COUNT
 from pydantic import ValidationError
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.sync import sync
@@ -29,6 +24,7 @@ from floodloom.raster.cog import write_cog as write_cog  # scripts of users take
 from floodloom.raster.conventions import follow_conventions
 from floodloom.raster.progress import dask_progress
 from floodloom.raster.recipe import Accepted, Recipe
+from floodloom.raster.threads import threads_that_end
 
 FAST_CODECS = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 """A tile is a chunk of a shard; zarr's own pipeline takes 2.5 ms of Python for each, this .3 ms."""
@@ -84,7 +80,7 @@ def write_store(
     _keep_threads()
     one_thread = {"threading.max_workers": 1}  # else the chunks lie in a file as they get ready
     with atomic_path(path) as temporary, shown, zarr.config.set(FAST_CODECS | one_thread):
-        with _threads_that_end():
+        with threads_that_end():
             rechunked.to_zarr(
                 temporary, mode="w", zarr_format=3, consolidated=False, encoding=encoding
             )
@@ -109,19 +105,6 @@ def scratch_array(path: Path, shape: tuple[int, ...], dtype: str) -> zarr.Array[
         return zarr.create_array(
             path, shape=shape, chunks=chunks, dtype=dtype, compressors=_COMPRESSOR
         )
-
-
-@contextmanager
-def _threads_that_end() -> Iterator[None]:
-    """Compute by threads that end here; dask's own write on after one of them has failed."""
-    given = dask.config.get("pool", None)
-    used = get_scheduler()  # type: ignore[no-untyped-call]
-    if given is not None or used not in (None, named_schedulers["threads"]):
-        yield
-        return
-    workers = dask.config.get("num_workers", None) or CPU_COUNT
-    with ThreadPoolExecutor(workers) as pool, dask.config.set(pool=pool):
-        yield
 
 
 @cache

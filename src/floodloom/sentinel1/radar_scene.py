@@ -21,6 +21,7 @@ from floodloom.files import part_beside, remove
 from floodloom.raster.opener import open_tiff
 from floodloom.raster.recipe import FLAG_ATTRS, Recipe
 from floodloom.raster.store import stamp
+from floodloom.raster.threads import threads_that_end
 from floodloom.sentinel1.annotation import Annotation, parse_annotation
 from floodloom.sentinel1.calibrate import EROSION, Calibration
 from floodloom.sentinel1.geometry import ImageGeometry, image_geometry
@@ -61,7 +62,8 @@ def unpack(images: Mapping[str, Measurement], out: Path) -> Iterator[dict[str, M
         out.parent.mkdir(parents=True, exist_ok=True)
     try:
         whole = [delayed(images[band].require_whole)(copy) for band, copy in copies.items()]
-        compute(*whole)  # type: ignore[no-untyped-call]
+        with threads_that_end():
+            compute(*whole)  # type: ignore[no-untyped-call]
         yield {
             band: replace(image, place=str(copies[band].absolute()), checked=True)
             if band in copies

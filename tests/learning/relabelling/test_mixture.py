@@ -44,7 +44,10 @@ def test_its_likelihood_rises_with_every_step(sample):
     assert (np.diff(densities) > -1e-3).all()  # the ridge costs a little
 
 
-def test_densities_are_those_of_scipy(sample):
+@pytest.mark.parametrize("features", [1, 2, 3, 4, 5])
+def test_densities_are_those_of_scipy(features):
+    draw = np.random.default_rng(features)
+    sample = draw.normal(size=(features, features)) @ draw.gamma(2, 1, (features, 4000))
     found = Mixture.divide(sample, 3).fit(sample, 5)
     points = sample[:, ::50]
     parts = [

@@ -106,10 +106,10 @@ def test_windows_hand_over_gradually(monkeypatch) -> None:
     """Each window has another likelihood, everywhere the same; no step is larger than a pixel's."""
     draw = np.random.default_rng(0)
 
-    def alike(image, valid, logits):
-        return np.broadcast_to(draw.uniform(-1, 1, (1, 2, 1, 1)), logits.shape)
+    def alike(image, known, logit):
+        return np.broadcast_to(draw.uniform(-2, 2), logit.shape)
 
-    monkeypatch.setattr(scene_likelihood, "local_likelihood", alike)
+    monkeypatch.setattr(scene_likelihood, "local_likelihood_ratio", alike)
     flat = np.full((700, 900), 0.4999, dtype=np.float32)
     flat[:, ::2] = 0.5001  # each window holds both classes
     found = scene_likelihood._tile_probability(

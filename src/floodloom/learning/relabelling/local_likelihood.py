@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from floodloom.arrays import Floats, Mask
+from floodloom.arrays import Doubles, Floats, Mask
 from floodloom.classical.histograms import Bins, Scale
 from floodloom.classical.two_classes import are_bimodal, classes_of, fit_two_classes
 from floodloom.kernels import jit
@@ -109,6 +110,29 @@ def local_likelihood(
         if found is not None:
             likelihood[tile] = neighbourhood_means(found, known) if averaged else found
     return likelihood
+
+
+def local_likelihood_ratio(image: Floats, known: Mask, logit: Floats) -> Floats:
+    """Return the log-likelihood of class 1 against class 0 by the distributions of one tile.
+
+    Parameters
+    ----------
+    image
+        (band, y, x) float32 normalised inputs, of any value where there are no data.
+    known
+        (y, x) where there are data.
+    logit
+        (y, x) float32 of class 1 against class 0.
+
+    Returns
+    -------
+    ndarray
+        (y, x) float32, -8 to 8: the difference of what `local_likelihood` gives of the two.
+    """
+    found = _tile_likelihood(image, known, np.stack([np.zeros_like(logit), logit]))
+    if found is None:
+        return np.zeros_like(logit)
+    return np.asarray(neighbourhood_means(np.diff(found, axis=0), known)[0])
 
 
 def _tile_likelihood(image: Floats, known: Mask, logits: Floats) -> Floats | None:
@@ -272,12 +296,10 @@ def holds_two_classes(features: Floats, predicted: NDArray[np.integer]) -> bool:
     """
     if not _show_two_classes(predicted):
         return False
-    sides = [features[:, predicted == 0], features[:, predicted > 0]]
-    within = sum(np.atleast_2d(np.cov(side)) * side.shape[1] for side in sides)
-    within = within / features.shape[1] + LEAST_VARIANCE * np.eye(len(features))
-    axis = np.linalg.solve(within, sides[1].mean(axis=1) - sides[0].mean(axis=1))
-    levels = np.asarray(axis @ features, dtype=np.float64)
-    low, high = np.quantile(levels, (_TAIL, 1 - _TAIL))
+    levels = _discriminant(features, predicted > 0) @ features
+    beyond = int(_TAIL * (levels.size - 1))
+    ordered = np.partition(levels, (beyond, levels.size - 1 - beyond))
+    low, high = ordered[beyond], ordered[levels.size - 1 - beyond]
     if low == high:
         return False
     bins = Bins(float(low), float(high - low) / _BINS, _BINS)
@@ -286,6 +308,19 @@ def holds_two_classes(features: Floats, predicted: NDArray[np.integer]) -> bool:
     if not are_bimodal(fits, np.array([levels.size]), Scale(bins), _LEAST_SHARE)[0]:
         return False
     return classes_of(fits[0]).ashman_d > _LEAST_D
+
+
+def _discriminant(features: Floats, others: Mask) -> Doubles:
+    """Return Fisher's axis (feature,) between the pixels of class 0 and others."""
+    values = features.astype(np.float64)
+    scatter = LEAST_VARIANCE * np.eye(len(features))
+    centres = []
+    for member in (~others, others):
+        own = values * member
+        centre = own.sum(axis=1) / np.count_nonzero(member)
+        scatter += (own @ values.T) / others.size - np.outer(centre, centre) * member.mean()
+        centres.append(centre)
+    return np.asarray(np.linalg.solve(scatter, centres[1] - centres[0]))
 
 
 def _class_likelihood(features: Floats, known: dict[int, Mixture], classes: int) -> Floats:
@@ -307,7 +342,8 @@ def _surest(logits: Floats) -> dict[int, NDArray[np.intp]]:
         member = np.flatnonzero(predicted == value)
         if len(member) >= FEWEST:
             own = margin[member]
-            found[value] = member[own >= np.quantile(own, 1 - _SUREST)]
+            least = math.ceil((1 - _SUREST) * (len(own) - 1))
+            found[value] = member[own >= np.partition(own, least)[least]]
     return found
 
 

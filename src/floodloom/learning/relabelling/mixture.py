@@ -47,12 +47,12 @@ class Mixture:
         axis = np.linalg.eigh(centred @ centred.T)[1][:, -1]
         order = np.argsort(axis @ centred, kind="stable")
         parts = [sample[:, part].astype(np.float64) for part in np.array_split(order, components)]
+        sizes = np.array([part.shape[1] for part in parts])
+        means = np.stack([part.mean(axis=1) for part in parts])
+        squares = np.stack([part @ part.T for part in parts]) / sizes[:, None, None]
+        products = means[:, :, None] * means[:, None, :]
         ridge = LEAST_VARIANCE * np.eye(len(sample))
-        return cls(
-            np.array([part.shape[1] for part in parts]) / sample.shape[1],
-            np.stack([part.mean(axis=1) for part in parts]),
-            np.stack([np.atleast_2d(np.cov(part, bias=True)) + ridge for part in parts]),
-        )
+        return cls(sizes / sample.shape[1], means, squares - products + ridge)
 
     def fit(self, sample: Floats, steps: int) -> Mixture:
         """Return the mixture after steps of expectation and maximisation on a sample.
@@ -249,17 +249,52 @@ def _log_joint(features, first, size, whitened, each, work):  # type: ignore[no-
     """Log-density of each component, with its share, at the pixels of a block."""
     whiten, centres, offsets = whitened
     for k in range(len(offsets)):
+        component, out = (whiten[k], centres[k], offsets[k]), each[k, :size]
+        if len(features) == 4:  # two polarisations and their means
+            _log_joint_of_four(features, first, component, out)
+        else:
+            _log_joint_of_any(features, first, component, out, work)
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _log_joint_of_any(features, first, component, out, work):  # type: ignore[no-untyped-def]
+    """Go over a block once for every number of a component."""
+    whiten, centre, offset = component
+    size = len(out)
+    for pixel in range(size):
+        out[pixel] = offset
+    for row in range(len(whiten)):
         for pixel in range(size):
-            each[k, pixel] = offsets[k]
-        for row in range(whiten.shape[1]):
+            work[pixel] = -centre[row]
+        for col in range(row + 1):
+            factor, values = whiten[row, col], features[col, first : first + size]
             for pixel in range(size):
-                work[pixel] = -centres[k, row]
-            for col in range(row + 1):
-                factor, values = whiten[k, row, col], features[col, first : first + size]
-                for pixel in range(size):
-                    work[pixel] += factor * values[pixel]
-            for pixel in range(size):
-                each[k, pixel] -= work[pixel] * work[pixel]
+                work[pixel] += factor * values[pixel]
+        for pixel in range(size):
+            out[pixel] -= work[pixel] * work[pixel]
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _log_joint_of_four(features, first, component, out):  # type: ignore[no-untyped-def]
+    """Go over a block of four features once, which takes a third of the time."""
+    whiten, centre, offset = component
+    last = first + len(out)
+    f0, f1, f2, f3 = (
+        features[0, first:last],
+        features[1, first:last],
+        features[2, first:last],
+        features[3, first:last],
+    )
+    w00, w10, w11, w20, w21 = whiten[0, 0], whiten[1, 0], whiten[1, 1], whiten[2, 0], whiten[2, 1]
+    w22, w30, w31, w32, w33 = whiten[2, 2], whiten[3, 0], whiten[3, 1], whiten[3, 2], whiten[3, 3]
+    c0, c1, c2, c3 = centre[0], centre[1], centre[2], centre[3]
+    for pixel in range(len(out)):
+        x0, x1, x2, x3 = f0[pixel], f1[pixel], f2[pixel], f3[pixel]
+        z0 = w00 * x0 - c0
+        z1 = w10 * x0 - c1 + w11 * x1
+        z2 = w20 * x0 - c2 + w21 * x1 + w22 * x2
+        z3 = w30 * x0 - c3 + w31 * x1 + w32 * x2 + w33 * x3
+        out[pixel] = offset - z0 * z0 - z1 * z1 - z2 * z2 - z3 * z3
 
 
 @jit(fastmath={"contract"}, error_model="numpy")

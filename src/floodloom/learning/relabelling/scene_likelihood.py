@@ -19,11 +19,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.arrays import NODATA, Bytes, Floats
+from floodloom.kernels import jit
 from floodloom.learning.inference import Ensemble
 from floodloom.learning.relabelling.local_likelihood import (
     FEWEST,
     LikelihoodWeighting,
-    local_likelihood,
+    local_likelihood_ratio,
 )
 
 Span = tuple[int, int]
@@ -32,6 +33,8 @@ SIDE = 256
 """Distance of the windows' centres, px; a window is twice as large. A tile up to this side is one
 window."""
 
+_STEP = np.float32(2**-10)
+_UNKNOWN, _MOST_STEPS = np.int16(-(2**15)), 2**15 - 1
 _BLOCK = (512, 2048)  # rows and columns that are read at once; a store's chunks are 512 px
 _SUREST = 0.005  # half a percent, as near to certainty as a percent comes
 
@@ -96,7 +99,8 @@ def add_local_likelihood(
 class _Image:
     """The inputs of a scene, of which blocks are read when a window needs them, and kept a while.
 
-    Numbers are kept with 16 bits, which is a hundredth of a decibel.
+    Numbers are kept as whole ones with 16 bits, in steps of a thousandth of a standard deviation:
+    finer than a hundredth of a decibel, and quicker to read again than halves of a float.
 
     Parameters
     ----------
@@ -106,7 +110,7 @@ class _Image:
 
     def __init__(self, inputs: xr.DataArray) -> None:
         self._inputs = inputs.transpose("band", "y", "x")
-        self._blocks: dict[tuple[int, int], NDArray[np.float16]] = {}
+        self._blocks: dict[tuple[int, int], NDArray[np.int16]] = {}
         self._lock = Lock()
 
     def read(self, first: int, last: int, cols: Span) -> Floats:
@@ -116,9 +120,10 @@ class _Image:
             for left, right in _cut(*cols, _BLOCK[1]):
                 row, col = top // _BLOCK[0] * _BLOCK[0], left // _BLOCK[1] * _BLOCK[1]
                 block = self._block(row, col)
-                part[:, top - first : bottom - first, left - cols[0] : right - cols[0]] = block[
-                    :, top - row : bottom - row, left - col : right - col
-                ]
+                _read_steps(
+                    block[:, top - row : bottom - row, left - col : right - col],
+                    part[:, top - first : bottom - first, left - cols[0] : right - cols[0]],
+                )
         return part
 
     def forget_before(self, row: int) -> None:
@@ -127,13 +132,28 @@ class _Image:
             place: block for place, block in self._blocks.items() if place[0] + _BLOCK[0] > row
         }
 
-    def _block(self, row: int, col: int) -> NDArray[np.float16]:
+    def _block(self, row: int, col: int) -> NDArray[np.int16]:
         with self._lock:
             if (row, col) not in self._blocks:
                 rows, cols = slice(row, row + _BLOCK[0]), slice(col, col + _BLOCK[1])
                 values = self._inputs.isel(y=rows, x=cols).values
-                self._blocks[row, col] = values.astype(np.float16)
+                self._blocks[row, col] = _in_steps(values)
             return self._blocks[row, col]
+
+
+def _in_steps(values: Floats) -> NDArray[np.int16]:
+    steps = np.clip(np.rint(values / _STEP), -_MOST_STEPS, _MOST_STEPS)
+    return np.where(np.isnan(steps), _UNKNOWN, steps).astype(np.int16)
+
+
+@jit()
+def _read_steps(steps, values):  # type: ignore[no-untyped-def]
+    for band in range(steps.shape[0]):
+        for row in range(steps.shape[1]):
+            taken, out = steps[band, row], values[band, row]
+            for x in range(len(out)):
+                step = taken[x]
+                out[x] = np.float32(np.nan) if step == _UNKNOWN else step * _STEP
 
 
 def _cut(first: int, last: int, side: int) -> list[Span]:
@@ -218,14 +238,12 @@ class _Band:
 
     def likelihood(self, span: Span) -> Floats:
         """Log-likelihood of water against land, (y, x), in the window of some columns."""
-        image, logit = self.read(span), self.logit[:, slice(*span)]
-        valid = np.asarray(np.isfinite(image).all(axis=0))
-        logits = np.zeros((2, *logit.shape), dtype=np.float32)
-        np.multiply(np.nan_to_num(logit), np.float32(self.temperature), out=logits[1])
-        land, water = local_likelihood(
-            np.nan_to_num(image)[np.newaxis], valid[np.newaxis], logits[np.newaxis]
-        )[0]
-        return np.asarray(water - land)
+        image = self.read(span)
+        logit = self.logit[:, slice(*span)] * np.float32(self.temperature)
+        valid = np.isfinite(logit) & np.isfinite(image).all(axis=0)
+        if not valid.all():
+            image, logit = np.nan_to_num(image), np.nan_to_num(logit)
+        return local_likelihood_ratio(image, valid, logit)
 
     def _predicts_both(self, span: Span) -> bool:
         logit = self.logit[:, slice(*span)]

@@ -72,7 +72,7 @@ function describe() {
   $("floodedNote").textContent = areas.flood.ha === undefined
     ? "flooded; the scene has no georeference, so areas are in pixels"
     : areas.flood.ha >= 1000 ? `flooded, ${number(areas.flood.ha)} ha` : "flooded";
-  const seen = dates.after ? `Seen ${dates.after} UTC` : "";
+  const seen = dates.after ? `Seen ${dates.after} UTC` : "Seen";
   $("dates").textContent = [seen + (event.sensor ? ` by ${event.sensor}` : ""), dates.before ? `compared with ${dates.all_before || dates.before} UTC` : ""].filter(Boolean).join("; ") + ".";
   for (const name of ["flood", "permanent", "excluded", "nodata"]) $(`area-${name}`).textContent = areaText(areas[name]);
   $("images").hidden = !layers.before;
@@ -80,8 +80,9 @@ function describe() {
   $("layer-likelihood").hidden = !layers.percent;
   $("layer-truth").hidden = !event.hasTruth;
   $("north").hidden = event.crs === null;
-  $("tagBefore").textContent = `before, ${dates.before.slice(0, 10)}`;
-  $("tagAfter").textContent = `after, ${dates.after.slice(0, 10)}`;
+  for (const [id, name] of [["tagBefore", "before"], ["tagAfter", "after"]]) {
+    $(id).textContent = [name, dates[name].slice(0, 10)].filter(Boolean).join(", ");
+  }
   document.title = `${document.querySelector("h1").textContent}: ${event.name}`;
   describeDetail();
   describeZones();

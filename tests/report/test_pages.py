@@ -222,9 +222,9 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert f"<td>{further['mean_of_images']['weighted_f_beta']:.3f}</td>" in folded
     assert "β = 2;" in folded
     assert "exceeds 0.5." in folded
-    assert "0.09 km²" in text  # 900 pixels of 10 m
+    assert "9.0 ha" in text  # 900 pixels of 10 m
     assert "tile: 512" in text
-    assert "<td>layover</td><td>0.01 km²</td><td>1.25&#8239;%</td>" in text
+    assert "<td>layover</td><td>1.0 ha</td><td>1.25&#8239;%</td>" in text
     assert "by unet-0, with torch in float32." in text
     assert "Seams: 1.003," in text
     assert "permanent water called flood" in text

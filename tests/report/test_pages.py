@@ -93,7 +93,7 @@ def test_products_and_zones_are_those_beside_the_map(event: Files) -> None:
     named = {product["title"]: product for product in view["products"]}
     assert named["Flood map (GeoTIFF)"]["href"] == "flood.tif"
     assert named["Flood map (GeoTIFF)"]["size"] == event.map.stat().st_size
-    assert {"Polygons", "Areas (CSV)", "STAC item"} <= named.keys()
+    assert {"Polygons (GeoPackage)", "Areas (CSV)", "STAC item"} <= named.keys()
     areas = {zone["zone"]: zone["flood"] for zone in view["zones"]}
     assert areas == {"west": pytest.approx(4.5, rel=0.01), "east": pytest.approx(4.5, rel=0.01)}
 

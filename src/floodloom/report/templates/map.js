@@ -149,7 +149,9 @@ function draw() {
     drawTiles(context, layers.values, screen, (tile) => tile.filled(colours));
     context.globalAlpha = 1;
   }
-  if (!on("streets")) patterned(screen, NO_DATA, patterns.dots);
+  context.globalAlpha = on("streets") ? 0.7 : 1; // never without: ground that wasn't seen isn't dry
+  patterned(screen, NO_DATA, patterns.dots);
+  context.globalAlpha = 1;
   if (on("excluded")) { patterned(screen, EXCLUDED, patterns.hatch); shown.push(EXCLUDED); }
   outline(screen, ratio, shown);
   context.restore();

@@ -128,7 +128,7 @@ def _zones(view: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = []
     for zone in sorted(view["zones"], key=lambda row: -row["flood"])[:_MOST_ROWS]:
         whole = sum(value for name, value in zone.items() if name != "zone")
-        unseen = (zone["excluded"] + zone["nodata"]) / whole if whole else 0.0
+        unseen = (zone["excluded"] + zone["nodata"] + zone["outside"]) / whole if whole else 0.0
         found.append((zone["zone"], area({"ha": zone["flood"]}), percent(unseen)))
     return found
 

@@ -110,7 +110,7 @@ function describeDetail() {
 function describeZones() {
   const sum = (zone, names) => names.reduce((total, name) => total + zone[name], 0);
   const rows = [...event.zones].sort((one, other) => other.flood - one.flood).map((zone) => {
-    const seen = sum(zone, ["dry", "permanent", "flood"]), unknown = sum(zone, ["excluded", "nodata"]);
+    const seen = sum(zone, ["dry", "permanent", "flood"]), unknown = sum(zone, ["excluded", "nodata", "outside"]);
     const texts = [zone.zone, hectares(zone.flood), seen ? percentText(zone.flood / seen) : "–", seen + unknown ? percentText(unknown / (seen + unknown)) : "–"];
     const row = document.createElement("tr");
     row.append(...texts.map((text, at) => Object.assign(document.createElement(at ? "td" : "th"), { textContent: text, ...(at ? {} : { scope: "row" }) })));

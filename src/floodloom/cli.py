@@ -34,7 +34,7 @@ app = App(
     "`snakemake` runs them all. With --debug an error shows where it came from.",
     version=__version__,
     help_format="plaintext",
-    default_parameter=Parameter(consume_multiple=True),
+    default_parameter=Parameter(consume_multiple=True, show_env_var=False, negative_iterable=()),
     config=Env("FLOODLOOM_", command=False),
     suppress_keyboard_interrupt=False,
 )

@@ -109,3 +109,13 @@ def test_item_of_a_map_across_180_degrees(tmp_path) -> None:
     assert content["properties"]["floodloom"]["instrument_mode"] == "SM"
     assert content["properties"]["floodloom"]["product_type"] == "GRD"
     assert "sar:instrument_mode" not in content["properties"]
+
+
+def test_of_a_day_without_a_time_an_item_has_begin_and_end() -> None:
+    found = stac_item("a", GRID, "2023-05-14", {}, {}).to_dict()["properties"]
+    assert found["datetime"] is None
+    assert found["start_datetime"] == "2023-05-14T00:00:00Z"
+    assert found["end_datetime"] == "2023-05-14T23:59:59Z"
+    timed = stac_item("a", GRID, "2023-05-14T16:58:21", {}, {}).to_dict()["properties"]
+    assert timed["datetime"] == "2023-05-14T16:58:21Z"
+    assert "start_datetime" not in timed

@@ -129,6 +129,19 @@ def test_zones_far_larger_than_the_map_hold_it_once() -> None:
         assert found[name] == pytest.approx(found["whole map"], abs=1e-3), name
 
 
+def test_what_a_zone_has_beyond_the_map_is_known_to_be_unknown() -> None:
+    classes = np.full(GRID.shape.yx, 2, "uint8")
+    half, inside = box(401000, 5000000, 403000, 5001000), box(400500, 5000200, 401500, 5000800)
+    ring = box(401000, 5000000, 403000, 5001000) - box(402200, 5000200, 402800, 5000800)
+    zones = of_map([half, inside, ring, None], ["half", "inside", "ring", "gone"])
+    for crs in (32633, 4326, 3035):
+        table = area_table(class_areas(classes, GRID), classes, GRID, zones.to_crs(crs))
+        found = dict(zip(table["zone"], table["outside"], strict=True))
+        assert found["whole map"] == found["inside"] == found["gone"] == 0
+        assert found["half"] == pytest.approx(100, rel=5e-3)
+        assert found["ring"] == pytest.approx(64, rel=8e-3)
+
+
 def across(grid: GeoBox) -> tuple[Polygon, float]:
     """A square around 180° in degrees, longitudes from 0 to 360, and its share of a map, ha."""
     rows, cols = (100, 200), (60, 240)

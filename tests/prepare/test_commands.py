@@ -134,3 +134,22 @@ def test_backscatter_of_other_ground_is_refused(tmp_path: Path, capsys) -> None:
     before = backscatter(tmp_path, "20230502T165821", east=600_000)
     assert init("--scenes", after, "--before", before, "--out", tmp_path / "x") == 1
     assert "no overlap" in capsys.readouterr().err
+
+
+def test_files_of_the_polarisations_of_a_scene_are_one(tmp_path: Path) -> None:
+    shape = (200, 200)
+    place = {"crs": "EPSG:32633", "transform": from_origin(500000, 5000000, 10, 10)}
+    options = {"driver": "GTiff", "count": 1, "dtype": "float32", "width": 200, "height": 200}
+    files = [tmp_path / f"{when} {band}.tif" for when in ("in", "out") for band in ("VV", "VH")]
+    for file, level in zip(files, (-20, -26, -8, -14), strict=True):
+        with rasterio.open(file, "w", **options, **place) as raster:
+            raster.write(
+                np.full(shape, level, "float32") + np.arange(200, dtype="float32") / 100, 1
+            )
+    given = ("--scenes", *files[:2], "--before", *files[2:], "--quantity", "gamma0")
+    assert init(*given, "--out", tmp_path / "x") == 0
+    scenes = load_scenes(load_config(written(tmp_path / "x")), tmp_path / "x")
+    assert [(s.role, Path(s.source).name) for s in scenes.values()] == [
+        ("after", "in VV.tif"),
+        ("before", "out VV.tif"),
+    ]

@@ -59,3 +59,11 @@ def test_what_is_made_of_other_scenes_is_scaled_alike() -> None:
     mine, other = OWN.for_inputs(("vv",)), OWN.for_inputs(("vv",), normalisation="scene")
     with pytest.raises(RecipeMismatchError, match="normalisation is 'scene' but 'fixed' is"):
         mine.require_inputs(other, "t.zarr", OTHERS)
+
+
+def test_scenes_of_one_grid_may_have_pixels_of_slightly_other_sizes() -> None:
+    fine = Recipe(quantity="gamma0", spacing=10.0)
+    fine.require_alike(fine.model_copy(update={"spacing": 14.7}), "degrees.tif")
+    for other in ({"spacing": 30.0}, {"spacing": None}, {"quantity": "sigma0", "spacing": 14.7}):
+        with pytest.raises(RecipeMismatchError, match=next(iter(other))):
+            fine.require_alike(fine.model_copy(update=other), "other.tif")

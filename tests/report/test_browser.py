@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pyproj import Transformer
 
 from floodloom.raster.grid import grid_from_bounds
 from floodloom.settings import arguments_of
@@ -29,6 +30,8 @@ browsers = pytest.importorskip("playwright.sync_api")
 LARGE = grid_from_bounds((400000, 5000000, 411000, 5009000), 32633, 10.0)  # six tiles
 VIEWPORTS = {"desktop": (1280, 844), "phone": (390, 844)}
 LAKE = (45.0, 35.0)  # column and row of the flood's middle
+TO_DEGREES = Transformer.from_crs(LARGE.crs.to_wkt(), "EPSG:4326", always_xy=True)
+MERIDIAN, PARALLEL = TO_DEGREES.transform(405500, 5004500)  # through the middle
 WIDE = {"serious", "critical"}
 
 
@@ -239,6 +242,62 @@ def test_nobody_is_kept_out(page: Any, pages: Path, name: str, scheme: str) -> N
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     levels = [int(level) for level in re.findall(r"\d+", ground)]
     assert (max(levels) < 60) == (scheme == "dark")
+
+
+def street_tile(zoom: int, col: int, row: int) -> bytes:
+    """A tile of the world: red west and blue east of a meridian, brighter north of a parallel."""
+    x, y = (np.arange(256) + 0.5) / 256 + col, (np.arange(256) + 0.5) / 256 + row
+    west = x / 2**zoom * 360 - 180 < MERIDIAN
+    north = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * y / 2**zoom)))) > PARALLEL
+    image = np.zeros((256, 256, 3), np.uint8)
+    image[..., 0], image[..., 2] = 255 * west, 255 * ~west
+    image[..., 1] = 120 * north[:, np.newaxis]
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_street_map_is_fetched_when_it_is_asked_for_and_lies_in_its_place(
+    browser: Any, pages: Path
+) -> None:
+    context, asked = browser.new_context(viewport={"width": 1280, "height": 844}), []
+    page = context.new_page()
+
+    def answer(route: Any) -> None:
+        asked.append(route.request)
+        zoom, row, col = map(int, re.findall(r"/(\d+)/(\d+)/(\d+)\.jpg", route.request.url)[0])
+        route.fulfill(body=street_tile(zoom, col, row), content_type="image/png")
+
+    page.route(re.compile("^https:"), answer)
+    show(page, pages)
+    for name in ("flood", "permanent", "excluded"):
+        page.uncheck(f"#show-{name}")
+    assert not asked
+    with page.expect_response("https://tiles.maps.eox.at/**"):
+        page.check("#show-streets")
+    settled(page)
+    assert not any("referer" in request.headers for request in asked)
+    assert page.is_visible("#credit")
+
+    stage = page.locator("#stage").bounding_box()
+    shot = page.screenshot(clip=stage)
+    image = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+    height, width = LARGE.shape.yx
+    scale = min(stage["width"] / width, stage["height"] / height) * 0.94
+    across, down = np.meshgrid(np.linspace(0.02, 0.9, 60), np.linspace(0.1, 0.9, 60))
+    x, y = LARGE.affine @ (across * width, down * height)
+    longitude, latitude = TO_DEGREES.transform(x, y)
+    cols = (stage["width"] - width * scale) / 2 + across * width * scale
+    rows = (stage["height"] - height * scale) / 2 + down * height * scale
+    found = image[rows.astype(int), cols.astype(int)]
+    near = (np.abs(longitude - MERIDIAN) < 6e-4) | (np.abs(latitude - PARALLEL) < 4e-4)  # 45 m
+    right = (found[..., 0] > 128) == (longitude < MERIDIAN)
+    right &= (found[..., 1] > 60) == (latitude > PARALLEL)
+    assert (right | near).mean() > 0.995
+
+    page.check("input[value=before]", force=True)
+    assert not page.is_checked("#show-streets")
+    context.close()
 
 
 def test_sheet_prints_on_one_page_and_the_rest_where_it_is_asked_for(

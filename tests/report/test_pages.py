@@ -93,7 +93,7 @@ def test_products_and_zones_are_those_beside_the_map(event: Files) -> None:
     named = {product["title"]: product for product in view["products"]}
     assert named["Flood map (GeoTIFF)"]["href"] == "flood.tif"
     assert named["Flood map (GeoTIFF)"]["size"] == event.map.stat().st_size
-    assert {"Polygons", "Areas (CSV)", "STAC item"} <= named.keys()
+    assert {"Polygons (GeoPackage)", "Areas (CSV)", "STAC item"} <= named.keys()
     areas = {zone["zone"]: zone["flood"] for zone in view["zones"]}
     assert areas == {"west": pytest.approx(4.5, rel=0.01), "east": pytest.approx(4.5, rel=0.01)}
 
@@ -128,7 +128,8 @@ def test_map_page_needs_no_network_and_carries_its_data(event: Files) -> None:
     view = event_view(opened(event, name="</script><b>"))
     page = map_page("Title & more", [view], [])
     assert needs_network(page) == []
-    assert "http" not in page
+    on_request = "https://tiles.maps.eox.at/"  # the street map
+    assert re.findall(r"https?://[^/]*/", page) == [on_request]
     assert page.count("</script>") == 2
     assert "Title &amp; more" in page
     (event,) = embedded(page)["events"]
@@ -222,9 +223,9 @@ def test_report_tells_scores_settings_and_caveats(event: Files, tmp_path: Path) 
     assert f"<td>{further['mean_of_images']['weighted_f_beta']:.3f}</td>" in folded
     assert "β = 2;" in folded
     assert "exceeds 0.5." in folded
-    assert "0.09 km²" in text  # 900 pixels of 10 m
+    assert "9.0 ha" in text  # 900 pixels of 10 m
     assert "tile: 512" in text
-    assert "<td>layover</td><td>0.01 km²</td><td>1.25&#8239;%</td>" in text
+    assert "<td>layover</td><td>1.0 ha</td><td>1.25&#8239;%</td>" in text
     assert "by unet-0, with torch in float32." in text
     assert "Seams: 1.003," in text
     assert "permanent water called flood" in text

@@ -29,12 +29,12 @@ def test_sheet_states_where_when_how_much_and_what_is_not_seen(event: Files) -> 
         "Where": f"around {latitude:.3f}° N, {longitude:.3f}° E",
         "Grid": "1.0 x 0.8 km, pixels of 10 m, EPSG:32633",
     }
-    assert sheet.unseen == [("no data: outside the image", "0.04 km²"), ("layover", "0.01 km²")]
+    assert sheet.unseen == [("no data: outside the image", "4.0 ha"), ("layover", "1.0 ha")]
     assert {zone: unseen for zone, _, unseen in sheet.zones} == {
         "west": "5.0\u202f%",
         "east": "7.3\u202f%",  # layover, too
     }
-    assert any("0.01 km² aren't observable" in line for line in sheet.checks)
+    assert any("1.0 ha aren't observable" in line for line in sheet.checks)
     assert sheet.sure[-1] == "Nobody has checked this map against what was seen on the ground."
 
 
@@ -62,7 +62,7 @@ def test_flooded_vegetation_is_told_from_open_water(event: Files) -> None:
     assert view["vegetation"]["pixels"] == 300
     assert list(view["excluded"]) == ["layover"]
     assert any(
-        line.startswith("0.03 km² of the flood are flooded") for line in sheet_of(view, None).sure
+        line.startswith("3.0 ha of the flood are flooded") for line in sheet_of(view, None).sure
     )
     assert "flooded vegetation: brighter than before" in map_page("dunlin", [view], [])
 

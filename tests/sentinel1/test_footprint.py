@@ -170,3 +170,13 @@ def test_the_grid_is_kept_to_the_elevations(tmp_path) -> None:
     assert planned([EAST], dem=dem) == grid_from_bounds(inner, 32633, 30.0)
     with pytest.raises(InputError, match=r"east\.tif: doesn't cover scene"):
         planned([EAST], dem=east)
+
+
+def test_scenes_on_a_map_get_no_margin() -> None:
+    scene = product(32633, 15.2, 45.0, 300, 10.0)
+    around = [footprint_of(scene)]
+    options = {"epsg": 32633, "resolution": 10.0}
+    height, width = planned(around, **options, margin=0.0).shape.yx
+    assert 300 <= height <= 303
+    assert 300 <= width <= 303
+    assert min(planned(around, **options).shape.yx) > 400

@@ -442,3 +442,34 @@ def test_a_real_scene_is_placed_by_its_control_points(tmp_path, shared_data) -> 
     expected = map_coordinates(numbers.astype("f8") ** 2, np.stack(at) - 0.5, order=1)
     found = store.vv.values[row.astype(int), col.astype(int)]
     np.testing.assert_allclose(found, expected, rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "found"),
+    [
+        ("valley_2023-05-14.tif", None, "2023-05-14"),
+        ("S1_20230514T165821.tif", None, "2023-05-14T16:58:21"),
+        ("valley_2023-05-14.tif", "2023-05-15T04:00:00", "2023-05-15T04:00:00"),
+        ("valley.tif", None, ""),
+    ],
+)
+def test_when_it_was_taken_is_stated_or_in_its_name(tmp_path, name, stated, found) -> None:
+    file = write(tmp_path / name, np.stack(list(POWERS.values())), descriptions=("vv", "vh"))
+    known = BackscatterSettings(scale="power", quantity="gamma0")
+    out = geocode(scene=file, out=tmp_path / "g.zarr", backscatter=known, acquired=stated)
+    assert open_store(out).attrs.get("acquisition_time", "")[:19] == found
+
+
+def test_a_date_that_is_none_is_one_line(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"acquired 'soon': not a date"):
+        geocode(scene=tmp_path / "a.tif", out=tmp_path / "g.zarr", acquired="soon")
+
+
+def test_all_that_is_not_known_is_asked_for_at_once(tmp_path) -> None:
+    file = write(tmp_path / "x.tif", np.stack(list(POWERS.values())))
+    said = "state `bands`, such as --bands.vv 1 --bands.vh 2, and `quantity`, such as --quantity"
+    with pytest.raises(InputError, match=said):
+        read_backscatter(file)
+    known = BackscatterSettings(bands={"vv": 1, "vh": 2})
+    with pytest.raises(InputError, match="state `scale`, such as --scale power, and `quantity`"):
+        read_backscatter(file, known)

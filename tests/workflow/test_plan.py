@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,10 @@ def test_backscatter_of_others_is_geocoded_as_it_was_stated_to_be(tmp_path) -> N
     expected = {"scale": "db", "bands": {"vv": 1}, "nodata": [0.0]}
     assert found.backscatter("one") == expected
     assert plan().backscatter("one") == {}
+    assert found.acquired("one") is None
+    dated = [replace(scene, date=date(2023, 5, 14)) for scene in scenes]
+    known = plan(dated, events={"flood": {"split": "target", "backscatter": stated}})
+    assert (known.acquired("one"), known.acquired("two")) == ("2023-05-14", None)
     assert set(belonging(Path(vv))) == {tmp_path / "one_vv.tif", tmp_path / "one_vh.tif"}
 
 

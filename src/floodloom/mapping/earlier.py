@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from floodloom.arrays import Floats
-from floodloom.dates import group_by_pass, read_time
+from floodloom.dates import group_by_pass, read_date
 from floodloom.errors import InputError
 from floodloom.mapping.sources import Probability, open_percent, read_decibel
 from floodloom.raster.cog import ACQUIRED
@@ -72,9 +72,9 @@ def by_date(paths: Sequence[Path], times: Sequence[str]) -> list[Dated]:
     ]
 
 
-def _taken(path: Path, time: str) -> datetime | None:
+def _taken(path: Path, time: str) -> date | None:
     try:
-        return read_time(time) if time else None
+        return read_date(time) if time else None
     except ValueError as error:
         raise InputError(
             f"{path}: was acquired at {brief(time)}, but such a time is like 2023-05-14T16:58:21; "

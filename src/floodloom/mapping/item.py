@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from pystac.extensions.raster import DataType, NoDataStrings, RasterBand, Raster
 from pystac.extensions.sar import FrequencyBand, Polarization, SarExtension
 
 from floodloom import __version__
-from floodloom.dates import read_time
+from floodloom.dates import read_date
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.mapping.products import CLASS_TEXTS, COLOURS, REASON_TEXTS
@@ -36,6 +36,7 @@ from floodloom.raster.product import FloodClass
 from floodloom.texts import brief
 
 _FIRST_SENTINEL1 = datetime(2014, 4, 3, tzinfo=UTC)
+_LAST_SECOND = time(23, 59, 59)
 _SHA256 = "1220"  # multihash: sha2-256, 32 bytes
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.1.0/schema.json"
 _LEVEL = "L4"  # what analyses make of measurements
@@ -77,7 +78,8 @@ def stac_item(
     geobox
         Grid of the map; without a CRS the item has no geometry.
     acquired
-        Acquisition time, ISO 8601, UTC; unknown, it lies between the launch of Sentinel-1A and now.
+        Acquisition time or day, ISO 8601, UTC; of a day the item has begin and end, and unknown, it
+        lies between the launch of Sentinel-1A and now.
     assets
         Files by key; they must be there. `flood` is the flood map.
     facts
@@ -236,21 +238,31 @@ def require_described(files: Mapping[str, Path], acquired: str | None, source: s
                 f"{path}: {key} must end in one of {', '.join(_KINDS)}; choose another name"
             )
     try:
-        _time(acquired)
+        _when(acquired)
     except ValueError as error:
         raise InputError(
             f"{source}: its tag ACQUISITION_TIME is {brief(str(acquired))}, but such a time is "
-            "like 2023-05-14T16:58:21; correct it, or take the tag away"
+            "like 2023-05-14T16:58:21 or 2023-05-14; correct it, or take the tag away"
         ) from error
 
 
 def _time(acquired: str | None) -> datetime | None:
-    return read_time(acquired).replace(tzinfo=UTC) if acquired else None
+    """The time, None where no more than the day is known."""
+    when = _when(acquired)
+    return when.replace(tzinfo=UTC) if isinstance(when, datetime) else None
+
+
+def _when(acquired: str | None) -> date | None:
+    return read_date(acquired) if acquired else None
 
 
 def _span(acquired: str | None) -> dict[str, str]:
     """What STAC wants instead of a time that isn't known."""
-    if acquired:
+    first, last = _FIRST_SENTINEL1, datetime.now(UTC)
+    day = _when(acquired)
+    if isinstance(day, datetime):
         return {}
-    first, last = (pystac.utils.datetime_to_str(t) for t in (_FIRST_SENTINEL1, datetime.now(UTC)))
-    return {"start_datetime": first, "end_datetime": last}
+    if day is not None:
+        first, last = (datetime.combine(day, end, UTC) for end in (time.min, _LAST_SECOND))
+    start, end = map(pystac.utils.datetime_to_str, (first, last))
+    return {"start_datetime": start, "end_datetime": end}

@@ -14,13 +14,15 @@ from exactextract import exact_extract
 from exactextract.raster import RasterSource
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import Geod
+from shapely.geometry.base import BaseGeometry
 
 from floodloom.errors import InputError
 from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.raster.areas import PixelAreas, pixel_areas
 from floodloom.raster.features import read_features
-from floodloom.raster.polygons import is_areal, on_map
+from floodloom.raster.polygons import is_areal, on_map, repair
 from floodloom.raster.product import FloodClass
 from floodloom.raster.rows import Rows
 from floodloom.texts import cell
@@ -32,8 +34,14 @@ _NAMED = 20
 _MOST = 50_000
 _log = get_logger(__name__)
 
-AREA_COLUMNS = ["zone", *(level.name.lower() for level in FloodClass)]
+OUTSIDE = "outside"
+"""Column of what a zone has beyond the map."""
+
+AREA_COLUMNS = ["zone", *(level.name.lower() for level in FloodClass), OUTSIDE]
 """Columns of a table of areas."""
+
+_WGS84 = Geod(ellps="WGS84")
+_BLURRED = 0.005  # of a zone, that lines bend by between reference systems
 
 
 def area_table(
@@ -59,15 +67,16 @@ def area_table(
     Returns
     -------
     DataFrame
-        `zone`, and one column per class, ha (pixels / 10 000 without a CRS). The first row is the
-        whole map. Zones without a geometry or off the map have 0 ha of it in every class.
+        `zone`, and one column per class, ha (pixels / 10 000 without a CRS), and `outside`: what a
+        zone has beyond the map, of which nothing is known. The first row is the whole map. Zones
+        without a geometry or off the map have 0 ha of it in every class.
 
     Raises
     ------
     InputError
         See `require_placed`.
     """
-    first = pd.DataFrame([{"zone": WHOLE, **whole}])
+    first = pd.DataFrame([{"zone": WHOLE, **whole, OUTSIDE: 0.0}])
     if zones is None:
         return first[AREA_COLUMNS]
     require_placed(zones, geobox)
@@ -77,6 +86,7 @@ def area_table(
     for level in FloodClass:
         source = _Hectares(classes, pixel_areas(geobox), level.value)
         rows[level.name.lower()] = _sums(source, placed, geobox)
+    rows[OUTSIDE] = _outside(zones, rows.drop(columns="zone").sum(axis=1).to_numpy())
     table: pd.DataFrame = pd.concat([first, rows], ignore_index=True)
     return table[AREA_COLUMNS]
 
@@ -141,6 +151,21 @@ def _sums(source: RasterSource, placed: gpd.GeoDataFrame, geobox: GeoBox) -> NDA
         found = exact_extract(source, gpd.GeoDataFrame(geometry=pixels), "sum", output="pandas")
         sums[known] = found["sum"].fillna(0.0).to_numpy()
     return sums.round(4)
+
+
+def _outside(zones: gpd.GeoDataFrame, inside: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What zones have beyond the map, ha; `inside` is what they have of it."""
+    whole = np.array([_on_ground(shape) for shape in zones.geometry.to_crs("EPSG:4326")])
+    beyond = whole - inside
+    return np.where(beyond > _BLURRED * whole, beyond, 0.0).round(4)
+
+
+def _on_ground(shape: BaseGeometry | None) -> float:
+    """The area of a polygon in degrees, ha; NaN where it can't be placed there."""
+    if shape is None or not np.isfinite(shapely.get_coordinates(shape)).all():
+        return float("nan")
+    ground = shapely.orient_polygons(repair(shape))
+    return abs(float(_WGS84.geometry_area_perimeter(ground)[0])) / 10_000
 
 
 def _to_pixels(geobox: GeoBox) -> list[float]:

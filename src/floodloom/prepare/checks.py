@@ -59,7 +59,7 @@ def require_alike(scenes: Sequence[Found], stated: BackscatterSettings) -> None:
                 "floodloom brings looks at VV and VH; give such a scene"
             )
         if first.recipe is not None and scene.recipe is not None:
-            first.recipe.require_scene(scene.recipe, str(scene.path))
+            first.recipe.require_alike(scene.recipe, str(scene.path))
 
 
 def require_known_to_model(recipe: Recipe, name: str) -> None:

@@ -20,7 +20,7 @@ from floodloom.sentinel1.annotation import parse_annotation
 from floodloom.sentinel1.backscatter import read_backscatter
 from floodloom.sentinel1.bands import POLARISATIONS
 from floodloom.sentinel1.footprint import footprint_of
-from floodloom.sentinel1.producers import is_backscatter
+from floodloom.sentinel1.producers import find_product, is_backscatter
 from floodloom.sentinel1.product import open_product
 from floodloom.sentinel1.settings import BackscatterSettings
 
@@ -50,6 +50,8 @@ class Found:
         What was taken for what of others' backscatter, and why.
     assets
         Assets of the STAC item that are its bands; none where one is the whole product.
+    files
+        Files of its polarisations, where others have written each into one of its own.
     """
 
     path: Path | str
@@ -61,11 +63,17 @@ class Found:
     recipe: Recipe | None = None
     reasons: str = ""
     assets: tuple[str, ...] = ()
+    files: frozenset[Path] = frozenset()
 
     @property
     def is_product(self) -> bool:
         """Whether floodloom calibrates and geocodes it."""
         return self.recipe is None
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it lies on a map already, and its footprint is exact."""
+        return self.recipe is not None and self.recipe.spacing is not None
 
     @property
     def taken(self) -> datetime | None:
@@ -153,6 +161,7 @@ def _backscatter(path: Path, stated: BackscatterSettings) -> Found:
         facts={key: scene.attrs[key] for key in known if key in scene.attrs},
         recipe=recipe_of(scene),
         reasons=str(scene.attrs["history"]).partition(": ")[2],
+        files=frozenset(file.resolve() for file in find_product(path).bands.values()),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from floodloom import workflow
 from floodloom.errors import FloodloomError
@@ -20,6 +22,7 @@ SNAKEFILE = Path(workflow.__file__).parent / "Snakefile"
 """The workflow, wherever floodloom is installed; its profile lies beside it."""
 _AREAS = {"flood": "flood", "permanent": "permanent water", "excluded": "excluded"}
 _QUIET = ("--quiet", "host", "reason")
+_COUNT = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 _STOPPED = "the run stopped for the reason above; the same command goes on where it stopped"
 
 
@@ -76,18 +79,30 @@ def run(out: Path, cores: int, *, dry_run: bool = False) -> None:
     """
     more = ("rules", "--dry-run") if dry_run else ()
     arguments = [sys.executable, "-m", "snakemake", *command(cores, *_QUIET, *more)[1:]]
-    with subprocess.Popen(
-        arguments, cwd=out, env=_environment(), stderr=None if dry_run else subprocess.PIPE,
-        encoding="utf-8", errors="replace",
-    ) as process:  # fmt: skip
-        try:
-            follow(process.stderr or ())
-            status = process.wait()
-        except BaseException:  # its jobs end with it
-            process.terminate()
-            raise
-    if status:
-        raise RunError(f"{out}: {_STOPPED}")
+    with TemporaryFile("w+", encoding="utf-8", errors="replace") as planned:
+        with subprocess.Popen(
+            arguments, cwd=out, env=_environment(), stderr=subprocess.PIPE,
+            stdout=planned if dry_run else None, encoding="utf-8", errors="replace",
+        ) as process:  # fmt: skip
+            try:
+                follow(process.stderr or ())
+                status = process.wait()
+            except BaseException:  # its jobs end with it
+                process.terminate()
+                raise
+        if status:
+            raise RunError(f"{out}: {_STOPPED}")
+        if dry_run:
+            planned.seek(0)
+            print(_jobs(planned.read()), flush=True)
+
+
+def _jobs(planned: str) -> str:
+    """Return which jobs a dry run has planned, in a line."""
+    table = planned.partition("Job stats:\n")[2].partition("\n\n")[0]
+    counts = dict(_COUNT.findall(table))
+    listed = ", ".join(f"{n} {name}" for name, n in counts.items() if name not in ("all", "total"))
+    return f"dry run: jobs to do: {listed}" if listed else "dry run: all is made already"
 
 
 def _environment() -> dict[str, str]:

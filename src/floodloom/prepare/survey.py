@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from floodloom.raster.grid import (
     projected_bounds,
     utm_epsg,
 )
-from floodloom.sentinel1.footprint import event_grid, united_footprint
+from floodloom.sentinel1.footprint import MARGIN_DEG, event_grid, united_footprint
 from floodloom.sentinel1.settings import BackscatterSettings, GeocodeSettings
 
 _WORLD = "EPSG:4326"
@@ -175,6 +175,7 @@ def survey_scenes(
         geocode.bounds,
         within,
         str(after[0].path),
+        margin=0.0 if all(scene.is_placed for scene in scenes) else MARGIN_DEG,
     )
     if after[0].recipe is not None:
         recipe = after[0].recipe.model_copy(update={"spacing": geocode.resolution})
@@ -202,9 +203,17 @@ def _given(files: OwnFiles, stated: BackscatterSettings) -> Scenes:
             "no scenes: give --scenes, or --date with --bbox, --place or --aoi, and they are "
             "looked for in a catalogue"
         )
-    after = [look_at(path, stated) for path in files.scenes]
-    before = [look_at(path, stated) for path in files.before]
-    return Scenes(*part_by_date(after, before))
+    return Scenes(*part_by_date(_scenes(files.scenes, stated), _scenes(files.before, stated)))
+
+
+def _scenes(paths: Sequence[Path], stated: BackscatterSettings) -> list[Found]:
+    """Look at scenes; files of the polarisations of one are one."""
+    found: list[Found] = []
+    for path in paths:
+        whole = path.resolve()
+        if not any(whole in scene.files for scene in found):
+            found.append(look_at(path, stated))
+    return found
 
 
 def _placed(scenes: list[Found], box: Bounds | None) -> dict[str, object]:

@@ -39,6 +39,7 @@ Spacing = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _DEGREES = 1000.0  # no two scenes are so unlike; a degree is some 100 times more
 _MOST_BANDS = 100
 _PRODUCT_FIELDS = ("quantity", "noise_removed", "flattened", "speckle_filter", "spacing")
+_LIKE = 2.0  # times as large
 
 
 class Accepted(BaseModel):
@@ -150,6 +151,17 @@ class Recipe(BaseModel):
             Naming the scene and the first field that differs.
         """
         self._require(scene, name, _PRODUCT_FIELDS, accepted)
+
+    def require_alike(self, scene: Recipe, name: str) -> None:
+        """Check that a scene may stand beside one of this recipe, on one grid.
+
+        As `require_scene`, but the pixels of one may be up to twice as large as those of the other,
+        as they are where one lies in degrees and the other in metres.
+        """
+        sizes = [size for size in (self.spacing, scene.spacing) if size is not None]
+        alike = len(sizes) > 1 and max(sizes) <= _LIKE * min(sizes)
+        fields = _PRODUCT_FIELDS[:-1] if alike else _PRODUCT_FIELDS
+        self._require(scene, name, fields, None)
 
     def require_inputs(self, other: Recipe, name: str, accepted: Accepted | None = None) -> None:
         """Check that two sets of inputs agree in every field.

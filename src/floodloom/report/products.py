@@ -15,7 +15,7 @@ from floodloom.settings import Count, Record, read_record
 
 _TITLES = {
     "flood": "Flood map (GeoTIFF)",
-    "polygons": "Polygons",
+    "polygons": "Polygons (GeoPackage)",
     "flatgeobuf": "Polygons (FlatGeobuf)",
     "likelihood": "Likelihood of flood (GeoTIFF)",
     "depth": "Depth of flood (GeoTIFF)",

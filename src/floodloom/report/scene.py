@@ -97,9 +97,9 @@ def event_view(
     dict
         name, height, width (px); layers, the levels of each, see `floodloom.report.layers`;
         pictures, small images of after, before and map as data URIs; likely, shares of the flood
-        by its likelihood; hasTruth; areas; excluded, the area of each reason; vegetation, that
-        of flood under plants, if there is any; predicted, what the
-        prediction was made with; places; crs and pixel (m); products and zones.
+        by its likelihood; hasTruth; compared, whether it was with a scene from before; areas;
+        excluded, the area of each reason; vegetation, that of flood under plants, if there is any;
+        predicted, what the prediction was made with; places; crs and pixel (m); products and zones.
     """
     height, width = layers.classes.shape
     sums = ValueSums(layers.geobox), ValueSums(layers.geobox)
@@ -118,6 +118,7 @@ def event_view(
             "before": _date(layers.before),
             "all_before": _dates(layers.mapped.get(DATES_BEFORE, "")),
         },
+        "compared": layers.before is not None or bool(layers.mapped.get(DATES_BEFORE)),
         "band": "" if layers.scene is None else backdrop_band(layers.scene).upper(),
         "sensor": "" if layers.scene is None else _sensor(layers.scene),
         "areas": sums[0].named(_CLASS_NAMES),

@@ -52,16 +52,17 @@ def sheet_of(view: Mapping[str, Any], scores: Mapping[str, Any] | None) -> Sheet
 
 def knows_no_water_before(view: Mapping[str, Any]) -> bool:
     """Return whether nothing showed what was water before the flood."""
-    return not view["dates"]["before"] and not view["areas"]["permanent"]["pixels"]
+    return not view["compared"] and not view["areas"]["permanent"]["pixels"]
 
 
 def _facts(view: Mapping[str, Any]) -> dict[str, str]:
     dates, places = view["dates"], view["places"]
     before = dates["all_before"] or dates["before"]
+    unknown = "an image at a time that isn't known" if view["compared"] else ""
     found = {
         "Seen": f"{dates['after']} UTC" if dates["after"] else "",
         "By": view["sensor"],
-        "Compared with": f"{before} UTC" if before else "no image before the flood",
+        "Compared with": f"{before} UTC" if before else unknown or "no image before the flood",
         "Where": _place(places) if places else "unknown: the scene has no georeference",
         "Grid": _grid(view),
     }
@@ -127,7 +128,7 @@ def _zones(view: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = []
     for zone in sorted(view["zones"], key=lambda row: -row["flood"])[:_MOST_ROWS]:
         whole = sum(value for name, value in zone.items() if name != "zone")
-        unseen = (zone["excluded"] + zone["nodata"]) / whole if whole else 0.0
+        unseen = (zone["excluded"] + zone["nodata"] + zone["outside"]) / whole if whole else 0.0
         found.append((zone["zone"], area({"ha": zone["flood"]}), percent(unseen)))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_SMALL_HA, _WHOLE_HA = 99.5, 9.95  # below 1 km², and 10 ha
 _NARROW = "\u202f"  # a narrow space that breaks no line
 
 
@@ -18,9 +19,11 @@ def whole(value: float) -> str:
 
 
 def area(entry: Mapping[str, float]) -> str:
-    """Return an area in km² by its `ha`, or in `pixels` without."""
+    """Return an area in km² by its `ha`, in ha below one of them, or in `pixels` without."""
     if "ha" not in entry:
         return f"{whole(entry['pixels'])} px"
+    if entry["ha"] < _SMALL_HA:
+        return f"{entry['ha']:.{1 if 0 < entry['ha'] < _WHOLE_HA else 0}f} ha"
     return f"{entry['ha'] / 100:,.2f} km²".replace(",", _NARROW)
 
 

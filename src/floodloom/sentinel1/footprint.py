@@ -33,7 +33,8 @@ from floodloom.sentinel1.bands import POLARISATIONS
 from floodloom.sentinel1.elevation import elevation_bounds
 
 _DEGREES = "EPSG:4326"
-_MARGIN_DEG = 0.01
+MARGIN_DEG = 0.01
+"""Around products, whose footprints are those of a level surface."""
 _POINTS = 21
 _TORN = 0.5
 
@@ -45,6 +46,8 @@ def event_grid(
     bounds: Sequence[float] | None,
     dem: str | Path | None,
     source: str,
+    *,
+    margin: float = MARGIN_DEG,
 ) -> GeoBox:
     """Return the grid that covers scenes as far as there are elevations.
 
@@ -64,6 +67,8 @@ def event_grid(
         Elevation raster that the grid is kept to.
     source
         Name of the first scene, for messages.
+    margin
+        Degrees around each footprint; scenes that lie on a map need none.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def event_grid(
     west, south, east, north = region
     code = utm_epsg(_before_180((west + east) / 2), (south + north) / 2) if epsg is None else epsg
     _require_scale(code, resolution)
-    covered = united_bounds([_projected(footprint, region, code) for footprint in footprints])
+    covered = united_bounds([_projected(part, region, code, margin) for part in footprints])
     if dem is not None:
         known = elevation_bounds(dem, f"EPSG:{code}", region)
         known = known and common_bounds(covered, known)
@@ -153,10 +158,9 @@ def _require_scale(epsg: int, resolution: float) -> None:
         )
 
 
-def _projected(footprint: Sequence[float], region: Bounds, epsg: int) -> Bounds:
+def _projected(footprint: Sequence[float], region: Bounds, epsg: int, m: float) -> Bounds:
     """Return the bounds of a footprint and its margin on a map."""
     west, south, east, north = footprint
-    m = _MARGIN_DEG
     turn = 360.0 * np.ceil((region[0] - west) / 360.0)  # as the region counts its longitudes
     west, east = west + turn, east + turn
     box = (west - m, max(south - m, -90.0), east + m, min(north + m, 90.0))

@@ -19,6 +19,7 @@ from floodloom.raster.store import open_store, recipe_of, stamp
 from floodloom.sentinel1.backscatter import POINTS, mosaic_backscatter, read_backscatter
 from floodloom.sentinel1.elevation import ConstantHeight, ElevationModel, open_elevation
 from floodloom.sentinel1.footprint import (
+    MARGIN_DEG,
     common_polarisations,
     event_grid,
     footprint_of,
@@ -61,7 +62,7 @@ def open_alike(paths: Sequence[Path], stated: BackscatterSettings) -> list[xr.Da
                 f"{path}: {kinds[not calibrated]}, but {paths[0]} is {kinds[calibrated]}; "
                 "give scenes of one kind"
             )
-        recipe.require_scene(recipe_of(scene), str(path))
+        recipe.require_alike(recipe_of(scene), str(path))
     return opened
 
 
@@ -135,9 +136,11 @@ def map_scene(
 
     footprints = [footprint_of(part) for part in opened]
     within = None if ready else dem
+    placed = ready and not any(POINTS in part.attrs for part in opened)
     grid = event_grid(
-        footprints, settings.epsg, settings.resolution, settings.bounds, within, str(paths[0])
-    )
+        footprints, settings.epsg, settings.resolution, settings.bounds, within, str(paths[0]),
+        margin=0.0 if placed else MARGIN_DEG,
+    )  # fmt: skip
 
     # Only this filter looks at other dates; for the grid their footprints are enough.
     with_others = settings.speckle_filter == "multitemporal"

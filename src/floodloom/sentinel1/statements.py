@@ -49,7 +49,7 @@ _QUANTITIES: dict[Quantity, str] = {
 _FLATTENED = {"flattened": r"rtc|(?:terrain[ _-])?flattened"}
 _POLARISATIONS = {name: name for name in POLARISATIONS}
 _WHAT = "backscatter"
-_WHERE = ", as an option of the command or in `backscatter` of a configuration"
+_WHERE = ", as options of the command or in `backscatter` of a configuration"
 _SAMPLES = 4
 _SAMPLE_PX = (256, 1024)
 _SOME = 6
@@ -122,7 +122,10 @@ def understand(
         In one line, if a file can't be read or has no place, what has to be known can't be, or
         values contradict what is stated or known.
     """
-    layers, reason = _chosen(product, stated)
+    try:
+        layers, reason = _chosen(product, stated)
+    except _UnknownBandsError as error:
+        raise InputError(f"{error}{_quantity_too(product, stated)}{_WHERE}") from None
     factor = 1.0 if stated.scale_factor is None else stated.scale_factor
     for layer in layers.values():
         if placed or layer.raster.geobox.crs is not None:
@@ -170,7 +173,8 @@ class _Known:
         such = f", such as {middles[0]:.4g}," if middles else ""
         raise InputError(
             f"{self.name}: nothing states whether its numbers{such} are power, amplitude, digital "
-            f"numbers or decibel; state `scale`{_WHERE}"
+            f"numbers or decibel; state `scale`, such as --scale power"
+            f"{_quantity_too(self.product, self.stated, self._texts())}{_WHERE}"
         )
 
     def quantity(self, scale: BackscatterScale) -> Quantity:
@@ -188,7 +192,7 @@ class _Known:
         if found is None:
             raise InputError(
                 f"{self.name}: nothing states whether it is sigma0, gamma0 or beta0; state "
-                f"`quantity`{_WHERE}"
+                f"`quantity`, such as --quantity sigma0{_WHERE}"
             )
         return found[0]
 
@@ -209,7 +213,7 @@ class _Known:
         """Note what is no data, how numbers count and what is taken for granted."""
         declared = {layer.raster.nodata for layer in self.layers.values()}
         for values, whence in (
-            (sorted(value for value in declared if value is not None), "file"),
+            (sorted(v for v in declared if v is not None and not np.isnan(v)), "file"),
             (self.product.states.nodata, "names"),
             (self.stated.nodata, "stated"),
         ):
@@ -339,11 +343,24 @@ def _described(layers: Sequence[Layer]) -> dict[str, Layer]:
         found[name] = layer
     if not found:
         there = "; ".join(layer.place for layer in layers[:_SOME])
-        raise InputError(
+        raise _UnknownBandsError(
             f"{layers[0].file}: nothing states which polarisation its bands are ({there}); state "
-            "`bands`, such as vv 1 and vh 2"
+            "`bands`, such as --bands.vv 1 --bands.vh 2"
         )
     return found
+
+
+class _UnknownBandsError(InputError):
+    """Nothing states which polarisation bands are."""
+
+
+def _quantity_too(
+    product: BackscatterProduct, stated: BackscatterSettings, texts: Sequence[str] = ()
+) -> str:
+    """Return what to state beside, so that whoever has to isn't told one thing after another."""
+    names = [file.name for file in (*product.bands.values(), *product.others)]
+    known = stated.quantity or product.states.quantity or _named(_QUANTITIES, [*texts, *names])
+    return "" if known or stated.scale == "dn" else ", and `quantity`, such as --quantity sigma0"
 
 
 def _sample(layer: Layer, factor: float) -> Floats:

@@ -12,6 +12,7 @@ from floodloom.acquire.catalogues import BACKSCATTER, LAYERS
 from floodloom.acquire.item import is_item
 from floodloom.config.load import DATASET, SIMULATED, Scene
 from floodloom.config.project import Config
+from floodloom.dates import time_in_name
 from floodloom.sentinel1.producers import is_backscatter
 from floodloom.sentinel1.settings import FETCH
 from floodloom.texts import is_address
@@ -74,6 +75,13 @@ class ScenePlan:
         """What the configuration states of a scene that others have calibrated."""
         stated = self.config.events[self.scenes[scene].event].backscatter
         return dict(stated.model_dump(mode="json", exclude_defaults=True))
+
+    def acquired(self, scene: str) -> str | None:
+        """When a scene of others was taken by the sheet, if that states more than its name does."""
+        row = self.scenes[scene]
+        if scene not in self.of_others or row.date is None or row.date == time_in_name(row.source):
+            return None
+        return row.date.isoformat()
 
     def dates_before(self, event: str) -> list[str]:
         """Roles of an event's dates before the flood: `before`, `before-2`, …, or none."""

@@ -10,6 +10,7 @@ const RAMP = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", 
 const LIKELIHOOD = rampColours();
 let event = null, layers = {}, view = { scale: 1, x: 0, y: 0 }, swipe = 0.5, pending = false, touched = false, patterns = null;
 let measuring = false, measured = [];
+const streets = new Basemap(refresh);
 
 const number = (value, digits = 0) =>
   value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits }).replace(/,/g, "\u202f");
@@ -72,16 +73,17 @@ function describe() {
   $("floodedNote").textContent = areas.flood.ha === undefined
     ? "flooded; the scene has no georeference, so areas are in pixels"
     : areas.flood.ha >= 1000 ? `flooded, ${number(areas.flood.ha)} ha` : "flooded";
-  const seen = dates.after ? `Seen ${dates.after} UTC` : "";
+  const seen = dates.after ? `Seen ${dates.after} UTC` : "Seen";
   $("dates").textContent = [seen + (event.sensor ? ` by ${event.sensor}` : ""), dates.before ? `compared with ${dates.all_before || dates.before} UTC` : ""].filter(Boolean).join("; ") + ".";
   for (const name of ["flood", "permanent", "excluded", "nodata"]) $(`area-${name}`).textContent = areaText(areas[name]);
   $("images").hidden = !layers.before;
   if (!layers.before) document.querySelector("input[name=base][value=after]").checked = true;
   $("layer-likelihood").hidden = !layers.percent;
   $("layer-truth").hidden = !event.hasTruth;
-  $("north").hidden = event.crs === null;
-  $("tagBefore").textContent = `before, ${dates.before.slice(0, 10)}`;
-  $("tagAfter").textContent = `after, ${dates.after.slice(0, 10)}`;
+  $("north").hidden = $("layer-streets").hidden = event.crs === null;
+  for (const [id, name] of [["tagBefore", "before"], ["tagAfter", "after"]]) {
+    $(id).textContent = [name, dates[name].slice(0, 10)].filter(Boolean).join(", ");
+  }
   document.title = `${document.querySelector("h1").textContent}: ${event.name}`;
   describeDetail();
   describeZones();
@@ -108,7 +110,7 @@ function describeDetail() {
 function describeZones() {
   const sum = (zone, names) => names.reduce((total, name) => total + zone[name], 0);
   const rows = [...event.zones].sort((one, other) => other.flood - one.flood).map((zone) => {
-    const seen = sum(zone, ["dry", "permanent", "flood"]), unknown = sum(zone, ["excluded", "nodata"]);
+    const seen = sum(zone, ["dry", "permanent", "flood"]), unknown = sum(zone, ["excluded", "nodata", "outside"]);
     const texts = [zone.zone, hectares(zone.flood), seen ? percentText(zone.flood / seen) : "–", seen + unknown ? percentText(unknown / (seen + unknown)) : "–"];
     const row = document.createElement("tr");
     row.append(...texts.map((text, at) => Object.assign(document.createElement(at ? "td" : "th"), { textContent: text, ...(at ? {} : { scope: "row" }) })));
@@ -118,7 +120,7 @@ function describeZones() {
   $("zoneRows").replaceChildren(...rows);
 }
 
-const base = () => document.querySelector("input[name=base]:checked").value;
+const base = () => (on("streets") ? "streets" : document.querySelector("input[name=base]:checked").value);
 const on = (name) => $(`show-${name}`).checked && !$(`layer-${name}`).hidden;
 
 function draw() {
@@ -135,8 +137,9 @@ function draw() {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.save();
+  if (on("streets")) drawStreets(screen, ratio);
   context.beginPath(); context.rect(...screen.rect([0, 0, event.width, event.height])); context.clip();
-  context.fillStyle = patterns.dots; context.fillRect(0, 0, canvas.width, canvas.height);
+  if (!on("streets")) { context.fillStyle = patterns.dots; context.fillRect(0, 0, canvas.width, canvas.height); }
   backdrops(screen, ratio);
   if (on("likelihood")) drawTiles(context, layers.percent, screen, (tile) => tile.coloured(LIKELIHOOD));
   const shown = [FLOOD, PERMANENT].filter((value) => on(NAMES[value]));
@@ -146,7 +149,9 @@ function draw() {
     drawTiles(context, layers.values, screen, (tile) => tile.filled(colours));
     context.globalAlpha = 1;
   }
+  context.globalAlpha = on("streets") ? 0.7 : 1; // never without: ground that wasn't seen isn't dry
   patterned(screen, NO_DATA, patterns.dots);
+  context.globalAlpha = 1;
   if (on("excluded")) { patterned(screen, EXCLUDED, patterns.hatch); shown.push(EXCLUDED); }
   outline(screen, ratio, shown);
   context.restore();
@@ -155,7 +160,7 @@ function draw() {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   drawMeasured();
   furniture(width);
-  if (Object.values(layers).every((layer) => !layer.waiting)) canvas.dataset.drawn = event.name; else delete canvas.dataset.drawn;
+  if ([streets, ...Object.values(layers)].every((layer) => !layer.waiting)) canvas.dataset.drawn = event.name; else delete canvas.dataset.drawn;
 }
 
 // From pixels of the map to those of the screen, whole ones, so that tiles meet.
@@ -187,6 +192,13 @@ function backdrops(screen, ratio) {
     drawTiles(context, layers[name], screen, (tile) => tile);
     context.restore();
   }
+}
+
+function drawStreets(screen, ratio) {
+  const onScreen = ([col, row]) => [ratio * (view.x + col * view.scale), ratio * (view.y + row * view.scale)];
+  const metres = (event.pixel[0] + event.pixel[1]) / 2 / screen.scale;
+  context.imageSmoothingEnabled = true;
+  streets.draw(context, place, onScreen, screen.seen, metres);
 }
 
 function patterned(screen, value, filling) {
@@ -222,6 +234,10 @@ function outline(screen, ratio, shown) {
 }
 
 function furniture(width) {
+  $("credit").hidden = $("streetsNote").hidden = !on("streets");
+  $("streetsNote").textContent = streets.failed
+    ? "Some of it can't be fetched; without network the radar image is there."
+    : "It is fetched from tiles.maps.eox.at, which learns what part of the world is looked at.";
   const comparing = base() === "compare";
   $("handle").hidden = $("tagBefore").hidden = $("tagAfter").hidden = !comparing;
   $("handle").style.left = `${swipe * width}px`;
@@ -260,11 +276,12 @@ function pan(right, down) {
 const onMap = (x, y) => [(x - view.x) / view.scale, (y - view.y) / view.scale];
 
 function place([col, row]) {
-  const { side, longitude, latitude } = event.places;
-  const x = Math.min(col / event.width * (side - 1), side - 1.000001), y = Math.min(row / event.height * (side - 1), side - 1.000001);
-  const left = Math.floor(x), top = Math.floor(y), u = x - left, v = y - top, at = top * side + left;
-  const mix = (table) => (table[at] * (1 - u) + table[at + 1] * u) * (1 - v) + (table[at + side] * (1 - u) + table[at + side + 1] * u) * v;
-  return [mix(longitude), mix(latitude)];
+  const { side, longitude, latitude } = event.places, cell = (x) => Math.min(Math.max(Math.floor(x), 0), side - 2);
+  const x = col / event.width * (side - 1), y = row / event.height * (side - 1);
+  const left = cell(x), top = cell(y), u = x - left, v = y - top, at = top * side + left;
+  const mix = (value) => (value(at) * (1 - u) + value(at + 1) * u) * (1 - v) + (value(at + side) * (1 - u) + value(at + side + 1) * u) * v;
+  const turned = (one) => longitude[one] + 360 * Math.round((longitude[0] - longitude[one]) / 360);
+  return [mix(turned), mix((one) => latitude[one])];
 }
 
 function showReadout(x, y) {
@@ -272,7 +289,7 @@ function showReadout(x, y) {
   if (col < 0 || row < 0 || col >= event.width || row >= event.height) { $("readout").textContent = ""; return; }
   const parts = [];
   if (event.places) {
-    const [longitude, latitude] = place([col, row]);
+    const [turned, latitude] = place([col, row]), longitude = turned - 360 * Math.round(turned / 360);
     parts.push(`${Math.abs(latitude).toFixed(5)}° ${latitude < 0 ? "S" : "N"}  ${Math.abs(longitude).toFixed(5)}° ${longitude < 0 ? "W" : "E"}`);
   } else parts.push(`column ${Math.floor(col)}, row ${Math.floor(row)}`);
   parts.push(...valueAt(col, row));
@@ -370,6 +387,8 @@ $("measure").addEventListener("click", () => setMeasuring(!measuring));
 $("measureUndo").addEventListener("click", () => { measured.pop(); refresh(); });
 $("measureEnd").addEventListener("click", () => { setMeasuring(false); $("measure").focus(); });
 for (const input of document.querySelectorAll("aside input")) input.addEventListener("input", refresh);
+for (const input of document.querySelectorAll("input[name=base]")) input.addEventListener("input", () => { $("show-streets").checked = false; });
+$("show-streets").addEventListener("input", () => { streets.failed = false; });
 $("event").addEventListener("change", (e) => { location.hash = encodeURIComponent(events[e.target.value].name); show(Number(e.target.value)); });
 new ResizeObserver(() => { patterns = null; if (touched) refresh(); else fit(); }).observe(stage);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { patterns = null; refresh(); });

@@ -146,6 +146,7 @@ rule geocode:
         settings=JOBS.settings("geocode"),
         digest=JOBS.digest("geocode"),
         backscatter=lambda wildcards: PLAN.backscatter(wildcards.scene),
+        acquired=lambda wildcards: PLAN.acquired(wildcards.scene),
     script:
         "../scripts/stage.py"
 

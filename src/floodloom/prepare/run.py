@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from floodloom import workflow
 from floodloom.errors import FloodloomError
+from floodloom.files import LASTING
 from floodloom.prepare.progress import follow
 
 CONFIG = "config.yaml"
 SNAKEFILE = Path(workflow.__file__).parent / "Snakefile"
 """The workflow, wherever floodloom is installed; its profile lies beside it."""
 _AREAS = {"flood": "flood", "permanent": "permanent water", "excluded": "excluded"}
+_TEMPORARY = "floodloom-run-"
 _QUIET = ("--quiet", "host", "reason")
 _STOPPED = "the run stopped for the reason above; the same command goes on where it stopped"
 
@@ -76,10 +81,13 @@ def run(out: Path, cores: int, *, dry_run: bool = False) -> None:
     """
     more = ("rules", "--dry-run") if dry_run else ()
     arguments = [sys.executable, "-m", "snakemake", *command(cores, *_QUIET, *more)[1:]]
-    with subprocess.Popen(
-        arguments, cwd=out, env=_environment(), stderr=None if dry_run else subprocess.PIPE,
-        encoding="utf-8", errors="replace",
-    ) as process:  # fmt: skip
+    with (
+        _temporary_folder() as (folder, handle),
+        subprocess.Popen(
+            arguments, cwd=out, env=_environment(folder), pass_fds=[handle],
+            stderr=None if dry_run else subprocess.PIPE, encoding="utf-8", errors="replace",
+        ) as process,
+    ):  # fmt: skip
         try:
             follow(process.stderr or ())
             status = process.wait()
@@ -90,10 +98,51 @@ def run(out: Path, cores: int, *, dry_run: bool = False) -> None:
         raise RunError(f"{out}: {_STOPPED}")
 
 
-def _environment() -> dict[str, str]:
+@contextmanager
+def _temporary_folder() -> Iterator[tuple[Path, int]]:
+    """Give a folder for the temporary files of a run, and a handle that keeps it.
+
+    Jobs that are killed leave such files. The folder is locked for as long as any process has the
+    handle open: what those leave that were killed themselves, the next run removes.
+    """
+    _remove_ended()
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+        with suppress(FileNotFoundError):  # another run took it for one that has ended
+            handle = os.open(folder, os.O_RDONLY)
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(handle, fcntl.LOCK_SH)
+            if folder.exists():
+                break
+            os.close(handle)
+    try:
+        yield folder, handle
+    finally:
+        os.close(handle)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_ended() -> None:
+    """Remove the temporary files of runs of which no process lives."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
+        with suppress(OSError):  # of another user, or locked
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(handle)
+
+
+def _environment(temporary: Path) -> dict[str, str]:
     """This process's, in which relative paths of packages hold in another folder, too."""
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths))}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths)),
+        LASTING: os.environ.get(LASTING) or tempfile.gettempdir(),
+        "TMPDIR": str(temporary),
+    }
 
 
 def results(out: Path, name: str) -> Iterator[str]:

@@ -78,3 +78,12 @@ def test_the_reason_of_a_failure_is_shown_once_and_alone(stream) -> None:
 def test_what_could_change_a_terminal_is_shown_as_text(stream) -> None:
     follow(["\x1b[2J[bold]x[/bold]"], Console(file=stream, force_terminal=False))
     assert stream.getvalue() == "\\x1b[2J[bold]x[/bold]\n"
+
+
+def test_what_is_named_when_the_run_has_ended_is_shown_and_returned(stream) -> None:
+    killed = "floodloom: predict a failed: ended by SIGKILL, often for want of memory"
+    several = ["floodloom: 2 jobs failed, also listed in failures.txt:", "predict a failed", "b"]
+    lines = [*(RUN + FAILURE).splitlines()[:-3], killed, *several]
+    shown = Console(file=stream, force_terminal=False)
+    assert follow(lines, shown) == killed.removeprefix("floodloom: ")
+    assert stream.getvalue().splitlines()[1:] == [killed, *several]

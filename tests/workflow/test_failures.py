@@ -4,7 +4,69 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floodloom.workflow.failures import LISTED, forget_failure, list_failures, note_failure
+import pytest
+
+from floodloom.workflow.failures import (
+    FETCHED,
+    LISTED,
+    forget_begun,
+    forget_failure,
+    list_failures,
+    note_begin,
+    note_failure,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "results/run"
+    (folder / "logs/predict").mkdir(parents=True)
+    return folder
+
+
+def test_a_job_that_was_killed_is_listed_and_named_on_the_screen(run: Path) -> None:
+    log = run / "logs/predict/a.log"
+    note_begin(log, "predict a")
+    snakemake = run / "snakemake.log"
+    snakemake.write_text("Command 'set -e; python x.py' died with <Signals.SIGKILL: 9>.\n")
+    said = list_failures(run, snakemake_log=snakemake)
+    assert said == (
+        "floodloom: predict a failed: ended by SIGKILL, often for want of memory; run fewer jobs "
+        f"at once, or give it more memory; log: {log}"
+    )
+    assert (run / LISTED).read_text() == f"{said.removeprefix('floodloom: ')}\n"
+    assert list_failures(run, snakemake_log=snakemake) == ""  # it was shown
+    note_begin(log, "predict a")
+    forget_failure(log)  # made
+    assert list_failures(run) == ""
+    assert not (run / LISTED).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "ended from outside, often for"), ("died with <Signals.SIGSEGV: 11>.", "by SIGSEGV, a ")],
+)
+def test_what_ended_a_job_is_stated_as_far_as_it_is_known(run: Path, text: str, said: str) -> None:
+    note_begin(run / "logs/predict/a.log", "predict a")
+    snakemake = run / "snakemake.log"
+    snakemake.write_text(text)
+    assert said in list_failures(run, snakemake_log=snakemake)
+
+
+def test_jobs_of_a_run_that_was_killed_have_not_failed(run: Path) -> None:
+    note_begin(run / "logs/predict/a.log", "predict a")
+    forget_begun(run)
+    assert list_failures(run) == ""
+
+
+def test_what_is_fetched_is_listed_where_it_belongs_to_the_run(run: Path) -> None:
+    fetched = run.parents[1] / FETCHED
+    for name in ("ours", "theirs"):
+        fetched.mkdir(parents=True, exist_ok=True)
+        note_failure(fetched / f"{name}.log", f"acquire {name} failed: no network")
+        note_begin(fetched / "dem" / f"{name}.log", f"gather dem {name}")  # no such folder
+    list_failures(run, {"ours"})
+    assert (run / LISTED).read_text() == "acquire ours failed: no network\n"
 
 
 def test_what_failed_is_listed_until_it_is_made(tmp_path: Path) -> None:

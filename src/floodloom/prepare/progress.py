@@ -23,13 +23,15 @@ _FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)$")
 _STEPS = re.compile(r"(\d+) of (\d+) steps \(")
 _FAILED = re.compile(r"Error in rule \w+")
 _TIME = re.compile(r"\[\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}\]$")
+_OWN = "floodloom: "
+_NAMED = re.compile(rf"{_OWN}(\d+ jobs failed, |.* failed: )")
 _CHATTER = re.compile(
     r"$|\s|-+|Assuming |Building DAG|Complete log|Conda environments|Elapsed time|Execute \d+ jobs"
     r"|Job stats|Provided |Rules claiming|Select jobs|Using |job +count|[\w-]+ +\d+$"
 )
 
 
-def follow(lines: Iterable[str], console: Console | None = None) -> None:
+def follow(lines: Iterable[str], console: Console | None = None) -> str:
     """Show what is running and how much of the run is done.
 
     At a terminal a bar has the stages at work, the jobs that are done and the time that is left;
@@ -43,6 +45,11 @@ def follow(lines: Iterable[str], console: Console | None = None) -> None:
         nor progress.
     console
         Where to show it; standard error by default.
+
+    Returns
+    -------
+    str
+        The first line of floodloom's own, which states what failed; empty without one.
     """
     shown = console or Console(stderr=True)
     with Progress(
@@ -52,6 +59,7 @@ def follow(lines: Iterable[str], console: Console | None = None) -> None:
         run = _Run(bar)
         for line in lines:
             run.read(line.rstrip("\n"))
+    return run.failure
 
 
 class _Run:
@@ -62,9 +70,14 @@ class _Run:
         self._task = bar.add_task("starting", total=None)
         self._running: Counter[str] = Counter()
         self._last = ""
+        self.failure = ""
         self._explains_failure = False
 
     def read(self, line: str) -> None:
+        if not self.failure and line.startswith(_OWN):
+            self.failure = line.removeprefix(_OWN)
+        if _NAMED.match(line):  # what failed, when the run has ended
+            self._explains_failure = False
         if self._explains_failure and not _TIME.match(line):
             return  # the job itself has written it in one line
         self._explains_failure = bool(_FAILED.match(line))

@@ -7,6 +7,7 @@ import fcntl
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,11 +26,21 @@ SNAKEFILE = Path(workflow.__file__).parent / "Snakefile"
 _AREAS = {"flood": "flood", "permanent": "permanent water", "excluded": "excluded"}
 _TEMPORARY = "floodloom-run-"
 _QUIET = ("--quiet", "host", "reason")
-_STOPPED = "the run stopped for the reason above; the same command goes on where it stopped"
+_GOES_ON = "the same command goes on where it stopped"
 
 
 class RunError(FloodloomError):
-    """Snakemake ended before the map was made."""
+    """Snakemake ended before the map was made.
+
+    Attributes
+    ----------
+    reason
+        Why, in one line; the error itself leaves it to what the run has shown already.
+    """
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason or text
 
 
 def command(cores: int, *more: str) -> list[str]:
@@ -89,13 +100,16 @@ def run(out: Path, cores: int, *, dry_run: bool = False) -> None:
         ) as process,
     ):  # fmt: skip
         try:
-            follow(process.stderr or ())
+            reason = follow(process.stderr or ())
             status = process.wait()
         except BaseException:  # its jobs end with it
             process.terminate()
             raise
+    if status < 0:
+        how = signal.Signals(-status).name
+        raise RunError(f"{out}: Snakemake was ended by {how}; {_GOES_ON}")
     if status:
-        raise RunError(f"{out}: {_STOPPED}")
+        raise RunError(f"{out}: the run stopped for the reason above; {_GOES_ON}", reason)
 
 
 @contextmanager

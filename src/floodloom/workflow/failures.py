@@ -2,44 +2,112 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 _SUFFIX = ".failed"
+_BEGUN = ".begun"
 LISTED = "failures.txt"
 """In the folder of a run's results, while something of it has failed."""
+FETCHED = "resources/logs"
+"""Logs of what is fetched for several runs, from the folder that holds `results`."""
+_SIGNAL = re.compile(r"died with <Signals\.(SIG\w+): \d+>")
+
+
+def note_begin(log: Path, subject: str) -> None:
+    """Note beside a job's log that it has begun, and forget what failed in an earlier attempt."""
+    forget_failure(log)
+    with suppress(OSError):  # a full disk
+        log.with_suffix(_BEGUN).write_text(f"{subject}\n", encoding="utf-8", errors="replace")
 
 
 def note_failure(log: Path, line: str) -> None:
     """Note beside a job's log in one line what failed and why."""
+    forget_failure(log)
     log.with_suffix(_SUFFIX).write_text(f"{line}\n", encoding="utf-8", errors="replace")
 
 
 def forget_failure(log: Path) -> None:
-    """Forget what failed in an earlier attempt of a job."""
-    log.with_suffix(_SUFFIX).unlink(missing_ok=True)
+    """Forget what failed in an earlier attempt of a job, and that it has begun."""
+    for suffix in (_SUFFIX, _BEGUN):
+        log.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def list_failures(run: Path) -> str:
-    """Write what has failed into the folder of a run, and return it.
+def forget_begun(run: Path, names: Collection[str] = ()) -> None:
+    """Forget, before a run, which jobs of one that was killed had begun.
+
+    Parameters
+    ----------
+    run, names
+        As for `list_failures`.
+    """
+    for mark in _noted(run, names, _BEGUN):
+        mark.unlink(missing_ok=True)
+
+
+def list_failures(
+    run: Path, names: Collection[str] = (), *, snakemake_log: Path | None = None
+) -> str:
+    """Write what has failed into the folder of a run that has ended, and return it.
 
     Parameters
     ----------
     run
         Folder of a run's results.
+    names
+        Scenes and events of the run: what is fetched for them is shared with other runs.
+    snakemake_log
+        Snakemake's log of a run in which a job failed: it states the signals that ended jobs.
 
     Returns
     -------
     str
-        How many jobs failed, and a line for each; empty where fewer than two did, of which the run
-        has shown the reason, or all have been made since.
+        What hasn't been shown yet: a line for each job that was killed, and if several failed, how
+        many and a line for each; empty where one did, of which the run has shown the reason, or all
+        have been made since.
     """
+    killed = _note_killed(_noted(run, names, _BEGUN), snakemake_log)
     listed = run / LISTED
-    noted = sorted((run / "logs").rglob(f"*{_SUFFIX}"))
+    noted = _noted(run, names, _SUFFIX)
     if not noted:
         listed.unlink(missing_ok=True)
         return ""
     lines = [file.read_text(encoding="utf-8").strip() for file in noted]
+    run.mkdir(parents=True, exist_ok=True)
     listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    if len(lines) == 1:
-        return ""
-    return "\n".join([f"floodloom: {len(lines)} jobs failed, also listed in {listed}:", *lines])
+    if len(lines) > 1:
+        killed += [f"floodloom: {len(lines)} jobs failed, also listed in {listed}:", *lines]
+    return "\n".join(killed)
+
+
+def _noted(run: Path, names: Collection[str], suffix: str) -> list[Path]:
+    """Find the notes of a run's jobs, and of those that fetch something for it."""
+    fetched = (run.parents[1] / FETCHED).rglob(f"*{suffix}")
+    found = (run / "logs").rglob(f"*{suffix}")
+    return sorted([note for note in fetched if note.stem in names]) + sorted(found)
+
+
+def _note_killed(marks: list[Path], snakemake_log: Path | None) -> list[str]:
+    """Note the failure of jobs that have begun and noted no end."""
+    lines = []
+    for mark in marks:
+        log = mark.with_suffix(".log")
+        subject = mark.read_text(encoding="utf-8").strip()
+        line = f"{subject} failed: {_reason(snakemake_log)}; log: {log}"
+        note_failure(log, line)
+        lines.append(f"floodloom: {line}")
+    return lines
+
+
+def _reason(snakemake_log: Path | None) -> str:
+    """Why a job may have ended without an error of its own."""
+    text = ""
+    if snakemake_log is not None and snakemake_log.is_file():
+        text = snakemake_log.read_text(encoding="utf-8", errors="replace")
+    signals = sorted(set(_SIGNAL.findall(text)))
+    how = f"ended by {' or '.join(signals)}" if signals else "ended from outside"
+    if signals and "SIGKILL" not in signals:
+        return f"{how}, a fault of a library or of the machine; try again, with FLOODLOOM_DEBUG=1"
+    return f"{how}, often for want of memory; run fewer jobs at once, or give it more memory"

@@ -87,3 +87,14 @@ def test_what_is_named_when_the_run_has_ended_is_shown_and_returned(stream) -> N
     shown = Console(file=stream, force_terminal=False)
     assert follow(lines, shown) == killed.removeprefix("floodloom: ")
     assert stream.getvalue().splitlines()[1:] == [killed, *several]
+
+
+def test_an_error_of_snakemake_itself_is_returned(stream) -> None:
+    lines = [
+        "Traceback (most recent call last):",
+        "  File",
+        "OSError: [Errno 28] full",
+        "Call stack:",
+    ]
+    assert follow(lines, Console(file=stream, force_terminal=False)) == "OSError: [Errno 28] full"
+    assert follow(RUN.splitlines(), Console(file=stream, force_terminal=False)) == ""

@@ -24,6 +24,7 @@ _STEPS = re.compile(r"(\d+) of (\d+) steps \(")
 _FAILED = re.compile(r"Error in rule \w+")
 _TIME = re.compile(r"\[\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}\]$")
 _OWN = "floodloom: "
+_ERROR = re.compile(r"[\w.]*(Error|Exception): .")
 _NAMED = re.compile(rf"{_OWN}(\d+ jobs failed, |.* failed: )")
 _CHATTER = re.compile(
     r"$|\s|-+|Assuming |Building DAG|Complete log|Conda environments|Elapsed time|Execute \d+ jobs"
@@ -49,7 +50,8 @@ def follow(lines: Iterable[str], console: Console | None = None) -> str:
     Returns
     -------
     str
-        The first line of floodloom's own, which states what failed; empty without one.
+        What failed: the first line of floodloom's own, else the last error of Snakemake's; empty
+        where there is none.
     """
     shown = console or Console(stderr=True)
     with Progress(
@@ -59,7 +61,7 @@ def follow(lines: Iterable[str], console: Console | None = None) -> str:
         run = _Run(bar)
         for line in lines:
             run.read(line.rstrip("\n"))
-    return run.failure
+    return run.failure or run.error
 
 
 class _Run:
@@ -70,12 +72,14 @@ class _Run:
         self._task = bar.add_task("starting", total=None)
         self._running: Counter[str] = Counter()
         self._last = ""
-        self.failure = ""
+        self.failure = self.error = ""
         self._explains_failure = False
 
     def read(self, line: str) -> None:
         if not self.failure and line.startswith(_OWN):
             self.failure = line.removeprefix(_OWN)
+        if _ERROR.match(line):
+            self.error = printable(line)
         if _NAMED.match(line):  # what failed, when the run has ended
             self._explains_failure = False
         if self._explains_failure and not _TIME.match(line):

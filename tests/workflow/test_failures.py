@@ -15,6 +15,8 @@ from floodloom.workflow.failures import (
     note_begin,
     note_failure,
 )
+from floodloom.workflow.incomplete import INCOMPLETE, failed_events, report_rest
+from tests.workflow.plans import plan
 
 
 @pytest.fixture
@@ -84,3 +86,28 @@ def test_what_failed_is_listed_until_it_is_made(tmp_path: Path) -> None:
     forget_failure(logs[1])
     assert list_failures(tmp_path) == ""
     assert not (tmp_path / LISTED).exists()
+
+
+@pytest.mark.parametrize(
+    ("notes", "events"),
+    [
+        ([], set()),
+        (["one", "past"], {"flood"}),  # scenes
+        (["flood-before-2", "chips"], {"flood", "chips"}),
+        (["evaluate"], set()),
+        (["one", "unet-0"], None),  # a network is of all events
+    ],
+)
+def test_which_events_a_failure_concerns(notes: list[str], events: set[str] | None) -> None:
+    assert failed_events(plan(), [Path(f"logs/{note}.failed") for note in notes]) == events
+
+
+def test_a_run_that_trains_has_no_report_of_the_rest(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/r/maps/flood").mkdir(parents=True)
+    (tmp_path / "results/r/maps/flood/flood.json").touch()
+    old = tmp_path / "results/r" / INCOMPLETE / "report.html"
+    old.parent.mkdir()
+    old.touch()
+    assert report_rest(plan(), 1) == ""
+    assert not old.exists()

@@ -25,7 +25,7 @@ _FAILED = re.compile(r"Error in rule \w+")
 _TIME = re.compile(r"\[\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}\]$")
 _OWN = "floodloom: "
 _ERROR = re.compile(r"[\w.]*(Error|Exception): .")
-_NAMED = re.compile(rf"{_OWN}(\d+ jobs failed, |.* failed: )")
+_NAMED = re.compile(rf"{_OWN}(\d+ jobs failed, |\d+ events are mapped: |.* failed: )")
 _CHATTER = re.compile(
     r"$|\s|-+|Assuming |Building DAG|Complete log|Conda environments|Elapsed time|Execute \d+ jobs"
     r"|Job stats|Provided |Rules claiming|Select jobs|Using |job +count|[\w-]+ +\d+$"

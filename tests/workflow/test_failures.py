@@ -31,13 +31,13 @@ def test_a_job_that_was_killed_is_listed_and_named_on_the_screen(run: Path) -> N
     note_begin(log, "predict a")
     snakemake = run / "snakemake.log"
     snakemake.write_text("Command 'set -e; python x.py' died with <Signals.SIGKILL: 9>.\n")
-    said = list_failures(run, snakemake_log=snakemake)
+    said = list_failures(run, snakemake_logs=[str(snakemake)])
     assert said == (
         "floodloom: predict a failed: ended by SIGKILL, often for want of memory; run fewer jobs "
         f"at once, or give it more memory; log: {log}"
     )
     assert (run / LISTED).read_text() == f"{said.removeprefix('floodloom: ')}\n"
-    assert list_failures(run, snakemake_log=snakemake) == ""  # it was shown
+    assert list_failures(run, snakemake_logs=[str(snakemake)]) == ""  # it was shown
     note_begin(log, "predict a")
     forget_failure(log)  # made
     assert list_failures(run) == ""
@@ -52,7 +52,7 @@ def test_what_ended_a_job_is_stated_as_far_as_it_is_known(run: Path, text: str, 
     note_begin(run / "logs/predict/a.log", "predict a")
     snakemake = run / "snakemake.log"
     snakemake.write_text(text)
-    assert said in list_failures(run, snakemake_log=snakemake)
+    assert said in list_failures(run, snakemake_logs=[str(snakemake)])
 
 
 def test_jobs_of_a_run_that_was_killed_have_not_failed(run: Path) -> None:

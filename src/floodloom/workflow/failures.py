@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _SUFFIX = ".failed"
 _BEGUN = ".begun"
@@ -14,6 +15,11 @@ LISTED = "failures.txt"
 FETCHED = "resources/logs"
 """Logs of what is fetched for several runs, from the folder that holds `results`."""
 _SIGNAL = re.compile(r"died with <Signals\.(SIG\w+): \d+>")
+
+
+def subject_of(job: Any) -> str:
+    """Return the stage of Snakemake's script object, and what it works on."""
+    return " ".join([job.rule, *map(str, job.wildcards)])
 
 
 def note_begin(log: Path, subject: str) -> None:
@@ -48,7 +54,7 @@ def forget_begun(run: Path, names: Collection[str] = ()) -> None:
 
 
 def list_failures(
-    run: Path, names: Collection[str] = (), *, snakemake_log: Path | None = None
+    run: Path, names: Collection[str] = (), *, snakemake_logs: Iterable[str] | None = None
 ) -> str:
     """Write what has failed into the folder of a run that has ended, and return it.
 
@@ -58,8 +64,9 @@ def list_failures(
         Folder of a run's results.
     names
         Scenes and events of the run: what is fetched for them is shared with other runs.
-    snakemake_log
-        Snakemake's log of a run in which a job failed: it states the signals that ended jobs.
+    snakemake_logs
+        Snakemake's logs of a run in which a job failed, if it keeps any: they state the signals
+        that ended jobs.
 
     Returns
     -------
@@ -68,7 +75,7 @@ def list_failures(
         many and a line for each; empty where one did, of which the run has shown the reason, or all
         have been made since.
     """
-    killed = _note_killed(_noted(run, names, _BEGUN), snakemake_log)
+    killed = _note_killed(_noted(run, names, _BEGUN), _texts(snakemake_logs))
     listed = run / LISTED
     noted = noted_failures(run, names)
     if not noted:
@@ -100,24 +107,26 @@ def _noted(run: Path, names: Collection[str], suffix: str) -> list[Path]:
     return sorted([note for note in fetched if note.stem in names]) + sorted(found)
 
 
-def _note_killed(marks: list[Path], snakemake_log: Path | None) -> list[str]:
+def _texts(files: Iterable[str] | None) -> str:
+    found = [Path(file) for file in files or () if Path(file).is_file()]
+    return "".join(file.read_text(encoding="utf-8", errors="replace") for file in found)
+
+
+def _note_killed(marks: list[Path], snakemake_text: str) -> list[str]:
     """Note the failure of jobs that have begun and noted no end."""
     lines = []
     for mark in marks:
         log = mark.with_suffix(".log")
         subject = mark.read_text(encoding="utf-8").strip()
-        line = f"{subject} failed: {_reason(snakemake_log)}; log: {log}"
+        line = f"{subject} failed: {_reason(snakemake_text)}; log: {log}"
         note_failure(log, line)
         lines.append(f"floodloom: {line}")
     return lines
 
 
-def _reason(snakemake_log: Path | None) -> str:
+def _reason(snakemake_text: str) -> str:
     """Why a job may have ended without an error of its own."""
-    text = ""
-    if snakemake_log is not None and snakemake_log.is_file():
-        text = snakemake_log.read_text(encoding="utf-8", errors="replace")
-    signals = sorted(set(_SIGNAL.findall(text)))
+    signals = sorted(set(_SIGNAL.findall(snakemake_text)))
     how = f"ended by {' or '.join(signals)}" if signals else "ended from outside"
     if signals and "SIGKILL" not in signals:
         return f"{how}, a fault of a library or of the machine; try again, with FLOODLOOM_DEBUG=1"

@@ -55,6 +55,15 @@ def test_what_ended_a_job_is_stated_as_far_as_it_is_known(run: Path, text: str, 
     assert said in list_failures(run, snakemake_logs=[str(snakemake)])
 
 
+def test_where_a_full_disk_took_no_text_jobs_are_named_by_their_logs(run: Path) -> None:
+    for note in ("a.begun", "b.failed"):
+        (run / "logs/predict" / note).touch()
+    list_failures(run)
+    killed, failed = (run / LISTED).read_text().splitlines()
+    assert killed.startswith("predict a failed: ended from outside")
+    assert failed == f"predict b failed; log: {run / 'logs/predict/b.log'}"
+
+
 def test_jobs_of_a_run_that_was_killed_have_not_failed(run: Path) -> None:
     note_begin(run / "logs/predict/a.log", "predict a")
     forget_begun(run)

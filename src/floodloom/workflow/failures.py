@@ -24,8 +24,8 @@ def subject_of(job: Any) -> str:
 
 def note_begin(log: Path, subject: str) -> None:
     """Note beside a job's log that it has begun, and forget what failed in an earlier attempt."""
-    forget_failure(log)
-    with suppress(OSError):  # a full disk
+    with suppress(OSError):  # the job itself states why, when it can't write its log
+        forget_failure(log)
         log.with_suffix(_BEGUN).write_text(f"{subject}\n", encoding="utf-8", errors="replace")
 
 
@@ -81,9 +81,10 @@ def list_failures(
     if not noted:
         listed.unlink(missing_ok=True)
         return ""
-    lines = [file.read_text(encoding="utf-8").strip() for file in noted]
-    run.mkdir(parents=True, exist_ok=True)
-    listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    lines = [_read(note) or f"{_named_by(note)} failed; log: {_log_of(note)}" for note in noted]
+    with suppress(OSError):  # a full disk
+        run.mkdir(parents=True, exist_ok=True)
+        listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if len(lines) > 1:
         killed += [f"floodloom: {len(lines)} jobs failed, also listed in {listed}:", *lines]
     return "\n".join(killed)
@@ -107,6 +108,19 @@ def _noted(run: Path, names: Collection[str], suffix: str) -> list[Path]:
     return sorted([note for note in fetched if note.stem in names]) + sorted(found)
 
 
+def _log_of(note: Path) -> Path:
+    return note.with_suffix(".log")
+
+
+def _named_by(note: Path) -> str:
+    """Name a job by its log, where a full disk took no text."""
+    return f"{note.parent.name} {note.stem}"
+
+
+def _read(note: Path) -> str:
+    return note.read_text(encoding="utf-8", errors="replace").strip()
+
+
 def _texts(files: Iterable[str] | None) -> str:
     found = [Path(file) for file in files or () if Path(file).is_file()]
     return "".join(file.read_text(encoding="utf-8", errors="replace") for file in found)
@@ -116,10 +130,10 @@ def _note_killed(marks: list[Path], snakemake_text: str) -> list[str]:
     """Note the failure of jobs that have begun and noted no end."""
     lines = []
     for mark in marks:
-        log = mark.with_suffix(".log")
-        subject = mark.read_text(encoding="utf-8").strip()
-        line = f"{subject} failed: {_reason(snakemake_text)}; log: {log}"
-        note_failure(log, line)
+        subject = _read(mark) or _named_by(mark)
+        line = f"{subject} failed: {_reason(snakemake_text)}; log: {_log_of(mark)}"
+        with suppress(OSError):
+            note_failure(_log_of(mark), line)
         lines.append(f"floodloom: {line}")
     return lines
 

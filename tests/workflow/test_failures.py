@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from floodloom.prepare.run import CONFIG, command
 from floodloom.workflow.failures import (
     FETCHED,
     LISTED,
@@ -16,6 +21,7 @@ from floodloom.workflow.failures import (
     note_failure,
 )
 from floodloom.workflow.incomplete import INCOMPLETE, failed_events, report_rest
+from tests.workflow.conftest import REPOSITORY, environment
 from tests.workflow.plans import plan
 
 
@@ -120,3 +126,36 @@ def test_a_run_that_trains_has_no_report_of_the_rest(tmp_path: Path, monkeypatch
     old.touch()
     assert report_rest(plan(), 1) == ""
     assert not old.exists()
+
+
+KILLER = """
+import os, signal, sys
+
+class Killer:
+    def find_spec(self, name, path=None, target=None):
+        if name == "floodloom.dispatch" and sys.argv[0].endswith(".stage.py"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.meta_path.insert(0, Killer())
+"""
+
+
+def test_snakemake_states_what_ended_a_job(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    (tmp_path / "scenes.tsv").write_text("scene\tevent\trole\tsource\ns\ta\tafter\tsimulated\n")
+    content = {
+        "run": {"name": "r", "checkpoint": "default"},
+        "scenes": "scenes.tsv",
+        "events": {"a": {"split": "target", "seed": 1}},
+    }
+    (tmp_path / CONFIG).write_text(yaml.safe_dump(content))
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY / "src")])
+    found = subprocess.run(
+        [sys.executable, "-m", "snakemake", *command(1)[1:], "--", "results/r/calibrated/s.zarr"],
+        cwd=tmp_path, env={**environment(), "PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 1
+    (line,) = (tmp_path / "results/r" / LISTED).read_text().splitlines()
+    assert line.startswith("simulate a failed: ended by SIGKILL, often for want of memory")
+    assert f"floodloom: {line}" in found.stderr

@@ -89,12 +89,22 @@ def test_what_is_named_when_the_run_has_ended_is_shown_and_returned(stream) -> N
     assert stream.getvalue().splitlines()[1:] == [killed, *several]
 
 
-def test_an_error_of_snakemake_itself_is_returned(stream) -> None:
-    lines = [
-        "Traceback (most recent call last):",
-        "  File",
-        "OSError: [Errno 28] full",
-        "Call stack:",
-    ]
-    assert follow(lines, Console(file=stream, force_terminal=False)) == "OSError: [Errno 28] full"
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Traceback (most recent call last):", "  File", "OSError: [Errno 28] full", "Call stack:"),
+        (
+            "WorkflowError:",
+            "Error recording ([Errno 28] full)",
+            "Shutting down, this might take some time.",
+        ),
+        ("RuleException:", "OSError in file maps.smk, line 56:", "[Errno 28] full"),
+    ],
+)
+def test_an_error_of_snakemake_itself_is_returned(stream, lines: tuple[str, ...]) -> None:
+    said = follow(lines, Console(file=stream, force_terminal=False))
+    assert said == next(one for one in lines if "Errno" in one)
+
+
+def test_what_went_well_has_no_reason(stream) -> None:
     assert follow(RUN.splitlines(), Console(file=stream, force_terminal=False)) == ""

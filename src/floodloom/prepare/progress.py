@@ -24,7 +24,7 @@ _STEPS = re.compile(r"(\d+) of (\d+) steps \(")
 _FAILED = re.compile(r"Error in rule \w+")
 _TIME = re.compile(r"\[\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}\]$")
 _OWN = "floodloom: "
-_ERROR = re.compile(r"[\w.]*(Error|Exception): .")
+_ERROR = re.compile(r"[\w.]*(Error|Exception): .|.*\[Errno \d+\]")
 _NAMED = re.compile(rf"{_OWN}(\d+ jobs failed, |\d+ events are mapped: |.* failed: )")
 _CHATTER = re.compile(
     r"$|\s|-+|Assuming |Building DAG|Complete log|Conda environments|Elapsed time|Execute \d+ jobs"

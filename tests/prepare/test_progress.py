@@ -34,6 +34,9 @@ FAILURE = """[Tue Dec  1 16:57:01 2026]
 rule geocode:
     jobid: 2
 calibrate before: pre.SAFE: no annotation inside; fetch the product again
+RuleException:
+CalledProcessError in file "/src/floodloom/workflow/rules/scenes.smk", line 47:
+Command 'set -euo pipefail;  python /scripts/tmp1.stage.py' returned non-zero exit status 1.
 [Tue Dec  1 16:57:03 2026]
 Error in rule geocode:
     jobid: 2
@@ -83,7 +86,8 @@ def test_what_could_change_a_terminal_is_shown_as_text(stream) -> None:
 def test_what_is_named_when_the_run_has_ended_is_shown_and_returned(stream) -> None:
     killed = "floodloom: predict a failed: ended by SIGKILL, often for want of memory"
     several = ["floodloom: 2 jobs failed, also listed in failures.txt:", "predict a failed", "b"]
-    lines = [*(RUN + FAILURE).splitlines()[:-3], killed, *several]
+    end = ["WorkflowError:", "At least one job did not complete successfully."]
+    lines = [*(RUN + FAILURE).splitlines()[:-3], killed, *several, *end]
     shown = Console(file=stream, force_terminal=False)
     assert follow(lines, shown) == killed.removeprefix("floodloom: ")
     assert stream.getvalue().splitlines()[1:] == [killed, *several]

@@ -29,6 +29,8 @@ _NAMED = re.compile(rf"{_OWN}(\d+ jobs failed, |\d+ events are mapped: |.* faile
 _CHATTER = re.compile(
     r"$|\s|-+|Assuming |Building DAG|Complete log|Conda environments|Elapsed time|Execute \d+ jobs"
     r"|Job stats|Provided |Rules claiming|Select jobs|Using |job +count|[\w-]+ +\d+$"
+    r"|(Rule|Workflow)(Exception|Error):$|CalledProcessError in file |At least one job did not "
+    r"|Command '.*' (died with <|returned non-zero)"
 )
 
 

@@ -242,8 +242,10 @@ def learned(folder: Path, events: Path, place: str) -> Path:
     content, rows = copy.deepcopy(LEARNED), ["scene\tevent\trole\tsource"]
     del content["simulate"]
     for event, settings in content["events"].items():
-        item = {"type": "Feature", "id": event}
-        item["assets"] = {"data": {"href": f"{place}/{event}/dem.tif"}}
+        href = f"{place}/{event}/dem.tif"
+        if not place.startswith("s3:"):  # a file lies beside its item
+            href = shutil.copy(href, made / "items" / f"{event}.tif").name
+        item = {"type": "Feature", "id": event, "assets": {"data": {"href": href}}}
         (made / "items" / f"{event}.json").write_text(json.dumps(item))
         del settings["seed"]
         settings["dem"] = [f"items/{event}.json"]

@@ -62,6 +62,14 @@ def test_the_folder_of_the_environment_is_honoured(tmp_path) -> None:
     assert not list(tmp_path.glob("floodloom-numba-*"))
 
 
+def test_the_cache_outlasts_a_run_whose_temporary_files_go(tmp_path) -> None:
+    (tmp_path / "run").mkdir()
+    run_kernel(tmp_path, TMPDIR=str(tmp_path / "run"), FLOODLOOM_LASTING_TMPDIR=str(tmp_path))
+    (folder,) = tmp_path.glob("floodloom-numba-*")
+    assert len(machine_code(folder)) == 1
+    assert not list((tmp_path / "run").iterdir())
+
+
 def test_every_kernel_is_compiled_in_this_way() -> None:
     users = [p.name for p in SOURCE.rglob("*.py") if "njit" in p.read_text(encoding="utf-8")]
     assert users == ["kernels.py"]

@@ -28,7 +28,7 @@ from floodloom.files import remove, remove_parts
 from floodloom.log import get_logger, set_up_logging
 from floodloom.settings import arguments_of
 from floodloom.start import importing
-from floodloom.workflow.failures import forget_failure, note_failure
+from floodloom.workflow.failures import forget_failure, note_failure, subject_of
 from floodloom.workflow.lock import FOLDER, end_with_run
 from floodloom.workflow.sources import source_of
 
@@ -53,8 +53,6 @@ def run_stage(job: Any) -> int:
     try:
         end_with_run(FOLDER, job.config["run"]["name"])
         _send_output_to(job.log)
-        for path in job.log:
-            forget_failure(Path(path))
         set_up_logging()
         unwind_on_signals()
         for path in job.output:
@@ -64,6 +62,8 @@ def run_stage(job: Any) -> int:
         return _give_up(job, terminal, error, 1)
     except (KeyboardInterrupt, SystemExit) as end:
         return _give_up(job, terminal, end, end_status(end))
+    for path in job.log:
+        forget_failure(Path(path))
     return 0
 
 
@@ -89,8 +89,7 @@ def _give_up(job: Any, terminal: int, error: BaseException, status: int) -> int:
         with suppress(OSError):
             remove(Path(path))
     reason = one_line(error)
-    subject = " ".join([job.rule, *map(str, job.wildcards)])
-    text = f"{subject} failed: {reason}; log: {', '.join(job.log)}"
+    text = f"{subject_of(job)} failed: {reason}; log: {', '.join(job.log)}"
     with suppress(OSError):  # a full disk takes no log
         os.write(terminal, f"floodloom: {text}\n".encode(errors="replace"))
         for path in job.log:

@@ -24,6 +24,8 @@ from floodloom.errors import InputError, held_back
 
 _MAKER = r"\.(?P<machine>[0-9a-f]{6})-(?P<process>\d+)-(?P<start>\d+)-\d+\.part"
 _NUMBERS = itertools.count()
+LASTING = "FLOODLOOM_LASTING_TMPDIR"
+"""Variable of the environment: a folder of temporary files that outlast a run, as caches do."""
 
 
 def part_beside(path: Path) -> Path:

@@ -16,6 +16,7 @@ import numba
 from numba.core.compiler_lock import global_compiler_lock
 
 from floodloom.errors import held_back
+from floodloom.files import LASTING
 
 _COMPILED_HERE: set[Path] = set()
 """Locks that this process holds; `global_compiler_lock` protects it."""
@@ -108,7 +109,8 @@ def _compiled_elsewhere(kernel: Callable[..., Any], options: dict[str, Any]) -> 
 def _private_folder() -> Path | None:
     """Return a folder that nobody else can write to: numba runs what it finds in its cache."""
     try:
-        folder = Path(tempfile.gettempdir()) / f"floodloom-numba-{os.getuid()}"
+        temporary = os.environ.get(LASTING) or tempfile.gettempdir()
+        folder = Path(temporary) / f"floodloom-numba-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
         tempfile.TemporaryFile(dir=folder).close()

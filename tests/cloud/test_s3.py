@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 
 from benchmarks.compare import differences
 from floodloom.acquire.bucket import open_bucket
@@ -27,6 +29,10 @@ CONFIG = {
     "scenes": "config/scenes.tsv",
     "events": {"valley": {"split": "target", "dem": ["items/dem.json"]}},
 }
+
+
+LEARNED = yaml.safe_load((Path(__file__).parents[1] / "workflow/tiny.yaml").read_text())
+"""The smallest run that goes through every stage of learning, of the same events as files."""
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +72,18 @@ def run(folder: Path, module: str, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a product and elevations."""
-    folder = tmp_path_factory.mktemp("inputs")
+    return simulated(tmp_path_factory.mktemp("inputs"), 3)
+
+
+def simulated(folder: Path, seed: int) -> Path:
+    """Lay an event as files: products, elevations, an optical image and labels."""
     names = {"out-before": "before.SAFE", "out-after": "after.SAFE", "dem": "dem.tif"}
     names |= {"optical": "optical.tif", "truth": "truth.tif"}
     options = [part for key, name in names.items() for part in (f"--{key}", str(folder / name))]
     source = Path(__file__).resolve().parents[2]
-    run(source, "floodloom.cli", "simulate", *options, "--size", "256", "--seed", "3")
-    shutil.make_archive(str(folder / "after"), "zip", folder, "after.SAFE")
+    run(source, "floodloom.cli", "simulate", *options, "--size", "256", "--seed", str(seed))
+    for role in ("before", "after"):
+        shutil.make_archive(str(folder / role), "zip", folder, f"{role}.SAFE")
     return folder
 
 
@@ -221,6 +232,47 @@ def test_a_publication_that_was_cut_off_goes_on(finished: Path, tmp_path: Path) 
     open_bucket(BUCKET).put("cut/map.html", results / "map.html")
     publish(results=results, to=f"s3://{BUCKET}/cut")
     assert (fetched("cut", tmp_path / "f") / "map.html").is_file()
+
+
+def learned(folder: Path, events: Path, place: str) -> Path:
+    """Run a project that learns from products and elevations at a place; return its results."""
+    made = project(folder)
+    link_compiled(made / "src" / "floodloom")
+    (made / "items").mkdir()
+    content, rows = copy.deepcopy(LEARNED), ["scene\tevent\trole\tsource"]
+    del content["simulate"]
+    for event, settings in content["events"].items():
+        href = f"{place}/{event}/dem.tif"
+        if not place.startswith("s3:"):  # a file lies beside its item
+            href = shutil.copy(href, made / "items" / f"{event}.tif").name
+        item = {"type": "Feature", "id": event, "assets": {"data": {"href": href}}}
+        (made / "items" / f"{event}.json").write_text(json.dumps(item))
+        del settings["seed"]
+        settings["dem"] = [f"items/{event}.json"]
+        for key, name in (("labels", "truth.tif"), ("optical", "optical.tif")):
+            settings[key] = str(events / event / name)
+        roles = ("before", "after") if event == "c" else ("after",)
+        rows += [f"{event}_{role}\t{event}\t{role}\t{place}/{event}/{role}.zip" for role in roles]
+    write_config(made, content)
+    (made / "config" / "scenes.tsv").write_text("\n".join([*rows, ""]))
+    run(made, "snakemake", "--cores", "2")
+    return made / "results" / content["run"]["name"]
+
+
+def test_a_run_that_learns_from_a_bucket_is_that_of_files(store: Store, tmp_path: Path) -> None:
+    """Networks, probabilities and maps; labels and optical images are files in both."""
+    bucket, events = open_bucket(BUCKET), tmp_path / "events"
+    for seed, event in enumerate(LEARNED["events"], start=1):
+        (events / event).mkdir(parents=True)
+        simulated(events / event, seed)
+        for name in ("before.zip", "after.zip", "dem.tif"):
+            bucket.put(f"learned/{event}/{name}", events / event / name)
+    results = learned(tmp_path / "cloud", events, f"s3://{BUCKET}/learned")
+    publish(results=results, to=f"s3://{BUCKET}/products", everything=True)
+    expected = learned(tmp_path / "alone", events, str(events))
+    found = fetched("products", tmp_path / "fetched")
+    for name in ("models", "mosaics", "maps", "geocoded"):
+        assert list(differences(expected / name, found / name)) == []
 
 
 def test_wrong_credentials_are_one_line_without_them(

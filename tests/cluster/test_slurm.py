@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
 from benchmarks.compare import differences
 from tests.cluster.conftest import tiny_project
 from tests.cluster.slurm import end_daemon, missing, slurm, start_daemon
+from tests.sampler import gone
 from tests.workflow.conftest import environment
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -90,7 +92,7 @@ def test_a_node_that_goes_away_is_survived(cluster: Path, fresh: Path) -> None:
         while time.monotonic() < until and not list(fresh.rglob("*.SAFE*")):
             time.sleep(0.1)
         end_daemon(cluster, "slurmd", signal.SIGKILL)
-        subprocess.run(["pkill", "-KILL", "-f", f"{fresh}/.*simulate|slurmstepd"], check=False)
+        _kill_steps()
         start_daemon("slurmd")
 
     other = threading.Thread(target=disturb)
@@ -99,6 +101,16 @@ def test_a_node_that_goes_away_is_survived(cluster: Path, fresh: Path) -> None:
     other.join()
     assert found.returncode == 0, (found.stdout + found.stderr)[-6000:]
     assert (fresh / target / "manifest.safe").is_file()
+
+
+def _kill_steps() -> None:
+    """Kill what the node runs: each job lies below a process of SLURM's of its own."""
+    steps = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "slurmstepd"]
+    for step in steps:
+        with gone():
+            for process in [step, *step.children(recursive=True)]:
+                with gone():
+                    process.kill()
 
 
 def test_a_scene_that_fails_stops_no_other(cluster: Path, fresh: Path) -> None:

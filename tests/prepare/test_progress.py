@@ -34,6 +34,9 @@ FAILURE = """[Tue Dec  1 16:57:01 2026]
 rule geocode:
     jobid: 2
 calibrate before: pre.SAFE: no annotation inside; fetch the product again
+RuleException:
+CalledProcessError in file "/src/floodloom/workflow/rules/scenes.smk", line 47:
+Command 'set -euo pipefail;  python /scripts/tmp1.stage.py' returned non-zero exit status 1.
 [Tue Dec  1 16:57:03 2026]
 Error in rule geocode:
     jobid: 2
@@ -78,3 +81,34 @@ def test_the_reason_of_a_failure_is_shown_once_and_alone(stream) -> None:
 def test_what_could_change_a_terminal_is_shown_as_text(stream) -> None:
     follow(["\x1b[2J[bold]x[/bold]"], Console(file=stream, force_terminal=False))
     assert stream.getvalue() == "\\x1b[2J[bold]x[/bold]\n"
+
+
+def test_what_is_named_when_the_run_has_ended_is_shown_and_returned(stream) -> None:
+    killed = "floodloom: predict a failed: ended by SIGKILL, often for want of memory"
+    several = ["floodloom: 2 jobs failed, also listed in failures.txt:", "predict a failed", "b"]
+    end = ["WorkflowError:", "At least one job did not complete successfully."]
+    lines = [*(RUN + FAILURE).splitlines()[:-3], killed, *several, *end]
+    shown = Console(file=stream, force_terminal=False)
+    assert follow(lines, shown) == killed.removeprefix("floodloom: ")
+    assert stream.getvalue().splitlines()[1:] == [killed, *several]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Traceback (most recent call last):", "  File", "OSError: [Errno 28] full", "Call stack:"),
+        (
+            "WorkflowError:",
+            "Error recording ([Errno 28] full)",
+            "Shutting down, this might take some time.",
+        ),
+        ("RuleException:", "OSError in file maps.smk, line 56:", "[Errno 28] full"),
+    ],
+)
+def test_an_error_of_snakemake_itself_is_returned(stream, lines: tuple[str, ...]) -> None:
+    said = follow(lines, Console(file=stream, force_terminal=False))
+    assert said == next(one for one in lines if "Errno" in one)
+
+
+def test_what_went_well_has_no_reason(stream) -> None:
+    assert follow(RUN.splitlines(), Console(file=stream, force_terminal=False)) == ""

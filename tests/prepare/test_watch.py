@@ -162,13 +162,14 @@ def test_a_slice_that_comes_late_is_no_pass_of_its_own(api, runs, tmp_path) -> N
 def test_what_fails_is_tried_again_then_named_and_stops_nothing(api, runs, tmp_path) -> None:
     api.items += [scene(0), scene(7, 117)]
     for attempt in (1, 2):
-        runs.faults = [RunError("the disk burns")]
+        runs.faults = [RunError("stopped for the reason above", "the disk burns")]
         with pytest.raises(RunError, match="1 passes failed: 20261101T170000-044: the disk burns"):
             looked(api, tmp_path, attempts=2)
         assert runs.mapped == ["20261108T170000-117"]
         ledger = Ledger.read(tmp_path)
         assert ledger is not None
         assert ledger.passes["20261101T170000-044"].attempts == attempt
+        assert ledger.passes["20261101T170000-044"].reason == "the disk burns"
     looked(api, tmp_path, attempts=2)
     assert states(tmp_path)["20261101T170000-044"] == "failed"
     assert runs.mapped == ["20261108T170000-117"]
@@ -200,6 +201,14 @@ def test_a_catalogue_that_is_away_is_asked_again(api, runs, tmp_path, monkeypatc
     there.insert(0, False)
     with pytest.raises(InputError, match=r"status 404|not a STAC catalogue"):
         looked(api, tmp_path)
+
+
+def test_an_empty_catalogue_is_no_error(api, runs, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    api.items = []
+    looked(api, tmp_path, looks=2)
+    assert [one.levelname for one in caplog.records] == ["INFO", "INFO"]
+    assert caplog.messages[0].endswith("no scene of the area yet")
 
 
 def test_stores_go_before_products_and_what_waits_waits(api, runs, tmp_path) -> None:

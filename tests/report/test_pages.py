@@ -18,7 +18,7 @@ from floodloom.mapping.sources import DATES_BEFORE
 from floodloom.report.figures import map_figure
 from floodloom.report.pages import EventFiles, caveats, map_page, open_events, report_page
 from floodloom.report.products import linked_products, zones_beside
-from floodloom.report.run import ReportFiles
+from floodloom.report.run import ReportFiles, run_sections
 from floodloom.report.scene import EventLayers, event_view
 from floodloom.report.settings import ReportSettings
 from floodloom.settings import arguments_of
@@ -375,14 +375,27 @@ def test_texts_mean_nothing_to_the_pages(
     page = report_page(
         text, views=[event_view(layers)], evaluation={}, training=[], models=[], audits=[],
         examples=[], runtimes=[], calibration=None, configuration={"train": {text: text}},
+        failures=[printable(text)],
     )  # fmt: skip
     mapped = map_page(text, [event_view(layers)], [])
-    assert page.count(seen) >= 4
+    assert page.count(seen) >= 5
     assert mapped.count(seen) >= 2
     assert text not in page.replace("{{ 7 * 7 }}{% raw %}", "")
     for signs in ("s3cret", "\u202e", "\x07", "<img src=x"):
         assert signs not in page + mapped
     assert embedded(mapped)["events"][0]["name"] == printable(text)
+
+
+def test_a_report_of_a_run_that_failed_in_part_names_it(event: Files, tmp_path: Path) -> None:
+    failures = tmp_path / "failures.txt"
+    failures.write_text("calibrate b failed: broken.zip\ngeocode c failed: no room\n")
+    sections = run_sections(ReportFiles(failures=failures), ReportSettings(), ())
+    page = report_page("run", views=[event_view(opened(event))], examples=[], **sections)
+    for said in ("calibrate b failed: broken.zip", "geocode c failed", "Some of this run failed"):
+        assert said in page
+    assert "No truth was given" not in page
+    with pytest.raises(InputError, match=r"none\.txt: not a readable list"):
+        run_sections(ReportFiles(failures=tmp_path / "none.txt"), ReportSettings(), ())
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,88 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from floodloom.workflow.failures import LISTED, forget_failure, list_failures, note_failure
+import pytest
+import yaml
+
+from floodloom.prepare.run import CONFIG, command
+from floodloom.workflow.failures import (
+    FETCHED,
+    LISTED,
+    forget_begun,
+    forget_failure,
+    list_failures,
+    note_begin,
+    note_failure,
+)
+from floodloom.workflow.incomplete import INCOMPLETE, failed_events, report_rest
+from tests.workflow.conftest import REPOSITORY, environment
+from tests.workflow.plans import plan
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "results/run"
+    (folder / "logs/predict").mkdir(parents=True)
+    return folder
+
+
+def test_a_job_that_was_killed_is_listed_and_named_on_the_screen(run: Path) -> None:
+    log = run / "logs/predict/a.log"
+    note_begin(log, "predict a")
+    snakemake = run / "snakemake.log"
+    snakemake.write_text("Command 'set -e; python x.py' died with <Signals.SIGKILL: 9>.\n")
+    said = list_failures(run, snakemake_logs=[str(snakemake)])
+    assert said == (
+        "floodloom: predict a failed: ended by SIGKILL, often for want of memory; run fewer jobs "
+        f"at once, or give it more memory; log: {log}"
+    )
+    assert (run / LISTED).read_text() == f"{said.removeprefix('floodloom: ')}\n"
+    assert list_failures(run, snakemake_logs=[str(snakemake)]) == ""  # it was shown
+    note_begin(log, "predict a")
+    forget_failure(log)  # made
+    assert list_failures(run) == ""
+    assert not (run / LISTED).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "ended from outside, often for"), ("died with <Signals.SIGSEGV: 11>.", "by SIGSEGV, a ")],
+)
+def test_what_ended_a_job_is_stated_as_far_as_it_is_known(run: Path, text: str, said: str) -> None:
+    note_begin(run / "logs/predict/a.log", "predict a")
+    snakemake = run / "snakemake.log"
+    snakemake.write_text(text)
+    assert said in list_failures(run, snakemake_logs=[str(snakemake)])
+
+
+def test_where_a_full_disk_took_no_text_jobs_are_named_by_their_logs(run: Path) -> None:
+    for note in ("a.begun", "b.failed"):
+        (run / "logs/predict" / note).touch()
+    list_failures(run)
+    killed, failed = (run / LISTED).read_text().splitlines()
+    assert killed.startswith("predict a failed: ended from outside")
+    assert failed == f"predict b failed; log: {run / 'logs/predict/b.log'}"
+
+
+def test_jobs_of_a_run_that_was_killed_have_not_failed(run: Path) -> None:
+    note_begin(run / "logs/predict/a.log", "predict a")
+    forget_begun(run)
+    assert list_failures(run) == ""
+
+
+def test_what_is_fetched_is_listed_where_it_belongs_to_the_run(run: Path) -> None:
+    fetched = run.parents[1] / FETCHED
+    for name in ("ours", "theirs"):
+        fetched.mkdir(parents=True, exist_ok=True)
+        note_failure(fetched / f"{name}.log", f"acquire {name} failed: no network")
+        note_begin(fetched / "dem" / f"{name}.log", f"gather dem {name}")  # no such folder
+    list_failures(run, {"ours"})
+    assert (run / LISTED).read_text() == "acquire ours failed: no network\n"
 
 
 def test_what_failed_is_listed_until_it_is_made(tmp_path: Path) -> None:
@@ -22,3 +101,61 @@ def test_what_failed_is_listed_until_it_is_made(tmp_path: Path) -> None:
     forget_failure(logs[1])
     assert list_failures(tmp_path) == ""
     assert not (tmp_path / LISTED).exists()
+
+
+@pytest.mark.parametrize(
+    ("notes", "events"),
+    [
+        ([], set()),
+        (["one", "past"], {"flood"}),  # scenes
+        (["flood-before-2", "chips"], {"flood", "chips"}),
+        (["evaluate"], set()),
+        (["one", "unet-0"], None),  # a network is of all events
+    ],
+)
+def test_which_events_a_failure_concerns(notes: list[str], events: set[str] | None) -> None:
+    assert failed_events(plan(), [Path(f"logs/{note}.failed") for note in notes]) == events
+
+
+def test_a_run_that_trains_has_no_report_of_the_rest(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/r/maps/flood").mkdir(parents=True)
+    (tmp_path / "results/r/maps/flood/flood.json").touch()
+    old = tmp_path / "results/r" / INCOMPLETE / "report.html"
+    old.parent.mkdir()
+    old.touch()
+    assert report_rest(plan(), 1) == ""
+    assert not old.exists()
+
+
+KILLER = """
+import os, signal, sys
+
+class Killer:
+    def find_spec(self, name, path=None, target=None):
+        if name == "floodloom.dispatch" and sys.argv[0].endswith(".stage.py"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.meta_path.insert(0, Killer())
+"""
+
+
+def test_snakemake_states_what_ended_a_job(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    (tmp_path / "scenes.tsv").write_text("scene\tevent\trole\tsource\ns\ta\tafter\tsimulated\n")
+    content = {
+        "run": {"name": "r", "checkpoint": "default"},
+        "scenes": "scenes.tsv",
+        "events": {"a": {"split": "target", "seed": 1}},
+    }
+    (tmp_path / CONFIG).write_text(yaml.safe_dump(content))
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY / "src")])
+    found = subprocess.run(
+        [sys.executable, "-m", "snakemake", *command(1)[1:], "--", "results/r/calibrated/s.zarr"],
+        cwd=tmp_path, env={**environment(), "PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 1
+    (line,) = (tmp_path / "results/r" / LISTED).read_text().splitlines()
+    assert line.startswith("simulate a failed: ended by SIGKILL, often for want of memory")
+    assert f"floodloom: {line}" in found.stderr

@@ -13,6 +13,7 @@ import yaml
 
 from floodloom.prepare.run import command
 from floodloom.workflow.failures import LISTED
+from floodloom.workflow.incomplete import INCOMPLETE
 from tests.sampler import Sampler
 from tests.simulated import lay_event
 from tests.workflow.conftest import environment
@@ -69,6 +70,10 @@ def test_many_scenes_keep_to_their_memory_and_one_that_fails_is_named(queue: Pat
     assert failure.startswith(f"calibrate {BROKEN}-after failed: ")
     assert "broken.zip" in failure
     assert failure in said
+    report = (run / INCOMPLETE / "report.html").read_text()
+    assert failure.replace("'", "&#39;") in report
+    assert report.count('<a href="#event-') == SCENES - 1
+    assert (run / INCOMPLETE / "map.html").is_file()
 
     most = max(one.tree_mib for one in sampler.taken) * _MB_PER_MIB
     own = max(one.own_mib for one in sampler.taken) * _MB_PER_MIB

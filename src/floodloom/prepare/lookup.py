@@ -10,12 +10,13 @@ from pathlib import Path
 from floodloom.acquire.catalogues import AROUND, LAYERS, OPTICAL
 from floodloom.dates import read_date
 from floodloom.errors import InputError
+from floodloom.log import get_logger
 from floodloom.prepare.candidates import Candidate
 from floodloom.prepare.checks import datum_of_elevations
 from floodloom.prepare.choose import Choice, choose, choose_each
 from floodloom.prepare.found import Found
 from floodloom.prepare.optical import image_beside
-from floodloom.prepare.search import scenes_of, tiles_of
+from floodloom.prepare.search import NoSceneError, scenes_of, tiles_of
 from floodloom.prepare.settings import OwnFiles, Search
 from floodloom.prepare.sizes import fetched, size_of_part
 from floodloom.raster.grid import Bounds
@@ -97,10 +98,14 @@ def passes_since(
     InputError
         If the catalogue can't be read.
     """
-    candidates = scenes_of(
-        search.catalogue or DEFAULT,
-        box, since, until=until, corrected=search.rtc, backscatter=backscatter,
-    )  # fmt: skip
+    catalogue = search.catalogue or DEFAULT
+    try:
+        candidates = scenes_of(
+            catalogue, box, since, until=until, corrected=search.rtc, backscatter=backscatter
+        )
+    except NoSceneError:
+        get_logger(__name__).info("%s: no scene of the area yet", redact(catalogue))
+        return []
     return [_scenes(one, box) for one in choose_each(candidates, box, since, search.dates_before)]
 
 

@@ -23,13 +23,18 @@ _FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)$")
 _STEPS = re.compile(r"(\d+) of (\d+) steps \(")
 _FAILED = re.compile(r"Error in rule \w+")
 _TIME = re.compile(r"\[\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}\]$")
+_OWN = "floodloom: "
+_ERROR = re.compile(r"[\w.]*(Error|Exception): .|.*\[Errno \d+\]")
+_NAMED = re.compile(rf"{_OWN}(\d+ jobs failed, |\d+ events are mapped: |.* failed: )")
 _CHATTER = re.compile(
     r"$|\s|-+|Assuming |Building DAG|Complete log|Conda environments|Elapsed time|Execute \d+ jobs"
     r"|Job stats|Provided |Rules claiming|Select jobs|Using |job +count|[\w-]+ +\d+$"
+    r"|(Rule|Workflow)(Exception|Error):$|CalledProcessError in file |At least one job did not "
+    r"|Command '.*' (died with <|returned non-zero)"
 )
 
 
-def follow(lines: Iterable[str], console: Console | None = None) -> None:
+def follow(lines: Iterable[str], console: Console | None = None) -> str:
     """Show what is running and how much of the run is done.
 
     At a terminal a bar has the stages at work, the jobs that are done and the time that is left;
@@ -43,6 +48,12 @@ def follow(lines: Iterable[str], console: Console | None = None) -> None:
         nor progress.
     console
         Where to show it; standard error by default.
+
+    Returns
+    -------
+    str
+        What failed: the first line of floodloom's own, else the last error of Snakemake's; empty
+        where there is none.
     """
     shown = console or Console(stderr=True)
     with Progress(
@@ -52,6 +63,7 @@ def follow(lines: Iterable[str], console: Console | None = None) -> None:
         run = _Run(bar)
         for line in lines:
             run.read(line.rstrip("\n"))
+    return run.failure or run.error
 
 
 class _Run:
@@ -62,9 +74,16 @@ class _Run:
         self._task = bar.add_task("starting", total=None)
         self._running: Counter[str] = Counter()
         self._last = ""
+        self.failure = self.error = ""
         self._explains_failure = False
 
     def read(self, line: str) -> None:
+        if not self.failure and line.startswith(_OWN):
+            self.failure = line.removeprefix(_OWN)
+        if _ERROR.match(line):
+            self.error = printable(line)
+        if _NAMED.match(line):  # what failed, when the run has ended
+            self._explains_failure = False
         if self._explains_failure and not _TIME.match(line):
             return  # the job itself has written it in one line
         self._explains_failure = bool(_FAILED.match(line))

@@ -90,6 +90,10 @@ def catalogue_of(name: str) -> Catalogue:
 _NOTHING = BackscatterSettings()
 
 
+class NoSceneError(InputError):
+    """A catalogue has no scene of an area and time."""
+
+
 def scenes_of(
     name: str,
     box: Bounds,
@@ -120,7 +124,9 @@ def scenes_of(
     Raises
     ------
     InputError
-        If the catalogue can't be read or has none.
+        If the catalogue can't be read.
+    NoSceneError
+        If it has none.
     """
     catalogue = catalogue_of(name)
     if corrected and name in CATALOGUES and catalogue.corrected is None:
@@ -136,7 +142,7 @@ def scenes_of(
         except InputError as error:
             get_logger(__name__).warning("%s: left out", error)
     if not found:
-        raise InputError(
+        raise NoSceneError(
             f"{redact(catalogue.source)}: no scene of Sentinel-1 ({kind}) of the area from "
             f"{span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}; try another catalogue or date"
         )

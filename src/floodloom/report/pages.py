@@ -65,12 +65,13 @@ def report_page(title: str, **content: Any) -> str:
         Title of the page.
     **content
         views (of the events), evaluation, training, models, audits, examples, runtimes, calibration
-        (a chart or None), configuration (nested plain values, empty if unknown).
+        (a chart or None), configuration (nested plain values, empty if unknown), failures (lines).
     """
     settings = content.pop("configuration")
+    content.setdefault("failures", [])
     written = yaml.safe_dump(_set_values(settings), sort_keys=False) if settings else ""
     configuration = Markup("").join(f"{printable(row)}\n" for row in written.splitlines())
-    notes = caveats(content["views"], content["evaluation"])
+    notes = caveats(content["views"], content["evaluation"], is_whole=not content["failures"])
     scores = content["evaluation"].get("by_event", {})
     sheets = [sheet_of(view, scores.get(view["name"])) for view in content["views"]]
     template = _environment().get_template("report.html")
@@ -79,7 +80,9 @@ def report_page(title: str, **content: Any) -> str:
     )
 
 
-def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -> list[str]:
+def caveats(
+    views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any], *, is_whole: bool = True
+) -> list[str]:
     """Return what a reader of this run's maps and scores has to know."""
     notes = [
         "Ground without data was not seen. It is never counted as dry, and areas hold only what "
@@ -100,7 +103,11 @@ def caveats(views: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -
     if any(view["crs"] is None for view in views):
         notes.append("At least one scene has no georeference: its areas are in pixels.")
     if not evaluation.get("by_event"):
-        notes.append("No truth was given for any event, so nothing here is scored.")
+        notes.append(
+            "No truth was given for any event, so nothing here is scored."
+            if is_whole
+            else "Some of this run failed, so nothing here is scored."
+        )
     return notes
 
 

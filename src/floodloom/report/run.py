@@ -23,6 +23,7 @@ from floodloom.report.results import (
 )
 from floodloom.report.settings import ReportSettings
 from floodloom.settings import Count, Number, Record, ReliabilityCurve, read_record
+from floodloom.texts import printable
 from floodloom.tiles.store import open_tiles
 
 
@@ -123,6 +124,9 @@ class ReportFiles(Files):
     benchmarks: Path | None = Field(
         default=None, description="Folder of Snakemake's benchmark files, one folder per stage"
     )
+    failures: Path | None = Field(
+        default=None, description="What failed in the run, a line each (.txt)"
+    )
 
 
 def run_sections(
@@ -156,6 +160,7 @@ def run_sections(
         "runtimes": [] if files.benchmarks is None else runtimes(files.benchmarks, stages),
         "calibration": _calibration(scores),
         "configuration": _configuration(settings.config),
+        "failures": _lines(files.failures),
     }
 
 
@@ -192,6 +197,16 @@ def _rounds(audits: Sequence[Path], pseudo: Sequence[Path]) -> list[dict[str, An
 def _calibration(scores: dict[str, Any]) -> Any:
     found = scores.get("tiles", {}).get("calibration")
     return calibration_chart({"test tiles": found}) if found else None
+
+
+def _lines(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: not a readable list of failures ({error.strerror})") from error
+    return [printable(one) for one in text.splitlines()]
 
 
 def _configuration(text: str) -> Any:

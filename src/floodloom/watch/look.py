@@ -11,12 +11,13 @@ from floodloom.errors import FloodloomError, InputError, one_line
 from floodloom.log import get_logger
 from floodloom.prepare.found import Found
 from floodloom.prepare.lookup import Scenes, passes_since
-from floodloom.prepare.run import CONFIG, run
+from floodloom.prepare.run import CONFIG, RunError, run
 from floodloom.prepare.settings import Area, OwnFiles, Search
 from floodloom.prepare.survey import survey_scenes
 from floodloom.prepare.write import SHEET, write_event
 from floodloom.raster.grid import Bounds
 from floodloom.sentinel1.settings import BackscatterSettings
+from floodloom.texts import line
 from floodloom.watch.ledger import Entry, Ledger
 from floodloom.watch.products import clear, folder_of, size_of, write_catalogue
 from floodloom.watch.settings import WatchSettings
@@ -95,7 +96,7 @@ def look(watch: Watch, ledger: Ledger) -> list[str]:
             _map(watch, name, found.get(name))
         except (FloodloomError, OSError) as error:
             entry.attempts += 1
-            entry.reason = one_line(error)
+            entry.reason = line(error.reason) if isinstance(error, RunError) else one_line(error)
             if entry.attempts >= watch.settings.attempts:
                 entry.state = "failed"
             failed.append(name)

@@ -15,6 +15,11 @@ if __name__ == "__main__":
     place = Path(snakemake.scriptdir).parents[2]
     sys.path.insert(0 if place.name == "src" else len(sys.path), str(place))
 
+    from floodloom.workflow.failures import note_begin, subject_of
+
+    for path in snakemake.log:  # before anything that takes memory
+        note_begin(Path(path), subject_of(snakemake))
+
     from floodloom.dispatch import run_stage
 
     sys.exit(run_stage(snakemake))

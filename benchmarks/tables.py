@@ -16,6 +16,7 @@ from benchmarks.delineate_tables import delineate_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.labels_tables import labels_tables
+from benchmarks.maps_tables import maps_tables
 from benchmarks.pair_tables import pair_tables
 from benchmarks.predict_default_tables import predict_default_tables
 from benchmarks.predict_tables import predict_tables
@@ -169,6 +170,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "simulator": simulator_tables,
     "seasonal": seasonal_tables,
     "vegetation": vegetation_tables,
+    "maps": maps_tables,
     "train": train_tables,
     "auto": auto_tables,
     "zoo": zoo_tables,

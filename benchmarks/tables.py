@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.auto_tables import auto_tables
 from benchmarks.baselines_tables import baselines_tables
+from benchmarks.choices_tables import choices_tables
 from benchmarks.default_model_tables import default_model_tables
 from benchmarks.delineate_tables import delineate_tables
 from benchmarks.distill_tables import distill_tables
@@ -174,6 +175,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "train": train_tables,
     "auto": auto_tables,
     "zoo": zoo_tables,
+    "choices": choices_tables,
     "predict": predict_tables,
     "predict_default": predict_default_tables,
     "delineate": delineate_tables,

@@ -38,7 +38,7 @@ CLICKS, ROWS, PATCHES = 10, 10, 4
 """Points, lines and polygons of a chip, of all classes together; polygons, of each."""
 _FIRST = 7_200_000  # seeds that nothing was trained, chosen or looked at with
 _APART = 1_000
-_RECIPE = Recipe(quantity="gamma0", spacing=10.0)
+_RECIPE = Recipe(quantity="sigma0", spacing=10.0)  # as that of STAC Overflow
 _CLASSES = {0: "dry", 1: "water"}
 
 Annotation = Callable[[Scene, Path, int], Bytes]

@@ -63,9 +63,9 @@ def choices_tables(result: dict[str, Any]) -> list[str]:
     iou = result["iou"]
     return [
         "Short trainings, of which only what is compared differs: pooled IoU of water on chips of "
-        "other seeds, mean of the seeds and each. A choice pays where it gains in every seed; a row of "
-        "one seed is no evidence of that. What takes a longer training or more data to pay doesn't "
-        "show here. What isn't measured has no row.\n",
+        "other seeds, mean of the seeds and each. A choice pays where it gains in every seed; one "
+        "seed is no evidence of that. What takes a longer training or more data to pay "
+        "doesn't show here. What isn't measured has no row.\n",
         *(
             _table(title, [row for row in rows if _both(row, iou)], iou)
             for title, rows in (

@@ -21,8 +21,16 @@ from floodloom.models.choices import ARCHITECTURES, ENCODERS, UpsamplingName
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAY_BE_OPEN = ("Supervision", "Classical baselines and post-processing")
 OPEN = "open"
-UNMEASURED = ("ImageNet weights from a local file",)
-"""Methods without a row, whose reason stands in its place."""
+UNMEASURED = (
+    "ImageNet weights from a local file",
+    "ResNet-34",
+    "MobileNetV2",
+    "incidence-like ramp, in strong views",
+    "labels of whole images",
+    "transfer learning",
+    "pretraining, contrast of dark regions",
+)
+"""Methods without a row: open ones, and those for which the reason stands in its place."""
 
 
 class Method(NamedTuple):

@@ -38,7 +38,8 @@ CLICKS, ROWS, PATCHES = 10, 10, 4
 """Points, lines and polygons of a chip, of all classes together; polygons, of each."""
 _FIRST = 7_200_000  # seeds that nothing was trained, chosen or looked at with
 _APART = 1_000
-_RECIPE = Recipe(quantity="sigma0", spacing=10.0)  # as that of STAC Overflow
+_RECIPE = Recipe(quantity="sigma0", noise_removed=True, spacing=10.0)
+"""As that of STAC Overflow, to which networks are transferred."""
 _CLASSES = {0: "dry", 1: "water"}
 
 Annotation = Callable[[Scene, Path, int], Bytes]

@@ -24,11 +24,8 @@ OPEN = "open"
 UNMEASURED = (
     "ImageNet weights from a local file",
     "ResNet-34",
-    "MobileNetV2",
     "incidence-like ramp, in strong views",
     "labels of whole images",
-    "transfer learning",
-    "pretraining, contrast of dark regions",
 )
 """Methods without a row: open ones, and those for which the reason stands in its place."""
 

@@ -43,12 +43,12 @@ class Scene:
     water: NDArray[np.uint8]
 
 
-def simulated() -> Iterator[Scene]:
-    """Yield simulated chips of VV and VH."""
+def simulated(first: int = _FIRST, count: int = CHIPS) -> Iterator[Scene]:
+    """Yield simulated chips of VV and VH, whose seeds begin with one."""
     made = 0
-    for seed in range(_FIRST, _FIRST + 2 * CHIPS):
+    for seed in range(first, first + 2 * count):
         chip = make_chip(seed, _CHIP)
-        if made == CHIPS or len(chip.polarisations) < 2 or chip.sensor.filtered:
+        if made == count or len(chip.polarisations) < 2 or chip.sensor.filtered:
             continue
         made += 1
         height, width = chip.label.shape

@@ -35,7 +35,10 @@ from floodloom.learning.network import untrained
 from floodloom.learning.training.settings import NetworkSettings, TrainingSettings
 from floodloom.learning.training.train import train_checkpoint
 from floodloom.raster.recipe import Recipe
-from floodloom.simulate.landscape import CHANNELS, Landscape, make_landscape, optical_image, sigma0
+from floodloom.simulate.backscatter import draw_day
+from floodloom.simulate.landscape import Landscape, make_landscape, surface_backscatter
+from floodloom.simulate.optical import CHANNELS, optical_image
+from floodloom.simulate.place import draw_place
 from floodloom.tiles.store import concatenate_tiles, tile_dataset
 
 CURVES: dict[str, tuple[float, ...]] = {
@@ -44,6 +47,7 @@ CURVES: dict[str, tuple[float, ...]] = {
     "shift, px": (0.0, 1.0, 2.0, 3.0),
 }
 LOOKS = 4.4
+BIOME, RELIEF_M = "farmland", 40.0
 DEPTH_M, RECESSION_M_PER_DAY = 2.5, 0.2
 TILE = 64
 PLACES = {"train": 0, "validation": 1, "test": 2}
@@ -156,9 +160,10 @@ def _test(seed: int, small: bool) -> Samples:
     return radar_samples(place("test", Pairs(), seed, _side(small)))
 
 
-def place(split: str, pairs: Pairs, seed: int, side: int) -> xr.Dataset:
+def place(split: str, pairs: Pairs, seed: int, side: int, size: int = TILE) -> xr.Dataset:
     """Return the tiles of a simulated place: radar at the peak, the optical image as bad as asked.
 
+    Tiles have `size` px.
     Backscatter lies on the map grid at one incidence angle, with speckle; the later the optical
     image, the more of the flood has drained away.
     """
@@ -166,22 +171,25 @@ def place(split: str, pairs: Pairs, seed: int, side: int) -> xr.Dataset:
     peak = landscape(number, side, DEPTH_M)
     later = landscape(number, side, max(DEPTH_M - RECESSION_M_PER_DAY * pairs.days, 0.1))
     draw = np.random.default_rng(number)
+    day = draw_day(draw, draw_place(draw, BIOME))
     angle = np.full((side, side), 38.0)
     bands = [
         10 * np.log10(power * draw.gamma(LOOKS, 1 / LOOKS, power.shape))
-        for power in sigma0(peak, True, angle, number).values()
+        for power in surface_backscatter(peak, day, angle, flooded=True)[0]
     ]
     image = np.clip((np.stack(bands) + 30) / 17.5 - 1, -1, 1)
     optical = optical_image(later, True, pairs.cloud, number)
     optical[:-1, optical[-1] > 0] = np.nan
     moved = np.roll(optical[:-1], round(pairs.shift), axis=2)
-    label = (peak.permanent | peak.flooded).astype(np.uint8)
-    return tiles_of(image, label[np.newaxis], moved, split, number)
+    label = (peak.label > 0).astype(np.uint8)
+    return tiles_of(image, label[np.newaxis], moved, split, number, size)
 
 
 def landscape(number: int, side: int, depth: float) -> Landscape:
     """Return a simulated place, flooded to a depth."""
-    return make_landscape(number, side, 10.0, depth, relief=40.0)
+    draw = np.random.default_rng(number)
+    hilly = replace(draw_place(draw, BIOME), relief=RELIEF_M)
+    return make_landscape(draw, hilly, side, 10.0, depth=depth)
 
 
 def tiles_of(
@@ -190,9 +198,10 @@ def tiles_of(
     optical: NDArray[np.float32],
     split: str,
     number: int,
+    size: int,
 ) -> xr.Dataset:
     """Cut arrays (band, y, x) into tiles."""
-    image, label, optical = (blocks(array) for array in (image, label, optical))
+    image, label, optical = (blocks(array, size) for array in (image, label, optical))
     count = len(image)
     index: dict[str, list[object]] = {
         "tile_id": [f"{split}_{at}" for at in range(count)],
@@ -207,11 +216,11 @@ def tiles_of(
     return tile_dataset(image, label[:, 0], index, recipe, ("dry", "water"), optical, names)
 
 
-def blocks(array: NDArray[np.generic]) -> NDArray[np.generic]:
+def blocks(array: NDArray[np.generic], size: int) -> NDArray[np.generic]:
     """Return (band, y, x) as (tile, band, y, x)."""
     bands, height, width = array.shape
-    cut = array.reshape(bands, height // TILE, TILE, width // TILE, TILE)
-    return cut.transpose(1, 3, 0, 2, 4).reshape(-1, bands, TILE, TILE)
+    cut = array.reshape(bands, height // size, size, width // size, size)
+    return cut.transpose(1, 3, 0, 2, 4).reshape(-1, bands, size, size)
 
 
 def repeated(samples: Samples) -> Samples:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ Predictor = Callable[[xr.Dataset], NDArray[np.float32]]
 class Case:
     """An amount of labels of a data set: the folder of its stores, the seed, and the threads.
 
-    `ground` holds all tiles that may be learnt from, without labels; `data` all data sets.
+    `ground` holds all tiles that may be learnt from, without labels; `data` all data sets; every
+    training has about so many `steps`, and settings of its own where `changes` has some.
     """
 
     folder: Path
@@ -75,6 +76,8 @@ class Case:
     threads: int
     ground: Path
     data: Path
+    steps: int = STEPS
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def trained(self, name: str, *, pseudo: Sequence[Path] = (), **given: Any) -> Path:
         """Return a network of the labelled tiles, trained once; arguments as those of `train`."""
@@ -84,8 +87,9 @@ class Case:
         files = {key: given.pop(key) for key in ("init", "audit") if key in given}
         stores = [self.folder / "labelled.zarr", *pseudo]
         tiles = sum(int((open_tiles(store).split.values == "train").sum()) for store in stores)
-        epochs = _epochs(tiles)
-        settings = {**TRAINING, "epochs": epochs, "fine_tune_epochs": epochs, **given}
+        epochs = self._epochs(tiles)
+        length = {"epochs": epochs, "fine_tune_epochs": epochs}
+        settings = {**TRAINING, **self.changes, **length, **given}
         return train(
             tiles=stores[:1],
             pseudo=list(pseudo),
@@ -99,8 +103,8 @@ class Case:
         """Return the network that begins with what a task teaches without labels."""
         start = self.ground.with_name(f"{task}.safetensors")
         if not start.exists():
-            epochs = _epochs(open_tiles(self.ground).sizes["tile"])
-            settings = {**TRAINING, "epochs": epochs, "encoder_weights": task}
+            epochs = self._epochs(open_tiles(self.ground).sizes["tile"])
+            settings = {**TRAINING, **self.changes, "epochs": epochs, "encoder_weights": task}
             pretrain(
                 tiles=[self.ground],
                 out=start,
@@ -143,16 +147,15 @@ class Case:
         predictor = tile_predictor(ensemble, tta=False)
         return lambda tiles: predict_tiles(tiles, predictor, 16)
 
+    def _epochs(self, tiles: int) -> int:
+        """Return how many passes over so many tiles are nearest to the steps of every training."""
+        of_one: int = -(-tiles // TRAINING["batch"])
+        return max(round(self.steps / of_one), 1)
+
     def unlearnt(self, baseline: str | None) -> Predictor:
         """Return what a baseline maps, or the model in the package."""
         settings = PredictSettings(baseline=baseline)
         return lambda tiles: map_stac_tiles(tiles, self.data, settings)
-
-
-def _epochs(tiles: int) -> int:
-    """Return how many passes over so many tiles are nearest to the steps of every training."""
-    steps: int = -(-tiles // TRAINING["batch"])
-    return max(round(STEPS / steps), 1)
 
 
 Method = Callable[[Case], Predictor]

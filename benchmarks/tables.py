@@ -11,11 +11,13 @@ from typing import Any
 
 from benchmarks.auto_tables import auto_tables
 from benchmarks.baselines_tables import baselines_tables
+from benchmarks.choices_tables import choices_tables
 from benchmarks.default_model_tables import default_model_tables
 from benchmarks.delineate_tables import delineate_tables
 from benchmarks.distill_tables import distill_tables
 from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.labels_tables import labels_tables
+from benchmarks.maps_tables import maps_tables
 from benchmarks.pair_tables import pair_tables
 from benchmarks.predict_default_tables import predict_default_tables
 from benchmarks.predict_tables import predict_tables
@@ -169,9 +171,11 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "simulator": simulator_tables,
     "seasonal": seasonal_tables,
     "vegetation": vegetation_tables,
+    "maps": maps_tables,
     "train": train_tables,
     "auto": auto_tables,
     "zoo": zoo_tables,
+    "choices": choices_tables,
     "predict": predict_tables,
     "predict_default": predict_default_tables,
     "delineate": delineate_tables,

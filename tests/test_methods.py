@@ -1,4 +1,4 @@
-"""Every method has a key, a test and a row, or says openly that it hasn't."""
+"""Every method has a key, a test and a row, or says why it hasn't."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ from floodloom.models.choices import ARCHITECTURES, ENCODERS, UpsamplingName
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAY_BE_OPEN = ("Supervision", "Classical baselines and post-processing")
 OPEN = "open"
+UNMEASURED = (
+    "ImageNet weights from a local file",
+    "ResNet-34",
+    "incidence-like ramp, in strong views",
+    "labels of whole images",
+)
+"""Methods without a row: open ones, and those for which the reason stands in its place."""
 
 
 class Method(NamedTuple):
@@ -89,7 +96,8 @@ def test_a_method_has_a_test(method: Method) -> None:
 @pytest.mark.parametrize("method", METHODS, ids=ids)
 def test_a_method_has_a_row_and_a_source(method: Method) -> None:
     assert method.source
-    if method.benchmark == OPEN:
+    if method.name in UNMEASURED:
+        assert method.benchmark == OPEN or method.benchmark.startswith("not measured: ")
         return
     section, _, row = method.benchmark.partition(": ")
     found = benchmarks()
@@ -106,8 +114,12 @@ def test_whatever_can_be_chosen_is_a_method() -> None:
     assert set(chosen) - keys == set()
 
 
-def test_a_method_without_key_or_test_is_found() -> None:
+def test_a_method_without_key_test_or_row_is_found() -> None:
     lost = Method("Architectures", "x", OPEN, OPEN, OPEN, "somebody")
-    for check in (test_a_method_has_a_key_that_is_accepted, test_a_method_has_a_test):
+    for check in (
+        test_a_method_has_a_key_that_is_accepted,
+        test_a_method_has_a_test,
+        test_a_method_has_a_row_and_a_source,
+    ):
         with pytest.raises(AssertionError):
             check(lost)

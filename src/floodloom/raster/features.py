@@ -141,7 +141,7 @@ def _require_plain_tables(file: Path, path: str | Path, what: str) -> None:
             virtual = database.execute(query).fetchall()
         finally:
             database.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # its messages quote the file, in any encoding
         raise _unreadable(path, what, error) from error
     for name, made in virtual:
         if "using rtree" not in " ".join(str(made).lower().split()):

@@ -160,6 +160,7 @@ def _reason(text: str) -> str:
     """Return the line that says why a process ended."""
     raised = re.findall(r"^(?:\w+\.)*\w*(?:[Ee]rror|Exception|Exit|Interrupt)\b.*", text, re.M)
     ended = re.findall(r"ERROR: libFuzzer: (.*)|==\d+== ?(ERROR: .*)", text)
+    raised = [line for line in raised if line != "SystemExit: -1"]  # what libFuzzer makes of it
     return (raised or ["".join(one) for one in ended] or [text[-200:]])[-1][:300]
 
 

@@ -7,6 +7,7 @@ are given numbers that have been checked.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import mmap
 import sys
@@ -53,7 +54,9 @@ def _functions(module: types.ModuleType) -> list[types.FunctionType]:
     return [one for one in bare if isinstance(one, types.FunctionType) and one.__code__.co_name]
 
 
-def target(reader: Reader, place: Trial, measures: mmap.mmap) -> Callable[[bytes], None]:
+def target(
+    reader: Reader, place: Trial, findings: Path, measures: mmap.mmap
+) -> Callable[[bytes], None]:
     """Return what libFuzzer calls with each input; it writes down what this took."""
     before, count, slowest = names(place), 0, 0.0
     began = time.process_time()
@@ -72,7 +75,14 @@ def target(reader: Reader, place: Trial, measures: mmap.mmap) -> Callable[[bytes
         if count % _ROUNDS == 0 and names(place) != before:
             raise AssertionError(f"left behind: {set(names(place)) - set(before)}")
 
-    return read
+    def kept(content: bytes) -> None:
+        try:
+            read(content)
+        except BaseException:
+            (findings / hashlib.sha256(content).hexdigest()[:12]).write_bytes(content)
+            raise  # which libFuzzer keeps no input of
+
+    return kept
 
 
 def mutator(reader: Reader) -> Callable[[bytes, int, int], bytes]:
@@ -113,7 +123,7 @@ def target_main(folder: Path, runs: int, scratch: Path, measures: mmap.mmap) -> 
             "-len_control=0",
             f"-artifact_prefix={folder / 'findings'}/",
         ],
-        target(reader, place, measures),
+        target(reader, place, folder / "findings", measures),
         custom_mutator=mutator(reader),
     )
     atheris.Fuzz()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from floodloom.acquire.orbits import LISTING, listed_orbits
 from floodloom.errors import InputError
 from floodloom.raster.foreign import Kind
 from floodloom.raster.layers import open_layers
@@ -114,3 +115,17 @@ def test_a_fill_value_that_is_too_short_is_refused(trial: Trial) -> None:
     metadata = json.loads(reader.seeds[0])
     metadata["attributes"]["_FillValue"] = "AAAA"
     assert refused(reader.read, json.dumps(metadata).encode())
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[", "\x01http://host/", "http://ho&#10;st/", "ftp://host/"]
+)
+def test_a_listing_leads_to_plain_addresses_alone(
+    place: str, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "S1A_OPER_AUX_POEORB_OPOD_20230603T080000_V20230513T225942_20230515T005942.EOF"
+    page = trial.file(
+        "listing.xml", f"<a><Key>{place}{name}</Key><Key>https://host/{name}</Key></a>"
+    )
+    monkeypatch.setenv(LISTING, str(page))
+    assert listed_orbits("POEORB", "S1A", "20230514") == {name: f"https://host/{name}"}

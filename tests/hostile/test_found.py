@@ -13,10 +13,11 @@ import pytest
 import xarray as xr
 
 from floodloom.acquire.orbits import LISTING, listed_orbits
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.raster.foreign import Kind
 from floodloom.raster.layers import open_layers
 from floodloom.raster.netcdf3 import require_whole
+from floodloom.sentinel1.product import open_product
 
 from .harness import Trial
 from .reader import refused
@@ -129,3 +130,25 @@ def test_a_listing_leads_to_plain_addresses_alone(
     )
     monkeypatch.setenv(LISTING, str(page))
     assert listed_orbits("POEORB", "S1A", "20230514") == {name: f"https://host/{name}"}
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "1e300"])
+def test_features_that_lie_nowhere_are_refused(number: str, trial: Trial) -> None:
+    reader = READERS["label-features"](trial)
+    (text,) = reader.seeds
+    assert refused(reader.read, text.replace(b"450150.0", number.encode()))
+
+
+def test_names_of_tables_in_capitals_are_those_of_a_product(trial: Trial) -> None:
+    safe = trial.copy("after.SAFE")
+    tables = safe / "annotation" / "calibration"
+    for table in list(tables.glob("calibration-*")):
+        table.rename(tables / table.name.replace("calibration-", "caliBration-"))
+    assert ("calibration", "vv") in open_product(safe).parts
+
+
+def test_a_library_that_quotes_all_that_it_did_is_cut_short(trial: Trial) -> None:
+    reader = READERS["gpkg"](trial)
+    content = reader.seeds[0].replace(b"gpkg_contents", b"gpkg_contentx")
+    assert refused(reader.read, content)
+    assert len(library_text(ValueError("x\n" * 1000))) == 301

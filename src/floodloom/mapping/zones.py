@@ -8,7 +8,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 from affine import Affine
 from exactextract import exact_extract
 from exactextract.raster import RasterSource
@@ -20,7 +19,7 @@ from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.raster.areas import PixelAreas, pixel_areas
 from floodloom.raster.features import read_features
-from floodloom.raster.polygons import is_areal, on_map
+from floodloom.raster.polygons import has_place, is_areal, on_map
 from floodloom.raster.product import FloodClass
 from floodloom.raster.rows import Rows
 from floodloom.texts import cell
@@ -169,7 +168,7 @@ def read_zones(path: str | Path) -> gpd.GeoDataFrame:
             raise InputError(
                 f"{path}: zone {name} is a {geometry.geom_type}; give polygons, for example buffers"
             )
-        if not np.isfinite(shapely.get_coordinates(geometry)).all():
+        if not has_place(geometry):
             raise InputError(f"{path}: zone {name} has a corner that isn't a number; draw it anew")
     return zones
 

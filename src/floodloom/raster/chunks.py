@@ -16,7 +16,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from floodloom.errors import InputError, explain
+from floodloom.errors import InputError, explain, library_text
 
 DAMAGED = (
     OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
@@ -85,7 +85,7 @@ def damage(store: Path) -> str | None:
         except Exception as error:
             if explain(error) is not None:
                 raise
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = library_text(error)
             return _again(store, f"{folder.name} can't be read ({reason})")
     return None
 

@@ -24,7 +24,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.files import regular_file
 
 _SQLITE, _APPLICATIONS = b"SQLite format 3\0", (b"GPKG", b"GP10", b"GP11", b"GP12")
@@ -101,7 +101,7 @@ def features_info(path: str | Path, what: str) -> dict[str, Any]:
 
 
 def _unreadable(path: str | Path, what: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())
+    reason = library_text(error)
     return InputError(f"{path}: not a readable {what} ({reason}); {_REMEDY}")
 
 

@@ -20,7 +20,7 @@ import zarr
 from odc.geo.geobox import GeoBox
 
 from floodloom.arrays import Floats
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.raster.chunks import DAMAGED
 from floodloom.raster.foreign import FILL, Kind, is_one_of
 from floodloom.raster.windows import Window, require_pixels
@@ -210,5 +210,5 @@ def _codecs(content: Any) -> Iterator[str]:
 
 
 def _unreadable(path: str, what: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"{path}: not a readable {what} ({reason[:200]}); write it again")
+    reason = library_text(error, 200)
+    return InputError(f"{path}: not a readable {what} ({reason}); write it again")

@@ -15,7 +15,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.files import regular_file
 from floodloom.raster.content import TIFF
 from floodloom.raster.hdf5 import SIGNATURE, require_alone
@@ -92,7 +92,7 @@ def open_tiff(
             _require_readable(raster, name)
             yield raster
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = library_text(error.__cause__ or error)
         raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
 
 
@@ -150,7 +150,7 @@ def _opened_netcdf(place: str, what: str, name: str) -> Iterator[rasterio.Datase
         ):
             yield raster
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = library_text(error.__cause__ or error)
         raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
 
 

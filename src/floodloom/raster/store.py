@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.sync import sync
 
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.files import atomic_path
 from floodloom.raster.chunks import DAMAGED, note_chunks, require_chunks
 from floodloom.raster.cog import write_cog as write_cog  # scripts of users take it from here
@@ -190,7 +190,7 @@ def open_store(
                 path, consolidated=False, decode_coords="all", chunks=chunks if lazily else None
             )
     except DAMAGED as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = library_text(error)
         raise InputError(
             f"{path}: can't be read ({reason}); run the stage that made it again"
         ) from error

@@ -152,3 +152,7 @@ def test_a_library_that_quotes_all_that_it_did_is_cut_short(trial: Trial) -> Non
     content = reader.seeds[0].replace(b"gpkg_contents", b"gpkg_contentx")
     assert refused(reader.read, content)
     assert len(library_text(ValueError("x\n" * 1000))) == 301
+
+
+def test_names_of_spaces_are_shown_as_they_are(trial: Trial) -> None:
+    assert refused(READERS["item"](trial).read, b'{"assets": {"\\u00a0/": {}}}')

@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
 
-.PHONY: demo demo-train test test-kills test-export test-cluster test-s3 test-container test-soak test-load fuzz fuzz-coverage audit setup check format docs docs-site figures default-model bench clean
+.PHONY: demo demo-train test test-kills test-export test-cluster test-s3 test-container test-soak test-load fuzz fuzz-coverage fuzz-summary audit setup check format docs docs-site figures default-model bench clean
 
 demo: setup ## Simulated flood, from the raw product to the map, with the model that floodloom brings
 	$(BIN)/snakemake --cores $(CORES)
@@ -48,10 +48,13 @@ test-load: setup ## SCENES small scenes queue on two cores for 6 GB, one of them
 fuzz: setup ## 10,000 mutations of every kind of text and header that is read, other ones each time
 	FLOODLOOM_FUZZ=$(or $(EXAMPLES),10000) $(BIN)/pytest -n $(or $(WORKERS),2) tests/hostile/test_fuzz.py
 
-fuzz-coverage: setup ## RUNS inputs for each reader of files, led by the lines that they reach; goes on where it stopped
+fuzz-coverage: setup ## RUNS inputs for each reader of files, led by the lines that they reach, or TOTAL in all; goes on where it stopped
 	$(BIN)/pip install --quiet atheris==3.0.0
 	FLOODLOOM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile.fuzz_coverage \
-		--runs $(or $(RUNS),10000) $(READERS)
+		--runs $(or $(RUNS),10000) $(if $(TOTAL),--total $(TOTAL)) $(READERS)
+
+fuzz-summary: ## What fuzz-coverage has done so far: inputs of each reader, slowest, memory, what was found
+	$(BIN)/python -m tests.hostile.fuzz_coverage --summary
 
 audit: setup ## Licences of all dependencies, a bill of materials, known vulnerabilities (needs pypi.org)
 	$(BIN)/python -m audit.licences

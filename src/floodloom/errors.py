@@ -166,6 +166,11 @@ def explain(error: BaseException) -> str | None:
     return " ".join(str(error).split()) if isinstance(error, OSError) and str(error) else None
 
 
+def library_text(error: BaseException, most: int = 300) -> str:
+    """Return what a library says of an error, in one line, cut where it quotes all that it did."""
+    return shorten(" ".join(str(error).split()) or type(error).__name__, most)
+
+
 def _invalid(error: ValidationError) -> str:
     """Return which field of a model, such as a stage's settings, has which wrong value."""
     first = error.errors()[0]

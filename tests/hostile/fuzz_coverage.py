@@ -1,19 +1,24 @@
 """`make fuzz-coverage`: mutations of valid files that are led by the lines that they reach.
 
-Each reader of `readers.py` runs in a process of its own under libFuzzer (by atheris), which
-stops it at 5 s for one input or 1 GB of memory. What it finds lies beneath `results/fuzzing`, and
-further runs go on from there; `corpus.tar.xz` beside this file holds what all begin with.
+Each reader of `readers.py` runs under libFuzzer (by atheris) in a process of its own, which is
+forked of one that has loaded and instrumented everything once. An input may take 5 s and 1 GB.
+What is found lies beneath `results/fuzzing`, and further runs go on from there; `corpus.tar.xz`
+beside this file holds what all begin with.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import mmap
+import os
 import re
-import subprocess
+import struct
 import sys
 import tarfile
-import time
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -27,10 +32,12 @@ SECONDS, MEGABYTES = 5, 1000
 """What one input may take."""
 _MOST_FINDINGS = 5
 """Findings of a reader after which it is left: mend them, and remove its folder to begin anew."""
-_FINAL = {
-    "executions": r"stat::number_of_executed_units:\s*(\d+)",
-    "peak_mib": r"stat::peak_rss_mb:\s*(\d+)",
-}
+_PART = 20_000
+"""Inputs after which what was done is written down."""
+_MEMORY = Path("/dev/shm")
+"""Where files are written, if there is one: inputs are many, and small."""
+MEASURES = struct.Struct("=Qdd")
+"""What a process tells of itself: inputs, processor seconds, and those of the slowest input."""
 
 
 @dataclass
@@ -46,7 +53,9 @@ class Tally:
     inputs
         Inputs of the corpus: each reaches something that the others don't.
     peak_mib
-        Greatest memory of its process.
+        Greatest memory of its process, with all that is loaded.
+    slowest
+        Processor seconds of the input that took longest.
     findings
         Last lines of what was raised, with the files of the inputs.
     """
@@ -56,7 +65,13 @@ class Tally:
     coverage: int = 0
     inputs: int = 0
     peak_mib: int = 0
+    slowest: float = 0.0
     findings: list[str] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Inputs in a processor second."""
+        return self.executions / max(self.seconds, 0.1)
 
 
 def fuzz(name: str, folder: Path, runs: int) -> Tally:
@@ -76,57 +91,93 @@ def fuzz(name: str, folder: Path, runs: int) -> Tally:
     (place / "findings").mkdir(exist_ok=True)
     for file, content in kept(name).items():
         (place / "corpus" / file).write_bytes(content)
-    tally = _read(place)
+    tally = read_tally(place)
     left = runs
     while left > 0 and len(tally.findings) < _MOST_FINDINGS:
-        done = _part(name, folder, left, tally)
+        done = _part(name, folder, min(left, _PART), tally)
         left -= max(done, 1)
         (place / "tally.json").write_text(json.dumps(asdict(tally), indent=2) + "\n")
     return tally
 
 
-def _read(place: Path) -> Tally:
+def read_tally(place: Path) -> Tally:
+    """Return what has been done with a reader so far, by its folder."""
     path = place / "tally.json"
     return Tally(**json.loads(path.read_text())) if path.exists() else Tally()
 
 
 def _part(name: str, folder: Path, runs: int, tally: Tally) -> int:
     """Run a process until its inputs are done or it has found something; return its inputs."""
-    before = {path.name for path in (folder / name / "findings").iterdir()}
-    command = [sys.executable, "-m", "tests.hostile.fuzz_target", name, str(folder), str(runs)]
-    started = time.time()
-    with (folder / name / "log.txt").open("w+", errors="replace") as log:
-        code = subprocess.run(command, cwd=REPOSITORY, stdout=log, stderr=log, check=False)
-        log.seek(0)
-        text = log.read()
-    found = {key: re.search(pattern, text) for key, pattern in _FINAL.items()}
-    numbers = {key: int(match[1]) if match else 0 for key, match in found.items()}
-    covered = re.findall(r"cov: (\d+) ft: \d+ corp: (\d+)", text)
-    executions = numbers["executions"] or max(
-        map(int, re.findall(r"^#(\d+)", text, re.M)), default=0
-    )
+    from .fuzz_target import target_main
+
+    place = folder / name
+    before = {path.name for path in (place / "findings").iterdir()}
+    measures = mmap.mmap(-1, MEASURES.size)
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as scratch:
+        code, peak = _forked(
+            lambda: target_main(place, runs, Path(scratch), measures), place / "log.txt"
+        )
+    executions, seconds, slowest = MEASURES.unpack(measures)
+    text = (place / "log.txt").read_text(errors="replace")
     tally.executions += executions
-    tally.seconds += round(_processor_seconds(text) or time.time() - started, 1)
-    tally.peak_mib = max(tally.peak_mib, numbers["peak_mib"])
+    tally.seconds = round(tally.seconds + seconds, 1)
+    tally.slowest = max(tally.slowest, round(slowest, 3))
+    tally.peak_mib = max(tally.peak_mib, peak)
+    covered = re.findall(r"cov: (\d+) ft: \d+ corp: (\d+)", text)
     if covered:
         tally.coverage = max(tally.coverage, int(covered[-1][0]))
         tally.inputs = int(covered[-1][1])
-    new = {path.name for path in (folder / name / "findings").iterdir()} - before
-    if new or code.returncode:
+    new = {path.name for path in (place / "findings").iterdir()} - before
+    if new or code:
         tally.findings.append(f"{_reason(text)} ({', '.join(sorted(new)) or 'no input kept'})")
+        (place / f"log-{len(tally.findings)}.txt").write_text(text)
     return executions
 
 
-def _processor_seconds(text: str) -> float:
-    found = re.findall(r"processor seconds: ([\d.]+)", text)
-    return float(found[-1]) if found else 0.0
+def _forked(call: Callable[[], object], log: Path) -> tuple[int, int]:
+    """Call a function in a fork of this process; return exit status and greatest memory, MiB."""
+    sys.stdout.flush()
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            with log.open("wb") as said:
+                os.dup2(said.fileno(), 1)
+                os.dup2(said.fileno(), 2)
+            call()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    _, status, usage = os.wait4(process, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss >> 10
 
 
 def _reason(text: str) -> str:
     """Return the line that says why a process ended."""
-    raised = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*", text, re.M)
+    raised = re.findall(r"^(?:\w+\.)*\w*(?:[Ee]rror|Exception|Exit|Interrupt)\b.*", text, re.M)
     ended = re.findall(r"ERROR: libFuzzer: (.*)|==\d+== ?(ERROR: .*)", text)
+    raised = [line for line in raised if line != "SystemExit: -1"]  # what libFuzzer makes of it
     return (raised or ["".join(one) for one in ended] or [text[-200:]])[-1][:300]
+
+
+def shares(tallies: Mapping[str, Tally], total: int) -> dict[str, int]:
+    """Share what is missing of a number of inputs among readers, the same time for each.
+
+    Returns
+    -------
+    dict
+        Inputs of each reader that goes on, the more the faster it reads.
+    """
+    missing = total - sum(one.executions for one in tallies.values())
+    rates = {k: one.rate for k, one in tallies.items() if len(one.findings) < _MOST_FINDINGS}
+    if missing <= 0 or not rates:
+        return {}
+    whole = sum(rates.values())
+    return {name: int(missing * rate / whole) + 1 for name, rate in rates.items()}
 
 
 def kept(name: str) -> dict[str, bytes]:
@@ -153,28 +204,42 @@ def keep(folder: Path) -> None:
 
 def make_event_once(folder: Path) -> None:
     """Make the event of which every reader takes its valid files, if it isn't there yet."""
+    event, part = folder / "event", folder / "event.part"
+    if event.exists():
+        return
+    part.mkdir(parents=True, exist_ok=True)
+    # In a process of its own: the threads that it starts don't go through a fork.
+    code, _ = _forked(lambda: _make_event(part), folder / "event.log")
+    if code:
+        raise SystemExit((folder / "event.log").read_text())
+    part.rename(event)
+
+
+def _make_event(folder: Path) -> None:
     from .event import make_event
 
-    event, part = folder / "event", folder / "event.part"
-    if not event.exists():
-        part.mkdir(parents=True)
-        make_event(part)
-        part.rename(event)
+    make_event(folder)
 
 
-def table(tallies: dict[str, Tally]) -> str:
+def table(tallies: Mapping[str, Tally]) -> str:
     """Return what was done as a table."""
     rows = [
-        f"{'reader':<18}{'inputs':>10}{'per s':>8}{'branches':>10}{'corpus':>8}{'MiB':>6}  found"
+        f"{'reader':<18}{'inputs':>10}{'per s':>8}{'branches':>10}{'corpus':>8}{'slowest':>9}"
+        f"{'MiB':>6}  found"
     ]
     for name, one in tallies.items():
-        rate = one.executions / max(one.seconds, 0.1)
         rows.append(
-            f"{name:<18}{one.executions:>10,}{rate:>8.0f}{one.coverage:>10}{one.inputs:>8}"
-            f"{one.peak_mib:>6}  {len(one.findings)}"
+            f"{name:<18}{one.executions:>10,}{one.rate:>8.0f}{one.coverage:>10}{one.inputs:>8}"
+            f"{one.slowest:>7.2f} s{one.peak_mib:>6}  {len(one.findings)}"
         )
         rows += [f"    {text}" for text in one.findings]
-    rows.append(f"{'all':<18}{sum(one.executions for one in tallies.values()):>10,}")
+    found = tallies.values()
+    rows.append(
+        f"{'all':<18}{sum(one.executions for one in found):>10,}{'':>26}"
+        f"{max((one.slowest for one in found), default=0.0):>7.2f} s"
+        f"{max((one.peak_mib for one in found), default=0):>6}"
+        f"  {sum(len(one.findings) for one in found)}"
+    )
     return "\n".join(rows)
 
 
@@ -183,21 +248,43 @@ def main() -> int:
     from .readers import READERS
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=10_000, help="inputs of each reader")
+    parser.add_argument("--runs", type=int, default=10_000, help="further inputs of each reader")
+    parser.add_argument(
+        "--total", type=int, help="until each reader has had RUNS inputs, and all so many"
+    )
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "results" / "fuzzing")
     parser.add_argument("readers", nargs="*", choices=[*READERS, []], help="all when not given")
     parser.add_argument("--keep", action="store_true", help="put the corpus into the repository")
+    parser.add_argument("--summary", action="store_true", help="print what has been done so far")
     given = parser.parse_args()
+    names = given.readers or list(READERS)
     if given.keep:
         keep(given.folder)
-        return 0
-    make_event_once(given.folder)
-    tallies = {}
-    for name in given.readers or READERS:
-        tallies[name] = fuzz(name, given.folder, given.runs)
-        print(table({name: tallies[name]}).splitlines()[1], flush=True)
+    elif not given.summary:
+        _fuzz_all(names, given.folder, given.runs, given.total)
+    tallies = {name: read_tally(given.folder / name) for name in names}
     print(table(tallies))
     return int(any(one.findings for one in tallies.values()))
+
+
+def _fuzz_all(names: list[str], folder: Path, runs: int, total: int | None) -> None:
+    """Give each reader so many more inputs; with a total, so many in all, and share the rest."""
+    from .fuzz_target import instrument
+
+    make_event_once(folder)
+    instrument()
+    tallies = {name: read_tally(folder / name) for name in names}
+    for name in names:
+        more = runs if total is None else runs - tallies[name].executions
+        tallies[name] = _told(name, folder, more)
+    for name, more in shares(tallies, total or 0).items():
+        _told(name, folder, more)
+
+
+def _told(name: str, folder: Path, runs: int) -> Tally:
+    tally = fuzz(name, folder, runs)
+    print(table({name: tally}).splitlines()[1], flush=True)
+    return tally
 
 
 if __name__ == "__main__":

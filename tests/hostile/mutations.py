@@ -101,6 +101,11 @@ def _place(choose: Choices, content: bytes) -> int:
     return choose.integer(0, max(len(content) - 1, 0))
 
 
+def _found(choose: Choices, content: bytes, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+    """Find the first match beyond some place, or else the first; long files have thousands."""
+    return pattern.search(content, _place(choose, content)) or pattern.search(content)
+
+
 def flip(choose: Choices, content: bytes) -> bytes:
     """Change a bit."""
     changed = bytearray(content or b"\0")
@@ -144,10 +149,9 @@ def overwrite(choose: Choices, content: bytes) -> bytes:
 
 def number(choose: Choices, content: bytes) -> bytes:
     """Put something else where a number stands in a text."""
-    found = list(_NUMBER.finditer(content))
-    if not found:
+    where = _found(choose, content, _NUMBER)
+    if where is None:
         return content
-    where = choose.one_of(found)
     new = choose.one_of(NUMBERS).encode()
     return content[: where.start()] + new + content[where.end() :]
 
@@ -160,10 +164,9 @@ def sign(choose: Choices, content: bytes) -> bytes:
 
 def element(choose: Choices, content: bytes) -> bytes:
     """Remove, double, empty or rename an element of an XML file."""
-    found = list(_LEAF.finditer(content))
-    if not found:
+    where = _found(choose, content, _LEAF)
+    if where is None:
         return content
-    where = choose.one_of(found)
     name, text = where[1], where[2]
     new = choose.one_of(
         [

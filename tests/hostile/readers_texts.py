@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -249,12 +250,13 @@ def ledger(place: Trial) -> Reader:
 def orbit_listing(place: Trial) -> Reader:
     """A page that lists orbit files."""
     path = place.file("listing.xml", "")
+    environment = {**os.environ, LISTING: str(path)}
     name = "S1A_OPER_AUX_POEORB_OPOD_20230603T080000_V20230513T225942_20230515T005942.EOF"
     seeds = (f"<a><Key>{name}</Key><Key>https://host/{name}.zip</Key></a>".encode(),)
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        with patch.dict("os.environ", {LISTING: str(path)}):
+        with patch("os.environ", environment):
             found = listed_orbits("POEORB", "S1A", "20230514")
         for address in found.values():
             assert address.lower().startswith(("http://", "https://"))

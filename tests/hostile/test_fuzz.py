@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from . import fuzz_coverage
-from .fuzz_coverage import CORPUS, LARGEST, Tally, keep, kept, table
+from .fuzz_coverage import CORPUS, LARGEST, Tally, keep, kept, shares, table
 from .harness import Trial, alarm
 from .reader import names, refused
 from .readers import READERS
@@ -80,10 +80,17 @@ def test_what_is_kept_is_found_again_by_its_reader(tmp_path, monkeypatch) -> Non
 
 
 def test_the_table_names_what_was_found() -> None:
-    found = table({"item": Tally(2000, 4.0, 98, 18, 486, ["KeyError: 'x' (crash-1)"])})
-    assert found.splitlines()[1].split() == ["item", "2,000", "500", "98", "18", "486", "1"]
+    found = table({"item": Tally(2000, 4.0, 98, 18, 486, 0.25, ["KeyError: 'x' (crash-1)"])})
+    row = ["item", "2,000", "500", "98", "18", "0.25", "s", "486", "1"]
+    assert found.splitlines()[1].split() == row
     assert "KeyError: 'x' (crash-1)" in found
-    assert found.splitlines()[-1].split() == ["all", "2,000"]
+    assert found.splitlines()[-1].split() == ["all", "2,000", "0.25", "s", "486", "1"]
+
+
+def test_what_is_missing_is_shared_by_the_time_that_readers_take() -> None:
+    tallies = {"a": Tally(100, 1.0), "b": Tally(300, 1.0), "c": Tally(50, 1.0, findings=["x"] * 5)}
+    assert shares(tallies, 450) == {}
+    assert shares(tallies, 450 + 400) == {"a": 101, "b": 301}
 
 
 @pytest.mark.parametrize("form", ["zarr-2", "zarr-3"])

@@ -13,7 +13,10 @@ from floodloom.raster.opener import is_whole
 
 _ZIP = b"PK"
 _HEAD = 512  # bytes
-_BROKEN = (OSError, RuntimeError, ValueError, LookupError, struct.error, zipfile.BadZipFile)
+_BROKEN = (
+    OSError, RuntimeError, ValueError, LookupError, ArithmeticError, EOFError, struct.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
 """What opening a damaged zip raises."""
 
 

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from html import unescape
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 from floodloom.acquire.catalogues import file_name
 from floodloom.acquire.item import read_text
@@ -32,6 +32,7 @@ _OF_ASF = (
 """Names there begin with when a file was made, which is after the day that it covers."""
 _NEXT = re.compile(r"<NextContinuationToken>([^<]{1,2000})</NextContinuationToken>")
 _MOST_PAGES = 50
+_WEB = tuple(f"{scheme}://" for scheme in SCHEMES)
 _NAME = r"[^\s\"'<>=]*{mission}_OPER_AUX_{kind}_[A-Za-z0-9_]+\.EOF(?:\.zip)?(?![\w.])"
 
 
@@ -63,9 +64,13 @@ def listed_orbits(kind: str, mission: str, day: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in _pages(listing):
         for place in pattern.findall(text):
-            address = urljoin(listing, unescape(place))
-            if urlsplit(address).scheme in SCHEMES:
-                found.setdefault(file_name(address), address)
+            try:
+                address = urljoin(listing, unescape(place))
+                name = file_name(address)
+            except ValueError:  # brackets that hold no address
+                continue
+            if address.lower().startswith(_WEB) and address.isprintable():
+                found.setdefault(name, address)
     return found
 
 

@@ -22,7 +22,7 @@ from floodloom.acquire.content import require_start
 from floodloom.acquire.download import NoPartsError
 from floodloom.acquire.fetch import require_space
 from floodloom.acquire.remote import Range, Remote, merged
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.log import get_logger, track
 from floodloom.raster.align import part_of
 from floodloom.raster.content import TIFF
@@ -186,7 +186,7 @@ def _read(raster: rasterio.DatasetReader, strip: Window, shown: str) -> NDArray[
     try:
         values: NDArray[Any] = raster.read(window=place)
     except rasterio.errors.RasterioError as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = library_text(error.__cause__ or error)
         raise InputError(f"{shown}: its part can't be read ({reason}); fetch it again") from error
     return values
 

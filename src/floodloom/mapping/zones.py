@@ -8,7 +8,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 from affine import Affine
 from exactextract import exact_extract
 from exactextract.raster import RasterSource
@@ -22,7 +21,7 @@ from floodloom.files import atomic_path
 from floodloom.log import get_logger
 from floodloom.raster.areas import PixelAreas, pixel_areas
 from floodloom.raster.features import read_features
-from floodloom.raster.polygons import is_areal, on_map, repair
+from floodloom.raster.polygons import has_place, is_areal, on_map, repair
 from floodloom.raster.product import FloodClass
 from floodloom.raster.rows import Rows
 from floodloom.texts import cell
@@ -162,7 +161,7 @@ def _outside(zones: gpd.GeoDataFrame, inside: NDArray[np.float64]) -> NDArray[np
 
 def _on_ground(shape: BaseGeometry | None) -> float:
     """The area of a polygon in degrees, ha; NaN where it can't be placed there."""
-    if shape is None or not np.isfinite(shapely.get_coordinates(shape)).all():
+    if shape is None or not has_place(shape):
         return float("nan")
     ground = shapely.orient_polygons(repair(shape))
     return abs(float(_WGS84.geometry_area_perimeter(ground)[0])) / 10_000
@@ -194,7 +193,7 @@ def read_zones(path: str | Path) -> gpd.GeoDataFrame:
             raise InputError(
                 f"{path}: zone {name} is a {geometry.geom_type}; give polygons, for example buffers"
             )
-        if not np.isfinite(shapely.get_coordinates(geometry)).all():
+        if not has_place(geometry):
             raise InputError(f"{path}: zone {name} has a corner that isn't a number; draw it anew")
     return zones
 

@@ -10,10 +10,19 @@ Source: Zarr v3, core specification, "Groups" and "Chunk key encoding"; codec cr
 from __future__ import annotations
 
 import json
+import lzma
 import os
+import struct
+import zlib
 from pathlib import Path
 
-from floodloom.errors import InputError, explain
+from floodloom.errors import InputError, explain, library_text
+
+DAMAGED = (
+    OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+    EOFError, MemoryError, struct.error, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What the libraries of Zarr and of its codecs raise of damaged metadata and chunks."""
 
 _NOTED = "chunks_written"
 _METADATA = "zarr.json"
@@ -76,7 +85,7 @@ def damage(store: Path) -> str | None:
         except Exception as error:
             if explain(error) is not None:
                 raise
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = library_text(error)
             return _again(store, f"{folder.name} can't be read ({reason})")
     return None
 

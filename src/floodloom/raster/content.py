@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 from floodloom.raster.hdf5 import SIGNATURE
+from floodloom.raster.netcdf3 import CLASSIC
 
 Format = Literal["geotiff", "vrt", "netcdf", "zarr"]
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF or BigTIFF begins."""
 
-NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", SIGNATURE)
+NETCDF = (*CLASSIC, SIGNATURE)
 """How a NetCDF file begins."""
 
 VRT = b"<VRTDataset"

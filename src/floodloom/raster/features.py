@@ -24,7 +24,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.files import regular_file
 
 _SQLITE, _APPLICATIONS = b"SQLite format 3\0", (b"GPKG", b"GP10", b"GP11", b"GP12")
@@ -101,7 +101,7 @@ def features_info(path: str | Path, what: str) -> dict[str, Any]:
 
 
 def _unreadable(path: str | Path, what: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())
+    reason = library_text(error)
     return InputError(f"{path}: not a readable {what} ({reason}); {_REMEDY}")
 
 
@@ -141,7 +141,7 @@ def _require_plain_tables(file: Path, path: str | Path, what: str) -> None:
             virtual = database.execute(query).fetchall()
         finally:
             database.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # its messages quote the file, in any encoding
         raise _unreadable(path, what, error) from error
     for name, made in virtual:
         if "using rtree" not in " ".join(str(made).lower().split()):

@@ -10,7 +10,7 @@ from pyproj import CRS
 from pyproj.exceptions import ProjError
 from rasterio.errors import CRSError as RasterioCRSError
 
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.raster.grid import pixel_geobox
 from floodloom.raster.points import ControlPoints, control_points
 from floodloom.raster.vertical import Vertical, split
@@ -112,7 +112,7 @@ def _halves(crs: str, name: str) -> tuple[str, Vertical | None]:
 
 
 def _strange(name: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())
+    reason = library_text(error, 120)
     return InputError(
-        f"{name}: its CRS can't be understood ({reason[:120]}); set it with `gdal_edit -a_srs`"
+        f"{name}: its CRS can't be understood ({reason}); set it with `gdal_edit -a_srs`"
     )

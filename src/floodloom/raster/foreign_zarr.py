@@ -20,7 +20,8 @@ import zarr
 from odc.geo.geobox import GeoBox
 
 from floodloom.arrays import Floats
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
+from floodloom.raster.chunks import DAMAGED
 from floodloom.raster.foreign import FILL, Kind, is_one_of
 from floodloom.raster.windows import Window, require_pixels
 
@@ -34,7 +35,6 @@ _CODECS = {
 """Those that turn bytes into numbers and do nothing else; pickle runs what it finds."""
 _MOST_BLOCK = 1 << 30  # bytes
 _MOST_LAYERS = 64
-_BROKEN = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ZarrRaster:
             array = zarr.open_array(Path(self.path) / self.variable, mode="r")
             place: tuple[int | slice, ...] = (*self.index, *window.slices)
             values = np.asarray(array[place])
-        except _BROKEN as error:
+        except DAMAGED as error:
             raise _unreadable(self.path, self.kind.what, error) from error
         scaled = values * np.float64(self.scale) + self.offset if self.is_scaled() else values
         numbers: Floats = scaled.astype(np.float32)
@@ -111,7 +111,7 @@ def open_zarr(path: Path, kind: Kind) -> list[ZarrRaster]:
             # A store keeps its variables in no order.
             names = sorted(store.data_vars, key=str)
             return [raster for name in names for raster in _rasters(store, name, path, kind)]
-    except _BROKEN as error:
+    except DAMAGED as error:
         raise _unreadable(str(path), kind.what, error) from error
 
 
@@ -210,5 +210,5 @@ def _codecs(content: Any) -> Iterator[str]:
 
 
 def _unreadable(path: str, what: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"{path}: not a readable {what} ({reason[:200]}); write it again")
+    reason = library_text(error, 200)
+    return InputError(f"{path}: not a readable {what} ({reason}); write it again")

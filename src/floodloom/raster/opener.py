@@ -15,10 +15,11 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 from floodloom.files import regular_file
 from floodloom.raster.content import TIFF
 from floodloom.raster.hdf5 import SIGNATURE, require_alone
+from floodloom.raster.netcdf3 import CLASSIC, require_whole
 
 VARIABLE = "NETCDF_VARNAME"
 """Tag of a band that holds the name of its variable."""
@@ -91,7 +92,7 @@ def open_tiff(
             _require_readable(raster, name)
             yield raster
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = library_text(error.__cause__ or error)
         raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
 
 
@@ -106,13 +107,16 @@ def netcdf_variables(path: str | Path, what: str, *, within: Path | None = None)
     Raises
     ------
     InputError
-        If it isn't a regular file, names other files, or is damaged.
+        If it isn't a regular file, names other files, or is damaged: the library would take as
+        much memory as a header asks for.
     """
     file = regular_file(path, what, within=within)
     with file.open("rb") as content:
-        is_hdf5 = content.read(len(SIGNATURE)) == SIGNATURE
-    if is_hdf5:
+        head = content.read(len(SIGNATURE))
+    if head == SIGNATURE:
         require_alone(file, str(path))
+    elif head[:4] in CLASSIC:
+        require_whole(file, str(path))
     with _opened_netcdf(str(file), what, str(path)) as raster:
         names = [place.rpartition(":")[2] for place in raster.subdatasets]
         if not names and raster.count:
@@ -146,7 +150,7 @@ def _opened_netcdf(place: str, what: str, name: str) -> Iterator[rasterio.Datase
         ):
             yield raster
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = library_text(error.__cause__ or error)
         raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
 
 

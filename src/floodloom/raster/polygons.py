@@ -94,12 +94,18 @@ def footprint(bounds: Bounds) -> dict[str, Any]:
 
 _MARGIN = 0.1  # of the map's size, that polygons are cut off beyond
 _NEARLY_AROUND = 270.0  # degrees
+_FARTHEST = 1e12  # of any unit
 _STEPS = 100  # of the map's size, that a straight line is reprojected by
 
 
 def is_areal(geometry: BaseGeometry | None) -> bool:
     """Whether a geometry is missing, empty or made of polygons, at least in part."""
     return geometry is None or geometry.is_empty or bool(_polygons(geometry))
+
+
+def has_place(geometry: BaseGeometry | None) -> bool:
+    """Whether all corners are numbers, and no larger than operations on them can take."""
+    return bool((np.abs(shapely.get_coordinates(geometry)) < _FARTHEST).all())
 
 
 def repair(geometry: BaseGeometry | None) -> BaseGeometry:

@@ -128,7 +128,7 @@ _FOLDERS = {
 _PART = re.compile(
     r"^(?P<kind>calibration-|noise-)?((?P<mission>s1[a-z])-)?(?P<swath>[a-z0-9]{2,3})-"
     r"((?P<type>[a-z]+)-)?(?P<polarisation>vv|vh|hh|hv)[-.]",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 """Names of a product's files, also as short as in the archive of AWS: ew-hh.xml."""
 _OVERVIEWS = 2  # what others make of a measurement may hold its overviews, too
@@ -297,7 +297,7 @@ def _parts(path: Path, inside: dict[str, str]) -> dict[tuple[str, str], str]:
         match = _PART.match(file.name)
         if match is None or file.suffix not in (".xml", ".tiff", ".tif"):
             continue
-        kind = (match["kind"] or "").rstrip("-")
+        kind = (match["kind"] or "").rstrip("-").lower()
         kind = kind or ("annotation" if file.suffix == ".xml" else "measurement")
         if str(file.parent) != _FOLDERS[kind]:
             continue

@@ -13,7 +13,7 @@ from rasterio.features import rasterize
 from floodloom.arrays import IGNORE
 from floodloom.errors import InputError
 from floodloom.raster.features import read_features
-from floodloom.raster.polygons import is_areal, on_map
+from floodloom.raster.polygons import has_place, is_areal, on_map
 
 
 def burn_labels(
@@ -74,3 +74,5 @@ def _require_placed(outlines: gpd.GeoDataFrame, geobox: GeoBox, path: Path) -> N
     for geometry in outlines.geometry:
         if not is_areal(geometry):
             raise InputError(f"{path}: holds a {geometry.geom_type}; give polygons alone")
+        if not has_place(geometry):
+            raise InputError(f"{path}: an outline has a corner that isn't a number; draw it anew")

@@ -24,7 +24,7 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 from floodloom.raster.features import read_features
 from floodloom.raster.grid import transformer
-from floodloom.raster.polygons import Coordinates, on_map
+from floodloom.raster.polygons import Coordinates, has_place, on_map
 from floodloom.texts import brief
 from floodloom.tiles.label_files import CLASSES, REMEDY, files_of_classes
 
@@ -151,6 +151,8 @@ def _in_pixels(features: gpd.GeoDataFrame, geobox: GeoBox, path: Path) -> list[B
         return np.stack(to_pixels @ (places[:, 0], places[:, 1]), axis=1)
 
     areal = features[np.isin(shapely.get_type_id(features.geometry.values), _AREAL)]
+    if not all(map(has_place, areal.geometry)):
+        raise InputError(f"{path}: a polygon has a corner that isn't a number; draw it anew")
     areas = shapely.transform(np.array(on_map(areal, geobox), dtype=object), of_map)
     parts, of_feature = shapely.get_parts(features.geometry.values, return_index=True)
     parts, of_part = shapely.get_parts(shapely.force_2d(parts), return_index=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from floodloom.errors import InputError
+from floodloom.errors import InputError, library_text
 
 LARGEST = 16 << 20
 """Bytes; precise orbits take 5 million, annotations less than 4. In memory they take 50 times as
@@ -40,4 +40,4 @@ def parse(content: bytes, source: str) -> ET.Element:
     try:
         return ET.fromstring(content)
     except (ET.ParseError, LookupError, ValueError) as error:  # of unknown encodings
-        raise InputError(f"{source} is damaged ({error}); fetch it again") from error
+        raise InputError(f"{source} is damaged ({library_text(error)}); fetch it again") from error

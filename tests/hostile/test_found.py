@@ -156,3 +156,14 @@ def test_a_library_that_quotes_all_that_it_did_is_cut_short(trial: Trial) -> Non
 
 def test_names_of_spaces_are_shown_as_they_are(trial: Trial) -> None:
     assert refused(READERS["item"](trial).read, b'{"assets": {"\\u00a0/": {}}}')
+
+
+def test_a_corner_of_a_thousand_digits_is_refused(trial: Trial) -> None:
+    reader = READERS["item-of-scene"](trial)
+    assert refused(reader.read, reader.seeds[0].replace(b"[[[14.0", b"[[[" + b"9" * 400))
+
+
+def test_an_encoding_of_a_thousand_letters_is_refused_in_a_short_line(trial: Trial) -> None:
+    reader = READERS["calibration"](trial)
+    content = reader.seeds[0].partition(b"?>")[2]
+    assert refused(reader.read, b'<?xml version="1.0" encoding="U%s"?>' % (b"9" * 2000) + content)

@@ -35,7 +35,7 @@ from floodloom.texts import brief, is_address
 _OF_CODE = {"SV": ("vv",), "SH": ("hh",), "DV": ("vv", "vh"), "DH": ("hh", "hv")}
 """Polarisations by their code in the name of a product."""
 _CODE = re.compile(r"_1S([SD][VH])_")
-_BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, ShapelyError)
+_BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, ShapelyError)
 
 
 @dataclass(frozen=True)

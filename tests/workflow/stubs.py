@@ -45,10 +45,10 @@ def lay_modules(folder: Path) -> None:
 
 
 def content(path: Path) -> Any:
-    """What a file or folder holds, by name."""
+    """What a folder holds, by name, and of a file the digest."""
     if path.is_dir():
         return {p.name: content(p) for p in sorted(path.iterdir()) if p.name[0] != "."}
-    return path.read_text()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def make(folder: Path, job: Any) -> None:

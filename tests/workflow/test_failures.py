@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from floodloom.prepare.run import CONFIG, command
+from floodloom.workflow import incomplete
 from floodloom.workflow.failures import (
     FETCHED,
     LISTED,
@@ -20,9 +22,10 @@ from floodloom.workflow.failures import (
     note_begin,
     note_failure,
 )
-from floodloom.workflow.incomplete import INCOMPLETE, failed_events, report_rest
+from floodloom.workflow.incomplete import current_events
+from floodloom.workflow.plan import Plan
 from tests.workflow.conftest import REPOSITORY, environment
-from tests.workflow.plans import plan
+from tests.workflow.stubs import lay_modules, snakemake
 
 
 @pytest.fixture
@@ -103,29 +106,41 @@ def test_what_failed_is_listed_until_it_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / LISTED).exists()
 
 
-@pytest.mark.parametrize(
-    ("notes", "events"),
-    [
-        ([], set()),
-        (["one", "past"], {"flood"}),  # scenes
-        (["flood-before-2", "chips"], {"flood", "chips"}),
-        (["evaluate"], set()),
-        (["one", "unet-0"], None),  # a network is of all events
-    ],
-)
-def test_which_events_a_failure_concerns(notes: list[str], events: set[str] | None) -> None:
-    assert failed_events(plan(), [Path(f"logs/{note}.failed") for note in notes]) == events
+def test_no_old_map_is_in_the_report_of_the_rest(tmp_path: Path, monkeypatch) -> None:
+    lay_modules(tmp_path)
+    for name in ("A.SAFE/manifest.safe", "B.SAFE/manifest.safe", "dem.tif", "other.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "scenes.tsv").write_text(
+        "scene\tevent\trole\tsource\na\ta\tafter\tA.SAFE\nb\tb\tafter\tB.SAFE\n"
+    )
+    events = {event: {"split": "target", "dem": "dem.tif"} for event in "ab"}
+    content: dict[str, Any] = {
+        "run": {"name": "r", "checkpoint": "default"},
+        "scenes": "scenes.tsv",
+        "events": events,
+    }
 
+    def note(plan: Plan, dag: Any, threads: int) -> str:
+        (tmp_path / "rest.txt").write_text(" ".join(sorted(current_events(dag))))
+        return ""
 
-def test_a_run_that_trains_has_no_report_of_the_rest(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "results/r/maps/flood").mkdir(parents=True)
-    (tmp_path / "results/r/maps/flood/flood.json").touch()
-    old = tmp_path / "results/r" / INCOMPLETE / "report.html"
-    old.parent.mkdir()
-    old.touch()
-    assert report_rest(plan(), 1) == ""
-    assert not old.exists()
+    monkeypatch.setattr(incomplete, "report_rest", note)
+
+    def run() -> int:
+        (tmp_path / CONFIG).write_text(yaml.safe_dump(content))
+        return snakemake(tmp_path, "--configfile", CONFIG, "--keep-going")
+
+    assert run() == 0, (tmp_path / "log.txt").read_text()
+    assert not (tmp_path / "rest.txt").exists()
+    (tmp_path / "fails-delineate").touch()
+    events["a"]["dem"] = "other.tif"
+    assert run() == 1
+    assert (tmp_path / "results/r/maps/b/flood.tif").exists()
+    assert (tmp_path / "rest.txt").read_text() == "b"
+    content["delineate"] = {"threshold": 60}  # the map of b is another one now
+    assert run() == 1
+    assert (tmp_path / "rest.txt").read_text() == ""
 
 
 KILLER = """

@@ -77,7 +77,7 @@ def list_failures(
     """
     killed = _note_killed(_noted(run, names, _BEGUN), _texts(snakemake_logs))
     listed = run / LISTED
-    noted = noted_failures(run, names)
+    noted = _noted(run, names, _SUFFIX)
     if not noted:
         listed.unlink(missing_ok=True)
         return ""
@@ -88,17 +88,6 @@ def list_failures(
     if len(lines) > 1:
         killed += [f"floodloom: {len(lines)} jobs failed, also listed in {listed}:", *lines]
     return "\n".join(killed)
-
-
-def noted_failures(run: Path, names: Collection[str] = ()) -> list[Path]:
-    """Return the notes of jobs that failed.
-
-    Parameters
-    ----------
-    run, names
-        As for `list_failures`.
-    """
-    return _noted(run, names, _SUFFIX)
 
 
 def _noted(run: Path, names: Collection[str], suffix: str) -> list[Path]:

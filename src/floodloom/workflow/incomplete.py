@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import floodloom
 from floodloom.files import remove
-from floodloom.workflow.failures import LISTED, noted_failures
+from floodloom.workflow.failures import LISTED
 from floodloom.workflow.plan import Plan
 
 INCOMPLETE = "incomplete"
 """Folder of the pages, in that of a run's results."""
-_OF_DATE = re.compile(r"(.+)-(?:after|before(?:-\d+)?)")
 _LONGEST = 100_000
 """Characters of an argument of a command; Linux takes 128 KiB."""
-_OF_ALL = ("evaluate", "report")
 
 
-def report_rest(plan: Plan, threads: int) -> str:
+def report_rest(plan: Plan, dag: Any, threads: int) -> str:
     """Write report and map page of the events that are mapped although others failed.
-
-    It is for runs that went on with what doesn't depend on a failure, and train nothing: what such
-    a failure leaves behind is made by this run, or by one with the same inputs.
 
     Parameters
     ----------
     plan
         What the run is made of.
+    dag
+        Snakemake's jobs of the run, which has ended.
     threads
         CPU threads.
 
@@ -41,11 +38,9 @@ def report_rest(plan: Plan, threads: int) -> str:
         A line that names the report; empty where there is none.
     """
     folder = Path(plan.folder) / INCOMPLETE
-    remove(folder)
-    trained = plan.checkpoint is None and plan.baseline is None
-    failed = failed_events(plan, noted_failures(Path(plan.folder), names_of(plan)))
-    events = [] if trained or failed is None else _mapped(plan, failed)
-    if not events:
+    mapped = current_events(dag)
+    events = [event for event in plan.mapped_events() if event in mapped]
+    if not events or not (folder.parent / LISTED).exists():
         return ""
     place = str(Path(floodloom.__file__).parents[1])
     path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), place])
@@ -60,7 +55,7 @@ def report_rest(plan: Plan, threads: int) -> str:
 
 
 def forget_rest(plan: Plan) -> None:
-    """Remove the pages of a run in which some events failed, once all are mapped."""
+    """Remove the pages of an earlier run in which some events failed."""
     remove(Path(plan.folder) / INCOMPLETE)
 
 
@@ -69,33 +64,13 @@ def names_of(plan: Plan) -> set[str]:
     return {*plan.scenes, *plan.config.events}
 
 
-def failed_events(plan: Plan, notes: Iterable[Path]) -> set[str] | None:
-    """Return which events the failures of jobs concern; None where one concerns more than those.
+def current_events(dag: Any) -> set[str]:
+    """Return the events whose maps a run has made, or found made of what it is made of.
 
-    Parameters
-    ----------
-    plan
-        What the run is made of.
-    notes
-        Notes of failures, named after a scene, an event, or an event and a date.
+    An old map that waits for a job of the run isn't among them, nor one that wasn't asked for.
     """
-    found: set[str] = set()
-    for note in notes:
-        date = _OF_DATE.fullmatch(note.stem)
-        events = {note.stem, date[1] if date else note.stem} & plan.config.events.keys()
-        if note.stem in plan.scenes:
-            events.add(plan.scenes[note.stem].event)
-        if not events and note.stem not in _OF_ALL:
-            return None
-        found |= events
-    return found
-
-
-def _mapped(plan: Plan, failed: set[str]) -> list[str]:
-    """Events whose maps are made and current."""
-    maps = Path(plan.folder) / "maps"
-    others = [event for event in plan.mapped_events() if event not in failed]
-    return [event for event in others if (maps / event / "flood.json").is_file()]
+    maps = [job for job in dag.jobs if job.rule.name == "delineate"]
+    return {job.wildcards.event for job in maps if dag.noneedrun_finished(job)}
 
 
 def _options(plan: Plan, events: list[str]) -> list[str]:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
+from affine import Affine
+from rasterio.crs import CRS
 
 from floodloom.acquire.orbits import LISTING, listed_orbits
 from floodloom.errors import InputError, library_text
@@ -167,3 +170,19 @@ def test_an_encoding_of_a_thousand_letters_is_refused_in_a_short_line(trial: Tri
     reader = READERS["calibration"](trial)
     content = reader.seeds[0].partition(b"?>")[2]
     assert refused(reader.read, b'<?xml version="1.0" encoding="U%s"?>' % (b"9" * 2000) + content)
+
+
+def test_a_reference_system_in_another_encoding_is_refused(trial: Trial) -> None:
+    path = trial.given / "labels.tif"
+    crs = CRS.from_epsg(32633).to_wkt().replace("WGS 84 / UTM zone 33N", "Ein Netz", 1)
+    crs = crs.replace("0.9996", "0.9995").replace(',AUTHORITY["EPSG","32633"]', "")
+    grid = {"crs": crs, "transform": Affine(10, 0, 450000, 0, -10, 5200000)}
+    with rasterio.open(path, "w", "GTiff", 8, 8, 1, dtype="uint8", **grid) as raster:
+        raster.write(np.ones((1, 8, 8), np.uint8))
+    content = path.read_bytes()
+    assert b"Ein Netz" in content
+    path.write_bytes(content.replace(b"Ein Netz", b"Ein N\xe4tz"[:8]))
+    trial.refuses(
+        "tile", "--scene", trial.event / "scene.zarr", "--labels", path,
+        "--out", trial.out / "t.zarr", words=("labels.tif", "isn't UTF-8"),
+    )  # fmt: skip

@@ -28,6 +28,7 @@ _AFTER_NAME = (".aux.xml", ".msk")
 _INSTEAD_OF_SUFFIX = (".aux", ".tfw", ".tifw", ".tiffw", ".wld", ".tab")
 _MOST_BLOCK = 1 << 30
 _REFERENCES = (b"<VRTDataset", b"<GDAL_WMS", b"<WMS", b"<GDALTileIndexDataset", b"<OGRVRT")
+_UNREADABLE = (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, UnicodeDecodeError)
 _CLOSED = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}", "GTIFF_REPORT_COMPD_CS": True}
 
 
@@ -91,9 +92,8 @@ def open_tiff(
         ):
             _require_readable(raster, name)
             yield raster
-    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
-        reason = library_text(error.__cause__ or error)
-        raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
+    except _UNREADABLE as error:
+        raise _unreadable(name, what, error) from error
 
 
 def netcdf_variables(path: str | Path, what: str, *, within: Path | None = None) -> tuple[str, ...]:
@@ -149,9 +149,18 @@ def _opened_netcdf(place: str, what: str, name: str) -> Iterator[rasterio.Datase
             rasterio.open(place, driver="netCDF") as raster,
         ):
             yield raster
-    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError) as error:
-        reason = library_text(error.__cause__ or error)
-        raise InputError(f"{name}: not a readable {what} ({reason}); fetch it again") from error
+    except _UNREADABLE as error:
+        raise _unreadable(name, what, error) from error
+
+
+def _unreadable(name: str, what: str, error: Exception) -> InputError:
+    if isinstance(error, UnicodeDecodeError):
+        return InputError(
+            f"{name}: a text in it isn't UTF-8 ({error.object[:40]!r}); write it again, with "
+            "`gdal_translate -a_srs EPSG:... -co COPY_SRC_MDD=NO`"
+        )
+    reason = library_text(error.__cause__ or error)
+    return InputError(f"{name}: not a readable {what} ({reason}); fetch it again")
 
 
 def require_tiff(file: Path, what: str, name: str) -> None:

@@ -2,6 +2,7 @@ import inspect
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def test_help_explains_every_option(stage: str, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     run(stage, "--help")
     text = words_of(capsys.readouterr().out)
+    assert not re.search(r"default: (\]|\(|\{|None)|env var", text)
     function = getattr(import_module(f"floodloom.stages.{stage}"), stage)
     described = function.__doc__
     models = groups(function)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
@@ -28,13 +29,23 @@ from floodloom.settings import Settings
 from floodloom.stages import STAGES
 from floodloom.start import importing
 
+
+def _as_given(default: Any) -> str | None:
+    """Return a default as it would be given on the command line, None where there is none."""
+    if default in (None, "", (), {}):
+        return None
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
 app = App(
     name="floodloom",
     help="Flood maps from Sentinel-1 scenes. Every stage of the workflow is a command; "
     "`snakemake` runs them all. With --debug an error shows where it came from.",
     version=__version__,
     help_format="plaintext",
-    default_parameter=Parameter(consume_multiple=True, show_env_var=False, negative_iterable=()),
+    default_parameter=Parameter(
+        consume_multiple=True, show_env_var=False, negative_iterable=(), show_default=_as_given
+    ),
     config=Env("FLOODLOOM_", command=False),
     suppress_keyboard_interrupt=False,
 )

@@ -166,6 +166,13 @@ def test_a_corner_of_a_thousand_digits_is_refused(trial: Trial) -> None:
     assert refused(reader.read, reader.seeds[0].replace(b"[[[14.0", b"[[[" + b"9" * 400))
 
 
+def test_an_item_of_no_known_geometry_is_left_out(trial: Trial) -> None:
+    reader = READERS["catalogue-item"](trial)
+    (text,) = reader.seeds
+    assert b'"Polygon"' in text
+    assert refused(reader.read, text.replace(b'"Polygon"', b'"\\u0663"'))
+
+
 def test_an_encoding_of_a_thousand_letters_is_refused_in_a_short_line(trial: Trial) -> None:
     reader = READERS["calibration"](trial)
     content = reader.seeds[0].partition(b"?>")[2]

@@ -295,9 +295,9 @@ def _walked(
             first, last = (one.replace(tzinfo=UTC) for one in span)
             if when is None or not first <= when <= last:
                 continue
-        if not pattern.search(f"{item.collection_id or ''}/{item.id}") or item.geometry is None:
+        if not pattern.search(f"{item.collection_id or ''}/{item.id}"):
             continue
-        if not common(shapely.geometry.shape(item.geometry), area).is_empty:
+        if not common(outline_of({"geometry": item.geometry}), area).is_empty:
             yield item.to_dict(transform_hrefs=False), redact(str(item.get_self_href()))
 
 

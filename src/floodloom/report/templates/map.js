@@ -14,7 +14,8 @@ const streets = new Basemap(refresh);
 
 const number = (value, digits = 0) =>
   value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits }).replace(/,/g, "\u202f");
-const hectares = (ha) => (ha >= 1000 ? `${number(ha / 100, 1)} km²` : `${number(ha, ha < 10 ? 1 : 0)} ha`);
+const SMALL_HA = 99.5; // below 1 km²
+const hectares = (ha) => (ha >= SMALL_HA ? `${number(ha / 100, ha < 1000 ? 2 : 1)} km²` : `${number(ha, ha < 9.95 ? 1 : 0)} ha`);
 const areaText = (entry) => (entry.ha === undefined ? `${number(entry.pixels)} px` : hectares(entry.ha));
 const lengthText = (m) => (m >= 1000 ? `${number(m / 1000, m < 10000 ? 2 : 1)} km` : `${number(m)} m`);
 const roundText = (m) => (m >= 1000 ? `${number(m / 1000)} km` : `${number(m)} m`);
@@ -72,7 +73,7 @@ function describe() {
   $("flooded").textContent = areaText(areas.flood);
   $("floodedNote").textContent = areas.flood.ha === undefined
     ? "flooded; the scene has no georeference, so areas are in pixels"
-    : areas.flood.ha >= 1000 ? `flooded, ${number(areas.flood.ha)} ha` : "flooded";
+    : areas.flood.ha >= SMALL_HA ? `flooded, ${number(areas.flood.ha)} ha` : "flooded";
   const seen = dates.after ? `Seen ${dates.after} UTC` : "Seen";
   $("dates").textContent = [seen + (event.sensor ? ` by ${event.sensor}` : ""), dates.before ? `compared with ${dates.all_before || dates.before} UTC` : ""].filter(Boolean).join("; ") + ".";
   for (const name of ["flood", "permanent", "excluded", "nodata"]) $(`area-${name}`).textContent = areaText(areas[name]);

@@ -23,9 +23,7 @@ MAY_BE_OPEN = ("Supervision", "Classical baselines and post-processing")
 OPEN = "open"
 UNMEASURED = (
     "ImageNet weights from a local file",
-    "ResNet-34",
     "incidence-like ramp, in strong views",
-    "labels of whole images",
 )
 """Methods without a row: open ones, and those for which the reason stands in its place."""
 

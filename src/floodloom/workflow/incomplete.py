@@ -59,11 +59,6 @@ def forget_rest(plan: Plan) -> None:
     remove(Path(plan.folder) / INCOMPLETE)
 
 
-def names_of(plan: Plan) -> set[str]:
-    """Names of all scenes and events of a run."""
-    return {*plan.scenes, *plan.config.events}
-
-
 def current_events(dag: Any) -> set[str]:
     """Return the events whose maps a run has made, or found made of what it is made of.
 

@@ -41,6 +41,11 @@ class ScenePlan:
         return f"results/{self.config.run.name}"
 
     @property
+    def names(self) -> set[str]:
+        """Names of all scenes and events."""
+        return {*self.scenes, *self.config.events}
+
+    @property
     def ingested(self) -> list[str]:
         """Scenes of a published data set."""
         return [scene.name for scene in self.scenes.values() if scene.source == DATASET]

@@ -1,7 +1,7 @@
 from floodloom.acquire.catalogues import OPTICAL, margin_of
 from floodloom.names import PATTERN
 from floodloom.workflow.failures import forget_begun, list_failures
-from floodloom.workflow.incomplete import forget_rest, names_of, report_rest
+from floodloom.workflow.incomplete import forget_rest, report_rest
 from floodloom.workflow.sources import stand_in
 from floodloom.workflow.inputs import reads_data_set
 from floodloom.workflow.jobs import Jobs, one_of, read_plan, when_asked_for

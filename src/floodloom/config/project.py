@@ -256,38 +256,48 @@ class Config(Settings):
         }
 
     @model_validator(mode="after")
-    def _check(self) -> Config:
+    def _check_inputs(self) -> Config:
         if self.dataset is not None and self.data_root is None:
             raise ValueError(f"data_root: not set; set it to the folder of {self.dataset}")
         if self.scenes is None and self.dataset is None:
             raise ValueError("scenes: not set; give a scene sheet, or a dataset")
-        if self.distill is not None and self.teach is None:
-            raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
-        if self.run.checkpoint is not None and self.distill is not None:
-            raise ValueError("run.checkpoint: nothing is distilled then; take `distill` out")
-        if self.train.pretraining is not None:
-            others = {"distill": self.distill, "run.checkpoint": self.run.checkpoint}
-            for other, given in others.items():
-                if given is not None:
-                    raise ValueError(
-                        f"train.encoder_weights: {self.train.pretraining} is learnt for weights "
-                        f"that nothing begins with, as {other} brings them; take one of both out"
-                    )
         if self.gives_no_labels and self.run.rounds and self.predict.baseline is None:
             raise ValueError(
                 "run.rounds: without labels nothing shows whether relabelling helps; add an event "
                 "with labels (`split: train`), or take rounds out"
             )
-        if self.predict.baseline is not None:
-            for key in ("checkpoint", "optical"):
-                if getattr(self.run, key):
-                    raise ValueError(
-                        f"run.{key}: predict.baseline maps without networks; take one of both out"
-                    )
+        return self
+
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Config:
+        if self.distill is not None and self.teach is None:
+            raise ValueError("teach: not set, but `distill` needs a teacher; add `teach: {}`")
         if self.run.optical and (self.distill is None or self.teach is None):
             raise ValueError("run.optical: needs a teacher; add `teach: {}` and `distill: {}`")
         if self.run.optical and self.teach is not None and not self.teach.radar:
             raise ValueError("run.optical: the teacher sees no radar; set teach.radar to true")
+        return self
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Config:
+        if self.run.checkpoint is not None and self.distill is not None:
+            raise ValueError("run.checkpoint: nothing is distilled then; take `distill` out")
+        others = {"distill": self.distill, "run.checkpoint": self.run.checkpoint}
+        for other, given in others.items():
+            if self.train.pretraining is not None and given is not None:
+                raise ValueError(
+                    f"train.encoder_weights: {self.train.pretraining} is learnt for weights "
+                    f"that nothing begins with, as {other} brings them; take one of both out"
+                )
+        for key in ("checkpoint", "optical"):
+            if self.predict.baseline is not None and getattr(self.run, key):
+                raise ValueError(
+                    f"run.{key}: predict.baseline maps without networks; take one of both out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_keys_of_jobs(self) -> Config:
         for name, section in self:
             if not isinstance(section, Settings):
                 continue

@@ -15,6 +15,7 @@ from pyproj import Transformer
 from floodloom.errors import InputError
 from floodloom.files import write_json
 from floodloom.mapping.sources import DATES_BEFORE
+from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.report.figures import map_figure
 from floodloom.report.pages import EventFiles, caveats, map_page, open_events, report_page
 from floodloom.report.products import linked_products, zones_beside
@@ -253,6 +254,23 @@ def test_settings_do_not_say_where_on_a_machine_files_lie(tmp_path: Path, place:
     assert "/data" not in text
     assert text.count(".../S1.zip") == 2
     assert "near: data/S1.zip" in text
+
+
+def test_a_model_that_the_run_did_not_train_has_no_curves_of_training(
+    event: Files, tmp_path: Path
+) -> None:
+    given, trained = DEFAULT_CHECKPOINT, tmp_path / "round-1" / "unet-0.safetensors"
+    trained.parent.mkdir()
+    trained.write_bytes(given.read_bytes())
+    page, _ = run(tmp_path / "given", event, ensemble=[given])
+    assert "<h2>Model</h2>" in page
+    assert "validation IoU</text>" not in page
+    assert '<td>default</td><td class="text">given</td>' in page
+    page, _ = run(tmp_path / "trained", event, checkpoints=[trained], ensemble=[given, trained])
+    assert "<h2>Training</h2>" in page
+    assert "validation IoU</text>" in page
+    assert page.count(">default<") == page.count('<td class="text">given</td>') == 1
+    assert page.count('<td class="text">round-1</td>') == 1
 
 
 @pytest.mark.parametrize(("events", "warned"), [((), False), (("a",), True), (("a", "b"), False)])

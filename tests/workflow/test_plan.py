@@ -166,8 +166,9 @@ def test_where_no_event_gives_labels_the_default_model_maps(default: str) -> Non
     assert read["before"] == "results/r/geocoded/past.zarr"
     assert "before" not in inputs(mapped, "predict", {"event": "flood", "role": "before"})
     assert targets(mapped)["evaluated"] == []
-    assert "tiles" not in inputs(mapped, "report", {})
-    assert "evaluation" not in inputs(mapped, "report", {})
+    shown = inputs(mapped, "report", {})
+    assert shown["ensemble"] == [default]
+    assert not {"tiles", "evaluation", "checkpoints"} & shown.keys()
 
 
 def test_a_checkpoint_maps_instead_of_what_would_be_trained() -> None:

@@ -107,11 +107,12 @@ class ReportFiles(Files):
 
     evaluation: Path | None = Field(default=None, description="Scores (.json)")
     checkpoints: tuple[Path, ...] = Field(
-        default=(), description="Checkpoints in the order they were trained"
+        default=(), description="Checkpoints that the run trained, in their order"
     )
     ensemble: tuple[Path, ...] = Field(
         default=(),
-        description="Checkpoints of the ensemble that is scored; it predicts the example tiles",
+        description="Checkpoints of the ensemble that maps, trained or given; it predicts the "
+        "example tiles",
     )
     audits: tuple[Path, ...] = Field(
         default=(), description="Audits of the rounds of relabelling (.json)"
@@ -148,14 +149,15 @@ def run_sections(
     InputError
         If a file can't be read or isn't what it should be.
     """
-    trained = [_trained(path) for path in files.checkpoints]
+    trained = [_trained(path, path.parent.name) for path in files.checkpoints]
+    given = [_trained(path, "given") for path in files.ensemble if path not in files.checkpoints]
     scores = {}
     if files.evaluation is not None:
         scores = read_record(files.evaluation, Evaluation).model_dump(exclude_unset=True)
     return {
         "evaluation": scores,
         "training": training_charts(trained),
-        "models": trained_rows(trained),
+        "models": trained_rows([*given, *trained]),
         "audits": _rounds(files.audits, files.pseudo),
         "runtimes": [] if files.benchmarks is None else runtimes(files.benchmarks, stages),
         "calibration": _calibration(scores),
@@ -175,10 +177,10 @@ def run_examples(files: ReportFiles, threads: int) -> list[dict[str, Any]]:
     return example_tiles(open_tiles(files.tiles), tile_predictor(ensemble), _EXAMPLES)
 
 
-def _trained(path: Path) -> Trained:
+def _trained(path: Path, phase: str) -> Trained:
     from floodloom.learning.checkpoint import read_metadata  # which needs torch
 
-    return Trained(path.stem, path.parent.name, read_metadata(path))
+    return Trained(path.stem, phase, read_metadata(path))
 
 
 def _rounds(audits: Sequence[Path], pseudo: Sequence[Path]) -> list[dict[str, Any]]:

@@ -234,7 +234,7 @@ def _report(plan: Plan, wildcards: Mapping[str, str]) -> Inputs:
         "before_scenes": [path for event in events if (path := plan.geocoded(event, "before"))],
         "probabilities": [path for event in events if (path := plan.mosaic(event, "after"))],
         "truth": _truths(plan),
-        "checkpoints": [path for number in rounds for path in plan.ensemble(number)],
+        "checkpoints": [path for number in rounds for path in plan.trained(number)],
         "ensemble": plan.members(plan.rounds),
         "audits": [plan.audit(number) for number in rounds[1:]],
         "pseudo": [plan.pseudo_tiles(number) for number in rounds[1:]],

@@ -229,6 +229,10 @@ class Plan(ScenePlan):
         members = (self.weights(number, model, seed) for model in models for seed in run.seeds)
         return list(dict.fromkeys(members))
 
+    def trained(self, number: int) -> list[str]:
+        """The checkpoints of a round that the run trains: all but a given one."""
+        return [path for path in self.ensemble(number) if path != self.checkpoint]
+
     def members(self, number: int) -> list[str]:
         """What predicts after a round: its own models, and the first ones where those stay."""
         first = self.ensemble(0) if self.config.run.fine_tuned else []

@@ -273,7 +273,10 @@ def _named(arguments: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str
 
 def _path(value: object) -> Path | None:
     if isinstance(value, str) and value.startswith("file://"):
-        return Path(url2pathname(urlsplit(value).path))
+        try:
+            return Path(url2pathname(urlsplit(value).path))
+        except ValueError:
+            raise InputError(f"{value}: not a valid address; check it") from None
     if value is None or (isinstance(value, str) and "://" in value):
         return None
     return Path(str(value))

@@ -164,3 +164,10 @@ def test_a_fetched_file_is_not_its_source(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="out and source are one file"):
             function("acquire")(source=address, out=source)
     assert source.read_bytes() == b"PK"
+
+
+@pytest.mark.parametrize("address", ["file://[", "file://[::1/a.zip"])
+def test_an_address_that_is_none_is_one_line(address: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^file://\[.*: not a valid address; check it$"):
+        function("acquire")(source=address, out=tmp_path / "a.zip")
+    assert not list(tmp_path.iterdir())

@@ -144,7 +144,11 @@ def _tile_likelihood(image: Floats, known: Mask, logits: Floats) -> Floats | Non
     if not _show_two_classes(_predicted(few)):
         return None
 
-    features = _by_pixel(_features(image, known))[:, inside]
+    pixels = _by_pixel(image)[:, inside]
+    varied = pixels.min(axis=1) < pixels.max(axis=1)  # one that a scene lacks tells no class apart
+    if not varied.any():
+        return None
+    features = _by_pixel(_features(image[varied], known))[:, inside]
     mixtures = _fit_classes(np.ascontiguousarray(features[:, ::step]), few)
     if len(mixtures) < 2:
         return None

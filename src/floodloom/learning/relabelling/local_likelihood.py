@@ -166,7 +166,8 @@ def _tile_mixtures(
     if not varied.any():
         return None
     features = _features(image[varied], known)
-    mixtures = _fit_classes(_by_pixel(features)[:, inside][:, ::step], few)
+    some = np.ascontiguousarray(_by_pixel(features)[:, inside][:, ::step])
+    mixtures = _fit_classes(some, few)
     return None if len(mixtures) < 2 else (features, mixtures)
 
 

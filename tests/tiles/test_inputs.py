@@ -7,7 +7,7 @@ import xarray as xr
 from floodloom.errors import InputError
 from floodloom.raster.recipe import Recipe
 from floodloom.raster.store import stamp
-from floodloom.tiles.inputs import compose_inputs, inputs_recipe, standardisation
+from floodloom.tiles.inputs import compose_inputs, inputs_recipe, lacking_bands, standardisation
 
 
 def scaled(recipe: Recipe, db_range: tuple[float, float]) -> Recipe:
@@ -128,6 +128,9 @@ def test_a_date_that_may_be_missing_is_neutral_and_seen_where_it_is_there() -> N
     bands = ("vv", "vh", "before_vv", "before_vh")
     recipe = inputs_recipe(after, bands)
     alone = compose_inputs(after, recipe, absent=bands)
+    assert lacking_bands(after, recipe, None, bands) == ["before_vv", "before_vh"]
+    assert lacking_bands(after, recipe, before, bands) == ["before_vh"]
+    assert lacking_bands(after, recipe, before, ()) == []
     np.testing.assert_array_equal(alone[2:], [[[0.0, np.nan]], [[0.0, np.nan]]])
     pair = compose_inputs(after, recipe, before=before, absent=bands)
     seen = compose_inputs(before, inputs_recipe(before, ("vv",)))

@@ -166,7 +166,8 @@ def write_probability(
         layers = min(samples, 2)
         predicted = predict_rows(pieces, network, plan, layers=layers)
         if seen.weighting.weight:
-            predicted = add_local_likelihood(predicted, inputs, seen.weighting, threads=threads)
+            held = inputs.drop_sel(band=list(seen.lacking))
+            predicted = add_local_likelihood(predicted, held, seen.weighting, threads=threads)
 
         made = {
             "FLOODLOOM_EVENT": settings.event,

@@ -22,7 +22,7 @@ from floodloom.raster.placing import before_on_grid
 from floodloom.raster.store import open_store, recipe_of
 from floodloom.sentinel2.pair import Pairing
 from floodloom.sentinel2.settings import PairingSettings
-from floodloom.tiles.inputs import BEFORE, compose_inputs
+from floodloom.tiles.inputs import BEFORE, compose_inputs, lacking_bands
 from floodloom.tiles.overlay import companion
 from floodloom.tiles.terrain import sees_terrain, with_terrain
 
@@ -122,6 +122,8 @@ class SceneInputs:
         What the scene's own distributions weigh.
     tags
         What is seen beside radar, for the file.
+    lacking
+        Bands of `inputs` that the scene lacks, which are 0 wherever there are data.
     """
 
     scene: Path
@@ -132,6 +134,7 @@ class SceneInputs:
     by_chunks: xr.DataArray
     weighting: LikelihoodWeighting
     tags: dict[str, str]
+    lacking: Sequence[str] = ()
 
 
 def scene_inputs(
@@ -195,12 +198,16 @@ def scene_inputs(
     if files.before is not None and any(b.startswith(BEFORE) for b in ensemble.recipe.bands):
         before = _earlier(files.before, store, ensemble, settings.mixed_orbits)
     seen = with_terrain(store, ensemble.recipe.bands, files.dem)
-    inputs = compose_inputs(seen, ensemble.recipe, before=before, absent=_absent(ensemble))
+    absent = _absent(ensemble)
+    inputs = compose_inputs(seen, ensemble.recipe, before=before, absent=absent)
+    lacking = lacking_bands(seen, ensemble.recipe, before, absent)
     if bands:
         inputs = with_optical(inputs, None if pair is None else pair.image, ensemble)
     is_joined = bool(bands) or before is not None  # with another image, not read by single chunks
     by_chunks = inputs if is_joined else _by_chunks(scene, inputs, ensemble)
-    return SceneInputs(scene, store, ensemble, checkpoint, inputs, by_chunks, weighting, tags)
+    return SceneInputs(
+        scene, store, ensemble, checkpoint, inputs, by_chunks, weighting, tags, lacking
+    )
 
 
 def _require_what_is_seen(

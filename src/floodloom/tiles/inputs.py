@@ -66,12 +66,11 @@ def compose_inputs(
         If a band, the pre-event scene or the statistics are missing.
     """
     bands: dict[str, xr.DataArray] = {}
-    lacking = []
+    lacking = lacking_bands(scene, recipe, before, absent)
     for name in recipe.bands:
-        source, band = (before, name.removeprefix(BEFORE)) if _is_before(name) else (scene, name)
-        if name in absent and (source is None or band not in source):
-            lacking.append(name)
+        if name in lacking:
             continue
+        source, band = _source(name, scene, before)
         if source is None:
             raise InputError(f"band {name}: no pre-event scene was given")
         bands[name] = _normalised(source, band, recipe).drop_vars("time", errors="ignore")
@@ -82,6 +81,20 @@ def compose_inputs(
     return stacked.assign_coords(band=list(recipe.bands)).transpose("band", "y", "x")
 
 
+def lacking_bands(
+    scene: xr.Dataset, recipe: Recipe, before: xr.Dataset | None, absent: Collection[str]
+) -> list[str]:
+    """Return the bands that are 0 in `compose_inputs`, which takes the same."""
+    sources = {name: _source(name, scene, before) for name in recipe.bands if name in absent}
+    return [name for name, (held, band) in sources.items() if held is None or band not in held]
+
+
+def _source(
+    name: str, scene: xr.Dataset, before: xr.Dataset | None
+) -> tuple[xr.Dataset | None, str]:
+    return (before, name.removeprefix(BEFORE)) if name.startswith(BEFORE) else (scene, name)
+
+
 def _neutral(bands: Mapping[str, xr.DataArray], name: str) -> xr.DataArray:
     """Return a band that the scene lacks: 0 where another has data."""
     if not bands:
@@ -89,10 +102,6 @@ def _neutral(bands: Mapping[str, xr.DataArray], name: str) -> xr.DataArray:
     there = next(iter(bands.values()))
     neutral: xr.DataArray = there * np.float32(0)
     return neutral.rename(name)
-
-
-def _is_before(name: str) -> bool:
-    return name.startswith(BEFORE)
 
 
 def _normalised(scene: xr.Dataset, band: str, recipe: Recipe) -> xr.DataArray:

@@ -65,6 +65,19 @@ def test_it_is_the_ratio_of_the_mixtures_densities_averaged_over_neighbours(floo
     assert_allclose(found[1] - found[0], expected, atol=1e-3)
 
 
+def test_a_band_that_the_scene_lacks_changes_nothing(flood):
+    image, _ = flood
+    logits = timid(image, -0.5)
+    lacking = np.concatenate([image, np.zeros_like(image[:1])])
+    known = everywhere(image)
+    known[..., :9] = False
+    lacking[..., :9] = 1e3  # of any value where there are no data
+    without, found = (local_likelihood(i[np.newaxis], known, logits) for i in (image, lacking))
+    np.testing.assert_array_equal(found, without)
+    nothing = np.zeros_like(image)
+    assert (local_likelihood(nothing[np.newaxis], known, logits) == 0).all()
+
+
 def test_a_lone_dark_pixel_of_a_field_is_no_water(flood):
     image, water = flood
     lone = image.copy()

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from floodloom.learning.relabelling.mixture import Mixture
+from floodloom.learning.relabelling.mixture import Mixture, log_ratio
 
 SHARES = (0.7, 0.3)
 MEANS = ((0.0, 1.0), (2.0, -1.0))
@@ -73,3 +73,11 @@ def test_pixels_that_are_all_alike_give_a_density():
     density = found.log_density(np.array([[0, 1], [0, 1]], np.float32))
     assert np.isfinite(density).all()
     assert density[0] > density[1] + 10
+
+
+def test_a_ratio_is_the_difference_of_the_densities_up_to_its_limit(sample):
+    features = np.concatenate([sample, sample + 3], axis=1).astype(np.float32)[:, :1300]
+    one, other = (Mixture.divide(part, 2).fit(part, 3) for part in (sample, sample + 2))
+    difference = one.log_density(features) - other.log_density(features)
+    assert np.abs(difference).max() > 4 > np.abs(difference).min()
+    assert_allclose(log_ratio(one, other, features, 4.0), np.clip(difference, -4, 4), atol=1e-6)

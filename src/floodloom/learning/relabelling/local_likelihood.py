@@ -18,6 +18,7 @@ from floodloom.learning.relabelling.mixture import (
     LEAST_VARIANCE,
     Mixture,
     log_densities,
+    log_ratio,
     relate_to_likeliest,
 )
 
@@ -129,14 +130,30 @@ def local_likelihood_ratio(image: Floats, known: Mask, logit: Floats) -> Floats:
     ndarray
         (y, x) float32, -8 to 8: the difference of what `local_likelihood` gives of the two.
     """
-    found = _tile_likelihood(image, known, np.stack([np.zeros_like(logit), logit]))
+    found = _tile_mixtures(image, known, np.stack([np.zeros_like(logit), logit]))
     if found is None:
         return np.zeros_like(logit)
-    return np.asarray(neighbourhood_means(np.diff(found, axis=0), known)[0])
+    features, mixtures = found
+    ratio = log_ratio(mixtures[1], mixtures[0], _by_pixel(features), _LOWEST).reshape(known.shape)
+    if not known.all():
+        ratio[~known] = 0
+    return np.asarray(neighbourhood_means(ratio[np.newaxis], known)[0])
 
 
 def _tile_likelihood(image: Floats, known: Mask, logits: Floats) -> Floats | None:
     """(class, y, x) log-likelihood relative to the likeliest class, None if it is 0 everywhere."""
+    found = _tile_mixtures(image, known, logits)
+    if found is None:
+        return None
+    features, mixtures = found
+    by_class = _class_likelihood(_by_pixel(features), mixtures, len(logits))
+    return np.where(known, by_class.reshape(logits.shape), np.float32(0))
+
+
+def _tile_mixtures(
+    image: Floats, known: Mask, logits: Floats
+) -> tuple[Floats, dict[int, Mixture]] | None:
+    """(feature, y, x) of a tile and the mixtures of its classes, None if it doesn't show two."""
     inside = slice(None) if known.all() else np.flatnonzero(known)
     networks = _by_pixel(logits)[:, inside]
     step = max(-(-networks.shape[1] // _CLASSIFIED), 1)
@@ -144,16 +161,14 @@ def _tile_likelihood(image: Floats, known: Mask, logits: Floats) -> Floats | Non
     if not _show_two_classes(_predicted(few)):
         return None
 
-    features = _by_pixel(_features(image, known))[:, inside]
-    mixtures = _fit_classes(np.ascontiguousarray(features[:, ::step]), few)
-    if len(mixtures) < 2:
+    pixels = _by_pixel(image)[:, inside]
+    varied = pixels.min(axis=1) < pixels.max(axis=1)  # one that a scene lacks tells no class apart
+    if not varied.any():
         return None
-    by_class = _class_likelihood(features, mixtures, len(logits))
-    if isinstance(inside, slice):
-        return by_class.reshape(logits.shape)
-    likelihood = np.zeros(logits.shape, dtype=np.float32)
-    _by_pixel(likelihood)[:, inside] = by_class
-    return likelihood
+    features = _features(image[varied], known)
+    some = np.ascontiguousarray(_by_pixel(features)[:, inside][:, ::step])
+    mixtures = _fit_classes(some, few)
+    return None if len(mixtures) < 2 else (features, mixtures)
 
 
 def _features(image: Floats, known: Mask) -> Floats:
@@ -211,29 +226,29 @@ _BELL = _bell()
 def _blur(values, bell, out):  # type: ignore[no-untyped-def]
     """Weigh (y, x) along its columns and its rows, mirrored at its borders."""
     height, width = values.shape
+    b0, b1, b2, b3, b4 = bell[0], bell[1], bell[2], bell[3], bell[4]
     padded = np.empty(width + 2 * _REACH, dtype=np.float32)
     column = padded[_REACH : _REACH + width]
     for row in range(height):
-        above = [values[_mirrored(row - k, height)] for k in range(1, _REACH + 1)]
-        below = [values[_mirrored(row + k, height)] for k in range(1, _REACH + 1)]
-        _weigh(bell, values[row], above, below, column)
+        # In two turns, since loops over more rows than five don't compile to vectors.
+        middle = values[row]
+        p1, n1 = values[_mirrored(row - 1, height)], values[_mirrored(row + 1, height)]
+        p2, n2 = values[_mirrored(row - 2, height)], values[_mirrored(row + 2, height)]
+        for x in range(width):
+            column[x] = b0 * middle[x] + b1 * (p1[x] + n1[x]) + b2 * (p2[x] + n2[x])
+        p3, n3 = values[_mirrored(row - 3, height)], values[_mirrored(row + 3, height)]
+        p4, n4 = values[_mirrored(row - 4, height)], values[_mirrored(row + 4, height)]
+        for x in range(width):
+            column[x] += b3 * (p3[x] + n3[x]) + b4 * (p4[x] + n4[x])
+
         for k in range(1, _REACH + 1):
             padded[_REACH - k] = column[_mirrored(-k, width)]
             padded[_REACH + width - 1 + k] = column[_mirrored(width - 1 + k, width)]
-        left = [padded[_REACH - k : _REACH - k + width] for k in range(1, _REACH + 1)]
-        right = [padded[_REACH + k : _REACH + k + width] for k in range(1, _REACH + 1)]
-        _weigh(bell, column, left, right, out[row])
-
-
-@jit(fastmath={"contract"})
-def _weigh(bell, middle, before, after, out):  # type: ignore[no-untyped-def]
-    """Weigh what lies `_REACH` places before and after each value of a row."""
-    b0, b1, b2, b3, b4 = bell[0], bell[1], bell[2], bell[3], bell[4]
-    p1, p2, p3, p4 = before[0], before[1], before[2], before[3]
-    n1, n2, n3, n4 = after[0], after[1], after[2], after[3]
-    for x in range(len(out)):
-        near = b0 * middle[x] + b1 * (p1[x] + n1[x]) + b2 * (p2[x] + n2[x])
-        out[x] = near + b3 * (p3[x] + n3[x]) + b4 * (p4[x] + n4[x])
+        mean = out[row]
+        for x in range(width):
+            near = b1 * (padded[x + 3] + padded[x + 5]) + b2 * (padded[x + 2] + padded[x + 6])
+            far = b3 * (padded[x + 1] + padded[x + 7]) + b4 * (padded[x] + padded[x + 8])
+            mean[x] = b0 * padded[x + 4] + near + far
 
 
 @jit()
@@ -312,15 +327,15 @@ def holds_two_classes(features: Floats, predicted: NDArray[np.integer]) -> bool:
 
 def _discriminant(features: Floats, others: Mask) -> Doubles:
     """Return Fisher's axis (feature,) between the pixels of class 0 and others."""
-    values = features.astype(np.float64)
-    scatter = LEAST_VARIANCE * np.eye(len(features))
-    centres = []
-    for member in (~others, others):
-        own = values * member
-        centre = own.sum(axis=1) / np.count_nonzero(member)
-        scatter += (own @ values.T) / others.size - np.outer(centre, centre) * member.mean()
-        centres.append(centre)
-    return np.asarray(np.linalg.solve(scatter, centres[1] - centres[0]))
+    values, members = features.astype(np.float64), np.stack([~others, others]).astype(np.float64)
+    counts = members.sum(axis=1)
+    centres = values @ members.T / counts
+    scatter = (values @ values.T - counts * centres @ centres.T) / others.size
+    return np.asarray(
+        np.linalg.solve(
+            scatter + LEAST_VARIANCE * np.eye(len(features)), centres[:, 1] - centres[:, 0]
+        )
+    )
 
 
 def _class_likelihood(features: Floats, known: dict[int, Mixture], classes: int) -> Floats:

@@ -102,6 +102,29 @@ def log_densities(mixtures: Sequence[Mixture], features: Floats) -> Floats:
     return densities
 
 
+def log_ratio(one: Mixture, other: Mixture, features: Floats, most: float) -> Floats:
+    """Return the log of a mixture's density over that of another.
+
+    Parameters
+    ----------
+    one, other
+        Of the same features.
+    features
+        (feature, pixel) float32.
+    most
+        Where it ends on either side of 0.
+
+    Returns
+    -------
+    ndarray
+        (pixel,) float32.
+    """
+    ratio = np.empty(features.shape[1], dtype=np.float32)
+    mixtures = [(each.shares, each.means, each.covariances) for each in (one, other)]
+    _log_ratio(np.ascontiguousarray(features), *mixtures, np.float32(most), ratio)
+    return ratio
+
+
 @jit()
 def relate_to_likeliest(densities, lowest):  # type: ignore[no-untyped-def]
     """Turn (mixture, pixel) log-densities into what they are below the greatest, to `lowest`."""
@@ -122,13 +145,31 @@ def relate_to_likeliest(densities, lowest):  # type: ignore[no-untyped-def]
 
 @jit(fastmath={"contract"}, error_model="numpy")
 def _log_density(features, shares, means, covariances, density):  # type: ignore[no-untyped-def]
-    whitened = _whitened(shares, means, covariances)
-    each, work, total = _buffers(len(shares))
+    whitened, buffers = _whitened(shares, means, covariances), _buffers(len(shares))
     for first in range(0, features.shape[1], _BLOCK):
-        size = min(_BLOCK, features.shape[1] - first)
-        _log_joint(features, first, size, whitened, each, work)
-        _exponentials(each, size, work, total)
-        _add_logarithm(work, total, size, density[first : first + size])
+        _log_density_of_block(features, first, whitened, buffers, density[first : first + _BLOCK])
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _log_ratio(features, one, other, most, ratio):  # type: ignore[no-untyped-def]
+    """Go over the pixels once for both mixtures."""
+    whitened, buffers = _whitened(*one), _buffers(len(one[0]))
+    less, more_buffers = _whitened(*other), _buffers(len(other[0]))
+    density = np.empty(_BLOCK, dtype=np.float32)
+    for first in range(0, features.shape[1], _BLOCK):
+        out = ratio[first : first + _BLOCK]
+        _log_density_of_block(features, first, whitened, buffers, out)
+        _log_density_of_block(features, first, less, more_buffers, density[: len(out)])
+        for pixel in range(len(out)):
+            out[pixel] = min(max(out[pixel] - density[pixel], -most), most)
+
+
+@jit(fastmath={"contract"}, error_model="numpy")
+def _log_density_of_block(features, first, whitened, buffers, density):  # type: ignore[no-untyped-def]
+    (each, work, total), size = buffers, len(density)
+    _log_joint(features, first, size, whitened, each, work)
+    _exponentials(each, size, work, total)
+    _add_logarithm(work, total, size, density)
 
 
 @jit(fastmath={"contract"}, error_model="numpy")

@@ -34,7 +34,7 @@ SIDE = 256
 window."""
 
 _STEP = np.float32(2**-10)
-_UNKNOWN, _MOST_STEPS = np.int16(-(2**15)), 2**15 - 1
+_UNKNOWN, _MOST_STEPS = np.int16(-(2**15)), np.float32(2**15 - 1)
 _BLOCK = (512, 2048)  # rows and columns that are read at once; a store's chunks are 512 px
 _SUREST = 0.005  # half a percent, as near to certainty as a percent comes
 
@@ -85,7 +85,7 @@ def add_local_likelihood(
             for (span, across), own in zip(
                 columns.items(), pool.map(band.likelihood, columns), strict=True
             ):
-                likelihood[inside, slice(*span)] += weights[:, np.newaxis] * across * own
+                _add_weighed(own, weights, across, likelihood[inside, slice(*span)])
             image.forget_before(end)
             if end > top:
                 done = end - top
@@ -142,8 +142,19 @@ class _Image:
 
 
 def _in_steps(values: Floats) -> NDArray[np.int16]:
-    steps = np.clip(np.rint(values / _STEP), -_MOST_STEPS, _MOST_STEPS)
-    return np.where(np.isnan(steps), _UNKNOWN, steps).astype(np.int16)
+    steps = np.empty(values.shape, dtype=np.int16)
+    _write_steps(values, steps)
+    return steps
+
+
+@jit()
+def _write_steps(values, steps):  # type: ignore[no-untyped-def]
+    for band in range(values.shape[0]):
+        for row in range(values.shape[1]):
+            given, out = values[band, row], steps[band, row]
+            for x in range(len(out)):
+                step = min(max(np.rint(given[x] / _STEP), -_MOST_STEPS), _MOST_STEPS)
+                out[x] = _UNKNOWN if np.isnan(given[x]) else np.int16(step)
 
 
 @jit()
@@ -204,8 +215,7 @@ def _tile_probability(probability: Floats, image: Floats, weighting: LikelihoodW
         rows = slice(first, last)
         band = _Band(logit[rows], partial(_columns, image[:, rows]), weighting.temperature)
         for span, across in band.weights().items():
-            own = band.likelihood(span)
-            likelihood[rows, slice(*span)] += weights[:, np.newaxis] * across * own
+            _add_weighed(band.likelihood(span), weights, across, likelihood[rows, slice(*span)])
     return _weighed(logit, likelihood, weighting)
 
 
@@ -266,10 +276,18 @@ def _spans(length: int) -> dict[Span, Floats]:
     return found
 
 
+@jit()
+def _add_weighed(values, by_row, by_col, total):  # type: ignore[no-untyped-def]
+    """Add (y, x) with the weights of its rows and columns."""
+    for row in range(len(values)):
+        weight, given, sums = by_row[row], values[row], total[row]
+        for col in range(len(given)):
+            sums[col] += weight * by_col[col] * given[col]
+
+
 def _percent(probability: Floats) -> Bytes:
-    percent = np.rint(100 * np.nan_to_num(probability)).astype(np.uint8)
-    percent[np.isnan(probability)] = NODATA
-    return percent
+    percent = np.fmin(np.rint(100 * probability), NODATA)  # which is what is left of NaN
+    return percent.astype(np.uint8)
 
 
 def _logit(probability: Floats) -> Floats:
@@ -288,6 +306,8 @@ _LOGITS = _logits_of_percent()
 
 
 def _weighed(logit: Floats, likelihood: Floats, weighting: LikelihoodWeighting) -> Floats:
-    share = np.float32(weighting.weight / weighting.temperature)
-    weighed = 1 / (1 + np.exp(-(logit + share * likelihood)))
-    return np.asarray(weighed, dtype=np.float32)
+    weighed = np.float32(-weighting.weight / weighting.temperature) * likelihood
+    weighed -= logit
+    np.exp(weighed, out=weighed)  # in place: new memory takes longer than the arithmetic
+    weighed += 1
+    return np.asarray(np.reciprocal(weighed, out=weighed))

@@ -30,11 +30,13 @@ from typing import Any
 
 LIBRARIES = (
     *("snakemake.cli", "snakemake.executors.local", "cyclopts", "pystac_client", "requests"),
-    *("numba", "torch", "dask.array", "xarray", "zarr", "rasterio.vrt", "rasterio.warp", "odc.geo"),
-    *("scipy.ndimage", "scipy.optimize", "scipy.spatial", "geopandas", "exactextract", "pyogrio"),
+    *("numba", "torch", "dask.array", "xarray", "zarr", "rasterio.vrt", "rasterio.warp", "pandas"),
+    *("scipy.ndimage", "scipy.optimize", "scipy.spatial", "shapely"),
     *("PIL.Image", "safetensors.torch", "jinja2", "rich.progress"),
 )
 """What is imported before the first request; what others import is imported after them."""
+OWN = {"floodloom", "pyproj", "pyogrio", "geopandas", "odc", "exactextract", "rioxarray"}
+"""What each fork imports for itself: floodloom, and PROJ, which keeps folders that it is told."""
 _PLACES = tuple({os.path.realpath(sysconfig.get_path(key)) for key in ("stdlib", "purelib")})
 _CLIENT = """#!{python} -IS
 import array, json, os, signal, socket, sys
@@ -97,6 +99,7 @@ def _fork_when_asked(server: socket.socket, client: str) -> None:
     with server.accept()[0] as asking:
         for name in names.read_text().split() if names.exists() else ():
             _import(name)
+        assert not OWN & sys.modules.keys()
         gc.freeze()
         if os.fork() == 0:
             server.close()
@@ -188,7 +191,7 @@ def _note_modules(names: Path) -> None:
 
 def _is_library(name: str, module: Any) -> bool:
     file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
-    own = name.partition(".")[0] in ("__main__", "__mp_main__", "floodloom")
+    own = name.partition(".")[0] in {"__main__", "__mp_main__", *OWN}
     return bool(file) and not own and os.path.realpath(file).startswith(_PLACES)
 
 

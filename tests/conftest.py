@@ -13,6 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_DATA = "no real data at"
 _LONGEST_ID = 100
+# Threads of several tests share the cores: one that waits for others leaves its core to them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -33,6 +33,7 @@ from tests.prepare.catalogue import COVER, TILES, WATER, Api, item, item_of, ser
 from tests.privacy import telling
 from tests.sentinel1.test_heights import undulation, write_grid
 from tests.sentinel1.test_product import orbit_file
+from tests.warm import interpreter
 
 SINCE = datetime(2023, 5, 14)
 SECRET = "s3cret-t0ken"
@@ -143,9 +144,12 @@ def place(own: Path) -> str:
     return ",".join(f"{at:.5f}" for at in box(own))
 
 
-def floodloom(env: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+def floodloom(
+    env: dict[str, str], *arguments: object, python: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a fork (`tests.warm`), or as a process of the Python that is given."""
     return subprocess.run(
-        [sys.executable, "-m", "floodloom.cli", *map(str, arguments)],
+        [python or interpreter(), "-m", "floodloom.cli", *map(str, arguments)],
         env={**os.environ, **env}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -279,7 +283,7 @@ def test_a_place_and_a_date_become_a_map(own, api, installed, tmp_path) -> None:
     assert f"127.0.0.1 asks for a login; give its token in {TOKENS}" in refused.stderr
     assert list(out.glob("resources/*.zip")) == []
 
-    run = floodloom(site, *given)
+    run = floodloom(site, *given, python=sys.executable)
     assert run.returncode == 0, run.stderr[-3000:]
     assert api.broken == 0
     results = out / "results/beira"

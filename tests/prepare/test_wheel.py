@@ -5,10 +5,11 @@ That it runs to the end is seen in `test_search`, which maps by the installed wh
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.warm import interpreter
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -18,7 +19,7 @@ def test_two_products_are_planned_in_an_empty_folder(installed: Path, own: Path,
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
     listed = subprocess.run(
         [
-            *(sys.executable, "-m", "floodloom.cli", *map(str, given)),
+            *(interpreter(), "-m", "floodloom.cli", *map(str, given)),
             *("--out", "beira", "--cores", "2", "--dry-run"),
         ],
         cwd=tmp_path,

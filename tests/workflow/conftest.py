@@ -13,6 +13,7 @@ import yaml
 
 from tests.compiled import link_compiled, unlink_compiled
 from tests.privacy import USER
+from tests.warm import interpreter
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHEET = "scene\tevent\trole\tsource\n" + "".join(
@@ -45,11 +46,34 @@ def write_config(folder: Path, content: dict[str, object]) -> None:
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the workflow of a folder with the package of that folder."""
+    """Run the workflow of a folder with the package of that folder, in forks (`tests.warm`).
+
+    In `test_kills`, `test_sparse_labels` and `prepare/test_search`, which map by what a wheel
+    installs, runs and all of their jobs are started as users start them.
+    """
+    return _snakemake(interpreter(), folder, folder / "src", arguments)
+
+
+def snakemake_anew(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it as a user does: each process starts by itself."""
+    return _snakemake(sys.executable, folder, folder / "src", arguments)
+
+
+def snakemake_beside(
+    installed: Path, folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it, in forks, with what another distribution has installed into a folder."""
+    path = f"{folder / 'src'}{os.pathsep}{installed}"
+    return _snakemake(interpreter(), folder, path, arguments)
+
+
+def _snakemake(
+    python: str, folder: Path, path: Path | str, arguments: tuple[str, ...]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        [python, "-m", "snakemake", "--cores", "2", *arguments],
         cwd=folder,
-        env={**environment(), "PYTHONPATH": str(folder / "src")},
+        env={**environment(), "PYTHONPATH": str(path)},
         capture_output=True,
         text=True,
         check=False,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +15,9 @@ from safetensors import safe_open
 
 from tests.workflow.conftest import (
     REPOSITORY,
-    environment,
     planned,
     project,
+    snakemake_beside,
     write_config,
 )
 
@@ -88,14 +86,7 @@ def extended(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=folder,
-        env={**environment(), "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder / 'installed'}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return snakemake_beside(folder / "installed", folder, *arguments)
 
 
 def test_each_part_of_another_distribution_was_used(extended: Path) -> None:

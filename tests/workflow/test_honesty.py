@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.compiled import unlink_compiled
-from tests.workflow.conftest import REPOSITORY, planned, snakemake
+from tests.workflow.conftest import REPOSITORY, planned, snakemake, snakemake_anew
 from tests.workflow.test_workflow import change, edit
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -140,7 +140,8 @@ def test_a_scheduler_that_does_not_answer_is_one_line(copied: Path, monkeypatch)
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
     change(copied, dask={"scheduler": "tcp://127.0.0.1:9"})
     target = str(RUN / "geocoded/a_after.zarr")
-    run = snakemake(copied, target, "--forcerun", target)
+    # dask reads its environment as it is imported.
+    run = snakemake_anew(copied, target, "--forcerun", target)
     assert run.returncode != 0
     lines = [line for line in run.stderr.splitlines() if line.startswith("floodloom: ")]
     assert len(lines) == 1

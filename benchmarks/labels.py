@@ -17,7 +17,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,10 @@ class Case:
             **files,
         )
 
+    def longer(self) -> Case:
+        """Return the case with the steps of what is pretrained or relabelled, twice as many."""
+        return replace(self, steps=2 * self.steps)
+
     def pretrained(self, task: str) -> Path:
         """Return the network that begins with what a task teaches without labels."""
         start = self.ground.with_name(f"{task}.safetensors")
@@ -113,16 +117,20 @@ class Case:
             )
         return self.trained(f"pretrained-{task}", init=start)
 
-    def relabelled(self, preset: str) -> Path:
-        """Return the network after the rounds of a preset, which go on from plain supervision."""
+    def relabelled(self, preset: str, *, task: str | None = None) -> Path:
+        """Return the network after the rounds of a preset.
+
+        They go on from plain supervision, or from what began with a pretraining `task`.
+        """
         config = load_config(
             {"run": {"name": preset}, "dataset": "ombria", "data_root": ".",
              "relabel": {"preset": preset}}
         )  # fmt: skip
-        current = self.trained("supervised")
+        current = self.trained("supervised") if task is None else self.pretrained(task)
+        name = preset if task is None else f"{preset}-from-{task}"
         previous = None
         for number in range(1, (config.run.rounds or 1) + 1):
-            pseudo = self.folder / f"{preset}-{number}.zarr"
+            pseudo = self.folder / f"{name}-{number}.zarr"
             audit = pseudo.with_suffix(".json")
             relabel(
                 tiles=[self.folder / "unlabelled.zarr"],
@@ -135,7 +143,7 @@ class Case:
                 threads=self.threads,
             )
             more = {**PRESETS.load(preset).get("train", {}), "init": current, "audit": audit}
-            current = self.trained(f"{preset}-{number}", pseudo=[pseudo], **more)
+            current = self.trained(f"{name}-{number}", pseudo=[pseudo], **more)
             previous = pseudo
             if (reason := read_audit(audit).reason) is not None:
                 _log.warning("%s, round %d: %s", self.folder, number, reason)
@@ -161,11 +169,15 @@ class Case:
 Method = Callable[[Case], Predictor]
 METHODS: dict[str, Method] = {
     "supervised": lambda case: case.network(case.trained("supervised")),
+    "supervised-longer": lambda case: case.network(case.longer().trained("supervised-longer")),
     "ce-dice": lambda case: case.network(case.trained("ce-dice", loss="ce_dice")),
     "festa": lambda case: case.network(case.trained("festa", loss="festa")),
     "pseudo-labelled": lambda case: case.network(case.relabelled("pixel-gate")),
     "pretrained-masked": lambda case: case.network(case.pretrained("masked")),
     "pretrained-contrast": lambda case: case.network(case.pretrained("mask-contrast")),
+    "pretrained-pseudo-labelled": lambda case: case.network(
+        case.relabelled("pixel-gate", task="masked")
+    ),
     "default-start": lambda case: case.network(
         case.trained("default-start", init=DEFAULT_CHECKPOINT)
     ),

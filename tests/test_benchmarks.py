@@ -258,23 +258,31 @@ def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> No
     scores = {"iou": 0.4, "precision": 0.5, "recall": 0.6, "labelled_pixels": 1234}
     found = {"clicks-3": {"festa": {"0": scores, "2": {**scores, "iou": 0.3}}}}
     found["chips-100"] = {"supervised": {"0": {**scores, "iou": 0.8}}}
-    text = "\n".join(labels_tables({"rows": {"stac": found}}))
+    text = "\n".join(labels_tables({"rows": {"stac": found}, "seeds": [0, 1, 2]}))
     assert "kim" in fitting("stac", "none")
     assert "kim" not in fitting("ombria", "none")
-    assert "| 3 clicks a chip | 1,234 | not measured | not measured | 0.400 (50%), 0.300 |" in text
-    assert "| all chips in full | 1,234 | 0.800 (100%) | not measured |" in text
+    unmeasured = "not measured | " * 3
+    assert f"| 3 clicks a chip | 1,234 | {unmeasured}0.400, –, 0.300 (50%) |" in text
+    assert "| all chips in full | 1,234 | 0.800, –, – (100%) | not measured |" in text
     assert text.count("| not measured ") == 2 * (len(OF_PIXELS) - 1)
     assert "Not measured of ombria: 1 % of the chips, at least two; 5 %" in text
-    assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac"]
+    assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac", "stac, few chips"]
 
 
-def test_a_figure_of_few_labels_draws_the_seeds_that_all_have() -> None:
-    scores = {"iou": 0.4, "labelled_pixels": 1234}
+def test_a_figure_of_few_labels_compares_within_a_seed() -> None:
+    of = {name: {"iou": iou, "labelled_pixels": 1234} for name, iou in
+          (("low", 0.4), ("high", 0.8), ("more", 0.9))}  # fmt: skip
     found = {
-        "chips-5": {"supervised": {"0": scores}},
-        "none": {"otsu": {"0": {**scores, "iou": 0.5}, "1": {**scores, "iou": 0.9}}},
-    }
-    (axis,) = draw({"stac": found}).axes
-    levels = {line.get_label(): float(np.mean(line.get_ydata())) for line in axis.lines}
-    assert levels["cross-entropy"] == 0.4
-    assert levels["Otsu"] == 0.5
+        "chips-5": {"supervised": {"0": of["low"], "1": of["high"]},
+                    "pretrained-masked": {"1": of["more"], "2": of["more"]}},
+        "chips-100": {"supervised": {"0": of["high"], "1": of["high"]}},
+        "none": {"otsu": {"0": of["low"], "2": of["more"]}},
+    }  # fmt: skip
+    left, right = draw({"stac": found}).axes
+    levels = {line.get_label(): list(line.get_ydata()) for line in left.lines}
+    assert levels["cross-entropy"] == [0.75, 1.0]
+    assert levels["Otsu"] == [0.5, 0.5]
+    drawn = [float(y) for line in right.lines if line.get_marker() == "o" for y in line.get_ydata()]
+    assert drawn == pytest.approx([10.0])
+    text = "\n".join(labels_tables({"rows": {"stac": found}, "seeds": [0, 1, 2]}))
+    assert "| 5 % of stac | pretrained, masked | +10.0 |  |" in text

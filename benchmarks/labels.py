@@ -117,20 +117,16 @@ class Case:
             )
         return self.trained(f"pretrained-{task}", init=start)
 
-    def relabelled(self, preset: str, *, task: str | None = None) -> Path:
-        """Return the network after the rounds of a preset.
-
-        They go on from plain supervision, or from what began with a pretraining `task`.
-        """
+    def relabelled(self, preset: str) -> Path:
+        """Return the network after the rounds of a preset, which go on from plain supervision."""
         config = load_config(
             {"run": {"name": preset}, "dataset": "ombria", "data_root": ".",
              "relabel": {"preset": preset}}
         )  # fmt: skip
-        current = self.trained("supervised") if task is None else self.pretrained(task)
-        name = preset if task is None else f"{preset}-from-{task}"
+        current = self.trained("supervised")
         previous = None
         for number in range(1, (config.run.rounds or 1) + 1):
-            pseudo = self.folder / f"{name}-{number}.zarr"
+            pseudo = self.folder / f"{preset}-{number}.zarr"
             audit = pseudo.with_suffix(".json")
             relabel(
                 tiles=[self.folder / "unlabelled.zarr"],
@@ -143,7 +139,7 @@ class Case:
                 threads=self.threads,
             )
             more = {**PRESETS.load(preset).get("train", {}), "init": current, "audit": audit}
-            current = self.trained(f"{name}-{number}", pseudo=[pseudo], **more)
+            current = self.trained(f"{preset}-{number}", pseudo=[pseudo], **more)
             previous = pseudo
             if (reason := read_audit(audit).reason) is not None:
                 _log.warning("%s, round %d: %s", self.folder, number, reason)
@@ -175,9 +171,6 @@ METHODS: dict[str, Method] = {
     "pseudo-labelled": lambda case: case.network(case.relabelled("pixel-gate")),
     "pretrained-masked": lambda case: case.network(case.pretrained("masked")),
     "pretrained-contrast": lambda case: case.network(case.pretrained("mask-contrast")),
-    "pretrained-pseudo-labelled": lambda case: case.network(
-        case.relabelled("pixel-gate", task="masked")
-    ),
     "default-start": lambda case: case.network(
         case.trained("default-start", init=DEFAULT_CHECKPOINT)
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -37,7 +38,9 @@ def draw(rows: dict[str, Any]) -> Figure:
     for (left, right), data_set in zip(axes, measured, strict=True):
         _draw_shares(left, rows[data_set], data_set)
         _draw_gains(right, rows[data_set], data_set)
-        handles = dict(zip(*reversed(left.get_legend_handles_labels()), strict=True))
+        handles: dict[str, Artist] = {}
+        for handle, title in zip(*left.get_legend_handles_labels(), strict=True):
+            handles.setdefault(title, handle)
         right.legend(
             handles.values(), handles, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)
         )

@@ -36,7 +36,6 @@ OF_PIXELS = {
     "pseudo-labelled": "pseudo labels",
     "pretrained-masked": "pretrained, masked",
     "pretrained-contrast": "pretrained, contrast",
-    "pretrained-pseudo-labelled": "pretrained, masked, then pseudo labels",
     "default-start": "from the model in the package",
 }
 OF_IMAGES = {"supervised": "cross-entropy", "image-level": "image-level"}

@@ -71,7 +71,8 @@ def write_ground(folder: Path, kind: str, seed: int) -> Path:
     if kind == "images":
         training = _as_a_whole(training)
     if kind == "few":
-        held = [*held, *_chips(seed, MORE_HELD_OUT)[-MORE_HELD_OUT:]]
+        first = _FIRST + _APART * (1 + seed) + _APART // 2
+        held = [*held, *simulated(first, MORE_HELD_OUT)]
     validation = _elsewhere(_cut(held, "validation", lambda scene: scene.water))
     if kind == "images":
         validation = _as_a_whole(validation)
@@ -82,8 +83,8 @@ def write_ground(folder: Path, kind: str, seed: int) -> Path:
 
 
 @cache
-def _chips(seed: int, more: int = 0) -> list[Scene]:
-    return list(simulated(_FIRST + _APART * (1 + seed), CHIPS + HELD_OUT + more))
+def _chips(seed: int) -> list[Scene]:
+    return list(simulated(_FIRST + _APART * (1 + seed), CHIPS + HELD_OUT))
 
 
 TILE_COUNT = (256 // TILE) ** 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -12,10 +13,13 @@ import torch
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
+from benchmarks import choices
+from benchmarks.choices_tables import choices_tables
 from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shrunk
 from benchmarks.label_shift_pixels import PixelClassifier
 from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.labels import METHODS as LABEL_METHODS
+from benchmarks.labels import Case
 from benchmarks.labels_figure import draw
 from benchmarks.labels_protocols import AMOUNTS, Ground, labelled_pixels, write_case
 from benchmarks.labels_tables import AMOUNTS as TITLES
@@ -267,6 +271,28 @@ def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> No
     assert text.count("| not measured ") == 2 * (len(OF_PIXELS) - 1)
     assert "Not measured of ombria: 1 % of the chips, at least two; 5 %" in text
     assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac", "stac, few chips"]
+
+
+def test_two_seeds_are_no_evidence_of_a_choice_and_a_refused_round_gives_no_figure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scores = {"plain": {"0": 0.5, "1": 0.5, "2": 0.5}, "CutMix": {"0": 0.6, "2": 0.7}}
+    text = "\n".join(choices_tables({"iou": scores}))
+    assert (
+        "| CutMix | 0.500 (0.500, 0.500) | 0.650 (0.600, 0.700) | +15.0 | in 2 of 2 seeds |" in text
+    )
+
+    case = Case(tmp_path, 0, 1, tmp_path, tmp_path)
+    monkeypatch.setattr(Case, "relabelled", lambda case, preset: case.folder / "1.safetensors")
+    for reason in (None, "too little water"):
+        audit = SimpleNamespace(reason=reason)
+        monkeypatch.setattr(choices, "read_audit", lambda path, audit=audit: audit)
+        learn = choices.TRAININGS["UniMatch, ramp"].learn
+        if reason is None:
+            assert learn(case) == tmp_path / "1.safetensors"
+        else:
+            with pytest.raises(choices.RefusedRoundError, match=reason):
+                learn(case)
 
 
 def test_a_figure_of_few_labels_compares_within_a_seed() -> None:

@@ -30,6 +30,7 @@ from benchmarks.record import RESULTS, record
 from floodloom.files import read_json
 from floodloom.learning.data import augmentation
 from floodloom.learning.relabelling import retraining
+from floodloom.learning.relabelling.audit import read_audit
 from floodloom.log import set_up_logging
 from floodloom.raster.recipe import Recipe
 
@@ -72,8 +73,20 @@ def _without_symmetries(case: Case) -> Path:
         return case.trained("no-symmetries")
 
 
+class RefusedRoundError(Exception):
+    """A round of relabelling was refused, so nothing was trained that could be compared."""
+
+
 def _unimatch(case: Case, *, ramp: bool) -> Path:
     """Train by strong views with the ramp or without it, which no setting leaves out."""
+    network = _strong_views(case, ramp=ramp)
+    reason = read_audit(network.with_suffix(".json")).reason
+    if reason is not None:
+        raise RefusedRoundError(reason)
+    return network
+
+
+def _strong_views(case: Case, *, ramp: bool) -> Path:
     if ramp:
         return case.relabelled("unimatch")
     level = case.folder.with_name(f"{case.folder.name}-level")
@@ -188,10 +201,14 @@ def main() -> None:
         taken = figures["iou"].setdefault(training, {})
         if str(seed) in taken:
             continue
-        if training in PAIRS:
-            taken[str(seed)] = PAIRS[training](WORK, seed)
-        else:
-            taken[str(seed)] = Grounds(WORK, seed, more).scored(training)["iou"]
+        try:
+            if training in PAIRS:
+                taken[str(seed)] = PAIRS[training](WORK, seed)
+            else:
+                taken[str(seed)] = Grounds(WORK, seed, more).scored(training)["iou"]
+        except RefusedRoundError as refused:
+            print(f"{training}, seed {seed}: no figure, {refused}", flush=True)
+            continue
         print(f"{training}, seed {seed}: {taken[str(seed)]:.4f}", flush=True)
         seeds = sorted({int(one) for scores in figures["iou"].values() for one in scores})
         record("choices", figures, command="make bench-choices", seeds=seeds)

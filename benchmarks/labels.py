@@ -17,7 +17,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,10 @@ class Case:
             **files,
         )
 
+    def longer(self) -> Case:
+        """Return the case with the steps of what is pretrained or relabelled, twice as many."""
+        return replace(self, steps=2 * self.steps)
+
     def pretrained(self, task: str) -> Path:
         """Return the network that begins with what a task teaches without labels."""
         start = self.ground.with_name(f"{task}.safetensors")
@@ -161,6 +165,7 @@ class Case:
 Method = Callable[[Case], Predictor]
 METHODS: dict[str, Method] = {
     "supervised": lambda case: case.network(case.trained("supervised")),
+    "supervised-longer": lambda case: case.network(case.longer().trained("supervised-longer")),
     "ce-dice": lambda case: case.network(case.trained("ce-dice", loss="ce_dice")),
     "festa": lambda case: case.network(case.trained("festa", loss="festa")),
     "pseudo-labelled": lambda case: case.network(case.relabelled("pixel-gate")),

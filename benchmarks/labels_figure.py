@@ -1,4 +1,4 @@
-"""The figure of docs/few-labels.md: flood IoU against the number of labelled pixels.
+"""The figure of docs/few-labels.md: flood IoU against labels, and what is gained over plain labels.
 
 python -m benchmarks.labels_figure docs/images/few-labels.png
 """
@@ -10,17 +10,19 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.labels_tables import DATA_SETS, OF_NOTHING, fitting
+from benchmarks.labels_tables import DATA_SETS, FEW, OF_NOTHING, dense_iou, fitting, gains
 from benchmarks.record import RESULTS
 from floodloom.files import read_json
 
 _MARKERS = {"chips": "o", "clicks": "^", "pixels": "s", "scribbles": "D"}
 _LINES = ("-", "--", ":", "-.", (0, (1, 3)))  # of what needs no label
+_APART = 0.09  # of the methods of an amount
 Points = list[tuple[int, list[float]]]
-"""Labelled pixels of an amount, and the IoU of every seed."""
+"""Labelled pixels of an amount, and the share of the dense IoU of every seed."""
 
 
 def main() -> None:
@@ -29,44 +31,59 @@ def main() -> None:
 
 
 def draw(rows: dict[str, Any]) -> Figure:
-    """Return the figure: an axis for each data set, a colour for each method.
-
-    Seeds leave different ground out, so only those are drawn that everything was measured with.
-    """
-    measured = [name for name in DATA_SETS if rows.get(name)]
-    figure = Figure(figsize=(7 * len(measured), 4.5), layout="constrained")
-    axes = figure.subplots(1, len(measured), squeeze=False)[0]
-    for axis, data_set in zip(axes, measured, strict=True):
-        found = _of_common_seeds(rows[data_set])
-        for number, (method, title) in enumerate(fitting(data_set, "chips-100").items()):
-            for kind, marker in _MARKERS.items():
-                points = _points(found, kind, method)
-                _draw_points(axis, points, f"C{number}", marker, title)
-        unlabelled = found.get("none", {})
-        for line, (method, title) in zip(_LINES, OF_NOTHING.items(), strict=True):
-            if unlabelled.get(method):
-                level = mean(_ious(unlabelled[method]))
-                axis.axhline(level, color="0.5", linestyle=line, linewidth=1, label=title)
-        axis.set(xscale="log", xlabel="labelled pixels", ylabel="IoU of flood", title=data_set)
-        axis.set_ylim(bottom=0)
-        axis.grid(alpha=0.3)
-        handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-        axis.legend(
-            handles.values(), handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5)
+    """Return the figure: two axes and a legend for each data set, a colour for each method."""
+    measured = [name for name in DATA_SETS if dense_iou(rows.get(name, {}))]
+    figure = Figure(figsize=(13, 4.5 * len(measured)), layout="constrained")
+    axes = figure.subplots(len(measured), 2, squeeze=False, width_ratios=(1.2, 1))
+    for (left, right), data_set in zip(axes, measured, strict=True):
+        _draw_shares(left, rows[data_set], data_set)
+        _draw_gains(right, rows[data_set], data_set)
+        handles: dict[str, Artist] = {}
+        for handle, title in zip(*left.get_legend_handles_labels(), strict=True):
+            handles.setdefault(title, handle)
+        right.legend(
+            handles.values(), handles, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)
         )
     return figure
 
 
-def _of_common_seeds(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores of the seeds that every method of every amount was measured with."""
-    seeds = [{*by_seed} for methods in found.values() for by_seed in methods.values()]
-    common = sorted(set.intersection(*seeds)) if seeds else []
-    return {
-        amount: {
-            method: {seed: by_seed[seed] for seed in common} for method, by_seed in methods.items()
-        }
-        for amount, methods in found.items()
-    }
+def _draw_shares(axis: Axes, found: dict[str, Any], data_set: str) -> None:
+    """Draw IoU against labelled pixels, as a share of what all labels give on the same ground."""
+    dense = dense_iou(found)
+    for number, (method, title) in enumerate(fitting(data_set, "chips-100").items()):
+        for kind, marker in _MARKERS.items():
+            points = _points(found, kind, method, dense)
+            _draw_points(axis, points, f"C{number}", marker, title)
+    for line, (method, title) in zip(_LINES, OF_NOTHING.items(), strict=True):
+        if shares := _shares(found.get("none", {}).get(method, {}), dense):
+            axis.axhline(mean(shares), color="0.5", linestyle=line, linewidth=1, label=title)
+    axis.set(
+        xscale="log",
+        xlabel="labelled pixels (o whole chips, ▲ clicks, ■ a share of pixels, ◆ scribbles)",
+        ylabel="IoU, share of that with all labels",
+        title=data_set,
+    )
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.3)
+
+
+def _draw_gains(axis: Axes, found: dict[str, Any], data_set: str) -> None:
+    """Draw what methods gain over cross-entropy where few chips are labelled, each seed a dot."""
+    methods = [method for method in fitting(data_set, "chips-100") if method != "supervised"]
+    for number, method in enumerate(methods, 1):
+        for place, amount in enumerate(FEW):
+            points = list(gains(found, amount, method).values())
+            x = place + _APART * (number - (len(methods) + 1) / 2)
+            axis.plot([x] * len(points), points, "o", color=f"C{number}", alpha=0.7, markersize=6)
+    axis.axhline(0, color="C0", linewidth=1.2)
+    axis.set(
+        xticks=range(len(FEW)),
+        xticklabels=FEW.values(),
+        xlim=(-0.6, len(FEW) - 0.4),
+        ylabel="points of IoU over cross-entropy, each seed",
+        title=f"{data_set}, few chips",
+    )
+    axis.grid(alpha=0.3, axis="y")
 
 
 def _draw_points(axis: Axes, points: Points, color: str, marker: str, title: str) -> None:
@@ -80,18 +97,20 @@ def _draw_points(axis: Axes, points: Points, color: str, marker: str, title: str
         axis.plot([number] * len(one), one, ".", color=color, alpha=0.4, markersize=4)
 
 
-def _points(found: dict[str, Any], kind: str, method: str) -> Points:
+def _points(found: dict[str, Any], kind: str, method: str, dense: dict[str, float]) -> Points:
     """Return the points of the amounts of a kind, by their labelled pixels."""
     by_seed = [
         methods[method]
         for amount, methods in found.items()
-        if amount.startswith(kind) and methods.get(method)
+        if amount.startswith(kind) and _shares(methods.get(method, {}), dense)
     ]
-    return sorted((next(iter(one.values()))["labelled_pixels"], _ious(one)) for one in by_seed)
+    return sorted(
+        (next(iter(one.values()))["labelled_pixels"], _shares(one, dense)) for one in by_seed
+    )
 
 
-def _ious(by_seed: dict[str, dict[str, float]]) -> list[float]:
-    return [one["iou"] for one in by_seed.values()]
+def _shares(by_seed: dict[str, dict[str, float]], dense: dict[str, float]) -> list[float]:
+    return [one["iou"] / dense[seed] for seed, one in by_seed.items() if seed in dense]
 
 
 if __name__ == "__main__":

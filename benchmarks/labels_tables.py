@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
 DATA_SETS = {
@@ -24,8 +26,11 @@ AMOUNTS = {
     "images": "whether a chip holds flood",
     "none": "nothing",
 }
+FEW = {"chips-1": "1 % of the chips", "chips-5": "5 %", "chips-10": "10 %"}
+"""Amounts at which something is to be gained over plain labels, with short titles."""
 OF_PIXELS = {
     "supervised": "cross-entropy",
+    "supervised-longer": "cross-entropy, twice the steps",
     "ce-dice": "cross-entropy and Dice",
     "festa": "FESTA",
     "pseudo-labelled": "pseudo labels",
@@ -55,47 +60,92 @@ def fitting(data_set: str, amount: str) -> dict[str, str]:
     return {name: title for name, title in methods.items() if name not in left_out}
 
 
+def dense_iou(found: dict[str, Any]) -> dict[str, float]:
+    """Return what cross-entropy has with all labels of a data set, by seed."""
+    dense = found.get("chips-100", {}).get("supervised", {})
+    return {seed: one["iou"] for seed, one in dense.items()}
+
+
+def gains(
+    found: dict[str, Any], amount: str, method: str, *, over: str = "supervised"
+) -> dict[str, float]:
+    """Return by how many points of IoU a method is over another with the same labels, by seed."""
+    ours, theirs = (found.get(amount, {}).get(name, {}) for name in (method, over))
+    return {seed: 100 * (one["iou"] - theirs[seed]["iou"]) for seed, one in ours.items()
+            if seed in theirs}  # fmt: skip
+
+
 def labels_tables(result: dict[str, Any]) -> list[str]:
     """Return the IoU by amount of labels and method, one table for each data set."""
     tables = [
-        "Pooled IoU of flood on ground that nothing was learnt from, by seed where there are "
-        "several, and in parentheses its share of what cross-entropy has with all labels. Labels "
-        "are set by a simulated annotator (`floodloom annotate`); of the labelled chips a fifth "
-        "isn't trained on. Every network has the same number of steps, and those that are "
-        "pretrained or relabelled as many again.\n"
+        "Pooled IoU of flood on ground that nothing was learnt from, by seed (– where one wasn't "
+        "measured), and in parentheses its share of what cross-entropy has with all labels, mean "
+        "of the seeds. Labels are set by a simulated annotator (`floodloom annotate`); of the "
+        "labelled chips a fifth isn't trained on. Every network has the same number of steps, and "
+        "those that are pretrained or relabelled as many again.\n"
     ]
+    seeds = [str(seed) for seed in result["seeds"]]
     for data_set, title in result.get("titles", DATA_SETS).items():
         found = {a: methods for a, methods in result["rows"].get(data_set, {}).items() if methods}
         of_pixels = {a: found[a] for a in AMOUNTS if a in found and a not in FITTING}
-        tables.append(_table(of_pixels, found, title, fitting(data_set, "chips-100")))
+        tables.append(_table(of_pixels, found, title, fitting(data_set, "chips-100"), seeds))
         for amount in FITTING:
             if amount in found:
                 methods = fitting(data_set, amount)
-                tables.append(_table({amount: found[amount]}, found, title, methods))
+                tables.append(_table({amount: found[amount]}, found, title, methods, seeds))
+        tables.append(_gains_table(found, data_set))
         missing = "; ".join(what for amount, what in AMOUNTS.items() if amount not in found)
         tables.append(f"Not measured of {data_set}: {missing}.\n" if missing else "")
     return [table for table in tables if table]
 
 
-def _table(rows: dict[str, Any], found: dict[str, Any], title: str, methods: dict[str, str]) -> str:
+def _table(
+    rows: dict[str, Any],
+    found: dict[str, Any],
+    title: str,
+    methods: dict[str, str],
+    seeds: Sequence[str],
+) -> str:
     if not rows:
         return ""
-    dense = found.get("chips-100", {}).get("supervised", {})
     lines = [
         f"| {title} | labelled pixels | {' | '.join(methods.values())} |",
         "|---|---|" + "---|" * len(methods),
     ]
+    dense = dense_iou(found)
     for amount, by_method in rows.items():
         pixels = next(iter(next(iter(by_method.values())).values()))["labelled_pixels"]
-        cells = [_cell(by_method.get(method, {}), dense) for method in methods]
+        cells = [_cell(by_method.get(method, {}), dense, seeds) for method in methods]
         lines.append(f"| {AMOUNTS[amount]} | {pixels:,} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(seeds: dict[str, dict[str, float]], dense: dict[str, dict[str, float]]) -> str:
-    if not seeds:
+def _cell(
+    by_seed: dict[str, dict[str, float]], dense: dict[str, float], seeds: Sequence[str]
+) -> str:
+    if not by_seed:
         return "not measured"
-    return ", ".join(
-        f"{one['iou']:.3f}" + (f" ({one['iou'] / dense[seed]['iou']:.0%})" if seed in dense else "")
-        for seed, one in seeds.items()
+    scores = [f"{by_seed[seed]['iou']:.3f}" if seed in by_seed else "–" for seed in seeds]
+    shares = [one["iou"] / dense[seed] for seed, one in by_seed.items() if seed in dense]
+    kept = f" ({mean(shares):.0%})" if shares else ""
+    return ", ".join(scores) + kept
+
+
+def _gains_table(found: dict[str, Any], data_set: str) -> str:
+    """Return what methods gain over cross-entropy in as many and in twice the steps, by seed."""
+    lines = []
+    for amount, title in FEW.items():
+        for method, named in fitting(data_set, amount).items():
+            cells = [
+                ", ".join(f"{gain:+.1f}" for _, gain in sorted(gains(found, amount, method,
+                                                                     over=over).items()))
+                for over in ("supervised", "supervised-longer")
+            ]  # fmt: skip
+            if method not in ("supervised", "ce-dice", "festa") and any(cells):
+                lines.append(f"| {title} of {data_set} | {named} | {' | '.join(cells)} |")
+    if not lines:
+        return ""
+    head = (
+        "| points of IoU, each seed | | over cross-entropy | over cross-entropy, twice the steps |"
     )
+    return "\n".join([head, "|---|---|---|---|", *lines]) + "\n"

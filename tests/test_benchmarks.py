@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -12,10 +13,13 @@ import torch
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
+from benchmarks import choices
+from benchmarks.choices_tables import choices_tables
 from benchmarks.distill_ombria import RUN, Budget, Trainings, few_labelled, shrunk
 from benchmarks.label_shift_pixels import PixelClassifier
 from benchmarks.label_shift_tables import label_shift_tables
 from benchmarks.labels import METHODS as LABEL_METHODS
+from benchmarks.labels import Case
 from benchmarks.labels_figure import draw
 from benchmarks.labels_protocols import AMOUNTS, Ground, labelled_pixels, write_case
 from benchmarks.labels_tables import AMOUNTS as TITLES
@@ -258,23 +262,53 @@ def test_every_method_of_few_labels_has_a_row_and_unmeasured_ones_say_so() -> No
     scores = {"iou": 0.4, "precision": 0.5, "recall": 0.6, "labelled_pixels": 1234}
     found = {"clicks-3": {"festa": {"0": scores, "2": {**scores, "iou": 0.3}}}}
     found["chips-100"] = {"supervised": {"0": {**scores, "iou": 0.8}}}
-    text = "\n".join(labels_tables({"rows": {"stac": found}}))
+    text = "\n".join(labels_tables({"rows": {"stac": found}, "seeds": [0, 1, 2]}))
     assert "kim" in fitting("stac", "none")
     assert "kim" not in fitting("ombria", "none")
-    assert "| 3 clicks a chip | 1,234 | not measured | not measured | 0.400 (50%), 0.300 |" in text
-    assert "| all chips in full | 1,234 | 0.800 (100%) | not measured |" in text
+    unmeasured = "not measured | " * 3
+    assert f"| 3 clicks a chip | 1,234 | {unmeasured}0.400, –, 0.300 (50%) |" in text
+    assert "| all chips in full | 1,234 | 0.800, –, – (100%) | not measured |" in text
     assert text.count("| not measured ") == 2 * (len(OF_PIXELS) - 1)
     assert "Not measured of ombria: 1 % of the chips, at least two; 5 %" in text
-    assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac"]
+    assert [axis.get_title() for axis in draw({"stac": found}).axes] == ["stac", "stac, few chips"]
 
 
-def test_a_figure_of_few_labels_draws_the_seeds_that_all_have() -> None:
-    scores = {"iou": 0.4, "labelled_pixels": 1234}
+def test_two_seeds_are_no_evidence_of_a_choice_and_a_refused_round_gives_no_figure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scores = {"plain": {"0": 0.5, "1": 0.5, "2": 0.5}, "CutMix": {"0": 0.6, "2": 0.7}}
+    text = "\n".join(choices_tables({"iou": scores}))
+    assert (
+        "| CutMix | 0.500 (0.500, 0.500) | 0.650 (0.600, 0.700) | +15.0 | in 2 of 2 seeds |" in text
+    )
+
+    case = Case(tmp_path, 0, 1, tmp_path, tmp_path)
+    monkeypatch.setattr(Case, "relabelled", lambda case, preset: case.folder / "1.safetensors")
+    for reason in (None, "too little water"):
+        audit = SimpleNamespace(reason=reason)
+        monkeypatch.setattr(choices, "read_audit", lambda path, audit=audit: audit)
+        learn = choices.TRAININGS["UniMatch, ramp"].learn
+        if reason is None:
+            assert learn(case) == tmp_path / "1.safetensors"
+        else:
+            with pytest.raises(choices.RefusedRoundError, match=reason):
+                learn(case)
+
+
+def test_a_figure_of_few_labels_compares_within_a_seed() -> None:
+    of = {name: {"iou": iou, "labelled_pixels": 1234} for name, iou in
+          (("low", 0.4), ("high", 0.8), ("more", 0.9))}  # fmt: skip
     found = {
-        "chips-5": {"supervised": {"0": scores}},
-        "none": {"otsu": {"0": {**scores, "iou": 0.5}, "1": {**scores, "iou": 0.9}}},
-    }
-    (axis,) = draw({"stac": found}).axes
-    levels = {line.get_label(): float(np.mean(line.get_ydata())) for line in axis.lines}
-    assert levels["cross-entropy"] == 0.4
-    assert levels["Otsu"] == 0.5
+        "chips-5": {"supervised": {"0": of["low"], "1": of["high"]},
+                    "pretrained-masked": {"1": of["more"], "2": of["more"]}},
+        "chips-100": {"supervised": {"0": of["high"], "1": of["high"]}},
+        "none": {"otsu": {"0": of["low"], "2": of["more"]}},
+    }  # fmt: skip
+    left, right = draw({"stac": found}).axes
+    levels = {line.get_label(): list(line.get_ydata()) for line in left.lines}
+    assert levels["cross-entropy"] == [0.75, 1.0]
+    assert levels["Otsu"] == [0.5, 0.5]
+    drawn = [float(y) for line in right.lines if line.get_marker() == "o" for y in line.get_ydata()]
+    assert drawn == pytest.approx([10.0])
+    text = "\n".join(labels_tables({"rows": {"stac": found}, "seeds": [0, 1, 2]}))
+    assert "| 5 % of stac | pretrained, masked | +10.0 |  |" in text

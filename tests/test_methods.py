@@ -21,10 +21,7 @@ from floodloom.models.choices import ARCHITECTURES, ENCODERS, UpsamplingName
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAY_BE_OPEN = ("Supervision", "Classical baselines and post-processing")
 OPEN = "open"
-UNMEASURED = (
-    "ImageNet weights from a local file",
-    "incidence-like ramp, in strong views",
-)
+UNMEASURED = ("ImageNet weights from a local file",)
 """Methods without a row: open ones, and those for which the reason stands in its place."""
 
 

@@ -13,7 +13,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_DATA = "no real data at"
 _LONGEST_ID = 100
-# Threads of several tests share the cores: one that waits for others leaves its core to them.
+# Before torch is imported: each process of `pytest -n` would start a thread for every core. What
+# sets threads of its own shares the cores, so that one that waits leaves its core to the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -32,7 +32,7 @@ def request(backend: str, precision: str = "float32", pixels: int = 0) -> Reques
 
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_float32_back_ends_agree(backend) -> None:
-    ensemble = ensemble_of([untrained(0), untrained(1, temperature=2.0)])
+    ensemble = ensemble_of([untrained(0, depth=1), untrained(1, temperature=2.0, depth=1)])
     running, name = accelerate(ensemble, request(backend))
     assert name == backend
     for batch, tta in ((images(), True), (images(1), False)):

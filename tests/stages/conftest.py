@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.stages.jobs import Arguments, command, prepare
-from tests.stages.server import Server
+from tests.stages.jobs import Arguments, arguments, command, names, prepare
+from tests.stages.server import Ended, Server
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,35 @@ def server() -> Iterator[Server]:
     process = Server()
     yield process
     process.close()
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A stage that nothing ended before its time: how it went, its results, the largest's bytes."""
+
+    ended: Ended
+    results: list[str]
+    largest: int
+
+
+_run: dict[str, Whole] = {}
+
+
+@pytest.fixture
+def whole(
+    stage: str, have: Path, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Whole:
+    """A stage as it ends by itself; it runs once."""
+    if stage not in _run:
+        folder = tmp_path_factory.mktemp(stage)
+        out = folder / "out"
+        out.mkdir()
+        words = command(stage, arguments(stage, have, out))
+        ended = server.run(words, folder / "log", out=out)
+        assert ended.status == 0, ended.lines[-20:]
+        largest = max(file.stat().st_size for file in out.rglob("*") if file.is_file())
+        _run[stage] = Whole(ended, sorted(names(out)), largest)
+    return _run[stage]
 
 
 @pytest.fixture(scope="session")

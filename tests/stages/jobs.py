@@ -17,6 +17,7 @@ from tests.sentinel1.test_product import DAY, orbit_file
 Arguments = dict[str, Any]
 PRECISE = f"S1A_OPER_AUX_POEORB_OPOD_20230603T080617_{DAY}.EOF"
 _SIZE = 128
+_LOGS = (".history.jsonl", ".state.safetensors")  # how far a training is, for the next run
 _NETWORK = {"width": 2, "epochs": 1, "precision": "float32"}
 
 
@@ -130,6 +131,11 @@ def _zip(folder: Path, path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(folder.rglob("*")):
             archive.write(file, file.relative_to(folder.parent))
+
+
+def names(folder: Path) -> set[str]:
+    """Names of results in a folder, and of what was left there."""
+    return {path.name for path in folder.iterdir() if not path.name.endswith(_LOGS)}
 
 
 def lay_old(folder: Path, names: list[str]) -> None:

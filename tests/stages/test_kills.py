@@ -16,19 +16,14 @@ from floodloom.files import read_json
 from floodloom.raster.chunks import damage, require_chunks
 from floodloom.raster.opener import is_whole, read_through
 from floodloom.stages import STAGES
-from tests.stages.jobs import arguments, command, lay_old
+from tests.stages.conftest import Whole
+from tests.stages.jobs import arguments, command, lay_old, names
 from tests.stages.server import Ended, Server
 
 pytestmark = pytest.mark.xdist_group("stages")
 KILLS = int(os.environ.get("FLOODLOOM_STAGE_KILLS", "1"))
 SEED = int(os.environ.get("FLOODLOOM_SEED", "0"))
 SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)[: 2 if KILLS == 1 else 3]
-_LOGS = (".history.jsonl", ".state.safetensors")  # how far a training is, for the next run
-
-
-def names(folder: Path) -> set[str]:
-    """Names of results in a folder, and of what was left there."""
-    return {path.name for path in folder.iterdir() if not path.name.endswith(_LOGS)}
 
 
 def is_old(path: Path) -> bool:
@@ -85,20 +80,17 @@ def moments(count: int, whole: Ended, chance: random.Random) -> list[float]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_stage_leaves_the_old_result_or_the_new_one(
-    stage: str, have: Path, server: Server, tmp_path: Path
+    stage: str, have: Path, whole: Whole, server: Server, tmp_path: Path
 ) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
-    out.mkdir()
     words = command(stage, arguments(stage, have, out))
-    whole = server.run(words, log, out=out)
-    assert whole.status == 0, whole.lines[-20:]
-    results = sorted(names(out))
+    results = whole.results
     assert not [name for name in results if name.startswith(".")]
     chance = random.Random(f"{SEED} {stage}")
 
     seen: dict[str, int] = {}
     for number in SIGNALS:
-        for turn, moment in enumerate(moments(KILLS, whole, chance)):
+        for turn, moment in enumerate(moments(KILLS, whole.ended, chance)):
             lay_old(out, results)
             ended = server.run(words, log, out=out, number=int(number), moment=moment)
             expected = -number if number == signal.SIGKILL else 128 + number
@@ -116,4 +108,4 @@ def test_a_killed_stage_leaves_the_old_result_or_the_new_one(
                 assert again.status == 0, again.lines[-20:]
                 assert names(out) == set(results), moment
                 assert state(out, results) == "new"
-    print(stage, whole.events, "events", f"{whole.seconds:.2f} s", seen)
+    print(stage, whole.ended.events, "events", f"{whole.ended.seconds:.2f} s", seen)

@@ -66,38 +66,53 @@ def test_models_are_listed(capsys) -> None:
     assert "unetplusplus" in capsys.readouterr().out
 
 
-def test_from_a_product_to_scores(tmp_path, capsys) -> None:
-    """What the README shows, on a very small event."""
-    lay_event(tmp_path, size=192)
-    c, g, t = (tmp_path / name for name in ("c.zarr", "g.zarr", "t.zarr"))
-    m, p, e = (tmp_path / name for name in ("m.safetensors", "p.tif", "e.json"))
-    dem, truth = tmp_path / "dem.tif", tmp_path / "truth.tif"
-    assert run("calibrate", "--safe", tmp_path / "after.SAFE", "--out", c) == 0
+def train_on_event(folder: Path) -> Path:
+    """A very small event from its product to a network, as the README shows."""
+    lay_event(folder, size=192)
+    c, g, t = (folder / name for name in ("c.zarr", "g.zarr", "t.zarr"))
+    m, dem, truth = (folder / name for name in ("m.safetensors", "dem.tif", "truth.tif"))
+    assert run("calibrate", "--safe", folder / "after.SAFE", "--out", c) == 0
     geocode = ("--dem", dem, "--out", g, "--epsg", 32633, "--resolution", 10)
     assert run("geocode", "--scene", c, *geocode) == 0
     tiles = ("--labels", truth, "--size", 64, "--samples", 24, "--out", t)
     assert run("tile", "--scene", g, *tiles) == 0
     training = ("--model", "unet", "--width", 4, "--epochs", 1, "--precision", "float32")
     assert run("train", "--tiles", t, *training, "--out", m) == 0
+    return folder
+
+
+def map_and_score(trained: Path, folder: Path) -> None:
+    """The network's map and its scores, and what `inspect` says of each file."""
+    c, g, t = (trained / name for name in ("c.zarr", "g.zarr", "t.zarr"))
+    m, truth = trained / "m.safetensors", trained / "truth.tif"
+    p, e = folder / "p.tif", folder / "e.json"
     windows = ("--tile", 128)
     assert run("predict", "--scene", g, "--checkpoint", m, "--out", p, *windows) == 0
     assert run("evaluate", "--prediction", p, "--truth", truth, "--out", e) == 0
     assert set(json.loads(e.read_text())["water"]) >= {"iou", "tp", "fp", "fn", "tn"}
     assert run("evaluate", "--tiles", t, "--checkpoint", m, "--out", e) == 0
     assert 0 <= json.loads(e.read_text())["tiles"]["mean_of_chip_iou"] <= 1
-    for path in (c, t, m, p, tmp_path / "after.SAFE"):
+    for path in (c, t, m, p, trained / "after.SAFE"):
         assert run("inspect", path) == 0
-    if capsys is not None:
-        assert "gamma0" in capsys.readouterr().out
 
 
-def test_other_recipe_is_refused_by_name(tmp_path, capsys) -> None:
-    test_from_a_product_to_scores(tmp_path, capsys)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Folder of an event and a network that was trained on it; tests leave it as it is."""
+    return train_on_event(tmp_path_factory.mktemp("trained"))
+
+
+def test_from_a_product_to_scores(trained, tmp_path, capsys) -> None:
+    map_and_score(trained, tmp_path)
+    assert "gamma0" in capsys.readouterr().out
+
+
+def test_other_recipe_is_refused_by_name(trained, tmp_path, capsys) -> None:
     c, g = tmp_path / "c20.zarr", tmp_path / "g20.zarr"
-    run("calibrate", "--safe", tmp_path / "after.SAFE", "--out", c, "--no-remove-noise")
-    run("geocode", "--scene", c, "--dem", tmp_path / "dem.tif", "--out", g)
+    run("calibrate", "--safe", trained / "after.SAFE", "--out", c, "--no-remove-noise")
+    run("geocode", "--scene", c, "--dem", trained / "dem.tif", "--out", g)
     out = tmp_path / "refused.tif"
-    assert run("predict", "--scene", g, "--checkpoint", tmp_path / "m.safetensors", "--out", out)
+    assert run("predict", "--scene", g, "--checkpoint", trained / "m.safetensors", "--out", out)
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "noise_removed is False but True is expected" in message
     assert not out.exists()
@@ -183,7 +198,7 @@ def test_paths_may_hold_any_letter(tmp_path) -> None:
     """Braces, blanks and signs that mean something to GDAL, SQLite or in addresses."""
     folder = tmp_path / "{a b}, 50%20 #1 ü" / "left{open"
     folder.mkdir(parents=True)
-    test_from_a_product_to_scores(folder, None)
+    map_and_score(train_on_event(folder), folder)
     made = ("--out", folder / "f.tif", "--vectors", folder / "f.gpkg", "--item", folder / "f.json")
     areas = ("--areas", folder / "{areas}.csv", "--dem", folder / "dem.tif")
     assert run("delineate", "--probability", folder / "p.tif", *made, *areas) == 0

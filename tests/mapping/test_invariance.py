@@ -53,7 +53,7 @@ def threads():
 
 @pytest.fixture(scope="module")
 def simulated() -> xr.DataArray:
-    return as_inputs(backscatter(3001, 2003))
+    return as_inputs(backscatter(2001, 1303))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_every_valid_pixel_of_the_simulated_scene_is_predicted(simulated, refere
 @pytest.fixture(scope="module", params=["bfloat16", "int8"])
 def reduced(request) -> tuple[str, xr.DataArray, Ensemble, np.ndarray]:
     """A number format, a scene, an ensemble, and the scene's percents in one window by it."""
-    power, _ = flooded(600, 500, seed=5)
+    power, _ = flooded(544, 350, seed=5)
     power[0, 100:140, 50:90] = np.nan
     inputs, ensemble = as_inputs(power), ensemble_of([fitted(width=8)])
     whole, _ = predicted(inputs, ensemble, 1024, request.param)
@@ -108,9 +108,10 @@ def test_reduced_precision_does_not_depend_on_the_windows_either(
 
 @pytest.fixture(scope="module")
 def mosaic(shared_data) -> xr.DataArray:
-    """The mosaic of ETCI's North Alabama scene."""
+    """The east of the mosaic of ETCI's North Alabama scene, with holes of every shape."""
     recipe = Recipe(quantity="display").for_inputs(("vv", "vh"), normalisation="scene")
-    return compose_inputs(etci2021.read_scene(shared_data / "etci2021", SCENE).scene, recipe)
+    scene = etci2021.read_scene(shared_data / "etci2021", SCENE).scene
+    return compose_inputs(scene, recipe)[:, :, 2560:5632].compute()
 
 
 def test_real_mosaic_does_not_depend_on_its_windows(mosaic) -> None:
@@ -127,7 +128,7 @@ def test_wide_receptive_field_on_real_ground(mosaic, caplog) -> None:
     """U-Net of depth 4 sees 220 px: windows from 256 px on agree, smaller ones nearly."""
     ensemble = ensemble_of([untrained(depth=4, width=2)])
     assert ensemble.receptive_field() == 220
-    part = mosaic[:, 500:1012, 3000:3416]
+    part = mosaic[:, 500:1012, 440:856]
     whole, _ = predicted(part, ensemble, 1024)
     for tile in (256, 352):
         assert_same(predicted(part, ensemble, tile)[0], whole)

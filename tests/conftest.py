@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Generator, Iterator
@@ -17,6 +18,16 @@ _LONGEST_ID = 100
 # sets threads of its own shares the cores, so that one that waits leaves its core to the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+# What is imported and collected stays to the end: it needn't be looked through for garbage.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what the tests make alone."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

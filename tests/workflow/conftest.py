@@ -48,8 +48,8 @@ def write_config(folder: Path, content: dict[str, object]) -> None:
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the workflow of a folder with the package of that folder, in forks (`tests.warm`).
 
-    In `test_kills`, `test_sparse_labels` and `prepare/test_search`, which map by what a wheel
-    installs, runs and all of their jobs are started as users start them.
+    In `test_kills`, in `test_sparse_labels` up to its networks, and in `prepare/test_search`, which
+    maps by what a wheel installs, runs and all of their jobs are started as users start them.
     """
     return _snakemake(interpreter(), folder, folder / "src", arguments)
 

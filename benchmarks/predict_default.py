@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from typing import Any
 import numpy as np
 import rasterio
 import xarray as xr
+from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from benchmarks.neighbours import peak_mib
 from benchmarks.own import own
@@ -27,16 +30,20 @@ from benchmarks.predict import THREADS, write_scene
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.files import read_json
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
+from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
 from floodloom.mapping.backends import available
-from floodloom.mapping.settings import PredictSettings
+from floodloom.mapping.scene_inputs import scene_inputs
+from floodloom.mapping.settings import PredictFiles, PredictSettings
 from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.raster.store import open_store, write_store
+from floodloom.sentinel2.settings import PairingSettings
 from floodloom.stages.predict import predict
 
 NAME = "predict_default"
 SIDE = 4096
 ROWS, WIDTHS = 2048, (4096, 16384, 32768)
 PRECISIONS = ("auto", "float32", "int8")
+_ROWS = 512  # of a strip
 LIKELIHOOD = {"likelihood": {"weight": 0.25, "temperature": 1.0}}
 
 Figures = dict[str, Any]
@@ -47,7 +54,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("speed", "widths"))
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--likelihood", nargs=3, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.likelihood:
+        print(json.dumps(likelihood_alone(*given.likelihood)))
+        return
     if given.one:
         store, checkpoint, out, backend, precision = given.one
         figures = one(Path(store), Path(checkpoint), Path(out), backend, precision)
@@ -84,11 +95,36 @@ def speed(folder: Path) -> Figures:
         if precision == "int8":
             found["int8"]["changed"] = share_changed(folder / "float32.tif", out)
     for name, scene in (("likelihood", store), ("likelihood_land", _land(store, folder))):
-        plain = measured(scene, DEFAULT_CHECKPOINT, folder / "p.tif", "auto", "float32")
-        with_it = measured(scene, weighted, folder / "w.tif", "auto", "float32")
-        seconds = with_it["cpu_seconds"] - plain["cpu_seconds"]
-        found[name] = {"cpu_seconds_per_megapixel": seconds / with_it["megapixels"]}
+        measured(scene, DEFAULT_CHECKPOINT, folder / "p.tif", "auto", "float32")
+        found[name] = own(NAME, "--likelihood", scene, weighted, folder / "p.tif")
     return found
+
+
+def likelihood_alone(store: Path, checkpoint: Path, predicted: Path) -> Figures:
+    """Add the local likelihood to a map that is there already; other work would hide its cost."""
+    seen = scene_inputs(
+        store, [checkpoint], PredictFiles(), PredictSettings(), PairingSettings(), THREADS
+    )
+    held = seen.inputs.drop_sel(band=list(seen.lacking))
+    seconds = []
+    for _ in range(2):  # the first compiles
+        with rasterio.open(predicted) as raster:
+            used = time.process_time()
+            parts = add_local_likelihood(_strips(raster), held, seen.weighting, threads=THREADS)
+            pixels = sum(percent[0].size for _, percent in parts)
+            both = time.process_time() - used
+            used = time.process_time()
+            for _ in _strips(raster):
+                pass
+            seconds.append(both - (time.process_time() - used))
+    return {"cpu_seconds_per_megapixel": seconds[-1] / (pixels / 1e6)}
+
+
+def _strips(raster: rasterio.DatasetReader) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Rows of a map from top to bottom, as a prediction gives them."""
+    for row in range(0, raster.height, _ROWS):
+        window = Window(0, row, raster.width, min(_ROWS, raster.height - row))
+        yield row, raster.read(window=window)
 
 
 def _land(store: Path, folder: Path) -> Path:

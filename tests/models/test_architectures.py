@@ -13,7 +13,7 @@ from floodloom.models.blocks import Junction
 from floodloom.models.encoders.alexnet import AlexNet
 from floodloom.models.encoders.vgg16 import VGG16
 from floodloom.models.registry import arguments_of, build, names
-from tests.models.zoo import SHALLOW, WIDTH, iou, settle, small
+from tests.models.zoo import WIDTH, iou, settle, small
 
 
 def takes(name: str, argument: str) -> bool:
@@ -105,9 +105,7 @@ COARSE = {
 
 @pytest.mark.parametrize("name", names())
 def test_a_batch_can_be_learned_by_heart(name):
-    arguments = SHALLOW[name] if name == "u2net" else {}  # the others learn in a second as they are
-    width = WIDTH if name in ("deconvnet", "u2net", "unetplusplus") else 8
-    model = small(name, width=width, **arguments)
+    model = small(name, width=WIDTH if name in ("deconvnet", "u2net", "unetplusplus") else 8)
     image, label = COARSE.get(name, noise)()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     reached = 0.0

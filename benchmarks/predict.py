@@ -192,6 +192,7 @@ def network_only(store: Path, checkpoint: Path, backend: str, precision: str) ->
     sizes = inputs.sizes
     plan = plan_scene(
         sizes["y"], sizes["x"], tile=LARGEST[precision], field=ensemble.receptive_field(),
+        stride=ensemble.stride(),
         overlap=None, rim=None,
     )  # fmt: skip
     request = Request(backend, precision, plan.predicted_pixels, THREADS)

@@ -74,3 +74,13 @@ def test_windows_that_do_not_fit_are_refused(arguments, message) -> None:
         plan_scene(
             500, 500, **{"tile": 128, "field": 20, "overlap": None, "rim": None, **arguments}
         )
+
+
+def test_windows_begin_on_the_multiples_of_a_coarser_stride() -> None:
+    plan = plan_scene(1500, 1000, tile=352, field=60, stride=64)
+    assert plan.size[0] % 64 == plan.size[1] % 64 == 0
+    assert max(plan.size) <= 320
+    assert all(start % 64 == 0 for start in (*plan.rows, *plan.cols))
+    assert plan.padded == (1536, 1024)
+    with pytest.raises(InputError, match="tile 96 must be a multiple of 64 from 128 on"):
+        plan_scene(1500, 1000, tile=96, field=60, stride=64)

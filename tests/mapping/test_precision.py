@@ -122,3 +122,9 @@ def test_sample_of_a_narrow_scene() -> None:
     narrow = as_inputs(flooded(70, 1300)[0])
     assert {window.shape for window in sample_windows(narrow)} == {(2, 64, 128)}
     assert list(sample_windows(narrow[:, :31])) == []
+
+
+@pytest.mark.parametrize(("stride", "expected"), [(32, (128, 96)), (64, (128, 64))])
+def test_sample_suits_a_coarser_stride(stride, expected) -> None:
+    power, _ = flooded(224, 100, seed=5)
+    assert {window.shape[1:] for window in sample_windows(as_inputs(power), stride)} == {expected}

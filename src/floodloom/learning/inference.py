@@ -18,6 +18,7 @@ from floodloom.learning.checkpoint import Checkpoint, load_checkpoint
 from floodloom.learning.data.augmentation import rotate_and_flip, undo_rotate_and_flip
 from floodloom.learning.network import Execution, default_device, keep_memory
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
+from floodloom.models.base import Segmenter
 from floodloom.models.cropped_decoder import WHOLE, CroppedNetwork, Rim, crop_rim
 from floodloom.models.figures import known_figures
 from floodloom.models.measure import receptive_field
@@ -83,6 +84,10 @@ class Ensemble:
         """Return the widest receptive field of the members, px."""
         thin = {_thin(checkpoint) for checkpoint in self.checkpoints}
         return max(_receptive_field(name, json.loads(a), len(self.bands)) for name, a in thin)
+
+    def stride(self) -> int:
+        """Return the largest stride of the members, px."""
+        return max(getattr(model, "stride", Segmenter.stride) for model in self.models)
 
     def _calibrated(
         self, image: Tensor, tta: bool, precision: str, rim: Rim = WHOLE

@@ -153,6 +153,7 @@ def write_probability(
         inputs.sizes["x"],
         tile=settings.tile or LARGEST[chosen.name],
         field=ensemble.receptive_field(),
+        stride=ensemble.stride(),
     )
     with read_ahead(inputs, plan) as pieces:
         request = Request(settings.backend, chosen.name, plan.predicted_pixels, threads)

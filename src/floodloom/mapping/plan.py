@@ -2,7 +2,7 @@
 
 A network with pooling gives the same value for a pixel from two windows if both start on a multiple
 of the network's coarsest stride and both see the pixel's whole receptive field. So windows start on
-multiples of `ALIGNMENT`, and a rim of half the receptive field isn't used.
+multiples of `ALIGNMENT`, or of a larger stride, and a rim of half the receptive field isn't used.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from floodloom.errors import InputError
 from floodloom.log import get_logger
 
 ALIGNMENT = 32
-"""Coarsest stride of the networks, px."""
+"""Stride of nearly all networks, px, or a multiple of it."""
 
 LARGEST = {"float32": 1024, "bfloat16": 1408, "int8": 1600}
 """Sides of windows, px, with which U-Net of width 16 takes some .5 GB in each number format."""
 
-_SMALLEST = 2 * ALIGNMENT
 _FAINTEST = 1e-3
 
 
@@ -35,7 +34,7 @@ class WindowPlan:
     shape
         Height and width of the scene, px.
     padded
-        The same, rounded up to multiples of `ALIGNMENT`.
+        The same, rounded up to multiples of the stride.
     size
         Height and width of every window.
     rows, cols
@@ -87,6 +86,7 @@ def plan_scene(
     *,
     tile: int,
     field: int,
+    stride: int = ALIGNMENT,
     overlap: int | None = None,
     rim: int | None = None,
 ) -> WindowPlan:
@@ -97,12 +97,15 @@ def plan_scene(
     height, width
         Size of the scene, px.
     tile
-        Largest side of a window, px, a multiple of `ALIGNMENT`. Windows are spread evenly, so they
-        may be smaller.
+        Largest side of a window, px, a multiple of `ALIGNMENT`; rounded down to one of the stride.
+        Windows are spread evenly, so they may be smaller.
     field
         Receptive field of the network, px.
+    stride
+        Stride of its coarsest map, px, a power of two; from `ALIGNMENT` on windows begin on its
+        multiples and are multiples of it.
     overlap
-        Least number of pixels that neighbours share; rounded up to a multiple of `ALIGNMENT`; None
+        Least number of pixels that neighbours share; rounded up to a multiple of the stride; None
         for twice the rim.
     rim
         Pixels at a window's border that aren't used; None for half the receptive field, which makes
@@ -114,25 +117,25 @@ def plan_scene(
     InputError
         If tile, overlap and rim don't fit together.
     """
-    if tile < _SMALLEST or tile % ALIGNMENT:
-        raise InputError(
-            f"predict: tile {tile} must be a multiple of {ALIGNMENT} from {_SMALLEST} on"
-        )
+    step = max(stride, ALIGNMENT)
+    if tile < 2 * step or tile % ALIGNMENT:
+        raise InputError(f"predict: tile {tile} must be a multiple of {step} from {2 * step} on")
+    tile -= tile % step
     needed = math.ceil(field / 2)
-    if rim is None and overlap is None and _aligned(2 * needed) >= tile:
-        overlap = _aligned(tile // 2)
+    if rim is None and overlap is None and _aligned(2 * needed, step) >= tile:
+        overlap = _aligned(tile // 2, step)
         rim = overlap // 2 - ALIGNMENT // 2
     elif rim is None:
         rim = needed if overlap is None else min(needed, overlap // 2)
-    shared = _aligned(2 * rim if overlap is None else overlap)
+    shared = _aligned(2 * rim if overlap is None else overlap, step)
     if not 2 * rim <= shared < tile:
         raise InputError(
             f"predict: overlap {shared} must be at least twice the rim ({rim}) and below tile "
-            f"({tile}); overlaps are multiples of {ALIGNMENT}"
+            f"({tile}); overlaps are multiples of {step}"
         )
-    padded = _aligned(height), _aligned(width)
-    rows, tall = _spread(padded[0], tile, shared)
-    cols, wide = _spread(padded[1], tile, shared)
+    padded = _aligned(height, step), _aligned(width, step)
+    rows, tall = _spread(padded[0], tile, shared, step)
+    cols, wide = _spread(padded[1], tile, shared, step)
     plan = WindowPlan((height, width), padded, (tall, wide), rows, cols, rim)
     _warn(plan, tile, field)
     return plan
@@ -154,18 +157,18 @@ def _warn(plan: WindowPlan, tile: int, field: int) -> None:
         )  # fmt: skip
 
 
-def _aligned(length: int) -> int:
-    return math.ceil(length / ALIGNMENT) * ALIGNMENT
+def _aligned(length: int, step: int) -> int:
+    return math.ceil(length / step) * step
 
 
-def _spread(length: int, tile: int, overlap: int) -> tuple[tuple[int, ...], int]:
+def _spread(length: int, tile: int, overlap: int, step: int) -> tuple[tuple[int, ...], int]:
     """First pixels and size of the fewest aligned windows that cover a length."""
     if length <= tile:
         return (0,), length
     number = math.ceil((length - overlap) / (tile - overlap))
-    size = _aligned(math.ceil((length - overlap) / number) + overlap)
+    size = _aligned(math.ceil((length - overlap) / number) + overlap, step)
     last = length - size
-    starts = (last * index // (number - 1) // ALIGNMENT * ALIGNMENT for index in range(number))
+    starts = (last * index // (number - 1) // step * step for index in range(number))
     return tuple(starts), size
 
 

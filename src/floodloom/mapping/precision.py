@@ -131,7 +131,7 @@ def sample(
     names = _candidates(requested, ensemble, backend)
     large = inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT
     needed = requested == "int8" or (requested == "auto" and large and names)
-    return list(sample_windows(inputs)) if needed else []
+    return list(sample_windows(inputs, ensemble.stride())) if needed else []
 
 
 def _record_exact(
@@ -174,13 +174,15 @@ def _can_quantise(ensemble: Ensemble) -> bool:
     return ensemble.device.type == "cpu" and all(map(can_quantise, ensemble.models))
 
 
-def sample_windows(inputs: xr.DataArray) -> Iterator[NDArray[np.float32]]:
+def sample_windows(inputs: xr.DataArray, stride: int = ALIGNMENT) -> Iterator[NDArray[np.float32]]:
     """Give a few windows (band, y, x) of a scene, spread evenly, that have data.
 
-    Their sides are multiples of `ALIGNMENT`; of a scene smaller than that there are none.
+    Their sides are multiples of `ALIGNMENT` and of a network's stride, a power of two; of a scene
+    smaller than that there are none.
     """
+    step = max(stride, ALIGNMENT)
     height, width = inputs.sizes["y"], inputs.sizes["x"]
-    tall, wide = (min(_SIDE, length // ALIGNMENT * ALIGNMENT) for length in (height, width))
+    tall, wide = (min(max(_SIDE, step), length // step * step) for length in (height, width))
     tops, lefts = (_starts(length) for length in (height - tall, width - wide))
     for top, left in itertools.product(tops, lefts) if tall and wide else ():
         part = inputs.isel(y=slice(top, top + tall), x=slice(left, left + wide))

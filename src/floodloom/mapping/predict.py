@@ -103,7 +103,7 @@ def predict_rows(
     ----------
     pieces
         (band, y, x) float32: what the windows take, NaN = no data, see `read_ahead`. Beyond its
-        right and lower border the scene is mirrored up to the next multiple of `plan.ALIGNMENT`.
+        right and lower border the scene is mirrored up to `plan.padded`.
     network
         What predicts a window; windows without any data are left out.
     plan

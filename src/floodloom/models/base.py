@@ -25,6 +25,9 @@ class Segmenter(nn.Module, ABC):
     feature_channels: tuple[int, ...]
     side_weight: float = 1.0
     """What the loss of each side output weighs beside that of the logits."""
+    stride: int = 32
+    """How many times coarser than the image the coarsest map is at most: seen from windows that
+    begin on its multiples, a pixel has one value. Networks that can be deeper state theirs."""
 
     @abstractmethod
     def features(self, image: Tensor) -> list[Tensor]:

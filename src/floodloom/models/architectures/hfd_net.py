@@ -50,6 +50,7 @@ class HFDNet(Segmenter):
         )
         channels = 4 * width
         scales = self.encoder.channels[1:]  # the image's own size would cost most of the work
+        self.stride = 2 ** len(scales)
         self.junction = Junction()
         self.reduce = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in reversed(scales))
         self.align = nn.ModuleList(convolution(channels, channels, norm=norm) for _ in scales)

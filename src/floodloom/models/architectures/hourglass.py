@@ -90,6 +90,7 @@ class StackedHourglass(Segmenter):
     ) -> None:
         super().__init__()
         channels = 4 * width
+        self.stride = 4 * 2**depth
         self.stem = nn.Sequential(
             *convolution(in_channels, width, 7, stride=2, norm=norm),
             _Residual(width, 2 * width, norm),

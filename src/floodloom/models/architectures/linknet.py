@@ -74,6 +74,7 @@ class LinkNet(Segmenter):
         self.finish = _Decoder(widths[0], widths[0], upsampling, norm)
         self.head = head(widths[0], classes)
         self.feature_channels = (*reversed(widths), widths[0])
+        self.stride = 2 ** len(widths)
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the bottleneck and the decoder's maps, coarsest first."""

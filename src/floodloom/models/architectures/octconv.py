@@ -109,6 +109,7 @@ class OctaveNet(Segmenter):
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
+        self.stride = 2 ** (depth + 1)  # the lower octave of the deepest level
 
         def twice(before: int, after: int, first_share: float) -> nn.Sequential:
             return nn.Sequential(

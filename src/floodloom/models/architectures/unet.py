@@ -62,6 +62,7 @@ class UNet(Segmenter):
         )
         self.junction = Junction()
         *skip_channels, deepest = self.encoder.channels
+        self.stride = 2 ** len(skip_channels)
         widths = [width * 2**level for level in range(len(skip_channels))]
         self.feature_channels = (deepest, *reversed(widths))
         self.decoder = nn.ModuleList(

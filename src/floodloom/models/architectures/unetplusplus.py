@@ -54,6 +54,7 @@ class UNetPlusPlus(Segmenter):
         )
         given = self.encoder.channels
         self.depth = len(given) - 1
+        self.stride = 2**self.depth
         widths = [width * 2**level for level in range(self.depth)]
         self.nodes = nn.ModuleDict(
             {

@@ -17,8 +17,8 @@ from floodloom.models.choices import ARCHITECTURES
 from floodloom.models.figures import FILE, LARGEST_FIELD, ModelFigures
 from floodloom.models.registry import build
 
+_LEAST_HEIGHT = 32  # px, that every network takes
 _PROBE_WIDTHS = (64, 256, 512, LARGEST_FIELD)
-_PROBE_HEIGHT = 32
 
 
 def measure(name: str, in_channels: int = 2, classes: int = 2) -> ModelFigures:
@@ -54,7 +54,7 @@ def receptive_field(model: Segmenter, in_channels: int = 2) -> int:
     therefore measures the field of any network. Double precision keeps to plain convolutions.
     """
     probe = model.double().eval()
-    for width in _PROBE_WIDTHS:
+    for width in (width for width in _PROBE_WIDTHS if width >= probe.stride):
         left, right = _probes(probe, in_channels, width)
         quarter, centre = width // 4, width // 2
         if width == LARGEST_FIELD:
@@ -68,13 +68,13 @@ def _probes(
     probe: Segmenter, in_channels: int, width: int
 ) -> tuple[Callable[[int], bool], Callable[[int], bool]]:
     """Whether columns at a distance or beyond, on the left and on the right, reach the centre."""
-    centre = width // 2
+    centre, height = width // 2, max(probe.stride, _LEAST_HEIGHT)
 
     def reaches(columns: slice) -> bool:
-        image = torch.zeros(1, in_channels, _PROBE_HEIGHT, width, dtype=torch.float64)
+        image = torch.zeros(1, in_channels, height, width, dtype=torch.float64)
         image[..., columns] = torch.nan
         with torch.inference_mode():
-            return bool(probe(image)[0, :, _PROBE_HEIGHT // 2, centre].isnan().any())
+            return bool(probe(image)[0, :, height // 2, centre].isnan().any())
 
     return (
         lambda reach: reaches(slice(None, centre - reach + 1)),

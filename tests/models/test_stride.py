@@ -13,6 +13,7 @@ NETWORKS = [
     ("unetplusplus", {"width": 4, "depth": 3}),
     ("hfd_net", {"width": 4, "depth": 6}),
     ("octconv", {"width": 4, "depth": 5}),
+    ("late_fusion", {"width": 2, "branch": "hourglass"}),
     ("linknet", {"width": 4, "depth": 5}),
 ]
 _SIDES = 64, 1280  # px
@@ -22,8 +23,8 @@ _INSIDE = slice(600, 640)  # columns that neither end of the image reaches
 @pytest.mark.parametrize(("name", "arguments"), NETWORKS)
 def test_logits_move_with_the_image_by_strides_and_by_nothing_less(name, arguments) -> None:
     torch.manual_seed(0)
-    model = build(name, 1, 2, **arguments).double().eval()
-    image = torch.rand(1, 1, *_SIDES, dtype=torch.float64).cumsum(-1) % 1
+    model = build(name, 2, 2, **arguments).double().eval()
+    image = torch.rand(1, 2, *_SIDES, dtype=torch.float64).cumsum(-1) % 1
 
     def apart(moved: int) -> float:
         with torch.inference_mode():

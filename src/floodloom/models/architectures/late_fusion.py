@@ -69,8 +69,9 @@ class LateFusion(Segmenter):
         self.equalise = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
         self.head = head(2 * width, classes)
         self.alone = head(width, classes) if alone else None
-        channels = make(len(self.groups[0]), classes=width, width=width).feature_channels
-        self.feature_channels = tuple(2 * c for c in channels)
+        one = make(len(self.groups[0]), classes=width, width=width)
+        self.feature_channels = tuple(2 * c for c in one.feature_channels)
+        self.stride = one.stride
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the maps of both branches side by side, coarsest first."""

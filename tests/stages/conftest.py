@@ -29,15 +29,22 @@ class Whole:
     largest: int
 
 
-_run: dict[str, Whole] = {}
+@pytest.fixture(scope="session")
+def whole_runs() -> dict[str, Whole]:
+    """The stages that have run to their end so far, by name."""
+    return {}
 
 
 @pytest.fixture
 def whole(
-    stage: str, have: Path, server: Server, tmp_path_factory: pytest.TempPathFactory
+    stage: str,
+    have: Path,
+    server: Server,
+    whole_runs: dict[str, Whole],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Whole:
     """A stage as it ends by itself; it runs once."""
-    if stage not in _run:
+    if stage not in whole_runs:
         folder = tmp_path_factory.mktemp(stage)
         out = folder / "out"
         out.mkdir()
@@ -45,8 +52,8 @@ def whole(
         ended = server.run(words, folder / "log", out=out)
         assert ended.status == 0, ended.lines[-20:]
         largest = max(file.stat().st_size for file in out.rglob("*") if file.is_file())
-        _run[stage] = Whole(ended, sorted(names(out)), largest)
-    return _run[stage]
+        whole_runs[stage] = Whole(ended, sorted(names(out)), largest)
+    return whole_runs[stage]
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ demo-train: setup ## Simulated events: a model is trained, adapted to a flood wi
 	$(BIN)/snakemake --cores $(CORES) --configfile config/train.yaml
 
 test: setup ## All tests, among them a tiny run of the whole workflow
-	$(BIN)/pytest -n $(or $(WORKERS),3) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n $(or $(WORKERS),2) --dist loadgroup --no-loadscope-reorder
 
 test-kills: setup ## 25 kills of a tiny run, 60 of every stage, and 200 random sequences of changes
 	FLOODLOOM_KILLS=25 FLOODLOOM_STAGE_KILLS=20 FLOODLOOM_SEQUENCES=200 $(BIN)/pytest -s \

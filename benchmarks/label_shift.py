@@ -71,7 +71,7 @@ METHODS: dict[str, dict[str, Any]] = {
 """Settings of the round by method; `earlier` is the round as it was without an estimated share."""
 FIRST_STEPS, ROUND_STEPS = 240, 80
 TRAINING = {
-    "batch": 4, "width": 8, "precision": "bfloat16", "speckle_looks": None, "patience": 1000,
+    "batch": 4, "width": 8, "precision": "auto", "speckle_looks": None, "patience": 1000,
     "cutmix": 0.5, "average": 0.99,
 }  # fmt: skip
 

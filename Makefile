@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 STAMP := .venv/.installed
-# uv, where there is one, takes a tenth of pip's time; the pip that Python brings takes half as long
-# again as a newer one, and what nobody imports needn't be compiled.
+# uv, where there is one, takes a fifth of pip's time; the pip that Python brings takes twice as long
+# as this one to find the packages, and what nobody imports needn't be compiled.
 INSTALL = $(if $(shell command -v uv),\
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" uv pip install --python $(BIN)/python,\
 	{ $(BIN)/python -m pip install --quiet pip==26.3 || true; } \

@@ -24,22 +24,22 @@ _KINDS = {"transductive": "the target itself", "inductive": "unseen"}
 def label_shift_tables(result: dict[str, Any]) -> list[str]:
     """Return pooled IoU, and the share of water called and true, of each method."""
     rows = [
-        "Pooled IoU on the unlabelled target and on unseen events of its kind, and the share "
-        "that is called water. *No round* goes on from the first network with labels alone, by as "
-        "many steps as a round has.\n",
-        "| protocol | seed | scored on | true share | method | IoU | share called | refused |",
-        "|---|---|---|---|---|---|---|---|",
+        "Pooled IoU on the unlabelled target and on unseen events of its kind, and behind the "
+        "stroke the share that is called water. *No round* goes on from the first network with "
+        "labels alone, by as many steps as a round has; of a *refused* one the first network is "
+        "kept, with the local likelihood.\n",
+        f"| protocol | seed | scored on | true share | {' | '.join(METHODS.values())} |",
+        "|---|---|---|---|" + "---|" * len(METHODS),
     ]
     for protocol, title in PROTOCOLS.items():
         seeds = result["protocols"].get(protocol, {})
         if not any(seeds.values()):
-            rows.append(f"| {title} |  |  |  |  |  |  | not measured |")
+            rows.append(f"| {title} |  |  |  |" + " not measured |" * len(METHODS))
         for seed, found in seeds.items():
             for kind, scored_on in _KINDS.items():
-                rows += [
-                    _row((title, seed, scored_on), name, found.get(method), kind)
-                    for method, name in METHODS.items()
-                ]
+                cells = [_cell(found.get(method), kind) for method in METHODS]
+                true = next((f"{one[kind]['true']:.3f}" for one in found.values()), "")
+                rows.append(f"| {title} | {seed} | {scored_on} | {true} | {' | '.join(cells)} |")
     return ["\n".join(rows) + "\n", *_pixel_tables(result.get("pixels", {}))]
 
 
@@ -102,13 +102,8 @@ def _likelihood_table(pixels: dict[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _row(where: tuple[str, str, str], name: str, found: dict[str, Any] | None, kind: str) -> str:
-    start = f"| {' | '.join(where)}"
+def _cell(found: dict[str, Any] | None, kind: str) -> str:
     if found is None:
-        return f"{start} |  | {name} |  |  | not measured |"
-    scores = found[kind]
-    refused = found.get("refused") or ""
-    return (
-        f"{start} | {scores['true']:.3f} | {name} | {scores['iou']:.3f} | {scores['called']:.3f} "
-        f"| {refused} |"
-    )
+        return "not measured"
+    refused = ", refused" if found.get("refused") else ""
+    return f"{found[kind]['iou']:.3f} / {found[kind]['called']:.3f}{refused}"

@@ -1,8 +1,8 @@
 """The local likelihood of a whole scene, added to its prediction.
 
-What `local_likelihood` gives for a tile is given here for every place of a scene: by windows on a
-fixed grid, each of which hands over to the next, so that neither the network's windows nor the
-order of work shows.
+What `local_likelihood` gives for a tile is given here for every place of a scene: by windows of one
+size, each of which hands over to the next, so that neither the network's windows nor the order of
+work shows.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from floodloom.learning.relabelling.local_likelihood import (
 
 Span = tuple[int, int]
 
-SIDE = 256
-"""Distance of the windows' centres, px; a window is twice as large. A tile up to this side is one
-window."""
+SIDE = 512
+"""Side of the windows, px. A scene up to this side is one window."""
+OVERLAP = 128
+"""Pixels over which a window hands over to the next, of those that both cover."""
 
 _STEP = np.float32(2**-10)
 _UNKNOWN, _MOST_STEPS = np.int16(-(2**15)), np.float32(2**15 - 1)
@@ -262,17 +263,19 @@ class _Band:
 
 
 def _spans(length: int) -> dict[Span, Floats]:
-    """Windows along an axis, and their weights, which sum to 1 at every pixel.
+    """Windows along an axis, at equal distances, and their weights, which sum to 1 at every pixel.
 
-    A weight falls from the window's centre to the next ones; what the end of the axis makes the
-    same window counts together.
+    Weights fall linearly from 1 to 0 about the middle of what a window and the next both cover.
     """
-    places = np.arange(length) + 0.5
+    side = min(SIDE, length)
+    steps = -(-(length - side) // (SIDE - OVERLAP))
+    firsts = [round(k * (length - side) / steps) for k in range(steps)] + [length - side]
+    seams = [-np.inf, *((a + b + side) / 2 for a, b in pairwise(firsts)), np.inf]
     found: dict[Span, Floats] = {}
-    for centre in range(0, length + SIDE, SIDE):
-        span = max(centre - SIDE, 0), min(centre + SIDE, length)
-        weights = 1 - np.abs(places[slice(*span)] - centre) / SIDE
-        found[span] = found.get(span, np.float32(0)) + weights.astype(np.float32)
+    for first, (left, right) in zip(firsts, pairwise(seams), strict=True):
+        places = np.arange(first, first + side) + 0.5
+        inward = np.minimum(places - left, right - places) / OVERLAP + 0.5
+        found[first, first + side] = np.clip(inward, 0, 1).astype(np.float32)
     return found
 
 

@@ -32,8 +32,8 @@ Span = tuple[int, int]
 SIDE = 512
 """Side of the windows, px. A scene up to this side is one window."""
 OVERLAP = 64
-"""Pixels over which a window hands over to the next. Wider seams cost more windows and give the same
-maps: twice as wide, a third more time, and IoUs within a tenth of a point."""
+"""Pixels over which a window hands over to the next. Twice as many want a third more windows, and
+IoUs stay within a tenth of a point."""
 
 _STEP = np.float32(2**-10)
 _UNKNOWN, _MOST_STEPS = np.int16(-(2**15)), np.float32(2**15 - 1)

@@ -58,7 +58,7 @@ def weighed(
     return np.concatenate([part for _, part in found], axis=1)
 
 
-@pytest.mark.parametrize("length", [1, 100, 511, 512, 513, 640, 700, 896, 897, 1400])
+@pytest.mark.parametrize("length", [1, 100, 511, 512, 513, 700, 960, 961, 1408, 1409])
 def test_weights_of_the_windows_sum_to_one(length) -> None:
     painted = np.zeros(length)
     for (first, last), weights in scene_likelihood._spans(length).items():
@@ -66,6 +66,11 @@ def test_weights_of_the_windows_sum_to_one(length) -> None:
         assert last - first == min(length, scene_likelihood.SIDE)
         painted[first:last] += weights
     np.testing.assert_allclose(painted, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("length", "windows"), [(512, 1), (513, 2), (960, 2), (961, 3), (4096, 9)])
+def test_there_are_no_more_windows_than_their_overlap_asks_for(length, windows) -> None:
+    assert len(scene_likelihood._spans(length)) == windows
 
 
 def test_water_that_a_network_misses_is_found_by_the_scene_itself() -> None:

@@ -29,10 +29,10 @@ def sparse(path, side: int):
 @pytest.mark.parametrize("side", [70_000, 300_000])
 def test_a_probability_that_no_memory_holds_is_refused_at_once(tmp_path, side) -> None:
     path = sparse(tmp_path / "p.tif", side)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError, match=rf"p\.tif: {side:,} x .* set {SETTING}") as caught:
         read_percent(path)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
     assert "\n" not in str(caught.value)
 
 

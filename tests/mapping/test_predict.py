@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from dask.callbacks import Callback
 from odc.geo.xr import wrap_xr
 from rio_cogeo.cogeo import cog_validate
 
@@ -18,7 +19,7 @@ from floodloom.errors import CheckpointError, InputError, RecipeMismatchError
 from floodloom.learning.checkpoint import load_checkpoint, save_checkpoint
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting
-from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
+from floodloom.learning.relabelling.scene_likelihood import HeldImage, add_local_likelihood
 from floodloom.mapping.mosaic import seam_ratio, window_borders
 from floodloom.mapping.plan import plan_scene
 from floodloom.mapping.predict import (
@@ -256,8 +257,12 @@ def test_a_scene_is_heard_as_far_as_the_checkpoint_says(tmp_path) -> None:
     noted = save_checkpoint(replace(fitted(12), notes=heard), tmp_path / "noted.safetensors")
     store = scene_store(tmp_path / "s.zarr", power)
 
+    tasks = []
+
     def mosaic(checkpoint):
-        out = mosaic_of(scene=store, checkpoint=[checkpoint], out=tmp_path / "p.tif")
+        tasks.append(0)
+        with Callback(posttask=lambda *_: tasks.append(tasks.pop() + 1)):
+            out = mosaic_of(scene=store, checkpoint=[checkpoint], out=tmp_path / "p.tif")
         with rasterio.open(out) as raster:
             return raster.read(1), raster.tags()["FLOODLOOM_LIKELIHOOD"]
 
@@ -265,10 +270,13 @@ def test_a_scene_is_heard_as_far_as_the_checkpoint_says(tmp_path) -> None:
     assert weight == "0"
     together, weight = mosaic(noted)
     assert weight == "0.5"
+    assert tasks[0] == tasks[1] > 0  # the likelihood reads nothing of the scene again
     inputs = as_inputs(power)
     networks, _ = mosaic(softer)
+    image = HeldImage()
+    image.keep(0, 0, inputs.values)
     rows = add_local_likelihood(
-        iter([(0, networks[np.newaxis])]), inputs, LikelihoodWeighting(0.5, 2.0)
+        iter([(0, networks[np.newaxis])]), image, networks.shape, LikelihoodWeighting(0.5, 2.0)
     )
     expected = np.concatenate([part[0] for _, part in rows])
     np.testing.assert_allclose(together.astype(int), expected, atol=1)

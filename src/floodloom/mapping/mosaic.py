@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from floodloom.arrays import NODATA, Bytes
 from floodloom.kernels import jit
-from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood
+from floodloom.learning.relabelling.scene_likelihood import HeldImage, add_local_likelihood
 from floodloom.log import get_logger
 from floodloom.mapping.backends import Request, accelerate
 from floodloom.mapping.plan import LARGEST, plan_scene
@@ -155,7 +155,8 @@ def write_probability(
         field=ensemble.receptive_field(),
         stride=ensemble.stride(),
     )
-    with read_ahead(inputs, plan) as pieces:
+    held = HeldImage(seen.own_bands()) if seen.weighting.weight else None
+    with read_ahead(inputs, plan, held.keep if held else None) as pieces:
         request = Request(settings.backend, chosen.name, plan.predicted_pixels, threads)
         running, runtime = accelerate(chosen.ensemble, request)
         get_logger(__name__).info(
@@ -166,9 +167,10 @@ def write_probability(
         samples = ensemble.samples(settings.tta)
         layers = min(samples, 2)
         predicted = predict_rows(pieces, network, plan, layers=layers)
-        if seen.weighting.weight:
-            held = inputs.drop_sel(band=list(seen.lacking))
-            predicted = add_local_likelihood(predicted, held, seen.weighting, threads=threads)
+        if held is not None:
+            predicted = add_local_likelihood(
+                predicted, held, plan.shape, seen.weighting, threads=threads
+            )
 
         made = {
             "FLOODLOOM_EVENT": settings.event,

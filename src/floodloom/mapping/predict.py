@@ -63,7 +63,9 @@ def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "fl
     return network
 
 
-def read_ahead(inputs: xr.DataArray, plan: WindowPlan) -> Prefetch[Floats]:
+def read_ahead(
+    inputs: xr.DataArray, plan: WindowPlan, also: Callable[[int, int, Floats], None] | None = None
+) -> Prefetch[Floats]:
     """Begin to read what the windows of a scene take.
 
     Parameters
@@ -72,6 +74,8 @@ def read_ahead(inputs: xr.DataArray, plan: WindowPlan) -> Prefetch[Floats]:
         (band, y, x) float32, NaN = no data.
     plan
         Windows of the scene.
+    also
+        What else takes each part, before the windows do: its first row and column, and the part.
 
     Returns
     -------
@@ -86,11 +90,14 @@ def read_ahead(inputs: xr.DataArray, plan: WindowPlan) -> Prefetch[Floats]:
     for edge, following in itertools.pairwise([*edges[1:], math.inf]):
         if following - columns[-1] > MOST_COLUMNS:
             columns.append(edge)
-    parts = (
-        _read(inputs, slice(row, min(row + tall, height)), slice(first, last))
-        for row in plan.rows
-        for first, last in itertools.pairwise(columns)
-    )
+
+    def part(row: int, first: int, last: int) -> Floats:
+        values = _read(inputs, slice(row, min(row + tall, height)), slice(first, last))
+        if also is not None:
+            also(row, first, values)
+        return values
+
+    parts = (part(row, *cut) for row in plan.rows for cut in itertools.pairwise(columns))
     return Prefetch(parts, depth=2)
 
 

@@ -136,6 +136,11 @@ class SceneInputs:
     tags: dict[str, str]
     lacking: Sequence[str] = ()
 
+    def own_bands(self) -> list[int]:
+        """Return the places of the bands of `inputs` that the scene doesn't lack."""
+        names = [str(name) for name in self.inputs["band"].values]
+        return [place for place, name in enumerate(names) if name not in self.lacking]
+
 
 def scene_inputs(
     scene: Path,

@@ -13,7 +13,11 @@ from floodloom.learning.data.samples import Samples
 from floodloom.learning.inference import ensemble_of
 from floodloom.learning.relabelling import scene_likelihood
 from floodloom.learning.relabelling.local_likelihood import LikelihoodWeighting, local_likelihood
-from floodloom.learning.relabelling.scene_likelihood import add_local_likelihood, tile_predictor
+from floodloom.learning.relabelling.scene_likelihood import (
+    HeldImage,
+    add_local_likelihood,
+    tile_predictor,
+)
 from floodloom.learning.relabelling.target_calibration import note_likelihood
 from tests.mapping.conftest import as_inputs, fitted, flooded
 
@@ -52,7 +56,14 @@ def in_strips(percent: np.ndarray, tall: int):
 def weighed(
     inputs, percent, weighting=WEIGHTING, *, tall: int = 100, threads: int = 1
 ) -> np.ndarray:
-    found = list(add_local_likelihood(in_strips(percent, tall), inputs, weighting, threads=threads))
+    image, shape = HeldImage(), percent.shape[1:]
+
+    def predicted():
+        for row, part in in_strips(percent, tall):
+            image.keep(row, 0, inputs.values[:, row : row + tall])
+            yield row, part
+
+    found = list(add_local_likelihood(predicted(), image, shape, weighting, threads=threads))
     rows = [row for row, _ in found]
     assert rows == np.cumsum([0, *(part.shape[1] for _, part in found[:-1])]).tolist()
     return np.concatenate([part for _, part in found], axis=1)
@@ -88,8 +99,7 @@ def test_the_order_of_work_does_not_show() -> None:
     whole = weighed(inputs, layers, tall=700)
     np.testing.assert_array_equal(whole[1], layers[1])
     for tall, threads in ((1, 1), (97, 2), (256, 1)):
-        lazy = inputs.chunk(y=tall, x=100)
-        np.testing.assert_array_equal(weighed(lazy, layers, tall=tall, threads=threads), whole)
+        np.testing.assert_array_equal(weighed(inputs, layers, tall=tall, threads=threads), whole)
 
 
 def test_a_scene_of_one_window_is_weighed_as_a_tile() -> None:
@@ -126,26 +136,23 @@ def test_windows_hand_over_gradually(monkeypatch) -> None:
         assert np.abs(np.diff(logit, axis=axis)).max() < 4.01 / scene_likelihood.OVERLAP + 0.001
 
 
-def test_only_blocks_with_windows_of_both_classes_are_read(monkeypatch) -> None:
-    monkeypatch.setattr(scene_likelihood, "_BLOCK", (128, 128))
-    inputs, percent, _ = scene(300, 1100)
-    percent[0, :, 500:] = np.where(percent[0, :, 500:] == 255, 255, 3)
-    read = []
-
-    def noted(part, block_info=None):
-        read.append(block_info[0]["array-location"][2] if block_info else None)
-        return part
-
-    lazy = inputs.chunk(y=128, x=128)
-    lazy.data = lazy.data.map_blocks(noted, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
-    read.clear()
-    found = weighed(lazy, percent)
-    np.testing.assert_array_equal(found, weighed(inputs, percent))
-    places = [place for place in read if place is not None]
-    assert len(places) == len(set(places)) * 3  # each block once, in three rows of blocks
-    assert max(last for _, last in places) <= 896  # the second of three windows ends at 806
-    assert (found[0, :, :500] != percent[0, :, :500]).any()
-    np.testing.assert_array_equal(found[0, :, 768:], percent[0, :, 768:])
+def test_what_is_read_is_held_once_and_let_go_of() -> None:
+    values = np.random.default_rng(3).normal(0, 3, (3, 900, 70)).astype(np.float32)
+    values[2, 100:300, 20:40] = np.nan
+    image = HeldImage([0, 2])
+    for row in (0, 250, 600):  # parts overlap, as those of a network's windows do
+        for col in (0, 50):
+            image.keep(row, col, values[:, row : row + 400, col : col + 50])
+    np.testing.assert_allclose(
+        image.read(130, 870, (30, 66)), values[::2, 130:870, 30:66], atol=5e-4
+    )
+    assert sum(one.steps.size for one in image._strips) == values[::2].size
+    image.forget_before(600)
+    np.testing.assert_allclose(image.read(600, 900, (0, 70)), values[::2, 600:], atol=5e-4)
+    assert sum(one.steps.size for one in image._strips) < 0.6 * values[::2].size
+    for rows, cols in (((100, 200), (0, 70)), ((880, 901), (0, 70)), ((700, 800), (60, 71))):
+        with pytest.raises(RuntimeError, match="aren't held"):
+            image.read(*rows, cols)
 
 
 def test_tiles_and_scenes_are_weighed_alike(tmp_path) -> None:

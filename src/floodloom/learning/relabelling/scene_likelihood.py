@@ -7,7 +7,7 @@ work shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,6 @@ from itertools import pairwise
 from threading import Lock
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from floodloom.arrays import NODATA, Bytes, Floats
@@ -37,13 +36,14 @@ IoUs stay within a tenth of a point."""
 
 _STEP = np.float32(2**-10)
 _UNKNOWN, _MOST_STEPS = np.int16(-(2**15)), np.float32(2**15 - 1)
-_BLOCK = (512, 2048)  # rows and columns that are read at once; a store's chunks are 512 px
+_HELD_ROWS = 256  # of a strip, which is held as a whole
 _SUREST = 0.005  # half a percent, as near to certainty as a percent comes
 
 
 def add_local_likelihood(
     predicted: Iterator[tuple[int, Bytes]],
-    inputs: xr.DataArray,
+    image: HeldImage,
+    shape: tuple[int, int],
     weighting: LikelihoodWeighting,
     *,
     threads: int = 1,
@@ -55,8 +55,11 @@ def add_local_likelihood(
     predicted
         First row and (layer, y, x) uint8 percent of the rows from there, 255 = no data, as
         `predict_rows` yields them for an ensemble `with_joint_temperature`. Layer 0 is changed.
-    inputs
-        (band, y, x) float32 of the same scene, NaN = no data.
+    image
+        What has been read of the same scene, at least down to the rows that are predicted; what
+        isn't needed any more is let go of.
+    shape
+        Height and width of the scene.
     weighting
         Weight of the likelihood, and temperature of the sum.
     threads
@@ -67,10 +70,9 @@ def add_local_likelihood(
     row, percent
         As `predicted`; together they are the whole scene.
     """
-    height, width = inputs.sizes["y"], inputs.sizes["x"]
+    height, width = shape
     spans = list(_spans(height).items())
     ends = [first for (first, _), _ in spans[1:]] + [height]
-    image = _Image(inputs)
     percent = np.empty((0, 0, width), dtype=np.uint8)
     likelihood = np.zeros((0, width), dtype=np.float32)
     top = 0  # row of the scene that both start at
@@ -98,81 +100,101 @@ def add_local_likelihood(
                 percent, likelihood, top = percent[:, done:], likelihood[done:], end
 
 
-class _Image:
-    """The inputs of a scene, of which blocks are read when a window needs them, and kept a while.
+@dataclass(frozen=True)
+class _Strip:
+    """Rows of some columns of a scene: (band, y, x) int16 steps, and where they begin."""
 
-    Numbers are kept as whole ones with 16 bits, in steps of a thousandth of a standard deviation:
-    finer than a hundredth of a decibel, and quicker to read again than halves of a float.
+    row: int
+    col: int
+    steps: NDArray[np.int16]
+
+
+class HeldImage:
+    """What is read of a scene for its networks, held until its likelihood has used it.
+
+    Numbers are held as whole ones with 16 bits, in steps of a thousandth of a standard deviation:
+    finer than a hundredth of a decibel. The methods may be called by several threads.
 
     Parameters
     ----------
-    inputs
-        (band, y, x) float32, NaN = no data.
+    bands
+        Which of the bands are held; None: all.
     """
 
-    def __init__(self, inputs: xr.DataArray) -> None:
-        self._inputs = inputs.transpose("band", "y", "x")
-        self._blocks: dict[tuple[int, int], NDArray[np.int16]] = {}
+    def __init__(self, bands: Sequence[int] | None = None) -> None:
+        self._bands = bands
+        self._strips: list[_Strip] = []
+        self._ends: dict[int, int] = {}
         self._lock = Lock()
 
+    def keep(self, row: int, col: int, values: Floats) -> None:
+        """Hold what is new in a part that was read.
+
+        Parameters
+        ----------
+        row, col
+            First row and column of the part; parts with the same column come from top to bottom.
+        values
+            (band, y, x) float32, NaN = no data.
+        """
+        bottom = row + values.shape[1]
+        for top in range(max(self._ends.get(col, row), row), bottom, _HELD_ROWS):
+            steps = self._in_steps(values[:, top - row : top - row + _HELD_ROWS])
+            with self._lock:
+                self._strips.append(_Strip(top, col, steps))
+        self._ends[col] = bottom
+
     def read(self, first: int, last: int, cols: Span) -> Floats:
-        """Return (band, y, x) float32 of the rows from `first` to before `last`."""
-        part = np.empty((len(self._inputs), last - first, cols[1] - cols[0]), dtype=np.float32)
-        for top, bottom in _cut(first, last, _BLOCK[0]):
-            for left, right in _cut(*cols, _BLOCK[1]):
-                row, col = top // _BLOCK[0] * _BLOCK[0], left // _BLOCK[1] * _BLOCK[1]
-                block = self._block(row, col)
-                _read_steps(
-                    block[:, top - row : bottom - row, left - col : right - col],
-                    part[:, top - first : bottom - first, left - cols[0] : right - cols[0]],
-                )
+        """Return (band, y, x) float32 of the rows from `first` to before `last`, which are held."""
+        with self._lock:
+            strips = list(self._strips)
+        part = np.empty((len(strips[0].steps), last - first, cols[1] - cols[0]), dtype=np.float32)
+        filled = 0
+        for strip in strips:
+            _, tall, wide = strip.steps.shape
+            top, bottom = max(first, strip.row), min(last, strip.row + tall)
+            left, right = max(cols[0], strip.col), min(cols[1], strip.col + wide)
+            if top >= bottom or left >= right:
+                continue
+            filled += (bottom - top) * (right - left)
+            from_rows, from_cols = (top - strip.row, bottom - strip.row), left - strip.col
+            for steps, values in zip(strip.steps, part, strict=True):
+                to = values[top - first : bottom - first, left - cols[0] : right - cols[0]]
+                _read_steps(steps[slice(*from_rows)], from_cols, to)
+        if filled != part[0].size:
+            raise RuntimeError(f"rows {first} to {last} of columns {cols} aren't held")
         return part
 
     def forget_before(self, row: int) -> None:
-        """Let go of blocks that end before a row."""
-        self._blocks = {
-            place: block for place, block in self._blocks.items() if place[0] + _BLOCK[0] > row
-        }
-
-    def _block(self, row: int, col: int) -> NDArray[np.int16]:
+        """Let go of what lies wholly before a row."""
         with self._lock:
-            if (row, col) not in self._blocks:
-                rows, cols = slice(row, row + _BLOCK[0]), slice(col, col + _BLOCK[1])
-                values = self._inputs.isel(y=rows, x=cols).values
-                self._blocks[row, col] = _in_steps(values)
-            return self._blocks[row, col]
+            self._strips = [one for one in self._strips if one.row + one.steps.shape[1] > row]
 
-
-def _in_steps(values: Floats) -> NDArray[np.int16]:
-    steps = np.empty(values.shape, dtype=np.int16)
-    _write_steps(values, steps)
-    return steps
+    def _in_steps(self, values: Floats) -> NDArray[np.int16]:
+        bands = range(len(values)) if self._bands is None else self._bands
+        steps = np.empty((len(bands), *values.shape[1:]), dtype=np.int16)
+        for band, out in zip(bands, steps, strict=True):
+            _write_steps(values[band], out)
+        return steps
 
 
 @jit()
 def _write_steps(values, steps):  # type: ignore[no-untyped-def]
-    for band in range(values.shape[0]):
-        for row in range(values.shape[1]):
-            given, out = values[band, row], steps[band, row]
-            for x in range(len(out)):
-                step = min(max(np.rint(given[x] / _STEP), -_MOST_STEPS), _MOST_STEPS)
-                out[x] = _UNKNOWN if np.isnan(given[x]) else np.int16(step)
+    for row in range(values.shape[0]):
+        given, out = values[row], steps[row]
+        for x in range(len(out)):
+            step = min(max(np.rint(given[x] / _STEP), -_MOST_STEPS), _MOST_STEPS)
+            out[x] = _UNKNOWN if np.isnan(given[x]) else np.int16(step)
 
 
 @jit()
-def _read_steps(steps, values):  # type: ignore[no-untyped-def]
-    for band in range(steps.shape[0]):
-        for row in range(steps.shape[1]):
-            taken, out = steps[band, row], values[band, row]
-            for x in range(len(out)):
-                step = taken[x]
-                out[x] = np.float32(np.nan) if step == _UNKNOWN else step * _STEP
-
-
-def _cut(first: int, last: int, side: int) -> list[Span]:
-    """Parts of an interval, cut at the multiples of a number."""
-    cuts = range((first // side + 1) * side, last, side)
-    return list(pairwise([first, *cuts, last]))
+def _read_steps(steps, first, values):  # type: ignore[no-untyped-def]
+    """Write the columns from `first` on as numbers, (y, x), into as many as there is room for."""
+    for row in range(values.shape[0]):
+        taken, out = steps[row], values[row]
+        for x in range(len(out)):
+            step = taken[first + x]
+            out[x] = np.float32(np.nan) if step == _UNKNOWN else step * _STEP
 
 
 def tile_predictor(

@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from benchmarks.labels_protocols import (
     AMOUNTS,
     DATA,
+    STAC_AS_DEFAULT,
     labelled_pixels,
     map_stac_tiles,
     write_case,
 )
-from benchmarks.labels_tables import fitting
+from benchmarks.labels_tables import DATA_SETS, fitting
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.arrays import IGNORE
 from floodloom.config.load import load_config
@@ -185,6 +186,8 @@ METHODS: dict[str, Method] = {
 
 `all-flood` is the trivial map.
 """
+GROUNDS = {("stac", "default-start"): STAC_AS_DEFAULT}
+"""Whose tiles a method learns from, where these aren't those of the data set."""
 
 
 def score(predictor: Predictor, unseen: Path) -> dict[str, float]:
@@ -221,9 +224,11 @@ def _run_case(
     if not left:
         return
     if asked.repeat:
-        shutil.rmtree(asked.work / f"{data_set}-{seed}" / amount, ignore_errors=True)
-    folder, ground = (_written(data_set, one, seed, asked) for one in (amount, "none"))
+        for own in {data_set, *(GROUNDS.get((data_set, method), data_set) for method in left)}:
+            shutil.rmtree(asked.work / f"{own}-{seed}" / amount, ignore_errors=True)
     for method in left:
+        own = GROUNDS.get((data_set, method), data_set)
+        folder, ground = (_written(own, one, seed, asked) for one in (amount, "none"))
         case = Case(folder, seed, asked.threads, ground / "unlabelled.zarr", asked.data)
         found = score(METHODS[method](case), folder / "unseen.zarr")
         found["labelled_pixels"] = labelled_pixels(folder)
@@ -258,7 +263,7 @@ def _record(rows: dict[str, Any]) -> None:
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-sets", nargs="*", choices=list(DATA), default=list(DATA))
+    parser.add_argument("--data-sets", nargs="*", choices=list(DATA_SETS), default=list(DATA_SETS))
     parser.add_argument("--amounts", nargs="*", choices=list(AMOUNTS), default=list(AMOUNTS))
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])

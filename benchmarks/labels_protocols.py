@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from floodloom.arrays import IGNORE, NODATA
 from floodloom.datasets import DATASETS, ombria
 from floodloom.mapping.settings import PredictSettings
 from floodloom.mapping.sources import read_percent
+from floodloom.models.choices import DEFAULT_CHECKPOINT
 from floodloom.raster.store import write_store
 from floodloom.stages.predict import predict
 from floodloom.stages.tile import tile
@@ -31,6 +33,8 @@ from floodloom.tiles.settings import AnnotateSettings, TileSettings
 from floodloom.tiles.store import concatenate_tiles, open_tiles, with_labels, write_tiles
 
 STORES = ("labelled", "unlabelled", "unseen")
+STAC_AS_DEFAULT = "stac-as-default"
+"""The ground of `stac`, in the bands of the model in the package."""
 _CHIP, _SIDE = 512, 64  # px, of chips and tiles of STAC Overflow
 _HELD_OUT = 0.2  # share of the labelled chips that isn't trained on
 _LEAST = 96  # training tiles, so that an epoch is no shorter with few of them
@@ -52,16 +56,16 @@ def ombria_ground(data: Path, work: Path, seed: int) -> Ground:
     return Ground(shrunk(tiles, 2), tiles["split"].values == "test")
 
 
-def stac_ground(data: Path, work: Path, seed: int) -> Ground:
+def stac_ground(data: Path, work: Path, seed: int, checkpoint: Path | None = None) -> Ground:
     """Return the four labelled chips of STAC Overflow in tiles; a quarter of each is unseen.
 
-    Seeds leave out one quarter after the other.
+    Seeds leave out one quarter after the other. Bands are those of a checkpoint, if there is one.
     """
-    out = work / "stac.zarr"
+    out = work / ("stac.zarr" if checkpoint is None else f"stac-{checkpoint.stem}.zarr")
     if not out.exists():
         root = data / "c2s_stac_overflow"
         settings = TileSettings(dataset="stac-overflow", root=root, split="train", size=_SIDE)
-        tile(out=out, settings=settings)
+        tile(out=out, checkpoint=checkpoint, settings=settings)
     tiles = open_tiles(out).load()
     labelled = (tiles["label"].values != IGNORE).any(axis=(1, 2))
     tiles = tiles.isel(tile=np.flatnonzero(labelled))
@@ -96,6 +100,7 @@ def map_stac_tiles(tiles: xr.Dataset, data: Path, settings: PredictSettings) -> 
 DATA: dict[str, Callable[[Path, Path, int], Ground]] = {
     "ombria": ombria_ground,
     "stac": stac_ground,
+    STAC_AS_DEFAULT: partial(stac_ground, checkpoint=DEFAULT_CHECKPOINT),
 }
 """The ground of each data set, by the folder of all data, a folder to work in, and a seed."""
 

@@ -201,7 +201,9 @@ class Recipe(BaseModel):
 
 
 def _hint(field: str, found: object, expected: object) -> str:
-    """Warn where spacings are so far apart that one can't have been stated in metres."""
+    """Say what may be behind it: spacings in other units, or tiles cut for other networks."""
+    if field == "bands":
+        return " (`floodloom tile --checkpoint` cuts tiles in the bands of a checkpoint)"
     if field != "spacing" or not (isinstance(found, float) and isinstance(expected, float)):
         return ""
     fine, coarse = sorted((found, expected))

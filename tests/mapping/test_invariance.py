@@ -158,7 +158,8 @@ def test_two_predictions_by_auto_are_the_same_map(monkeypatch) -> None:
         rows = [p for _, p in predict_rows(read_ahead(inputs, plan), network, plan, layers=1)]
         return backend, chosen.name, np.concatenate(rows, axis=1).tobytes()
 
-    monkeypatch.setattr("floodloom.mapping.precision._WORTH_IT", 1)
+    for least in ("_WORTH_IT", "_WORTH_IT_IN_FLOAT32"):
+        monkeypatch.setattr(f"floodloom.mapping.precision.{least}", 1)
     inputs = as_inputs(flooded(300, 400)[0])
     ensemble = ensemble_of([fitted(width=8)])
     assert by_auto() == by_auto()

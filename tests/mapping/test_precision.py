@@ -15,7 +15,8 @@ from tests.mapping.conftest import as_inputs, fitted, flooded, untrained
 @pytest.fixture
 def large(monkeypatch) -> xr.DataArray:
     """A scene that counts as large, on a processor that counts as able."""
-    monkeypatch.setattr(precision, "_WORTH_IT", 1)
+    for least in ("_WORTH_IT", "_WORTH_IT_IN_FLOAT32"):
+        monkeypatch.setattr(precision, least, 1)
     monkeypatch.setattr(precision, "supports_bfloat16", lambda device: True)
     monkeypatch.setattr(precision, "supports_int8", lambda: True)
     return as_inputs(flooded(1100, 1300)[0])
@@ -83,6 +84,16 @@ def test_small_scenes_and_other_processors_keep_float32(large, monkeypatch) -> N
         assert taken("auto", ensemble, large) == ("float32", None)
     monkeypatch.setattr(precision, "_WORTH_IT", 1e9)
     assert taken("auto", ensemble, large) == ("float32", None)
+
+
+def test_smaller_scenes_are_worth_8_bits_where_nothing_else_is_fast(large, monkeypatch) -> None:
+    ensemble = ensemble_of([fitted(width=8)])
+    monkeypatch.setattr(precision, "_WORTH_IT", large[0].size + 1)
+    monkeypatch.setattr(precision, "_WORTH_IT_IN_FLOAT32", large[0].size)
+    assert taken("auto", ensemble, large) == ("float32", None)
+    monkeypatch.setattr(precision, "supports_bfloat16", lambda device: False)
+    assert taken("auto", ensemble, large)[0] == "int8"
+    assert taken("auto", ensemble, large[:, 1:]) == ("float32", None)
 
 
 def test_a_back_end_of_float32_alone_gets_it(large) -> None:

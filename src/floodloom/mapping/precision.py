@@ -32,7 +32,10 @@ MOST_CHANGED = 5e-4
 """Share of the classes that another format than float32 may change with `auto`; a sample
 isn't the scene, so it is half of the .1 % that is aimed at."""
 
-_WORTH_IT = 30e6  # px; below, the sample takes longer than it can save
+_WORTH_IT, _WORTH_IT_IN_FLOAT32 = 30e6, 4e6
+"""Pixels of a scene below which the sample takes longer than it can save: where the processor
+multiplies bfloat16, and where nothing but 8 bits is faster than float32."""
+
 _SIDE = 128  # px, of which a store's chunks are a multiple
 _PLACES = 4
 Windows = list[NDArray[np.float32]]
@@ -129,7 +132,8 @@ def sample(
         See `choose_precision`.
     """
     names = _candidates(requested, ensemble, backend)
-    large = inputs.sizes["y"] * inputs.sizes["x"] >= _WORTH_IT
+    least = _WORTH_IT if "bfloat16" in names else _WORTH_IT_IN_FLOAT32
+    large = inputs.sizes["y"] * inputs.sizes["x"] >= least
     needed = requested == "int8" or (requested == "auto" and large and names)
     return list(sample_windows(inputs, ensemble.stride())) if needed else []
 

@@ -20,8 +20,7 @@ ALIGNMENT = 32
 """Stride of nearly all networks, px, or a multiple of it."""
 
 LARGEST = {"float32": 1024, "bfloat16": 1408, "int8": 1408}
-"""Sides of windows, px, by number format: with them U-Net of width 16 takes about .5 GB, and a stage
-with any width of the scene 1.5 GB at most."""
+"""Sides of windows, px, with which U-Net of width 16 takes some .5 GB in each number format."""
 
 _FAINTEST = 1e-3
 

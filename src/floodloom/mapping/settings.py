@@ -35,7 +35,7 @@ class PredictSettings(Settings):
     tile: Annotated[int | None, Field(ge=64, multiple_of=32)] = of_job(
         default=None,
         description="Largest side of a window, px; when not given, 1024 in float32, 1408 in "
-        "bfloat16, 1600 in int8",
+        "bfloat16 and int8",
     )
     tta: bool = Field(default=False, description="Average over the eight symmetries of the square")
     calibrate: bool = Field(

@@ -67,3 +67,8 @@ def test_scenes_of_one_grid_may_have_pixels_of_slightly_other_sizes() -> None:
     for other in ({"spacing": 30.0}, {"spacing": None}, {"quantity": "sigma0", "spacing": 14.7}):
         with pytest.raises(RecipeMismatchError, match=next(iter(other))):
             fine.require_alike(fine.model_copy(update=other), "other.tif")
+
+
+def test_tiles_in_other_bands_are_refused_with_how_to_cut_them() -> None:
+    with pytest.raises(RecipeMismatchError, match="`floodloom tile --checkpoint` cuts tiles in"):
+        OWN.for_inputs(("vv", "vh")).require_inputs(OWN.for_inputs(("vv",)), "tiles", OTHERS)

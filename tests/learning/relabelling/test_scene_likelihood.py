@@ -155,6 +155,15 @@ def test_what_is_read_is_held_once_and_let_go_of() -> None:
             image.read(*rows, cols)
 
 
+def test_windows_of_one_class_are_left_alone() -> None:
+    inputs, percent, _ = scene(300, 1100)
+    percent[0, :, 500:] = np.where(percent[0, :, 500:] == 255, 255, 3)
+    found = weighed(inputs, percent)
+    assert (found[0, :, :500] != percent[0, :, :500]).any()
+    # The second of three windows ends at 806, and hands over to the last about 700.
+    np.testing.assert_array_equal(found[0, :, 806:], percent[0, :, 806:])
+
+
 def test_tiles_and_scenes_are_weighed_alike(tmp_path) -> None:
     power, water = flooded(256, 256, seed=2)
     inputs = as_inputs(power)

@@ -69,7 +69,7 @@ def test_flooded_vegetation_is_told_from_open_water(event: Files) -> None:
 
 def test_scores_are_put_into_words(event: Files) -> None:
     sure = sheet_of(event_view(opened(event)), SCORES).sure
-    assert "Compared with truth, 90\u202f% of the flood is flood." in sure
+    assert "Of the flood on the map, 90\u202f% is true." in sure
     assert "Of the true flood, 75\u202f% is on the map." in sure
     assert "Both together: IoU 0.692." in sure
 

@@ -108,7 +108,7 @@ def _sure(view: Mapping[str, Any], scores: Mapping[str, Any] | None) -> list[str
         return lines
     flood = scores["flood"]
     if flood["precision"] is not None:
-        lines.append(f"Compared with truth, {percent(flood['precision'])} of the flood is flood.")
+        lines.append(f"Of the flood on the map, {percent(flood['precision'])} is true.")
     if flood["recall"] is not None:
         lines.append(f"Of the true flood, {percent(flood['recall'])} is on the map.")
     lines.append(f"Both together: IoU {score(flood['iou'])}.")

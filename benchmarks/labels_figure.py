@@ -21,6 +21,8 @@ from floodloom.files import read_json
 _MARKERS = {"chips": "o", "clicks": "^", "pixels": "s", "scribbles": "D"}
 _LINES = ("-", "--", ":", "-.", (0, (1, 3)))  # of what needs no label
 _APART = 0.09  # of the methods of an amount
+_LINEAR = 5  # points up to which gains are drawn to scale, and beyond by their logarithm
+_TICKS = (-20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100)
 Points = list[tuple[int, list[float]]]
 """Labelled pixels of an amount, and the share of the dense IoU of every seed."""
 
@@ -76,12 +78,15 @@ def _draw_gains(axis: Axes, found: dict[str, Any], data_set: str) -> None:
             x = place + _APART * (number - (len(methods) + 1) / 2)
             axis.plot([x] * len(points), points, "o", color=f"C{number}", alpha=0.7, markersize=6)
     axis.axhline(0, color="C0", linewidth=1.2)
+    axis.set_yscale("symlog", linthresh=_LINEAR)
     axis.set(
         xticks=range(len(FEW)),
         xticklabels=FEW.values(),
         xlim=(-0.6, len(FEW) - 0.4),
         ylabel="points of IoU over cross-entropy, each seed",
         title=f"{data_set}, few chips",
+        yticks=_TICKS,
+        yticklabels=_TICKS,
     )
     axis.grid(alpha=0.3, axis="y")
 

@@ -223,12 +223,12 @@ def _run_case(
     left = [m for m in names if asked.repeat or str(seed) not in kept.get(m, {})]
     if not left:
         return
+    grounds = {method: GROUNDS.get((data_set, method), data_set) for method in left}
     if asked.repeat:
-        for own in {data_set, *(GROUNDS.get((data_set, method), data_set) for method in left)}:
-            shutil.rmtree(asked.work / f"{own}-{seed}" / amount, ignore_errors=True)
-    for method in left:
-        own = GROUNDS.get((data_set, method), data_set)
-        folder, ground = (_written(own, one, seed, asked) for one in (amount, "none"))
+        for name in set(grounds.values()):
+            shutil.rmtree(asked.work / f"{name}-{seed}" / amount, ignore_errors=True)
+    for method, name in grounds.items():
+        folder, ground = (_written(name, one, seed, asked) for one in (amount, "none"))
         case = Case(folder, seed, asked.threads, ground / "unlabelled.zarr", asked.data)
         found = score(METHODS[method](case), folder / "unseen.zarr")
         found["labelled_pixels"] = labelled_pixels(folder)

@@ -64,7 +64,9 @@ def water_network(ensemble: Ensemble, *, tta: bool = False, precision: str = "fl
 
 
 def read_ahead(
-    inputs: xr.DataArray, plan: WindowPlan, also: Callable[[int, int, Floats], None] | None = None
+    inputs: xr.DataArray,
+    plan: WindowPlan,
+    on_read: Callable[[int, int, Floats], None] | None = None,
 ) -> Prefetch[Floats]:
     """Begin to read what the windows of a scene take.
 
@@ -74,8 +76,9 @@ def read_ahead(
         (band, y, x) float32, NaN = no data.
     plan
         Windows of the scene.
-    also
-        What else takes each part, before the windows do: its first row and column, and the part.
+    on_read
+        Called with the first row and column of each part that was read, and the part, before the
+        windows take it; in the thread that reads.
 
     Returns
     -------
@@ -93,8 +96,8 @@ def read_ahead(
 
     def part(row: int, first: int, last: int) -> Floats:
         values = _read(inputs, slice(row, min(row + tall, height)), slice(first, last))
-        if also is not None:
-            also(row, first, values)
+        if on_read is not None:
+            on_read(row, first, values)
         return values
 
     parts = (part(row, *cut) for row in plan.rows for cut in itertools.pairwise(columns))

@@ -113,7 +113,7 @@ class HeldImage:
     """What is read of a scene for its networks, held until its likelihood has used it.
 
     Numbers are held as whole ones with 16 bits, in steps of a thousandth of a standard deviation:
-    finer than a hundredth of a decibel. The methods may be called by several threads.
+    finer than a hundredth of a decibel. One thread keeps while others read.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
+# Images often keep Python from writing what it compiles: every job would compile anew all it imports.
+export PYTHONDONTWRITEBYTECODE :=
 STAMP := .venv/.installed
 # uv, where there is one, takes a fifth of pip's time; the pip that Python brings takes twice as long
 # as this one to find the packages, and what nobody imports needn't be compiled.

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +45,7 @@ DATASET = ChipAdapter("Other chips", "https://example.org/chips", chips)
 CUT = """
 import sys
 from pathlib import Path
+from pathlib import Path
 
 from floodloom.config.load import load_config
 from floodloom.stages.tile import tile
@@ -68,6 +70,30 @@ def test_missing_data_set_says_where_it_is_published(tmp_path, dataset: str) -> 
 def test_unknown_data_set_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"dataset\n.* should be 'etci2021'"):
         TileSettings(dataset="nope")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "given"),
+    [
+        *(("ombria", name) for name in ("before", "labels", "optical", "dem", "checkpoint")),
+        *(("etci2021", name) for name in ("labels", "optical")),
+        ("etci2021", "scene"),
+    ],
+)
+def test_a_file_that_a_data_set_has_no_use_for_is_refused(
+    tmp_path: Path, dataset: str, given: str
+) -> None:
+    file = tmp_path / "given.tif"
+    with pytest.raises(InputError) as refused:
+        tile(
+            out=tmp_path / "t.zarr",
+            settings=TileSettings(dataset=dataset, root=tmp_path / "data"),
+            **{given: [file] if given == "scene" else file},
+        )
+    assert str(refused.value) == (
+        f"tile: --{given} {file} would not be used: data set {dataset} gives its own image bands "
+        "and labels; leave it out"
+    )
 
 
 @pytest.mark.parametrize("name", DATASETS.names)

@@ -7,7 +7,7 @@ import snakemake.common as snakemake_common
 import snakemake.rules as snakemake_rules
 import snakemake.script as snakemake_script
 
-from floodloom.workflow.resources import know_parameters, read_scripts_once
+from floodloom.workflow.economy import know_parameters, read_scripts_once
 
 
 def test_what_a_function_takes_is_looked_up_once(monkeypatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from floodloom.adapters import ChipAdapter, chip_tiles
@@ -63,10 +63,16 @@ def tile(
     Raises
     ------
     InputError
-        If inputs are missing or don't fit together, or `event` is no name.
+        If inputs are missing, don't fit together or aren't used with a data set, or `event` is no
+        name.
     """
     require_events(settings.event)
     adapter = None if settings.dataset is None else DATASETS.load(settings.dataset)
+    own = {"scene": scene, "labels": labels, "optical": optical}
+    if isinstance(adapter, ChipAdapter):
+        own |= {"before": before, "dem": dem, "checkpoint": checkpoint}
+    if adapter is not None:
+        _require_none(own, str(settings.dataset))
     if isinstance(adapter, ChipAdapter):
         tiles = chip_tiles(adapter.read(_root(settings)))
     else:
@@ -87,6 +93,16 @@ def tile(
         )
     get_logger(__name__).info("%s: %d tiles", out, tiles.sizes["tile"])
     return write_tiles(tiles, out)
+
+
+def _require_none(files: Mapping[str, Path | Sequence[Path] | None], dataset: str) -> None:
+    """Check that no file is given in whose place a data set has its own, or none."""
+    for name, given in files.items():
+        if given:
+            raise InputError(
+                f"tile: --{name} {given if isinstance(given, Path) else given[0]} would not be "
+                f"used: data set {dataset} gives its own image bands and labels; leave it out"
+            )
 
 
 def _root(settings: TileSettings) -> Path:

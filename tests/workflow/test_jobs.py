@@ -42,9 +42,6 @@ class Output:
 class Workflow:
     """Two rules, and a count of how often parameters were asked for."""
 
-    dryrun = False
-    storage_settings = SimpleNamespace(default_storage_provider=None)
-
     def __init__(self) -> None:
         values = {"digest": str, "settings": str, "scale": lambda wildcards: wildcards.scene}
         self.parts = {
@@ -69,11 +66,7 @@ def make(tmp_path: Path, monkeypatch) -> Callable[..., Jobs]:
     monkeypatch.chdir(tmp_path)
     for name in ("one.SAFE", "two.SAFE", "dem.tif"):
         Path(name).write_text(name)
-
-    def jobs(workflow: Workflow | None = None, **changes: Any) -> Jobs:
-        return Jobs(plan(**changes), Sources(Path("memory.json")), workflow or Workflow())
-
-    return jobs
+    return lambda **changes: Jobs(plan(**changes), Sources(Path("memory.json")), Workflow())
 
 
 def test_sources_have_no_times_and_results_do(make: Callable[..., Jobs]) -> None:
@@ -133,7 +126,7 @@ def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[.
     def digests(**changes: Any) -> dict[str, str]:
         jobs = make(**changes)
         return {
-            f"{stage} {scene}": jobs.digest(stage)(Wildcards(scene=scene), [])
+            f"{stage} {scene}": jobs.digest(stage)(Wildcards(scene=scene))
             for stage, scene in [("calibrate", "one"), ("calibrate", "two"), ("geocode", "one")]
         }
 
@@ -147,25 +140,6 @@ def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[.
     assert changed(digests(calibrate={"remove_noise": False})) == set(before)
     Path("two.SAFE").write_text("another product")
     assert changed(digests()) == {"calibrate two", "geocode one"}
-
-
-@pytest.mark.parametrize("there", ["results/r", "resources/orbits/one"])
-def test_a_dry_run_reads_sources_where_there_is_something_to_compare_with(
-    make: Callable[..., Jobs], there: str
-) -> None:
-    def digest(*, dryrun: bool, provider: str | None = None) -> str:
-        workflow = Workflow()
-        workflow.dryrun = dryrun
-        workflow.storage_settings = SimpleNamespace(default_storage_provider=provider)
-        jobs = make(workflow=workflow)
-        return jobs.digest("calibrate")(Wildcards(scene="one"), ["resources/orbits/one"])
-
-    of_run = digest(dryrun=False)
-    assert of_run
-    assert digest(dryrun=True) == ""
-    assert digest(dryrun=True, provider="s3") == of_run  # what lies in a bucket isn't seen here
-    Path(there).mkdir(parents=True)
-    assert digest(dryrun=True) == of_run
 
 
 @pytest.mark.parametrize(

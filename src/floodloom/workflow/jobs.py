@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -147,8 +146,8 @@ def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-OfJob = Callable[..., Any]
-"""What Snakemake calls with the wildcards of a job, and its outputs where it takes them."""
+OfJob = Callable[[Any], Any]
+"""What Snakemake calls with the wildcards of a job."""
 _NOT_HASHED = ("digest", "settings")
 _CODE = FOLDER / "code.json"
 _COLLECT_EVERY = 1_000_000
@@ -268,22 +267,9 @@ class Jobs:
         Snakemake compares with what it recorded of the outputs that are there, one job at a time,
         and the values of `params` as a set, without their names. A job that failed, an intermediate
         result that was deleted or a setting that another has as well would hide a change; not from
-        this digest. A dry run from nothing has nothing to compare with, and reads no source.
+        this digest.
         """
-
-        def of_job(wildcards: Any, output: Sequence[str]) -> str:
-            if self._is_new_to_a_dry_run(output):
-                return ""
-            return self._digests.of_job(stage, dict(wildcards.items()))
-
-        return of_job
-
-    def _is_new_to_a_dry_run(self, output: Sequence[str]) -> bool:
-        workflow = self._workflow
-        if not workflow.dryrun or workflow.storage_settings.default_storage_provider is not None:
-            return False
-        # Where some result of the run is there, others that aren't may have been made and recorded.
-        return not any(map(os.path.lexists, (self._plan.folder, *output)))
+        return lambda wildcards: self._digests.of_job(stage, dict(wildcards.items()))
 
     def _inputs(self, stage: str, wildcards: Wildcards) -> files.Files:
         key = (stage, *wildcards.values())

@@ -37,6 +37,7 @@ from benchmarks.labels_tables import DATA_SETS, fitting
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.arrays import IGNORE
 from floodloom.config.load import load_config
+from floodloom.errors import TrainingError
 from floodloom.files import read_json
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
@@ -118,6 +119,14 @@ class Case:
             )
         return self.trained(f"pretrained-{task}", init=start)
 
+    def from_default(self) -> Path:
+        """Return the model in the package, trained on with the labels unless that is refused."""
+        try:
+            return self.trained("default-start", init=DEFAULT_CHECKPOINT)
+        except TrainingError as error:
+            _log.warning("%s: %s", self.folder, error)
+            return DEFAULT_CHECKPOINT
+
     def relabelled(self, preset: str) -> Path:
         """Return the network after the rounds of a preset, which go on from plain supervision."""
         config = load_config(
@@ -172,9 +181,7 @@ METHODS: dict[str, Method] = {
     "pseudo-labelled": lambda case: case.network(case.relabelled("pixel-gate")),
     "pretrained-masked": lambda case: case.network(case.pretrained("masked")),
     "pretrained-contrast": lambda case: case.network(case.pretrained("mask-contrast")),
-    "default-start": lambda case: case.network(
-        case.trained("default-start", init=DEFAULT_CHECKPOINT)
-    ),
+    "default-start": lambda case: case.network(case.from_default()),
     "image-level": lambda case: case.network(case.relabelled("image-level")),
     "default-model": lambda case: case.unlearnt(None),
     "otsu": lambda case: case.unlearnt("otsu"),

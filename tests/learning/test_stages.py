@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from floodloom.digest import code_digest
-from floodloom.errors import CheckpointError, RecipeMismatchError
+from floodloom.errors import CheckpointError, RecipeMismatchError, TrainingError
 from floodloom.learning.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from floodloom.learning.data.zarr_tiles import ZarrTiles
 from floodloom.learning.inference import load_ensemble
@@ -337,6 +337,23 @@ def test_fine_tuning_that_harms_is_undone(stores, trained, tmp_path):
     notes = read_metadata(kept)["notes"]
     assert notes["kept"] == "initial weights"
     assert notes["learned_iou"] < notes["initial_iou"]
+
+
+def test_what_no_tile_shows_is_not_unlearned(stores, trained, tmp_path, caplog):
+    tiles = open_tiles(stores["train"]).load()
+    dry = tiles.assign(label=tiles.label.where(tiles.label == 255, 0).astype("u1"))
+    write_tiles(dry, tmp_path / "dry.zarr")
+    out, given = tmp_path / "x.safetensors", [tmp_path / "dry.zarr", stores["validation"]]
+    settings = TrainSettings(fine_tune_epochs=1, **{**QUICK, "epochs": 1})
+    with pytest.raises(TrainingError) as refused:
+        train(tiles=given, init=trained, out=out, settings=settings)
+    assert str(refused.value) == (
+        "training tiles: no labelled pixel is water, so what the checkpoint to begin with knows of "
+        "that would be lost; label some, or take that checkpoint as it is"
+    )
+    assert not out.exists()
+    train(tiles=given, out=out, settings=settings)
+    assert "no labelled pixel is water, so that can't be learned; label some" in caplog.text
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(stores, trained, make_tiles, tmp_path):

@@ -31,6 +31,11 @@ class ClassStatistics:
     deviation: Tensor
 
     @property
+    def absent(self) -> list[int]:
+        """Classes of which no pixel is labelled."""
+        return torch.nonzero(self.counts.sum(dim=0) == 0).flatten().tolist()
+
+    @property
     def class_fractions(self) -> tuple[float, ...]:
         """Share of each class among the labelled pixels."""
         pooled = self.counts.sum(dim=0).double()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from floodloom.errors import TrainingError
 from floodloom.learning.checkpoint import Checkpoint
 from floodloom.learning.data.augmentation import (
     Augmentation,
@@ -192,6 +193,8 @@ def _train(
         labelled=tiles.pseudo is None,
         pseudo=apart,
     )
+    if tiles.pseudo is None:
+        _check_classes(training, start.classes, known=before is not None)
 
     # Labels of adapted networks are another sensor's, whose statistics stay apart.
     other_sensor = audit is not None and TARGETS in audit.batch_statistics
@@ -216,6 +219,20 @@ def _train(
         ),
         sidecars=sidecars,
     )
+
+
+def _check_classes(training: TrainingSet, classes: tuple[str, ...], *, known: bool) -> None:
+    """Refuse to train a network until it has forgotten a class, or warn that it will learn none."""
+    absent = " or ".join(classes[number] for number in training.statistics.absent)
+    if not absent:
+        return
+    found = f"training tiles: no labelled pixel is {absent}"
+    if known:
+        raise TrainingError(
+            f"{found}, so what the checkpoint to begin with knows of that would be lost; label "
+            "some, or take that checkpoint as it is"
+        )
+    _log.warning("%s, so that can't be learned; label some", found)
 
 
 def _losable(start: Checkpoint) -> LosableBands | None:

@@ -7,6 +7,7 @@ import yaml
 
 from floodloom.config.load import Scene
 from floodloom.workflow.inputs import inputs
+from floodloom.workflow.lock import FOLDER
 from floodloom.workflow.plan import targets
 from floodloom.workflow.resources import mem_mb
 from tests.workflow.conftest import project, snakemake
@@ -101,6 +102,7 @@ def test_a_dry_run_plans_every_date(tmp_path: Path) -> None:
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(content))
     run = snakemake(folder, "--dry-run", "delineated")
     assert run.returncode == 0, run.stderr
+    assert not (folder / FOLDER / "sources.json").exists(), "it read the sources"
     printed = run.stdout + run.stderr
     words = [line.split() for line in printed.splitlines() if line.startswith("rule ")]
     jobs = Counter(line[1].rstrip(":") for line in words)

@@ -42,6 +42,9 @@ class Output:
 class Workflow:
     """Two rules, and a count of how often parameters were asked for."""
 
+    dryrun = False
+    storage_settings = SimpleNamespace(default_storage_provider=None)
+
     def __init__(self) -> None:
         values = {"digest": str, "settings": str, "scale": lambda wildcards: wildcards.scene}
         self.parts = {
@@ -66,7 +69,11 @@ def make(tmp_path: Path, monkeypatch) -> Callable[..., Jobs]:
     monkeypatch.chdir(tmp_path)
     for name in ("one.SAFE", "two.SAFE", "dem.tif"):
         Path(name).write_text(name)
-    return lambda **changes: Jobs(plan(**changes), Sources(Path("memory.json")), Workflow())
+
+    def jobs(workflow: Workflow | None = None, **changes: Any) -> Jobs:
+        return Jobs(plan(**changes), Sources(Path("memory.json")), workflow or Workflow())
+
+    return jobs
 
 
 def test_sources_have_no_times_and_results_do(make: Callable[..., Jobs]) -> None:
@@ -140,6 +147,29 @@ def test_a_digest_follows_settings_parameters_and_sources_above(make: Callable[.
     assert changed(digests(calibrate={"remove_noise": False})) == set(before)
     Path("two.SAFE").write_text("another product")
     assert changed(digests()) == {"calibrate two", "geocode one"}
+
+
+@pytest.mark.parametrize("there", ["results/r", "resources"])
+def test_a_dry_run_reads_sources_where_there_is_something_to_compare_with(
+    make: Callable[..., Jobs], there: str
+) -> None:
+    def digest(*, dryrun: bool, provider: str | None = None) -> str:
+        workflow = Workflow()
+        workflow.dryrun = dryrun
+        workflow.storage_settings = SimpleNamespace(default_storage_provider=provider)
+        return make(workflow=workflow).digest("calibrate")(Wildcards(scene="one"))
+
+    of_run = digest(dryrun=False)
+    assert of_run
+    assert digest(dryrun=True) == ""
+    assert digest(dryrun=True, provider="s3") == of_run
+    Path(there).mkdir(parents=True)
+    assert digest(dryrun=True) == of_run
+
+
+def test_snakemake_compares_the_digest(make: Callable[..., Jobs]) -> None:
+    """It leaves out what a function of outputs or of other parts of a job gives."""
+    assert list(inspect.signature(make().digest("calibrate")).parameters) == ["wildcards"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -150,6 +151,8 @@ OfJob = Callable[[Any], Any]
 """What Snakemake calls with the wildcards of a job."""
 _NOT_HASHED = ("digest", "settings")
 _CODE = FOLDER / "code.json"
+_FETCHED = "resources"
+"""Where results lie that runs have in common."""
 _COLLECT_EVERY = 1_000_000
 """New objects after which cycles are looked for: those of the DAG live as long as it."""
 
@@ -267,9 +270,21 @@ class Jobs:
         Snakemake compares with what it recorded of the outputs that are there, one job at a time,
         and the values of `params` as a set, without their names. A job that failed, an intermediate
         result that was deleted or a setting that another has as well would hide a change; not from
-        this digest.
+        this digest. A dry run from nothing has nothing to compare with, and reads no source for it.
         """
-        return lambda wildcards: self._digests.of_job(stage, dict(wildcards.items()))
+
+        def of_job(wildcards: Any) -> str:  # it compares no parameter that depends on outputs
+            if self._plans_from_nothing():
+                return ""
+            return self._digests.of_job(stage, dict(wildcards.items()))
+
+        return of_job
+
+    def _plans_from_nothing(self) -> bool:
+        workflow = self._workflow
+        if not workflow.dryrun or workflow.storage_settings.default_storage_provider is not None:
+            return False  # what lies in a bucket isn't seen here
+        return not any(map(os.path.lexists, (self._plan.folder, _FETCHED)))
 
     def _inputs(self, stage: str, wildcards: Wildcards) -> files.Files:
         key = (stage, *wildcards.values())

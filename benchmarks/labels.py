@@ -37,7 +37,6 @@ from benchmarks.labels_tables import DATA_SETS, fitting
 from benchmarks.record import RESULTS, record, require_same_hardware
 from floodloom.arrays import IGNORE
 from floodloom.config.load import load_config
-from floodloom.errors import TrainingError
 from floodloom.files import read_json
 from floodloom.learning.inference import load_ensemble
 from floodloom.learning.metrics.pixels import confusion_matrix, foreground_scores
@@ -120,12 +119,15 @@ class Case:
         return self.trained(f"pretrained-{task}", init=start)
 
     def from_default(self) -> Path:
-        """Return the model in the package, trained on with the labels unless that is refused."""
-        try:
-            return self.trained("default-start", init=DEFAULT_CHECKPOINT)
-        except TrainingError as error:
-            _log.warning("%s: %s", self.folder, error)
+        """Return the model in the package, trained on if the labels show both classes.
+
+        Where they don't, `train` refuses, and the model as it is remains.
+        """
+        tiles = open_tiles(self.folder / "labelled.zarr")
+        shown = tiles["label"].values[tiles["split"].values == "train"]
+        if not np.isin((0, 1), shown).all():
             return DEFAULT_CHECKPOINT
+        return self.trained("default-start", init=DEFAULT_CHECKPOINT)
 
     def relabelled(self, preset: str) -> Path:
         """Return the network after the rounds of a preset, which go on from plain supervision."""

@@ -45,7 +45,6 @@ DATASET = ChipAdapter("Other chips", "https://example.org/chips", chips)
 CUT = """
 import sys
 from pathlib import Path
-from pathlib import Path
 
 from floodloom.config.load import load_config
 from floodloom.stages.tile import tile

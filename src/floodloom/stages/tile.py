@@ -70,12 +70,12 @@ def tile(
     adapter = None if settings.dataset is None else DATASETS.load(settings.dataset)
     own = {"scene": scene, "labels": labels, "optical": optical}
     if isinstance(adapter, ChipAdapter):
-        own |= {"before": before, "dem": dem, "checkpoint": checkpoint}
-    if adapter is not None:
-        _require_none(own, str(settings.dataset))
-    if isinstance(adapter, ChipAdapter):
+        more = {"before": before, "dem": dem, "checkpoint": checkpoint}
+        _require_unneeded({**own, **more}, settings)
         tiles = chip_tiles(adapter.read(_root(settings)))
     else:
+        if adapter is not None:
+            _require_unneeded(own, settings)
         scenes = (
             labelled_scenes(scene, labels, optical, settings)
             if adapter is None
@@ -95,13 +95,16 @@ def tile(
     return write_tiles(tiles, out)
 
 
-def _require_none(files: Mapping[str, Path | Sequence[Path] | None], dataset: str) -> None:
-    """Check that no file is given in whose place a data set has its own, or none."""
+def _require_unneeded(
+    files: Mapping[str, Path | Sequence[Path] | None], settings: TileSettings
+) -> None:
+    """Check that none of the files is given, for which a data set has its own or no use."""
     for name, given in files.items():
         if given:
             raise InputError(
                 f"tile: --{name} {given if isinstance(given, Path) else given[0]} would not be "
-                f"used: data set {dataset} gives its own image bands and labels; leave it out"
+                f"used: data set {settings.dataset} gives its own image bands and labels; leave "
+                "it out"
             )
 
 

@@ -273,7 +273,8 @@ class Jobs:
         this digest. A dry run from nothing has nothing to compare with, and reads no source for it.
         """
 
-        def of_job(wildcards: Any) -> str:  # it compares no parameter that depends on outputs
+        # Of wildcards alone: parameters that depend on outputs aren't compared.
+        def of_job(wildcards: Any) -> str:
             if self._plans_from_nothing():
                 return ""
             return self._digests.of_job(stage, dict(wildcards.items()))
